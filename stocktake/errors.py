@@ -1,0 +1,356 @@
+"""Every error of the domain, each with a stable code; whether to retry is in its type.
+
+::
+
+    StocktakeError
+    ├── RequestError                  a request that is refused (the API maps it to a status)
+    │   ├── ValidationError           400, with the attribute at fault
+    │   ├── NotAuthenticatedError     401
+    │   ├── PermissionDeniedError     403
+    │   ├── NotFoundError             404
+    │   ├── ConflictError             409
+    │   ├── PayloadTooLargeError      413
+    │   ├── UnprocessableError        422
+    │   └── ThrottledError            429
+    ├── JobError                      why an attempt at a job ended
+    │   ├── TerminalError             no retry mends it: the job fails at once
+    │   │   ├── SourceNotFoundError   source_not_found, bucket_not_found
+    │   │   ├── AccessDeniedError     access_denied, invalid_access_key
+    │   │   ├── EmptySourceError      source_empty
+    │   │   ├── ArchivedSourceError   source_archived
+    │   │   ├── InvalidSourceError    the bytes are not what the format says
+    │   │   │   └── RaggedRowsError   csv_ragged
+    │   │   ├── DuplicateColumnError  duplicate_column
+    │   │   ├── FormatMismatchError   format_mismatch
+    │   │   ├── UnsupportedError      unsupported_type, unsupported_reader_feature …
+    │   │   ├── SchemaConflictError   schema_conflict: an upload's rows do not fit the table
+    │   │   ├── LimitExceededError    limit_exceeded, time_limit, memory_limit
+    │   │   ├── UrlRefusedError       url_refused
+    │   │   └── CredentialUnavailableError
+    │   └── TransientError            retried with full-jitter backoff
+    │       ├── StorageUnavailableError   storage_unavailable
+    │       ├── StorageThrottledError     storage_throttled
+    │       ├── StorageTimeoutError       storage_timeout
+    │       ├── CommitConflictError       commit_conflict
+    │       └── WorkerLostError           worker_lost
+    └── StaleAttemptError             a write by an attempt that no longer owns its job
+
+A third-party error is wrapped once, in the adapter that met it, ``from exc``. A message says
+what, where, expected against found, and never carries a URL, a key or a backtrace.
+"""
+
+from typing import Any, ClassVar
+
+#: PostHog's sentence where nothing more exact is known (CONTRACT.md, read-error sentences).
+READ_ERROR = (
+    "Could not read the files from your storage bucket. Check that the files URL pattern, "
+    "file format, and credentials are correct, then try again."
+)
+
+
+class StocktakeError(Exception):
+    """Base of every error that Stocktake raises on purpose."""
+
+
+# --- requests -----------------------------------------------------------------------------
+
+
+class RequestError(StocktakeError):
+    """A request that is refused. Nothing was changed.
+
+    Args:
+        detail: the sentence for the client.
+        code: the stable code; the class's default when None.
+        attr: the field at fault, nested fields joined by ``__``.
+        legacy_message: whether PostHog answers this one as ``{"message": …}``; the body then
+            carries both shapes.
+    """
+
+    default_code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        attr: str | None = None,
+        legacy_message: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.default_code
+        self.attr = attr
+        self.legacy_message = legacy_message
+
+
+class ValidationError(RequestError):
+    """A value in the request is wrong."""
+
+    default_code = "invalid_input"
+
+
+class NotAuthenticatedError(RequestError):
+    """No key, or a key that does not hold."""
+
+    default_code = "not_authenticated"
+
+
+class PermissionDeniedError(RequestError):
+    """The key holds, but not for this."""
+
+    default_code = "permission_denied"
+
+
+class NotFoundError(RequestError):
+    """No such thing in this project; another tenant's thing looks the same."""
+
+    default_code = "not_found"
+
+    def __init__(self, detail: str = "Not found.", **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+
+
+class ConflictError(RequestError):
+    """The thing is in a state that does not allow this."""
+
+    default_code = "conflict"
+
+
+class PayloadTooLargeError(RequestError):
+    """The body is larger than this endpoint takes."""
+
+    default_code = "payload_too_large"
+
+
+class UnprocessableError(RequestError):
+    """An Idempotency-Key was used before with another body."""
+
+    default_code = "idempotency_key_reused"
+
+
+class ThrottledError(RequestError):
+    """Too many requests.
+
+    Args:
+        retry_after_seconds: whole seconds until one request would pass.
+    """
+
+    default_code = "throttled"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Request was throttled. Expected available in {retry_after_seconds} seconds."
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+# --- jobs ---------------------------------------------------------------------------------
+
+
+class JobError(StocktakeError):
+    """Why an attempt at a job ended without its result.
+
+    Args:
+        detail: the sentence for the person who owns the table.
+        code: the stable code; the class's default when None.
+        hint: what to do about it; the class's default when None.
+        file: the file at fault, relative to the source.
+    """
+
+    retryable: ClassVar[bool] = False
+    default_code: ClassVar[str] = "error"
+    default_hint: ClassVar[str] = "Check the table's URL pattern, format and credential."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        file: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.default_code
+        self.hint = hint or self.default_hint
+        self.file = file
+
+    def as_dict(self) -> dict[str, Any]:
+        """The job's ``error`` object on the wire.
+
+        >>> EmptySourceError().as_dict()["code"]
+        'source_empty'
+        """
+        return {
+            "code": self.code,
+            "retryable": self.retryable,
+            "detail": self.detail,
+            "hint": self.hint,
+            "file": self.file,
+        }
+
+
+class TerminalError(JobError):
+    """No retry mends it."""
+
+
+class SourceNotFoundError(TerminalError):
+    """The file, folder or bucket is not there."""
+
+    default_code = "source_not_found"
+    default_hint = "Check the path in the URL pattern; a Delta table is named by its root folder."
+
+    def __init__(
+        self, detail: str = "The provided file doesn't exist in the bucket", **kwargs: Any
+    ) -> None:
+        super().__init__(detail, **kwargs)
+
+
+class AccessDeniedError(TerminalError):
+    """The store knows the key, or the lack of one, and says no."""
+
+    default_code = "access_denied"
+    default_hint = "Give the credential permission to list and read this path, then refresh again."
+
+    def __init__(
+        self, detail: str = "Access was denied when reading the provided file", **kwargs: Any
+    ) -> None:
+        super().__init__(detail, **kwargs)
+
+
+class EmptySourceError(TerminalError):
+    """There is a file, and nothing in it."""
+
+    default_code = "source_empty"
+    default_hint = "Write at least a header or one row, then refresh again."
+
+    def __init__(self, detail: str = "The provided file contains no data", **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+
+
+class ArchivedSourceError(TerminalError):
+    """The object sits in an archive tier and cannot be read now."""
+
+    default_code = "source_archived"
+    default_hint = "Restore the objects, or narrow the URL pattern so that it leaves them out."
+
+    def __init__(
+        self,
+        detail: str = (
+            "Some of the files are archived and cannot be read. "
+            "Restore them or narrow the URL pattern."
+        ),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(detail, **kwargs)
+
+
+class InvalidSourceError(TerminalError):
+    """The bytes are corrupt, truncated or break the format's rules."""
+
+    default_code = "invalid_source"
+    default_hint = "Write the named file again with a tool that follows the format."
+
+
+class RaggedRowsError(InvalidSourceError):
+    """A CSV row has more or fewer values than the others."""
+
+    default_code = "csv_ragged"
+    default_hint = "Check the delimiter and quoting of the named line, or set them in the options."
+
+
+class DuplicateColumnError(TerminalError):
+    """Two columns carry one name."""
+
+    default_code = "duplicate_column"
+    default_hint = "Rename one of the columns at the source."
+
+
+class FormatMismatchError(TerminalError):
+    """The file is of another format than the one declared."""
+
+    default_code = "format_mismatch"
+    default_hint = "Set the table's format to what the files are, or point it at other files."
+
+
+class UnsupportedError(TerminalError):
+    """The source uses something that this reader does not know."""
+
+    default_code = "unsupported"
+    default_hint = "Upgrade Stocktake, or write the table without the named feature."
+
+
+class SchemaConflictError(TerminalError):
+    """An upload's rows do not fit the managed Delta table. Nothing was committed."""
+
+    default_code = "schema_conflict"
+    default_hint = "Convert the column, or upload with mode=replace."
+
+
+class LimitExceededError(TerminalError):
+    """A budget ran out; the message names the figure and the setting that raises it."""
+
+    default_code = "limit_exceeded"
+    default_hint = "Narrow the source, or raise the named setting."
+
+
+class UrlRefusedError(TerminalError):
+    """The guard refuses to open this URL."""
+
+    default_code = "url_refused"
+    default_hint = "Use a known object store, or have the operator add it to TRUSTED_ENDPOINTS."
+
+
+class CredentialUnavailableError(TerminalError):
+    """The stored credential cannot be decrypted, or is gone."""
+
+    default_code = "credential_unavailable"
+    default_hint = "Set the table's credential again."
+
+
+class InternalError(TerminalError):
+    """Anything unforeseen; the traceback is in the log only."""
+
+    default_code = "internal"
+    default_hint = "Look for the job's id in the worker's log, and report what it says."
+
+
+class TransientError(JobError):
+    """Trying again later may well succeed."""
+
+    retryable = True
+    default_hint = "Nothing to do: the job tries again by itself."
+
+
+class StorageUnavailableError(TransientError):
+    """The store answered 5xx, reset the connection or could not be reached."""
+
+    default_code = "storage_unavailable"
+
+
+class StorageThrottledError(TransientError):
+    """The store asked for fewer requests."""
+
+    default_code = "storage_throttled"
+
+
+class StorageTimeoutError(TransientError):
+    """The store did not answer in time."""
+
+    default_code = "storage_timeout"
+
+
+class CommitConflictError(TransientError):
+    """Another writer took the Delta version that this load wanted."""
+
+    default_code = "commit_conflict"
+
+
+class WorkerLostError(TransientError):
+    """The process that held the lease vanished."""
+
+    default_code = "worker_lost"
+
+
+class StaleAttemptError(StocktakeError):
+    """A write by an attempt that no longer owns its job. It changed nothing."""

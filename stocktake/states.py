@@ -1,0 +1,98 @@
+"""The words that travel between processes: job states and kinds, table formats, queues.
+
+``docs/job_states.md`` draws the job's states; ``TRANSITIONS`` is the one table that decides.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    #: Made by the API, the clock or a batch; or put back by its worker for a retry, or by the
+    #: clock when its lease ran out.
+    QUEUED = "queued"
+    #: Moved here by the one worker child whose claim won; it holds the lease until it ends.
+    RUNNING = "running"
+    #: Moved here by the worker, in the transaction that wrote the result.
+    SUCCEEDED = "succeeded"
+    #: Moved here by the worker on an error that no retry mends, or after the last attempt.
+    FAILED = "failed"
+    #: Moved here by a cancel, or by the worker when the table changed under it (`superseded`).
+    CANCELLED = "cancelled"
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended for good."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Final = MappingProxyType(
+    {
+        JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+        JobState.RUNNING: frozenset(
+            {JobState.QUEUED, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+        ),
+        JobState.SUCCEEDED: frozenset[JobState](),
+        JobState.FAILED: frozenset[JobState](),
+        JobState.CANCELLED: frozenset[JobState](),
+    }
+)
+
+
+class JobKind(StrEnum):
+    """What a job does. Each kind has one Celery task of the same name under ``tasks/``."""
+
+    REFRESH_SCHEMA = "refresh_schema"
+    INGEST_FILE = "ingest_file"
+    VALIDATE_COLUMNS = "validate_columns"
+    EXPAND_BATCH = "expand_batch"
+
+
+class Queue(StrEnum):
+    """The Celery queues, in the order in which a worker empties them."""
+
+    #: Asked for by a person, or by a request that waits.
+    INTERACTIVE = "interactive"
+    #: Batches and schedules.
+    BULK = "bulk"
+    #: Whole-file reads that follow a refresh.
+    VALIDATE = "validate"
+
+
+class TableFormat(StrEnum):
+    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them."""
+
+    CSV = "CSV"
+    CSV_WITH_NAMES = "CSVWithNames"
+    PARQUET = "Parquet"
+    JSON_EACH_ROW = "JSONEachRow"
+    DELTA = "Delta"
+    DELTA_S3_WRAPPER = "DeltaS3Wrapper"
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether the schema comes from a Delta log."""
+        return self in (TableFormat.DELTA, TableFormat.DELTA_S3_WRAPPER)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the schema is inferred from values, so that only a full read proves it."""
+        return self in (TableFormat.CSV, TableFormat.CSV_WITH_NAMES, TableFormat.JSON_EACH_ROW)
+
+
+class UploadState(StrEnum):
+    """Where an upload stands. The row exists before the first byte is stored."""
+
+    #: The request is still streaming into managed storage.
+    RECEIVING = "receiving"
+    #: All bytes are stored; nothing reads them yet.
+    STORED = "stored"
+    #: The live content of a table.
+    ACTIVE = "active"
+    #: Replaced by a newer upload, or loaded into a managed Delta table; the clock removes it.
+    SUPERSEDED = "superseded"
+    #: Its bytes are gone.
+    REMOVED = "removed"

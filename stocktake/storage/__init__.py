@@ -1,0 +1,1 @@
+"""Where bytes live: URL parsing and the guard (pure), object stores, managed uploads."""
