@@ -1,0 +1,23 @@
+"""Alembic's entry: online migrations of the models' metadata."""
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+from stocktake.db.models import Base
+
+url = context.config.get_main_option("sqlalchemy.url")
+assert url, "run migrations through stocktake.db.migrate or set sqlalchemy.url"  # noqa: S101
+
+engine = create_engine(url, poolclass=pool.NullPool)
+with engine.connect() as connection:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

@@ -1,0 +1,387 @@
+"""The tables. Names of constraints follow one convention, so that Alembic can name them back."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from stocktake.db.clock import UtcDateTime, now
+
+#: None is SQL's NULL, never JSON's.
+Json = JSON(none_as_null=True)
+
+
+def new_id() -> UUID:
+    """A UUIDv7: ids sort by the time they were made."""
+    return UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+class Base(DeclarativeBase):
+    """Declarative base with the naming convention."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own idiom
+        datetime: UtcDateTime,
+        dict[str, Any]: Json,
+        list[Any]: Json,
+        UUID: Uuid,
+    }
+
+
+class Project(Base):
+    """The tenant."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(default=new_id, unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class User(Base):
+    """Who made a thing, in the shape that PostHog's clients expect."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[UUID] = mapped_column(default=new_id, unique=True)
+    first_name: Mapped[str] = mapped_column(String(200), default="")
+    last_name: Mapped[str] = mapped_column(String(200), default="")
+    email: Mapped[str] = mapped_column(String(320), unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class ApiKey(Base):
+    """A key, of which only the hash is kept. It is bound to projects."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    label: Mapped[str] = mapped_column(String(200), default="")
+    prefix: Mapped[str] = mapped_column(String(20))
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    scopes: Mapped[list[Any]]
+    project_ids: Mapped[list[Any]]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class StoredCredential(Base):
+    """An access key and secret, encrypted together."""
+
+    __tablename__ = "credentials"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    key_id: Mapped[str] = mapped_column(String(64))
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class Table(Base):
+    """A registered warehouse table with its cached columns.
+
+    `generation` counts changes to what the table *is* (URL, format, options, credential,
+    deleted): a result read under an older one is thrown away.
+    """
+
+    __tablename__ = "tables"
+    __table_args__ = (
+        Index(
+            "uq_tables_live_name",
+            "project_id",
+            "name",
+            unique=True,
+            sqlite_where=text("deleted = 0"),
+            postgresql_where=text("deleted = false"),
+        ),
+        Index("ix_tables_project_newest", "project_id", "created_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str] = mapped_column(String(128))
+    format: Mapped[str] = mapped_column(String(20))
+    url_pattern: Mapped[str] = mapped_column(String(500))
+    credential_id: Mapped[UUID | None] = mapped_column(ForeignKey("credentials.id"))
+    options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: `Column.as_dict` for each, in the source's order.
+    columns: Mapped[list[Any]] = mapped_column(default=list)
+    #: Whether the bytes are ours: an upload or a managed Delta table.
+    managed: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: The live upload of a managed file table.
+    upload_id: Mapped[UUID | None]
+    external_data_source: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    external_schema: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    created_via: Mapped[str] = mapped_column(String(20), default="api")
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+    deleted: Mapped[bool] = mapped_column(Boolean, default=False)
+    deleted_at: Mapped[datetime | None]
+
+    generation: Mapped[int] = mapped_column(Integer, default=1)
+    #: The readers' own memory of the last good read (`Introspection.state`).
+    source_state: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: The source state of the last whole-file validation.
+    validated_state: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: A Delta version, or a fingerprint; JSON keeps an integer an integer.
+    source_version: Mapped[Any | None] = mapped_column(Json)
+    schema_version: Mapped[int] = mapped_column(Integer, default=0)
+    row_count: Mapped[int | None] = mapped_column(BigInteger)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    last_refreshed_at: Mapped[datetime | None]
+    latest_job_id: Mapped[UUID | None]
+
+
+class SchemaVersion(Base):
+    """One numbered snapshot of a table's columns, with the diff from the one before."""
+
+    __tablename__ = "schema_versions"
+    __table_args__ = (UniqueConstraint("table_id", "number"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    table_id: Mapped[UUID] = mapped_column(ForeignKey("tables.id"))
+    number: Mapped[int]
+    columns: Mapped[list[Any]]
+    diff: Mapped[dict[str, Any]]
+    change: Mapped[str] = mapped_column(String(20))
+    source_version: Mapped[Any | None] = mapped_column(Json)
+    #: The job that found it; None where a user's override made it.
+    job_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class Upload(Base):
+    """A file on its way into managed storage, or there. The row exists before the bytes."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("ix_uploads_state", "state", "changed_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    #: The cleaned name, for people; the object's key is made from the id.
+    filename: Mapped[str] = mapped_column(String(255))
+    file_format: Mapped[str | None] = mapped_column(String(20))
+    object_key: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(20))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+    changed_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class Batch(Base):
+    """A bulk refresh. `expand_batch` makes its jobs in chunks; counters are queries."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    selector: Mapped[dict[str, Any]]
+    schedule_id: Mapped[UUID | None]
+    #: The last table that was expanded: a second run goes on from here.
+    expanded_to: Mapped[UUID | None]
+    expanded_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class BatchItem(Base):
+    """One table of a batch and the job that serves it, which may be one that was queued already."""
+
+    __tablename__ = "batch_items"
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    table_id: Mapped[UUID] = mapped_column(ForeignKey("tables.id"), primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), index=True)
+
+
+class Job(Base):
+    """One unit of queued work. The row is the truth; the Celery message only rings for it.
+
+    Two partial unique indexes hold single flight in the database itself: at most one job of a
+    table and kind runs, and at most one that was never attempted waits behind it. Uploads are
+    data and never collapse, so `ingest_file` is left out of the second.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index(
+            "uq_jobs_waiting",
+            "table_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
+            postgresql_where=text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
+        ),
+        Index(
+            "uq_jobs_running",
+            "table_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
+        Index("ix_jobs_due", "state", "next_run_at"),
+        Index("ix_jobs_project_newest", "project_id", "id"),
+        Index("ix_jobs_table", "table_id", "id"),
+        Index("ix_jobs_batch", "batch_id", "state"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    queue: Mapped[str] = mapped_column(String(20))
+    table_id: Mapped[UUID | None] = mapped_column(ForeignKey("tables.id"))
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
+    upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"))
+    retry_of: Mapped[UUID | None]
+    #: What the kind needs beside the ids, for example an upload's target and mode.
+    arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+    state: Mapped[str] = mapped_column(String(20))
+    #: The fence: counts claims, and every write by an attempt must carry it.
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    max_attempts: Mapped[int]
+    #: The table's generation when the running attempt claimed.
+    generation: Mapped[int | None]
+    next_run_at: Mapped[datetime] = mapped_column(server_default=now())
+    rung_at: Mapped[datetime | None]
+    rings: Mapped[int] = mapped_column(Integer, default=0)
+    lease_expires_at: Mapped[datetime | None]
+    #: ``node/pid`` of the child that holds the lease.
+    worker: Mapped[str | None] = mapped_column(String(200))
+    cancel_requested_at: Mapped[datetime | None]
+
+    progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: Raised by every write, so that a watcher or an ETag sees each change.
+    revision: Mapped[int] = mapped_column(Integer, default=0)
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class JobAttempt(Base):
+    """One try at a job by one worker: when, where, and why it ended."""
+
+    __tablename__ = "job_attempts"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    worker: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime] = mapped_column(server_default=now())
+    ended_at: Mapped[datetime | None]
+    #: ``succeeded``, ``cancelled``, or the error's code.
+    outcome: Mapped[str | None] = mapped_column(String(64))
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+class Schedule(Base):
+    """A cron rule that starts batches."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (Index("ix_schedules_due", "paused", "next_fire_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    name: Mapped[str] = mapped_column(String(128))
+    cron: Mapped[str] = mapped_column(String(100))
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    jitter_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    selector: Mapped[dict[str, Any]]
+    paused: Mapped[bool] = mapped_column(Boolean, default=False)
+    #: The next minute the rule names, without its jitter.
+    next_fire_at: Mapped[datetime | None]
+    last_fire_at: Mapped[datetime | None]
+    created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class ScheduleFire(Base):
+    """That a schedule fired for one moment. Its unique key makes two clocks safe."""
+
+    __tablename__ = "schedule_fires"
+
+    schedule_id: Mapped[UUID] = mapped_column(
+        ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True
+    )
+    fire_at: Mapped[datetime] = mapped_column(primary_key=True)
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"))
+    fired_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class IdempotencyKey(Base):
+    """The first answer to a POST, kept for 24 hours. Written in the job's transaction."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    #: SHA-256 over method, path and body.
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    #: None while the first request is still running.
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    body: Mapped[Any | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class AuditEntry(Base):
+    """Who did what, written in the transaction of the change; never updated."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_project", "project_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
+    user_id: Mapped[int | None]
+    key_prefix: Mapped[str | None] = mapped_column(String(20))
+    action: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str | None] = mapped_column(String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class ClockBeat(Base):
+    """When each clock last finished a good tick: `/readyz` asks here, not the broker."""
+
+    __tablename__ = "clock_beats"
+
+    node: Mapped[str] = mapped_column(String(200), primary_key=True)
+    ticked_at: Mapped[datetime] = mapped_column(server_default=now())

@@ -1,0 +1,118 @@
+"""Engines and transactions, for both databases.
+
+``Database.write()`` and ``Database.read()`` are the only ways to a session. A write commits
+when its block ends well, and rolls back otherwise; job ids collected on the session with
+:func:`ring_after_commit` are handed to the doorbell after the commit, so that no route can
+forget, and none rings for a row that was rolled back.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+from stocktake.states import JobKind, Queue
+
+_RINGS = "rings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """What the doorbell needs to know of a job."""
+
+    job_id: UUID
+    kind: JobKind
+    queue: Queue
+
+
+#: Called after a commit with each ring that was collected; must not block.
+Ringer = Callable[[Ring], None]
+
+
+def _do_not_ring(_: Ring) -> None:
+    """For processes without a doorbell: the clock rings for what they leave behind."""
+
+
+def ring_after_commit(session: Session, ring: Ring) -> None:
+    """Ring for this job once the session's transaction has committed."""
+    session.info.setdefault(_RINGS, []).append(ring)
+
+
+class Database:
+    """One process's engine, and the two kinds of transaction.
+
+    Args:
+        url: a SQLAlchemy URL, ``sqlite:///…`` or ``postgresql+psycopg://…``.
+        ringer: told of each job to ring for, after the commit.
+        pool_size: connections to keep; 1 in a worker child.
+    """
+
+    def __init__(self, url: str, ringer: Ringer = _do_not_ring, *, pool_size: int = 5) -> None:
+        self.sqlite = url.startswith("sqlite")
+        self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, pool_size)
+        self._ringer = ringer
+        # SQLite's busy handler sleeps in steps of up to 100 ms; one lock a process does not.
+        self._writing: AbstractContextManager[Any] = (
+            threading.Lock() if self.sqlite else nullcontext()
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that commits at the end of the block, and then rings."""
+        with self._writing, Session(self.engine, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            rings: list[Ring] = session.info.pop(_RINGS, [])
+        for ring in rings:
+            self._ringer(ring)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads; on SQLite it never waits for a writer."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"read_only": True})
+            yield session
+
+    def dispose(self) -> None:
+        """Close the pool."""
+        self.engine.dispose()
+
+
+def _postgresql_engine(url: str, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=max(5, pool_size),
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={"connect_timeout": 5},
+    )
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(url, pool_size=40, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(dbapi: Any, _record: Any) -> None:
+        dbapi.isolation_level = None  # the driver begins nothing by itself
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=5000",
+            "foreign_keys=ON",
+        ):
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Read-then-write in a deferred transaction fails at once with SQLITE_BUSY_SNAPSHOT,
+        # whatever busy_timeout says (MECHANICS.md, trap 6).
+        read_only = connection.get_execution_options().get("read_only")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,93 @@
+"""All configuration, read once from ``STOCKTAKE_*`` in the environment and passed in.
+
+Nothing reads it at import, and there are no default secrets: ``stocktake up`` makes them and
+keeps them in the data directory with mode 600.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+#: A list in the environment is comma-separated.
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Times are in seconds and sizes in bytes, as the names say."""
+
+    model_config = SettingsConfigDict(env_prefix="STOCKTAKE_", extra="ignore", frozen=True)
+
+    database_url: str = "sqlite:///stocktake.db"
+    broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    data_dir: Path = Path(".stocktake")
+    host: str = "127.0.0.1"
+    port: int = 8000
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    #: The first key encrypts; all of them decrypt. ``key_id:base64url of 32 bytes``.
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+
+    allowed_url_schemes: CommaSeparated = ("https",)
+    trusted_endpoints: CommaSeparated = ()
+    local_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+
+    managed_storage_url: str | None = None
+    managed_storage_access_key: str | None = None
+    managed_storage_access_secret: SecretStr | None = None
+    managed_storage_endpoint: str | None = None
+    managed_storage_region: str | None = None
+    max_upload_bytes: int = Field(default=52_428_800, gt=0)
+    #: Superseded uploads keep their bytes this long, for readers that still hold the old URL.
+    superseded_upload_seconds: float = Field(default=3600.0, ge=0)
+
+    default_wait_seconds: float = Field(default=0.0, ge=0, le=60)
+    rate_limit_per_minute: int = Field(default=480, ge=0)
+    rate_limit_per_hour: int = Field(default=4800, ge=0)
+
+    job_time_limit_seconds: float = Field(default=300.0, gt=0)
+    job_memory_limit_bytes: int = Field(default=2 * 1024**3, gt=0)
+    job_max_attempts: int = Field(default=5, ge=1)
+    job_retry_base_seconds: float = Field(default=2.0, gt=0)
+    job_retry_max_seconds: float = Field(default=300.0, gt=0)
+    #: Must outlast the longest stretch in which one parse holds the interpreter lock
+    #: (MECHANICS.md, trap 8).
+    lease_seconds: float = Field(default=30.0, gt=0)
+    heartbeat_seconds: float = Field(default=2.0, gt=0)
+    worker_concurrency: int = Field(default=2, ge=1)
+
+    clock_interval_seconds: float = Field(default=0.5, gt=0)
+    clock_rings_per_tick: int = Field(default=200, ge=1)
+    #: No ringing while this many messages wait already: the workers are behind, not idle.
+    clock_max_queue_length: int = Field(default=5000, ge=1)
+    #: A queued job is rung again after this long, then after twice that, and so on.
+    ring_again_seconds: float = Field(default=5.0, gt=0)
+
+    inference_max_files: int = Field(default=200, ge=1)
+    inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
+    inference_max_seconds: float = Field(default=60.0, gt=0)
+    validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
+
+    flower_basic_auth: SecretStr | None = None
+    #: Required as a bearer token by ``/metrics`` where set.
+    metrics_token: SecretStr | None = None
+
+    @field_validator(
+        "secret_keys",
+        "allowed_url_schemes",
+        "trusted_endpoints",
+        "local_roots",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether the database is SQLite."""
+        return self.database_url.startswith("sqlite")
