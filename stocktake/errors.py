@@ -33,6 +33,7 @@
     │       ├── StorageTimeoutError       storage_timeout
     │       ├── CommitConflictError       commit_conflict
     │       └── WorkerLostError           worker_lost
+    ├── SupersededError               the table changed while its source was being read
     └── StaleAttemptError             a write by an attempt that no longer owns its job
 
 A third-party error is wrapped once, in the adapter that met it, ``from exc``. A message says
@@ -350,6 +351,10 @@ class WorkerLostError(TransientError):
     """The process that held the lease vanished."""
 
     default_code = "worker_lost"
+
+
+class SupersededError(StocktakeError):
+    """The table changed or went away while its source was being read: the result is void."""
 
 
 class StaleAttemptError(StocktakeError):

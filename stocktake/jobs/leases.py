@@ -1,0 +1,286 @@
+"""One attempt's life: claim, heartbeat, and the ends, each fenced by the attempt's number."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, JobAttempt, Table
+from stocktake.db.session import ring_after_commit
+from stocktake.errors import JobError, StaleAttemptError, SupersededError
+from stocktake.jobs.queueing import ring_for
+from stocktake.states import JobKind, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An attempt that owns its job until its lease runs out.
+
+    Attributes:
+        attempt: the fence; every write by this attempt carries it.
+        generation: the table's when the claim was made; a result for another one is void.
+    """
+
+    job_id: UUID
+    kind: JobKind
+    attempt: int
+    max_attempts: int
+    generation: int | None
+    project_id: int
+    table_id: UUID | None
+    batch_id: UUID | None
+    upload_id: UUID | None
+    arguments: dict[str, Any]
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """What a heartbeat learned: whether the lease still holds, and whether to stop."""
+
+    alive: bool
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Full-jitter backoff, in seconds."""
+
+    base_seconds: float
+    max_seconds: float
+
+    def delay(self, attempt: int) -> float:
+        """A uniform draw up to the capped exponential.
+
+        >>> 0 <= RetryPolicy(base_seconds=1, max_seconds=8).delay(10) <= 8
+        True
+        """
+        # S311: jitter, not a secret.
+        return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
+
+
+def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) -> Claim | None:
+    """Take the job, `queued -> running`, or None where the message was a duplicate.
+
+    Refused as well while another job of the same table and kind runs (its end rings for this
+    one), and for an upload while an older one of the table is not done: uploads land in order.
+
+    Args:
+        worker: ``node/pid`` of the child that claims.
+        lease_seconds: how long the claim holds without a heartbeat.
+    """
+    statement = (
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == JobState.QUEUED.value,
+            Job.next_run_at <= now(),
+            ~_must_wait(),
+        )
+        .values(
+            state=JobState.RUNNING.value,
+            attempt=Job.attempt + 1,
+            generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
+            worker=worker,
+            lease_expires_at=now(lease_seconds),
+            started_at=func.coalesce(Job.started_at, now()),
+            progress=None,
+            revision=Job.revision + 1,
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    try:
+        with session.begin_nested():
+            job = session.scalars(statement).one_or_none()
+    except IntegrityError:
+        # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
+        return None
+    if job is None:
+        return None
+    session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
+    return as_claim(job)
+
+
+def _must_wait() -> ColumnElement[bool]:
+    sibling = aliased(Job)
+    running = sibling.state == JobState.RUNNING.value
+    older_upload = and_(
+        sibling.kind == JobKind.INGEST_FILE.value,
+        sibling.state == JobState.QUEUED.value,
+        sibling.id < Job.id,
+    )
+    return exists().where(
+        sibling.table_id == Job.table_id,
+        sibling.kind == Job.kind,
+        sibling.id != Job.id,
+        or_(running, older_upload),
+    )
+
+
+def as_claim(job: Job) -> Claim:
+    """The attempt that holds this running job."""
+    return Claim(
+        job_id=job.id,
+        kind=JobKind(job.kind),
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        generation=job.generation,
+        project_id=job.project_id,
+        table_id=job.table_id,
+        batch_id=job.batch_id,
+        upload_id=job.upload_id,
+        arguments=dict(job.arguments),
+        worker=job.worker or "unknown",
+    )
+
+
+def _owned(claim: Claim) -> ColumnElement[bool]:
+    return and_(
+        Job.id == claim.job_id,
+        Job.state == JobState.RUNNING.value,
+        Job.attempt == claim.attempt,
+    )
+
+
+def heartbeat(
+    session: Session, claim: Claim, *, lease_seconds: float, progress: dict[str, Any] | None = None
+) -> Beat:
+    """Renew the lease and write the progress; learn whether the job is still ours."""
+    values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
+    if progress is not None:
+        values |= {"progress": progress, "revision": Job.revision + 1}
+    row = session.execute(
+        update(Job).where(_owned(claim)).values(**values).returning(Job.cancel_requested_at)
+    ).one_or_none()
+    if row is None:
+        return Beat(alive=False)
+    return Beat(alive=True, cancel_requested=row.cancel_requested_at is not None)
+
+
+def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
+    """End the job with its result. Call it in the transaction that writes the effect.
+
+    Raises:
+        StaleAttemptError: the lease was lost; the transaction must roll back.
+    """
+    _end(session, claim, JobState.SUCCEEDED, outcome="succeeded", result=result, error=None)
+
+
+def cancel(session: Session, claim: Claim, *, code: str, detail: str) -> None:
+    """End the job `cancelled`: someone asked for it, or the table changed under the read.
+
+    Raises:
+        StaleAttemptError: the lease was lost.
+    """
+    error = {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
+    _end(session, claim, JobState.CANCELLED, outcome=code, error=error)
+
+
+def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
+    """End the attempt by its error: back to `queued` for a retry, or `failed`.
+
+    Returns:
+        the state the job is in now.
+
+    Raises:
+        StaleAttemptError: the lease was lost.
+    """
+    if not error.retryable or claim.attempt >= claim.max_attempts:
+        _end(session, claim, JobState.FAILED, outcome=error.code, error=error.as_dict())
+        return JobState.FAILED
+    _end(
+        session,
+        claim,
+        JobState.QUEUED,
+        outcome=error.code,
+        error=error.as_dict(),
+        next_run_at=now(retry.delay(claim.attempt)),
+        rung_at=None,
+        rings=0,
+    )
+    return JobState.QUEUED
+
+
+def _end(
+    session: Session,
+    claim: Claim,
+    state: JobState,
+    *,
+    outcome: str,
+    error: dict[str, Any] | None,
+    **values: Any,
+) -> None:
+    values |= {
+        "state": state.value,
+        "error": error,
+        "worker": None,
+        "lease_expires_at": None,
+        "revision": Job.revision + 1,
+        "finished_at": now() if state.done else None,
+    }
+    ended = session.execute(
+        update(Job)
+        .where(_owned(claim))
+        .values(**values)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if ended is None:
+        raise StaleAttemptError(
+            f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was written"
+        )
+    _end_attempt(session, claim, outcome, error)
+    _ring_next(session, claim)
+
+
+def _end_attempt(
+    session: Session, claim: Claim, outcome: str, error: dict[str, Any] | None
+) -> None:
+    session.execute(
+        update(JobAttempt)
+        .where(JobAttempt.job_id == claim.job_id, JobAttempt.number == claim.attempt)
+        .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _ring_next(session: Session, claim: Claim) -> None:
+    """Ring for the job of the same table and kind that waited behind this one."""
+    if claim.table_id is None:
+        return
+    waiting = session.scalars(
+        select(Job)
+        .where(
+            Job.table_id == claim.table_id,
+            Job.kind == claim.kind.value,
+            Job.state == JobState.QUEUED.value,
+            Job.next_run_at <= now(),
+            Job.id != claim.job_id,
+        )
+        .order_by(Job.id)
+        .limit(1)
+    ).one_or_none()
+    if waiting is not None:
+        ring_after_commit(session, ring_for(waiting))
+
+
+def locked_table(session: Session, claim: Claim) -> Table:
+    """The claim's table, locked, for the transaction that writes a result to it.
+
+    The table is locked before the job row, everywhere, so that two writers cannot deadlock.
+
+    Raises:
+        SupersededError: the table changed since the claim, or is deleted.
+    """
+    table = session.scalars(
+        select(Table).where(Table.id == claim.table_id).with_for_update(key_share=True)
+    ).one_or_none()
+    if table is None or table.deleted or table.generation != claim.generation:
+        raise SupersededError("The table changed while its source was being read.")
+    return table

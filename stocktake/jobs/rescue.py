@@ -1,0 +1,102 @@
+"""What the clock does for jobs: ring for those that are due, rescue those whose worker vanished.
+
+Each step selects first, in a transaction that only reads, and writes only what is due, with the
+same guard repeated in the write: two clocks that saw the same row ring for it once
+(MECHANICS.md, trap 3).
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, case, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job
+from stocktake.db.session import ring_after_commit
+from stocktake.errors import StaleAttemptError, WorkerLostError
+from stocktake.jobs import leases
+from stocktake.jobs.leases import RetryPolicy
+from stocktake.jobs.queueing import ring_for
+from stocktake.states import JobState
+
+#: Rings double their distance this many times and then keep it.
+_MAX_DOUBLINGS = 6
+
+
+def due_for_ring(session: Session, *, limit: int, ring_again_seconds: float) -> Sequence[UUID]:
+    """Jobs that could run now and that nobody has rung for lately, oldest first."""
+    return session.scalars(
+        select(Job.id).where(_due(ring_again_seconds)).order_by(Job.next_run_at).limit(limit)
+    ).all()
+
+
+def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:
+    """Ring after commit for those of `job_ids` that are still due; how many they were."""
+    jobs = session.scalars(
+        update(Job)
+        .where(Job.id.in_(job_ids), _due(ring_again_seconds))
+        .values(rung_at=now(), rings=Job.rings + 1)
+        .returning(Job)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for job in jobs:
+        ring_after_commit(session, ring_for(job))
+    return len(jobs)
+
+
+def _due(ring_again_seconds: float) -> ColumnElement[bool]:
+    doublings = case((Job.rings < _MAX_DOUBLINGS, Job.rings), else_=_MAX_DOUBLINGS)
+    wait = literal(-ring_again_seconds) * literal(1).op("<<")(doublings)
+    return and_(
+        Job.state == JobState.QUEUED.value,
+        Job.next_run_at <= now(),
+        or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
+    )
+
+
+def expired(session: Session, *, limit: int) -> Sequence[UUID]:
+    """Running jobs whose lease has run out."""
+    return session.scalars(select(Job.id).where(_expired()).limit(limit)).all()
+
+
+def _expired() -> ColumnElement[bool]:
+    return and_(Job.state == JobState.RUNNING.value, Job.lease_expires_at < now())
+
+
+def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy) -> int:
+    """End the attempts of those of `job_ids` whose lease is still out; how many they were."""
+    jobs = session.scalars(
+        select(Job).where(Job.id.in_(job_ids), _expired()).with_for_update(skip_locked=True)
+    ).all()
+    return sum(_rescue(session, job, retry) for job in jobs)
+
+
+def rescue_lost(session: Session, job_id: UUID, worker: str, retry: RetryPolicy) -> bool:
+    """End the attempt that `worker`, known to be dead, still holds. Idempotent."""
+    job = session.scalars(
+        select(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == JobState.RUNNING.value,
+            Job.worker == worker,
+        )
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    return job is not None and _rescue(session, job, retry)
+
+
+def _rescue(session: Session, job: Job, retry: RetryPolicy) -> bool:
+    lost = leases.as_claim(job)
+    try:
+        if job.cancel_requested_at is not None:
+            leases.cancel(session, lost, code="cancelled", detail="The job was cancelled.")
+        else:
+            leases.fail(session, lost, _lost_error(lost.worker), retry)
+    except StaleAttemptError:
+        return False
+    return True
+
+
+def _lost_error(worker: str) -> WorkerLostError:
+    return WorkerLostError(f"The worker {worker} vanished while it held the job.")

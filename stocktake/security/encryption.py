@@ -1,0 +1,115 @@
+"""Credentials at rest: AES-256-GCM, bound to their row by associated data.
+
+Fernet has no associated data: a token copied into another tenant's row would decrypt there.
+"""
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from stocktake.errors import CredentialUnavailableError
+
+_NONCE_BYTES = 12
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A credential as its row stores it."""
+
+    key_id: str
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPair:
+    """An access key and its secret, in the clear."""
+
+    access_key: str
+    access_secret: str
+
+    def __repr__(self) -> str:
+        return "AccessPair(…)"
+
+
+class Keyring:
+    """The service's secret keys: the first one encrypts, all of them decrypt.
+
+    Args:
+        keys: each ``key_id:base64url of 32 bytes``, as `make_secret_key` prints them.
+
+    Raises:
+        ValueError: a key that is not of that form; the message does not repeat it.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = dict(_parse(key, index) for index, key in enumerate(keys))
+        self._first = next(iter(self._keys), None)
+
+    def seal(self, pair: AccessPair, *, project_id: int, credential_id: UUID) -> Sealed:
+        """Encrypt under the first key, bound to the project and the credential's id."""
+        if self._first is None:
+            raise CredentialUnavailableError(
+                "No secret key is configured, so no credential can be stored.",
+                hint="Have the operator set STOCKTAKE_SECRET_KEYS.",
+            )
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        clear = json.dumps([pair.access_key, pair.access_secret]).encode()
+        bound = _associated(project_id, credential_id, self._first)
+        sealed = self._keys[self._first].encrypt(nonce, clear, bound)
+        return Sealed(key_id=self._first, ciphertext=nonce + sealed)
+
+    def open(self, sealed: Sealed, *, project_id: int, credential_id: UUID) -> AccessPair:
+        """Decrypt.
+
+        Raises:
+            CredentialUnavailableError: the key is gone, or the row is not the one it was made for.
+        """
+        cipher = self._keys.get(sealed.key_id)
+        if cipher is None:
+            raise CredentialUnavailableError(
+                f"The credential was encrypted with the key {sealed.key_id!r}, "
+                "which is not configured.",
+                hint="Have the operator add that key to STOCKTAKE_SECRET_KEYS again.",
+            )
+        nonce, body = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
+        try:
+            clear = cipher.decrypt(
+                nonce, body, _associated(project_id, credential_id, sealed.key_id)
+            )
+        except InvalidTag as exc:
+            raise CredentialUnavailableError(
+                "The stored credential does not decrypt: it was changed, or moved between rows."
+            ) from exc
+        access_key, access_secret = json.loads(clear)
+        return AccessPair(access_key=access_key, access_secret=access_secret)
+
+
+def make_secret_key(key_id: str) -> str:
+    """Draw a key in the form that `STOCKTAKE_SECRET_KEYS` takes."""
+    raw = base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).decode("ascii")
+    return f"{key_id}:{raw}"
+
+
+def _parse(key: str, index: int) -> tuple[str, AESGCM]:
+    key_id, _, encoded = key.partition(":")
+    try:
+        raw = base64.urlsafe_b64decode(encoded)
+    except binascii.Error:
+        raw = b""
+    if not key_id or len(raw) != _KEY_BYTES:
+        raise ValueError(
+            f"STOCKTAKE_SECRET_KEYS, entry {index + 1}: expected key_id:base64url of 32 bytes"
+        )
+    return key_id, AESGCM(raw)
+
+
+def _associated(project_id: int, credential_id: UUID, key_id: str) -> bytes:
+    return f"stocktake:{project_id}:{credential_id}:{key_id}".encode()

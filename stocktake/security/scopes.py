@@ -1,0 +1,22 @@
+"""What a key may do. ``:write`` implies ``:read``; ``*`` is all."""
+
+from collections.abc import Collection
+from typing import Final
+
+TABLE_READ: Final = "warehouse_table:read"
+TABLE_WRITE: Final = "warehouse_table:write"
+ALL: Final = "*"
+
+#: What `stocktake keys create --scopes` accepts.
+KNOWN: Final = frozenset({TABLE_READ, TABLE_WRITE, ALL})
+
+
+def allows(held: Collection[str], needed: str) -> bool:
+    """Whether the scopes of a key cover the one that is needed.
+
+    >>> allows([TABLE_WRITE], TABLE_READ), allows([TABLE_READ], TABLE_WRITE)
+    (True, False)
+    """
+    if ALL in held or needed in held:
+        return True
+    return needed.endswith(":read") and needed.replace(":read", ":write") in held
