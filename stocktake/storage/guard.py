@@ -1,0 +1,231 @@
+"""Deciding which URLs may be opened at all: deny by default, at registration and again in the job.
+
+Nothing is resolved here: the host must belong to a store that is known by name, or be one that
+the operator named in ``TRUSTED_ENDPOINTS`` (SECURITY.md, rules 1, 2, 4 and 5).
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from stocktake.errors import UrlRefusedError, ValidationError
+from stocktake.storage.addresses import NotAnAddressError, is_internal, parse_address
+from stocktake.storage.providers import match_host
+from stocktake.storage.urls import Location, MalformedUrlError, has_glob, literal_prefix, parse
+
+MUST_USE_HTTPS = "URL pattern must use https."
+NO_HOSTNAME = "URL pattern must include a valid hostname."
+HOST_NOT_ALLOWED = "URL pattern hostname is not allowed."
+INTERNAL_ADDRESS = "URL pattern hostname must not resolve to internal IP ranges."
+BUCKET_WILDCARD = (
+    "The bucket name in a URL pattern must be exact. Wildcards belong in the file path."
+)
+BUCKET_ENCODED = "The bucket name in a URL pattern can't contain percent-encoded characters."
+BUCKET_MISSING = "URL pattern must name a bucket and the path of the files in it."
+BUCKET_INVALID = "The bucket name in a URL pattern has a character that bucket names can't have."
+PATH_INVALID = "The path in a URL pattern can't contain control characters or '.' and '..' parts."
+FOLDER_NOT_ALLOWED = "URL pattern must name a path in a folder that this server may read."
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]{0,254}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardPolicy:
+    """What the operator allows, besides the stores that are known by name.
+
+    Attributes:
+        allowed_schemes: ``https``, and ``http`` or ``file`` where the operator wants them.
+        trusted_endpoints: further stores, ``scheme://host[:port]``; ``*`` stands for one label.
+        local_roots: folders that a ``file://`` URL may name paths in.
+        managed_location: our own storage, which no customer's URL may name.
+    """
+
+    allowed_schemes: frozenset[str] = frozenset({"https"})
+    trusted_endpoints: tuple[str, ...] = ()
+    local_roots: tuple[Path, ...] = ()
+    managed_location: Location | None = None
+
+
+def check(url_pattern: str, policy: GuardPolicy) -> Location:
+    """The location that the URL names, if it may be opened.
+
+    Raises:
+        ValidationError: it may not; `attr` is ``url_pattern``, and the sentence never repeats
+            the URL.
+    """
+    _check_text(url_pattern, policy)
+    try:
+        location = parse(url_pattern)
+    except MalformedUrlError as exc:
+        raise _refusal(NO_HOSTNAME) from exc
+    _check_path(location)
+    if location.provider == "file":
+        _check_folder(location, policy)
+        return location
+    _check_host(location, policy)
+    _check_bucket(location)
+    if _is_managed(location, policy.managed_location):
+        raise _refusal(HOST_NOT_ALLOWED)
+    return location
+
+
+def recheck(url_pattern: str, policy: GuardPolicy) -> Location:
+    """`check`, at the connection: the policy may have changed since the table was registered.
+
+    Raises:
+        UrlRefusedError: it may not be opened (any more).
+    """
+    try:
+        return check(url_pattern, policy)
+    except ValidationError as exc:
+        raise UrlRefusedError(exc.detail) from exc
+
+
+def requires_credential(old: Location, new: Location) -> bool:
+    """Whether the stored credential would go to another host, endpoint or bucket than before.
+
+    A path in the same bucket may change freely. A file takes no credential.
+    """
+    return new.provider != "file" and _recipient(old) != _recipient(new)
+
+
+def is_trusted(location: Location, trusted_endpoints: tuple[str, ...]) -> bool:
+    """Whether an entry of ``TRUSTED_ENDPOINTS`` names the location's scheme, host and port."""
+    return any(_matches_endpoint(location, entry) for entry in trusted_endpoints)
+
+
+def _refusal(sentence: str) -> ValidationError:
+    return ValidationError(sentence, attr="url_pattern")
+
+
+def _recipient(location: Location) -> tuple[str, str, int | None, str]:
+    return location.scheme, location.host, location.port, location.bucket
+
+
+def _check_text(url_pattern: str, policy: GuardPolicy) -> None:
+    """What must hold before the text is taken apart: parsers disagree on the rest."""
+    match = _SCHEME.match(url_pattern)
+    if match is None or match[1].lower() not in _schemes(policy):
+        raise _refusal(MUST_USE_HTTPS)
+    if "\\" in url_pattern or any(unicodedata.category(c) in _UNSEEN for c in url_pattern):
+        raise _refusal(NO_HOSTNAME)
+
+
+#: Control, surrogate and line-breaking characters. Format characters (Cf) may stand in a key.
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
+
+def _schemes(policy: GuardPolicy) -> frozenset[str]:
+    trusted = {entry.partition("://")[0].lower() for entry in policy.trusted_endpoints}
+    return (policy.allowed_schemes | trusted) & {"https", "http", "file"}
+
+
+def _check_path(location: Location) -> None:
+    parts = location.key.split("/")
+    if "." in parts or ".." in parts:
+        raise _refusal(PATH_INVALID)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in location.key):
+        raise _refusal(PATH_INVALID)
+
+
+def _check_folder(location: Location, policy: GuardPolicy) -> None:
+    path = literal_folder(location.key) if has_glob(location.key) else location.key
+    resolved = Path(path).resolve()
+    if not any(resolved.is_relative_to(root.resolve()) for root in policy.local_roots):
+        raise _refusal(FOLDER_NOT_ALLOWED)
+    managed = policy.managed_location
+    if managed and managed.provider == "file" and _overlap(resolved, Path(managed.key).resolve()):
+        raise _refusal(FOLDER_NOT_ALLOWED)
+
+
+def _overlap(path: Path, managed: Path) -> bool:
+    return path.is_relative_to(managed) or managed.is_relative_to(path)
+
+
+def literal_folder(key: str) -> str:
+    """The folder before the first glob character, with its slash.
+
+    >>> literal_folder("/data/2024-*/x.csv")
+    '/data/'
+    """
+    prefix = literal_prefix(key)
+    return prefix[: prefix.rfind("/") + 1]
+
+
+def _check_host(location: Location, policy: GuardPolicy) -> None:
+    if is_trusted(location, policy.trusted_endpoints):
+        return
+    if location.scheme not in policy.allowed_schemes:
+        raise _refusal(MUST_USE_HTTPS)
+    _check_address(location.host)
+    default_port = 443 if location.scheme == "https" else 80
+    if match_host(location.host) is None or location.port != default_port:
+        raise _refusal(HOST_NOT_ALLOWED)
+
+
+def _check_address(host: str) -> None:
+    try:
+        address = parse_address(host)
+    except NotAnAddressError as exc:
+        raise _refusal(NO_HOSTNAME) from exc
+    if address is not None:
+        raise _refusal(INTERNAL_ADDRESS if is_internal(address) else HOST_NOT_ALLOWED)
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+        # A star can only be a wildcard where the bucket stands, in the host's first label.
+        raise _refusal(BUCKET_WILDCARD if set("*{}[]") & set(host) else _host_sentence(host))
+
+
+def _host_sentence(host: str) -> str:
+    return BUCKET_ENCODED if "%" in host else NO_HOSTNAME
+
+
+def _check_bucket(location: Location) -> None:
+    bucket = location.bucket
+    if has_glob(bucket) or "}" in bucket or "]" in bucket:
+        raise _refusal(BUCKET_WILDCARD)
+    if "%" in bucket:
+        raise _refusal(BUCKET_ENCODED)
+    if not bucket or not location.key:
+        raise _refusal(BUCKET_MISSING)
+    if not _BUCKET.fullmatch(bucket):
+        raise _refusal(BUCKET_INVALID)
+
+
+def _is_managed(location: Location, managed: Location | None) -> bool:
+    if managed is None or managed.provider == "file":
+        return False
+    bucket = managed.bucket.lower()
+    if location.host == f"{bucket}.{managed.host}":
+        return True
+    if location.bucket.lower() != bucket or location.provider != managed.provider:
+        return False
+    # The names of S3's and Google's buckets are unique, whatever the endpoint.
+    return managed.provider in ("s3", "gcs") or _store(location) == _store(managed)
+
+
+def _store(location: Location) -> tuple[str, int | None]:
+    host = location.host
+    if not location.path_style:
+        host = host.removeprefix(location.bucket + ".")
+    return host, location.port
+
+
+def _matches_endpoint(location: Location, entry: str) -> bool:
+    try:
+        trusted = parse(entry.rstrip("/"))
+    except MalformedUrlError:
+        return False
+    if trusted.provider == "file" or location.provider == "file":
+        return False
+    labels, pattern = location.host.split("."), trusted.host.split(".")
+    return (
+        (location.scheme, location.port) == (trusted.scheme, trusted.port)
+        and len(labels) == len(pattern)
+        and all(
+            want == "*" and _LABEL.fullmatch(label) is not None or want == label
+            for want, label in zip(pattern, labels, strict=True)
+        )
+    )

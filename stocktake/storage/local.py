@@ -1,0 +1,182 @@
+"""A local folder as an object store: plain file I/O, regular files only, nothing outside it."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from stocktake.errors import (
+    AccessDeniedError,
+    SourceNotFoundError,
+    StorageUnavailableError,
+    UrlRefusedError,
+)
+from stocktake.storage.protocol import Answer, Chunk, Item, ObjectInfo
+
+_ABSENT = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
+)
+
+
+class LocalObjects:
+    """The files below one folder, by their path relative to it.
+
+    A symlink is followed only where it ends inside the root; a listing does not descend into a
+    symlinked folder, so it ends. FIFOs, sockets and devices are refused unopened: reading one
+    may block for ever.
+
+    Args:
+        root: the folder; it need not exist yet, and is then an empty store.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.path.realpath(root)
+
+    def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
+        """Bytes `start .. start + length` of one file; to the end when `length` is None."""
+        with self._opened(path) as (file, info):
+            file.seek(start)
+            return Chunk(data=file.read(-1 if length is None else length), info=info)
+
+    def get_tail(self, path: str, length: int) -> Chunk:
+        """The last `length` bytes of one file, or all where there are fewer."""
+        with self._opened(path) as (file, info):
+            file.seek(max(0, info.size - length))
+            return Chunk(data=file.read(length), info=info)
+
+    def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The whole file in chunks of at most `chunk_bytes`."""
+        with self._opened(path) as (file, _):
+            while chunk := file.read(chunk_bytes):
+                yield chunk
+
+    def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Files whose path begins with `prefix`, in ascending order of the whole path."""
+        folder = prefix[: prefix.rfind("/") + 1]
+        with _mapped(prefix):
+            real = self._real(folder)
+            yield from self._walk(real, folder, prefix, start_after or "")
+
+    def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
+        """Call `function` on each item, one after the other: a disk gains nothing by threads."""
+        return [function(item) for item in items]
+
+    def _real(self, path: str) -> str:
+        if "\0" in path or ".." in path.split("/") or path.startswith("/"):
+            raise UrlRefusedError("A path in the source leads outside its folder.", file=path)
+        real = os.path.realpath(os.path.join(self._root, path))
+        if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
+            raise UrlRefusedError("A link in the source leads outside its folder.", file=path)
+        return real
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[tuple[BinaryIO, ObjectInfo]]:
+        with _mapped(path):
+            real = self._real(path)
+            _require_regular(os.lstat(real), path)
+            # Between the check and here the name may have been swapped: never follow, never wait.
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(descriptor, "rb", buffering=0) as file:
+                status = os.fstat(descriptor)
+                _require_regular(status, path)
+                yield file, _info(path, status)
+
+    def _walk(self, real: str, folder: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
+        for key, status in self._entries(real, folder, prefix, start_after):
+            if stat.S_ISDIR(status.st_mode):
+                inside = os.path.join(real, key[len(folder) : -1])
+                yield from self._walk(inside, key, prefix, start_after)
+            elif stat.S_ISREG(status.st_mode):
+                yield _info(key, status)
+
+    def _entries(
+        self, real: str, folder: str, prefix: str, start_after: str
+    ) -> Sequence[tuple[str, os.stat_result]]:
+        """What the folder holds that may matter, folders with a slash, in the order of keys."""
+        first = ""
+        if start_after.startswith(folder):
+            first = start_after[len(folder) :].split("/", 1)[0]
+        # A log of 100,000 commits is listed from near its end: drop the rest before any stat.
+        names = [n for n in _names(real) if n >= first or first.startswith(n)]
+        found = ((folder + name, self._status(real, name)) for name in names)
+        keyed = (
+            (key + "/" if stat.S_ISDIR(status.st_mode) else key, status)
+            for key, status in found
+            if status is not None
+        )
+        return sorted(
+            (entry for entry in keyed if _wanted(entry[0], prefix, start_after)),
+            key=lambda entry: entry[0],
+        )
+
+    def _status(self, real: str, name: str) -> os.stat_result | None:
+        path = os.path.join(real, name)
+        try:
+            status = os.lstat(path)
+            if not stat.S_ISLNK(status.st_mode):
+                return status
+            target = os.path.realpath(path)
+            inside = target.startswith(self._root.rstrip("/") + "/")
+            status = os.lstat(target)
+        except FileNotFoundError:  # removed since it was listed, or a dangling link
+            return None
+        return status if inside and stat.S_ISREG(status.st_mode) else None
+
+
+def _names(real: str) -> Sequence[str]:
+    try:
+        names = os.listdir(real)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # A name that is no UTF-8 has no key that any store or JSON could carry.
+    return [name for name in names if name.isascii() or _is_text(name)]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _wanted(key: str, prefix: str, start_after: str) -> bool:
+    if key.endswith("/"):
+        under = key.startswith(prefix) or prefix.startswith(key)
+        return under and (key > start_after or start_after.startswith(key))
+    return key.startswith(prefix) and key > start_after
+
+
+def _require_regular(status: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceNotFoundError(file=path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UrlRefusedError("The source is a pipe, socket or device, not a file.", file=path)
+
+
+def _info(path: str, status: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(
+        path=path,
+        size=status.st_size,
+        etag=f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}",
+        modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
+    )
+
+
+@contextmanager
+def _mapped(path: str) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as exc:
+        raise AccessDeniedError(file=path) from exc
+    except OSError as exc:
+        if exc.errno in _ABSENT:
+            raise SourceNotFoundError(file=path) from exc
+        raise StorageUnavailableError(
+            f"The local disk failed to read the file ({errno.errorcode.get(exc.errno or 0, '?')}).",
+            file=path,
+        ) from exc

@@ -1,0 +1,66 @@
+"""What every store offers the readers: one small protocol, and the plain values it deals in."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One object of a listing.
+
+    Attributes:
+        path: the key below the store's root.
+        size: bytes as stored.
+        etag: what changes when the bytes change.
+        modified_at: aware UTC.
+    """
+
+    path: str
+    size: int
+    etag: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Bytes of one object, with what the same answer said of the whole object."""
+
+    data: bytes
+    info: ObjectInfo
+
+
+class ObjectStore(Protocol):
+    """Read access to one bucket or one local folder. Each method but `map` is one round trip
+    (a listing: one a page).
+
+    Raises (every method):
+        JobError: SourceNotFoundError, AccessDeniedError, ArchivedSourceError, or a transient one.
+    """
+
+    def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
+        """Bytes `start .. start + length`, to the end when `length` is None; fewer where the
+        object ends before, none where it ends before `start`."""
+        ...
+
+    def get_tail(self, path: str, length: int) -> Chunk:
+        """The last `length` bytes, or all where there are fewer."""
+        ...
+
+    def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The whole object in chunks, in constant memory."""
+        ...
+
+    def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        """Objects whose key begins with `prefix`, in ascending key order, paged lazily; those
+        after the key `start_after` where it is given. Nothing there is an empty listing."""
+        ...
+
+    def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
+        """Call `function` on each item, many at a time; answers in the order of the items. The
+        first error is raised after those under way have ended."""
+        ...

@@ -1,0 +1,181 @@
+"""Reading a URL pattern: which store, bucket and key it names. Pure; nothing is resolved.
+
+`parse` says what a URL means; whether it may be opened is `stocktake.storage.guard`'s to say.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from stocktake.storage.providers import HostMatch, match_host
+
+#: The characters that make a key a pattern.
+_GLOB = re.compile(r"[*?{\[]")
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>.*)", re.S)
+
+#: The dots that IDNA takes for a full stop (RFC 3490, section 3.1).
+_DOTS = re.compile("[\u3002\uff0e\uff61]")
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+class MalformedUrlError(ValueError):
+    """The text is no URL of the shape that a pattern has; only `guard` sees this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a source is.
+
+    Attributes:
+        provider: ``s3``, ``gcs``, ``r2``, ``azure``, ``s3_compatible`` or ``file``.
+        scheme: lower case.
+        host: lower case, in its IDNA form, without brackets; empty for a file.
+        port: as written, or the scheme's own; None for a file.
+        endpoint: ``scheme://host[:port]`` that answers for the store, without the bucket; None
+            where it follows from the region (S3 virtual hosted) and for a file.
+        bucket: the bucket or container, exactly as written; empty for a file.
+        key: percent-decoded key, glob or Delta root, without a leading slash; for a file the
+            absolute path.
+        region: the region that the host names, else None.
+        path_style: whether the bucket stands in the path.
+        account: the Azure storage account, else None.
+    """
+
+    provider: str
+    scheme: str
+    host: str
+    port: int | None
+    endpoint: str | None
+    bucket: str
+    key: str
+    region: str | None = None
+    path_style: bool = True
+    account: str | None = None
+
+
+def parse(url_pattern: str) -> Location:
+    """What the URL names.
+
+    Percent-decoding is done once, on the key alone: a bucket is kept as written, so that an
+    encoded one can be refused. A ``?`` is a glob and a ``#`` is a character of the key: a
+    pattern has neither query nor fragment.
+
+    Raises:
+        MalformedUrlError: no scheme, no host, user info, or a port that is no port.
+
+    >>> parse("https://b.s3.eu-west-1.amazonaws.com/a%20b/*.csv").key
+    'a b/*.csv'
+    >>> parse("https://storage.googleapis.com/b/x").bucket
+    'b'
+    """
+    match = _URL.fullmatch(url_pattern)
+    if match is None:
+        raise MalformedUrlError("no scheme")
+    scheme, path = match["scheme"].lower(), match["path"]
+    if scheme == "file":
+        return _file(match["authority"], path)
+    host, port = _split_authority(match["authority"])
+    return _remote(scheme, host, port or _DEFAULT_PORTS.get(scheme), path.removeprefix("/"))
+
+
+def has_glob(key: str) -> bool:
+    """Whether the key is a pattern and not one object's name.
+
+    >>> has_glob("orders/*.parquet"), has_glob("orders/part-0.parquet")
+    (True, False)
+    """
+    return _GLOB.search(key) is not None
+
+
+def literal_prefix(key: str) -> str:
+    """The part of the key before its first glob character.
+
+    >>> literal_prefix("orders/2024-*/x.csv")
+    'orders/2024-'
+    """
+    return _GLOB.split(key, maxsplit=1)[0]
+
+
+def normalise_host(host: str) -> str:
+    """The host as a resolver would see it: compatibility forms folded, IDNA, lower case.
+
+    Raises:
+        MalformedUrlError: no such name can exist.
+
+    >>> normalise_host("１２７.0.0.1")
+    '127.0.0.1'
+    """
+    folded = unicodedata.normalize("NFKC", _DOTS.sub(".", host)).lower().removesuffix(".")
+    if folded.isascii():
+        return folded
+    try:
+        return folded.encode("idna").decode("ascii")
+    except UnicodeError as exc:
+        raise MalformedUrlError("not a host name") from exc
+
+
+def _file(authority: str, path: str) -> Location:
+    if authority not in ("", "localhost") or not path.startswith("/"):
+        raise MalformedUrlError("a file URL names an absolute path")
+    return Location(
+        provider="file",
+        scheme="file",
+        host="",
+        port=None,
+        endpoint=None,
+        bucket="",
+        key=unquote(path, errors="strict") if _decodes(path) else path,
+    )
+
+
+def _remote(scheme: str, host: str, port: int | None, path: str) -> Location:
+    known = match_host(host) or HostMatch(provider="s3_compatible")
+    first, _, rest = path.partition("/")
+    bucket, key = (first, rest) if known.bucket is None else (known.bucket, path)
+    return Location(
+        provider=known.provider,
+        scheme=scheme,
+        host=host,
+        port=port,
+        endpoint=_endpoint(scheme, host, port, known),
+        bucket=bucket,
+        key=unquote(key, errors="strict") if _decodes(key) else key,
+        region=known.region,
+        path_style=known.bucket is None,
+        account=known.account,
+    )
+
+
+def _endpoint(scheme: str, host: str, port: int | None, known: HostMatch) -> str | None:
+    if known.bucket is not None:
+        if known.provider == "s3":
+            return None
+        host = host.removeprefix(known.bucket + ".")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS.get(scheme) else f":{port}")
+
+
+def _split_authority(authority: str) -> tuple[str, int | None]:
+    if "@" in authority:
+        raise MalformedUrlError("user info")
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::([0-9]*))?", authority)
+    if match is None or not match[1]:
+        raise MalformedUrlError("no host")
+    port = int(match[2]) if match[2] and len(match[2]) < 6 else None
+    if match[2] is not None and (port is None or not 0 < port < 65536):
+        raise MalformedUrlError("not a port")
+    return normalise_host(match[1].strip("[]")), port
+
+
+def _decodes(text: str) -> bool:
+    """Whether each escape is one, and the bytes are UTF-8; a stray ``%`` is a character."""
+    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
+        return False
+    try:
+        unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return True
