@@ -94,7 +94,7 @@ class Server(ABC):
     def answers(self) -> bool:
         """Whether it can serve its first request."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  most need nothing
         """What must be there before each start."""
 
     @property
@@ -353,6 +353,7 @@ class SeaweedFS(Server):
 
     name = "seaweedfs"
     region = "us-east-1"
+    stop_signal = signal.SIGKILL  # in good order takes it 20 s, and nothing is kept
     poll_seconds = 0.25  # each question to its master starts the making of volumes
     _parts = ("s3", "master", "volume", "filer")
 
@@ -415,13 +416,19 @@ class SeaweedFS(Server):
             str(Path(sysconfig.get_path("scripts")) / "weed"),
             *("server", f"-dir={self.folder / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}"),
             *("-s3", f"-s3.config={self._config}", *ports),
-            *("-master.volumeSizeLimitMB=64", "-master.heartbeatInterval=100ms"),
+            *("-master.volumeSizeLimitMB=64", "-master.electionTimeout=1s"),
         ]
 
     def answers(self) -> bool:
         """Whether the gateway knows its keys and the master hands out space to write to."""
         assign = f"http://{HOST}:{self._ports['master']}/dir/assign"
         return _status(self.endpoint) == 403 and _status(assign) == 200
+
+    def _end(self, how: signal.Signals) -> None:
+        super()._end(how)
+        for port in self._ports.values():
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
     @property
     def _config(self) -> Path:

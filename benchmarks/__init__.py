@@ -1,0 +1,1 @@
+"""Measurements of the running service, with the conditions they were taken under."""
