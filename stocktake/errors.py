@@ -32,6 +32,7 @@
     │       ├── StorageThrottledError     storage_throttled
     │       ├── StorageTimeoutError       storage_timeout
     │       ├── CommitConflictError       commit_conflict
+    │       ├── DatabaseUnavailableError  database_unavailable
     │       └── WorkerLostError           worker_lost
     ├── SupersededError               the table changed while its source was being read
     └── StaleAttemptError             a write by an attempt that no longer owns its job
@@ -345,6 +346,12 @@ class CommitConflictError(TransientError):
     """Another writer took the Delta version that this load wanted."""
 
     default_code = "commit_conflict"
+
+
+class DatabaseUnavailableError(TransientError):
+    """Stocktake's own database did not take the result."""
+
+    default_code = "database_unavailable"
 
 
 class WorkerLostError(TransientError):

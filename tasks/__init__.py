@@ -1,0 +1,1 @@
+"""The Celery tasks: thin, ids as arguments, one for each kind of job."""

@@ -1,0 +1,5 @@
+"""What a job does, one module a kind. The tasks call these with an attempt in hand.
+
+Every run ends its own job, in the transaction that writes its effect; errors rise to the base
+task, which ends the attempt by their type.
+"""

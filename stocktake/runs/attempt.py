@@ -1,0 +1,37 @@
+"""What a run is handed: the claim it works under and the process's own parts."""
+
+from dataclasses import dataclass
+
+from stocktake.db.session import Database
+from stocktake.introspection import Limits, Progress
+from stocktake.jobs.leases import Claim
+from stocktake.security.encryption import Keyring
+from stocktake.settings import Settings
+from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.uploads import ManagedStorage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a job by this process.
+
+    Attributes:
+        progress: remembers how far the read has come; the watchdog writes it with the heartbeat.
+    """
+
+    claim: Claim
+    database: Database
+    settings: Settings
+    keyring: Keyring
+    guard: GuardPolicy
+    storage: ManagedStorage
+    progress: Progress
+
+    @property
+    def limits(self) -> Limits:
+        """The budget of a read, as configured."""
+        return Limits(
+            max_files=self.settings.inference_max_files,
+            max_bytes=self.settings.inference_max_bytes,
+            max_seconds=self.settings.inference_max_seconds,
+        )

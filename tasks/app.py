@@ -1,0 +1,70 @@
+"""The one Celery app. It holds no address: the process that uses it calls `configure`."""
+
+from celery import Celery
+from kombu import Queue as KombuQueue
+
+from stocktake.settings import Settings
+from stocktake.states import Queue
+
+#: Celery's own limit stands behind the watchdog's, for a reader that holds the interpreter lock.
+HARD_LIMIT_GRACE_SECONDS = 30
+
+app = Celery(
+    "stocktake",
+    # Named one by one: autodiscover_tasks(["tasks"]) would register nothing, silently.
+    include=(
+        "tasks.refresh_schema",
+        "tasks.ingest_file",
+        "tasks.validate_columns",
+        "tasks.expand_batch",
+    ),
+)
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_queues=[KombuQueue(queue.value, routing_key=queue.value) for queue in Queue],
+    task_default_queue=Queue.INTERACTIVE.value,
+    task_create_missing_queues=False,
+    task_track_started=True,
+    worker_send_task_events=True,
+    worker_prefetch_multiplier=1,
+    worker_max_tasks_per_child=1000,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_enable_remote_control=True,
+    # A blip of the broker must not end a read: its lease makes the redelivery harmless.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=10.0,
+    worker_enable_soft_shutdown_on_idle=True,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_channel_error_retry=True,
+    broker_heartbeat=10,
+    broker_pool_limit=4,
+    enable_utc=True,
+    timezone="UTC",
+)
+
+
+def configure(settings: Settings) -> Celery:
+    """Give the app its broker and its limits; call it once, at a process's start."""
+    hard_limit = settings.job_time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
+    app.conf.update(
+        broker_url=settings.broker_url.get_secret_value(),
+        task_time_limit=hard_limit,
+        broker_transport_options={
+            # Above the hard limit, so that no message is given out again under a live read.
+            "visibility_timeout": int(hard_limit * 2 + 60),
+            "queue_order_strategy": "priority",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+        },
+    )
+    return app

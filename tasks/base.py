@@ -1,0 +1,195 @@
+"""The base task: claims the job, runs it under a watchdog, and ends the attempt by its error."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore, Retry
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from stocktake.db.session import Database
+from stocktake.errors import (
+    DatabaseUnavailableError,
+    InternalError,
+    JobError,
+    LimitExceededError,
+    StaleAttemptError,
+    SupersededError,
+)
+from stocktake.introspection import Progress
+from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim, RetryPolicy
+from stocktake.runs.attempt import Attempt
+from stocktake.security.encryption import Keyring
+from stocktake.settings import Settings
+from stocktake.states import JobState
+from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.uploads import ManagedStorage
+
+log = structlog.get_logger(__name__)
+
+
+class JobFailed(Exception):  # noqa: N818 - shown by Flower as the task's outcome
+    """The job ended `failed`; its text is the job's code and sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What a worker child owns; made after the fork and installed on `JobTask`.
+
+    Attributes:
+        worker: ``node/pid``, written on each claim.
+        watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
+    """
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    guard: GuardPolicy
+    storage: ManagedStorage
+    worker: str
+    watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The backoff of transient errors."""
+        return retry_policy(self.settings)
+
+
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """The backoff as configured."""
+    return RetryPolicy(
+        base_seconds=settings.job_retry_base_seconds, max_seconds=settings.job_retry_max_seconds
+    )
+
+
+class JobTask(Task):  # type: ignore[misc]  # celery ships no types for its Task
+    """Base of every task. A task's function gets an `Attempt`; its message holds only the id."""
+
+    abstract = True
+    typing = False
+    # An ordinary failure is the job's outcome and not the worker's trouble: no traceback.
+    throws = (JobFailed,)
+    runtime: ClassVar[Runtime | None] = None
+
+    def __call__(self, job_id: str) -> None:
+        """Claim, run, and end the attempt.
+
+        Raises:
+            Ignore: the message was a duplicate, or the attempt lost its lease.
+            Retry: a transient error; the job is queued again in the database.
+            JobFailed: the job has failed for good.
+        """
+        runtime = self.runtime
+        if runtime is None:
+            raise RuntimeError("no Runtime is installed: run tasks in a Stocktake worker")
+        with structlog.contextvars.bound_contextvars(job_id=job_id):
+            claim = _claim(runtime, UUID(job_id))
+            if claim is None:
+                raise Ignore
+            with structlog.contextvars.bound_contextvars(
+                attempt=claim.attempt, table_id=str(claim.table_id)
+            ):
+                self._attempt(runtime, claim)
+
+    def _attempt(self, runtime: Runtime, claim: Claim) -> None:
+        log.info("job_started", kind=claim.kind.value)
+        try:
+            with runtime.watch(runtime, claim) as progress:
+                self.run(_as_attempt(runtime, claim, progress))
+        except StaleAttemptError as exc:
+            log.warning("stale_attempt", reason=str(exc))
+            raise Ignore from None
+        except SupersededError as exc:
+            _superseded(runtime, claim, exc)
+        except BaseException as exc:
+            # The one place where anything is caught. A MemoryError that left the task would
+            # stop the whole worker (MECHANICS.md, trap 1).
+            _fail(runtime, claim, _as_job_error(exc))
+        else:
+            log.info("job_succeeded")
+
+
+def _claim(runtime: Runtime, job_id: UUID) -> Claim | None:
+    with runtime.database.write() as session:
+        return leases.claim(
+            session,
+            job_id,
+            worker=runtime.worker,
+            lease_seconds=runtime.settings.lease_seconds,
+        )
+
+
+def _as_attempt(runtime: Runtime, claim: Claim, progress: Progress) -> Attempt:
+    return Attempt(
+        claim=claim,
+        database=runtime.database,
+        settings=runtime.settings,
+        keyring=runtime.keyring,
+        guard=runtime.guard,
+        storage=runtime.storage,
+        progress=progress,
+    )
+
+
+def _as_job_error(exc: BaseException) -> JobError:
+    if isinstance(exc, JobError):
+        return exc
+    if isinstance(exc, MemoryError):  # pyarrow.ArrowMemoryError is one
+        return LimitExceededError(
+            "The source needed more memory than a worker has.",
+            code="memory_limit",
+            hint="Narrow the source, or raise STOCKTAKE_JOB_MEMORY_LIMIT_BYTES.",
+        )
+    if isinstance(exc, DBAPIError | PoolTimeoutError):
+        log.warning("database_error", reason=type(exc).__name__, exc_info=exc)
+        return DatabaseUnavailableError("Stocktake's database did not take the result.")
+    if isinstance(exc, Exception):
+        log.error("job_crashed", exc_info=exc)
+        return InternalError("Something unforeseen ended the job.")
+    raise exc  # SystemExit, KeyboardInterrupt: the process is asked to stop
+
+
+def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
+    def end(session: Session) -> JobState:
+        leases.cancel(session, claim, code="superseded", detail=str(exc))
+        return JobState.CANCELLED
+
+    _settle(runtime, end)
+    log.info("job_superseded")
+    raise Ignore from None
+
+
+def _fail(runtime: Runtime, claim: Claim, error: JobError) -> None:
+    state = _settle(runtime, lambda session: leases.fail(session, claim, error, runtime.retry))
+    log.info("job_attempt_failed", code=error.code, state=state.value)
+    outcome = JobFailed(f"{error.code}: {error.detail}")
+    if state is JobState.QUEUED:
+        raise Retry(str(outcome)) from None
+    raise outcome from None
+
+
+def _settle(runtime: Runtime, end: Callable[[Session], JobState]) -> JobState:
+    """Write the end of an attempt.
+
+    A commit whose answer was lost shows as a stale attempt here, since the row says already
+    what was to be written: nothing is lost, and the duplicate is refused.
+    """
+    try:
+        with runtime.database.write() as session:
+            return end(session)
+    except StaleAttemptError as exc:
+        log.warning("stale_attempt", reason=str(exc))
+        raise Ignore from None
+    except (DBAPIError, PoolTimeoutError) as exc:
+        # The lease runs out and the clock rescues the job.
+        log.error("attempt_end_not_written", reason=type(exc).__name__)
+        raise Ignore from None
+
+

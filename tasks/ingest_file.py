@@ -1,0 +1,13 @@
+"""Check an uploaded file and make it a table's content."""
+
+from stocktake.runs import ingest
+from stocktake.runs.attempt import Attempt
+from stocktake.states import JobKind
+from tasks.app import app
+from tasks.base import JobTask
+
+
+@app.task(base=JobTask, name=JobKind.INGEST_FILE.value)
+def ingest_file(attempt: Attempt) -> None:
+    """Check an uploaded file and make it a table's content."""
+    ingest.run(attempt)
