@@ -1,0 +1,208 @@
+"""The two actions of a Delta log that a schema needs, and the reading of a log's JSON lines."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any, Final, Self
+from urllib.parse import unquote
+
+from stocktake.errors import InvalidSourceError
+
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableProtocol:
+    """A `protocol` action: what a reader must know to read the table."""
+
+    reader_version: int
+    reader_features: tuple[str, ...] = ()
+    writer_features: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, action: object, file: str) -> Self:
+        """Read the action.
+
+        Raises:
+            InvalidSourceError: it is not one.
+        """
+        fields = action if isinstance(action, dict) else {}
+        version = fields.get("minReaderVersion")
+        if not isinstance(version, int):
+            raise _invalid(file, "a protocol action without a minReaderVersion")
+        return cls(
+            reader_version=version,
+            reader_features=_strings(fields.get("readerFeatures"), file),
+            writer_features=_strings(fields.get("writerFeatures"), file),
+        )
+
+    def as_action(self) -> dict[str, Any]:
+        """The action again, as a state keeps it."""
+        return {
+            "minReaderVersion": self.reader_version,
+            "readerFeatures": list(self.reader_features),
+            "writerFeatures": list(self.writer_features),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """A `metaData` action: the schema."""
+
+    schema_string: str
+    partition_columns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, action: object, file: str) -> Self:
+        """Read the action.
+
+        Raises:
+            InvalidSourceError: it is not one.
+        """
+        fields = action if isinstance(action, dict) else {}
+        schema_string = fields.get("schemaString")
+        if not isinstance(schema_string, str):
+            raise _invalid(file, "a metaData action without a schemaString")
+        return cls(
+            schema_string=schema_string,
+            partition_columns=_strings(fields.get("partitionColumns"), file),
+        )
+
+    def as_action(self) -> dict[str, Any]:
+        """The action again, as a state keeps it."""
+        return {
+            "schemaString": self.schema_string,
+            "partitionColumns": list(self.partition_columns),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """What one file of a log says of the schema and the size; None where it says nothing."""
+
+    protocol: TableProtocol | None = None
+    metadata: Metadata | None = None
+    row_count: int | None = None
+    size_bytes: int | None = None
+
+    def then(self, newer: "Actions") -> "Actions":
+        """These actions, and after them the newer ones. Counts hold for one version only."""
+        return replace(
+            newer,
+            protocol=newer.protocol or self.protocol,
+            metadata=newer.metadata or self.metadata,
+        )
+
+
+def merged(oldest_first: Iterable[Actions]) -> Actions:
+    """All actions as one."""
+    return reduce(Actions.then, oldest_first, Actions())
+
+
+def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
+    """Read a commit, a compacted log or a JSON checkpoint. Every line is parsed, the ones that
+    say nothing of the schema too: a log that other libraries refuse must not pass here.
+
+    Args:
+        lines: the file's lines.
+        file: its name below the table's root, for messages.
+
+    Raises:
+        InvalidSourceError: a line is not an action, or names a file outside the table.
+    """
+    protocol: TableProtocol | None = None
+    metadata: Metadata | None = None
+    for number, line in enumerate(lines, 1):
+        action = _action(line, number, file)
+        if "protocol" in action:
+            protocol = TableProtocol.of(action["protocol"], file)
+        if "metaData" in action:
+            metadata = Metadata.of(action["metaData"], file)
+        for kind in ("add", "remove", "cdc"):
+            if kind in action:
+                _require_inside(action[kind], kind, number, file)
+    return Actions(protocol=protocol, metadata=metadata)
+
+
+def parse_checksum(data: bytes, file: str) -> Actions:
+    """Read a `<version>.crc`: both actions where the writer put them in, the table's size, and
+    its rows where all files are listed with their counts. One that is corrupt says nothing."""
+    try:
+        fields = json.loads(data)
+        return Actions(
+            protocol=TableProtocol.of(fields["protocol"], file) if "protocol" in fields else None,
+            metadata=Metadata.of(fields["metadata"], file) if "metadata" in fields else None,
+            row_count=_row_count(fields),
+            size_bytes=_count(fields.get("tableSizeBytes")),
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError, InvalidSourceError):
+        return Actions()
+
+
+def _action(line: bytes, number: int, file: str) -> dict[str, Any]:
+    if not line.strip():
+        return {}
+    try:
+        action = json.loads(str(line, "utf-8"))
+    except (ValueError, RecursionError) as exc:
+        raise _invalid(file, f"line {number} that is not JSON") from exc
+    if not isinstance(action, dict):
+        raise _invalid(file, f"line {number} that is not a JSON object")
+    return action
+
+
+def _require_inside(action: object, kind: str, number: int, file: str) -> None:
+    fields = action if isinstance(action, dict) else {}
+    path = fields.get("path")
+    if not isinstance(path, str):
+        raise _invalid(file, f"line {number} with an {kind} action that names no file")
+    vector = fields.get("deletionVector")
+    absolute_vector = isinstance(vector, dict) and vector.get("storageType") == "p"
+    if absolute_vector or _escapes(path):
+        raise InvalidSourceError(
+            f"Line {number} of {file} names a file outside the table's folder.",
+            hint="Shallow clones and tables with absolute paths are not read; copy the table.",
+            file=file,
+        )
+
+
+def _escapes(path: str) -> bool:
+    """Whether a `path`, percent-encoded as the protocol has it, leaves the table's folder.
+
+    >>> _escapes("day=1/part%20one.parquet"), _escapes("a/%2e%2e/%2e%2e/b"), _escapes("s3://b/k")
+    (False, True, True)
+    """
+    plain = unquote(path)
+    return _ABSOLUTE.match(plain) is not None or ".." in re.split(r"[/\\]", plain)
+
+
+def _row_count(fields: dict[str, Any]) -> int | None:
+    """Rows of all files but the deleted ones; None unless every file gives its count."""
+    files = fields.get("allFiles")
+    if not isinstance(files, list) or len(files) != fields.get("numFiles"):
+        return None
+    counts = [
+        _count(json.loads(each["stats"]).get("numRecords"))
+        for each in files
+        if isinstance(each.get("stats"), str)
+    ]
+    known = [count for count in counts if count is not None]
+    deleted = sum((each.get("deletionVector") or {}).get("cardinality", 0) for each in files)
+    return sum(known) - deleted if len(known) == len(files) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _strings(value: object, file: str) -> tuple[str, ...]:
+    names = [] if value is None else value
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise _invalid(file, "a list of names that is not one")
+    return tuple(names)
+
+
+def _invalid(file: str, found: str) -> InvalidSourceError:
+    return InvalidSourceError(f"{file} has {found}; expected Delta actions.", file=file)

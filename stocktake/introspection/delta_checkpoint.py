@@ -1,0 +1,345 @@
+"""Parquet checkpoints, read for `metaData` and `protocol` alone.
+
+A checkpoint of a million files is gigabytes of `add` columns beside a few kilobytes that the
+schema needs. The footer says where those lie; only they are fetched.
+"""
+
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stocktake.errors import InvalidSourceError, LimitExceededError
+from stocktake.introspection import Limits
+from stocktake.introspection.delta_actions import Actions, Metadata, TableProtocol, merged
+from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
+from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+#: The footer of a checkpoint of a million files in ten row groups is under 200 KB, and a
+#: small checkpoint is read whole by this one request.
+TAIL_BYTES: Final = 256 * 1024
+#: Ranges closer than this are fetched as one: a request costs more than the bytes between.
+_NEAR_BYTES: Final = 256 * 1024
+#: pyarrow reads this much past a column chunk of writers older than parquet-mr 1.2.9.
+_PADDING_BYTES: Final = 128
+_COLUMNS: Final = (
+    "metaData.schemaString",
+    "metaData.partitionColumns",
+    "protocol.minReaderVersion",
+    "protocol.readerFeatures",
+    "protocol.writerFeatures",
+)
+#: One leaf of each action that is null exactly where the action is.
+_MARKS: Final = ("metaData.schemaString", "protocol.minReaderVersion")
+_MAGIC: Final = b"PAR1"
+_TRAILER: Final = struct.Struct("<I4s")
+
+#: The ends of checkpoint files that were fetched before it was known which are wanted.
+Tails = dict[str, Chunk]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Bytes `start .. end` of a file."""
+
+    start: int
+    end: int
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckpointFile:
+    """One Parquet file of a checkpoint, of which some ranges are here.
+
+    Attributes:
+        path: its key.
+        name: its name below the table's root, for messages.
+        size: its bytes.
+        segments: the bytes that were fetched, by their offset.
+    """
+
+    path: str
+    name: str
+    size: int
+    segments: dict[int, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
+        """A file of which the tail is here."""
+        start = tail.info.size - len(tail.data)
+        return cls(path=tail.info.path, name=name, size=tail.info.size, segments={start: tail.data})
+
+    def missing_footer(self, limits: Limits) -> Range | None:
+        """The range that the footer needs beyond the tail; None where it is all here.
+
+        Raises:
+            InvalidSourceError: the file does not end as a Parquet file does.
+            LimitExceededError: the footer is larger than `max_footer_bytes`.
+        """
+        trailer = self.held(self.size - _TRAILER.size, self.size)
+        length, magic = _TRAILER.unpack(trailer) if trailer else (0, b"")
+        start = self.size - _TRAILER.size - length
+        if magic != _MAGIC or start < len(_MAGIC):
+            raise self._invalid("it does not end with a Parquet footer")
+        if length > limits.max_footer_bytes:
+            raise LimitExceededError(
+                f"The footer of {self.name} has {length} bytes; max_footer_bytes allows "
+                f"{limits.max_footer_bytes}.",
+                file=self.name,
+            )
+        first = min(self.segments)
+        return Range(start=start, end=first) if start < first else None
+
+    def missing_columns(self) -> list[Range]:
+        """The ranges that `actions` needs and that are not here, near ones joined.
+
+        Raises:
+            InvalidSourceError: the footer is corrupt.
+        """
+        with self._wrapped():
+            metadata = pq.read_metadata(_Segments(self))
+            wanted = [
+                _chunk_range(metadata.row_group(group).column(column), self.size)
+                for group in _row_groups(metadata)
+                for column in _leaves(metadata, _COLUMNS)
+            ]
+        return _joined([each for each in wanted if self.held(each.start, each.end) is None])
+
+    def load(self, store: ObjectStore, wanted: Range) -> Actions:
+        """Fetch a range; what it says is known once all are here."""
+        length = wanted.end - wanted.start
+        self.segments[wanted.start] = store.get(self.path, start=wanted.start, length=length).data
+        return Actions()
+
+    def actions(self) -> Actions:
+        """The actions of this file, once its ranges are here.
+
+        Raises:
+            InvalidSourceError: the file is corrupt.
+        """
+        actions = Actions()
+        with self._wrapped():
+            for row in self._rows():
+                if row.get("protocol") is not None:
+                    protocol = TableProtocol.of(row["protocol"], self.name)
+                    actions = actions.then(Actions(protocol=protocol))
+                if row.get("metaData") is not None:
+                    metadata = Metadata.of(row["metaData"], self.name)
+                    actions = actions.then(Actions(metadata=metadata))
+                # Each is there once, as a rule among the first rows of a million.
+                if actions.protocol and actions.metadata:
+                    break
+        return actions
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        parquet = pq.ParquetFile(_Segments(self), pre_buffer=False)
+        groups = _row_groups(parquet.metadata)
+        leaves = _leaves(parquet.metadata, _COLUMNS)
+        columns = [parquet.metadata.schema.column(leaf).path for leaf in leaves]
+        if not groups or not columns:
+            return
+        for batch in parquet.iter_batches(
+            batch_size=16_384, row_groups=groups, columns=columns, use_threads=False
+        ):
+            valid = [column.is_valid() for column in batch.columns]
+            yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
+
+    def held(self, start: int, end: int) -> bytes | None:
+        """The bytes `start .. end` where all of them are here, else None."""
+        pieces = list[bytes]()
+        while start < end:
+            piece = self._piece(start, end)
+            if not piece:
+                return None
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces)
+
+    def _piece(self, start: int, end: int) -> bytes | None:
+        for offset, data in self.segments.items():
+            if offset <= start < offset + len(data):
+                return data[start - offset : end - offset]
+        return None
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        try:
+            yield
+        # ValueError is text that is not UTF-8; OSError is how Arrow calls corrupt pages.
+        except (pa.ArrowException, OSError, ValueError) as exc:
+            raise self._invalid("its Parquet data is corrupt") from exc
+
+    def _invalid(self, why: str) -> InvalidSourceError:
+        return InvalidSourceError(
+            f"The checkpoint {self.name} cannot be read: {why}.", file=self.name
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCheckpoint:
+    """A checkpoint of which every footer is here, so that what remains to be read is known."""
+
+    log: DeltaLog
+    manifests: tuple[ObjectInfo, ...]
+    files: tuple[CheckpointFile, ...]
+
+    @classmethod
+    def of(cls, log: DeltaLog, checkpoint: Checkpoint, tails: Tails) -> Self:
+        """Read the footers that are not among `tails` (by key), the larger ones in two steps.
+
+        Raises:
+            InvalidSourceError: a footer is corrupt.
+        """
+        parquet = [info for info in checkpoint.files if info.path.endswith(".parquet")]
+        files = tuple(_with_tails(log, parquet, tails))
+        _load_footers(log, files)
+        manifests = tuple(info for info in checkpoint.files if info not in parquet)
+        return cls(log=log, manifests=manifests, files=files)
+
+    def reads(self) -> list[Read]:
+        """What `actions` needs, as reads that may be made together with others.
+
+        Raises:
+            InvalidSourceError: a footer is corrupt.
+        """
+        wanted = [(file, each) for file in self.files for each in file.missing_columns()]
+        size = sum(each.end - each.start for _, each in wanted)
+        size += sum(info.size for info in self.manifests)
+        self.log.charge(files=len(self.manifests), size_bytes=size)
+        return [
+            *(partial(_manifest, self.log, info) for info in self.manifests),
+            *(partial(file.load, self.log.store, each) for file, each in wanted),
+        ]
+
+    def actions(self, answers: Sequence[Answer]) -> Actions:
+        """The checkpoint's two actions.
+
+        Args:
+            answers: of `reads`, in that order.
+
+        Raises:
+            InvalidSourceError: a file is corrupt, or an action is missing.
+        """
+        for answer in answers:
+            if isinstance(answer, InvalidSourceError):
+                raise answer
+        said = [answer for answer in answers if isinstance(answer, Actions)]
+        actions = merged([*said, *(file.actions() for file in self.files)])
+        if actions.protocol is None or actions.metadata is None:
+            raise InvalidSourceError("The newest checkpoint lacks its protocol or metaData action.")
+        return actions
+
+
+def _manifest(log: DeltaLog, info: ObjectInfo) -> Answer:
+    try:
+        return log.lines(info)
+    except InvalidSourceError as exc:
+        return exc
+
+
+def _with_tails(
+    log: DeltaLog, infos: Sequence[ObjectInfo], tails: Tails
+) -> Iterator[CheckpointFile]:
+    new = [info for info in infos if info.path not in tails]
+    fetched = log.store.map(lambda info: log.store.get_tail(info.path, TAIL_BYTES), new)
+    log.charge(files=len(new), size_bytes=sum(len(tail.data) for tail in fetched))
+    known = {**tails, **{tail.info.path: tail for tail in fetched}}
+    return (CheckpointFile.of(known[info.path], log.shown(info)) for info in infos)
+
+
+def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
+    wanted = [(file, file.missing_footer(log.limits)) for file in files]
+    missing = [(file, each) for file, each in wanted if each is not None]
+    log.charge(files=0, size_bytes=sum(each.end - each.start for _, each in missing))
+    log.store.map(lambda one: one[0].load(log.store, one[1]), missing)
+
+
+class _Segments(io.RawIOBase):
+    """A checkpoint as a file for pyarrow; reading what was not fetched is an OSError."""
+
+    def __init__(self, file: CheckpointFile) -> None:
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}
+        self._position = base[whence] + offset
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        end = min(self._position + len(view), self._file.size)
+        data = self._file.held(self._position, end)
+        if data is None:
+            raise OSError(f"bytes {self._position} to {end} were not fetched")
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+def _leaves(metadata: pq.FileMetaData, prefixes: tuple[str, ...]) -> list[int]:
+    """Indexes of the leaf columns at or under one of the paths."""
+    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    return [
+        leaf
+        for leaf, path in enumerate(paths)
+        if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
+    ]
+
+
+def _row_groups(metadata: pq.FileMetaData) -> list[int]:
+    """The row groups that may hold one of the actions, by the null counts of the footer."""
+    marks = _leaves(metadata, _MARKS)
+    groups = range(metadata.num_row_groups)
+    return [
+        group
+        for group in groups
+        if not all(_all_null(metadata.row_group(group).column(mark)) for mark in marks)
+    ]
+
+
+def _all_null(chunk: pq.ColumnChunkMetaData) -> bool:
+    statistics = chunk.statistics if chunk.is_stats_set else None
+    if statistics is None or not statistics.has_null_count:
+        return False
+    return bool(statistics.null_count == chunk.num_values)
+
+
+def _chunk_range(chunk: pq.ColumnChunkMetaData, file_size: int) -> Range:
+    starts = [chunk.data_page_offset]
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
+        starts.append(chunk.dictionary_page_offset)
+    start = min(starts)
+    return Range(
+        start=max(start, 0),
+        end=min(max(start, 0) + chunk.total_compressed_size + _PADDING_BYTES, file_size),
+    )
+
+
+def _joined(ranges: list[Range]) -> list[Range]:
+    """The ranges in order, those that are near each other as one."""
+    joined = list[Range]()
+    for each in sorted(ranges, key=lambda one: one.start):
+        if joined and each.start - joined[-1].end <= _NEAR_BYTES:
+            joined[-1] = Range(start=joined[-1].start, end=max(joined[-1].end, each.end))
+        else:
+            joined.append(each)
+    return joined

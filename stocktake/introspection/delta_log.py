@@ -1,0 +1,315 @@
+"""The files of one `_delta_log` folder: their names, their listing, and reads under a budget."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from stocktake.errors import (
+    InvalidSourceError,
+    LimitExceededError,
+    SourceNotFoundError,
+)
+from stocktake.introspection import Coverage, Limits, Progress
+from stocktake.introspection.delta_actions import Actions, parse_checksum, parse_lines
+from stocktake.storage.objects import ObjectInfo, ObjectStore
+
+_COMMIT: Final = re.compile(r"(\d{20})\.json")
+_CHECKSUM: Final = re.compile(r"(\d{20})\.crc")
+_COMPACTED: Final = re.compile(r"(\d{20})\.(\d{20})\.compacted\.json")
+_CHECKPOINT: Final = re.compile(
+    r"(\d{20})\.checkpoint\."
+    r"(?:(?P<part>\d{10})\.(?P<parts>\d{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
+)
+#: Reads handed to the store at once; between two such groups budgets are looked at.
+_GROUP: Final = 512
+#: A larger JSON file is read as a stream, so that a commit of a million files stays small.
+_WHOLE_BYTES: Final = 8 * 1024 * 1024
+_MAX_PARTS: Final = 10_000
+
+#: What a file says; or the error, where another file can say it instead.
+Answer = Actions | InvalidSourceError
+Read = Callable[[], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What `_last_checkpoint` says: the version and the file names of a checkpoint."""
+
+    version: int
+    names: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Hint | None":
+        """Read the file; None where it is corrupt, since a listing finds the checkpoint too."""
+        try:
+            fields = json.loads(data)
+            version, parts = int(fields["version"]), fields.get("parts")
+            path = (fields.get("v2Checkpoint") or {}).get("path")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+        if not 0 <= version < 10**20:
+            return None
+        if isinstance(path, str) and _CHECKPOINT.fullmatch(path):
+            return cls(version=version, names=(path,))
+        if isinstance(parts, int) and 0 < parts <= _MAX_PARTS:
+            numbers = (f"{part:010}.{parts:010}" for part in range(1, parts + 1))
+            names = (f"{version:020}.checkpoint.{each}.parquet" for each in numbers)
+            return cls(version=version, names=tuple(names))
+        return cls(version=version, names=(f"{version:020}.checkpoint.parquet",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint with all of its parts."""
+
+    version: int
+    files: tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Commits to apply one after the other, and the compacted file that stands for them."""
+
+    commits: tuple[ObjectInfo, ...]
+    compacted: ObjectInfo | None = None
+
+    @property
+    def files(self) -> tuple[ObjectInfo, ...]:
+        """What is read in the good case."""
+        return (self.compacted,) if self.compacted else self.commits
+
+
+@dataclass(slots=True, kw_only=True)
+class Listing:
+    """The versioned files of a log, from some version on."""
+
+    commits: dict[int, ObjectInfo] = field(default_factory=dict)
+    checksums: dict[int, ObjectInfo] = field(default_factory=dict)
+    compacted: dict[int, dict[int, ObjectInfo]] = field(default_factory=dict)
+    checkpoint_files: dict[int, list[ObjectInfo]] = field(default_factory=dict)
+
+    def add(self, info: ObjectInfo) -> None:
+        """File an object under what its name says; others are none of the log's."""
+        name = _name(info)
+        if match := _COMMIT.fullmatch(name):
+            self.commits[int(match[1])] = info
+        elif match := _CHECKSUM.fullmatch(name):
+            self.checksums[int(match[1])] = info
+        elif match := _COMPACTED.fullmatch(name):
+            self.compacted.setdefault(int(match[1]), {})[int(match[2])] = info
+        elif match := _CHECKPOINT.fullmatch(name):
+            self.checkpoint_files.setdefault(int(match[1]), []).append(info)
+
+    @property
+    def head(self) -> int | None:
+        """The newest version that any file speaks of, a checkpoint that cannot be read too:
+        answering with an older one would be stale without an error."""
+        return max([*self.commits, *self.checkpoint_files], default=None)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """The complete ones, newest first."""
+        for version in sorted(self.checkpoint_files, reverse=True):
+            if files := _complete(self.checkpoint_files[version]):
+                yield Checkpoint(version=version, files=files)
+
+    def etag(self, version: int) -> str | None:
+        """The ETag of a version's commit, or of its checkpoint where the commit is gone."""
+        files = self.checkpoint_files.get(version, ())
+        info = self.commits.get(version) or next(iter(files), None)
+        return info.etag if info else None
+
+    def gap(self, after: int) -> InvalidSourceError | None:
+        """The error for the first commits that are missing between `after` and the head."""
+        head = self.head if self.head is not None else after
+        versions = (version for version in range(after + 1, head + 1))
+        first = next((version for version in versions if version not in self.commits), None)
+        if first is None:
+            return None
+        found = min((v for v in self.commits if v > first), default=None)
+        last = head if found is None else found - 1
+        return InvalidSourceError(
+            f"The Delta log has a gap: {_span(first, last)} missing, the newest version is {head}, "
+            f"and no readable checkpoint covers the gap.",
+            hint="Restore the missing commits, or write a checkpoint of the table.",
+        )
+
+    def tail(self, after: int) -> list[Stretch]:
+        """The commits after a version, as the longest compacted files and what they leave.
+        Nothing is missing there (`gap`)."""
+        head, version, stretches = self.head or 0, after + 1, list[Stretch]()
+        while version <= head:
+            ends = [end for end in self.compacted.get(version, ()) if version < end <= head]
+            end = max(ends, default=version)
+            commits = tuple(self.commits[each] for each in range(version, end + 1))
+            compacted = self.compacted[version][end] if ends else None
+            stretches.append(Stretch(commits=commits, compacted=compacted))
+            version = end + 1
+        return stretches
+
+
+class DeltaLog:
+    """Reads files of one log, and counts and bounds what it reads."""
+
+    def __init__(self, store: ObjectStore, root: str, limits: Limits, progress: Progress) -> None:
+        root = root.strip("/")
+        self.store = store
+        self.limits = limits
+        self._folder = f"{root}/_delta_log/" if root else "_delta_log/"
+        self._progress = progress
+        self._deadline = time.monotonic() + limits.max_seconds
+        self._listed = self._files = self._bytes = 0
+
+    def path(self, name: str) -> str:
+        """The key of a file of the log."""
+        return self._folder + name
+
+    def hint(self) -> Hint | None:
+        """Read `_last_checkpoint`; None where it is missing or of no use."""
+        try:
+            chunk = self.store.get(self.path("_last_checkpoint"), length=_WHOLE_BYTES)
+        except SourceNotFoundError as exc:
+            if exc.code != SourceNotFoundError.default_code:
+                raise
+            return None
+        self.charge(files=1, size_bytes=len(chunk.data))
+        return Hint.parse(chunk.data)
+
+    def list_from(self, version: int = 0) -> Listing:
+        """List the log from a version on, sidecars and folders below it left out.
+
+        Raises:
+            LimitExceededError: more files than `max_listed`.
+        """
+        listing, self._listed = Listing(), 0
+        after = self.path(f"{version:020}")
+        for info in self.store.list(self._folder, start_after=after):
+            # Keys ascend: after the digits come `_sidecars/` and the like, in any number.
+            if not _name(info)[:1].isdigit():
+                break
+            listing.add(info)
+            self._listed += 1
+            self._check_listed(self._listed)
+        return listing
+
+    def charge(self, *, files: int, size_bytes: int) -> None:
+        """Count what is about to be read against the budget.
+
+        Raises:
+            LimitExceededError: `max_log_bytes` or `max_seconds` is used up.
+        """
+        self._files += files
+        self._bytes += size_bytes
+        if self._bytes > self.limits.max_log_bytes:
+            raise LimitExceededError(
+                f"Reading the Delta log takes {self._bytes} bytes or more; max_log_bytes allows "
+                f"{self.limits.max_log_bytes}. A checkpoint makes the log short.",
+                hint="Write a checkpoint of the table, or raise max_log_bytes.",
+            )
+        self._check_time()
+
+    def run(self, reads: Sequence[Read]) -> list[Answer]:
+        """Make many reads at a time; answers in their order."""
+        answers: list[Answer] = []
+        for start in range(0, len(reads), _GROUP):
+            self._check_time()
+            answers += self.store.map(lambda read: read(), reads[start : start + _GROUP])
+            self._progress("reading the log", len(answers), len(reads))
+        return answers
+
+    def stretch(self, stretch: Stretch) -> Actions:
+        """Read a stretch of commits: the compacted file, or each commit where that is corrupt."""
+        if stretch.compacted:
+            try:
+                return self.lines(stretch.compacted)
+            except InvalidSourceError:
+                pass  # the commits are still there, and decide
+        actions = Actions()
+        for commit in stretch.commits:
+            actions = actions.then(self.lines(commit))
+        return actions
+
+    def lines(self, info: ObjectInfo) -> Actions:
+        """Read a file of JSON lines."""
+        return parse_lines(self._lines(info), self.shown(info))
+
+    def checksum(self, info: ObjectInfo) -> Actions:
+        """Read a version checksum file; one that has gone says nothing."""
+        try:
+            return parse_checksum(self.store.get(info.path).data, self.shown(info))
+        except SourceNotFoundError:
+            return Actions()
+
+    def shown(self, info: ObjectInfo) -> str:
+        """A file's name below the table's root, for messages."""
+        return f"_delta_log/{_name(info)}"
+
+    def coverage(self, *, unchanged: bool = False) -> Coverage:
+        """What was read so far."""
+        return Coverage(
+            files_matched=self._listed,
+            files_read=self._files,
+            bytes_read=self._bytes,
+            unchanged=unchanged,
+        )
+
+    def _lines(self, info: ObjectInfo) -> Iterator[bytes]:
+        if info.size <= _WHOLE_BYTES:
+            blocks: Iterator[bytes] = iter((self.store.get(info.path).data,))
+        else:
+            blocks = self.store.stream(info.path)
+        rest = b""
+        for block in blocks:
+            *whole, rest = (rest + block).split(b"\n")
+            for line in (*whole, rest):
+                self._check_line(line, info)
+            yield from whole
+        yield rest
+
+    def _check_line(self, line: bytes, info: ObjectInfo) -> None:
+        if len(line) > self.limits.max_line_bytes:
+            raise LimitExceededError(
+                f"{self.shown(info)} has a line of {len(line)} bytes or more; max_line_bytes "
+                f"allows {self.limits.max_line_bytes}.",
+                file=self.shown(info),
+            )
+
+    def _check_listed(self, listed: int) -> None:
+        if listed > self.limits.max_listed:
+            raise LimitExceededError(
+                f"The Delta log lists more than {self.limits.max_listed} files (max_listed).",
+                hint="Write a checkpoint and let old log files expire, or raise max_listed.",
+            )
+        if listed % 1000 == 0:
+            self._progress("listing the log", listed, None)
+            self._check_time()
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise LimitExceededError(
+                f"Reading the Delta log took longer than {self.limits.max_seconds} seconds "
+                "(STOCKTAKE_INFERENCE_MAX_SECONDS).",
+                hint="Write a checkpoint of the table, or raise the named setting.",
+            )
+
+
+def _name(info: ObjectInfo) -> str:
+    return info.path.rpartition("/_delta_log/")[2].removeprefix("_delta_log/")
+
+
+def _complete(files: list[ObjectInfo]) -> tuple[ObjectInfo, ...]:
+    """One complete checkpoint out of a version's files: whole ones before parts."""
+    parts: dict[int, list[ObjectInfo]] = {}
+    for info in files:
+        match = _CHECKPOINT.fullmatch(_name(info))
+        if match and match["parts"]:
+            parts.setdefault(int(match["parts"]), []).append(info)
+        else:
+            return (info,)
+    return next((tuple(group) for count, group in parts.items() if len(group) == count), ())
+
+
+def _span(first: int, last: int) -> str:
+    return f"version {first} is" if first == last else f"versions {first} to {last} are"
