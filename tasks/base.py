@@ -1,5 +1,6 @@
 """The base task: claims the job, runs it under a watchdog, and ends the attempt by its error."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -44,7 +45,6 @@ class Runtime:
     """What a worker child owns; made after the fork and installed on `JobTask`.
 
     Attributes:
-        worker: ``node/pid``, written on each claim.
         watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
     """
 
@@ -53,7 +53,6 @@ class Runtime:
     keyring: Keyring
     guard: GuardPolicy
     storage: ManagedStorage
-    worker: str
     watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
 
     @property
@@ -90,7 +89,7 @@ class JobTask(Task):  # type: ignore[misc]  # celery ships no types for its Task
         if runtime is None:
             raise RuntimeError("no Runtime is installed: run tasks in a Stocktake worker")
         with structlog.contextvars.bound_contextvars(job_id=job_id):
-            claim = _claim(runtime, UUID(job_id))
+            claim = _claim(runtime, UUID(job_id), worker_name(self.request.hostname, os.getpid()))
             if claim is None:
                 raise Ignore
             with structlog.contextvars.bound_contextvars(
@@ -116,12 +115,17 @@ class JobTask(Task):  # type: ignore[misc]  # celery ships no types for its Task
             log.info("job_succeeded")
 
 
-def _claim(runtime: Runtime, job_id: UUID) -> Claim | None:
+def worker_name(node: str | None, pid: int) -> str:
+    """How a child signs its claims."""
+    return f"{node or 'local'}/{pid}"
+
+
+def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
     with runtime.database.write() as session:
         return leases.claim(
             session,
             job_id,
-            worker=runtime.worker,
+            worker=worker,
             lease_seconds=runtime.settings.lease_seconds,
         )
 

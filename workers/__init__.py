@@ -1,0 +1,1 @@
+"""Process concerns: the Celery worker's children, the clock, the embedded stack."""

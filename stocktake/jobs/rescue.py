@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import Job
 from stocktake.db.session import ring_after_commit
-from stocktake.errors import StaleAttemptError, WorkerLostError
+from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import ring_for
@@ -69,11 +69,13 @@ def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy
     jobs = session.scalars(
         select(Job).where(Job.id.in_(job_ids), _expired()).with_for_update(skip_locked=True)
     ).all()
-    return sum(_rescue(session, job, retry) for job in jobs)
+    return sum(_end(session, job, lost_error(job.worker), retry) for job in jobs)
 
 
-def rescue_lost(session: Session, job_id: UUID, worker: str, retry: RetryPolicy) -> bool:
-    """End the attempt that `worker`, known to be dead, still holds. Idempotent."""
+def end_lost(
+    session: Session, job_id: UUID, worker: str, error: JobError, retry: RetryPolicy
+) -> bool:
+    """End the attempt that `worker`, known to be dead, still holds; False where it holds none."""
     job = session.scalars(
         select(Job)
         .where(
@@ -83,20 +85,21 @@ def rescue_lost(session: Session, job_id: UUID, worker: str, retry: RetryPolicy)
         )
         .with_for_update(skip_locked=True)
     ).one_or_none()
-    return job is not None and _rescue(session, job, retry)
+    return job is not None and _end(session, job, error, retry)
 
 
-def _rescue(session: Session, job: Job, retry: RetryPolicy) -> bool:
+def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> bool:
     lost = leases.as_claim(job)
     try:
         if job.cancel_requested_at is not None:
             leases.cancel(session, lost, code="cancelled", detail="The job was cancelled.")
         else:
-            leases.fail(session, lost, _lost_error(lost.worker), retry)
+            leases.fail(session, lost, error, retry)
     except StaleAttemptError:
         return False
     return True
 
 
-def _lost_error(worker: str) -> WorkerLostError:
+def lost_error(worker: str | None) -> WorkerLostError:
+    """The error of an attempt whose process vanished."""
     return WorkerLostError(f"The worker {worker} vanished while it held the job.")

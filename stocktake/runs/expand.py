@@ -1,0 +1,113 @@
+"""What an `expand_batch` job does: make the jobs of a batch, in chunks that each commit.
+
+A second attempt goes on where the first one stopped (`Batch.expanded_to`), and every chunk is
+fenced: an attempt that lost its lease adds nothing.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import Batch, BatchItem, Job
+from stocktake.db.selection import parse_selector, select_tables
+from stocktake.errors import InternalError, StaleAttemptError
+from stocktake.jobs import leases, queueing
+from stocktake.runs.attempt import Attempt
+from stocktake.states import JobKind, Queue
+
+#: Tables a transaction. On SQLite a chunk holds the one write lock, so it is kept short.
+CHUNK: Final = 500
+
+
+def run(attempt: Attempt, *, chunk: int = CHUNK) -> None:
+    """Make the batch's jobs and end this one, in the transaction of the last chunk.
+
+    Args:
+        chunk: tables a transaction.
+
+    Raises:
+        StaleAttemptError: the lease was lost; the chunks that were committed stay.
+    """
+    while True:
+        with attempt.database.write() as session:
+            done = _expand_chunk(session, attempt, chunk)
+            items = _count(session, attempt) if not done else 0
+        if done:
+            return
+        attempt.progress("expand", items, None)
+
+
+def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
+    """One chunk; whether the job has ended with it."""
+    claim = attempt.claim
+    # The batch is locked before any job, here and in a cancel: no deadlock, and a cancel sees
+    # every job that was made before it.
+    batch = session.scalars(
+        select(Batch).where(Batch.id == claim.batch_id).with_for_update(key_share=True)
+    ).one_or_none()
+    if batch is None:
+        raise InternalError(f"Job {claim.job_id} expands batch {claim.batch_id}, which is gone.")
+    beat = leases.heartbeat(session, claim, lease_seconds=attempt.settings.lease_seconds)
+    if not beat.alive:
+        raise StaleAttemptError(
+            f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; no job was made"
+        )
+    if beat.cancel_requested or batch.cancelled_at is not None:
+        leases.cancel(session, claim, code="cancelled", detail="The batch was cancelled.")
+        return True
+    return _fill(session, attempt, batch, chunk)
+
+
+def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
+    selected = select_tables(
+        session,
+        batch.project_id,
+        parse_selector(batch.selector),
+        after=batch.expanded_to,
+        limit=chunk,
+    )
+    items = [_item(session, attempt, batch, table_id) for table_id in selected.ids]
+    if items:
+        session.execute(insert(BatchItem), items)
+    if selected.cursor is not None:
+        batch.expanded_to = selected.cursor
+        return False
+    batch.expanded_at = session.scalar(select(now()))
+    session.flush()
+    leases.succeed(session, attempt.claim, _result(session, batch.id))
+    return True
+
+
+def _item(session: Session, attempt: Attempt, batch: Batch, table_id: UUID) -> dict[str, UUID]:
+    enqueued = queueing.enqueue(
+        session,
+        queueing.JobRequest(
+            project_id=batch.project_id,
+            kind=JobKind.REFRESH_SCHEMA,
+            queue=Queue.BULK,
+            max_attempts=attempt.settings.job_max_attempts,
+            table_id=table_id,
+            batch_id=batch.id,
+            created_by_id=batch.created_by_id,
+        ),
+    )
+    return {"batch_id": batch.id, "table_id": table_id, "job_id": enqueued.job.id}
+
+
+def _count(session: Session, attempt: Attempt) -> int:
+    statement = select(func.count()).where(BatchItem.batch_id == attempt.claim.batch_id)
+    return session.scalar(statement) or 0
+
+
+def _result(session: Session, batch_id: UUID) -> dict[str, int]:
+    """Counted from the rows, so that it holds for what earlier attempts made as well."""
+    tables, jobs = session.execute(
+        select(func.count(), func.count().filter(Job.batch_id == batch_id))
+        .select_from(BatchItem)
+        .join(Job, Job.id == BatchItem.job_id)
+        .where(BatchItem.batch_id == batch_id)
+    ).one()
+    return {"tables": tables, "jobs": jobs, "deduplicated": tables - jobs}

@@ -1,0 +1,121 @@
+"""`refresh_schema`: read the source and keep the table's cached columns true to it."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import SchemaVersion, Table
+from stocktake.introspection import Introspection, introspect
+from stocktake.jobs import leases
+from stocktake.jobs.queueing import JobRequest, enqueue
+from stocktake.runs.attempt import Attempt
+from stocktake.runs.sources import open_table
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
+from stocktake.states import JobKind, Queue, TableFormat
+
+
+def run(attempt: Attempt) -> None:
+    """Read the claim's table's source, store what it turned out to be, and end the job.
+
+    Raises:
+        JobError: the read failed, as its type says.
+        SupersededError: the table changed meanwhile; nothing was written.
+        StaleAttemptError: the lease was lost; nothing was written.
+    """
+    opened = open_table(attempt)
+    found = introspect(opened.source, attempt.limits, attempt.progress)
+    with attempt.database.write() as session:
+        table = leases.locked_table(session, attempt.claim)
+        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        table.source_state = found.state | {"generation": attempt.claim.generation}
+        _follow_with_validation(session, attempt, table, found)
+        leases.succeed(session, attempt.claim, _result(table, found, change))
+
+
+def store_introspection(
+    session: Session, table: Table, found: Introspection, *, job_id: UUID
+) -> Diff:
+    """Write what was found to the locked table; a schema version only where something changed.
+
+    The overrides are read again here, from the locked row: a user may have set one while the
+    source was being read.
+
+    Returns:
+        the difference from the columns stored before.
+    """
+    stored = tuple(Column.from_dict(column) for column in table.columns)
+    fresh = _fresh_columns(stored, found)
+    change = diff(stored, fresh)
+    table.last_refreshed_at = now()  # type: ignore[assignment]  # the database's clock
+    if found.coverage.unchanged:
+        return change
+    table.columns = [column.as_dict() for column in fresh]
+    table.source_version = found.source_version
+    table.row_count = found.row_count
+    table.size_bytes = found.size_bytes
+    if change.change != "none" or table.schema_version == 0:
+        add_schema_version(session, table, change, job_id=job_id)
+    return change
+
+
+def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Column, ...]:
+    if found.coverage.unchanged:
+        return stored
+    # A sample never removes a column (DESIGN.md, "One refresh", step 7).
+    read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
+    return apply_overrides(stored, read)
+
+
+def add_schema_version(
+    session: Session, table: Table, change: Diff, *, job_id: UUID | None
+) -> None:
+    """Number the table's present columns as a new version."""
+    table.schema_version += 1
+    session.add(
+        SchemaVersion(
+            table_id=table.id,
+            number=table.schema_version,
+            columns=table.columns,
+            diff=change.as_dict(),
+            change=change.change,
+            source_version=table.source_version,
+            job_id=job_id,
+        )
+    )
+
+
+def _follow_with_validation(
+    session: Session, attempt: Attempt, table: Table, found: Introspection
+) -> None:
+    """A text source was only sampled: have all of it read, unless that is known or unwanted."""
+    wanted = TableFormat(table.format).is_text and table.options.get("validate") is not False
+    too_large = (found.size_bytes or 0) > attempt.settings.validate_max_bytes
+    if not wanted or too_large or table.validated_state == found.state:
+        return
+    enqueue(
+        session,
+        JobRequest(
+            project_id=table.project_id,
+            kind=JobKind.VALIDATE_COLUMNS,
+            queue=Queue.VALIDATE,
+            table_id=table.id,
+            batch_id=None,
+            max_attempts=attempt.settings.job_max_attempts,
+        ),
+    )
+
+
+def _result(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
+    return {
+        "columns": len(table.columns),
+        "schema_version": table.schema_version,
+        "change": change.change,
+        "diff": change.as_dict(),
+        "source_version": found.source_version,
+        "row_count": found.row_count,
+        "size_bytes": found.size_bytes,
+        "coverage": found.coverage.as_dict(),
+    }

@@ -1,0 +1,127 @@
+"""What a worker process does at its start, in each child, and when a child is lost.
+
+Nothing native is touched in the parent: deltalake used there panics in the forked child and
+obstore hangs (MECHANICS.md, trap 4). Engine, doorbell and stores are made after the fork.
+"""
+
+import os
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import structlog
+from billiard.einfo import ExceptionInfo
+from celery.exceptions import WorkerLostError
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+)
+from celery.worker.request import Request
+from sqlalchemy.exc import SQLAlchemyError
+
+from stocktake.db.session import Database
+from stocktake.errors import JobError
+from stocktake.jobs import rescue
+from stocktake.logging import configure_logging
+from stocktake.security.encryption import Keyring
+from stocktake.settings import Settings
+from stocktake.storage.configured import guard_policy, managed_storage
+from tasks.base import JobTask, Runtime, retry_policy, worker_name
+from tasks.doorbell import CeleryDoorbell
+from workers.watchdog import time_limit_error, watch
+
+#: Without them an SDK that is given no key finds one: the service's own (SECURITY.md, rule 3).
+AMBIENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "GCP_")
+
+log = structlog.get_logger(__name__)
+
+
+@cache
+def process_settings() -> Settings:
+    """This worker's settings, read from the environment once."""
+    return Settings()
+
+
+def scrub_environment() -> None:
+    """Take the host's cloud identity out of this process's environment."""
+    for name in [name for name in os.environ if name.startswith(AMBIENT_PREFIXES)]:
+        del os.environ[name]
+
+
+def make_runtime(settings: Settings) -> Runtime:
+    """The parts that one child owns."""
+    doorbell = CeleryDoorbell(settings)
+    return Runtime(
+        settings=settings,
+        # Two connections: the attempt's and its watchdog's.
+        database=Database(settings.database_url, doorbell.ring, pool_size=2),
+        keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+        guard=guard_policy(settings),
+        storage=managed_storage(settings),
+        watch=watch,
+    )
+
+
+@setup_logging.connect
+def _logging(**_: Any) -> None:
+    configure_logging(process_settings())
+
+
+@worker_process_init.connect
+def _child_starts(**_: Any) -> None:
+    scrub_environment()
+    JobTask.runtime = make_runtime(process_settings())
+
+
+@worker_process_shutdown.connect
+def _child_stops(**_: Any) -> None:
+    if JobTask.runtime is not None:
+        JobTask.runtime.database.dispose()
+
+
+class ParentRequest(Request):  # type: ignore[misc]  # celery ships no types for its Request
+    """Celery's view of a job in the parent: it tells the database of a child that is gone.
+
+    The lease would tell as well, later. The write is guarded by the dead child's name, so a
+    second report, or one for a job that ended in order, changes nothing.
+    """
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The hard limit: the child's watchdog could not run, so the parent writes the reason."""
+        super().on_timeout(soft, timeout)
+        if not soft:
+            self._hand_back(time_limit_error(process_settings().job_time_limit_seconds))
+
+    def on_failure(
+        self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
+    ) -> Any:
+        """A child that vanished: hand its job back at once."""
+        answer = super().on_failure(exc_info, send_failed_event, return_ok)
+        # billiard reports an exiting child as SystemExit before it reports it as lost.
+        lost = WorkerLostError | SystemExit | KeyboardInterrupt
+        if isinstance(getattr(exc_info.exception, "exc", exc_info.exception), lost):
+            worker = worker_name(self.hostname, self.worker_pid)
+            self._hand_back(rescue.lost_error(worker))
+        return answer
+
+    def _hand_back(self, error: JobError) -> None:
+        worker = worker_name(self.hostname, self.worker_pid)
+        settings = process_settings()
+        # Made and closed here: a connection that the next child inherits through the fork would
+        # drop that child's SQLite locks when it is collected there.
+        database = Database(settings.database_url, pool_size=1)
+        try:
+            with database.write() as session:
+                ended = rescue.end_lost(
+                    session, UUID(self.id), worker, error, retry_policy(settings)
+                )
+        except SQLAlchemyError as exc:
+            log.warning("lost_child_not_reported", job_id=self.id, reason=type(exc).__name__)
+        else:
+            log.warning("child_lost", job_id=self.id, worker=worker, handed_back=ended)
+        finally:
+            database.dispose()
+
+
+JobTask.Request = ParentRequest

@@ -1,0 +1,143 @@
+"""The watchdog of one attempt: renews its lease, and ends the process when it must stop.
+
+A thread, because native readers release the interpreter lock while a Python signal handler
+would wait for them (a soft time limit sent at 1.0 s was seen at 9.9 s, INTROSPECTION.md). It
+writes why it ends the attempt, fenced, and only then leaves by ``os._exit``: pyarrow's S3 client
+can hang in an ordinary exit.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psutil
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from stocktake.errors import JobError, LimitExceededError, StaleAttemptError
+from stocktake.introspection import Progress
+from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim
+from tasks.base import Runtime
+
+#: How often deadline and memory are looked at; they cost no query.
+_LOOK_SECONDS: Final = 0.2
+#: The exit status of a child that its watchdog ended.
+EXIT_STATUS: Final = 70
+
+log = structlog.get_logger(__name__)
+
+
+class Watchdog:
+    """Guards one attempt from a thread of its own.
+
+    Args:
+        leave: ends the process; a port, so that a test need not die.
+    """
+
+    def __init__(
+        self, runtime: Runtime, claim: Claim, leave: Callable[[int], Any] = os._exit
+    ) -> None:
+        self._runtime = runtime
+        self._claim = claim
+        self._leave = leave
+        self._done = threading.Event()
+        self._progress: dict[str, Any] | None = None
+        self._deadline = time.monotonic() + runtime.settings.job_time_limit_seconds
+        self._next_beat = time.monotonic() + runtime.settings.heartbeat_seconds
+        self._process = psutil.Process()
+
+    def report(self, phase: str, files_done: int, files_total: int | None) -> None:
+        """Remember how far the read has come; written with the next heartbeat."""
+        self._progress = {"phase": phase, "files_done": files_done, "files_total": files_total}
+
+    def stop(self) -> None:
+        """The attempt is over."""
+        self._done.set()
+
+    def run(self) -> None:
+        """Look until the attempt is over."""
+        while not self._done.wait(_LOOK_SECONDS):
+            if error := self._broken_limit():
+                self._end(error)
+            elif time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + self._runtime.settings.heartbeat_seconds
+                self._beat()
+
+    def _broken_limit(self) -> JobError | None:
+        settings = self._runtime.settings
+        if time.monotonic() > self._deadline:
+            return time_limit_error(settings.job_time_limit_seconds)
+        resident = self._process.memory_info().rss
+        if resident > settings.job_memory_limit_bytes:
+            return LimitExceededError(
+                f"The read held {resident} bytes of memory; the limit is "
+                f"{settings.job_memory_limit_bytes}.",
+                code="memory_limit",
+                hint="Narrow the source, or raise STOCKTAKE_JOB_MEMORY_LIMIT_BYTES.",
+            )
+        return None
+
+    def _beat(self) -> None:
+        progress, self._progress = self._progress, None
+        try:
+            with self._runtime.database.write() as session:
+                beat = leases.heartbeat(
+                    session,
+                    self._claim,
+                    lease_seconds=self._runtime.settings.lease_seconds,
+                    progress=progress,
+                )
+        except SQLAlchemyError as exc:
+            # The lease may run out meanwhile; then the fence refuses what this attempt writes.
+            log.warning("heartbeat_not_written", reason=type(exc).__name__)
+            return
+        if not beat.alive and not self._done.is_set():
+            log.warning("stale_attempt", reason="the lease was lost while the source was read")
+            self._leave(EXIT_STATUS)
+        if beat.cancel_requested:
+            self._end(None)
+
+    def _end(self, error: JobError | None) -> None:
+        """Write why, then end the process; a result that was faster wins."""
+        try:
+            with self._runtime.database.write() as session:
+                if error is None:
+                    leases.cancel(
+                        session, self._claim, code="cancelled", detail="The job was cancelled."
+                    )
+                else:
+                    leases.fail(session, self._claim, error, self._runtime.retry)
+        except StaleAttemptError:
+            self._done.wait(_LOOK_SECONDS)
+            return
+        except SQLAlchemyError as exc:
+            # Not written, but the process must go all the same: the lease ends the attempt.
+            log.error("attempt_end_not_written", reason=type(exc).__name__)
+        log.warning("attempt_ended_by_watchdog", code=error.code if error else "cancelled")
+        self._leave(EXIT_STATUS)
+
+
+def time_limit_error(seconds: float) -> LimitExceededError:
+    """The error of an attempt that ran for too long."""
+    return LimitExceededError(
+        f"The read took longer than {seconds:g} seconds.",
+        code="time_limit",
+        hint="Narrow the source, or raise STOCKTAKE_JOB_TIME_LIMIT_SECONDS.",
+    )
+
+
+@contextmanager
+def watch(runtime: Runtime, claim: Claim) -> Iterator[Progress]:
+    """Guard the attempt while the block runs; gives the function that reports progress."""
+    watchdog = Watchdog(runtime, claim)
+    thread = threading.Thread(target=watchdog.run, name="watchdog", daemon=True)
+    thread.start()
+    try:
+        yield watchdog.report
+    finally:
+        watchdog.stop()
+        thread.join(timeout=5)
