@@ -1,0 +1,28 @@
+"""The guard's policy and managed storage, as the settings say; API and workers share them."""
+
+from stocktake.settings import Settings
+from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.uploads import managed_storage as build
+
+
+def managed_storage(settings: Settings) -> ManagedStorage:
+    """Managed storage: a folder of the data directory where nothing else is set."""
+    secret = settings.managed_storage_access_secret
+    return build(
+        settings.managed_storage_url or str(settings.data_dir.resolve() / "managed"),
+        access_key=settings.managed_storage_access_key,
+        access_secret=secret.get_secret_value() if secret else None,
+        endpoint=settings.managed_storage_endpoint,
+        region=settings.managed_storage_region,
+    )
+
+
+def guard_policy(settings: Settings) -> GuardPolicy:
+    """What the operator allows; our own storage is refused to customers' URLs."""
+    return GuardPolicy(
+        allowed_schemes=frozenset(settings.allowed_url_schemes),
+        trusted_endpoints=settings.trusted_endpoints,
+        local_roots=tuple(root.resolve() for root in settings.local_roots),
+        managed_location=managed_storage(settings).root,
+    )
