@@ -27,6 +27,8 @@ import psutil
 import psycopg
 import redis
 from psycopg import sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 LAUNCH = Path(__file__).with_name("launch.py")
 HOST = "127.0.0.1"
@@ -221,15 +223,20 @@ class Valkey(Server):
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
         [self.port] = free_ports(1)
-        self._databases = 0
 
     @property
     def url(self) -> str:
         return f"redis://{HOST}:{self.port}/0"
 
-    def client(self) -> redis.Redis:
-        """A new client; the caller closes it."""
-        return redis.Redis(host=HOST, port=self.port, socket_timeout=5, socket_connect_timeout=5)
+    def client(self, timeout_seconds: float = 5) -> redis.Redis:
+        """A new client, which tries once; the caller closes it."""
+        return redis.Redis(
+            host=HOST,
+            port=self.port,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def command(self) -> list[str]:
         return [
@@ -240,7 +247,7 @@ class Valkey(Server):
         ]
 
     def answers(self) -> bool:
-        with self.client() as client:
+        with self.client(timeout_seconds=1) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:
@@ -278,12 +285,12 @@ class Postgres(Server):
         """SQLAlchemy URL of a database on this server, password included."""
         return f"postgresql+psycopg://stocktake:{self._password}@{HOST}:{self.port}/{database}"
 
-    def create_database(self, template: str = "template1") -> str:
+    def create_database(self, template: str = "template1", name: str | None = None) -> str:
         """Make a database nobody has used, as a copy of ``template``, and give its URL.
 
-        A template must have no open connection; a copy takes some 20 ms.
+        A template must have no open connection; a copy takes some 70 ms.
         """
-        name = f"test_{secrets.token_hex(6)}"
+        name = name or f"test_{secrets.token_hex(6)}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
             sql.Identifier(name), sql.Identifier(template)
         )
@@ -406,6 +413,8 @@ class SeaweedFS(Server):
         self._config.write_text(json.dumps({"identities": [identity]}))
         self._config.chmod(0o600)
         (self.folder / "data").mkdir(exist_ok=True)
+        # A bucket starts with one volume of files, not seven: tests make many buckets.
+        (self.folder / "master.toml").write_text("[master.volume_growth]\ncopy_1 = 1\n")
 
     def command(self) -> list[str]:
         ports = [
@@ -417,6 +426,7 @@ class SeaweedFS(Server):
             *("server", f"-dir={self.folder / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}"),
             *("-s3", f"-s3.config={self._config}", *ports),
             *("-master.volumeSizeLimitMB=64", "-master.electionTimeout=1s"),
+            "-volume.max=10000",
         ]
 
     def answers(self) -> bool:

@@ -1,0 +1,58 @@
+# Needs make and Python 3.11 or newer; everything else comes from the hashed lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test coverage lint types fmt bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Build .venv from the hashed lock
+
+# A venv left half-built by an interrupted run has no stamp, so it is completed next time.
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stocktake needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## Start the embedded stack, show the main job end to end, stop
+	$(BIN)/stocktake demo
+
+up: $(STAMP) ## Start the embedded stack and leave it running
+	$(BIN)/stocktake up
+
+test: $(STAMP) ## Run all tests, against real servers that come with them (ARGS="-k name")
+	$(BIN)/python -m pytest $(ARGS)
+
+coverage: $(STAMP) ## Run all tests and measure branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(STAMP) ## Check style, format and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: $(STAMP) ## Check types
+	$(BIN)/mypy
+
+fmt: $(STAMP) ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## Measure, and write the figures with their conditions
+	$(BIN)/python -m benchmarks $(ARGS)
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --no-header --no-annotate --generate-hashes --quiet
+
+lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows
+	$(COMPILE) --all-extras --upgrade -o requirements.lock
+	$(COMPILE) -c requirements.lock -o requirements-service.lock
+
+clean: ## Remove the venv, caches and build output, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist htmlcov .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,98 @@
+"""Fixtures shared by all tests: real servers, started on first use, and databases on them.
+
+A test that changes a server's health (kills, freezes) starts one of its own from
+``tests.servers``; the ones here are shared over the whole run.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.servers import Postgres, SeaweedFS, Valkey
+
+Dialect = Literal["sqlite", "postgresql"]
+TEMPLATE = "stocktake_template"
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """A running broker, shared over the run: use queue names of your own."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL cluster, shared over the run: take a database of your own."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[SeaweedFS]:
+    """A running S3-compatible store, shared over the run: take a bucket of your own."""
+    with SeaweedFS() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3: SeaweedFS) -> str:
+    """A new bucket on the store."""
+    return s3.bucket()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    """The database under a test; a test that names it narrows the run with ``parametrize``."""
+    chosen: Dialect = request.param
+    return chosen
+
+
+@pytest.fixture
+def database_url(dialect: Dialect, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new, empty database: once a file of SQLite, once one on PostgreSQL."""
+    if dialect == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def migrated_database_url(
+    dialect: Dialect, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A new database at the newest revision: a copy of one that was migrated once a run."""
+    if dialect == "sqlite":
+        copy = tmp_path / "migrated.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), copy)
+        yield f"sqlite:///{copy}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.create_database(request.getfixturevalue("migrated_postgres_template"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that was migrated once; copy it, never write it."""
+    from stocktake.db import migrate
+
+    file = tmp_path_factory.mktemp("template") / "migrated.db"
+    migrate.upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_template(postgres: Postgres) -> str:
+    """The name of a database that was migrated once; clone it, never connect to it."""
+    from stocktake.db import migrate
+
+    migrate.upgrade(postgres.create_database(name=TEMPLATE))
+    return TEMPLATE
