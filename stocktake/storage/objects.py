@@ -1,6 +1,111 @@
-"""Object stores as the readers see them: a local folder or a bucket, behind one small protocol."""
+"""Opening what a location names: a local folder or a bucket, behind one small protocol."""
 
+import os
+from pathlib import Path
+
+from stocktake.storage.guard import literal_folder
 from stocktake.storage.local import LocalObjects
-from stocktake.storage.protocol import Answer, Chunk, Item, ObjectInfo, ObjectStore
+from stocktake.storage.protocol import (
+    Answer,
+    Chunk,
+    Credential,
+    Item,
+    ObjectInfo,
+    ObjectStore,
+)
+from stocktake.storage.urls import Location, has_glob
 
-__all__ = ["Answer", "Chunk", "Item", "LocalObjects", "ObjectInfo", "ObjectStore"]
+__all__ = [
+    "Answer",
+    "Chunk",
+    "Credential",
+    "Item",
+    "LocalObjects",
+    "ObjectInfo",
+    "ObjectStore",
+    "delta_storage_options",
+    "open_source",
+    "open_store",
+    "split_root",
+]
+
+
+def open_source(
+    location: Location, credential: Credential | None = None, *, public: bool = False
+) -> tuple[ObjectStore, str]:
+    """The store that a guarded location lies in, and the key, glob or Delta root in it.
+
+    Args:
+        location: as `stocktake.storage.guard.recheck` returned it just now.
+        credential: decrypted; None for a file or a public source.
+        public: whether the source is read unsigned; the credential is then not used.
+    """
+    allow_http = location.scheme == "http"  # the guard let it through, so it is trusted
+    store = open_store(location, credential, public=public, allow_http=allow_http)
+    return store, split_root(location)[1] if location.provider == "file" else location.key
+
+
+def open_store(
+    location: Location, credential: Credential | None, *, public: bool, allow_http: bool
+) -> ObjectStore:
+    """The store that a guarded location lies in. Nothing is connected to before the first read.
+
+    Args:
+        location: where; its key is used for a file only, to find the folder.
+        credential: decrypted; None for a file or a public source.
+        public: whether the source is read unsigned; the credential is then not used.
+        allow_http: whether the endpoint may be plain http: a trusted one only.
+    """
+    if location.provider == "file":
+        return LocalObjects(split_root(location)[0])
+    from stocktake.storage.remote import RemoteObjects  # late: a local read loads no obstore
+
+    return RemoteObjects(location, credential, public=public, allow_http=allow_http)
+
+
+def split_root(location: Location) -> tuple[Path, str]:
+    """The folder that a local source is confined to, and the path or glob in it.
+
+    For a glob the folder is the one before the first glob character; for a file or a Delta table
+    it is the parent of what the path, symlinks resolved, names.
+    """
+    if has_glob(location.key):
+        folder = literal_folder(location.key)
+        return Path(os.path.realpath(folder)), location.key[len(folder) :]
+    resolved = Path(os.path.realpath(location.key))
+    return resolved.parent, resolved.name
+
+
+def delta_storage_options(
+    location: Location, credential: Credential | None
+) -> tuple[str, dict[str, str]]:
+    """The table URI and options with which the deltalake package writes to managed storage.
+
+    Args:
+        location: managed storage, with the Delta root as its key.
+        credential: managed storage's own; None for a local folder.
+    """
+    key = location.key.strip("/")
+    if location.provider == "file" or credential is None:
+        return location.key.rstrip("/"), {}
+    if location.provider == "azure":
+        return f"az://{location.bucket}/{key}", {
+            "azure_storage_account_name": credential.access_key,
+            "azure_storage_account_key": credential.access_secret,
+        }
+    return f"s3://{location.bucket}/{key}", _s3_options(location, credential)
+
+
+def _s3_options(location: Location, credential: Credential) -> dict[str, str]:
+    options = {
+        "AWS_ACCESS_KEY_ID": credential.access_key,
+        "AWS_SECRET_ACCESS_KEY": credential.access_secret,
+        "AWS_REGION": location.region or "us-east-1",
+        "AWS_ALLOW_HTTP": "true" if location.scheme == "http" else "false",
+        # Without it two writers may both believe that they made the same version.
+        "aws_conditional_put": "etag",
+    }
+    if location.endpoint is not None:
+        options["AWS_ENDPOINT_URL"] = location.endpoint
+        options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
+    return options

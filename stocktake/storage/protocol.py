@@ -1,7 +1,7 @@
 """What every store offers the readers: one small protocol, and the plain values it deals in."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -32,6 +32,18 @@ class Chunk:
 
     data: bytes
     info: ObjectInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """Decrypted keys to one store; for Azure the account's name and key.
+
+    >>> Credential(access_key="AK", access_secret="hunter2")
+    Credential(access_key='AK')
+    """
+
+    access_key: str
+    access_secret: str = field(repr=False)
 
 
 class ObjectStore(Protocol):

@@ -1,0 +1,192 @@
+"""Building obstore's clients: explicit credentials only, one host only, nothing from outside.
+
+Two traps of obstore 0.12, both measured. Its constructors read ``AWS_*`` and ``AZURE_*`` from the
+environment, and a session token found there is sent along with explicit keys: so credentials are
+given by a provider, which wins over all of that, and each option that decides where a request
+goes is set. And its HTTP client follows redirects, to any host, with no option against it: so
+every other host is routed to a proxy that does not exist, and fails before a connection.
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import httpx
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, S3Store
+
+from stocktake.errors import AccessDeniedError, CredentialUnavailableError
+from stocktake.storage.protocol import Credential
+from stocktake.storage.urls import Location
+
+if TYPE_CHECKING:
+    from obstore.store import AzureAccessKey, ClientConfig, RetryConfig, S3Credential
+
+Client = S3Store | AzureStore
+
+#: Port 0 can be connected to by nobody, so whatever is sent here fails at once.
+_NOWHERE = "http://127.0.0.1:0"
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 30
+#: A whole answer may be a large file; the job's own deadline ends it sooner.
+_ANSWER_SECONDS = 3600
+
+_RETRY: "RetryConfig" = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=20),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=2),
+    },
+}
+
+_REGIONLESS = {"gcs": "auto", "r2": "auto"}
+
+#: Regions of AWS buckets that their URL does not name, for the life of the process.
+_regions: dict[str, str] = {}
+
+
+def build_client(
+    location: Location, credential: Credential | None, *, public: bool, allow_http: bool
+) -> Client:
+    """A client for the location's bucket, which talks to the location's host and no other.
+
+    Raises:
+        CredentialUnavailableError: there is no credential, and the source is not public.
+        AccessDeniedError: the credential is not of the form that the store's keys have.
+    """
+    if credential is None and not public:
+        raise CredentialUnavailableError(
+            "The table has no credential, and its source is not marked as public."
+        )
+    build = _azure if location.provider == "azure" else _s3
+    try:
+        return build(location, None if public else credential, allow_http)
+    except (BaseError, ValueError) as exc:
+        raise AccessDeniedError("The Access Key you provided does not exist") from exc
+
+
+def answers_with_redirect(location: Location, path: str) -> bool:
+    """Whether the store redirects a plain HEAD for the key. The redirect is not followed."""
+    url = f"{_bucket_url(location, _endpoint(location))}/{quote(path)}"
+    answer = _head(url)
+    return answer is not None and answer.is_redirect
+
+
+def discover_region(location: Location) -> str | None:
+    """The region of an AWS bucket whose URL names none: from the headers of one unsigned HEAD.
+
+    Returns:
+        the region, or None where the answer does not tell; an answer is remembered.
+    """
+    if location.bucket not in _regions:
+        answer = _head(_bucket_url(location, _endpoint(location)))
+        region = answer.headers.get("x-amz-bucket-region") if answer is not None else None
+        if not region or not region.replace("-", "").isalnum():
+            return None
+        _regions[location.bucket] = region
+    return _regions[location.bucket]
+
+
+def _s3(location: Location, credential: Credential | None, allow_http: bool) -> S3Store:
+    region = location.region
+    endpoint = _endpoint(location)
+    if location.provider == "s3" and region is None:
+        region = discover_region(location)
+        endpoint = _regional(location, region) if region else endpoint
+    keys: dict[str, Any] = {"credential_provider": _S3Keys(credential)} if credential else {}
+    return S3Store(
+        location.bucket,
+        endpoint=endpoint,
+        aws_endpoint_url_s3=endpoint,
+        region=region or _REGIONLESS.get(location.provider, "us-east-1"),
+        virtual_hosted_style_request=not location.path_style,
+        skip_signature=credential is None,
+        s3_express=False,
+        request_payer=False,
+        unsigned_payload=False,
+        client_options=_client_options(endpoint, allow_http),
+        retry_config=_RETRY,
+        **keys,
+    )
+
+
+def _azure(location: Location, credential: Credential | None, allow_http: bool) -> AzureStore:
+    endpoint = _endpoint(location)
+    keys: dict[str, Any] = {"credential_provider": _AzureKeys(credential)} if credential else {}
+    return AzureStore(
+        location.bucket,
+        account_name=credential.access_key if credential else location.account or "",
+        endpoint=endpoint,
+        skip_signature=credential is None,
+        use_emulator=False,
+        use_fabric_endpoint=False,
+        client_options=_client_options(endpoint, allow_http),
+        retry_config=_RETRY,
+        **keys,
+    )
+
+
+class _S3Keys:
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    def __call__(self) -> "S3Credential":
+        return {
+            "access_key_id": self._credential.access_key,
+            "secret_access_key": self._credential.access_secret,
+            "token": None,
+            "expires_at": None,
+        }
+
+
+class _AzureKeys:
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+
+    def __call__(self) -> "AzureAccessKey":
+        return {"access_key": self._credential.access_secret, "expires_at": None}
+
+
+def _client_options(endpoint: str, allow_http: bool) -> "ClientConfig":
+    options: ClientConfig = {
+        "allow_http": allow_http,
+        "allow_invalid_certificates": False,
+        "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=_READ_SECONDS),
+        "timeout": timedelta(seconds=_ANSWER_SECONDS),
+        "user_agent": "stocktake",
+    }
+    if endpoint.startswith("http://"):
+        # The endpoint is its own proxy: whatever a redirect names, the request comes back here.
+        options["proxy_url"] = endpoint
+    else:
+        options["proxy_url"] = _NOWHERE
+        options["proxy_excludes"] = httpx.URL(endpoint).host
+    return options
+
+
+def _endpoint(location: Location) -> str:
+    """The URL to which keys (virtual hosted) or bucket and keys (path style) are appended."""
+    if location.path_style and location.endpoint is not None:
+        return location.endpoint
+    shown = f"[{location.host}]" if ":" in location.host else location.host
+    port = "" if location.port in (None, 443, 80) else f":{location.port}"
+    return f"{location.scheme}://{shown}{port}"
+
+
+def _regional(location: Location, region: str) -> str:
+    host = f"s3.{region}.amazonaws.com"
+    return f"https://{host}" if location.path_style else f"https://{location.bucket}.{host}"
+
+
+def _bucket_url(location: Location, endpoint: str) -> str:
+    return f"{endpoint}/{location.bucket}" if location.path_style else endpoint
+
+
+def _head(url: str) -> httpx.Response | None:
+    try:
+        return httpx.head(url, follow_redirects=False, trust_env=False, timeout=_CONNECT_SECONDS)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return None

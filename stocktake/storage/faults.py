@@ -1,0 +1,206 @@
+"""Turning what obstore raises into our errors, by the store's own codes. Pure.
+
+obstore (0.12) keeps neither status nor code: it raises ``FileNotFoundError`` for a 404 of an
+object, a few classes of its own, and ``GenericError`` for every failed listing. Its text has the
+status, the answer's body and, after ``Debug source``, the tree of causes. So the text is read
+here, once, and nothing of it goes on: it holds URLs.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from stocktake.errors import (
+    READ_ERROR,
+    AccessDeniedError,
+    ArchivedSourceError,
+    JobError,
+    SourceNotFoundError,
+    StorageThrottledError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+    TerminalError,
+    UnsupportedError,
+    UrlRefusedError,
+)
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+
+Build = Callable[[str | None], JobError]
+
+
+def _invalid_key(path: str | None) -> JobError:
+    return AccessDeniedError(
+        "The Access Key you provided does not exist", code="invalid_access_key", file=path
+    )
+
+
+def _wrong_secret(path: str | None) -> JobError:
+    return AccessDeniedError(
+        hint="The store knows the access key, but not with this secret: set both again.", file=path
+    )
+
+
+def _denied(path: str | None) -> JobError:
+    return AccessDeniedError(file=path)
+
+
+def _denied_bucket(path: str | None) -> JobError:
+    return AccessDeniedError("Access was denied to the provided bucket", file=path)
+
+
+def _no_bucket(path: str | None) -> JobError:
+    return SourceNotFoundError(
+        "The provided bucket doesn't exist",
+        code="bucket_not_found",
+        hint="Check the bucket's name and region in the URL pattern.",
+        file=path,
+    )
+
+
+def _no_object(path: str | None) -> JobError:
+    return SourceNotFoundError(file=path)
+
+
+def _archived(path: str | None) -> JobError:
+    return ArchivedSourceError(file=path)
+
+
+def _throttled(path: str | None) -> JobError:
+    return StorageThrottledError("The store asked for fewer requests.", file=path)
+
+
+def _timed_out(path: str | None) -> JobError:
+    return StorageTimeoutError("The store did not answer in time.", file=path)
+
+
+def _unavailable(path: str | None) -> JobError:
+    return StorageUnavailableError("The store failed to answer the request.", file=path)
+
+
+def _unreachable(path: str | None) -> JobError:
+    return StorageUnavailableError(
+        "The store could not be reached.",
+        hint="Nothing to do if the store is only down; otherwise check the host's name.",
+        file=path,
+    )
+
+
+def redirected(path: str | None) -> JobError:
+    """The error for a store that answers with a redirect; redirects are never followed."""
+    return UrlRefusedError("The store answered with a redirect, which is not followed.", file=path)
+
+
+def _other_region(path: str | None) -> JobError:
+    return TerminalError(
+        READ_ERROR,
+        code="wrong_region",
+        hint="The bucket is in another region than the one that the URL pattern names.",
+        file=path,
+    )
+
+
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and
+#: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
+_BY_CODE: Final[Mapping[str, Build]] = {
+    "InvalidAccessKeyId": _invalid_key,
+    "InvalidSecurity": _invalid_key,  # Google, for an unknown HMAC key
+    "SignatureDoesNotMatch": _wrong_secret,
+    "AuthenticationFailed": _wrong_secret,
+    "NoSuchBucket": _no_bucket,
+    "ContainerNotFound": _no_bucket,
+    "ContainerBeingDeleted": _no_bucket,
+    "AllAccessDisabled": _denied_bucket,
+    "NoSuchKey": _no_object,
+    "BlobNotFound": _no_object,
+    "InvalidObjectState": _archived,
+    "BlobArchived": _archived,
+    "BlobBeingRehydrated": _archived,
+    "PublicAccessNotPermitted": _denied,
+    "SlowDown": _throttled,
+    "RequestLimitExceeded": _throttled,
+    "Throttling": _throttled,
+    "ThrottlingException": _throttled,
+    "TooManyRequests": _throttled,
+    "ServerBusy": _throttled,
+    "RequestTimeout": _timed_out,
+    "OperationTimedOut": _timed_out,
+    "AuthorizationHeaderMalformed": _other_region,
+    "IllegalLocationConstraintException": _other_region,
+    "PermanentRedirect": _other_region,
+}
+
+_BY_STATUS: Final[Mapping[int, Build]] = {
+    401: _denied,
+    403: _denied,
+    404: _no_object,
+    408: _timed_out,
+    409: _denied,
+    429: _throttled,
+    504: _timed_out,
+}
+
+
+def from_store(error: Exception, path: str, *, listing: bool = False) -> JobError:
+    """The error of ours for one that obstore raised.
+
+    Args:
+        error: obstore's, or the built-in that it raised.
+        path: the key or prefix that was asked for, below the store's root.
+        listing: whether a listing failed: it is refused for the bucket, not for a file.
+    """
+    summary, _, causes = str(error).partition("Debug source")
+    if isinstance(error, ValueError):
+        return _bad_key(path)
+    code, status = _CODE.search(summary), _STATUS.search(summary)
+    if code and (build := _BY_CODE.get(code[1])):
+        return build(path)
+    if status:
+        return _from_status(int(status[1]), path, listing)
+    return _from_causes(causes, path)
+
+
+def is_unsatisfiable_range(error: Exception) -> bool:
+    """Whether the store answered 416: the object ends before the range begins."""
+    status = _STATUS.search(str(error))
+    return status is not None and status[1] == "416"
+
+
+def is_connect_failure(error: Exception) -> bool:
+    """Whether no connection came about, which may also be a redirect that led elsewhere."""
+    causes = str(error).partition("Debug source")[2]
+    return "kind: Connect" in causes
+
+
+def _from_status(status: int, path: str, listing: bool) -> JobError:
+    if listing and status in (401, 403):
+        return _denied_bucket(path)
+    if listing and status == 404:
+        return _no_bucket(path)
+    if build := _BY_STATUS.get(status):
+        return build(path)
+    if status >= 500:
+        return _unavailable(path)
+    return TerminalError(READ_ERROR, code="storage_refused", file=path)
+
+
+def _from_causes(causes: str, path: str) -> JobError:
+    if "TooManyRedirects" in causes or "kind: Redirect" in causes:
+        return redirected(path)
+    if "BareRedirect" in causes:
+        return _other_region(path)
+    if "kind: Timeout" in causes:
+        return _timed_out(path)
+    if "Http(" in causes or "HttpError" in causes or "reqwest" in causes:
+        return _unreachable(path)
+    return TerminalError(READ_ERROR, code="storage_refused", file=path)
+
+
+def _bad_key(path: str) -> JobError:
+    return UnsupportedError(
+        "A key has an empty, '.' or '..' part, which this reader cannot address.",
+        code="unsupported_key",
+        hint="Copy the object to a key without such parts.",
+        file=path,
+    )
