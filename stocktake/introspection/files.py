@@ -66,9 +66,15 @@ def list_files(source: Source, limits: Limits) -> Listing:
     """
     found = _matches(source, limits) if is_glob(source.path) else _exact(source)
     if not found:
-        raise SourceNotFoundError()
+        raise SourceNotFoundError
     found.sort(key=lambda file: (-file.modified_at.timestamp(), file.path))
     return Listing(files=tuple(found), fingerprint=_fingerprint(found))
+
+
+def relative_name(source: Source, path: str) -> str:
+    """A file's name for messages: what the pattern's literal folders leave of its key."""
+    folder, slash, _ = literal_prefix(source.path).rpartition("/")
+    return path.removeprefix(folder + slash)
 
 
 def _exact(source: Source) -> list[ObjectInfo]:
@@ -83,8 +89,9 @@ def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
     for count, file in enumerate(source.store.list(literal_prefix(source.path)), start=1):
         if count > limits.max_listed:
             raise LimitExceededError(
-                f"The URL pattern lists more than {limits.max_listed:,} objects. Narrow it, "
-                "or raise STOCKTAKE_INFERENCE_MAX_LISTED."
+                f"The URL pattern lists more than {limits.max_listed:,} objects.",
+                hint="Narrow the URL pattern: only what stands before its first wildcard "
+                "narrows the listing.",
             )
         if not file.path.endswith("/") and regex.fullmatch(file.path):
             found.append(file)

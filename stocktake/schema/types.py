@@ -18,6 +18,13 @@ _DECIMALS: Final = {"Decimal32": 9, "Decimal64": 18, "Decimal128": 38, "Decimal2
 #: Types that ClickHouse does not let stand inside Nullable, or that we never wrap ourselves:
 #: a Tuple may be nullable where the source says so, not because one of its files lacks it.
 _BARE: Final = frozenset({"Array", "Map", "Tuple", "Dynamic", "Variant", "Nullable"})
+#: Names that ClickHouse quotes though they are identifiers, in any letter case (asked of 26.9).
+_QUOTED: Final = frozenset(
+    {"all", "distinct", "false", "from", "inf", "infinity", "nan", "null", "select", "table"}
+    | {"top", "true", "values"}
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "`": r"\`", "\n": r"\n", "\t": r"\t", "\0": r"\0"})
 _TEXT: Final = frozenset({"String", "FixedString", "Enum8", "Enum16"})
 
 _OVERRIDES: Final = MappingProxyType(
@@ -105,6 +112,17 @@ def render(node: Node) -> str:
     label = f"{node.label} " if node.label else ""
     args = "" if node.args is None else f"({', '.join(map(render, node.args))})"
     return f"{label}{node.name}{args}"
+
+
+def tuple_label(name: str) -> str:
+    """The name of a Tuple's element as ClickHouse prints it, in backquotes where it must.
+
+    >>> tuple_label("plain"), tuple_label("two words"), tuple_label("Table")
+    ('plain', '`two words`', '`Table`')
+    """
+    if _IDENTIFIER.fullmatch(name) and name.lower() not in _QUOTED:
+        return name
+    return f"`{name.translate(_ESCAPES)}`"
 
 
 def make_nullable(clickhouse: str) -> str:

@@ -74,9 +74,9 @@ def test_folder_markers_are_left_out() -> None:
     assert paths(list_files(files_source(store, "**"), LIMITS)) == ["d/a"]
 
 
-def test_listing_past_the_limit_is_refused_by_name() -> None:
+def test_listing_past_the_limit_is_refused() -> None:
     store = MemoryObjects({f"{n}.txt": b"" for n in range(4)})
-    with pytest.raises(LimitExceededError, match=r"more than 3 .*INFERENCE_MAX_LISTED"):
+    with pytest.raises(LimitExceededError, match="more than 3 objects"):
         list_files(files_source(store, "*.csv"), Limits(max_listed=3))
 
 

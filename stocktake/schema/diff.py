@@ -1,0 +1,233 @@
+"""What changed between two column lists, how much it breaks, and what a refresh keeps.
+
+A diff is data: added, removed, renamed, changed. The shape follows delta-kernel's
+``schema/diff.rs``; as there, losing nullability breaks and gaining it does not.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from stocktake.schema.columns import Column
+from stocktake.schema.types import is_widening, make_nullable, widen
+
+
+class ChangeClass(StrEnum):
+    """How much a diff asks of the people who read the table; the worst part decides."""
+
+    #: The same names and types; at most in another order.
+    NONE = "none"
+    #: Only new columns.
+    ADDITIVE = "additive"
+    #: A type grew, so that every old value still fits.
+    WIDENING = "widening"
+    #: A column went, was renamed, or has a type that old values do not fit.
+    BREAKING = "breaking"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeChange:
+    """A column that has another type, class or nullability than before.
+
+    Attributes:
+        old: the column before, under its old name.
+        new: the column now.
+    """
+
+    old: Column
+    new: Column
+
+    @property
+    def widening(self) -> bool:
+        """Whether whatever fitted the old column fits the new one."""
+        if self.old.nullable and not self.new.nullable:
+            return False
+        if self.old.clickhouse == self.new.clickhouse:
+            return self.old.hogql == self.new.hogql
+        return is_widening(self.old.clickhouse, self.new.clickhouse)
+
+    def as_dict(self) -> dict[str, str]:
+        """The change on the wire."""
+        return {"name": self.new.name, "from": self.old.clickhouse, "to": self.new.clickhouse}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """A column that kept its field id and changed its name."""
+
+    old: str
+    new: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The rename on the wire."""
+        return {"from": self.old, "to": self.new}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """The way from one column list to another.
+
+    Attributes:
+        added: in the order of the new list.
+        removed: in the order of the old list.
+        changed: in the order of the old list; a renamed column may be here too.
+        renamed: in the order of the old list.
+        reordered: whether the columns that both lists have stand in another order.
+    """
+
+    added: tuple[Column, ...] = ()
+    removed: tuple[Column, ...] = ()
+    changed: tuple[TypeChange, ...] = ()
+    renamed: tuple[Rename, ...] = ()
+    reordered: bool = False
+
+    @property
+    def change(self) -> ChangeClass:
+        """The worst of what the diff holds. An order alone is no change."""
+        narrowed = any(not change.widening for change in self.changed)
+        if self.removed or self.renamed or narrowed:
+            return ChangeClass.BREAKING
+        if self.changed:
+            return ChangeClass.WIDENING
+        return ChangeClass.ADDITIVE if self.added else ChangeClass.NONE
+
+    def __bool__(self) -> bool:
+        """Whether a schema version should be written."""
+        return self.change is not ChangeClass.NONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """The ``diff`` of a job's result and of a schema version."""
+        return {
+            "added": [_named(column) for column in self.added],
+            "removed": [_named(column) for column in self.removed],
+            "changed": [change.as_dict() for change in self.changed],
+            "renamed": [rename.as_dict() for rename in self.renamed],
+            "reordered": self.reordered,
+        }
+
+
+def _named(column: Column) -> dict[str, str]:
+    return {"name": column.name, "type": column.clickhouse}
+
+
+def diff(old: tuple[Column, ...], new: tuple[Column, ...]) -> Diff:
+    """Compare two column lists.
+
+    A column is the same by its field id where both lists give one, else by its name. Overrides,
+    `valid` and field ids are no part of the schema and never make a change by themselves.
+
+    Args:
+        old: names are unique.
+        new: names are unique.
+    """
+    pairs = _pairs(old, new)
+    old_names = {before.name for before, _ in pairs}
+    new_names = {after.name for _, after in pairs}
+    return Diff(
+        added=tuple(column for column in new if column.name not in new_names),
+        removed=tuple(column for column in old if column.name not in old_names),
+        changed=tuple(
+            TypeChange(old=before, new=after)
+            for before, after in pairs
+            if _shape(before) != _shape(after)
+        ),
+        renamed=tuple(
+            Rename(old=before.name, new=after.name)
+            for before, after in pairs
+            if before.name != after.name
+        ),
+        reordered=_reordered([after.name for _, after in pairs], new),
+    )
+
+
+def _reordered(names: list[str], new: tuple[Column, ...]) -> bool:
+    kept = set(names)
+    return names != [column.name for column in new if column.name in kept]
+
+
+def _shape(column: Column) -> tuple[str, str, bool]:
+    return column.clickhouse, column.hogql, column.nullable
+
+
+def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Column, Column]]:
+    """Columns that both lists have, in the order of the old one."""
+    by_id = {column.field_id: column for column in new if column.field_id is not None}
+    by_name = {column.name: column for column in new}
+    pairs = []
+    taken: set[str] = set()
+    for before in old:
+        if before.field_id is not None and (after := by_id.get(before.field_id)) is not None:
+            pairs.append((before, after))
+            taken.add(after.name)
+    paired = {before.name for before, _ in pairs}
+    for before in old:
+        after = by_name.get(before.name)
+        if before.name in paired or after is None or after.name in taken:
+            continue
+        # two ids under one name: dropped, and another column made in its place
+        if before.field_id is None or after.field_id is None:
+            pairs.append((before, after))
+    order = {column.name: at for at, column in enumerate(old)}
+    return sorted(pairs, key=lambda pair: order[pair[0].name])
+
+
+def apply_overrides(stored: tuple[Column, ...], fresh: tuple[Column, ...]) -> tuple[Column, ...]:
+    """What a refresh stores: the fresh columns, with the types that a user set.
+
+    Args:
+        stored: the table's columns now; those with `override` decide their type.
+        fresh: what the source says; its order, nullability and partitions hold.
+
+    Returns:
+        The fresh columns. An overridden one keeps its type, class and `valid`; any other keeps
+        `valid` while its type is the same, until a read of all the data says otherwise.
+    """
+    before = {after.name: kept for kept, after in _pairs(stored, fresh)}
+    return tuple(
+        _carried(before[column.name], column) if column.name in before else column
+        for column in fresh
+    )
+
+
+def _carried(stored: Column, fresh: Column) -> Column:
+    if stored.override:
+        return replace(
+            fresh,
+            clickhouse=stored.clickhouse,
+            hogql=stored.hogql,
+            valid=stored.valid,
+            override=True,
+        )
+    same = stored.clickhouse == fresh.clickhouse
+    return replace(fresh, valid=stored.valid if same else fresh.valid)
+
+
+def merge_sampled(stored: tuple[Column, ...], fresh: tuple[Column, ...]) -> tuple[Column, ...]:
+    """What a truncated read makes of the stored columns: it adds and widens, never removes.
+
+    Args:
+        stored: the table's columns now.
+        fresh: what the sample says.
+
+    Files know no field ids, so names decide.
+
+    Returns:
+        The stored columns in their order, widened by the sample and nullable where it lacks
+        them, then the new ones. Overridden columns stay as they are.
+    """
+    after = {column.name: column for column in fresh}
+    known = {column.name for column in stored}
+    kept = tuple(_merged(column, after.get(column.name)) for column in stored)
+    return kept + tuple(column for column in fresh if column.name not in known)
+
+
+def _merged(stored: Column, fresh: Column | None) -> Column:
+    if stored.override:
+        return stored
+    if fresh is None:
+        return replace(stored, clickhouse=make_nullable(stored.clickhouse), nullable=True)
+    nullable = stored.nullable or fresh.nullable
+    if stored.clickhouse == fresh.clickhouse:
+        return replace(stored, nullable=nullable)
+    wider = widen(stored.clickhouse, fresh.clickhouse)
+    return Column.of(stored.name, wider, nullable=nullable, partition=fresh.partition)
