@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
@@ -68,7 +68,7 @@ def retry_policy(settings: Settings) -> RetryPolicy:
     )
 
 
-class JobTask(Task):  # type: ignore[misc]  # celery ships no types for its Task
+class JobTask(Task[Any, None]):
     """Base of every task. A task's function gets an `Attempt`; its message holds only the id."""
 
     abstract = True

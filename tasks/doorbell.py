@@ -41,6 +41,14 @@ class CeleryDoorbell:
     def __init__(self, settings: Settings, celery: Celery = app) -> None:
         self._url = settings.broker_url.get_secret_value()
         self._celery = celery
+        # redis-py's own errors are not all OSErrors; the transport names them.
+        transport = self._connection()
+        self._broker_errors: tuple[type[BaseException], ...] = (
+            OperationalError,
+            OSError,
+            *transport.connection_errors,
+            *transport.channel_errors,
+        )
         self._rings: queue.Queue[Ring] = queue.Queue(_CAPACITY)
         self._stop = threading.Event()
         self._starting = threading.Lock()
@@ -76,7 +84,7 @@ class CeleryDoorbell:
             try:
                 with self._connection() as connection, connection.Producer() as producer:
                     self._drain(producer)
-            except (OperationalError, OSError, *self._connection_errors()) as exc:
+            except self._broker_errors as exc:
                 self._drop_all(exc)
                 self._stop.wait(_PAUSE_SECONDS)
 
@@ -93,10 +101,6 @@ class CeleryDoorbell:
                 "socket_keepalive": True,
             },
         )
-
-    def _connection_errors(self) -> tuple[type[Exception], ...]:
-        connection = self._connection()
-        return (*connection.connection_errors, *connection.channel_errors)
 
     def _drain(self, producer: Producer) -> None:
         while not self._finished():
@@ -124,7 +128,7 @@ class CeleryDoorbell:
             raise
         self.published += 1
 
-    def _drop_all(self, exc: Exception) -> None:
+    def _drop_all(self, exc: BaseException) -> None:
         dropped = 0
         while True:
             try:

@@ -80,7 +80,7 @@ def _child_stops(**_: Any) -> None:
         JobTask.runtime.database.dispose()
 
 
-class ParentRequest(Request):  # type: ignore[misc]  # celery ships no types for its Request
+class ParentRequest(Request):
     """Celery's view of a job in the parent: it tells the database of a child that is gone.
 
     The lease would tell as well, later. The write is guarded by the dead child's name, so a
@@ -101,12 +101,14 @@ class ParentRequest(Request):  # type: ignore[misc]  # celery ships no types for
         # billiard reports an exiting child as SystemExit before it reports it as lost.
         lost = WorkerLostError | SystemExit | KeyboardInterrupt
         if isinstance(getattr(exc_info.exception, "exc", exc_info.exception), lost):
-            worker = worker_name(self.hostname, self.worker_pid)
-            self._hand_back(rescue.lost_error(worker))
+            self._hand_back(rescue.lost_error(self._worker))
         return answer
 
+    @property
+    def _worker(self) -> str:
+        return worker_name(self.hostname, int(self.worker_pid or 0))
+
     def _hand_back(self, error: JobError) -> None:
-        worker = worker_name(self.hostname, self.worker_pid)
         settings = process_settings()
         # Made and closed here: a connection that the next child inherits through the fork would
         # drop that child's SQLite locks when it is collected there.
@@ -114,14 +116,14 @@ class ParentRequest(Request):  # type: ignore[misc]  # celery ships no types for
         try:
             with database.write() as session:
                 ended = rescue.end_lost(
-                    session, UUID(self.id), worker, error, retry_policy(settings)
+                    session, UUID(self.id), self._worker, error, retry_policy(settings)
                 )
         except SQLAlchemyError as exc:
             log.warning("lost_child_not_reported", job_id=self.id, reason=type(exc).__name__)
         else:
-            log.warning("child_lost", job_id=self.id, worker=worker, handed_back=ended)
+            log.warning("child_lost", job_id=self.id, worker=self._worker, handed_back=ended)
         finally:
             database.dispose()
 
 
-JobTask.Request = ParentRequest
+JobTask.Request = f"{__name__}:{ParentRequest.__name__}"

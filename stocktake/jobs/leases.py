@@ -270,10 +270,13 @@ def _ring_next(session: Session, claim: Claim) -> None:
         ring_after_commit(session, ring_for(waiting))
 
 
-def locked_table(session: Session, claim: Claim) -> Table:
+def locked_table(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:
     """The claim's table, locked, for the transaction that writes a result to it.
 
     The table is locked before the job row, everywhere, so that two writers cannot deadlock.
+
+    Args:
+        any_generation: whether a table that changed since the claim is still wanted.
 
     Raises:
         SupersededError: the table changed since the claim, or is deleted.
@@ -281,6 +284,7 @@ def locked_table(session: Session, claim: Claim) -> Table:
     table = session.scalars(
         select(Table).where(Table.id == claim.table_id).with_for_update(key_share=True)
     ).one_or_none()
-    if table is None or table.deleted or table.generation != claim.generation:
+    changed = table is not None and table.generation != claim.generation
+    if table is None or table.deleted or (changed and not any_generation):
         raise SupersededError("The table changed while its source was being read.")
     return table

@@ -32,7 +32,7 @@ def run(attempt: Attempt) -> None:
         change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
         table.source_state = found.state | {"generation": attempt.claim.generation}
         _follow_with_validation(session, attempt, table, found)
-        leases.succeed(session, attempt.claim, _result(table, found, change))
+        leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
 def store_introspection(
@@ -49,7 +49,7 @@ def store_introspection(
     stored = tuple(Column.from_dict(column) for column in table.columns)
     fresh = _fresh_columns(stored, found)
     change = diff(stored, fresh)
-    table.last_refreshed_at = now()  # type: ignore[assignment]  # the database's clock
+    table.last_refreshed_at = now()  # by the database's clock
     if found.coverage.unchanged:
         return change
     table.columns = [column.as_dict() for column in fresh]
@@ -93,7 +93,7 @@ def _follow_with_validation(
     """A text source was only sampled: have all of it read, unless that is known or unwanted."""
     wanted = TableFormat(table.format).is_text and table.options.get("validate") is not False
     too_large = (found.size_bytes or 0) > attempt.settings.validate_max_bytes
-    if not wanted or too_large or table.validated_state == found.state:
+    if not wanted or too_large or table.validated_state == table.source_state:
         return
     enqueue(
         session,
@@ -108,7 +108,8 @@ def _follow_with_validation(
     )
 
 
-def _result(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
+def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
+    """The job's ``result`` (CONTRACT.md, part B)."""
     return {
         "columns": len(table.columns),
         "schema_version": table.schema_version,

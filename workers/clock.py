@@ -1,0 +1,249 @@
+"""The clock: Celery beat with a scheduler of our own over our own tables.
+
+`ClockWork` is what happens at each tick, and knows nothing of beat; `Clock` is the class that
+`celery -A workers beat --scheduler workers.clock:Clock` is given. Any number of clocks may run:
+each write repeats the guard under which its row was selected.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import redis
+import structlog
+from celery.beat import Scheduler
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import ClockBeat
+from stocktake.db.session import Database
+from stocktake.jobs import rescue
+from stocktake.services import schedules, upkeep
+from stocktake.settings import Settings
+from stocktake.states import Queue
+from stocktake.storage.configured import managed_storage
+from stocktake.storage.uploads import ManagedStorage
+from tasks.base import retry_policy
+from tasks.doorbell import CeleryDoorbell
+
+FIRES_PER_TICK: Final = 50
+RESCUES_PER_TICK: Final = 200
+BEAT_SECONDS: Final = 2.0
+UPKEEP_SECONDS: Final = 60.0
+_BROKER_TIMEOUT_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class QueueLength(Protocol):
+    """How many messages wait at the broker."""
+
+    def __call__(self) -> int | None:
+        """The number; None where the broker does not answer."""
+        ...
+
+
+class BrokerQueueLength:
+    """Counts the messages in the Redis lists that Celery's queues are.
+
+    Args:
+        url: the broker's.
+        queues: names of the lists.
+    """
+
+    def __init__(self, url: str, queues: tuple[str, ...] = tuple(Queue)) -> None:
+        self._queues = queues
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=_BROKER_TIMEOUT_SECONDS,
+            socket_connect_timeout=_BROKER_TIMEOUT_SECONDS,
+            # The next tick is the retry; redis-py's own would hold this one for seconds.
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def __call__(self) -> int | None:
+        """The sum over the queues, in one round trip; None where the broker is silent."""
+        pipe = self._client.pipeline(transaction=False)
+        for queue in self._queues:
+            pipe.llen(queue)
+        try:
+            return sum(int(length) for length in pipe.execute())
+        except (redis.RedisError, OSError) as exc:
+            log.warning("broker_silent", reason=type(exc).__name__)
+            return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+
+class ClockWork:
+    """What one clock does, tick by tick.
+
+    Args:
+        queue_length: asked before anything is rung for.
+        node: this clock's name in `clock_beats`; host and process id by default.
+        monotonic: seconds that only go forward, for what happens once in a while.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        storage: ManagedStorage,
+        queue_length: QueueLength,
+        *,
+        node: str | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.node = node or f"{socket.gethostname()}/{os.getpid()}"
+        self._database = database
+        self._settings = settings
+        self._storage = storage
+        self._queue_length = queue_length
+        self._monotonic = monotonic
+        self._last: dict[str, float] = {}
+
+    def tick(self) -> bool:
+        """Do what is due; whether all of it went well. Never raises.
+
+        One step that fails does not keep the others from their work: a broker that is down
+        must not stop the rescue of jobs.
+        """
+        steps: list[Callable[[], object]] = [self.fire_schedules, self.rescue_jobs, self.ring_for_jobs]
+        if self._is_time("upkeep", UPKEEP_SECONDS):
+            steps.append(self.tidy)
+        # A list: each step is tried, whatever became of the one before.
+        good = all([self._attempt(step) for step in steps])  # noqa: C419 - as said above
+        return good and (not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat))
+
+    def _attempt(self, step: Callable[[], object]) -> bool:
+        try:
+            step()
+        except Exception:
+            # A tick that raises ends beat (MECHANICS.md, trap 9).
+            log.exception("clock_step_failed", step=step.__name__, node=self.node)
+            return False
+        return True
+
+    def _is_time(self, what: str, every_seconds: float) -> bool:
+        moment = self._monotonic()
+        if moment - self._last.get(what, float("-inf")) < every_seconds:
+            return False
+        self._last[what] = moment
+        return True
+
+    def fire_schedules(self) -> int:
+        """Start the batches of due schedules, each in a transaction of its own; how many."""
+        with self._database.read() as session:
+            due = schedules.due(session, limit=FIRES_PER_TICK)
+        return sum(self._fire(schedule_id) for schedule_id in due)
+
+    def _fire(self, schedule_id: Any) -> bool:
+        with self._database.write() as session:
+            batch = schedules.fire(session, self._settings, schedule_id)
+        if batch is not None:
+            log.info("schedule_fired", schedule_id=str(schedule_id), batch_id=str(batch.id))
+        return batch is not None
+
+    def rescue_jobs(self) -> int:
+        """End the attempts whose lease ran out; how many."""
+        with self._database.read() as session:
+            lost = rescue.expired(session, limit=RESCUES_PER_TICK)
+        if not lost:
+            return 0
+        with self._database.write() as session:
+            rescued = rescue.rescue_expired(session, lost, retry_policy(self._settings))
+        log.info("jobs_rescued", count=rescued)
+        return rescued
+
+    def ring_for_jobs(self) -> int:
+        """Ring for jobs that are due and that nobody rang for lately; how many.
+
+        Never more than fit under the longest queue allowed, and none while the broker is
+        silent: a ring that is marked and lost would only delay the job.
+        """
+        again = self._settings.ring_again_seconds
+        with self._database.read() as session:
+            due = rescue.due_for_ring(
+                session, limit=self._settings.clock_rings_per_tick, ring_again_seconds=again
+            )
+        waiting = self._queue_length() if due else None
+        if waiting is None:
+            return 0
+        due = due[: max(0, self._settings.clock_max_queue_length - waiting)]
+        if not due:
+            log.warning("queue_full", messages=waiting)
+            return 0
+        with self._database.write() as session:
+            return rescue.ring_again(session, due, ring_again_seconds=again)
+
+    def tidy(self) -> None:
+        """Remove the bytes of old uploads, and idempotency keys past their day."""
+        upkeep.remove_uploads(
+            self._database,
+            self._storage,
+            superseded_seconds=self._settings.superseded_upload_seconds,
+        )
+        upkeep.prune_idempotency_keys(self._database)
+
+    def record_beat(self) -> None:
+        """Say that this clock has just finished a good tick: readiness is asked of the database."""
+        with self._database.write() as session:
+            _upsert_beat(session, self.node)
+
+
+def _upsert_beat(session: Session, node: str) -> None:
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(ClockBeat).values(node=node, ticked_at=now())
+    session.execute(
+        statement.on_conflict_do_update(index_elements=["node"], set_={"ticked_at": now()})
+    )
+
+
+class Clock(Scheduler):
+    """Beat's scheduler class. It has no entries of beat's own; a tick is `ClockWork.tick`.
+
+    The settings are read in `setup_schedule`, which beat calls in the instance that runs and
+    not in the second, lazy one that it makes for its banner.
+    """
+
+    _work: ClockWork | None = None
+    _closers: tuple[Callable[[], None], ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_interval"] = kwargs.get("max_interval") or Settings().clock_interval_seconds
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Open the database and the broker."""
+        self.data: dict[str, Any] = {}
+        settings = Settings()
+        doorbell = CeleryDoorbell(settings)
+        database = Database(settings.database_url, doorbell.ring, pool_size=1)
+        queue_length = BrokerQueueLength(settings.broker_url.get_secret_value())
+        self._closers = (doorbell.close, queue_length.close, database.dispose)
+        self._work = ClockWork(database, settings, managed_storage(settings), queue_length)
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """One tick of ours; the seconds to sleep until the next."""
+        if self._work is not None:
+            self._work.tick()
+        return float(self.max_interval)
+
+    def close(self) -> None:
+        """Give everything back; beat may call it twice."""
+        closers, self._closers, self._work = self._closers, (), None
+        for close in closers:
+            close()
+        super().close()
+
+    @property
+    def info(self) -> str:
+        """For beat's banner."""
+        return "    . our own tables"
