@@ -158,9 +158,7 @@ def _require_inside(action: object, kind: str, number: int, file: str) -> None:
     path = fields.get("path")
     if not isinstance(path, str):
         raise _invalid(file, f"line {number} with an {kind} action that names no file")
-    vector = fields.get("deletionVector")
-    absolute_vector = isinstance(vector, dict) and vector.get("storageType") == "p"
-    if absolute_vector or _escapes(path):
+    if _escapes(path) or _vector_escapes(fields.get("deletionVector")):
         raise InvalidSourceError(
             f"Line {number} of {file} names a file outside the table's folder.",
             hint="Shallow clones and tables with absolute paths are not read; copy the table.",
@@ -176,6 +174,15 @@ def _escapes(path: str) -> bool:
     """
     plain = unquote(path)
     return _ABSOLUTE.match(plain) is not None or ".." in re.split(r"[/\\]", plain)
+
+
+def _vector_escapes(vector: object) -> bool:
+    """Whether a deletion vector's file is named by an absolute path (`p`), or by a folder (what
+    stands before the 20 characters of a `u`) outside the table's."""
+    if not isinstance(vector, dict) or vector.get("storageType") not in ("p", "u"):
+        return False
+    name = str(vector.get("pathOrInlineDv"))
+    return vector["storageType"] == "p" or _escapes(name[:-20])
 
 
 def _row_count(fields: dict[str, Any]) -> int | None:

@@ -181,10 +181,11 @@ def _names(fields: list[dict[str, Any]], where: str) -> list[str]:
     seen: dict[str, str] = {}
     for each in fields:
         name = each["name"]
-        if (other := seen.setdefault(name.lower(), name)) is not name:
+        if other := seen.get(name.lower()):
             raise DuplicateColumnError(
                 f"In the Delta log, {where} has two fields of one name: '{other}' and '{name}'."
             )
+        seen[name.lower()] = name
     return list(seen.values())
 
 

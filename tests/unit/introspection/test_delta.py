@@ -434,7 +434,7 @@ class TestRecovery:
         at_checkpoint(log, 20, NAME)
         (log.folder / checkpoint_name(20)).write_bytes(b"PAR1")
 
-        with pytest.raises(InvalidSourceError, match="The checkpoint .* cannot be read"):
+        with pytest.raises(InvalidSourceError, match=r"The checkpoint .* cannot be read"):
             read_table(store)
 
     def test_older_commits_never_stand_in_for_an_unreadable_head(
