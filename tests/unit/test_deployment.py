@@ -1,0 +1,83 @@
+"""The files that an operator copies agree with the code and with each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stocktake.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+#: Flower reads its own variable, so that the password is on no command line.
+ELSEWHERE = {"STOCKTAKE_FLOWER_BASIC_AUTH"}
+SECRETS = {
+    "STOCKTAKE_SECRET_KEYS",
+    "STOCKTAKE_METRICS_TOKEN",
+    "POSTGRES_PASSWORD",
+    "VALKEY_PASSWORD",
+    "STORE_ACCESS_KEY",
+    "STORE_ACCESS_SECRET",
+    "FLOWER_BASIC_AUTH",
+}
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def _services() -> dict[str, dict[str, object]]:
+    services: dict[str, dict[str, object]] = yaml.safe_load(_read("docker-compose.yml"))["services"]
+    return services
+
+
+def _procfile() -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in _read("Procfile").splitlines() if line)
+
+
+def test_env_example_names_every_setting_and_no_other() -> None:
+    named = set(re.findall(r"^(?:# )?(STOCKTAKE_[A-Z_]+)=", _read(".env.example"), re.MULTILINE))
+    settings = {f"STOCKTAKE_{name.upper()}" for name in Settings.model_fields}
+    assert named == settings - ELSEWHERE
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_secret_has_no_default(name: str) -> None:
+    assert re.search(rf"^{name}=$", _read(".env.example"), re.MULTILINE)
+    uses = re.findall(rf"\$\{{{name}\b[^}}]*\}}", _read("docker-compose.yml"))
+    assert uses
+    assert all(use.startswith(f"${{{name}:?") for use in uses)
+
+
+def test_compose_opens_ports_on_this_machine_only() -> None:
+    published = [port for each in _services().values() for port in each.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_worker_and_clock_run_the_same_command_everywhere() -> None:
+    for name in ("worker", "clock"):
+        command = _procfile()[name].removeprefix("exec ")
+        assert str(_services()[name]["command"]).startswith(command)
+
+
+def test_image_and_procfile_serve_the_same_app() -> None:
+    web = re.compile(r"uvicorn api\.app:create_app --factory .* --no-access-log")
+    assert web.search(_procfile()["web"])
+    assert web.search(_read("Dockerfile"))
+
+
+def test_locks_agree_on_every_version_of_the_service() -> None:
+    pins = {name: _pins(f"{name}.lock") for name in ("requirements", "requirements-service")}
+    assert {
+        package: versions
+        for package, versions in pins["requirements-service"].items()
+        if pins["requirements"].get(package, versions) != versions
+    } == {}
+
+
+def _pins(lock: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for package, version in re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", _read(lock), re.M):
+        found.setdefault(package, set()).add(version)
+    return found
