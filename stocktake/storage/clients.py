@@ -7,6 +7,7 @@ goes is set. And its HTTP client follows redirects, to any host, with no option 
 every other host is routed to a proxy that does not exist, and fails before a connection.
 """
 
+import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -114,6 +115,8 @@ def _s3(location: Location, credential: Credential | None, allow_http: bool) -> 
 
 def _azure(location: Location, credential: Credential | None, allow_http: bool) -> AzureStore:
     endpoint = _endpoint(location)
+    if credential:
+        base64.b64decode(credential.access_secret, validate=True)
     keys: dict[str, Any] = {"credential_provider": _AzureKeys(credential)} if credential else {}
     return AzureStore(
         location.bucket,

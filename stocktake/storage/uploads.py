@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 2
 
+#: deltalake 1.6 takes a folder for a URL: with one of these it panics, or writes elsewhere.
+UNWRITABLE_CHARACTERS = "[ ] { } % ? * #"
+_UNWRITABLE = frozenset(UNWRITABLE_CHARACTERS) - {" "}
+
 
 class UploadSink(Protocol):
     """Where one upload's bytes go. Nothing is visible under its key before `finish`.
@@ -107,7 +111,7 @@ class ManagedStorage:
             key: as `upload_key` gives it.
         """
         if self.root.provider == "file":
-            return _FileSink(Path(self.location(key).key))
+            return _FileSink(Path(self.location(key).key), Path(self.location(".receiving").key))
         return _BucketSink(self.client(), self.location(key).key)
 
     async def remove(self, key: str) -> None:
@@ -158,6 +162,8 @@ def managed_storage(
     except MalformedUrlError as exc:
         raise _unusable("names neither a folder nor a bucket") from exc
     if root.provider == "file":
+        if _UNWRITABLE & set(root.key):
+            raise _unusable("names a folder with one of the characters " + UNWRITABLE_CHARACTERS)
         return ManagedStorage(root=root)
     if not root.bucket:
         raise _unusable("names no bucket")
@@ -182,10 +188,16 @@ def _unusable(why: str) -> ValidationError:
 
 
 class _FileSink:
-    """Writes beside the final name, and takes it when all is on the disk."""
+    """Writes into a folder that nothing reads, and takes the name when all is on the disk.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the final name.
+        receiving: a folder on the same file system, for what is not complete yet.
+    """
+
+    def __init__(self, path: Path, receiving: Path) -> None:
         self._path = path
+        self._receiving = receiving
         self._size = 0
         self._file: IO[bytes] | None = None
 
@@ -207,9 +219,9 @@ class _FileSink:
 
     def _opened(self) -> IO[bytes]:
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._receiving.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by the methods below
-                dir=self._path.parent, prefix=".receiving-", delete=False
+                dir=self._receiving, prefix="upload-", delete=False
             )
         return self._file
 
@@ -221,6 +233,7 @@ class _FileSink:
         file.flush()
         os.fsync(file.fileno())
         file.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.replace(file.name, self._path)
         self._file = None
         _sync_folder(self._path.parent)

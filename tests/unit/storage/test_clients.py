@@ -1,0 +1,74 @@
+"""Clients are built for one host, without a connection and without asking anybody."""
+
+import httpx
+import pytest
+
+from stocktake.errors import AccessDeniedError
+from stocktake.storage import clients
+from stocktake.storage.clients import build_client, discover_region
+from stocktake.storage.objects import Credential, split_root
+from stocktake.storage.urls import parse
+
+KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint", "region"),
+    [
+        ("https://b.s3.eu-west-1.amazonaws.com/k", "https://b.s3.eu-west-1.amazonaws.com", None),
+        ("https://s3.eu-west-1.amazonaws.com/b/k", "https://s3.eu-west-1.amazonaws.com", None),
+        ("https://storage.googleapis.com/b/k", "https://storage.googleapis.com", "auto"),
+        ("https://b.nyc3.digitaloceanspaces.com/k", "https://b.nyc3.digitaloceanspaces.com", None),
+        ("https://minio.corp:9000/b/k", "https://minio.corp:9000", "us-east-1"),
+    ],
+)
+def test_client_talks_to_the_host_of_the_url_only(
+    url: str, endpoint: str, region: str | None
+) -> None:
+    location = parse(url)
+    client = build_client(location, KEYS, public=False, allow_http=False)
+    assert client.config["endpoint"] == endpoint
+    assert client.config["region"] == (region or location.region)
+    options = client.client_options
+    assert options is not None
+    assert options["proxy_url"] == "http://127.0.0.1:0"
+    assert options["proxy_excludes"] == location.host
+
+
+def test_azure_key_that_is_no_key_is_denied() -> None:
+    location = parse("https://acct.blob.core.windows.net/c/k")
+    keys = Credential(access_key="acct", access_secret="no base 64")
+    with pytest.raises(AccessDeniedError):
+        build_client(location, keys, public=False, allow_http=False)
+
+
+def test_region_of_a_global_url_is_asked_once_and_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def head(url: str) -> httpx.Response:
+        asked.append(url)
+        return httpx.Response(301, headers={"x-amz-bucket-region": "eu-central-1"})
+
+    monkeypatch.setattr(clients, "_head", head)
+    monkeypatch.setattr(clients, "_regions", {})
+    for url in ("https://b.s3.amazonaws.com/k", "https://s3.amazonaws.com/b/k"):
+        client = build_client(parse(url), KEYS, public=False, allow_http=False)
+        assert client.config["region"] == "eu-central-1"
+        assert "s3.eu-central-1.amazonaws.com" in client.config["endpoint"]
+    assert asked == ["https://b.s3.amazonaws.com"]
+
+
+def test_region_that_is_no_region_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = httpx.Response(200, headers={"x-amz-bucket-region": "evil.example/"})
+    monkeypatch.setattr(clients, "_head", lambda url: answer)
+    monkeypatch.setattr(clients, "_regions", {})
+    assert discover_region(parse("https://b.s3.amazonaws.com/k")) is None
+
+
+def test_local_source_is_confined_to_its_folder(tmp_path: object) -> None:
+    root, path = split_root(parse(f"file://{tmp_path}/a/2024-*/x.csv"))
+    assert (str(root), path) == (f"{tmp_path}/a", "2024-*/x.csv")
+    root, path = split_root(parse(f"file://{tmp_path}/a/table/"))
+    assert (str(root), path) == (f"{tmp_path}/a", "table")
