@@ -1,0 +1,164 @@
+"""A table's credential: checked as PostHog checks it, sealed at rest, erased with its table.
+
+Secrets come in here and never go out: an answer shows the row's id and the time it was made.
+"""
+
+from typing import Final, TypedDict
+from uuid import UUID
+
+from sqlalchemy import delete
+
+from stocktake.db.models import StoredCredential, Table, new_id
+from stocktake.errors import CredentialUnavailableError, ValidationError
+from stocktake.security.encryption import AccessPair, Sealed
+from stocktake.services import words
+from stocktake.services.context import Context
+
+MAX_KEY_LENGTH: Final = 500
+REQUIRED: Final = "Credentials are required"
+KEYS_REQUIRED: Final = "Access key and secret are required"
+KEYS_BLANK: Final = "Access key and secret can't be blank"
+CREDENTIAL_REQUIRED: Final = "credential_required"
+
+
+class CredentialFields(TypedDict, total=False):
+    """The keys as the request holds them; one that is absent was not sent."""
+
+    access_key: str | None
+    access_secret: str | None
+
+
+_FIELDS: Final = ("access_key", "access_secret")
+_BLANK: Final = {
+    "access_key": "Access key can't be blank",
+    "access_secret": "Access secret can't be blank",
+}
+
+
+def new_pair(fields: CredentialFields | None) -> AccessPair | None:
+    """The keys of a table that has none yet; None where no credential was sent.
+
+    Raises:
+        ValidationError: a key is missing, null, blank or too long.
+    """
+    if fields is None:
+        return None
+    for name in _FIELDS:
+        if name not in fields:
+            raise ValidationError(words.REQUIRED, code="required", attr=f"credential__{name}")
+    key, secret = fields["access_key"], fields["access_secret"]
+    if not key or not secret:
+        raise ValidationError(KEYS_REQUIRED, attr="credential")
+    if not key.strip() or not secret.strip():
+        raise ValidationError(KEYS_BLANK, attr="credential")
+    return AccessPair(
+        access_key=_checked("access_key", key), access_secret=_checked("access_secret", secret)
+    )
+
+
+def changed_pair(
+    context: Context, stored: StoredCredential | None, fields: CredentialFields
+) -> AccessPair | None:
+    """The keys after a change of either alone; None where nothing changes.
+
+    Raises:
+        ValidationError: a key is null, blank or too long; or only one was sent and there is no
+            stored one to go with it.
+    """
+    sent = {name: _sent(name, fields) for name in _FIELDS if name in fields}
+    if not sent:
+        return None
+    if stored is None:
+        return new_pair(fields)
+    old = _open(context, stored, replacing=len(sent) == len(_FIELDS))
+    if old is None:
+        return AccessPair(**sent)
+    new = AccessPair(
+        access_key=sent.get("access_key", old.access_key),
+        access_secret=sent.get("access_secret", old.access_secret),
+    )
+    return None if new == old else new
+
+
+def store(context: Context, table: Table, pair: AccessPair) -> StoredCredential:
+    """Seal the keys into the table's credential, made on first use. Its id stays the same.
+
+    Raises:
+        ValidationError: the service has no key to encrypt with.
+    """
+    row = table.credential_id and context.session.get(StoredCredential, table.credential_id)
+    row_id = row.id if row else new_id()
+    sealed = _seal(context, pair, row_id)
+    if row:
+        row.key_id, row.ciphertext = sealed.key_id, sealed.ciphertext
+        return row
+    row = StoredCredential(
+        id=row_id,
+        project_id=context.caller.project_id,
+        key_id=sealed.key_id,
+        ciphertext=sealed.ciphertext,
+        created_by_id=context.caller.user_id,
+    )
+    context.session.add(row)
+    context.session.flush([row])
+    table.credential_id = row_id
+    return row
+
+
+def erase(context: Context, table: Table) -> None:
+    """Remove the table's credential for good: not even the ciphertext stays."""
+    credential_id = table.credential_id
+    if credential_id is None:
+        return
+    table.credential_id = None
+    context.session.flush([table])
+    context.session.execute(
+        delete(StoredCredential).where(
+            StoredCredential.id == credential_id,
+            StoredCredential.project_id == context.caller.project_id,
+        )
+    )
+
+
+def _sent(name: str, fields: CredentialFields) -> str:
+    value = dict(fields)[name]
+    if value is None:
+        raise ValidationError(words.NOT_NULL, code="null", attr=f"credential__{name}")
+    text = str(value)
+    if not text.strip():
+        raise ValidationError(_BLANK[name], code="blank", attr=f"credential__{name}")
+    return _checked(name, text)
+
+
+def _checked(name: str, value: str) -> str:
+    return words.check_text(value.strip(), f"credential__{name}", max_length=MAX_KEY_LENGTH)
+
+
+def _seal(context: Context, pair: AccessPair, credential_id: UUID) -> Sealed:
+    try:
+        return context.keyring.seal(
+            pair,
+            project_id=context.caller.project_id,
+            credential_id=credential_id,
+        )
+    except CredentialUnavailableError as exc:
+        raise ValidationError(exc.detail, code=exc.code, attr="credential") from exc
+
+
+def _open(context: Context, row: StoredCredential, *, replacing: bool) -> AccessPair | None:
+    """The stored keys; None where they cannot be read and both are replaced anyway."""
+    try:
+        return context.keyring.open(
+            Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
+            project_id=row.project_id,
+            credential_id=row.id,
+        )
+    except CredentialUnavailableError as exc:
+        if replacing:
+            return None
+        raise ValidationError(
+            "The stored credential can no longer be read. Send both the access key and the "
+            "access secret.",
+            code=CREDENTIAL_REQUIRED,
+            attr="credential",
+        ) from exc

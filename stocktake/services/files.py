@@ -1,0 +1,372 @@
+"""Uploads: the row before the bytes, and the table that the bytes are for.
+
+An upload changes nothing about a table that exists: its job reads the file in full, and only
+then points the table at it, so that a bad file never breaks a good table.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+from uuid import UUID
+
+from sqlalchemy import exists, select, update
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, Table, Upload, new_id
+from stocktake.errors import ValidationError
+from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
+from stocktake.services import audit, refreshes, table_views, tables, words
+from stocktake.services.context import Context
+from stocktake.states import JobKind, JobState, Queue, TableFormat, UploadState
+
+NO_FILE: Final = "No file provided"
+ONE_FILE: Final = "Upload one file per request."
+BAD_FORMAT: Final = f"Invalid format. Must be one of: {', '.join(sorted(TableFormat))}"
+NO_DELTA_FILE: Final = (
+    "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta to load "
+    "its rows into a managed Delta table."
+)
+BAD_FILENAME: Final = "Invalid filename"
+NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
+IS_DELTA: Final = (
+    "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
+)
+IS_FILES: Final = (
+    "This table is not a managed Delta table, so rows can't be loaded into it. "
+    "Upload without target=delta, or under another name."
+)
+MAX_FILENAME_LENGTH: Final = 255
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
+
+
+class Target(StrEnum):
+    """What an upload becomes."""
+
+    #: The file itself is the table's content, in the place of the one before.
+    FILE = "file"
+    #: Its rows are loaded into a managed Delta table.
+    DELTA = "delta"
+
+
+class Mode(StrEnum):
+    """How rows go into a managed Delta table."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+#: What `create_from_upload` calls the formats.
+FILE_FORMATS: Final = {
+    "csv": TableFormat.CSV_WITH_NAMES,
+    "json": TableFormat.JSON_EACH_ROW,
+    "parquet": TableFormat.PARQUET,
+}
+_EXTENSIONS: Final = {"jsonl": "json", "ndjson": "json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileForm:
+    """What a checked upload is for."""
+
+    name: str
+    format: TableFormat
+    target: Target = Target.FILE
+    mode: Mode | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """The table that an upload is for, and the job that reads it."""
+
+    table: Table
+    enqueued: Enqueued
+
+
+def clean_filename(filename: str) -> str:
+    r"""The file's name without its path and with unsafe characters replaced; it names nothing
+    in storage, it is for people. An empty text where no name is left that may be used.
+
+    >>> clean_filename("../my orders.csv"), clean_filename("C:\\data\\x.csv")
+    ('my_orders.csv', 'x.csv')
+    >>> clean_filename(".env"), clean_filename("dir/")
+    ('', '')
+    """
+    last = re.split(r"[/\\]", filename)[-1]
+    cleaned = _UNSAFE.sub("_", last)
+    usable = cleaned and not cleaned.startswith(".") and len(cleaned) <= MAX_FILENAME_LENGTH
+    return cleaned if usable else ""
+
+
+def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
+    """The form beside the file of `file/`, checked in PostHog's order.
+
+    Args:
+        filename: the cleaned name; None where no file was sent.
+        fields: ``name``, ``format``, ``target`` and ``mode``, where they were sent.
+
+    Raises:
+        ValidationError: with PostHog's sentence.
+    """
+    if filename is None:
+        raise _refusal(NO_FILE, "file")
+    format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
+    if "name" in fields or filename:
+        name = words.require_identifier(fields.get("name", filename))
+    if not filename:
+        raise _refusal(BAD_FILENAME, "file")
+    target = _choice(Target, "target", fields.get("target") or Target.FILE)
+    mode = _choice(Mode, "mode", fields["mode"]) if fields.get("mode") else None
+    if target is Target.FILE and mode is Mode.APPEND:
+        raise _refusal("mode=append needs target=delta.", "mode")
+    if target is Target.FILE:
+        return FileForm(name=name, format=format_)
+    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND)
+
+
+def too_large(max_bytes: int) -> ValidationError:
+    """The refusal of a file over the cap, in PostHog's words."""
+    limit = f"{max_bytes // 1024**2}MB" if max_bytes >= 1024**2 else f"{max_bytes} bytes"
+    return _refusal(f"File size exceeds maximum allowed size of {limit}", "file")
+
+
+def check_file_format(value: str | None, filename: str) -> str:
+    """The ``file_format`` of an upload: as sent, or by the file's name.
+
+    Raises:
+        ValidationError: neither says csv, json or parquet.
+    """
+    extension = filename.rpartition(".")[2].lower()
+    named = value.strip().lower() if value else _EXTENSIONS.get(extension, extension)
+    if named not in FILE_FORMATS:
+        raise _refusal("Unsupported file format. Must be one of: csv, json, parquet", "file_format")
+    return named
+
+
+def begin(context: Context, filename: str) -> Upload:
+    """Note an upload before its first byte is stored, so that whatever is stored has an owner."""
+    upload_id = new_id()
+    project_id = context.caller.project_id
+    upload = Upload(
+        id=upload_id,
+        project_id=project_id,
+        filename=filename or "unnamed",
+        object_key=context.storage.upload_key(project_id, str(upload_id)),
+        state=UploadState.RECEIVING.value,
+        created_by_id=context.caller.user_id,
+    )
+    context.session.add(upload)
+    context.session.flush()
+    return upload
+
+
+def discard(context: Context, upload_id: UUID) -> None:
+    """Note that an upload's bytes are gone; one that is in use already stays."""
+    context.session.execute(
+        update(Upload)
+        .where(
+            Upload.id == upload_id,
+            Upload.project_id == context.caller.project_id,
+            Upload.state == UploadState.RECEIVING.value,
+        )
+        .values(state=UploadState.REMOVED.value, changed_at=now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def store(
+    context: Context, upload_id: UUID, *, size_bytes: int, file_format: str | None = None
+) -> Upload:
+    """Note that all bytes of an upload are stored.
+
+    Raises:
+        ValidationError: the upload was given up meanwhile.
+    """
+    upload = context.session.scalars(
+        update(Upload)
+        .where(
+            Upload.id == upload_id,
+            Upload.project_id == context.caller.project_id,
+            Upload.state == UploadState.RECEIVING.value,
+        )
+        .values(
+            state=UploadState.STORED.value,
+            size_bytes=size_bytes,
+            file_format=file_format,
+            changed_at=now(),
+        )
+        .returning(Upload)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).one_or_none()
+    if upload is None:
+        raise _refusal(NO_UPLOAD, "upload_id")
+    audit.record(context, "upload.store", upload_id, size_bytes=size_bytes)
+    return upload
+
+
+def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:
+    """Queue the reading of a stored upload into the table of that name, made where it is new.
+
+    Raises:
+        ValidationError: the table of that name takes no such upload.
+    """
+    return _queue(context, _table_for(context, upload, form), upload, form)
+
+
+def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> Ingest:
+    if form.target is Target.FILE:
+        _supersede_waiting(context, table)
+    enqueued = enqueue(
+        context.session,
+        JobRequest(
+            project_id=table.project_id,
+            kind=JobKind.INGEST_FILE,
+            queue=Queue.INTERACTIVE,
+            max_attempts=context.settings.job_max_attempts,
+            table_id=table.id,
+            upload_id=upload.id,
+            created_by_id=context.caller.user_id,
+            arguments=_arguments(form),
+        ),
+    )
+    table.latest_job_id = enqueued.job.id
+    audit.record(context, "table.upload", table.id, upload_id=str(upload.id), target=form.target)
+    return Ingest(table=table, enqueued=enqueued)
+
+
+def create_from_upload(
+    context: Context,
+    *,
+    upload_id: UUID | str,
+    filename: str,
+    file_format: str,
+    table_name: str,
+) -> Ingest:
+    """Make a new table of a file that `upload_file/` stored.
+
+    Raises:
+        ValidationError: unknown upload (another project's looks the same), or one that is a
+            table's already; a name that is taken or no identifier; an unknown format.
+    """
+    named = check_file_format(file_format, "")
+    name = words.require_identifier(table_name)
+    upload = _stored_upload(context, upload_id, clean_filename(filename))
+    form = FileForm(name=name, format=FILE_FORMATS[named])
+    try:
+        table = _new_table(context, upload, form)
+    except ValidationError as exc:
+        raise _refusal(exc.detail, "table_name") from exc
+    return _queue(context, table, upload, form)
+
+
+def _refusal(sentence: str, attr: str) -> ValidationError:
+    return ValidationError(sentence, attr=attr, legacy_message=True)
+
+
+def _file_format(value: str) -> TableFormat:
+    if value not in set(TableFormat):
+        raise _refusal(BAD_FORMAT, "format")
+    format_ = TableFormat(value)
+    if format_.is_delta:
+        raise _refusal(NO_DELTA_FILE, "format")
+    return format_
+
+
+def _choice(kind: type[Choice], attr: str, value: str) -> Choice:
+    if value not in set(kind):
+        raise _refusal(f"Invalid {attr}. Must be one of: {', '.join(kind)}", attr)
+    return kind(value)
+
+
+def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
+    table = table_views.locked_by_name(context, form.name)
+    if table is None:
+        try:
+            return _new_table(context, upload, form)
+        except ValidationError:
+            # Another request made it since.
+            table = table_views.locked_by_name(context, form.name)
+            if table is None:
+                raise
+    refreshes.require_linked(table)
+    is_managed_delta = table.managed and TableFormat(table.format).is_delta
+    if is_managed_delta and form.target is Target.FILE:
+        raise _refusal(IS_DELTA, "target")
+    if form.target is Target.DELTA and not is_managed_delta:
+        raise _refusal(IS_FILES, "target")
+    return table
+
+
+def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
+    table = tables.new_table(
+        context,
+        name=form.name,
+        format_=form.format,
+        url_pattern=context.storage.url_pattern(upload.object_key),
+        managed=True,
+    )
+    table.id = new_id()
+    if form.target is Target.DELTA:
+        key = context.storage.delta_key(context.caller.project_id, str(table.id))
+        table.format = TableFormat.DELTA.value
+        table.url_pattern = context.storage.url_pattern(key)
+    tables.add_uniquely(context, table)
+    audit.record(context, "table.create", table.id, name=form.name)
+    return table
+
+
+def _arguments(form: FileForm) -> dict[str, str]:
+    arguments = {"target": form.target.value, "format": form.format.value}
+    return arguments | ({"mode": form.mode.value} if form.mode else {})
+
+
+def _supersede_waiting(context: Context, table: Table) -> None:
+    """A newer file replaces one that waits and that no worker has looked at yet.
+
+    Loads into a Delta table are data, each of them, and are never left out.
+    """
+    waiting = context.session.scalars(
+        select(Job)
+        .where(
+            Job.table_id == table.id,
+            Job.kind == JobKind.INGEST_FILE.value,
+            Job.state == JobState.QUEUED.value,
+            Job.attempt == 0,
+        )
+        .order_by(Job.id)
+        .with_for_update()
+    ).all()
+    ended = refreshes.end_superseded(
+        context,
+        [job.id for job in waiting if job.arguments.get("target") == Target.FILE],
+        detail="A newer file was uploaded to the table.",
+    )
+    tables.supersede(context, [job.upload_id for job in ended])
+
+
+def _stored_upload(context: Context, upload_id: UUID | str, filename: str) -> Upload:
+    used = exists().where(Job.upload_id == Upload.id)
+    upload = context.session.scalars(
+        select(Upload)
+        .where(
+            Upload.id == _upload_id(upload_id),
+            Upload.project_id == context.caller.project_id,
+            Upload.state == UploadState.STORED.value,
+            Upload.filename == filename,
+            ~used,
+        )
+        .with_for_update()
+    ).one_or_none()
+    if upload is None:
+        raise _refusal(NO_UPLOAD, "upload_id")
+    return upload
+
+
+def _upload_id(raw: UUID | str) -> UUID:
+    try:
+        return raw if isinstance(raw, UUID) else UUID(raw)
+    except ValueError as exc:
+        raise _refusal(NO_UPLOAD, "upload_id") from exc

@@ -1,0 +1,172 @@
+"""A table's history of schemas, and the column types that users set themselves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from stocktake.db.models import SchemaVersion, Table
+from stocktake.errors import NotFoundError, ValidationError
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import diff
+from stocktake.schema.types import override_type
+from stocktake.services import audit, refreshes, table_views
+from stocktake.services.context import Context
+
+#: How much of a client's own words an error repeats.
+_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionPage:
+    """One page of a table's versions, and how many there are in all."""
+
+    count: int
+    versions: Sequence[SchemaVersion]
+
+
+def list_versions(
+    context: Context, table_id: UUID | str, *, limit: int, offset: int
+) -> VersionPage:
+    """A page of the table's schema versions, newest first.
+
+    Raises:
+        NotFoundError: no such live table in this project.
+    """
+    table = table_views.get_view(context, table_id, columns=False).table
+    mine = SchemaVersion.table_id == table.id
+    count = context.session.scalar(select(func.count()).where(mine))
+    page = select(SchemaVersion).where(mine).order_by(SchemaVersion.number.desc())
+    return VersionPage(
+        count=count or 0, versions=context.session.scalars(page.limit(limit).offset(offset)).all()
+    )
+
+
+def get_version(context: Context, table_id: UUID | str, number: int) -> SchemaVersion:
+    """One version with its columns and its diff from the one before.
+
+    Raises:
+        NotFoundError: no such live table in this project, or no such version of it.
+    """
+    table = table_views.get_view(context, table_id, columns=False).table
+    version = context.session.scalars(
+        select(SchemaVersion).where(
+            SchemaVersion.table_id == table.id, SchemaVersion.number == number
+        )
+    ).one_or_none()
+    if version is None:
+        raise NotFoundError
+    return version
+
+
+def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
+    """Set column types over the source's, or clear them again (CONTRACT.md, "update_schema").
+
+    An override is merged again by each refresh when it writes, so this is no new generation: a
+    read that is under way keeps its worth. Clearing one gives the column the type that the
+    source had last, and queues a refresh to have it from the source.
+
+    Args:
+        updates: column name to type name, or to None; nothing at all changes nothing.
+
+    Raises:
+        NotFoundError: no such live table in this project.
+        ValidationError: a sourced table, an unknown column or an unknown type; nothing changed.
+    """
+    table = table_views.locked(context, table_id)
+    if updates is None or updates == {}:
+        return table
+    refreshes.require_linked(table)
+    if not isinstance(updates, Mapping):
+        raise ValidationError("Updates must be a JSON object.", attr="updates")
+    old = tuple(Column.from_dict(stored) for stored in table.columns)
+    _require_known(old, updates)
+    types = {name: _type_of(name, wanted) for name, wanted in updates.items()}
+    new = tuple(_applied(context, table, column, types) for column in old)
+    if new != old:
+        _store(context, table, old, new)
+        audit.record(context, "table.update_schema", table.id, columns=sorted(updates)[:_SHOWN])
+    return table
+
+
+def _require_known(columns: tuple[Column, ...], updates: Mapping[str, Any]) -> None:
+    known = {column.name for column in columns}
+    for name in updates:
+        if name not in known:
+            raise ValidationError(
+                f"Column {name[:_SHOWN]} does not exist on table", legacy_message=True
+            )
+
+
+def _type_of(name: str, wanted: Any) -> tuple[str, str] | None:
+    if wanted is None:
+        return None
+    known = override_type(wanted) if isinstance(wanted, str) else None
+    if known is None:
+        raise ValidationError(
+            f"Can not parse type {str(wanted)[:_SHOWN]} for column {name[:_SHOWN]}"
+            " - type does not exist",
+            legacy_message=True,
+        )
+    return known
+
+
+def _applied(
+    context: Context,
+    table: Table,
+    column: Column,
+    types: Mapping[str, tuple[str, str] | None],
+) -> Column:
+    if column.name not in types:
+        return column
+    wanted = types[column.name]
+    if wanted is None:
+        return _cleared(context, table, column) if column.override else column
+    if column.override and (column.clickhouse, column.hogql) == wanted:
+        return column
+    clickhouse, hogql = wanted
+    return replace(column, clickhouse=clickhouse, hogql=hogql, override=True, valid=True)
+
+
+def _cleared(context: Context, table: Table, column: Column) -> Column:
+    """The column as the source had it last: the newest version in which nobody had set it."""
+    versions = context.session.scalars(
+        select(SchemaVersion.columns)
+        .where(SchemaVersion.table_id == table.id)
+        .order_by(SchemaVersion.number.desc())
+    )
+    for columns in versions:
+        for stored in columns:
+            if stored["name"] == column.name and not stored["override"]:
+                return Column.from_dict(stored)
+    return replace(column, override=False)
+
+
+def _store(
+    context: Context, table: Table, old: tuple[Column, ...], new: tuple[Column, ...]
+) -> None:
+    table.columns = [column.as_dict() for column in new]
+    # What was proved was proved of other types.
+    table.validated_state = None
+    change = diff(old, new)
+    if change:
+        table.schema_version += 1
+        context.session.add(
+            SchemaVersion(
+                table_id=table.id,
+                number=table.schema_version,
+                columns=table.columns,
+                diff=change.as_dict(),
+                change=change.change.value,
+                source_version=table.source_version,
+            )
+        )
+    context.session.flush()
+    if any(before.override and not after.override for before, after in zip(old, new, strict=True)):
+        # The readers' memory would say that nothing changed at the source, and it is right.
+        table.source_state = None
+        refreshes.request(context, table)
+    else:
+        refreshes.request_validation(context, table)

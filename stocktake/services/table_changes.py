@@ -1,0 +1,182 @@
+"""Changing what a table is (CONTRACT.md, "Patch")."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from uuid import UUID
+
+from stocktake.db.models import StoredCredential, Table
+from stocktake.errors import ValidationError
+from stocktake.jobs.queueing import Enqueued
+from stocktake.security.encryption import AccessPair
+from stocktake.services import audit, credentials, refreshes, table_views, tables, words
+from stocktake.services.context import Context
+from stocktake.services.credentials import CREDENTIAL_REQUIRED
+from stocktake.services.options import check_options, is_public
+from stocktake.services.tables import TableFields
+from stocktake.states import JobKind, TableFormat
+from stocktake.storage import guard, urls
+
+KEYS_FOR_NEW_PLACE: Final = (
+    "The URL pattern names another host, endpoint or bucket than before. "
+    "Send the access key and the access secret with it."
+)
+MANAGED_CREDENTIAL: Final = "An uploaded table has no credential of its own."
+MANAGED_FORMAT: Final = (
+    "The format of an uploaded table can't change between Delta and a file format. "
+    "Upload to another table."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What names a table's source, besides its credential."""
+
+    url_pattern: str
+    format: str
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, table: Table) -> Self:
+        return cls(url_pattern=table.url_pattern, format=table.format, options=table.options)
+
+    def changes(self, old: Self) -> list[str]:
+        """The names of the fields that differ."""
+        fields = ("url_pattern", "format", "options")
+        return [name for name in fields if getattr(self, name) != getattr(old, name)]
+
+
+def change(
+    context: Context, table_id: UUID | str, fields: TableFields
+) -> tuple[Table, Enqueued | None]:
+    """Change a table (CONTRACT.md, "Patch"): all of it, or on an error nothing.
+
+    A value equal to the current one is no change and is not looked at: clients send back what
+    they got. Where the table's source changes, its generation rises, so that a read that is
+    under way counts for nothing, and a refresh is queued.
+
+    Raises:
+        NotFoundError: no such live table in this project.
+        ValidationError: a field is wrong.
+    """
+    table = table_views.locked(context, table_id)
+    if fields.get("deleted"):
+        tables.delete_locked(context, table)
+        return table, None
+    _rename(context, table, fields)
+    changed = _change_source(context, table, fields)
+    if not changed:
+        return table, None
+    audit.record(context, "table.change", table.id, fields=changed)
+    return table, _source_changed(context, table)
+
+
+def _rename(context: Context, table: Table, fields: TableFields) -> None:
+    if "name" not in fields or fields["name"] == table.name:
+        return
+    name = words.require_text(fields["name"], "name", max_length=words.MAX_NAME_LENGTH)
+    if name == table.name:
+        return
+    tables.new_name(context, name)
+    audit.record(context, "table.rename", table.id, old=table.name, new=name)
+    table.name = name
+    tables.add_uniquely(context, table)
+
+
+def _change_source(context: Context, table: Table, fields: TableFields) -> list[str]:
+    """Apply what names the source; the names of the fields that changed."""
+    old = _Source.of(table)
+    stored = _stored_credential(context, table)
+    _apply_source(context, table, fields)
+    pair = _changed_keys(context, stored, fields)
+    changed = _Source.of(table).changes(old)
+    if not changed and pair is None:
+        return []
+    refreshes.require_linked(table)
+    if table.managed:
+        _check_managed(table, old, pair)
+    else:
+        _check_linked(table, old, pair, has_credential=stored is not None)
+        if "url_pattern" in changed and stored is not None:
+            _check_recipient(table, old, fields)
+    if pair is not None:
+        credentials.store(context, table, pair)
+        changed.append("credential")
+    return changed
+
+
+def _apply_source(context: Context, table: Table, fields: TableFields) -> None:
+    """Set format, URL and options where they differ."""
+    if "format" in fields and fields["format"] != table.format:
+        table.format = tables.check_format(fields["format"]).value
+    if "url_pattern" in fields and fields["url_pattern"] != table.url_pattern:
+        _move(context, table, tables.checked_url(fields["url_pattern"]))
+    if "options" in fields and fields["options"] != table.options:
+        table.options = check_options(fields["options"])
+
+
+def _move(context: Context, table: Table, url_pattern: str) -> None:
+    if url_pattern == table.url_pattern:
+        return
+    guard.check(url_pattern, context.guard)
+    table.url_pattern = url_pattern
+    if table.managed:
+        # The table leaves our storage: its uploads are nobody's content any more.
+        tables.let_go_of_uploads(context, table, detail="The table was pointed at another source.")
+        table.managed = False
+
+
+def _stored_credential(context: Context, table: Table) -> StoredCredential | None:
+    if table.credential_id is None:
+        return None
+    return context.session.get(StoredCredential, table.credential_id)
+
+
+def _changed_keys(
+    context: Context, stored: StoredCredential | None, fields: TableFields
+) -> AccessPair | None:
+    if "credential" not in fields:
+        return None
+    sent = fields["credential"]
+    if sent is None:
+        if stored is not None:
+            raise ValidationError(words.NOT_NULL, code="null", attr="credential")
+        return None
+    return credentials.changed_pair(context, stored, sent)
+
+
+def _check_managed(table: Table, old: _Source, pair: AccessPair | None) -> None:
+    if TableFormat(table.format).is_delta != TableFormat(old.format).is_delta:
+        raise ValidationError(MANAGED_FORMAT, attr="format")
+    if pair is not None:
+        raise ValidationError(MANAGED_CREDENTIAL, attr="credential")
+
+
+def _check_linked(
+    table: Table, old: _Source, pair: AccessPair | None, *, has_credential: bool
+) -> None:
+    location = urls.parse(table.url_pattern)
+    tables.check_root(TableFormat(table.format), location)
+    # An imported table may lack a credential; it needs one only when its source is set anew.
+    set_anew = table.url_pattern != old.url_pattern or is_public(old.options)
+    lacks_one = not has_credential and pair is None
+    if set_anew and lacks_one and tables.needs_credential(location, table.options):
+        raise ValidationError(credentials.REQUIRED, code=CREDENTIAL_REQUIRED, attr="credential")
+
+
+def _check_recipient(table: Table, old: _Source, fields: TableFields) -> None:
+    """A stored key must never be sent to a stranger (SECURITY.md, rule 4)."""
+    before, after = urls.parse(old.url_pattern), urls.parse(table.url_pattern)
+    sent = fields.get("credential") or {}
+    both = {"access_key", "access_secret"} <= sent.keys()
+    if guard.requires_credential(before, after) and not both:
+        raise ValidationError(KEYS_FOR_NEW_PLACE, code=CREDENTIAL_REQUIRED, attr="credential")
+
+
+def _source_changed(context: Context, table: Table) -> Enqueued:
+    table.generation += 1
+    table.source_state = None
+    table.validated_state = None
+    refreshes.cancel_queued(
+        context, table, kinds=[JobKind.VALIDATE_COLUMNS], detail="The table was changed."
+    )
+    return refreshes.request(context, table)

@@ -1,0 +1,252 @@
+"""Registering tables, changing what they are, and deleting them (CONTRACT.md, part A)."""
+
+from typing import Any, Final, Literal, TypedDict
+from uuid import UUID
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.exc import IntegrityError
+
+from stocktake.db.clock import now
+from stocktake.db.models import Table, Upload
+from stocktake.errors import ValidationError
+from stocktake.jobs.queueing import Enqueued
+from stocktake.services import audit, credentials, refreshes, table_views, words
+from stocktake.services.context import Context
+from stocktake.services.credentials import CredentialFields
+from stocktake.services.options import check_options, is_public
+from stocktake.states import JobKind, TableFormat, UploadState
+from stocktake.storage import guard, urls
+from stocktake.storage.urls import Location
+
+DELTA_GLOB: Final = (
+    "A Delta table is named by its root folder: the URL pattern can't contain wildcards."
+)
+
+
+class TableFields(TypedDict, total=False):
+    """A table as a request holds it; a field that is absent was not sent."""
+
+    name: str | None
+    format: str | None
+    url_pattern: str | None
+    options: Any
+    credential: CredentialFields | None
+    deleted: bool | None
+
+
+def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
+    """Register a table and queue its first refresh. Nothing is read here.
+
+    Raises:
+        ValidationError: a field is wrong; the first one in PostHog's order.
+    """
+    name = new_name(context, _required("name", fields))
+    format_ = check_format(_required("format", fields))
+    url_pattern = checked_url(_required("url_pattern", fields))
+    location = guard.check(url_pattern, context.guard)
+    options = check_options(fields.get("options", {}))
+    pair = credentials.new_pair(fields.get("credential"))
+    check_root(format_, location)
+    if pair is None and needs_credential(location, options):
+        raise ValidationError(credentials.REQUIRED, attr="credential")
+    table = new_table(context, name=name, format_=format_, url_pattern=url_pattern, options=options)
+    add_uniquely(context, table)
+    if pair is not None:
+        credentials.store(context, table, pair)
+    audit.record(context, "table.create", table.id, name=name)
+    return table, refreshes.request(context, table)
+
+
+def delete(context: Context, table_id: UUID | str) -> Table:
+    """Delete a table softly: the row stays for its history, its name is free, its keys are gone.
+
+    Raises:
+        NotFoundError: no such live table in this project.
+        ValidationError: the table is sourced.
+    """
+    table = table_views.locked(context, table_id)
+    delete_locked(context, table)
+    return table
+
+
+def undo_create(context: Context, table_id: UUID, *, job_id: UUID) -> bool:
+    """Take back a registration whose first read failed while its client waited.
+
+    The row is deleted softly, as by `delete`: the name is free, the credential is erased and the
+    API shows no table, while the failed job keeps its history and its foreign key.
+
+    Returns:
+        False where the table is not as it was made any more (changed, refreshed again or deleted
+        meanwhile): then it is somebody's and stays.
+    """
+    table = context.session.scalars(
+        select(Table)
+        .where(
+            Table.id == table_id,
+            Table.project_id == context.caller.project_id,
+            Table.deleted.is_(False),
+            Table.generation == 1,
+            Table.latest_job_id == job_id,
+        )
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if table is None:
+        return False
+    delete_locked(context, table)
+    return True
+
+
+def new_table(
+    context: Context,
+    *,
+    name: str,
+    format_: TableFormat,
+    url_pattern: str,
+    options: dict[str, Any] | None = None,
+    managed: bool = False,
+) -> Table:
+    """A row of the caller's project, not yet added to the session."""
+    return Table(
+        project_id=context.caller.project_id,
+        name=name,
+        format=format_.value,
+        url_pattern=url_pattern,
+        options=options or {},
+        columns=[],
+        managed=managed,
+        created_by_id=context.caller.user_id,
+    )
+
+
+def add_uniquely(context: Context, table: Table) -> None:
+    """Insert the row, or write its new name.
+
+    Raises:
+        ValidationError: another request took the name first.
+    """
+    try:
+        with context.session.begin_nested():
+            context.session.add(table)
+    except IntegrityError as exc:
+        raise _name_taken() from exc
+
+
+def check_format(value: str | None) -> TableFormat:
+    """A format by PostHog's spelling.
+
+    Raises:
+        ValidationError: null, blank or unknown.
+    """
+    if value is None:
+        raise ValidationError(words.NOT_NULL, code="null", attr="format")
+    try:
+        return TableFormat(value)
+    except ValueError as exc:
+        shown = words.check_text(value, "format", max_length=words.MAX_NAME_LENGTH)
+        raise ValidationError(f'"{shown}" is not a valid choice.', attr="format") from exc
+
+
+def name_is_taken(context: Context, name: str) -> bool:
+    """Whether a live table of the project has this name."""
+    return bool(
+        context.session.scalar(
+            select(
+                exists().where(
+                    Table.project_id == context.caller.project_id,
+                    Table.name == name,
+                    Table.deleted.is_(False),
+                )
+            )
+        )
+    )
+
+
+def _required(field: Literal["name", "format", "url_pattern"], fields: TableFields) -> str | None:
+    if field not in fields:
+        raise ValidationError(words.REQUIRED, code="required", attr=field)
+    return fields[field]
+
+
+def new_name(context: Context, value: str | None) -> str:
+    """A name that no live table of the project has.
+
+    Raises:
+        ValidationError: null, blank, too long or taken.
+    """
+    name = words.require_text(value, "name", max_length=words.MAX_NAME_LENGTH)
+    if name_is_taken(context, name):
+        raise _name_taken()
+    return name
+
+
+def _name_taken() -> ValidationError:
+    return ValidationError(words.NAME_TAKEN, attr="name")
+
+
+def checked_url(value: str | None) -> str:
+    """A URL pattern's text; whether it may be opened is the guard's to say.
+
+    Raises:
+        ValidationError: null, blank or too long.
+    """
+    return words.require_text(value, "url_pattern", max_length=words.MAX_URL_LENGTH)
+
+
+def check_root(format_: TableFormat, location: Location) -> None:
+    """Refuse a pattern where one folder must be named.
+
+    Raises:
+        ValidationError: a Delta table with a wildcard in its path.
+    """
+    if format_.is_delta and urls.has_glob(location.key):
+        raise ValidationError(DELTA_GLOB, attr="url_pattern")
+
+
+def needs_credential(location: Location, options: dict[str, Any]) -> bool:
+    """Whether the source cannot be read unsigned, and is no local file."""
+    return location.provider != "file" and not is_public(options)
+
+
+def delete_locked(context: Context, table: Table) -> None:
+    """`delete`, for a row that this transaction has locked.
+
+    Raises:
+        ValidationError: the table is sourced.
+    """
+    if table.external_data_source is not None:
+        raise ValidationError(words.NO_DELETE, legacy_message=True)
+    let_go_of_uploads(context, table, detail="The table was deleted.")
+    refreshes.cancel_queued(context, table, kinds=list(JobKind), detail="The table was deleted.")
+    refreshes.stop_running(context, table)
+    credentials.erase(context, table)
+    context.session.execute(
+        update(Table)
+        .where(Table.id == table.id)
+        .values(deleted=True, deleted_at=now(), generation=Table.generation + 1)
+        .execution_options(synchronize_session=False)
+    )
+    context.session.refresh(table)
+    audit.record(context, "table.delete", table.id, name=table.name)
+
+
+def let_go_of_uploads(context: Context, table: Table, *, detail: str) -> None:
+    """End the table's waiting uploads, and leave the bytes of all of them to the clock."""
+    ended = refreshes.cancel_queued(context, table, kinds=[JobKind.INGEST_FILE], detail=detail)
+    supersede(context, [table.upload_id, *(job.upload_id for job in ended)])
+    table.upload_id = None
+    context.session.flush()
+
+
+def supersede(context: Context, upload_ids: list[UUID | None]) -> None:
+    """Mark uploads as replaced: the clock removes their bytes after a while."""
+    context.session.execute(
+        update(Upload)
+        .where(
+            Upload.id.in_([upload_id for upload_id in upload_ids if upload_id is not None]),
+            Upload.project_id == context.caller.project_id,
+            Upload.state != UploadState.REMOVED.value,
+        )
+        .values(state=UploadState.SUPERSEDED.value, changed_at=now())
+        .execution_options(synchronize_session=False)
+    )

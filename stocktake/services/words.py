@@ -1,0 +1,65 @@
+"""The sentences and checks that every field of text shares, as PostHog's serializers word them."""
+
+import re
+from typing import Final
+
+from stocktake.errors import ValidationError
+
+REQUIRED: Final = "This field is required."
+NOT_NULL: Final = "This field may not be null."
+BLANK: Final = "This field may not be blank."
+NAME_TAKEN: Final = "A table with this name already exists."
+NULL_CHARACTER: Final = "Null characters are not allowed."
+NOT_LINKED: Final = "The table must be a manually linked table"
+NO_DELETE: Final = "Can't delete a sourced table"
+BAD_IDENTIFIER: Final = (
+    "Table names must start with a letter or underscore and contain only alphanumeric "
+    "characters or underscores."
+)
+MAX_NAME_LENGTH: Final = 128
+MAX_URL_LENGTH: Final = 500
+
+_IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def check_text(value: str, attr: str, *, max_length: int) -> str:
+    """Text that the database can hold.
+
+    Raises:
+        ValidationError: too long, or with a character that PostgreSQL does not store.
+    """
+    if len(value) > max_length:
+        raise ValidationError(
+            f"Ensure this field has no more than {max_length} characters.",
+            code="max_length",
+            attr=attr,
+        )
+    if "\x00" in value:
+        raise ValidationError(NULL_CHARACTER, attr=attr)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValidationError("Not a valid string.", attr=attr)
+    return value
+
+
+def require_text(value: str | None, attr: str, *, max_length: int) -> str:
+    """A field that must say something, without the white space around it.
+
+    Raises:
+        ValidationError: null, blank, or not storable.
+    """
+    if value is None:
+        raise ValidationError(NOT_NULL, code="null", attr=attr)
+    if not value.strip():
+        raise ValidationError(BLANK, code="blank", attr=attr)
+    return check_text(value.strip(), attr, max_length=max_length)
+
+
+def require_identifier(name: str) -> str:
+    """A table name under PostHog's rule for uploads, `^[a-zA-Z_][a-zA-Z0-9_]*$`.
+
+    Raises:
+        ValidationError: it is no identifier, or too long.
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValidationError(BAD_IDENTIFIER, attr="name", legacy_message=True)
+    return check_text(name, "name", max_length=MAX_NAME_LENGTH)
