@@ -82,9 +82,9 @@ def test_reader_is_the_one_that_introspect_calls() -> None:
 
 
 def test_large_file_costs_one_read_of_its_tail() -> None:
-    numbers = pa.table({"a": pa.array(range(100_000), LONG)})
+    numbers = pa.table({"a": pa.array(range(20_000), LONG)})
     store = store_of(x=dump(numbers, compression="none", use_dictionary=False))
-    assert run(store).row_count == 100_000
+    assert run(store).row_count == 20_000
     assert store.reads == [("x.parquet", TAIL_BYTES)]
 
 
@@ -270,6 +270,11 @@ def test_nesting_is_read_up_to_the_limit() -> None:
 def test_nesting_without_end_is_refused(depth: int) -> None:
     with pytest.raises(LimitExceededError, match="nested deeper"):
         run(store_of(x=with_footer(nested_footer(depth))))
+
+
+def test_footer_of_endless_columns_is_refused_before_they_are_built() -> None:
+    with pytest.raises(LimitExceededError, match="more than 200,000 columns"):
+        run(store_of(x=with_footer(nested_footer(200_001))))
 
 
 def test_columns_of_one_name_are_refused_with_the_file() -> None:
