@@ -1,0 +1,174 @@
+"""The web process: `create_app` puts its parts together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+
+from api import errors, metrics
+from api.afterwards import Afterwards
+from api.bodies import MAX_JSON_BYTES
+from api.dependencies import Parts
+from api.limiting import RateLimits
+from api.middleware import RequestMiddleware, SlashMiddleware
+from api.schemas import ErrorBody
+from api.waiting import Hub
+from stocktake import __version__
+from stocktake.db.session import Database
+from stocktake.jobs.doorbell import Doorbell
+from stocktake.security.encryption import Keyring
+from stocktake.settings import Settings
+from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.uploads import ManagedStorage, managed_storage
+
+#: Under each project, in the order in which paths are matched.
+PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "tables")
+PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
+_UPLOADS: Final = "files"
+#: Multipart framing and the other fields of an upload, beside the file itself.
+_UPLOAD_EXTRA_BYTES: Final = 1024 * 1024
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ErrorBody, "description": description}
+    for status, description in {
+        400: "The request is not valid.",
+        401: "No API key, or one that does not hold.",
+        403: "The API key does not allow this.",
+        404: "No such thing in this project.",
+        409: "The thing is in a state that does not allow this.",
+        413: "The body is too large.",
+        422: "The Idempotency-Key was used with another request.",
+        429: "Too many requests.",
+        503: "The service is busy or restarting.",
+    }.items()
+}
+
+
+def create_app(settings: Settings | None = None, doorbell: Doorbell | None = None) -> FastAPI:
+    """Build the app.
+
+    Args:
+        settings: read from the environment where None.
+        doorbell: Celery's where None.
+    """
+    settings = settings or Settings()
+    observed = metrics.Metrics()
+    app = FastAPI(
+        title="Stocktake",
+        version=__version__,
+        lifespan=_lifespan(settings, doorbell, observed),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        generate_unique_id_function=_operation_id,
+        middleware=[
+            Middleware(SlashMiddleware),
+            Middleware(RequestMiddleware, observe=observed.observe),
+        ],
+    )
+    errors.register(app)
+    _mount(app, settings)
+    return app
+
+
+def _lifespan(
+    settings: Settings, doorbell: Doorbell | None, observed: metrics.Metrics
+) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts = build_parts(settings, doorbell or _celery_doorbell(settings), observed)
+        app.state.parts = parts
+        observed.watch(parts.database, parts.doorbell)
+        tasks = [asyncio.create_task(parts.hub.run()), asyncio.create_task(parts.afterwards.run())]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.afterwards.flush()
+        await asyncio.to_thread(parts.doorbell.close)
+        parts.database.dispose()
+
+    return lifespan
+
+
+def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
+    """What the process's requests share."""
+    database = Database(settings.database_url, doorbell.ring)
+    storage = _storage(settings)
+    return Parts(
+        settings=settings,
+        database=database,
+        keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+        guard=_guard(settings, storage),
+        storage=storage,
+        doorbell=doorbell,
+        hub=Hub(database),
+        limits=RateLimits(settings),
+        afterwards=Afterwards(database),
+        registry=observed.registry,
+    )
+
+
+def _storage(settings: Settings) -> ManagedStorage:
+    secret = settings.managed_storage_access_secret
+    return managed_storage(
+        settings.managed_storage_url or str(settings.data_dir / "managed"),
+        access_key=settings.managed_storage_access_key,
+        access_secret=None if secret is None else secret.get_secret_value(),
+        endpoint=settings.managed_storage_endpoint,
+        region=settings.managed_storage_region,
+    )
+
+
+def _guard(settings: Settings, storage: ManagedStorage) -> GuardPolicy:
+    return GuardPolicy(
+        allowed_schemes=frozenset(settings.allowed_url_schemes),
+        trusted_endpoints=settings.trusted_endpoints,
+        local_roots=settings.local_roots,
+        managed_location=storage.root,
+    )
+
+
+def _celery_doorbell(settings: Settings) -> Doorbell:
+    # Here, so that Celery is not imported where a test brings its own doorbell.
+    from tasks.doorbell import CeleryDoorbell
+
+    return CeleryDoorbell(settings)
+
+
+def _mount(app: FastAPI, settings: Settings) -> None:
+    for name in ("health", "identity"):
+        app.include_router(_router(name), max_body_size=MAX_JSON_BYTES)
+    for prefix in PREFIXES:
+        for name in filter(_written, PROJECT_ROUTERS):
+            upload_bytes = settings.max_upload_bytes + _UPLOAD_EXTRA_BYTES
+            app.include_router(
+                _router(name),
+                prefix=prefix,
+                responses=_ERRORS,
+                max_body_size=upload_bytes if name == _UPLOADS else MAX_JSON_BYTES,
+            )
+
+
+def _router(name: str) -> APIRouter:
+    router: APIRouter = import_module(f"api.routes.{name}").router
+    return router
+
+
+def _written(name: str) -> bool:
+    return find_spec(f"api.routes.{name}") is not None
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name; under the older prefix with `environment_` before it.
+
+    The path tells them apart: a route that is mounted twice has one function.
+    """
+    return f"environments_{route.name}" if "/environments/" in route.path else route.name

@@ -1,0 +1,100 @@
+"""Strict JSON: what Python's parser or a database would choke on later is refused at the door."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn
+
+from fastapi import APIRouter, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from stocktake.errors import ValidationError
+
+MAX_DEPTH: Final = 64
+#: The body of a request that is no upload.
+MAX_JSON_BYTES: Final = 1024 * 1024
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a body.
+
+    Raises:
+        ValidationError: no JSON, too deep, NaN or infinities, an integer of thousands of digits,
+            half a surrogate pair, or a null character (PostgreSQL stores neither of the two).
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as exc:
+        raise _unreadable(f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from exc
+    except UnicodeDecodeError as exc:
+        raise _unreadable(f"byte {exc.start} is not UTF-8") from exc
+    except RecursionError as exc:
+        raise _unreadable(f"it is nested deeper than {MAX_DEPTH}") from exc
+    except ValueError as exc:
+        # What json leaves to int(): more digits than Python converts.
+        raise _unreadable("a number has too many digits") from exc
+    _check(value)
+    return value
+
+
+def _unreadable(why: str) -> ValidationError:
+    return ValidationError(f"JSON parse error: {why}.", code="parse_error")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _unreadable(f"{name} is not JSON")
+
+
+def _check(value: Any) -> None:
+    level = [(value, "")]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return
+        level = [inner for item, name in level for inner in _inside(item, name)]
+    raise _unreadable(f"it is nested deeper than {MAX_DEPTH}")
+
+
+def _inside(value: Any, name: str) -> list[tuple[Any, str]]:
+    if isinstance(value, str):
+        _check_text(value, name)
+        return []
+    if isinstance(value, dict):
+        for key in value:
+            _check_text(key, name)
+        return [(inner, f"{name}__{key}" if name else key) for key, inner in value.items()]
+    if isinstance(value, list):
+        return [(inner, name) for inner in value]
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        raise _unreadable("a number is too large")
+    return []
+
+
+def _check_text(text: str, name: str) -> None:
+    if "\0" in text:
+        raise ValidationError("Null characters are not allowed.", attr=name or None)
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValidationError("Half of a surrogate pair is not a character.", attr=name or None)
+
+
+class StrictRequest(Request):
+    """A request whose `json` is `parse_json`."""
+
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+class _StrictRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return handle
+
+
+class Router(APIRouter):
+    """A router whose JSON bodies are parsed strictly. All our routers are of this class."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(route_class=_StrictRoute, **kwargs)

@@ -1,0 +1,353 @@
+"""What a route works through: the authenticated edge of one request, and its transactions."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from anyio import to_thread
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from api.afterwards import Afterwards
+from api.bodies import Router
+from api.limiting import RateLimits
+from api.preferences import Preference, disconnected_or, read_preference
+from api.waiting import Hub
+from stocktake.db.session import Database
+from stocktake.errors import (
+    NotAuthenticatedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RequestError,
+    ValidationError,
+)
+from stocktake.jobs.doorbell import Doorbell
+from stocktake.security.encryption import Keyring
+from stocktake.security.scopes import TABLE_READ, TABLE_WRITE, allows
+from stocktake.services import idempotency, identity
+from stocktake.services.context import Caller, Context
+from stocktake.settings import Settings
+from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.uploads import ManagedStorage
+
+__all__ = ["Answer", "Edge", "Page", "ReadEdge", "Router", "WriteEdge", "requires"]
+
+T = TypeVar("T")
+
+#: Longest page; a larger `limit` is cut to it.
+MAX_PAGE: Final = 1000
+#: Project ids are PostgreSQL integers.
+_PROJECT_ID: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What one process's requests share; the app's lifespan builds and closes it."""
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    guard: GuardPolicy
+    storage: ManagedStorage
+    doorbell: Doorbell
+    hub: Hub
+    limits: RateLimits
+    afterwards: Afterwards
+    registry: CollectorRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a route answers.
+
+    Attributes:
+        body: a wire model or what JSON can hold; None is no body.
+        job_id: the job that a client may wait for.
+        after_wait: makes the answer anew, in a new transaction that may write, once that job
+            has ended in time.
+    """
+
+    status: int = 200
+    body: BaseModel | dict[str, Any] | list[Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    job_id: UUID | None = None
+    after_wait: "Callable[[Context], Answer] | None" = None
+
+    def stored(self) -> idempotency.StoredAnswer:
+        """The answer as plain data, to keep under an idempotency key."""
+        body = self.body.model_dump(mode="json") if isinstance(self.body, BaseModel) else self.body
+        return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+
+
+class Edge:
+    """One request after authentication: it opens the transactions, and commits them.
+
+    Attributes:
+        caller: who asks, and the project of the request.
+    """
+
+    def __init__(self, request: Request, parts: Parts, caller: Caller) -> None:
+        self.request = request
+        self.parts = parts
+        self.caller = caller
+
+    @property
+    def preference(self) -> Preference:
+        """How long the client, or the operator for it, wants to wait for a job."""
+        return read_preference(self.request.headers, self.parts.settings.default_wait_seconds)
+
+    async def read(self, work: "Callable[[Context], T]") -> T:
+        """Run `work` in a thread, in a transaction that only reads."""
+
+        def run() -> T:
+            with self.parts.database.read() as session:
+                return work(self._context(session))
+
+        return await to_thread.run_sync(run)
+
+    async def change(self, work: "Callable[[Context], T]") -> T:
+        """Run `work` in a thread, in a transaction that is committed when it returns.
+
+        For steps before the last one, such as an upload's row; `write` makes the answer.
+        """
+
+        def run() -> T:
+            with self.parts.database.write() as session:
+                return work(self._context(session))
+
+        return await to_thread.run_sync(run)
+
+    async def write(
+        self,
+        work: Callable[[Context], Answer],
+        *,
+        wait: bool = False,
+        fingerprint: bytes | None = None,
+    ) -> Response:
+        """Run `work`, commit, and answer; a POST with a known Idempotency-Key is not run again.
+
+        Args:
+            wait: whether to wait for `Answer.job_id`, as `Prefer: wait=N` or the default asks.
+            fingerprint: stands for the body where the route has read the stream itself.
+        """
+        key = await self._idempotency_key(fingerprint)
+        waits = wait and self.preference.seconds > 0
+        given = await self.change(lambda context: _guarded(context, work, key, waits))
+        if isinstance(given, idempotency.StoredAnswer):
+            return respond(given, {"Idempotent-Replayed": "true"})
+        if given.job_id is None or not waits:
+            return respond(given.stored())
+        return await self._waited(given, given.job_id, key)
+
+    async def _waited(self, given: Answer, job_id: UUID, key: idempotency.Key | None) -> Response:
+        preference = self.preference
+        sight = await self.wait(self.parts.hub.wait_for_end(job_id, preference.seconds))
+        if sight is None or given.after_wait is None:
+            if key is not None:
+                await self.change(_keeper(key, given))
+            return respond(given.stored(), preference.applied)
+        final = await self.change(_finisher(key, given.after_wait))
+        return respond(final.stored(), preference.applied)
+
+    async def wait(self, waiting: Awaitable[T]) -> T | None:
+        """Await something, but no longer than the client is there; then None."""
+        return await disconnected_or(self.request, waiting)
+
+    async def _idempotency_key(self, fingerprint: bytes | None) -> idempotency.Key | None:
+        key = self.request.headers.get("idempotency-key")
+        if key is None or self.request.method != "POST":
+            return None
+        body = await self.request.body() if fingerprint is None else fingerprint
+        path = self.request.url.path.encode("utf-8", "surrogateescape")
+        return idempotency.make_key(self.caller.project_id, key, b"POST", path, body)
+
+    def _context(self, session: Session) -> Context:
+        return Context(
+            session=session,
+            caller=self.caller,
+            settings=self.parts.settings,
+            keyring=self.parts.keyring,
+            guard=self.parts.guard,
+            storage=self.parts.storage,
+        )
+
+
+def _guarded(
+    context: Context,
+    work: Callable[[Context], Answer],
+    key: idempotency.Key | None,
+    waits: bool,
+) -> Answer | idempotency.StoredAnswer:
+    if key is None:
+        return work(context)
+    if (earlier := idempotency.begin(context.session, key)) is not None:
+        return earlier
+    answer = work(context)
+    goes_on = waits and answer.job_id is not None
+    idempotency.keep(context.session, key, answer.stored(), final=not goes_on)
+    return answer
+
+
+def _keeper(key: idempotency.Key, answer: Answer) -> Callable[[Context], None]:
+    return lambda context: idempotency.keep(context.session, key, answer.stored(), final=True)
+
+
+def _finisher(
+    key: idempotency.Key | None, after_wait: Callable[[Context], Answer]
+) -> Callable[[Context], Answer]:
+    def finish(context: Context) -> Answer:
+        final = after_wait(context)
+        if key is not None:
+            idempotency.keep(context.session, key, final.stored(), final=True)
+        return final
+
+    return finish
+
+
+def respond(
+    answer: idempotency.StoredAnswer, more_headers: Mapping[str, str] | None = None
+) -> Response:
+    """The response of an answer."""
+    headers = answer.headers | dict(more_headers or {})
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    return JSONResponse(answer.body, answer.status, headers=headers)
+
+
+# --- authentication -----------------------------------------------------------------------
+
+
+def _plaintext(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials:
+        raise NotAuthenticatedError("Authentication credentials were not provided.")
+    return credentials.credentials
+
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+ProjectId = Annotated[
+    str, Path(description="The project's id, or `@current` where the key belongs to one.")
+]
+
+
+async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -> Edge:
+    """The edge of a request that names no project: its caller's project is 0."""
+    caller = await _authenticated(request, parts, _plaintext(credentials))
+    return Edge(request, parts, caller)
+
+
+async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Caller:
+    def look_up() -> Caller:
+        with parts.database.read() as session:
+            return identity.authenticate(session, plaintext)
+
+    try:
+        caller = await to_thread.run_sync(look_up)
+    except NotAuthenticatedError:
+        parts.limits.count_failure(request.client.host if request.client else "unknown")
+        raise
+    if caller.key_id is not None:
+        parts.limits.count_request(caller.key_id)
+        parts.afterwards.used(caller.key_id)
+    return caller
+
+
+AccountEdge = Annotated[Edge, Depends(account_edge)]
+
+
+def requires(scope: str) -> Callable[..., Awaitable[Edge]]:
+    """A dependency that gives the edge of a request to a project, with a key of this scope."""
+
+    async def edge_for(edge: AccountEdge, project_id: ProjectId) -> Edge:
+        try:
+            caller = await _in_project(edge, project_id, scope)
+        except RequestError as refusal:
+            edge.parts.afterwards.refused(edge.caller, scope, refusal.code)
+            raise
+        return Edge(edge.request, edge.parts, caller)
+
+    return edge_for
+
+
+async def _in_project(edge: Edge, project_id: str, scope: str) -> Caller:
+    caller = replace(edge.caller, project_id=await _project(edge, project_id))
+    if not allows(caller.scopes, scope):
+        raise PermissionDeniedError(f"API key missing required scope '{scope}'")
+    return caller
+
+
+async def _project(edge: Edge, text: str) -> int:
+    bound = edge.caller.project_ids
+    if text == "@current":
+        if len(bound) != 1:
+            raise ValidationError(
+                "@current needs an API key that belongs to exactly one project.",
+                attr="project_id",
+            )
+        return bound[0]
+    if not _PROJECT_ID.fullmatch(text):
+        raise NotFoundError
+    number = int(text)
+    if number in bound:
+        return number
+    if await edge.read(lambda context: identity.project_exists(context.session, number)):
+        raise PermissionDeniedError(
+            f"API key does not have access to the requested project: ID {number}."
+        )
+    raise NotFoundError
+
+
+ReadEdge = Annotated[Edge, Depends(requires(TABLE_READ))]
+WriteEdge = Annotated[Edge, Depends(requires(TABLE_WRITE))]
+
+
+# --- pages --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a list is wanted."""
+
+    request: Request
+    limit: int
+    offset: int
+
+    def body(self, count: int, results: list[Any]) -> dict[str, Any]:
+        """The page on the wire: `PageBody` of whatever the results are."""
+        after, before = self.offset + self.limit, self.offset - self.limit
+        return {
+            "count": count,
+            "next": self._url(after) if after < count else None,
+            "previous": self._url(max(before, 0)) if self.offset > 0 else None,
+            "results": results,
+        }
+
+    def _url(self, offset: int) -> str:
+        url = self.request.url.include_query_params(limit=self.limit, offset=offset)
+        return str(url if offset else url.remove_query_params("offset"))
+
+
+def _page(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, description="Results per page, up to 1000.")] = 100,
+    offset: Annotated[int, Query(ge=0, le=10**9, description="Results to leave out.")] = 0,
+) -> Page:
+    return Page(request=request, limit=min(limit, MAX_PAGE), offset=offset)
+
+
+PageDep = Annotated[Page, Depends(_page)]

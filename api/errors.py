@@ -1,0 +1,173 @@
+"""Domain errors, and what the framework and the database raise, as status and body: one table."""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from stocktake import errors
+
+#: What a client should wait before it tries again while the database is away.
+UNAVAILABLE_SECONDS: Final = 2
+
+_STATUSES: Final = MappingProxyType(
+    {
+        errors.ValidationError: (400, "validation_error"),
+        errors.NotAuthenticatedError: (401, "authentication_error"),
+        errors.PermissionDeniedError: (403, "authentication_error"),
+        errors.NotFoundError: (404, "invalid_request"),
+        errors.ConflictError: (409, "invalid_request"),
+        errors.PayloadTooLargeError: (413, "invalid_request"),
+        errors.UnprocessableError: (422, "invalid_request"),
+        errors.ThrottledError: (429, "throttled_error"),
+    }
+)
+
+#: Pydantic's error types, as code and sentence of Django REST Framework, whose clients we serve.
+_RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "missing": ("required", "This field is required."),
+        "string_too_long": (
+            "max_length",
+            "Ensure this field has no more than {max_length} characters.",
+        ),
+        "string_too_short": ("blank", "This field may not be blank."),
+        "string_type": ("invalid_input", "Not a valid string."),
+        "bool_type": ("invalid_input", "Must be a valid boolean."),
+        "bool_parsing": ("invalid_input", "Must be a valid boolean."),
+        "int_type": ("invalid_input", "A valid integer is required."),
+        "int_parsing": ("invalid_input", "A valid integer is required."),
+        "int_from_float": ("invalid_input", "A valid integer is required."),
+        "int_parsing_size": ("invalid_input", "The integer has too many digits."),
+        "uuid_parsing": ("invalid_input", "Must be a valid UUID."),
+        "uuid_type": ("invalid_input", "Must be a valid UUID."),
+        "list_type": ("not_a_list", "Expected a list of items."),
+        "json_invalid": ("parse_error", "JSON parse error: {error}."),
+        "extra_forbidden": ("invalid_input", "This field is not known here."),
+    }
+)
+_OBJECT_TYPES: Final = frozenset({"dict_type", "model_type", "model_attributes_type"})
+#: Parts of a pydantic location that name a branch of a union, not a field.
+_BRANCH: Final = re.compile(r"[a-z-]+\[.*\]|[A-Z]\w+|str|int|float|bool|none|dict|list|uuid")
+
+log = structlog.get_logger(__name__)
+
+
+def body_of(
+    type_: str, code: str, detail: str, attr: str | None = None, *, legacy_message: bool = False
+) -> dict[str, Any]:
+    """The body of a refusal; both of PostHog's shapes where it sends ``{"message"}``."""
+    body: dict[str, Any] = {"type": type_, "code": code, "detail": detail, "attr": attr}
+    return body | {"message": detail} if legacy_message else body
+
+
+def answer_for(error: errors.RequestError) -> JSONResponse:
+    """The answer to a refused request."""
+    status, type_ = next(
+        (known for kind, known in _STATUSES.items() if isinstance(error, kind)),
+        (400, "invalid_request"),
+    )
+    body = body_of(type_, error.code, error.detail, error.attr, legacy_message=error.legacy_message)
+    return JSONResponse(body, status, headers=_headers(error))
+
+
+def _headers(error: errors.RequestError) -> dict[str, str]:
+    if isinstance(error, errors.ThrottledError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, errors.NotAuthenticatedError):
+        return {"WWW-Authenticate": 'Bearer realm="api"'}
+    return {}
+
+
+def unavailable() -> JSONResponse:
+    """The answer while the database is away or has no connection to spare."""
+    body = body_of(
+        "server_error", "service_unavailable", "The service is busy or restarting. Try again soon."
+    )
+    return JSONResponse(body, 503, headers={"Retry-After": str(UNAVAILABLE_SECONDS)})
+
+
+def validation_error(problems: Sequence[Any]) -> errors.RequestError:
+    """The first of pydantic's problems as our error; a path that does not parse is a 404."""
+    first = problems[0]
+    place = tuple(first["loc"])
+    if place[:1] == ("path",):
+        return errors.NotFoundError()
+    code, detail = _sentence(first)
+    fields = () if first["type"] == "json_invalid" else _fields(place)
+    return errors.ValidationError(detail, code=code, attr="__".join(fields) or None)
+
+
+def _fields(place: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(str(part) for part in place[1:] if not _is_branch(part))
+
+
+def _is_branch(part: Any) -> bool:
+    return isinstance(part, str) and _BRANCH.fullmatch(part) is not None
+
+
+def _sentence(problem: Any) -> tuple[str, str]:
+    kind = problem["type"]
+    if kind != "missing" and problem.get("input", ...) is None:
+        return "null", "This field may not be null."
+    if kind in _OBJECT_TYPES:
+        got = type(problem.get("input")).__name__
+        return "invalid_input", f"Invalid data. Expected a dictionary, but got {got}."
+    if kind in _RULES:
+        code, sentence = _RULES[kind]
+        return code, sentence.format_map(problem.get("ctx") or {})
+    # A value error of our own: pydantic puts "Value error, " before its sentence.
+    return "invalid_input", str(problem["msg"]).removeprefix("Value error, ")
+
+
+async def _request_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.RequestError)  # noqa: S101 - registered for this class
+    return answer_for(error)
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    return answer_for(validation_error(error.errors()))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    type_, code, detail = {
+        400: ("validation_error", "parse_error", "The request's body could not be parsed."),
+        404: ("invalid_request", "not_found", "Not found."),
+        405: ("invalid_request", "method_not_allowed", f'Method "{request.method}" not allowed.'),
+        413: ("invalid_request", "payload_too_large", "The request's body is too large."),
+    }.get(error.status_code, ("invalid_request", "error", str(error.detail)))
+    return JSONResponse(body_of(type_, code, detail), error.status_code, headers=error.headers)
+
+
+async def _database_away(_: Request, error: Exception) -> JSONResponse:
+    log.warning("database_unavailable", reason=type(error).__name__)
+    return unavailable()
+
+
+async def _internal(request: Request, _: Exception) -> JSONResponse:
+    # Outside of our middleware, so the headers that it adds elsewhere are set here.
+    from api.middleware import SECURITY_HEADERS
+
+    body = body_of("server_error", "error", "A server error occurred.")
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    return JSONResponse(body, 500, headers=SECURITY_HEADERS | {"X-Request-ID": request_id})
+
+
+def register(app: FastAPI) -> None:
+    """Have the app answer by this module's table."""
+    app.add_exception_handler(errors.RequestError, _request_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    for away in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(away, _database_away)
+    app.add_exception_handler(Exception, _internal)

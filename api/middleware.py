@@ -1,0 +1,111 @@
+"""What every request passes through: request id, access log, security headers, slashes."""
+
+import re
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+#: Called after each request with method, route, status and seconds.
+Observer = Callable[[str, str, int, float], None]
+
+log = structlog.get_logger(__name__)
+
+
+class SlashMiddleware:
+    """Answers every path with and without the trailing slash, without a redirect.
+
+    The routes under ``/api/`` are declared with it and all others without.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request with the path as it is declared."""
+        if scope["type"] == "http":
+            scope = dict(scope) | {"path": _declared(scope["path"])}
+        await self._app(scope, receive, send)
+
+
+def _declared(path: str) -> str:
+    if path.startswith("/api/"):
+        return path if path.endswith("/") else f"{path}/"
+    return path.rstrip("/") or "/"
+
+
+class RequestMiddleware:
+    """Gives each request an id, logs and measures it, and sets the headers of every answer.
+
+    Args:
+        observe: told of each request at its end, for the metrics.
+    """
+
+    def __init__(self, app: ASGIApp, observe: Observer) -> None:
+        self._app = app
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _set_headers(message, request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            finally:
+                self._note(scope, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = route_of(scope)
+        self._observe(scope["method"], route, status, seconds)
+        # The path as it is declared: a path that was asked for may hold anything.
+        log.info(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+        )
+
+
+def route_of(scope: MutableMapping[str, Any]) -> str:
+    """The path template that served a request, or ``none``: few values, none of a client's."""
+    return getattr(scope.get("route"), "path", None) or "none"
+
+
+def _request_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def _set_headers(message: Message, request_id: str) -> None:
+    headers = MutableHeaders(scope=message)
+    headers["X-Request-ID"] = request_id
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)

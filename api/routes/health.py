@@ -1,0 +1,119 @@
+"""Liveness, readiness, metrics, and the description of the API."""
+
+import hmac
+from pathlib import Path
+from typing import Any, Final
+
+import swagger_ui_bundle
+from anyio import to_thread
+from fastapi import Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from api.dependencies import Bearer, Parts, PartsDep, Router
+from stocktake.errors import NotAuthenticatedError, NotFoundError
+from stocktake.services import readiness
+
+router = Router(tags=["service"])
+
+_SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
+_ASSETS: Final = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+_DOCS_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Stocktake API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+# The bundled Swagger UI shows OpenAPI 3.1 well enough, but refuses its version number.
+_START: Final = """fetch("/api/schema/")
+  .then((response) => response.json())
+  .then((spec) => SwaggerUIBundle({
+    spec: { ...spec, openapi: "3.0.3" },
+    dom_id: "#swagger-ui",
+    persistAuthorization: false,
+  }));
+"""
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process is alive; asks nothing else."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "Not ready; `reasons` says why."}})
+async def readyz(parts: PartsDep) -> JSONResponse:
+    """Whether requests can be taken and will be worked on. The broker alone changes nothing:
+    jobs are accepted without it, and the clock rings for them later.
+    """
+    found = await to_thread.run_sync(
+        readiness.look, parts.database, parts.settings.clock_interval_seconds
+    )
+    body = found.as_dict() | {"doorbell": _doorbell(parts)}
+    return JSONResponse(body, 200 if found.ready else 503, headers=_retry(found.ready))
+
+
+def _retry(ready: bool) -> dict[str, str]:
+    return {} if ready else {"Retry-After": "2"}
+
+
+def _doorbell(parts: Parts) -> dict[str, int]:
+    counts = {name: getattr(parts.doorbell, name, None) for name in ("published", "dropped")}
+    return {name: count for name, count in counts.items() if isinstance(count, int)}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(parts: PartsDep, credentials: Bearer) -> Response:
+    """Prometheus' text; with the token from the settings, where one is set."""
+    token = parts.settings.metrics_token
+    given = credentials.credentials if credentials is not None else ""
+    if token is not None and not hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), token.get_secret_value().encode()
+    ):
+        raise NotAuthenticatedError("The metrics need their own token as a bearer token.")
+    text = await to_thread.run_sync(generate_latest, parts.registry)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/api/schema/")
+async def schema(request: Request) -> dict[str, Any]:
+    """This description, as OpenAPI."""
+    described: dict[str, Any] = request.app.openapi()
+    return described
+
+
+@router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+async def docs() -> HTMLResponse:
+    """Swagger UI, from this server alone."""
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _DOCS_POLICY})
+
+
+@router.get("/docs/start.js", include_in_schema=False)
+async def docs_start() -> Response:
+    """The script that starts Swagger UI: the policy allows none inside the page."""
+    return Response(_START, media_type="text/javascript")
+
+
+@router.get("/docs/{name}", include_in_schema=False)
+async def docs_asset(name: str) -> FileResponse:
+    """One of Swagger UI's own files."""
+    if name not in _ASSETS:
+        raise NotFoundError
+    return FileResponse(_SWAGGER / name, media_type=_ASSETS[name])

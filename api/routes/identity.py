@@ -1,0 +1,52 @@
+"""Just what PostHog's tools ask before anything else: who am I, what may I, which projects."""
+
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from api.dependencies import AccountEdge, PageDep, ReadEdge, Router
+from api.schemas import KeyBody, PageBody, ProjectBody, UserBody, key_view, project_view, user_view
+from stocktake.services import identity
+from stocktake.services.context import Context
+
+router = Router(tags=["identity"])
+
+
+@router.get("/api/projects/", response_model=PageBody[ProjectBody])
+async def list_projects(edge: AccountEdge, page: PageDep) -> JSONResponse:
+    """The projects that the key belongs to."""
+
+    def work(context: Context) -> dict[str, Any]:
+        found = identity.list_projects(context)
+        part = found[page.offset : page.offset + page.limit]
+        return page.body(len(found), [project_view(one).model_dump(mode="json") for one in part])
+
+    return JSONResponse(await edge.read(work))
+
+
+@router.get("/api/projects/{project_id}/")
+async def get_project(edge: ReadEdge) -> ProjectBody:
+    """One project."""
+    return await edge.read(lambda context: project_view(identity.get_project(context)))
+
+
+@router.get("/api/environments/{project_id}/")
+async def get_environment(edge: ReadEdge) -> ProjectBody:
+    """The same project under its older name."""
+    return await edge.read(lambda context: project_view(identity.get_project(context)))
+
+
+@router.get("/api/users/@me/")
+async def get_current_user(edge: AccountEdge) -> UserBody:
+    """Whom the key belongs to."""
+
+    def work(context: Context) -> UserBody:
+        return user_view(identity.current_user(context), identity.list_projects(context))
+
+    return await edge.read(work)
+
+
+@router.get("/api/personal_api_keys/@current/")
+async def get_current_key(edge: AccountEdge) -> KeyBody:
+    """The key of this request: its scopes and projects, never its value."""
+    return await edge.read(lambda context: key_view(identity.current_key(context)))

@@ -1,0 +1,156 @@
+"""Jobs: the history, one job, its events, cancel and retry."""
+
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
+from api.schemas import JobBody, PageBody, job_view
+from stocktake.db.models import Job
+from stocktake.services import jobs
+from stocktake.services.context import Context
+from stocktake.services.jobs import JobFilter
+from stocktake.states import JobKind, JobState
+
+router = Router(tags=["jobs"])
+
+#: A stream ends after this long and the client comes back, with whatever rights it has by then.
+STREAM_SECONDS: Final = 900.0
+_LONGEST_RETRY_AFTER: Final = 60
+
+
+def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
+    """The 202 of a submit: the job, where to look for it, and when."""
+    return Answer(
+        status=202,
+        body=job_view(job, deduplicated),
+        headers={"Location": job_url(context, job.id), "Retry-After": "1"},
+        job_id=job.id,
+    )
+
+
+def job_url(context: Context, job_id: UUID) -> str:
+    """The path of a job."""
+    return f"/api/projects/{context.caller.project_id}/jobs/{job_id}/"
+
+
+def _filter(
+    state: JobState | None = None,
+    kind: JobKind | None = None,
+    table: UUID | None = None,
+    batch: UUID | None = None,
+) -> JobFilter:
+    return JobFilter(state=state, kind=kind, table_id=table, batch_id=batch)
+
+
+@router.get("/jobs/", response_model=PageBody[JobBody])
+async def list_jobs(
+    edge: ReadEdge, page: PageDep, wanted: Annotated[JobFilter, Depends(_filter)]
+) -> JSONResponse:
+    """The history of jobs, newest first."""
+
+    def work(context: Context) -> dict[str, Any]:
+        count, found = jobs.list_jobs(context, wanted, limit=page.limit, offset=page.offset)
+        return page.body(count, [job_view(job).model_dump(mode="json") for job in found])
+
+    return JSONResponse(await edge.read(work))
+
+
+@router.get(
+    "/jobs/{job_id}/",
+    response_model=JobBody,
+    responses={304: {"description": "Nothing changed since the ETag in If-None-Match."}},
+)
+async def get_job(
+    edge: ReadEdge,
+    job_id: UUID,
+    wait: Annotated[
+        int | None, Query(ge=0, description="Seconds to wait for the job's end, up to 60.")
+    ] = None,
+) -> Response:
+    """A job: always 200, also when the job failed; its failure is in the body."""
+    job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    asked = edge.preference
+    seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
+    if seconds and not JobState(job.state).done:
+        await edge.wait(edge.parts.hub.wait_for_end(job_id, seconds))
+        job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    return _represent(job, edge.request, asked.applied if wait is None else {})
+
+
+def _represent(job: Job, request: Request, more_headers: Any) -> Response:
+    tag = f'"{job.id}-{job.revision}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **more_headers}
+    if not JobState(job.state).done:
+        headers["Retry-After"] = str(_retry_after(job))
+    if _matches(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(job_view(job).model_dump(mode="json"), headers=headers)
+
+
+def _retry_after(job: Job) -> int:
+    """Whole seconds until a look is worth while: at once, or when a backed-off retry is due."""
+    if job.state != JobState.QUEUED.value:
+        return 1
+    due = math.ceil((job.next_run_at - datetime.now(UTC)).total_seconds())
+    return max(1, min(due, _LONGEST_RETRY_AFTER))
+
+
+def _matches(header: str, tag: str) -> bool:
+    given = [part.strip().removeprefix("W/") for part in header.split(",")]
+    return tag in given or "*" in given
+
+
+async def _visible_job(edge: ReadEdge, job_id: UUID) -> Edge:
+    await edge.read(lambda context: jobs.get_job(context, job_id))
+    return edge
+
+
+@router.get("/jobs/{job_id}/events/", response_class=EventSourceResponse)
+async def stream_job_events(
+    edge: Annotated[Edge, Depends(_visible_job)], job_id: UUID
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's life as server-sent events: `state`, `progress`, and `end` as the last one."""
+    before: JobBody | None = None
+    while True:
+        job = await edge.read(lambda context: jobs.get_job(context, job_id))
+        now = job_view(job)
+        for name in _events(before, now):
+            yield ServerSentEvent(event=name, id=str(job.revision), data=now, retry=1000)
+        if now.done:
+            return
+        before = now
+        if not await edge.parts.hub.wait_for_change(job_id, job.revision, STREAM_SECONDS):
+            return
+
+
+def _events(before: JobBody | None, now: JobBody) -> list[str]:
+    names = []
+    if before is None or (before.state, before.attempt) != (now.state, now.attempt):
+        names.append("state")
+    if now.progress is not None and (before is None or before.progress != now.progress):
+        names.append("progress")
+    return [*names, "end"] if now.done else names
+
+
+@router.post("/jobs/{job_id}/cancel/", status_code=202, response_model=JobBody)
+async def cancel_job(edge: WriteEdge, job_id: UUID) -> Response:
+    """Cancel a job: a queued one at once, a running one as soon as its worker sees it."""
+    return await edge.write(lambda context: accepted(context, jobs.cancel_job(context, job_id)))
+
+
+@router.post("/jobs/{job_id}/retry/", status_code=202, response_model=JobBody)
+async def retry_job(edge: WriteEdge, job_id: UUID) -> Response:
+    """Queue a new job that does again what an ended one was to do."""
+
+    def work(context: Context) -> Answer:
+        new = jobs.retry_job(context, job_id)
+        return accepted(context, new.job, new.deduplicated)
+
+    return await edge.write(work)

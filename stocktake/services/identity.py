@@ -1,0 +1,203 @@
+"""Projects, users and API keys: who may ask, and the little that clients ask about themselves."""
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import ApiKey, Project, User
+from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
+from stocktake.security import keys, scopes
+from stocktake.services.context import Caller, Context
+
+#: Whom keys belong to that are made on the command line without naming a person.
+OPERATOR_EMAIL: Final = "operator@stocktake.invalid"
+_LONGEST_KEY_CHARACTERS: Final = 200
+
+
+def authenticate(session: Session, plaintext: str) -> Caller:
+    """The caller that a key stands for; its project is not chosen yet (0).
+
+    Raises:
+        NotAuthenticatedError: no such key, or it is revoked or has expired.
+    """
+    row = session.scalars(
+        select(ApiKey).where(
+            ApiKey.sha256 == keys.digest(plaintext[:_LONGEST_KEY_CHARACTERS]),
+            ApiKey.revoked_at.is_(None),
+            ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now()),
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotAuthenticatedError(
+            "Personal API key found in request Authorization header is invalid.",
+            code="authentication_failed",
+        )
+    return Caller(
+        project_id=0,
+        user_id=row.user_id,
+        key_id=row.id,
+        key_prefix=row.prefix,
+        scopes=frozenset(row.scopes),
+        project_ids=tuple(row.project_ids),
+    )
+
+
+def project_exists(session: Session, project_id: int) -> bool:
+    """Whether there is such a project, for whomever."""
+    return session.get(Project, project_id) is not None
+
+
+def note_use(session: Session, used: dict[UUID, datetime]) -> None:
+    """Write when keys were used last."""
+    for key_id, moment in used.items():
+        session.execute(
+            update(ApiKey)
+            .where(ApiKey.id == key_id)
+            .values(last_used_at=moment)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def list_projects(context: Context) -> Sequence[Project]:
+    """The projects that the caller's key is bound to, by id."""
+    return context.session.scalars(
+        select(Project).where(Project.id.in_(context.caller.project_ids)).order_by(Project.id)
+    ).all()
+
+
+def get_project(context: Context) -> Project:
+    """The project of this request.
+
+    Raises:
+        NotFoundError: it is gone.
+    """
+    project = context.session.get(Project, context.caller.project_id)
+    if project is None:
+        raise NotFoundError
+    return project
+
+
+def current_user(context: Context) -> User:
+    """Whom the caller's key belongs to.
+
+    Raises:
+        NotFoundError: nobody any more.
+    """
+    user = context.session.get(User, context.caller.user_id)
+    if user is None:
+        raise NotFoundError
+    return user
+
+
+def current_key(context: Context) -> ApiKey:
+    """The key of this request.
+
+    Raises:
+        NotFoundError: the request came without one.
+    """
+    key = context.session.get(ApiKey, context.caller.key_id)
+    if key is None:
+        raise NotFoundError
+    return key
+
+
+# --- for the command line -----------------------------------------------------------------
+
+
+def create_project(session: Session, name: str) -> Project:
+    """Add a project.
+
+    Raises:
+        ValidationError: the name is blank.
+    """
+    if not name.strip():
+        raise ValidationError("A project needs a name.", attr="name", code="blank")
+    project = Project(name=name.strip())
+    session.add(project)
+    session.flush()
+    return project
+
+
+def create_key(
+    session: Session,
+    project_ids: Collection[int],
+    key_scopes: Collection[str],
+    label: str = "",
+    expires: datetime | None = None,
+    email: str = OPERATOR_EMAIL,
+) -> str:
+    """Draw a key for these projects and return it: the only time that it is known.
+
+    Args:
+        key_scopes: of `stocktake.security.scopes.KNOWN`.
+        expires: an aware time, or None for a key that stays.
+        email: whom it belongs to; a user is made for an address that is new.
+
+    Raises:
+        ValidationError: an unknown scope, no scope, no project, or one that does not exist.
+    """
+    _check_scopes(key_scopes)
+    _check_projects(session, project_ids)
+    made = keys.make_key()
+    session.add(
+        ApiKey(
+            label=label,
+            prefix=made.prefix,
+            sha256=made.sha256,
+            scopes=sorted(key_scopes),
+            project_ids=sorted(project_ids),
+            user_id=_user_for(session, email).id,
+            expires_at=None if expires is None else expires.astimezone(UTC),
+        )
+    )
+    session.flush()
+    return made.plaintext
+
+
+def revoke_key(session: Session, prefix: str) -> int:
+    """Revoke the live keys whose visible prefix this is; how many they were."""
+    gone = session.execute(
+        update(ApiKey)
+        .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now())
+        .returning(ApiKey.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(gone.all())
+
+
+def list_keys(session: Session) -> Sequence[ApiKey]:
+    """All keys, oldest first; of each only what may be shown is known."""
+    return session.scalars(select(ApiKey).order_by(ApiKey.id)).all()
+
+
+def _check_scopes(key_scopes: Collection[str]) -> None:
+    unknown = sorted(set(key_scopes) - scopes.KNOWN)
+    if unknown or not key_scopes:
+        raise ValidationError(
+            f"Unknown scopes {unknown}: expected one or more of {sorted(scopes.KNOWN)}.",
+            attr="scopes",
+        )
+
+
+def _check_projects(session: Session, project_ids: Collection[int]) -> None:
+    known = set(session.scalars(select(Project.id).where(Project.id.in_(project_ids))))
+    missing = sorted(set(project_ids) - known)
+    if missing or not project_ids:
+        raise ValidationError(
+            f"A key needs projects that exist; these do not: {missing}.", attr="project_ids"
+        )
+
+
+def _user_for(session: Session, email: str) -> User:
+    user = session.scalars(select(User).where(User.email == email)).one_or_none()
+    if user is None:
+        user = User(email=email, first_name=email.partition("@")[0].capitalize())
+        session.add(user)
+        session.flush()
+    return user

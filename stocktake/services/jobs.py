@@ -1,0 +1,185 @@
+"""What a request does with jobs: list, look, cancel, try again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, update
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, Table, Upload
+from stocktake.errors import ConflictError, NotFoundError
+from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
+from stocktake.services import audit
+from stocktake.services.context import Context
+from stocktake.states import JobKind, JobState, Queue, UploadState
+
+#: What a cancelled job's `error` says when a person cancelled it.
+CANCELLED_ERROR: Final = {
+    "code": "cancelled",
+    "retryable": False,
+    "detail": "The job was cancelled.",
+    "hint": None,
+    "file": None,
+}
+_ENDED: Final = tuple(state.value for state in JobState if state.done)
+#: Kinds whose job a table shows as its latest.
+_SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; None is any."""
+
+    state: JobState | None = None
+    kind: JobKind | None = None
+    table_id: UUID | None = None
+    batch_id: UUID | None = None
+
+
+def list_jobs(
+    context: Context, wanted: JobFilter, *, limit: int, offset: int
+) -> tuple[int, Sequence[Job]]:
+    """How many jobs match, and one page of them, newest first."""
+    matching = _matching(context, wanted)
+    count = context.session.scalar(select(func.count()).select_from(matching.subquery()))
+    page = matching.order_by(Job.id.desc()).limit(limit).offset(offset)
+    return count or 0, context.session.scalars(page).all()
+
+
+def _matching(context: Context, wanted: JobFilter) -> Select[tuple[Job]]:
+    query = select(Job).where(Job.project_id == context.caller.project_id)
+    if wanted.state is not None:
+        query = query.where(Job.state == wanted.state.value)
+    if wanted.kind is not None:
+        query = query.where(Job.kind == wanted.kind.value)
+    if wanted.table_id is not None:
+        query = query.where(Job.table_id == wanted.table_id)
+    if wanted.batch_id is not None:
+        query = query.where(Job.batch_id == wanted.batch_id)
+    return query
+
+
+def get_job(context: Context, job_id: UUID) -> Job:
+    """One job.
+
+    Raises:
+        NotFoundError: none of this project has that id.
+    """
+    job = context.session.scalars(
+        select(Job)
+        .where(Job.id == job_id, Job.project_id == context.caller.project_id)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if job is None:
+        raise NotFoundError
+    return job
+
+
+def cancel_job(context: Context, job_id: UUID) -> Job:
+    """End a queued job at once; ask the worker of a running one to stop.
+
+    Raises:
+        NotFoundError: none of this project has that id.
+        ConflictError: it has ended already.
+    """
+    get_job(context, job_id)
+    # Queued first: if it is claimed between the two statements, the second one finds it.
+    if not (_cancel_queued(context, job_id) or _ask_running(context, job_id)):
+        state = get_job(context, job_id).state
+        if state not in _ENDED:
+            return cancel_job(context, job_id)
+        raise ConflictError(f"The job has ended already ({state}); there is nothing to cancel.")
+    audit.record(context, "job.cancel", job_id)
+    return get_job(context, job_id)
+
+
+def _cancel_queued(context: Context, job_id: UUID) -> bool:
+    ended = context.session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
+        .values(
+            state=JobState.CANCELLED.value,
+            error=CANCELLED_ERROR,
+            cancel_requested_at=now(),
+            finished_at=now(),
+            revision=Job.revision + 1,
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return ended.one_or_none() is not None
+
+
+def _ask_running(context: Context, job_id: UUID) -> bool:
+    asked = context.session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.RUNNING.value)
+        .values(
+            cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
+            revision=Job.revision + 1,
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return asked.one_or_none() is not None
+
+
+def retry_job(context: Context, job_id: UUID) -> Enqueued:
+    """Queue a new job that does what an ended one was to do.
+
+    Raises:
+        NotFoundError: none of this project has that id.
+        ConflictError: it has not ended, or what it needs is gone.
+    """
+    old = get_job(context, job_id)
+    if old.state not in _ENDED:
+        raise ConflictError(f"The job has not ended ({old.state}); cancel it first.")
+    table = _live_table(context, old)
+    _check_upload(context, old)
+    new = enqueue(context.session, _again(context, old))
+    if table is not None and JobKind(old.kind) in _SHOWN:
+        table.latest_job_id = new.job.id
+    audit.record(context, "job.retry", new.job.id, retry_of=str(old.id))
+    return new
+
+
+def _again(context: Context, old: Job) -> JobRequest:
+    kind = JobKind(old.kind)
+    return JobRequest(
+        project_id=old.project_id,
+        kind=kind,
+        queue=Queue(old.queue) if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
+        max_attempts=context.settings.job_max_attempts,
+        table_id=old.table_id,
+        # A batch counts the jobs that it made; one tried again by hand is not among them.
+        batch_id=old.batch_id if kind is JobKind.EXPAND_BATCH else None,
+        upload_id=old.upload_id,
+        retry_of=old.id,
+        created_by_id=context.caller.user_id,
+        arguments=dict(old.arguments),
+    )
+
+
+def _live_table(context: Context, old: Job) -> Table | None:
+    if old.table_id is None:
+        return None
+    # Locked before any job row, as everywhere (stocktake.jobs.leases.locked_table).
+    table = context.session.scalars(
+        select(Table).where(Table.id == old.table_id).with_for_update(key_share=True)
+    ).one_or_none()
+    if table is None or table.deleted:
+        raise ConflictError("The job's table was deleted; there is nothing to try again.")
+    return table
+
+
+def _check_upload(context: Context, old: Job) -> None:
+    if old.upload_id is None:
+        return
+    upload = context.session.get(Upload, old.upload_id)
+    # A load that succeeded is data already: once more would double an append.
+    if old.state == JobState.SUCCEEDED.value or (
+        upload is None or upload.state != UploadState.STORED.value
+    ):
+        raise ConflictError("The job's file was loaded or removed already; upload it again.")

@@ -1,0 +1,271 @@
+"""The API over a real socket on both databases, with recorded rings in the broker's place."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from stocktake.db.models import Job, Project, Table
+from stocktake.db.session import Database, Ring
+from stocktake.jobs import leases
+from stocktake.jobs.queueing import JobRequest, enqueue
+from stocktake.security.encryption import make_secret_key
+from stocktake.services import identity
+from stocktake.settings import Settings
+from stocktake.states import JobKind, Queue
+
+MakeKey = Callable[..., str]
+FinishJob = Callable[..., None]
+MakeJob = Callable[..., UUID]
+
+
+class Rings:
+    """A doorbell that keeps what was rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[Ring] = []
+
+    def ring(self, ring: Ring) -> None:
+        self.rung.append(ring)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@dataclass
+class Served:
+    """A running app and what a test may want of it."""
+
+    settings: Settings
+    url: str
+    rings: Rings
+    database: Database
+    server: uvicorn.Server = field(repr=False)
+
+
+@pytest.fixture
+def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
+    """Settings without limits and with nothing of this machine; a test may copy and change them."""
+    return Settings.model_validate(
+        {
+            "database_url": migrated_database_url,
+            "data_dir": tmp_path / "data",
+            "secret_keys": make_secret_key("test"),
+            "rate_limit_per_minute": 0,
+            "rate_limit_per_hour": 0,
+            "log_level": "WARNING",
+        }
+    )
+
+
+@pytest.fixture
+def serve(settings: Settings) -> Iterator[Callable[..., Served]]:
+    """Start an app: `serve()`, or `serve(rate_limit_per_minute=2)` for other settings."""
+    started: list[tuple[Served, threading.Thread]] = []
+
+    def start(**changes: Any) -> Served:
+        served, thread = _start(settings.model_copy(update=changes))
+        started.append((served, thread))
+        return served
+
+    yield start
+    for served, thread in started:
+        served.server.should_exit = True
+        thread.join()
+        served.database.dispose()
+
+
+def _start(settings: Settings) -> tuple[Served, threading.Thread]:
+    rings = Rings()
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, rings),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    return Served(settings, url, rings, Database(settings.database_url), server), thread
+
+
+@pytest.fixture
+def served(serve: Callable[..., Served]) -> Served:
+    """An app with the test's settings."""
+    return serve()
+
+
+@pytest.fixture
+def rings(served: Served) -> list[Ring]:
+    """What the app rang for."""
+    return served.rings.rung
+
+
+@pytest.fixture
+def database(served: Served) -> Database:
+    """The app's database, on connections of the test's own."""
+    return served.database
+
+
+@pytest.fixture
+def project_id(database: Database) -> int:
+    """A project."""
+    return _project(database, "Bakery")
+
+
+@pytest.fixture
+def other_project(database: Database, project_id: int) -> int:
+    """Another tenant's project."""
+    return _project(database, "Rival")
+
+
+def _project(database: Database, name: str) -> int:
+    with database.write() as session:
+        return identity.create_project(session, name).id
+
+
+@pytest.fixture
+def make_key(database: Database, project_id: int) -> MakeKey:
+    """Make a key: `make_key(["*"])`, `make_key(["warehouse_table:read"], other_project)`."""
+
+    def make(scopes: list[str] | None = None, *project_ids: int, **more: Any) -> str:
+        with database.write() as session:
+            return identity.create_key(
+                session, project_ids or (project_id,), scopes or ["*"], **more
+            )
+
+    return make
+
+
+@pytest.fixture
+def connect(served: Served) -> Iterator[Callable[..., httpx.Client]]:
+    """Open a client with a key, or with none: paths are relative to the server."""
+    clients: list[httpx.Client] = []
+
+    def open_client(key: str | None = None, url: str | None = None) -> httpx.Client:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        clients.append(httpx.Client(base_url=url or served.url, headers=headers, timeout=30))
+        return clients[-1]
+
+    yield open_client
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def client(
+    connect: Callable[..., httpx.Client], make_key: MakeKey, project_id: int
+) -> httpx.Client:
+    """A client with all scopes; its paths are relative to the project, such as ``jobs/``."""
+    opened = connect(make_key(["*"]))
+    opened.base_url = opened.base_url.join(f"/api/projects/{project_id}/")
+    return opened
+
+
+@pytest.fixture
+def anonymous(connect: Callable[..., httpx.Client]) -> httpx.Client:
+    """A client without a key; its paths are relative to the server."""
+    return connect()
+
+
+@pytest.fixture
+def make_table(database: Database, project_id: int) -> Callable[..., UUID]:
+    """Put a table row in: the id."""
+
+    def make(name: str = "orders", project: int | None = None, **values: Any) -> UUID:
+        row = {
+            "format": "Parquet",
+            "url_pattern": "https://bucket.s3.amazonaws.com/orders/*.parquet",
+        }
+        with database.write() as session:
+            table = Table(name=name, project_id=project or project_id, **(row | values))
+            session.add(table)
+            session.flush()
+            return table.id
+
+    return make
+
+
+@pytest.fixture
+def make_job(database: Database, make_table: Callable[..., UUID], project_id: int) -> MakeJob:
+    """Queue a refresh of a new table: the job's id."""
+    made = 0
+
+    def make(project: int | None = None, table_id: UUID | None = None, **values: Any) -> UUID:
+        nonlocal made
+        made += 1
+        owner = project or project_id
+        table_id = table_id or make_table(f"table_{made}", owner)
+        request = JobRequest(
+            project_id=owner,
+            kind=values.pop("kind", JobKind.REFRESH_SCHEMA),
+            queue=Queue.INTERACTIVE,
+            max_attempts=5,
+            table_id=table_id,
+            **values,
+        )
+        with database.write() as session:
+            return enqueue(session, request).job.id
+
+    return make
+
+
+@pytest.fixture
+def claim_job(database: Database) -> Callable[[UUID], leases.Claim]:
+    """Play the worker up to its claim."""
+
+    def claim(job_id: UUID) -> leases.Claim:
+        with database.write() as session:
+            claimed = leases.claim(session, job_id, worker="test/1", lease_seconds=60)
+        assert claimed is not None, "the job could not be claimed"
+        return claimed
+
+    return claim
+
+
+@pytest.fixture
+def finish_job(database: Database, claim_job: Callable[[UUID], leases.Claim]) -> FinishJob:
+    """Play the worker to the end: `finish_job(job_id, {"columns": 2})`."""
+
+    def finish(job_id: UUID, result: dict[str, Any] | None = None) -> None:
+        claimed = claim_job(job_id)
+        with database.write() as session:
+            leases.succeed(session, claimed, result or {})
+
+    return finish
+
+
+@pytest.fixture
+def job_row(database: Database) -> Callable[[UUID], Job]:
+    """Read a job's row."""
+
+    def read(job_id: UUID) -> Job:
+        with database.read() as session:
+            job = session.get(Job, job_id)
+        assert job is not None
+        return job
+
+    return read
+
+
+@pytest.fixture
+def projects(database: Database) -> Callable[[], list[Project]]:
+    """Read the projects."""
+
+    def read() -> list[Project]:
+        with database.read() as session:
+            return list(session.query(Project))
+
+    return read
