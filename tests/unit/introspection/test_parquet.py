@@ -82,7 +82,8 @@ def test_reader_is_the_one_that_introspect_calls() -> None:
 
 
 def test_large_file_costs_one_read_of_its_tail() -> None:
-    numbers = pa.table({"a": pa.array(range(20_000), LONG)})
+    buffer = pa.py_buffer(bytes(range(200)) * 800)
+    numbers = pa.table({"a": pa.Array.from_buffers(LONG, 20_000, [None, buffer])})
     store = store_of(x=dump(numbers, compression="none", use_dictionary=False))
     assert run(store).row_count == 20_000
     assert store.reads == [("x.parquet", TAIL_BYTES)]
