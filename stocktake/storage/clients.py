@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Client = S3Store | AzureStore
 
 #: Port 0 can be connected to by nobody, so whatever is sent here fails at once.
-_NOWHERE = "http://127.0.0.1:0"
+NOWHERE = "http://127.0.0.1:0"
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
@@ -61,11 +61,20 @@ def build_client(
         raise CredentialUnavailableError(
             "The table has no credential, and its source is not marked as public."
         )
+    # obstore panics, past every except clause, on a key that no HTTP header can carry.
+    if credential is not None and not credential.access_key.isprintable():
+        raise _no_such_key()
     build = _azure if location.provider == "azure" else _s3
     try:
         return build(location, None if public else credential, allow_http)
     except (BaseError, ValueError) as exc:
-        raise AccessDeniedError("The Access Key you provided does not exist") from exc
+        raise _no_such_key() from exc
+
+
+def _no_such_key() -> AccessDeniedError:
+    return AccessDeniedError(
+        "The Access Key you provided does not exist", code="invalid_access_key"
+    )
 
 
 def answers_with_redirect(location: Location, path: str) -> bool:
@@ -164,8 +173,9 @@ def _client_options(endpoint: str, allow_http: bool) -> "ClientConfig":
     if endpoint.startswith("http://"):
         # The endpoint is its own proxy: whatever a redirect names, the request comes back here.
         options["proxy_url"] = endpoint
+        options["proxy_excludes"] = ""
     else:
-        options["proxy_url"] = _NOWHERE
+        options["proxy_url"] = NOWHERE
         options["proxy_excludes"] = httpx.URL(endpoint).host
     return options
 

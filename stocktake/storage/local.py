@@ -102,6 +102,8 @@ class LocalObjects:
             first = start_after[len(folder) :].split("/", 1)[0]
         # A log of 100,000 commits is listed from near its end: drop the rest before any stat.
         names = [n for n in _names(real) if n >= first or first.startswith(n)]
+        # A name that is no UTF-8 has no key that any store or JSON could carry.
+        names = [n for n in names if n.isascii() or _is_text(n)]
         found = ((folder + name, self._status(real, name)) for name in names)
         keyed = (
             (key + "/" if stat.S_ISDIR(status.st_mode) else key, status)
@@ -114,7 +116,7 @@ class LocalObjects:
         )
 
     def _status(self, real: str, name: str) -> os.stat_result | None:
-        path = os.path.join(real, name)
+        path = f"{real}/{name}"
         try:
             status = os.lstat(path)
             if not stat.S_ISLNK(status.st_mode):
@@ -129,11 +131,9 @@ class LocalObjects:
 
 def _names(real: str) -> Sequence[str]:
     try:
-        names = os.listdir(real)
+        return os.listdir(real)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    # A name that is no UTF-8 has no key that any store or JSON could carry.
-    return [name for name in names if name.isascii() or _is_text(name)]
 
 
 def _is_text(name: str) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.exceptions import GenericError
+from obstore.store import S3Store
 
 from stocktake.errors import (
     AccessDeniedError,
@@ -24,6 +26,7 @@ from stocktake.errors import (
     UrlRefusedError,
     ValidationError,
 )
+from stocktake.storage import clients
 from stocktake.storage.clients import build_client
 from stocktake.storage.guard import GuardPolicy, check
 from stocktake.storage.objects import Credential, ObjectStore, open_source, open_store
@@ -256,6 +259,38 @@ def test_redirect_to_https_is_refused_as_well() -> None:
         answer = (302, b"", {"Location": elsewhere})
         with hostile(lambda _: answer) as server, pytest.raises(UrlRefusedError):
             opened(server).get("k")
+        assert canary.seen == []
+
+
+def test_environment_does_not_bring_redirects_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROXY_EXCLUDES", "NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+    with hostile(lambda _: FOUND) as canary:
+        answer = (302, b"", {"Location": canary.endpoint})
+        with hostile(lambda _: answer) as server, pytest.raises(UrlRefusedError):
+            opened(server).get("k")
+        assert canary.seen == []
+
+
+def test_other_host_behind_a_redirect_is_never_connected_to() -> None:
+    # As for https: the named host alone goes past the proxy that does not exist.
+    with hostile(lambda _: FOUND) as canary:
+        answer = (302, b"", {"Location": canary.endpoint})
+        with hostile(lambda _: answer) as server:
+            client = S3Store(
+                "bucket",
+                endpoint=f"http://localhost:{server.server_port}",
+                skip_signature=True,
+                client_options={
+                    "allow_http": True,
+                    "proxy_url": clients.NOWHERE,
+                    "proxy_excludes": "localhost",
+                },
+                retry_config={"max_retries": 0},
+            )
+            with pytest.raises(GenericError, match="kind: Connect"):
+                client.get("k")
+            assert len(server.seen) == 1
         assert canary.seen == []
 
 

@@ -42,6 +42,14 @@ def test_azure_key_that_is_no_key_is_denied() -> None:
         build_client(location, keys, public=False, allow_http=False)
 
 
+@pytest.mark.parametrize("key", ["a\nb", "a\0b", "a\x7f"])
+def test_key_that_no_header_can_carry_is_denied(key: str) -> None:
+    location = parse("https://s3.amazonaws.com/b/k")
+    keys = Credential(access_key=key, access_secret="x")
+    with pytest.raises(AccessDeniedError):
+        build_client(location, keys, public=False, allow_http=False)
+
+
 def test_region_of_a_global_url_is_asked_once_and_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
