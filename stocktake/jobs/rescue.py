@@ -32,10 +32,20 @@ def due_for_ring(session: Session, *, limit: int, ring_again_seconds: float) -> 
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:
-    """Ring after commit for those of `job_ids` that are still due; how many they were."""
+    """Ring after commit for those of `job_ids` that are still due; how many they were.
+
+    A job that another transaction holds is passed over: it is being claimed, or an expansion
+    has locked hundreds in its own order, and waiting for one after another could deadlock.
+    """
+    free = (
+        select(Job.id)
+        .where(Job.id.in_(job_ids), _due(ring_again_seconds))
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
     jobs = session.scalars(
         update(Job)
-        .where(Job.id.in_(job_ids), _due(ring_again_seconds))
+        .where(Job.id.in_(free))
         .values(rung_at=now(), rings=Job.rings + 1)
         .returning(Job)
         .execution_options(synchronize_session=False)

@@ -1,0 +1,258 @@
+"""Claims, fences, and the ends of an attempt."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, JobAttempt, Project, Table
+from stocktake.db.session import Database
+from stocktake.errors import (
+    SourceNotFoundError,
+    StaleAttemptError,
+    StorageThrottledError,
+    SupersededError,
+)
+from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim, RetryPolicy
+from stocktake.states import JobKind, JobState
+from tests.rows import RecordedRings, claim, claimed, enqueue, job, make_tables, race, refresh_of
+
+AT_ONCE = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
+MUCH_LATER = RetryPolicy(base_seconds=10_000_000.0, max_seconds=10_000_000.0)
+
+
+@pytest.fixture
+def queued(database: Database, table: Table):
+    return enqueue(database, refresh_of(table))
+
+
+def _take_over(database: Database, queued) -> Claim:
+    """The lease ran out, the clock gave the job back, and a second worker has it now."""
+    first = claimed(database, queued, worker="node/frozen")
+    with database.write() as session:
+        leases.fail(session, first, StorageThrottledError("busy"), AT_ONCE)
+    claimed(database, queued, worker="node/second")
+    return first
+
+
+def _attempts(database: Database, job_id) -> list[tuple[int, str | None]]:
+    with database.read() as session:
+        found = session.scalars(select(JobAttempt).order_by(JobAttempt.number)).all()
+    return [(each.number, each.outcome) for each in found if each.job_id == job_id]
+
+
+def test_a_claim_starts_the_job(database: Database, table: Table, queued) -> None:
+    won = claimed(database, queued, worker="node/7")
+    running = job(database, queued)
+    assert (running.state, running.attempt, running.worker) == ("running", 1, "node/7")
+    assert running.lease_expires_at is not None
+    assert running.started_at is not None
+    assert running.lease_expires_at - running.started_at > timedelta(seconds=29)
+    assert (won.attempt, won.generation, won.table_id) == (1, table.generation, table.id)
+
+
+def test_a_doubled_message_claims_nothing(database: Database, queued) -> None:
+    claimed(database, queued)
+    assert claim(database, queued, worker="node/2") is None
+    assert job(database, queued).attempt == 1
+
+
+def test_an_ended_job_is_not_claimed(database: Database, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        leases.succeed(session, won, {})
+    assert claim(database, queued) is None
+
+
+def test_a_job_is_not_claimed_before_its_time(database: Database, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        leases.fail(session, won, StorageThrottledError("busy"), MUCH_LATER)
+    later = job(database, queued).next_run_at
+    assert claim(database, queued) is None, f"not due before {later}"
+
+
+def test_of_many_claims_of_one_job_one_wins(
+    database: Database, other_process: Database, queued
+) -> None:
+    calls = [
+        lambda opened=opened, number=number: claim(opened, queued, worker=f"node/{number}")
+        for number, opened in enumerate((database, other_process) * 6)
+    ]
+    winners = [won for won in race(*calls) if won is not None]
+    assert [won.attempt for won in winners] == [1]
+    assert job(database, queued).worker == winners[0].worker
+
+
+def test_of_two_jobs_of_one_table_claimed_at_once_one_runs(
+    database: Database, other_process: Database, table: Table
+) -> None:
+    """Both may run: one waits for its retry, the other was asked for meanwhile."""
+    tried = enqueue(database, refresh_of(table))
+    won = claimed(database, tried)
+    fresh = enqueue(database, refresh_of(table))
+    with database.write() as session:
+        leases.fail(session, won, StorageThrottledError("busy"), AT_ONCE)
+    for _ in range(5):
+        outcomes = race(lambda: claim(database, tried), lambda: claim(other_process, fresh))
+        winners = [each for each in outcomes if each is not None]
+        assert len(winners) == 1
+        with database.write() as session:
+            assert session.scalars(select(Job.state)).all().count("running") == 1
+            session.execute(update(Job).values(state="queued"))
+
+
+def test_a_job_waits_for_its_running_sibling_whose_end_rings_for_it(
+    database: Database, table: Table, rings: RecordedRings, queued
+) -> None:
+    won = claimed(database, queued)
+    behind = enqueue(database, refresh_of(table))
+    assert claim(database, behind) is None
+    rings.take()
+    with database.write() as session:
+        leases.succeed(session, won, {})
+    assert rings.take() == [behind]
+    assert claim(database, behind) is not None
+
+
+def test_jobs_of_two_tables_run_at_once(database: Database, project: Project) -> None:
+    with database.write() as session:
+        tables = make_tables(session, project.id, 2)
+    ids = [enqueue(database, refresh_of(each)) for each in tables]
+    assert None not in [claim(database, job_id) for job_id in ids]
+
+
+def test_uploads_of_a_table_land_in_order(
+    database: Database, table: Table, rings: RecordedRings
+) -> None:
+    upload = refresh_of(table, kind=JobKind.INGEST_FILE)
+    first, second, third = (enqueue(database, upload) for _ in range(3))
+    assert claim(database, second) is None
+    won = claimed(database, first)
+    assert claim(database, second) is None
+    with database.write() as session:
+        leases.fail(session, won, StorageThrottledError("busy"), MUCH_LATER)
+    assert claim(database, second) is None, "the first one still has to be tried again"
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == first).values(next_run_at=now()))
+    won = claimed(database, first)
+    rings.take()
+    with database.write() as session:
+        leases.succeed(session, won, {})
+    assert rings.take() == [second]
+    assert claim(database, third) is None
+    assert claim(database, second) is not None
+
+
+@pytest.mark.parametrize("ending", ["succeed", "fail", "cancel"])
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    database: Database, queued, ending: str
+) -> None:
+    frozen = _take_over(database, queued)
+    endings = {
+        "succeed": lambda session: leases.succeed(session, frozen, {"columns": 1}),
+        "fail": lambda session: leases.fail(session, frozen, SourceNotFoundError(), AT_ONCE),
+        "cancel": lambda session: leases.cancel(session, frozen, code="x", detail="x"),
+    }
+    with pytest.raises(StaleAttemptError), database.write() as session:
+        endings[ending](session)
+    held = job(database, queued)
+    assert (held.state, held.worker, held.result) == ("running", "node/second", None)
+
+
+def test_the_effect_of_a_stale_attempt_rolls_back_with_it(
+    database: Database, table: Table, queued
+) -> None:
+    frozen = _take_over(database, queued)
+    with pytest.raises(StaleAttemptError), database.write() as session:
+        session.get_one(Table, table.id).columns = [{"name": "old"}]
+        leases.succeed(session, frozen, {})
+    with database.read() as session:
+        assert session.get_one(Table, table.id).columns == []
+
+
+def test_a_heartbeat_renews_the_lease_and_shows_the_progress(database: Database, queued) -> None:
+    won = claimed(database, queued, lease_seconds=1.0)
+    before = job(database, queued)
+    with database.write() as session:
+        beat = leases.heartbeat(session, won, lease_seconds=60.0, progress={"files_done": 3})
+    after = job(database, queued)
+    assert beat.alive
+    assert not beat.cancel_requested
+    assert after.progress == {"files_done": 3}
+    assert after.revision > before.revision
+    assert before.lease_expires_at is not None
+    assert after.lease_expires_at is not None
+    assert after.lease_expires_at - before.lease_expires_at > timedelta(seconds=50)
+
+
+def test_a_heartbeat_learns_of_a_cancel(database: Database, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        session.execute(update(Job).values(cancel_requested_at=now()))
+    with database.write() as session:
+        assert leases.heartbeat(session, won, lease_seconds=1.0).cancel_requested
+
+
+def test_a_heartbeat_of_a_lost_lease_says_so_and_renews_nothing(database: Database, queued) -> None:
+    frozen = _take_over(database, queued)
+    held = job(database, queued).lease_expires_at
+    with database.write() as session:
+        assert not leases.heartbeat(session, frozen, lease_seconds=900.0).alive
+    assert job(database, queued).lease_expires_at == held
+
+
+def test_a_transient_error_queues_the_job_again_until_its_attempts_are_used_up(
+    database: Database, queued
+) -> None:
+    states = []
+    for _ in range(3):
+        won = claimed(database, queued)
+        with database.write() as session:
+            states.append(leases.fail(session, won, StorageThrottledError("busy"), AT_ONCE))
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
+    ended = job(database, queued)
+    assert ended.error is not None
+    assert (ended.state, ended.error["code"]) == ("failed", "storage_throttled")
+    assert ended.finished_at is not None
+    assert _attempts(database, queued) == [(n, "storage_throttled") for n in (1, 2, 3)]
+
+
+def test_a_terminal_error_ends_the_job_at_once(database: Database, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        assert leases.fail(session, won, SourceNotFoundError(), AT_ONCE) is JobState.FAILED
+    assert job(database, queued).attempt == 1
+
+
+def test_a_success_keeps_the_result_and_clears_the_error_of_the_attempt_before(
+    database: Database, queued
+) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        leases.fail(session, won, StorageThrottledError("busy"), AT_ONCE)
+    won = claimed(database, queued)
+    with database.write() as session:
+        leases.succeed(session, won, {"columns": 4})
+    ended = job(database, queued)
+    assert (ended.state, ended.result, ended.error) == ("succeeded", {"columns": 4}, None)
+    assert (ended.worker, ended.lease_expires_at) == (None, None)
+
+
+@pytest.mark.parametrize("change", [{"generation": 2}, {"deleted": True}])
+def test_a_table_that_changed_since_the_claim_takes_no_result(
+    database: Database, table: Table, queued, change: dict
+) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        session.execute(update(Table).values(**change))
+    with pytest.raises(SupersededError), database.write() as session:
+        leases.locked_table(session, won)
+
+
+def test_an_unchanged_table_takes_the_result(database: Database, table: Table, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        assert leases.locked_table(session, won).id == table.id
