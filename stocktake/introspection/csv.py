@@ -1,0 +1,345 @@
+"""CSV, with and without a header: the sample's columns, and the check of every value."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain
+from typing import Final
+
+from stocktake.errors import DuplicateColumnError, LimitExceededError, RaggedRowsError
+from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
+from stocktake.introspection.dialect import Dialect, Record, dialect_of
+from stocktake.introspection.fits import fits_csv
+from stocktake.introspection.inference import (
+    BOOL,
+    DATE,
+    DATETIME,
+    DATETIME64,
+    FLOAT64,
+    INT64,
+    STRING,
+    UINT64,
+    Array,
+    Kind,
+    KindConflictError,
+    Map,
+    describe,
+    infer_field,
+    infer_quoted,
+    join,
+)
+from stocktake.introspection.sampling import Inferred, Rules, read_samples
+from stocktake.introspection.text import Text, lines, mismatch, refuse_names
+from stocktake.introspection.validating import Checked, Finding, validate_files
+from stocktake.schema.columns import Column, unwrap
+from stocktake.states import TableFormat
+
+_SNIFFED_LINES: Final = 1_000
+_BLOCK_ROWS: Final = 4_096
+#: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
+_SEPARATOR: Final = "\x1f"
+_EMPTY: Final = (Array(element=None), Map(value=None))
+_JSON_OBJECT: Final = re.compile(r'\s*+\[?\s*+\{\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+:|\}|$)')
+
+
+def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Infer the columns from samples of the newest files.
+
+    Args:
+        source: its options `csv_delimiter`, `csv_quote`, `csv_header`, `csv_null_values`,
+            `csv_allow_double_quotes`, `encoding`, `compression` and `sample_bytes` win over
+            what the bytes suggest.
+
+    Raises:
+        RaggedRowsError: a row has more or fewer values than the first.
+        DuplicateColumnError: the header names a column twice.
+        FormatMismatchError: a file is no CSV.
+        JobError: any other, as `stocktake.errors` draws them.
+    """
+    rules = Rules(infer=partial(_infer, source, limits), unite=_join)
+    return read_samples(source, limits, progress, rules)
+
+
+def validate(
+    source: Source, columns: tuple[Column, ...], limits: Limits, progress: Progress
+) -> Validation:
+    """Hold every value of every file to its column's type. Raises what `read` raises."""
+    return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+
+
+# --- phases: dialect, header, rows --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    names: list[str]
+    dialect: Dialect
+    blocks: Iterator[list[Record]]
+
+
+class _Counted:
+    """Batches of lines, counted as they are taken, so that a block of rows can end with one."""
+
+    def __init__(self, batches: Iterable[list[str]]) -> None:
+        self._batches = batches
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for batch in self._batches:
+            self.taken += 1
+            yield batch
+
+
+def _open(source: Source, text: Text, limits: Limits) -> _Table | None:
+    """Find dialect and header; None where there is not one record."""
+    batches = lines(text, limits)
+    first = next(batches, [])
+    _refuse_json(first, text.path, source)
+    dialect = dialect_of(source.options, first[:_SNIFFED_LINES], limits)
+    counted = _Counted(chain([first], batches))
+    records = dialect.records(counted, path=text.path, limits=limits)
+    if not text.complete:
+        records = (record for record in records if record.closed)
+    head = next((record for record in records if record.fields != [""]), None)
+    if head is None:
+        return None
+    has_header = _has_header(source)
+    names = _names(head, dialect, has_header=has_header, path=text.path, limits=limits)
+    rows = _even(records if has_header else chain([head], records), len(names), text.path)
+    return _Table(names=names, dialect=dialect, blocks=_blocks(rows, counted))
+
+
+def _has_header(source: Source) -> bool:
+    option = source.options.get("csv_header")
+    return source.format is TableFormat.CSV_WITH_NAMES if option is None else bool(option)
+
+
+def _refuse_json(first: list[str], path: str, source: Source) -> None:
+    if first and _JSON_OBJECT.match(first[0]):
+        raise mismatch(path, source.format.value, "JSON")
+
+
+def _names(
+    head: Record, dialect: Dialect, *, has_header: bool, path: str, limits: Limits
+) -> list[str]:
+    if len(head.fields) > limits.max_columns:
+        raise LimitExceededError(
+            f"{path} has {len(head.fields):,} columns, allowed are {limits.max_columns:,} "
+            "(max_columns). Check the delimiter, or split the table.",
+            file=path,
+        )
+    if not has_header:
+        return [f"c{number}" for number in range(1, len(head.fields) + 1)]
+    names = [
+        dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head.fields, start=1)
+    ]
+    _refuse_duplicates(names, path)
+    refuse_names(names, path)
+    return names
+
+
+def _refuse_duplicates(names: list[str], path: str) -> None:
+    if len(set(names)) == len(names):
+        return
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    listed = ", ".join(map(repr, doubled[:10]))
+    raise DuplicateColumnError(f"The header of {path} names twice: {listed}.", file=path)
+
+
+def _even(records: Iterable[Record], width: int, path: str) -> Iterator[Record]:
+    """The records, each of the same width; empty lines at the end are left out, though in a
+    file of one column each is a null."""
+    blank: Record | None = None
+    for record in records:
+        if len(record.fields) == width:
+            if blank:
+                raise _ragged(blank, width, path)
+            yield record
+        elif record.fields == [""]:
+            blank = blank or record
+        else:
+            raise _ragged(blank or record, width, path)
+
+
+def _ragged(record: Record, width: int, path: str) -> RaggedRowsError:
+    return RaggedRowsError(
+        "The provided file has rows with different amount of values: "
+        f"{path}, line {record.line}, has {len(record.fields)}, expected {width}.",
+        file=path,
+    )
+
+
+def _blocks(records: Iterable[Record], counted: _Counted) -> Iterator[list[Record]]:
+    """Rows to be checked together, no more than one batch of lines gives."""
+    block: list[Record] = []
+    mark = counted.taken
+    for record in records:
+        block.append(record)
+        if counted.taken != mark or len(block) >= _BLOCK_ROWS:
+            yield block
+            block, mark = [], counted.taken
+    if block:
+        yield block
+
+
+# --- types --------------------------------------------------------------------------------
+
+_DAY = r"-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+_DATE_DAY = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|21[0-3][0-9]){_DAY}"
+_DATETIME_DAY = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|210[0-5]){_DAY}"
+_DATETIME64_DAY = rf"(?:1[89][0-9]{{2}}|2[01][0-9]{{2}}){_DAY}"
+
+#: What surely keeps a column at its kind. What does not match is inferred, and joined.
+_TOKENS: Final = {
+    INT64: r"[+-]?[0-9]{1,18}",
+    UINT64: r"[+-]?[0-9]{1,18}",
+    FLOAT64: r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)",
+    BOOL: r"true|false",
+    DATE: _DATE_DAY,
+    DATETIME: rf"{_DATETIME_DAY}(?:{_CLOCK}{_ZONE})?",
+    DATETIME64: rf"{_DATETIME64_DAY}(?:{_CLOCK}(?:\.[0-9]{{1,9}})?{_ZONE})?",
+}
+_NEVER_QUOTED: Final = frozenset({INT64, UINT64, FLOAT64, BOOL})
+
+
+@lru_cache(maxsize=256)
+def _block_pattern(kind: str | None, dialect: Dialect, *, quotes: bool) -> re.Pattern[str]:
+    """Matches fields joined by the separator where each is a null or surely of the kind.
+
+    Args:
+        quotes: whether numbers may stand in quotes.
+    """
+    token = f"(?:{_TOKENS[kind]})" if kind else r"(?!)"
+    if dialect.quote and (quotes or kind not in _NEVER_QUOTED):
+        quote = re.escape(dialect.quote)
+        token = f"{token}|{quote}{token}{quote}"
+    nulls = "|".join(re.escape(null) for null in sorted(dialect.nulls, key=len, reverse=True))
+    cell = rf"\ *+(?:{token}|{nulls})\ *+(?={_SEPARATOR}|\Z)"
+    return re.compile(f"{cell}(?:{_SEPARATOR}{cell})*+")
+
+
+def _all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
+    joined = _SEPARATOR.join(values)
+    # a field that holds the separator would be taken for two
+    return pattern.fullmatch(joined) is not None and joined.count(_SEPARATOR) == len(values) - 1
+
+
+def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
+    table = _open(source, text, limits)
+    if table is None:
+        return None
+    kinds: list[Kind] = [None] * len(table.names)
+    rows = 0
+    for block in table.blocks:
+        rows += len(block)
+        fields = zip(*(record.fields for record in block), strict=True)
+        kinds = [
+            _observe(kind, values, table.dialect)
+            for kind, values in zip(kinds, fields, strict=True)
+        ]
+    # to ClickHouse a column of empty lists and maps alone is a text, as one of nulls is
+    settled = [None if kind in _EMPTY else kind for kind in kinds]
+    return Inferred(kinds=dict(zip(table.names, settled, strict=True)), rows=rows)
+
+
+def _observe(kind: Kind, values: Sequence[str], dialect: Dialect) -> Kind:
+    """The kind of a column after one more block of its values."""
+    if kind == STRING or _keeps(kind, values, dialect):
+        return kind
+    for value in dict.fromkeys(values):
+        if dialect.strip(value) in dialect.nulls:
+            continue
+        joined = _join(kind, _kind_of(value, dialect))
+        if joined != kind:
+            kind = joined
+            if kind == STRING or _keeps(kind, values, dialect):
+                break
+    return kind
+
+
+def _keeps(kind: Kind, values: Sequence[str], dialect: Dialect) -> bool:
+    if kind is not None and not (isinstance(kind, str) and kind in _TOKENS):
+        return False
+    return _all_match(_block_pattern(kind, dialect, quotes=False), values)
+
+
+def _kind_of(raw: str, dialect: Dialect) -> Kind:
+    text, quoted = dialect.unquote(raw)
+    return infer_quoted(text) if quoted else infer_field(text)
+
+
+def _join(a: Kind, b: Kind) -> Kind:
+    try:
+        return join(a, b, json_rules=False)
+    except KindConflictError:
+        return STRING
+
+
+# --- validation ---------------------------------------------------------------------------
+
+#: By the beginning of a type: what surely fits it, and need not be looked at singly.
+_SURE: Final = (
+    ("Int64", INT64),
+    ("Int128", INT64),
+    ("Int256", INT64),
+    ("Float", FLOAT64),
+    ("Bool", BOOL),
+    ("Date32", DATE),
+    ("DateTime64", DATETIME64),
+    ("DateTime", DATETIME),
+    ("Date", DATE),
+)
+
+
+class _Check:
+    """One column of one file against its type."""
+
+    def __init__(self, clickhouse: str, index: int, dialect: Dialect) -> None:
+        bare = unwrap(clickhouse)
+        self.index = index
+        self._dialect = dialect
+        self._fits = fits_csv(clickhouse)
+        kind = next((kind for name, kind in _SURE if bare.startswith(name)), None)
+        self._sure = _block_pattern(kind, dialect, quotes=True)
+
+    def misfit(self, values: Sequence[str]) -> int | None:
+        """The position of the first value that does not fit."""
+        if _all_match(self._sure, values):
+            return None
+        seen = set[str]()
+        for position, value in enumerate(values):
+            if value not in seen and not self._holds(value):
+                return position
+            seen.add(value)
+        return None
+
+    def _holds(self, raw: str) -> bool:
+        if self._dialect.strip(raw) in self._dialect.nulls:
+            return True
+        return self._fits(self._dialect.unquote(raw)[0].strip())
+
+
+def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) -> Checked | None:
+    table = _open(source, text, limits)
+    if table is None:
+        return None
+    checks = {
+        name: _Check(types[name], index, table.dialect)
+        for index, name in enumerate(table.names)
+        if name in types and unwrap(types[name]) != STRING
+    }
+    rows, findings = 0, dict[str, Finding]()
+    for block in table.blocks:
+        rows += len(block)
+        for name, check in list(checks.items()):
+            values = [record.fields[check.index] for record in block]
+            position = check.misfit(values)
+            if position is not None:
+                del checks[name]
+                found = describe(_kind_of(values[position], table.dialect))
+                findings[name] = Finding(line=block[position].line, found=found)
+    return Checked(rows=rows, findings=findings)

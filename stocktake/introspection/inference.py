@@ -1,0 +1,383 @@
+"""From values to types: what ClickHouse would infer for a text, a JSON value, a CSV field.
+
+A `Kind` is a type under way: a ClickHouse scalar's name, one of the three containers, or None
+where only nulls were seen. TYPES.md ("CSVWithNames, CSV, JSONEachRow") is the specification.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+STRING: Final = "String"
+INT64: Final = "Int64"
+UINT64: Final = "UInt64"
+FLOAT64: Final = "Float64"
+BOOL: Final = "Bool"
+DATE: Final = "Date"
+DATETIME: Final = "DateTime"
+DATETIME64: Final = "DateTime64(9)"
+DYNAMIC: Final = "Dynamic"
+
+_NUMBERS: Final = (BOOL, INT64, UINT64, FLOAT64)
+_TIMES: Final = (DATE, DATETIME, DATETIME64)
+_TEXTS: Final = frozenset({STRING, *_TIMES})
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Words that ClickHouse quotes when it prints a Tuple's element names.
+_QUOTED_WORDS: Final = frozenset({"all", "distinct", "from", "null", "select", "table"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Array:
+    """A list; its element is None while only empty ones were seen."""
+
+    element: "Kind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Map:
+    """A CSV field such as ``{'a':1}``: text to one kind of value."""
+
+    value: "Kind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuple:
+    """A JSON object."""
+
+    fields: "dict[str, Kind]"
+
+
+Kind = str | Array | Map | Tuple | None
+
+
+class KindConflictError(ValueError):
+    """No type holds both: an array against a number, an object against a text."""
+
+    def __init__(self, a: Kind, b: Kind) -> None:
+        super().__init__(f"{describe(a)} against {describe(b)}")
+
+
+class NestingError(ValueError):
+    """A value is nested more deeply than the caller allows."""
+
+
+# --- joining and printing -----------------------------------------------------------------
+
+
+def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
+    """The narrowest kind that holds both.
+
+    Args:
+        json_rules: JSON's true and 1 make Int64; CSV's make String.
+        nested: whether a and b are elements of a container.
+
+    Raises:
+        KindConflictError: there is none.
+
+    >>> join("Int64", "Float64", json_rules=False), join("Bool", "Int64", json_rules=True)
+    ('Float64', 'Int64')
+    """
+    if a is None or a == b:
+        return b
+    if b is None:
+        return a
+    if isinstance(a, str) and isinstance(b, str):
+        joined = _join_scalars(a, b, json_rules=json_rules)
+        if nested and not json_rules and joined == STRING and not {a, b} <= _TEXTS:
+            raise KindConflictError(a, b)
+        return joined
+    if isinstance(a, Array) and isinstance(b, Array):
+        return Array(element=join(a.element, b.element, json_rules=json_rules, nested=True))
+    if isinstance(a, Map) and isinstance(b, Map):
+        return Map(value=join(a.value, b.value, json_rules=json_rules, nested=True))
+    if isinstance(a, Tuple) and isinstance(b, Tuple):
+        return _join_tuples(a, b)
+    if DYNAMIC in (a, b):
+        return DYNAMIC
+    raise KindConflictError(a, b)
+
+
+def _join_scalars(a: str, b: str, *, json_rules: bool) -> str:
+    if a in _NUMBERS and b in _NUMBERS and (json_rules or BOOL not in (a, b)):
+        return max(a, b, key=_NUMBERS.index)
+    if a in _TIMES and b in _TIMES:
+        return max(a, b, key=_TIMES.index)
+    return STRING
+
+
+def _join_tuples(a: Tuple, b: Tuple) -> Tuple:
+    fields = dict(a.fields)
+    for name, kind in b.fields.items():
+        fields[name] = join(fields.get(name), kind, json_rules=True)
+    return Tuple(fields=fields)
+
+
+def render(kind: Kind, *, unknown: str = STRING) -> str:
+    """The ClickHouse type, every scalar and every Tuple nullable.
+
+    Args:
+        unknown: the type of what was always null.
+
+    >>> render(Tuple(fields={"b": Array(element=None), "a": "Int64"}))
+    'Nullable(Tuple(a Nullable(Int64), b Array(Nullable(String))))'
+    """
+    if isinstance(kind, Array):
+        return f"Array({render(kind.element, unknown=unknown)})"
+    if isinstance(kind, Map):
+        return f"Map(String, {render(kind.value, unknown=unknown)})"
+    if isinstance(kind, Tuple) and kind.fields:
+        # ClickHouse sorts the elements by name
+        inside = ", ".join(
+            f"{_element_name(name)} {render(kind.fields[name], unknown=unknown)}"
+            for name in sorted(kind.fields)
+        )
+        return f"Nullable(Tuple({inside}))"
+    if kind == DYNAMIC:
+        return DYNAMIC
+    return f"Nullable({kind})" if isinstance(kind, str) else f"Nullable({unknown})"
+
+
+def _element_name(name: str) -> str:
+    if _PLAIN_NAME.fullmatch(name) and name.lower() not in _QUOTED_WORDS:
+        return name
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def describe(kind: Kind) -> str:
+    """The kind in one short word, for messages."""
+    if kind is None:
+        return "null"
+    return kind if isinstance(kind, str) else type(kind).__name__
+
+
+# --- text ---------------------------------------------------------------------------------
+
+_MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_LONG_MONTH = f"{_MONTH}(?i:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?"
+_WEEKDAY = r"(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},?\ )?"
+_ZONE = r"\ ?(?:Z|UTC|GMT|AM|PM|[+-]\d\d(?::?\d\d)?)"
+_MOMENT: Final = re.compile(
+    rf"""
+    (?:
+        (?P<year>\d{{4}})[-/](?P<month>\d\d?)[-/](?P<day>\d\d?)
+      | (?P<one>\d\d?)(?:/(?P<two_s>\d\d?)/|-(?P<two_d>\d\d?)-)(?P<year_b>\d{{4}}|\d\d)
+      | {_WEEKDAY}(?P<day_c>\d\d?)(?:[ -]{_LONG_MONTH}[ -](?P<year_c>\d{{4}})
+            |-{_MONTH}-(?P<year_e>\d\d))
+      | {_WEEKDAY}{_LONG_MONTH}\ (?P<day_d>\d\d?),?\ (?P<year_d>\d{{4}})
+    )
+    (?P<time>(?:T|\ {{1,4}})\d\d?(?::\d\d?(?::\d\d(?P<fraction>\.\d{{0,18}})?)?)?)?
+    (?P<zone>{_ZONE}(?:{_ZONE})?)?
+    """,
+    re.VERBOSE | re.ASCII,
+)
+_LONGEST_MOMENT: Final = 64
+#: The last day of ClickHouse's Date, which begins at 1970-01-01.
+_LAST_DATE: Final = (2149, 6, 6)
+_DATETIME_YEARS: Final = range(1970, 2106)
+_DATETIME64_YEARS: Final = range(1678, 2262)
+
+
+def infer_text(text: str) -> str:
+    """Date, DateTime, DateTime64(9) or String, for a text without its quotes.
+
+    >>> infer_text("2024-01-31"), infer_text("1950-01-31"), infer_text("31.01.2024")
+    ('Date', 'DateTime64(9)', 'String')
+    """
+    if not 6 <= len(text) <= _LONGEST_MOMENT or not (match := _MOMENT.fullmatch(text.strip())):
+        return STRING
+    parts = match.groupdict()
+    if parts["year"]:
+        return _year_first(parts)
+    if parts["one"] and not _is_day_and_month(parts):
+        return STRING
+    digits = parts["year_b"] or parts["year_c"] or parts["year_d"] or parts["year_e"]
+    # two digits are 1970..2069, all of which DateTime holds
+    return _moment(int(digits) if len(digits) == 4 else 2000, parts["fraction"])
+
+
+def _year_first(parts: dict[str, Any]) -> str:
+    day = year, month, day_of_month = tuple(int(parts[key]) for key in ("year", "month", "day"))
+    if not (1 <= month <= 12 and 1 <= day_of_month <= 31):
+        return STRING
+    if parts["time"] or parts["zone"]:
+        return _moment(year, parts["fraction"])
+    return DATE if year >= 1970 and day <= _LAST_DATE else _moment(year, "out of Date's range")
+
+
+def _moment(year: int, fraction: str | None) -> str:
+    if year not in _DATETIME64_YEARS:
+        return STRING
+    return DATETIME if fraction is None and year in _DATETIME_YEARS else DATETIME64
+
+
+def _is_day_and_month(parts: dict[str, Any]) -> bool:
+    low, high = sorted((int(parts["one"]), int(parts["two_s"] or parts["two_d"])))
+    return 1 <= low <= 12 and high <= 31
+
+
+# --- CSV fields ---------------------------------------------------------------------------
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]++")
+_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]++\.[0-9]*+|\.[0-9]++|(?i:inf(?:inity)?|nan))")
+_LITERAL: Final = re.compile(r"'(?P<text>(?:[^'\\]++|\\.)*+)'|\b(?P<null>NULL)\b|\bnull\b")
+#: The longest field that is tried as an array: a longer one costs more than its type is worth.
+_LONGEST_LITERAL: Final = 1 << 20
+INT64_RANGE: Final = range(-(2**63), 2**63)
+UINT64_RANGE: Final = range(2**64)
+
+
+def infer_field(field: str) -> Kind:
+    """The kind of a CSV field without quotes that is no null."""
+    if _INTEGER.fullmatch(field):
+        # nothing above 20 digits fits, and int() refuses thousands of them
+        digits = field.lstrip("+-").lstrip("0")
+        return _integer(int(field), FLOAT64) if len(digits) <= 20 else FLOAT64
+    if _FLOAT.fullmatch(field):
+        return FLOAT64
+    return BOOL if field in ("true", "false") else infer_text(field)
+
+
+def infer_quoted(text: str) -> Kind:
+    """The kind of a quoted CSV field: never a number, but a date, an array or a map may be."""
+    stripped = text.strip()
+    if stripped[:1] in ("[", "{") and len(stripped) <= _LONGEST_LITERAL:
+        return _infer_literal(stripped)
+    return infer_text(text)
+
+
+def _infer_literal(text: str) -> Kind:
+    """ClickHouse's own notation, ``['a', 'b']`` or ``{'a': 1}``; what is not is a text."""
+    try:
+        return _container(parse_literal(text))
+    except (ValueError, RecursionError):
+        return STRING
+
+
+def parse_literal(text: str) -> Any:
+    """The value that ClickHouse's notation stands for.
+
+    Raises:
+        ValueError: the text is not in that notation.
+        RecursionError: it is nested too deeply.
+
+    >>> parse_literal("{'a': [1, NULL]}")
+    {'a': [1, None]}
+    """
+    if '"' in text:
+        raise ValueError("ClickHouse writes its texts in single quotes")
+    return json.loads(_LITERAL.sub(_as_json, text))
+
+
+def _as_json(match: re.Match[str]) -> str:
+    if match["text"] is not None:
+        return json.dumps(match["text"])
+    return "null" if match["null"] else "?"
+
+
+def _container(value: Any) -> Kind:
+    if isinstance(value, list):
+        return Array(element=_join_strictly(value))
+    if isinstance(value, dict):
+        return Map(value=_join_strictly(value.values()))
+    if isinstance(value, int) and _integer(value, STRING) == STRING:
+        raise KindConflictError(UINT64, STRING)
+    return infer_json(value, levels=0)
+
+
+def _join_strictly(values: Iterable[Any]) -> Kind:
+    kinds = map(_container, values)
+    return reduce(lambda a, b: join(a, b, json_rules=False, nested=True), kinds, None)
+
+
+def _integer(value: int, beyond: str) -> str:
+    if value in INT64_RANGE:
+        return INT64
+    return UINT64 if value in UINT64_RANGE else beyond
+
+
+# --- JSON values --------------------------------------------------------------------------
+
+
+class HugeInteger(str):
+    """An integer of so many digits that Python will not make a number of it."""
+
+    __slots__ = ()
+
+
+def infer_json(value: Any, *, levels: int) -> Kind:
+    """The kind of a decoded JSON value.
+
+    Args:
+        levels: how deep arrays and objects may nest in it.
+
+    Raises:
+        KindConflictError: two elements of an array cannot be told by one type.
+        NestingError: it is nested more deeply.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return STRING if isinstance(value, HugeInteger) else infer_text(value)
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int):
+        return _integer(value, STRING)
+    if isinstance(value, float):
+        return FLOAT64
+    if levels <= 0:
+        raise NestingError
+    if isinstance(value, list):
+        return Array(element=_join_elements(value, levels - 1))
+    return Tuple(fields={key: infer_json(v, levels=levels - 1) for key, v in value.items()})
+
+
+def _join_elements(values: list[Any], levels: int) -> Kind:
+    if set(map(type, values)) == {float}:
+        return FLOAT64
+    kind: Kind = None
+    for value in values:
+        if not holds(kind, value):
+            kind = _join_element(kind, infer_json(value, levels=levels))
+    return kind
+
+
+def _join_element(a: Kind, b: Kind) -> Kind:
+    """Within one array a number beside a text, or beside an object, is Dynamic."""
+    if isinstance(a, str) and isinstance(b, str):
+        mixed = (a in _TEXTS) != (b in _TEXTS) and BOOL not in (a, b)
+        return DYNAMIC if mixed or DYNAMIC in (a, b) else join(a, b, json_rules=True)
+    if a is None or b is None or type(a) is type(b):
+        return join(a, b, json_rules=True)
+    return DYNAMIC
+
+
+def holds(kind: Kind, value: Any) -> bool:
+    """Whether joining the value's kind would certainly leave `kind` as it is; a cheap check
+    that may say no too often."""
+    if value is None:
+        return True
+    if isinstance(kind, str):
+        return _HOLDS[kind](value)
+    if isinstance(kind, Tuple) and type(value) is dict:
+        fields = kind.fields
+        return all(k in fields and holds(fields[k], v) for k, v in value.items())
+    if isinstance(kind, Array) and type(value) is list:
+        return all(holds(kind.element, element) for element in value)
+    return False
+
+
+_HOLDS: Final[dict[str, Callable[[Any], bool]]] = {
+    STRING: lambda value: type(value) is str,
+    BOOL: lambda value: type(value) is bool,
+    INT64: lambda value: type(value) is int and -(2**63) <= value < 2**63,
+    UINT64: lambda value: type(value) is int and -(2**63) <= value < 2**64,
+    FLOAT64: lambda value: type(value) is float,
+    DATE: lambda value: type(value) is str and infer_text(value) == DATE,
+    DATETIME: lambda value: type(value) is str and infer_text(value) in (DATE, DATETIME),
+    DATETIME64: lambda value: type(value) is str and infer_text(value) in _TIMES,
+    DYNAMIC: lambda _: False,
+}

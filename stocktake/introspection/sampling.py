@@ -1,0 +1,207 @@
+"""The refresh of a text source: which files to sample, within which budget, and their union."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from stocktake.errors import (
+    EmptySourceError,
+    InvalidSourceError,
+    SourceNotFoundError,
+)
+from stocktake.introspection import Introspection, Limits, Progress, Source
+from stocktake.introspection.files import (
+    Budget,
+    Listing,
+    combine,
+    conclude,
+    hive_partitions,
+    list_files,
+    stored_columns,
+    unchanged,
+    with_partitions,
+)
+from stocktake.introspection.inference import Kind, KindConflictError, render
+from stocktake.introspection.text import Text, line_too_long, mismatch, sample_text
+from stocktake.schema.columns import Column
+from stocktake.storage.objects import ObjectInfo
+
+#: What one file gives to a sample unless `options.sample_bytes` says otherwise.
+SAMPLE_BYTES: Final = 4 * 1024 * 1024
+#: Of many files each gives its share of `Limits.max_bytes`, but no less than this.
+_LEAST_SHARE_BYTES: Final = 64 * 1024
+#: Files fetched at once; their samples are in memory together.
+_FETCHED_AT_ONCE: Final = 8
+#: Stands for what was always null until the files are united: `widen` gives way to the other.
+_UNKNOWN: Final = "Nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """What one file's text says.
+
+    Attributes:
+        kinds: the columns in their order.
+        rows: how many were seen.
+    """
+
+    kinds: dict[str, Kind]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a text format decides.
+
+    Attributes:
+        infer: the columns of one file; None where it holds no data at all.
+        unite: the kind of a column that two files share.
+    """
+
+    infer: Callable[[Text], Inferred | None]
+    unite: Callable[[Kind, Kind], Kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    file: ObjectInfo
+    inferred: Inferred
+    complete: bool
+
+
+def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
+    """Sample the source's files, newest first, and unite what they say.
+
+    Raises:
+        JobError: a terminal one for a file that breaks the format, or the store's own.
+    """
+    listing = list_text_files(source, limits)
+    if known := unchanged(source, listing, limits):
+        return known
+    budget = Budget(limits)
+    parts = [part for part in _parts(source, listing, budget, limits, progress, rules) if part]
+    if not parts:
+        raise EmptySourceError(file=listing.files[0].path)
+    if not all(part.complete for part in parts):
+        budget.cut()
+    return conclude(
+        source,
+        listing,
+        _columns(source, listing, parts, rules, truncated=budget.truncated),
+        budget=budget,
+        limits=limits,
+        row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
+    )
+
+
+def list_text_files(source: Source, limits: Limits) -> Listing:
+    """The source's files.
+
+    Raises:
+        FormatMismatchError: they are a Delta table's.
+        SourceNotFoundError: there are none.
+    """
+    try:
+        listing = list_files(source, limits)
+    except SourceNotFoundError:
+        log = f"{source.path.rstrip('/')}/_delta_log/"
+        if next(iter(source.store.list(log)), None) is not None:
+            raise mismatch(source.path, source.format.value, "a Delta table") from None
+        raise
+    if any("_delta_log" in file.path.split("/") for file in listing.files):
+        raise mismatch(source.path, source.format.value, "a Delta table")
+    return listing
+
+
+def _parts(
+    source: Source,
+    listing: Listing,
+    budget: Budget,
+    limits: Limits,
+    progress: Progress,
+    rules: Rules,
+) -> Iterator[_Part | None]:
+    total = len(listing.files)
+    for start in range(0, total, _FETCHED_AT_ONCE):
+        batch = listing.files[start : start + _FETCHED_AT_ONCE]
+        length = _share(source, total - start, budget, limits)
+        fetch = partial(_fetch, source, budget=budget, length=length)
+        for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
+            if data is not None:
+                yield _part(source, file, data, limits, rules)
+        progress("sample", min(start + len(batch), total), total)
+        if budget.truncated:
+            return
+
+
+def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> int:
+    """How many bytes the next files may give each."""
+    share = budget.bytes_left // min(files_left, limits.max_files)
+    wanted = int(source.options.get("sample_bytes") or SAMPLE_BYTES)
+    return min(wanted, max(share, min(_LEAST_SHARE_BYTES, limits.max_bytes)))
+
+
+def _fetch(source: Source, file: ObjectInfo, *, budget: Budget, length: int) -> bytes | None:
+    if not budget.admit():
+        return None
+    data = source.store.get(file.path, length=length).data if file.size else b""
+    budget.spend(len(data), files=1)
+    return data
+
+
+def _part(
+    source: Source, file: ObjectInfo, data: bytes, limits: Limits, rules: Rules
+) -> _Part | None:
+    text = sample_text(source, file, data, limits)
+    inferred = rules.infer(text)
+    if inferred is None and not text.complete:
+        # not one whole line: take as much as a line may have
+        data = source.store.get(file.path, length=limits.max_line_bytes + 1).data
+        text = sample_text(source, file, data, limits)
+        inferred = rules.infer(text)
+        if inferred is None and not text.complete:
+            raise line_too_long(file.path, 1, limits)
+    if inferred is None:
+        return None
+    return _Part(file=file, inferred=inferred, complete=text.complete)
+
+
+def _columns(
+    source: Source, listing: Listing, parts: list[_Part], rules: Rules, *, truncated: bool
+) -> tuple[Column, ...]:
+    kinds = _united(parts, rules)
+    united = combine(
+        [(part.file, _file_columns(part.inferred, kinds)) for part in parts],
+        previous=stored_columns(source),
+        truncated=truncated,
+    )
+    known = tuple(map(_settled, united))
+    return with_partitions(known, hive_partitions(file.path for file in listing.files))
+
+
+def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for part in parts:
+        for name, kind in part.inferred.kinds.items():
+            try:
+                kinds[name] = rules.unite(kinds.get(name), kind)
+            except KindConflictError as exc:
+                raise InvalidSourceError(
+                    f"Column {name!r} in {part.file.path} cannot be united with the newer "
+                    f"files: {exc}.",
+                    file=part.file.path,
+                ) from exc
+    return kinds
+
+
+def _file_columns(inferred: Inferred, kinds: dict[str, Kind]) -> tuple[Column, ...]:
+    return tuple(Column.of(name, render(kinds[name], unknown=_UNKNOWN)) for name in inferred.kinds)
+
+
+def _settled(column: Column) -> Column:
+    """What was null in every file is a String."""
+    if _UNKNOWN not in column.clickhouse:
+        return column
+    settled = column.clickhouse.replace(f"Nullable({_UNKNOWN})", "Nullable(String)")
+    return Column.of(column.name, settled)
