@@ -36,6 +36,7 @@ IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "
     "Upload without target=delta, or under another name."
 )
+BAD_FILE_FORMAT: Final = "Unsupported file format. Must be one of: csv, json, parquet"
 MAX_FILENAME_LENGTH: Final = 255
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -133,17 +134,21 @@ def too_large(max_bytes: int) -> ValidationError:
     return _refusal(f"File size exceeds maximum allowed size of {limit}", "file")
 
 
-def check_file_format(value: str | None, filename: str) -> str:
-    """The ``file_format`` of an upload: as sent, or by the file's name.
+def check_upload(filename: str | None, fields: dict[str, str]) -> str:
+    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name.
+
+    Args:
+        filename: the cleaned name; None where no file was sent.
 
     Raises:
-        ValidationError: neither says csv, json or parquet.
+        ValidationError: no file, a name that cannot be used, or neither says csv, json or parquet.
     """
+    if filename is None:
+        raise _refusal(NO_FILE, "file")
+    if not filename:
+        raise _refusal(BAD_FILENAME, "file")
     extension = filename.rpartition(".")[2].lower()
-    named = value.strip().lower() if value else _EXTENSIONS.get(extension, extension)
-    if named not in FILE_FORMATS:
-        raise _refusal("Unsupported file format. Must be one of: csv, json, parquet", "file_format")
-    return named
+    return _known_format(fields.get("file_format") or _EXTENSIONS.get(extension, extension))
 
 
 def begin(context: Context, filename: str) -> Upload:
@@ -163,9 +168,13 @@ def begin(context: Context, filename: str) -> Upload:
     return upload
 
 
-def discard(context: Context, upload_id: UUID) -> None:
-    """Note that an upload's bytes are gone; one that is in use already stays."""
-    context.session.execute(
+def discard(context: Context, upload_id: UUID) -> bool:
+    """Give an upload up, unless all of it was stored and somebody owns it by now.
+
+    Returns:
+        True where it is given up, so that its bytes are to be removed.
+    """
+    given_up = context.session.execute(
         update(Upload)
         .where(
             Upload.id == upload_id,
@@ -173,8 +182,10 @@ def discard(context: Context, upload_id: UUID) -> None:
             Upload.state == UploadState.RECEIVING.value,
         )
         .values(state=UploadState.REMOVED.value, changed_at=now())
+        .returning(Upload.id)
         .execution_options(synchronize_session=False)
     )
+    return given_up.one_or_none() is not None
 
 
 def store(
@@ -251,7 +262,7 @@ def create_from_upload(
         ValidationError: unknown upload (another project's looks the same), or one that is a
             table's already; a name that is taken or no identifier; an unknown format.
     """
-    named = check_file_format(file_format, "")
+    named = _known_format(file_format)
     name = words.require_identifier(table_name)
     upload = _stored_upload(context, upload_id, clean_filename(filename))
     form = FileForm(name=name, format=FILE_FORMATS[named])
@@ -260,6 +271,13 @@ def create_from_upload(
     except ValidationError as exc:
         raise _refusal(exc.detail, "table_name") from exc
     return _queue(context, table, upload, form)
+
+
+def _known_format(value: str) -> str:
+    named = value.strip().lower()
+    if named not in FILE_FORMATS:
+        raise _refusal(BAD_FILE_FORMAT, "file_format")
+    return named
 
 
 def _refusal(sentence: str, attr: str) -> ValidationError:

@@ -1,6 +1,6 @@
 """A table's history of schemas, and the column types that users set themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -25,6 +25,16 @@ class VersionPage:
 
     count: int
     versions: Sequence[SchemaVersion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The way from one version to another; `before` is None for the first one's own diff."""
+
+    before: int | None
+    after: int
+    change: str
+    diff: dict[str, Any]
 
 
 def list_versions(
@@ -61,6 +71,27 @@ def get_version(context: Context, table_id: UUID | str, number: int) -> SchemaVe
     return version
 
 
+def compare(
+    context: Context, table_id: UUID | str, number: int, *, against: int | None = None
+) -> Comparison:
+    """What changed up to a version: since the one before it, or since another one.
+
+    Raises:
+        NotFoundError: no such live table in this project, or no such version of it.
+    """
+    version = get_version(context, table_id, number)
+    if against is None:
+        before = number - 1 or None
+        return Comparison(
+            before=before, after=number, change=version.change, diff=dict(version.diff)
+        )
+    older = get_version(context, table_id, against)
+    changes = diff(_columns(older.columns), _columns(version.columns))
+    return Comparison(
+        before=against, after=number, change=changes.change.value, diff=changes.as_dict()
+    )
+
+
 def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
     """Set column types over the source's, or clear them again (CONTRACT.md, "update_schema").
 
@@ -81,7 +112,7 @@ def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
     refreshes.require_linked(table)
     if not isinstance(updates, Mapping):
         raise ValidationError("Updates must be a JSON object.", attr="updates")
-    old = tuple(Column.from_dict(stored) for stored in table.columns)
+    old = _columns(table.columns)
     _require_known(old, updates)
     types = {name: _type_of(name, wanted) for name, wanted in updates.items()}
     new = tuple(_applied(context, table, column, types) for column in old)
@@ -89,6 +120,10 @@ def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
         _store(context, table, old, new)
         audit.record(context, "table.update_schema", table.id, columns=sorted(updates)[:_SHOWN])
     return table
+
+
+def _columns(stored: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
+    return tuple(Column.from_dict(column) for column in stored)
 
 
 def _require_known(columns: tuple[Column, ...], updates: Mapping[str, Any]) -> None:

@@ -1,0 +1,158 @@
+"""Uploads: a file that becomes a table's content, or rows of a managed Delta table."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import Response
+
+from api.bodies import MAX_JSON_BYTES
+from api.dependencies import Answer, Router, WriteEdge
+from api.errors import unavailable
+from api.routes.jobs import job_url
+from api.routes.tables import shown
+from api.schemas import TableBody, UploadBody, UploadedTable
+from api.uploads import receiving
+from stocktake.db.models import Table
+from stocktake.errors import PayloadTooLargeError, StorageUnavailableError
+from stocktake.services import files
+from stocktake.services.context import Context
+from stocktake.services.files import Ingest
+
+router = Router(tags=["warehouse tables"])
+
+#: These routes count for themselves, because PostHog answers a large file with 400.
+_COUNTED_HERE: Final = 2**62
+
+
+def _form(**fields: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so before
+    the key is checked."""
+    properties = {"file": {"type": "string", "format": "binary"}} | fields
+    schema = {"type": "object", "properties": properties, "required": ["file"]}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+@router.post(
+    "/warehouse_tables/file/",
+    status_code=201,
+    response_model=TableBody,
+    max_body_size=_COUNTED_HERE,
+    openapi_extra=_form(
+        name={"type": "string", "description": "The table; the file's name if left out."},
+        format={
+            "type": "string",
+            "enum": ["CSV", "CSVWithNames", "JSONEachRow", "Parquet"],
+            "default": "CSVWithNames",
+        },
+        target={"type": "string", "enum": list(files.Target), "default": "file"},
+        mode={"type": "string", "enum": list(files.Mode), "default": "append"},
+    ),
+)
+async def upload_table(edge: WriteEdge) -> Response:
+    """Upload a file as the content of a table, new or not.
+
+    The table changes when a job has read the file in full; a bad file changes nothing. With
+    `target=delta` the rows are added to (or with `mode=replace` take the place of) those of a
+    managed Delta table.
+    """
+    return await _or_unavailable(lambda: _upload_table(edge))
+
+
+async def _upload_table(edge: WriteEdge) -> Response:
+    async with receiving(edge) as receiver:
+        try:
+            await receiver.receive()
+        except PayloadTooLargeError as exc:
+            raise files.too_large(edge.parts.settings.max_upload_bytes) from exc
+        form = files.check_form(receiver.filename, receiver.fields)
+        await receiver.finish()
+
+        def work(context: Context) -> Answer:
+            upload = files.store(context, receiver.upload_id, size_bytes=receiver.size_bytes)
+            return _ingesting(context, files.ingest(context, upload, form))
+
+        return await edge.write(work, wait=True, fingerprint=receiver.fingerprint)
+
+
+def _ingesting(context: Context, ingest: Ingest) -> Answer:
+    table, job_id = ingest.table, ingest.enqueued.job.id
+
+    def after_wait(later: Context) -> Answer:
+        fresh = later.session.get_one(Table, table.id, populate_existing=True)
+        return Answer(status=201, body=shown(later, fresh))
+
+    return Answer(
+        status=201,
+        body=shown(context, table),
+        headers={"Location": job_url(context, job_id), "Retry-After": "1"},
+        job_id=job_id,
+        after_wait=after_wait,
+    )
+
+
+@router.post(
+    "/warehouse_tables/upload_file/",
+    status_code=201,
+    response_model=UploadBody,
+    max_body_size=_COUNTED_HERE,
+    openapi_extra=_form(file_format={"type": "string", "enum": list(files.FILE_FORMATS)}),
+)
+async def upload_file(edge: WriteEdge) -> Response:
+    """Upload a file that `create_from_upload` makes a table of."""
+    return await _or_unavailable(lambda: _upload_file(edge))
+
+
+async def _upload_file(edge: WriteEdge) -> Response:
+    async with receiving(edge) as receiver:
+        await receiver.receive()
+        named = files.check_upload(receiver.filename, receiver.fields)
+        await receiver.finish()
+
+        def work(context: Context) -> Answer:
+            return _stored(context, receiver.upload_id, receiver.size_bytes, named)
+
+        return await edge.write(work, fingerprint=receiver.fingerprint)
+
+
+def _stored(context: Context, upload_id: UUID, size_bytes: int, file_format: str) -> Answer:
+    upload = files.store(context, upload_id, size_bytes=size_bytes, file_format=file_format)
+    body = UploadBody(
+        upload_id=upload.id,
+        filename=upload.filename,
+        file_format=file_format,
+        size_bytes=size_bytes,
+    )
+    return Answer(status=201, body=body)
+
+
+@router.post(
+    "/warehouse_tables/create_from_upload/",
+    status_code=201,
+    response_model=TableBody,
+    max_body_size=MAX_JSON_BYTES,
+)
+async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
+    """Make a new table of an uploaded file."""
+
+    def work(context: Context) -> Answer:
+        ingest = files.create_from_upload(
+            context,
+            upload_id=body.upload_id,
+            filename=body.filename,
+            file_format=body.file_format,
+            table_name=body.table_name,
+        )
+        return _ingesting(context, ingest)
+
+    return await edge.write(work, wait=True)
+
+
+async def _or_unavailable(respond: Callable[[], Awaitable[Response]]) -> Response:
+    """503 where managed storage is away or full: the client may send the file again."""
+    try:
+        return await respond()
+    except StorageUnavailableError:
+        return unavailable()

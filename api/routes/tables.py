@@ -1,0 +1,278 @@
+"""Warehouse tables, as PostHog's clients know them, and their schema versions."""
+
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
+from api.errors import body_of
+from api.routes.jobs import accepted, job_url
+from api.schemas import (
+    FullVersionBody,
+    JobBody,
+    NewTable,
+    PageBody,
+    SchemaUpdate,
+    TableBody,
+    TableChange,
+    VersionBody,
+    VersionDiffBody,
+    full_version_view,
+    job_view,
+    table_view,
+    version_view,
+)
+from stocktake.db.models import Job, Table
+from stocktake.jobs.queueing import Enqueued
+from stocktake.services import (
+    jobs,
+    refreshes,
+    schema_versions,
+    table_changes,
+    table_views,
+    tables,
+)
+from stocktake.services.context import Context
+from stocktake.services.tables import TableFields
+from stocktake.states import JobState
+
+router = Router(tags=["warehouse tables"])
+
+IncludeColumns = Annotated[bool, Query(description="False leaves the columns out.")]
+VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+
+def fields_of(body: TableChange) -> TableFields:
+    """What the request says about the table, and nothing that it only sends back."""
+    sent = body.model_dump(exclude_unset=True)
+    if sent.get("credential") is not None:
+        keys = {"access_key", "access_secret"} & sent["credential"].keys()
+        sent["credential"] = {key: sent["credential"][key] for key in keys}
+    return cast("TableFields", sent)
+
+
+def shown(context: Context, table: Table) -> TableBody:
+    """The table as this transaction leaves it."""
+    return table_view(table_views.view_of(context, table))
+
+
+@router.get("/warehouse_tables/", response_model=PageBody[TableBody])
+async def list_tables(
+    edge: ReadEdge,
+    page: PageDep,
+    search: Annotated[str | None, Query(description="Words that the name must hold.")] = None,
+    include_columns: IncludeColumns = True,
+) -> JSONResponse:
+    """The project's tables, newest first."""
+
+    def work(context: Context) -> dict[str, Any]:
+        found = table_views.list_views(
+            context,
+            search=search,
+            limit=page.limit,
+            offset=page.offset,
+            columns=include_columns,
+        )
+        results = [table_view(view, columns=include_columns) for view in found.views]
+        return page.body(found.count, [body.model_dump(mode="json") for body in results])
+
+    return JSONResponse(await edge.read(work))
+
+
+@router.post("/warehouse_tables/", status_code=201, response_model=TableBody)
+async def create_table(edge: WriteEdge, body: NewTable) -> Response:
+    """Register a table. Its columns are read by a job: see `latest_job` and `Location`.
+
+    With `Prefer: wait=N` the answer has the columns if the job ends in time, and a read that
+    failed is a 400 that leaves no table.
+    """
+
+    def work(context: Context) -> Answer:
+        table, enqueued = tables.create(context, fields_of(body))
+        return _created(context, table, enqueued.job.id)
+
+    return await edge.write(work, wait=True)
+
+
+def _created(context: Context, table: Table, job_id: UUID) -> Answer:
+    return Answer(
+        status=201,
+        body=shown(context, table),
+        headers={"Location": job_url(context, job_id), "Retry-After": "1"},
+        job_id=job_id,
+        after_wait=lambda later: _after_first_read(later, table.id, job_id),
+    )
+
+
+def _after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
+    job = jobs.get_job(context, job_id)
+    if job.state == JobState.FAILED.value and tables.undo_create(context, table_id, job_id=job_id):
+        return _read_failed(job)
+    table = context.session.get_one(Table, table_id, populate_existing=True)
+    return Answer(status=201, body=shown(context, table))
+
+
+def _read_failed(job: Job) -> Answer:
+    """PostHog's answer to a create whose source it could not read, and the job's own code."""
+    error = job.error or {}
+    body = body_of("validation_error", "invalid_input", error.get("detail", ""))
+    return Answer(status=400, body=body | {"error": error})
+
+
+@router.get("/warehouse_tables/{table_id}/", response_model=TableBody)
+async def get_table(
+    edge: ReadEdge, table_id: UUID, include_columns: IncludeColumns = True
+) -> JSONResponse:
+    """One table."""
+
+    def work(context: Context) -> TableBody:
+        view = table_views.get_view(context, table_id, columns=include_columns)
+        return table_view(view, columns=include_columns)
+
+    return JSONResponse((await edge.read(work)).model_dump(mode="json"))
+
+
+async def _change(edge: WriteEdge, table_id: UUID, body: TableChange) -> Response:
+    def work(context: Context) -> Answer:
+        table, enqueued = table_changes.change(context, table_id, fields_of(body))
+        return _changed(context, table, enqueued)
+
+    return await edge.write(work, wait=True)
+
+
+def _changed(context: Context, table: Table, enqueued: Enqueued | None) -> Answer:
+    if enqueued is None:
+        return Answer(body=shown(context, table))
+
+    def after_wait(later: Context) -> Answer:
+        fresh = later.session.get_one(Table, table.id, populate_existing=True)
+        return Answer(body=shown(later, fresh))
+
+    return Answer(
+        body=shown(context, table),
+        headers={"Location": job_url(context, enqueued.job.id)},
+        job_id=enqueued.job.id,
+        after_wait=after_wait,
+    )
+
+
+@router.patch("/warehouse_tables/{table_id}/", response_model=TableBody)
+async def change_table(edge: WriteEdge, table_id: UUID, body: TableChange) -> Response:
+    """Change any of a table's fields; a change of its source queues a refresh."""
+    return await _change(edge, table_id, body)
+
+
+@router.put("/warehouse_tables/{table_id}/", response_model=TableBody)
+async def put_table(edge: WriteEdge, table_id: UUID, body: TableChange) -> Response:
+    """As PATCH: a field that is left out stays as it is, since secrets are never sent back."""
+    return await _change(edge, table_id, body)
+
+
+@router.delete("/warehouse_tables/{table_id}/", status_code=204)
+async def delete_table(edge: WriteEdge, table_id: UUID) -> Response:
+    """Delete a table. Its name is free again, its credential is erased, its jobs end."""
+
+    def work(context: Context) -> Answer:
+        tables.delete(context, table_id)
+        return Answer(status=204)
+
+    return await edge.write(work)
+
+
+@router.post(
+    "/warehouse_tables/{table_id}/refresh_schema/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+)
+async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
+    """Read the table's source anew. Any body is ignored."""
+
+    def work(context: Context) -> Answer:
+        enqueued = refreshes.request(context, table_views.locked(context, table_id))
+        return _refreshing(context, enqueued)
+
+    return await edge.write(work, wait=True)
+
+
+def _refreshing(context: Context, enqueued: Enqueued) -> Answer:
+    context.session.flush()
+    submitted = accepted(context, enqueued.job, enqueued.deduplicated)
+
+    def after_wait(later: Context) -> Answer:
+        job = jobs.get_job(later, enqueued.job.id)
+        return Answer(body=job_view(job, enqueued.deduplicated))
+
+    return Answer(
+        status=submitted.status,
+        body=submitted.body,
+        headers=submitted.headers,
+        job_id=submitted.job_id,
+        after_wait=after_wait,
+    )
+
+
+@router.post("/warehouse_tables/{table_id}/update_schema/", response_model=TableBody)
+async def update_schema(
+    edge: WriteEdge, table_id: UUID, body: SchemaUpdate | None = None
+) -> Response:
+    """Set column types over the source's; they survive every refresh until they are cleared."""
+    updates = None if body is None else body.updates
+
+    def work(context: Context) -> Answer:
+        return Answer(body=shown(context, schema_versions.update_types(context, table_id, updates)))
+
+    return await edge.write(work)
+
+
+@router.get("/warehouse_tables/{table_id}/schema_versions/", response_model=PageBody[VersionBody])
+async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) -> JSONResponse:
+    """A table's schema versions, newest first."""
+
+    def work(context: Context) -> dict[str, Any]:
+        found = schema_versions.list_versions(
+            context, table_id, limit=page.limit, offset=page.offset
+        )
+        results = [version_view(version).model_dump(mode="json") for version in found.versions]
+        return page.body(found.count, results)
+
+    return JSONResponse(await edge.read(work))
+
+
+@router.get(
+    "/warehouse_tables/{table_id}/schema_versions/{number}/", response_model=FullVersionBody
+)
+async def get_schema_version(edge: ReadEdge, table_id: UUID, number: VersionNumber) -> JSONResponse:
+    """One schema version with its columns."""
+    body = await edge.read(
+        lambda context: full_version_view(schema_versions.get_version(context, table_id, number))
+    )
+    return JSONResponse(body.model_dump(mode="json"))
+
+
+@router.get(
+    "/warehouse_tables/{table_id}/schema_versions/{number}/diff/", response_model=VersionDiffBody
+)
+async def diff_schema_version(
+    edge: ReadEdge,
+    table_id: UUID,
+    number: VersionNumber,
+    against: Annotated[
+        int | None,
+        Query(ge=1, le=2**31 - 1, description="Another version; the one before if left out."),
+    ] = None,
+) -> JSONResponse:
+    """What changed up to this version: `none`, `additive`, `widening` or `breaking`."""
+
+    def work(context: Context) -> VersionDiffBody:
+        found = schema_versions.compare(context, table_id, number, against=against)
+        return VersionDiffBody(
+            from_version=found.before,
+            to_version=found.after,
+            change=found.change,
+            diff=found.diff,
+        )
+
+    return JSONResponse((await edge.read(work)).model_dump(mode="json"))

@@ -1,0 +1,153 @@
+"""Receiving one file: authenticated first, counted as it comes, streamed to managed storage.
+
+The upload's row is committed before its first byte is stored and says at any time what became
+of it, so that what a crash leaves behind is found and removed.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import ClientDisconnect
+
+from api.dependencies import Edge
+from api.multipart import FileBegins, FileData, FormReader
+from stocktake.db.models import Upload
+from stocktake.errors import (
+    PayloadTooLargeError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from stocktake.services import files
+from stocktake.storage.uploads import UploadSink
+
+#: What a body may hold beside its file: boundaries, headers, fields.
+EXTRA_BYTES: Final = 1024 * 1024
+#: The field that the file is in.
+FILE_FIELD: Final = "file"
+
+
+class Receiver:
+    """One request's file and fields.
+
+    Attributes:
+        filename: cleaned; empty where it cannot be used; None where no file was sent.
+        fields: the form's other fields.
+        size_bytes: what was received of the file.
+        fingerprint: of fields and file, for the idempotency key.
+        upload: the row, once the file has begun.
+    """
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._sink: UploadSink | None = None
+        self._ours = False
+        self.filename: str | None = None
+        self.fields: dict[str, str] = {}
+        self.size_bytes = 0
+        self.fingerprint = b""
+        self.upload: Upload | None = None
+
+    @property
+    def upload_id(self) -> UUID:
+        """The row's id.
+
+        Raises:
+            ValidationError: no file was sent.
+        """
+        if self.upload is None:
+            raise ValidationError(files.NO_FILE, attr=FILE_FIELD, legacy_message=True)
+        return self.upload.id
+
+    async def receive(self) -> None:
+        """Read the request's body to its end.
+
+        Raises:
+            ValidationError: a broken form, two files, or a file over the cap.
+            PayloadTooLargeError: a body far over the cap; nothing is stored of one that says so.
+            StorageUnavailableError: managed storage failed.
+        """
+        request = self._edge.request
+        self._refuse_large(_declared_length(request.headers.get("content-length")))
+        content_type = request.headers.get("content-type", "")
+        if not content_type.lower().startswith("multipart/"):
+            return  # and so without a file
+        reader, received = FormReader(content_type), 0
+        try:
+            async for chunk in request.stream():
+                received += len(chunk)
+                await self._take(reader, chunk)
+                self._refuse_large(received)
+        except ClientDisconnect as exc:
+            raise ValidationError("The connection closed before the file was complete.") from exc
+        self.fields, self.fingerprint = reader.fields, reader.end()
+
+    async def finish(self) -> None:
+        """Make the bytes durable, and hand them to the upload's row.
+
+        Raises:
+            StorageUnavailableError: managed storage failed; nothing is stored.
+        """
+        if self._sink is not None:
+            self.size_bytes = await self._sink.finish()
+
+    async def clean_up(self) -> None:
+        """Remove what was stored, unless the row says that somebody owns it now."""
+        if self.upload is None:
+            return
+        upload_id, key = self.upload.id, self.upload.object_key
+        # What fails here is found by the clock: the row says that it was being received.
+        with suppress(SQLAlchemyError, StorageUnavailableError):
+            if self._sink is not None:
+                await self._sink.abort()
+            if await self._edge.change(lambda context: files.discard(context, upload_id)):
+                await self._edge.parts.storage.remove(key)
+
+    def _refuse_large(self, size_bytes: int) -> None:
+        most = self._edge.parts.settings.max_upload_bytes + EXTRA_BYTES
+        if size_bytes > most:
+            raise PayloadTooLargeError(
+                f"The request's body is larger than the {most} bytes that are taken."
+            )
+
+    async def _take(self, reader: FormReader, chunk: bytes) -> None:
+        for event in reader.feed(chunk):
+            if isinstance(event, FileBegins):
+                await self._begin(event)
+            elif self._ours:
+                await self._write(event)
+
+    async def _begin(self, event: FileBegins) -> None:
+        self._ours = event.field == FILE_FIELD
+        if not self._ours:
+            return
+        if self.filename is not None:
+            raise ValidationError(files.ONE_FILE, attr=FILE_FIELD, legacy_message=True)
+        self.filename = filename = files.clean_filename(event.filename)
+        self.upload = await self._edge.change(lambda context: files.begin(context, filename))
+        self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)
+
+    async def _write(self, event: FileData) -> None:
+        self.size_bytes += len(event.data)
+        limit = self._edge.parts.settings.max_upload_bytes
+        if self.size_bytes > limit:
+            raise files.too_large(limit)
+        if self._sink is not None:
+            await self._sink.write(event.data)
+
+
+@asynccontextmanager
+async def receiving(edge: Edge) -> AsyncIterator[Receiver]:
+    """A receiver that leaves nothing behind in storage unless a table or a client owns it."""
+    receiver = Receiver(edge)
+    try:
+        yield receiver
+    finally:
+        await receiver.clean_up()
+
+
+def _declared_length(header: str | None) -> int:
+    """What Content-Length says; it may lie, so the bytes are counted as well."""
+    return int(header) if header and header.isascii() and header.isdigit() else 0
