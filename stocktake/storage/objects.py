@@ -42,7 +42,9 @@ def open_source(
     """
     allow_http = location.scheme == "http"  # the guard let it through, so it is trusted
     store = open_store(location, credential, public=public, allow_http=allow_http)
-    return store, split_root(location)[1] if location.provider == "file" else location.key
+    if location.provider == "file":
+        return store, split_root(location)[1]
+    return store, location.key.rstrip("/")
 
 
 def open_store(

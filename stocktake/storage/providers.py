@@ -27,37 +27,38 @@ class HostMatch:
     region: str | None = None
 
 
-_REGION = r"(?P<region>[a-z0-9]+(?:-[a-z0-9]+)+)"
+_REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)"  # us-gov-west-1
+_SITE = r"(?P<region>[a-z]{3}[0-9])"  # fra1
 _PLAIN_REGION = r"(?P<region>[a-z0-9-]+)"
 
 #: Each is the service's endpoint; a bucket and a dot may stand before it unless noted.
 _ENDPOINTS: tuple[tuple[str, str], ...] = (
-    # Amazon S3: global, regional (also the old dash), dual-stack, FIPS, access points; China.
+    # Amazon S3: global, regional (also the old dash), dual-stack, FIPS; China.
     # https://docs.aws.amazon.com/general/latest/gr/s3.html
     ("s3", r"s3\.amazonaws\.com"),
     ("s3", rf"s3(?:-fips)?(?:\.dualstack)?\.{_REGION}\.amazonaws\.com"),
     ("s3", rf"s3\.(?:dualstack\.)?{_REGION}\.amazonaws\.com\.cn"),
-    (
-        "s3",
-        r"s3-(?P<region>(?!website-|accesspoint|control|fips|external)[a-z0-9-]+)\.amazonaws\.com",
-    ),
+    ("s3", rf"s3-{_REGION}\.amazonaws\.com"),
     ("gcs", r"storage\.googleapis\.com"),
     # Cloudflare R2: the account is part of the endpoint; jurisdictions eu and fedramp.
     ("r2", r"[0-9a-f]{32}(?:\.(?:eu|fedramp))?\.r2\.cloudflarestorage\.com"),
     ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.backblazeb2\.com"),
     ("s3_compatible", rf"s3(?:\.{_PLAIN_REGION})?\.wasabisys\.com"),
-    ("s3_compatible", rf"{_PLAIN_REGION}\.digitaloceanspaces\.com"),
-    ("s3_compatible", rf"{_PLAIN_REGION}\.your-objectstorage\.com"),  # Hetzner
+    ("s3_compatible", rf"{_SITE}\.digitaloceanspaces\.com"),
+    ("s3_compatible", rf"{_SITE}\.your-objectstorage\.com"),  # Hetzner
     ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.scw\.cloud"),  # Scaleway
     ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.(?:io\.|perf\.)?cloud\.ovh\.(?:net|us)"),
-    ("s3_compatible", rf"{_PLAIN_REGION}\.linodeobjects\.com"),
+    ("s3_compatible", r"(?P<region>(?!website)[a-z]{2}-[a-z]+-[0-9]+)\.linodeobjects\.com"),
     # Oracle: the namespace is part of the endpoint.
     ("s3_compatible", rf"[a-z0-9]+\.compat\.objectstorage\.{_PLAIN_REGION}\.oraclecloud\.com"),
     ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.cloud-object-storage\.appdomain\.cloud"),  # IBM
-    ("s3_compatible", rf"oss-{_PLAIN_REGION}\.aliyuncs\.com"),  # Alibaba, outside its network
+    (
+        "s3_compatible",
+        r"oss-(?P<region>[a-z0-9-]+(?<!-internal))\.aliyuncs\.com",
+    ),  # Alibaba, outside its network
     ("s3_compatible", r"fly\.storage\.tigris\.dev"),
     ("s3_compatible", r"t3\.storage\.dev"),  # Tigris
-    ("s3_compatible", rf"{_PLAIN_REGION}\.vultrobjects\.com"),
+    ("s3_compatible", r"(?P<region>[a-z]+[0-9])\.vultrobjects\.com"),
     ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.idrivee2-[0-9]+\.com"),
 )
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from stocktake.storage.providers import match_host
 from stocktake.storage.urls import MalformedUrlError, has_glob, normalise_host, parse
 
+COMPATIBLE = "s3_compatible"
 R2 = "0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com"
 
 
@@ -28,9 +29,35 @@ R2 = "0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com"
         (f"https://{R2}/b/k", "r2", "b", "k", None, True),
         (f"https://b.{R2}/k", "r2", "b", "k", None, False),
         ("https://acct.blob.core.windows.net/c/a/b", "azure", "c", "a/b", None, True),
-        ("https://s3.fr-par.scw.cloud/b/k", "s3_compatible", "b", "k", "fr-par", True),
-        ("https://b.nyc3.digitaloceanspaces.com/k", "s3_compatible", "b", "k", "nyc3", False),
-        ("http://127.0.0.1:8333/b/k", "s3_compatible", "b", "k", None, True),
+        ("https://s3.fr-par.scw.cloud/b/k", COMPATIBLE, "b", "k", "fr-par", True),
+        ("https://b.nyc3.digitaloceanspaces.com/k", COMPATIBLE, "b", "k", "nyc3", False),
+        ("https://b.fsn1.your-objectstorage.com/k", COMPATIBLE, "b", "k", "fsn1", False),
+        ("https://us-east-1.linodeobjects.com/b/k", COMPATIBLE, "b", "k", "us-east-1", True),
+        ("https://b.us-ord-10.linodeobjects.com/k", COMPATIBLE, "b", "k", "us-ord-10", False),
+        ("https://b.oss-eu-central-1.aliyuncs.com/k", COMPATIBLE, "b", "k", "eu-central-1", False),
+        ("https://ewr1.vultrobjects.com/b/k", COMPATIBLE, "b", "k", "ewr1", True),
+        ("https://s3.us-west-004.backblazeb2.com/b/k", COMPATIBLE, "b", "k", "us-west-004", True),
+        ("https://s3.wasabisys.com/b/k", COMPATIBLE, "b", "k", None, True),
+        ("https://s3.eu-central-1.wasabisys.com/b/k", COMPATIBLE, "b", "k", "eu-central-1", True),
+        ("https://s3.gra.io.cloud.ovh.net/b/k", COMPATIBLE, "b", "k", "gra", True),
+        (
+            "https://ns1.compat.objectstorage.us-ashburn-1.oraclecloud.com/b/k",
+            COMPATIBLE,
+            "b",
+            "k",
+            "us-ashburn-1",
+            True,
+        ),
+        (
+            "https://s3.us-south.cloud-object-storage.appdomain.cloud/b/k",
+            COMPATIBLE,
+            "b",
+            "k",
+            "us-south",
+            True,
+        ),
+        ("https://fly.storage.tigris.dev/b/k", COMPATIBLE, "b", "k", None, True),
+        ("http://127.0.0.1:8333/b/k", COMPATIBLE, "b", "k", None, True),
         ("file:///data/x/*.csv", "file", "", "/data/x/*.csv", None, True),
     ],
 )
@@ -124,6 +151,12 @@ def test_host_is_normalised(written: str, normal: str) -> None:
         "x.execute-api.us-east-1.amazonaws.com",
         "x.us-east-1.elb.amazonaws.com",
         "amazonaws.com",
+        "b.s3-accelerate.amazonaws.com",
+        "b.s3-control.us-east-1.amazonaws.com",
+        "b.oss-cn-hangzhou-internal.aliyuncs.com",
+        "b.nyc3.cdn.digitaloceanspaces.com",
+        "b.website-us-east-1.linodeobjects.com",
+        "b.s3-website.fr-par.scw.cloud",
         "storage.googleapis.com.evil.example",
         "www.googleapis.com",
         "notr2.cloudflarestorage.com",
