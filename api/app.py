@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
@@ -11,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
-from api import errors, metrics
+from api import description, errors, metrics
 from api.afterwards import Afterwards
 from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Parts
@@ -24,8 +25,7 @@ from stocktake.db.session import Database
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
-from stocktake.storage.guard import GuardPolicy
-from stocktake.storage.uploads import ManagedStorage, managed_storage
+from stocktake.storage.configured import guard_policy, managed_storage
 
 #: Under each project, in the order in which paths are matched.
 PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "tables")
@@ -46,6 +46,11 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {
         429: "Too many requests.",
         503: "The service is busy or restarting.",
     }.items()
+}
+#: The routers that are mounted once, and what they can refuse with.
+_RESPONSES: Final[dict[str, dict[int | str, dict[str, Any]]]] = {
+    "health": {},
+    "identity": {status: _ERRORS[status] for status in (400, 401, 403, 404, 429, 503)},
 }
 
 
@@ -75,6 +80,8 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
     )
     errors.register(app)
     _mount(app, settings)
+    # FastAPI's own way to replace the description is to replace this method.
+    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
     return app
 
 
@@ -101,38 +108,17 @@ def _lifespan(
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
     """What the process's requests share."""
     database = Database(settings.database_url, doorbell.ring)
-    storage = _storage(settings)
     return Parts(
         settings=settings,
         database=database,
         keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
-        guard=_guard(settings, storage),
-        storage=storage,
+        guard=guard_policy(settings),
+        storage=managed_storage(settings),
         doorbell=doorbell,
         hub=Hub(database),
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
         registry=observed.registry,
-    )
-
-
-def _storage(settings: Settings) -> ManagedStorage:
-    secret = settings.managed_storage_access_secret
-    return managed_storage(
-        settings.managed_storage_url or str(settings.data_dir / "managed"),
-        access_key=settings.managed_storage_access_key,
-        access_secret=None if secret is None else secret.get_secret_value(),
-        endpoint=settings.managed_storage_endpoint,
-        region=settings.managed_storage_region,
-    )
-
-
-def _guard(settings: Settings, storage: ManagedStorage) -> GuardPolicy:
-    return GuardPolicy(
-        allowed_schemes=frozenset(settings.allowed_url_schemes),
-        trusted_endpoints=settings.trusted_endpoints,
-        local_roots=settings.local_roots,
-        managed_location=storage.root,
     )
 
 
@@ -144,8 +130,8 @@ def _celery_doorbell(settings: Settings) -> Doorbell:
 
 
 def _mount(app: FastAPI, settings: Settings) -> None:
-    for name in ("health", "identity"):
-        app.include_router(_router(name), max_body_size=MAX_JSON_BYTES)
+    for name in _RESPONSES:
+        app.include_router(_router(name), responses=_RESPONSES[name], max_body_size=MAX_JSON_BYTES)
     for prefix in PREFIXES:
         for name in filter(_written, PROJECT_ROUTERS):
             upload_bytes = settings.max_upload_bytes + _UPLOAD_EXTRA_BYTES

@@ -60,11 +60,9 @@ class _Jobs(Collector):
             counts = session.execute(
                 select(Job.state, Job.kind, func.count()).group_by(Job.state, Job.kind)
             ).all()
-            oldest, moment = session.execute(
-                select(func.min(Job.next_run_at), now()).where(
-                    Job.state == JobState.QUEUED.value, Job.next_run_at <= now()
-                )
-            ).one()
+            due = Job.state == JobState.QUEUED.value, Job.next_run_at <= now()
+            oldest = session.scalar(select(func.min(Job.next_run_at)).where(*due))
+            moment = session.scalars(select(now())).one()
         jobs = GaugeMetricFamily("stocktake_jobs", "Jobs by state.", labels=("state", "kind"))
         for state, kind, count in counts:
             jobs.add_metric((state, kind), count)

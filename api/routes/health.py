@@ -4,7 +4,7 @@ import hmac
 from pathlib import Path
 from typing import Any, Final
 
-import swagger_ui_bundle
+import swagger_ui_bundle  # type: ignore[import-untyped]  # ships no types
 from anyio import to_thread
 from fastapi import Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse

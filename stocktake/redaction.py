@@ -1,0 +1,78 @@
+"""Masks secrets in text and in data, before either is logged.
+
+The last line of defence, not the first: nothing should put a secret there at all.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+MASK: Final = "***"
+
+#: Names of fields whose value is a secret, whatever it looks like.
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|[_\-.])(?:secret|secrets|secret_keys?|access_key|account_key|password|passwd|token"
+    r"|api_key|authorization|cookie|ciphertext|plaintext|private_key)$"
+    r"|access_?secret|secret_?access|basic_auth",
+    re.IGNORECASE,
+)
+_SECRET_WORDS: Final = (
+    r"(?:aws_)?secret_access_key|access_secret|account_key|access_key(?:_id)?|password|passwd"
+    r"|api_key|session_token"
+)
+_SIGNED: Final = (
+    r"x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)"
+    r"|signature|sig|awsaccesskeyid|googleaccessid|access_token|api_key|token|key"
+)
+_RULES: Final = (
+    # Our own keys.
+    (re.compile(r"stk_[A-Za-z0-9]+"), f"stk_{MASK}"),
+    # User info in a URL; a password may hold an at sign, so up to the last one.
+    (re.compile(r"([a-z][a-z0-9+.\-]*://)[^\s/?#\"'<>]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    # What signs a URL's query.
+    (re.compile(rf"([?&](?:{_SIGNED})=)[^&\s\"'#]+", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
+    # `access_secret: …`, `"password": "…"`, `SECRET_ACCESS_KEY=…` inside other text.
+    (
+        re.compile(
+            rf"(\b(?:{_SECRET_WORDS})[\"']?\s*[:=]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&}}\])]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{MASK}",
+    ),
+)
+
+
+def redact_text(text: str) -> str:
+    """The text with what looks like a secret masked.
+
+    >>> redact_text("redis://:hunter2@cache:6379/0 refused stk_abcdef234567")
+    'redis://***@cache:6379/0 refused stk_***'
+    >>> redact_text("https://b.s3.amazonaws.com/o?X-Amz-Signature=ab12&x=1")
+    'https://b.s3.amazonaws.com/o?X-Amz-Signature=***&x=1'
+    """
+    for pattern, masked in _RULES:
+        text = pattern.sub(masked, text)
+    return text
+
+
+def redact(value: Any) -> Any:
+    """A copy of the value, masked all through; numbers and the like as they are.
+
+    >>> redact({"access_secret": "s", "url": "https://u:p@h/", "n": [1, {"Authorization": "x"}]})
+    {'access_secret': '***', 'url': 'https://***@h/', 'n': [1, {'Authorization': '***'}]}
+    """
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, bytes):
+        return redact_text(value.decode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return {key: _redact_item(key, inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact(inner) for inner in value]
+    return value
+
+
+def _redact_item(key: Any, value: Any) -> Any:
+    secret = isinstance(key, str) and _SECRET_NAME.search(key) and value not in (None, "")
+    return MASK if secret else redact(value)

@@ -1,0 +1,84 @@
+import json
+import logging
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+import structlog
+
+from stocktake.logging import configure_logging, job_context
+from stocktake.settings import Settings
+
+JOB_ID = UUID("01900000-0000-7000-8000-000000000001")
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_carries_its_context_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=True))
+    with job_context(JOB_ID, 2):
+        structlog.get_logger("x").info("read", url="https://u:canary@host/", access_secret="canary")
+    (line,) = _lines(capsys)
+    assert line["event"] == "read"
+    assert line["level"] == "info"
+    assert (line["job_id"], line["attempt"]) == (str(JOB_ID), 2)
+    assert (line["url"], line["access_secret"]) == ("https://***@host/", "***")
+
+
+def test_the_context_ends_with_its_block(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=True))
+    with job_context(JOB_ID, 2):
+        pass
+    structlog.get_logger("x").info("later")
+    assert "job_id" not in _lines(capsys)[0]
+
+
+def test_a_librarys_record_and_its_traceback_are_redacted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=True))
+    try:
+        raise ValueError("no route to redis://:canary@cache/0")
+    except ValueError:
+        logging.getLogger("library").exception("lost %s", "redis://:canary@cache/0")
+    (line,) = _lines(capsys)
+    assert "ValueError" in str(line["exception"])
+    assert "canary" not in json.dumps(line)
+
+
+def test_our_own_exception_text_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=True))
+    try:
+        raise ValueError("access_secret=canary")
+    except ValueError:
+        structlog.get_logger("x").exception("broke")
+    text = capsys.readouterr().err
+    assert "ValueError" in text
+    assert "canary" not in text
+
+
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="WARNING", log_json=True))
+    structlog.get_logger("x").info("quiet")
+    logging.getLogger("library").info("quiet")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_console_form_is_no_json_and_redacted_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=False))
+    structlog.get_logger("x").info("read", access_secret="canary")
+    text = capsys.readouterr().err
+    assert "read" in text
+    assert not text.startswith("{")
+    assert "canary" not in text
