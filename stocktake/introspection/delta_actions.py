@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Self
 from urllib.parse import unquote
 
 from stocktake.errors import InvalidSourceError
 
+#: Without any of these a path cannot leave the folder; nearly all paths have none.
+_SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")
 
 
@@ -89,16 +91,21 @@ class Actions:
 
     def then(self, newer: "Actions") -> "Actions":
         """These actions, and after them the newer ones. Counts hold for one version only."""
-        return replace(
-            newer,
+        return Actions(
             protocol=newer.protocol or self.protocol,
             metadata=newer.metadata or self.metadata,
+            row_count=newer.row_count,
+            size_bytes=newer.size_bytes,
         )
+
+
+#: What most commits say.
+NOTHING: Final = Actions()
 
 
 def merged(oldest_first: Iterable[Actions]) -> Actions:
     """All actions as one."""
-    return reduce(Actions.then, oldest_first, Actions())
+    return reduce(Actions.then, (each for each in oldest_first if each is not NOTHING), NOTHING)
 
 
 def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
@@ -123,6 +130,8 @@ def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
         for kind in ("add", "remove", "cdc"):
             if kind in action:
                 _require_inside(action[kind], kind, number, file)
+    if protocol is None and metadata is None:
+        return NOTHING
     return Actions(protocol=protocol, metadata=metadata)
 
 
@@ -138,7 +147,7 @@ def parse_checksum(data: bytes, file: str) -> Actions:
             size_bytes=_count(fields.get("tableSizeBytes")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError, InvalidSourceError):
-        return Actions()
+        return NOTHING
 
 
 def _action(line: bytes, number: int, file: str) -> dict[str, Any]:
@@ -172,6 +181,8 @@ def _escapes(path: str) -> bool:
     >>> _escapes("day=1/part%20one.parquet"), _escapes("a/%2e%2e/%2e%2e/b"), _escapes("s3://b/k")
     (False, True, True)
     """
+    if not _SUSPECT.search(path):
+        return False
     plain = unquote(path)
     return _ABSOLUTE.match(plain) is not None or ".." in re.split(r"[/\\]", plain)
 

@@ -18,7 +18,14 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.introspection import Limits
-from stocktake.introspection.delta_actions import Actions, Metadata, TableProtocol, merged
+from stocktake.introspection.delta_actions import (
+    NOTHING,
+    Actions,
+    Metadata,
+    TableProtocol,
+    merged,
+)
+from stocktake.introspection.delta_footer import ColumnChunk, column_chunks
 from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
 
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
 TAIL_BYTES: Final = 256 * 1024
 #: Ranges closer than this are fetched as one: a request costs more than the bytes between.
 _NEAR_BYTES: Final = 256 * 1024
-#: pyarrow reads this much past a column chunk of writers older than parquet-mr 1.2.9.
 _PADDING_BYTES: Final = 128
 _COLUMNS: Final = (
     "metaData.schemaString",
@@ -65,12 +71,14 @@ class CheckpointFile:
         name: its name below the table's root, for messages.
         size: its bytes.
         segments: the bytes that were fetched, by their offset.
+        chunks: the column chunks that may hold the actions, once the footer was here.
     """
 
     path: str
     name: str
     size: int
     segments: dict[int, bytes] = field(default_factory=dict)
+    chunks: list[ColumnChunk] = field(default_factory=list)
 
     @classmethod
     def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
@@ -106,19 +114,19 @@ class CheckpointFile:
             InvalidSourceError: the footer is corrupt.
         """
         with self._wrapped():
-            metadata = pq.read_metadata(_Segments(self))
-            wanted = [
-                _chunk_range(metadata.row_group(group).column(column), self.size)
-                for group in _row_groups(metadata)
-                for column in _leaves(metadata, _COLUMNS)
-            ]
+            self.chunks = _promising(column_chunks(self._footer()))
+        # pyarrow reads somewhat past a chunk of writers older than parquet-mr 1.2.9.
+        wanted = [
+            Range(start=each.start, end=min(each.start + each.size + _PADDING_BYTES, self.size))
+            for each in self.chunks
+        ]
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
 
     def load(self, store: ObjectStore, wanted: Range) -> Actions:
         """Fetch a range; what it says is known once all are here."""
         length = wanted.end - wanted.start
         self.segments[wanted.start] = store.get(self.path, start=wanted.start, length=length).data
-        return Actions()
+        return NOTHING
 
     def actions(self) -> Actions:
         """The actions of this file, once its ranges are here.
@@ -141,17 +149,21 @@ class CheckpointFile:
         return actions
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        parquet = pq.ParquetFile(_Segments(self), pre_buffer=False)
-        groups = _row_groups(parquet.metadata)
-        leaves = _leaves(parquet.metadata, _COLUMNS)
-        columns = [parquet.metadata.schema.column(leaf).path for leaf in leaves]
-        if not groups or not columns:
+        groups = sorted({each.row_group for each in self.chunks})
+        columns = sorted({each.path for each in self.chunks})
+        if not groups:
             return
+        parquet = pq.ParquetFile(_Segments(self), pre_buffer=False)
         for batch in parquet.iter_batches(
             batch_size=16_384, row_groups=groups, columns=columns, use_threads=False
         ):
             valid = [column.is_valid() for column in batch.columns]
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
+
+    def _footer(self) -> bytes:
+        trailer = self.size - _TRAILER.size
+        length, _ = _TRAILER.unpack(self.held(trailer, self.size) or b"")
+        return self.held(trailer - length, trailer) or b""
 
     def held(self, start: int, end: int) -> bytes | None:
         """The bytes `start .. end` where all of them are here, else None."""
@@ -295,43 +307,10 @@ class _Segments(io.RawIOBase):
         return len(data)
 
 
-def _leaves(metadata: pq.FileMetaData, prefixes: tuple[str, ...]) -> list[int]:
-    """Indexes of the leaf columns at or under one of the paths."""
-    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
-    return [
-        leaf
-        for leaf, path in enumerate(paths)
-        if any(path == prefix or path.startswith(f"{prefix}.") for prefix in prefixes)
-    ]
-
-
-def _row_groups(metadata: pq.FileMetaData) -> list[int]:
-    """The row groups that may hold one of the actions, by the null counts of the footer."""
-    marks = _leaves(metadata, _MARKS)
-    groups = range(metadata.num_row_groups)
-    return [
-        group
-        for group in groups
-        if not all(_all_null(metadata.row_group(group).column(mark)) for mark in marks)
-    ]
-
-
-def _all_null(chunk: pq.ColumnChunkMetaData) -> bool:
-    statistics = chunk.statistics if chunk.is_stats_set else None
-    if statistics is None or not statistics.has_null_count:
-        return False
-    return bool(statistics.null_count == chunk.num_values)
-
-
-def _chunk_range(chunk: pq.ColumnChunkMetaData, file_size: int) -> Range:
-    starts = [chunk.data_page_offset]
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset is not None:
-        starts.append(chunk.dictionary_page_offset)
-    start = min(starts)
-    return Range(
-        start=max(start, 0),
-        end=min(max(start, 0) + chunk.total_compressed_size + _PADDING_BYTES, file_size),
-    )
+def _promising(chunks: list[ColumnChunk]) -> list[ColumnChunk]:
+    """The chunks to read: of the wanted columns, in the row groups that may hold an action."""
+    groups = {each.row_group for each in chunks if each.path in _MARKS and not each.all_null}
+    return [each for each in chunks if each.row_group in groups and each.path.startswith(_COLUMNS)]
 
 
 def _joined(ranges: list[Range]) -> list[Range]:

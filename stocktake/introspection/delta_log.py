@@ -13,7 +13,13 @@ from stocktake.errors import (
     SourceNotFoundError,
 )
 from stocktake.introspection import Coverage, Limits, Progress
-from stocktake.introspection.delta_actions import Actions, parse_checksum, parse_lines
+from stocktake.introspection.delta_actions import (
+    NOTHING,
+    Actions,
+    merged,
+    parse_checksum,
+    parse_lines,
+)
 from stocktake.storage.objects import ObjectInfo, ObjectStore
 
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
@@ -226,10 +232,7 @@ class DeltaLog:
                 return self.lines(stretch.compacted)
             except InvalidSourceError:
                 pass  # the commits are still there, and decide
-        actions = Actions()
-        for commit in stretch.commits:
-            actions = actions.then(self.lines(commit))
-        return actions
+        return merged(map(self.lines, stretch.commits))
 
     def lines(self, info: ObjectInfo) -> Actions:
         """Read a file of JSON lines."""
@@ -240,7 +243,7 @@ class DeltaLog:
         try:
             return parse_checksum(self.store.get(info.path).data, self.shown(info))
         except SourceNotFoundError:
-            return Actions()
+            return NOTHING
 
     def shown(self, info: ObjectInfo) -> str:
         """A file's name below the table's root, for messages."""
@@ -256,12 +259,11 @@ class DeltaLog:
         )
 
     def _lines(self, info: ObjectInfo) -> Iterator[bytes]:
-        if info.size <= _WHOLE_BYTES:
-            blocks: Iterator[bytes] = iter((self.store.get(info.path).data,))
-        else:
-            blocks = self.store.stream(info.path)
+        if info.size <= min(_WHOLE_BYTES, self.limits.max_line_bytes):
+            yield from self.store.get(info.path).data.split(b"\n")
+            return
         rest = b""
-        for block in blocks:
+        for block in self.store.stream(info.path):
             *whole, rest = (rest + block).split(b"\n")
             for line in (*whole, rest):
                 self._check_line(line, info)
