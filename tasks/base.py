@@ -107,8 +107,8 @@ class JobTask(Task[Any, None]):
             raise Ignore from None
         except SupersededError as exc:
             _superseded(runtime, claim, exc)
-        except BaseException as exc:
-            # The one place where anything is caught. A MemoryError that left the task would
+        except BaseException as exc:  # noqa: BLE001 - the one place where anything is caught
+            # A MemoryError that left the task would
             # stop the whole worker (MECHANICS.md, trap 1).
             _fail(runtime, claim, _as_job_error(exc))
         else:
@@ -195,5 +195,3 @@ def _settle(runtime: Runtime, end: Callable[[Session], JobState]) -> JobState:
         # The lease runs out and the clock rescues the job.
         log.error("attempt_end_not_written", reason=type(exc).__name__)
         raise Ignore from None
-
-

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pytest_celery import (
@@ -21,9 +22,12 @@ from pytest_celery import (
 )
 
 from stocktake.db.session import Database
+from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.settings import Settings
+from stocktake.states import JobKind, Queue
 from tasks.doorbell import CeleryDoorbell
 from tests.processes import Server
+from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Clock, Worker, add_project, service_settings
 
@@ -109,6 +113,18 @@ class Stack:
     sources: Path
     start_clock: Callable[[], Clock]
 
+    def refresh(self, table_id: UUID) -> UUID:
+        """Commit a refresh job and ring for it, as the API does; its id."""
+        request = JobRequest(
+            project_id=self.project_id,
+            kind=JobKind.REFRESH_SCHEMA,
+            queue=Queue.INTERACTIVE,
+            table_id=table_id,
+            max_attempts=3,
+        )
+        with self.database.write() as session:
+            return enqueue(session, request).job.id
+
 
 @pytest.fixture
 def broker_server() -> Valkey:
@@ -135,8 +151,15 @@ def celery_backend_cluster() -> CeleryBackendCluster | None:
 
 
 @pytest.fixture
+def store() -> Iterator[ScriptedStore]:
+    """A store that holds every read until the test lets go."""
+    with ScriptedStore() as running:
+        yield running
+
+
+@pytest.fixture
 def extra_settings() -> dict[str, str]:
-    """Settings of this test's own; a test overrides it by ``parametrize``."""
+    """Settings of a test module's own, which overrides this fixture."""
     return {}
 
 

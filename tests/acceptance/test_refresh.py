@@ -1,28 +1,14 @@
 """From a committed job row to a refreshed table, through a real broker and real children."""
 
 from pathlib import Path
-from uuid import UUID
 
 import pyarrow as pa
 from deltalake import write_deltalake
 
 from stocktake.db.models import Table
-from stocktake.jobs.queueing import JobRequest, enqueue
-from stocktake.states import JobKind, JobState, Queue
+from stocktake.states import JobState
 from tests.acceptance.conftest import Stack
 from tests.stack import Worker, add_table, see_job, wait_for_end
-
-
-def _enqueue(stack: Stack, table_id: UUID) -> UUID:
-    request = JobRequest(
-        project_id=stack.project_id,
-        kind=JobKind.REFRESH_SCHEMA,
-        queue=Queue.INTERACTIVE,
-        table_id=table_id,
-        max_attempts=3,
-    )
-    with stack.database.write() as session:
-        return enqueue(session, request).job.id
 
 
 def _delta(folder: Path, **columns: pa.Array) -> str:
@@ -36,7 +22,7 @@ def test_a_delta_table_is_refreshed_from_row_to_columns(stack: Stack, worker: Wo
         stack.database, stack.project_id, format="Delta", url_pattern=url, options={}
     )
 
-    job = wait_for_end(stack.database, _enqueue(stack, table_id))
+    job = wait_for_end(stack.database, stack.refresh(table_id))
 
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.attempt == 1
@@ -57,10 +43,10 @@ def test_an_added_column_is_seen_by_the_next_refresh(stack: Stack, worker: Worke
         url_pattern=_delta(folder, id=pa.array([1], pa.int64())),
         options={},
     )
-    wait_for_end(stack.database, _enqueue(stack, table_id))
+    wait_for_end(stack.database, stack.refresh(table_id))
     _delta(folder, id=pa.array([2], pa.int64()), note=pa.array(["x"]))
 
-    job = wait_for_end(stack.database, _enqueue(stack, table_id))
+    job = wait_for_end(stack.database, stack.refresh(table_id))
 
     assert job.result is not None
     assert job.result["change"] == "additive"
@@ -75,9 +61,9 @@ def test_an_unchanged_source_costs_no_schema_version(stack: Stack, worker: Worke
         url_pattern=_delta(stack.sources / "orders", id=pa.array([1], pa.int64())),
         options={},
     )
-    wait_for_end(stack.database, _enqueue(stack, table_id))
+    wait_for_end(stack.database, stack.refresh(table_id))
 
-    job = wait_for_end(stack.database, _enqueue(stack, table_id))
+    job = wait_for_end(stack.database, stack.refresh(table_id))
 
     assert job.result is not None
     assert job.result["coverage"]["unchanged"] is True
@@ -97,7 +83,7 @@ def test_a_missing_source_fails_with_code_and_hint_and_keeps_the_columns(
         columns=columns,
     )
 
-    job = wait_for_end(stack.database, _enqueue(stack, table_id))
+    job = wait_for_end(stack.database, stack.refresh(table_id))
 
     assert job.state is JobState.FAILED
     assert job.error is not None
