@@ -115,12 +115,17 @@ class ClockWork:
         One step that fails does not keep the others from their work: a broker that is down
         must not stop the rescue of jobs.
         """
-        steps: list[Callable[[], object]] = [self.fire_schedules, self.rescue_jobs, self.ring_for_jobs]
+        steps: list[Callable[[], object]] = [
+            self.fire_schedules,
+            self.rescue_jobs,
+            self.ring_for_jobs,
+        ]
         if self._is_time("upkeep", UPKEEP_SECONDS):
             steps.append(self.tidy)
-        # A list: each step is tried, whatever became of the one before.
-        good = all([self._attempt(step) for step in steps])  # noqa: C419 - as said above
-        return good and (not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat))
+        outcomes = [self._attempt(step) for step in steps]
+        return all(outcomes) and (
+            not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat)
+        )
 
     def _attempt(self, step: Callable[[], object]) -> bool:
         try:
@@ -217,7 +222,8 @@ class Clock(Scheduler):
     _closers: tuple[Callable[[], None], ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["max_interval"] = kwargs.get("max_interval") or Settings().clock_interval_seconds
+        self._interval_seconds = Settings().clock_interval_seconds
+        kwargs["max_interval"] = kwargs.get("max_interval") or self._interval_seconds
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -234,7 +240,7 @@ class Clock(Scheduler):
         """One tick of ours; the seconds to sleep until the next."""
         if self._work is not None:
             self._work.tick()
-        return float(self.max_interval)
+        return self._interval_seconds
 
     def close(self) -> None:
         """Give everything back; beat may call it twice."""

@@ -4,14 +4,15 @@ A second attempt goes on where the first one stopped (`Batch.expanded_to`), and 
 fenced: an attempt that lost its lease adds nothing.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Batch, BatchItem, Job
+from stocktake.db.models import Batch, BatchItem, Job, Table
 from stocktake.db.selection import parse_selector, select_tables
 from stocktake.errors import InternalError, StaleAttemptError
 from stocktake.jobs import leases, queueing
@@ -72,6 +73,7 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
     items = [_item(session, attempt, batch, table_id) for table_id in selected.ids]
     if items:
         session.execute(insert(BatchItem), items)
+        _show_latest(session, batch.id, selected.ids)
     if selected.cursor is not None:
         batch.expanded_to = selected.cursor
         return False
@@ -95,6 +97,20 @@ def _item(session: Session, attempt: Attempt, batch: Batch, table_id: UUID) -> d
         ),
     )
     return {"batch_id": batch.id, "table_id": table_id, "job_id": enqueued.job.id}
+
+
+def _show_latest(session: Session, batch_id: UUID, table_ids: Sequence[UUID]) -> None:
+    job_id = (
+        select(BatchItem.job_id)
+        .where(BatchItem.batch_id == batch_id, BatchItem.table_id == Table.id)
+        .scalar_subquery()
+    )
+    session.execute(
+        update(Table)
+        .where(Table.id.in_(table_ids))
+        .values(latest_job_id=job_id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _count(session: Session, attempt: Attempt) -> int:

@@ -1,0 +1,330 @@
+"""Bulk refreshes: start one, look at it, cancel it.
+
+The POST inserts the batch and one `expand_batch` job, so it costs the same for ten tables and
+for ten thousand. Counters are queries over the batch's items and their jobs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import Batch, BatchItem, Job, Table
+from stocktake.db.selection import parse_selector, require_known_ids
+from stocktake.errors import ConflictError, NotFoundError
+from stocktake.jobs import queueing
+from stocktake.services import audit
+from stocktake.services.context import Context
+from stocktake.settings import Settings
+from stocktake.states import JobKind, JobState, Queue
+
+#: Failed jobs that a batch shows.
+ERRORS_SHOWN: Final = 10
+_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    #: Its jobs are still being made.
+    EXPANDING = "expanding"
+    #: All its jobs exist, and some have not ended.
+    RUNNING = "running"
+    #: All its jobs have ended, well or not.
+    FINISHED = "finished"
+    #: Someone cancelled it; jobs that it shares with others may still run.
+    CANCELLED = "cancelled"
+    #: Its jobs could not all be made.
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchError:
+    """Why one table of a batch was not refreshed; no table where the expansion itself failed."""
+
+    table_id: UUID | None
+    table_name: str | None
+    job_id: UUID
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchView:
+    """A batch with its counters.
+
+    Attributes:
+        done: nothing that this batch started is still to come.
+        counts: jobs by state, every state present.
+        deduplicated: tables served by a job that waited already.
+        finished_share: of the jobs made so far, from 0 to 1.
+        errors: the first `ERRORS_SHOWN`, in the order of table ids.
+    """
+
+    id: UUID
+    state: BatchState
+    done: bool
+    selector: dict[str, Any]
+    schedule_id: UUID | None
+    expand_job_id: UUID
+    counts: Mapping[str, int]
+    total: int
+    deduplicated: int
+    finished_share: float
+    errors: Sequence[BatchError]
+    created_at: datetime
+    expanded_at: datetime | None
+    cancelled_at: datetime | None
+
+
+def start(
+    session: Session,
+    settings: Settings,
+    *,
+    project_id: int,
+    selector: dict[str, Any],
+    created_by_id: int | None,
+    schedule_id: UUID | None = None,
+) -> Batch:
+    """Insert a batch and the job that expands it. For requests and for the clock.
+
+    Args:
+        selector: checked already.
+    """
+    batch = Batch(
+        project_id=project_id,
+        selector=selector,
+        schedule_id=schedule_id,
+        created_by_id=created_by_id,
+    )
+    session.add(batch)
+    session.flush()
+    queueing.enqueue(
+        session,
+        queueing.JobRequest(
+            project_id=project_id,
+            kind=JobKind.EXPAND_BATCH,
+            queue=Queue.BULK,
+            max_attempts=settings.job_max_attempts,
+            batch_id=batch.id,
+            created_by_id=created_by_id,
+        ),
+    )
+    return batch
+
+
+def create(context: Context, selector: Any) -> BatchView:
+    """Start a bulk refresh of the tables that the selector names.
+
+    Raises:
+        ValidationError: the selector is wrong, or names a table that this project lacks.
+    """
+    caller = context.caller
+    require_known_ids(context.session, caller.project_id, parse_selector(selector))
+    batch = start(
+        context.session,
+        context.settings,
+        project_id=caller.project_id,
+        selector=selector,
+        created_by_id=caller.user_id,
+    )
+    audit.record(context, "batch.create", batch.id)
+    return view(context.session, batch)
+
+
+def get(context: Context, batch_id: str | UUID) -> BatchView:
+    """One batch with its counters.
+
+    Raises:
+        NotFoundError: no such batch in this project.
+    """
+    return view(context.session, _find(context, batch_id))
+
+
+def cancel(context: Context, batch_id: str | UUID) -> BatchView:
+    """Cancel a batch: no more jobs are made, its queued ones end, its running ones are asked to.
+
+    A job that waited already and serves the batch's table too belongs to whoever asked for it
+    first, and goes on. Cancelling twice is fine.
+
+    Raises:
+        NotFoundError: no such batch in this project.
+        ConflictError: it has ended already.
+    """
+    # Batch before jobs, as in the expansion.
+    batch = _find(context, batch_id, lock=True)
+    if batch.cancelled_at is None:
+        if view(context.session, batch).done:
+            raise ConflictError(f"Batch {batch.id} has ended already; there is nothing to cancel.")
+        batch.cancelled_at = context.session.scalar(select(now()))
+        context.session.flush()
+        _cancel_jobs(context.session, batch.id)
+        audit.record(context, "batch.cancel", batch.id)
+    return view(context.session, batch)
+
+
+def _find(context: Context, batch_id: str | UUID, *, lock: bool = False) -> Batch:
+    try:
+        wanted = UUID(str(batch_id))
+    except ValueError as exc:
+        raise NotFoundError from exc
+    statement = select(Batch).where(
+        Batch.id == wanted, Batch.project_id == context.caller.project_id
+    )
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    batch = context.session.scalars(statement).one_or_none()
+    if batch is None:
+        raise NotFoundError
+    return batch
+
+
+def _cancel_jobs(session: Session, batch_id: UUID) -> None:
+    # Locked in the order in which an expansion locks the jobs of its tables: no deadlock.
+    jobs = session.scalars(
+        select(Job)
+        .where(Job.batch_id == batch_id, Job.state.in_(_UNDONE))
+        .order_by(Job.table_id, Job.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    for state, values in _CANCELLING.items():
+        ids = [job.id for job in jobs if job.state == state.value]
+        for start_at in range(0, len(ids), 500):
+            session.execute(
+                update(Job)
+                .where(Job.id.in_(ids[start_at : start_at + 500]))
+                .values(revision=Job.revision + 1, cancel_requested_at=now(), **values)
+                .execution_options(synchronize_session=False)
+            )
+    session.expire_all()
+
+
+_CANCELLING: Final[Mapping[JobState, dict[str, Any]]] = {
+    JobState.QUEUED: {
+        "state": JobState.CANCELLED.value,
+        "finished_at": now(),
+        "error": {
+            "code": "cancelled",
+            "retryable": False,
+            "detail": "The batch was cancelled.",
+            "hint": None,
+            "file": None,
+        },
+    },
+    JobState.RUNNING: {},
+}
+
+
+def view(session: Session, batch: Batch) -> BatchView:
+    """The batch with its counters, as they are now."""
+    expansion = _expansion(session, batch.id)
+    counts = _counts(session, batch.id)
+    own = _own_undone(session, batch.id)
+    state = _state(batch, expansion, counts)
+    total = sum(counts.values())
+    finished = total - sum(counts[each] for each in _UNDONE)
+    return BatchView(
+        id=batch.id,
+        state=state,
+        done=state in (BatchState.FINISHED, BatchState.FAILED, BatchState.CANCELLED) and own == 0,
+        selector=batch.selector,
+        schedule_id=batch.schedule_id,
+        expand_job_id=expansion.id,
+        counts=counts,
+        total=total,
+        deduplicated=_deduplicated(session, batch.id),
+        finished_share=_share(finished, total, complete=batch.expanded_at is not None),
+        errors=_errors(session, batch.id, expansion),
+        created_at=batch.created_at,
+        expanded_at=batch.expanded_at,
+        cancelled_at=batch.cancelled_at,
+    )
+
+
+def _share(finished: int, total: int, *, complete: bool) -> float:
+    if total == 0:
+        return 1.0 if complete else 0.0
+    return round(finished / total, 4)
+
+
+def _expansion(session: Session, batch_id: UUID) -> Job:
+    return session.scalars(
+        select(Job)
+        .where(Job.batch_id == batch_id, Job.kind == JobKind.EXPAND_BATCH.value)
+        .order_by(Job.id.desc())
+        .limit(1)
+    ).one()
+
+
+def _state(batch: Batch, expansion: Job, counts: Mapping[str, int]) -> BatchState:
+    if batch.cancelled_at is not None:
+        return BatchState.CANCELLED
+    if batch.expanded_at is None:
+        return _UNEXPANDED.get(JobState(expansion.state), BatchState.EXPANDING)
+    unfinished = sum(counts[each] for each in _UNDONE)
+    return BatchState.RUNNING if unfinished else BatchState.FINISHED
+
+
+#: An expansion that ended without having made all jobs.
+_UNEXPANDED: Final = {
+    JobState.FAILED: BatchState.FAILED,
+    JobState.CANCELLED: BatchState.CANCELLED,
+}
+
+
+def _counts(session: Session, batch_id: UUID) -> dict[str, int]:
+    rows = session.execute(
+        select(Job.state, func.count())
+        .join(BatchItem, BatchItem.job_id == Job.id)
+        .where(BatchItem.batch_id == batch_id)
+        .group_by(Job.state)
+    )
+    return {state.value: 0 for state in JobState} | dict(rows.tuples())
+
+
+def _deduplicated(session: Session, batch_id: UUID) -> int:
+    shared = (
+        select(func.count())
+        .select_from(BatchItem)
+        .join(Job, Job.id == BatchItem.job_id)
+        .where(BatchItem.batch_id == batch_id, Job.batch_id.is_distinct_from(batch_id))
+    )
+    return session.scalar(shared) or 0
+
+
+def _own_undone(session: Session, batch_id: UUID) -> int:
+    undone = select(func.count()).where(Job.batch_id == batch_id, Job.state.in_(_UNDONE))
+    return session.scalar(undone) or 0
+
+
+def _errors(session: Session, batch_id: UUID, expansion: Job) -> list[BatchError]:
+    rows = session.execute(
+        select(Job, Table.name)
+        .join(BatchItem, BatchItem.job_id == Job.id)
+        .join(Table, Table.id == BatchItem.table_id)
+        .where(BatchItem.batch_id == batch_id, Job.state == JobState.FAILED.value)
+        .order_by(BatchItem.table_id)
+        .limit(ERRORS_SHOWN)
+    ).all()
+    failed = [_error(job, name) for job, name in rows]
+    if expansion.state == JobState.FAILED.value:
+        failed = [_error(expansion, None), *failed][:ERRORS_SHOWN]
+    return failed
+
+
+def _error(job: Job, table_name: str | None) -> BatchError:
+    error = job.error or {}
+    return BatchError(
+        table_id=job.table_id,
+        table_name=table_name,
+        job_id=job.id,
+        code=error.get("code", "internal"),
+        detail=error.get("detail", ""),
+    )

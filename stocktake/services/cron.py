@@ -1,0 +1,124 @@
+"""When a cron rule fires: pure functions over aware times, all of them answered in UTC.
+
+Summer time, as Debian's cron has it. A rule that names its minute and hour (``30 2 * * *``) fires
+once a day: where the clock jumps over that time, at the first minute after the gap; where the
+time comes twice, the first time. A rule with ``*`` in its minute or hour follows real time: it
+has no fire in the gap and fires in both passes of the repeated hour.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from stocktake.errors import ValidationError
+
+#: The widest change of a clock that zones know; how far to look around one.
+_WIDEST_CHANGE: Final = timedelta(hours=3)
+_FIELDS: Final = 5
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def check_timezone(name: str) -> None:
+    """Raises ValidationError where `name` is no IANA time zone."""
+    if name not in _zones():
+        raise ValidationError(
+            f"{name[:64]!r} is not a known time zone; use an IANA name such as Europe/Berlin.",
+            attr="timezone",
+        )
+
+
+def check_cron(expression: str, timezone: str, now: datetime) -> None:
+    """Check that the rule is a cron rule of five fields that will fire.
+
+    Five fields have a minute as their smallest step, which is the shortest interval allowed.
+
+    Raises:
+        ValidationError: it is none, or no date fits it.
+    """
+    if len(expression.split()) != _FIELDS:
+        raise ValidationError(
+            "A cron rule has five fields: minute, hour, day of month, month, day of week. "
+            f"Found {len(expression.split())}.",
+            attr="cron",
+        )
+    try:
+        following = next_after(expression, timezone, now)
+    except CronSimError as exc:
+        raise ValidationError(
+            f"{expression[:100]!r} is not a cron rule: {exc}", attr="cron"
+        ) from exc
+    if following is None:
+        raise ValidationError(f"No date fits the cron rule {expression[:100]!r}.", attr="cron")
+
+
+def next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
+    """The first fire later than `moment`; None where no date fits.
+
+    >>> next_after("0 6 * * *", "Europe/Berlin", datetime(2026, 7, 1, 12, tzinfo=UTC))
+    datetime.datetime(2026, 7, 2, 4, 0, tzinfo=datetime.timezone.utc)
+    """
+    # Begun early and filtered: in a repeated hour the wall clock alone cannot tell the passes.
+    for fire in _fires(expression, timezone, moment - _WIDEST_CHANGE):
+        if fire > moment:
+            return fire
+    return None
+
+
+def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[datetime]:
+    """The fires up to and including `moment`, latest first."""
+    for fire in _fires(expression, timezone, moment + _WIDEST_CHANGE, reverse=True):
+        if fire <= moment:
+            yield fire
+
+
+def _fires(
+    expression: str, timezone: str, begin: datetime, *, reverse: bool = False
+) -> Iterator[datetime]:
+    for fire in CronSim(expression, begin.astimezone(ZoneInfo(timezone)), reverse=reverse):
+        yield fire.astimezone(UTC)
+
+
+def jitter(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> timedelta:
+    """How much later than `fire_at` this schedule really starts, below `jitter_seconds`.
+
+    A hash and no draw: two clocks agree on it.
+    """
+    digest = hashlib.sha256(schedule_id.bytes + fire_at.astimezone(UTC).isoformat().encode())
+    share = int.from_bytes(digest.digest()[:8], "big") / 2**64
+    return timedelta(seconds=share * jitter_seconds)
+
+
+def starts_at(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> datetime:
+    """When this fire really starts: its jitter later."""
+    return fire_at + jitter(schedule_id, fire_at, jitter_seconds)
+
+
+def latest_due(
+    schedule_id: UUID,
+    *,
+    cron: str,
+    timezone: str,
+    jitter_seconds: float,
+    next_fire_at: datetime,
+    now: datetime,
+) -> datetime:
+    """Of the fires from `next_fire_at` on, which is due itself, the latest that is due.
+
+    A clock that was away thus starts one batch for all the fires it missed.
+    """
+    for fire in fires_until(cron, timezone, now):
+        if fire <= next_fire_at:
+            break
+        if starts_at(schedule_id, fire, jitter_seconds) <= now:
+            return fire
+    return next_fire_at

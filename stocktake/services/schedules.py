@@ -1,0 +1,238 @@
+"""Schedules: cron rules that start batches. Requests change them here, and the clock fires them.
+
+`next_fire_at` is the rule's own time, without its jitter; None while the schedule is paused. What
+a paused schedule missed is not made up for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import Batch, Schedule, ScheduleFire
+from stocktake.db.selection import parse_selector, require_known_ids
+from stocktake.errors import NotFoundError, ValidationError
+from stocktake.services import audit, batches, cron, words
+from stocktake.services.batches import BatchView
+from stocktake.services.context import Context
+from stocktake.settings import Settings
+
+MAX_JITTER_SECONDS: Final = 3600.0
+_TIMING: Final = frozenset({"cron", "timezone", "paused"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some schedules, newest first, and how many there are."""
+
+    count: int
+    schedules: Sequence[Schedule]
+
+
+def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
+    """Add a schedule.
+
+    Args:
+        fields: name, cron, selector; timezone (UTC), jitter_seconds (0) and paused (false).
+
+    Raises:
+        ValidationError: a value is wrong, or the selector names a table this project lacks.
+    """
+    given = {"timezone": "UTC", "jitter_seconds": 0.0, "paused": False} | dict(fields)
+    schedule = Schedule(
+        project_id=context.caller.project_id, created_by_id=context.caller.user_id, **given
+    )
+    _check(context, schedule, given)
+    _plan(schedule, _database_now(context.session))
+    context.session.add(schedule)
+    context.session.flush()
+    context.session.refresh(schedule)
+    audit.record(context, "schedule.create", schedule.id)
+    return schedule
+
+
+def page(context: Context, *, limit: int, offset: int) -> Page:
+    """The project's schedules."""
+    mine = Schedule.project_id == context.caller.project_id
+    return Page(
+        count=context.session.scalar(select(func.count()).select_from(Schedule).where(mine)) or 0,
+        schedules=context.session.scalars(
+            select(Schedule).where(mine).order_by(Schedule.id.desc()).limit(limit).offset(offset)
+        ).all(),
+    )
+
+
+def get(context: Context, schedule_id: str | UUID) -> Schedule:
+    """One schedule.
+
+    Raises:
+        NotFoundError: no such schedule in this project.
+    """
+    return _find(context, schedule_id)
+
+
+def change(context: Context, schedule_id: str | UUID, fields: Mapping[str, Any]) -> Schedule:
+    """Change some fields; a new rule, zone or an end of the pause plans the next fire anew.
+
+    Raises:
+        NotFoundError: no such schedule in this project.
+        ValidationError: a value is wrong; nothing was changed.
+    """
+    schedule = _find(context, schedule_id, lock=True)
+    changed = {name: new for name, new in fields.items() if getattr(schedule, name) != new}
+    with context.session.no_autoflush:
+        for name, new in changed.items():
+            setattr(schedule, name, new)
+        _check(context, schedule, changed)
+        if _TIMING & set(changed):
+            _plan(schedule, _database_now(context.session))
+    context.session.flush()
+    audit.record(context, "schedule.change", schedule.id, fields=sorted(changed))
+    return schedule
+
+
+def remove(context: Context, schedule_id: str | UUID) -> None:
+    """Delete a schedule. The batches that it started stay.
+
+    Raises:
+        NotFoundError: no such schedule in this project.
+    """
+    schedule = _find(context, schedule_id, lock=True)
+    context.session.delete(schedule)
+    context.session.flush()
+    audit.record(context, "schedule.delete", schedule.id)
+
+
+def run_now(context: Context, schedule_id: str | UUID) -> BatchView:
+    """Start the schedule's batch at once, paused or not; its rule is not touched.
+
+    Raises:
+        NotFoundError: no such schedule in this project.
+    """
+    schedule = _find(context, schedule_id)
+    batch = _start(context.session, context.settings, schedule, context.caller.user_id)
+    audit.record(context, "schedule.run", schedule.id, batch_id=str(batch.id))
+    return batches.view(context.session, batch)
+
+
+def _find(context: Context, schedule_id: str | UUID, *, lock: bool = False) -> Schedule:
+    try:
+        wanted = UUID(str(schedule_id))
+    except ValueError as exc:
+        raise NotFoundError from exc
+    statement = select(Schedule).where(
+        Schedule.id == wanted, Schedule.project_id == context.caller.project_id
+    )
+    if lock:
+        statement = statement.with_for_update()
+    schedule = context.session.scalars(statement).one_or_none()
+    if schedule is None:
+        raise NotFoundError
+    return schedule
+
+
+def _check(context: Context, schedule: Schedule, changed: Mapping[str, Any]) -> None:
+    if "name" in changed:
+        schedule.name = words.require_text(schedule.name, "name", max_length=128)
+    if not 0 <= schedule.jitter_seconds <= MAX_JITTER_SECONDS:
+        raise ValidationError(
+            f"jitter_seconds must be from 0 to {MAX_JITTER_SECONDS:.0f}.", attr="jitter_seconds"
+        )
+    if {"cron", "timezone"} & set(changed):
+        cron.check_timezone(schedule.timezone)
+        cron.check_cron(schedule.cron, schedule.timezone, _database_now(context.session))
+    if "selector" in changed:
+        selector = parse_selector(schedule.selector, attr="selector")
+        require_known_ids(context.session, schedule.project_id, selector, attr="selector")
+
+
+def _plan(schedule: Schedule, moment: datetime) -> None:
+    if schedule.paused:
+        schedule.next_fire_at = None
+        return
+    schedule.next_fire_at = cron.next_after(schedule.cron, schedule.timezone, moment)
+
+
+def _database_now(session: Session) -> datetime:
+    moment: datetime = session.scalars(select(now())).one()
+    return moment
+
+
+def _start(
+    session: Session, settings: Settings, schedule: Schedule, created_by_id: int | None
+) -> Batch:
+    return batches.start(
+        session,
+        settings,
+        project_id=schedule.project_id,
+        selector=schedule.selector,
+        created_by_id=created_by_id,
+        schedule_id=schedule.id,
+    )
+
+
+# --- the clock ------------------------------------------------------------------------------
+
+
+def due(session: Session, *, limit: int) -> list[UUID]:
+    """Schedules that must fire now, longest overdue first. Only reads.
+
+    Args:
+        limit: how many at most.
+    """
+    moment = _database_now(session)
+    # No limit in the query: schedules that still wait for their jitter would fill it.
+    candidates = session.scalars(
+        select(Schedule)
+        .where(Schedule.paused.is_(False), Schedule.next_fire_at <= moment)
+        .order_by(Schedule.next_fire_at)
+    ).all()
+    return [each.id for each in candidates if _due_fire(each, moment) is not None][:limit]
+
+
+def _due_fire(schedule: Schedule, moment: datetime) -> datetime | None:
+    """The schedule's next fire, where its time and its jitter have passed."""
+    planned = schedule.next_fire_at
+    if schedule.paused or planned is None:
+        return None
+    begin = cron.starts_at(schedule.id, planned, schedule.jitter_seconds)
+    return planned if begin <= moment else None
+
+
+def fire(session: Session, settings: Settings, schedule_id: UUID) -> Batch | None:
+    """Fire a due schedule once, for the latest time it missed, and plan its next fire.
+
+    The row is locked and judged again, so that of two clocks one fires; the unique key of
+    `schedule_fires` stands behind it.
+
+    Returns:
+        the batch; None where it is not due any more or another clock holds it.
+    """
+    schedule = session.scalars(
+        select(Schedule).where(Schedule.id == schedule_id).with_for_update(skip_locked=True)
+    ).one_or_none()
+    moment = _database_now(session)
+    planned = None if schedule is None else _due_fire(schedule, moment)
+    if schedule is None or planned is None:
+        return None
+    fire_at = cron.latest_due(
+        schedule.id,
+        cron=schedule.cron,
+        timezone=schedule.timezone,
+        jitter_seconds=schedule.jitter_seconds,
+        next_fire_at=planned,
+        now=moment,
+    )
+    # From the fire and not from now: a fire after it may still wait for its jitter.
+    _plan(schedule, fire_at)
+    if session.get(ScheduleFire, (schedule.id, fire_at)) is not None:
+        return None  # the database's clock went back: this moment was fired for already
+    schedule.last_fire_at = fire_at
+    batch = _start(session, settings, schedule, schedule.created_by_id)
+    session.add(ScheduleFire(schedule_id=schedule.id, fire_at=fire_at, batch_id=batch.id))
+    return batch

@@ -1,0 +1,554 @@
+"""The clock's ticks on both databases, alone and two at once, and inside beat."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, update
+
+from stocktake.db.clock import now
+from stocktake.db.models import (
+    Batch,
+    ClockBeat,
+    IdempotencyKey,
+    Job,
+    Schedule,
+    ScheduleFire,
+    Upload,
+)
+from stocktake.db.session import Database
+from stocktake.services import schedules, upkeep
+from stocktake.settings import Settings
+from stocktake.states import JobKind, UploadState
+from stocktake.storage.configured import managed_storage
+from tests.rows import (
+    RecordedRings,
+    claimed,
+    context,
+    enqueue,
+    job,
+    make_project,
+    make_tables,
+    race,
+    refresh_of,
+    settings_for,
+)
+from tests.servers import Valkey, free_ports
+from workers.clock import BrokerQueueLength, Clock, ClockWork
+
+MakeClock = Callable[..., ClockWork]
+
+
+class QueueOf:
+    """A broker with that many messages; None is a broker that is silent."""
+
+    def __init__(self, messages: int | None = 0) -> None:
+        self.messages = messages
+        self.asked = 0
+
+    def __call__(self) -> int | None:
+        self.asked += 1
+        return self.messages
+
+
+class Seconds:
+    """Monotonic time that moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def rings() -> RecordedRings:
+    return RecordedRings()
+
+
+@pytest.fixture
+def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
+    return settings_for(migrated_database_url, tmp_path / "data", clock_rings_per_tick=5)
+
+
+@pytest.fixture
+def open_database(settings: Settings, rings: RecordedRings) -> Iterator[Callable[[], Database]]:
+    opened: list[Database] = []
+
+    def open_one() -> Database:
+        opened.append(Database(settings.database_url, rings.ring))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.dispose()
+
+
+@pytest.fixture
+def database(open_database: Callable[[], Database]) -> Database:
+    return open_database()
+
+
+@pytest.fixture
+def make_clock(settings: Settings, open_database: Callable[[], Database]) -> MakeClock:
+    """A clock with connections of its own, as in a process of its own."""
+
+    def make(node: str = "one", **options: Any) -> ClockWork:
+        changed = settings.model_copy(update=options.pop("settings", {}))
+        options.setdefault("queue_length", QueueOf())
+        storage = managed_storage(settings)
+        return ClockWork(open_database(), changed, storage, node=node, **options)
+
+    return make
+
+
+@pytest.fixture
+def project_id(database: Database) -> int:
+    with database.write() as session:
+        return make_project(session).id
+
+
+def _schedule(database: Database, settings: Settings, project_id: int, **fields: Any) -> UUID:
+    wanted = {"name": "often", "cron": "*/10 * * * *", "selector": {"all": True}} | fields
+    with context(database, settings, project_id) as edge:
+        return schedules.create(edge, wanted).id
+
+
+def _overdue(database: Database, schedule_id: UUID, **back: float) -> datetime:
+    """Pretend that the schedule was due that long ago, and nobody looked."""
+    with database.write() as session:
+        schedule = session.get_one(Schedule, schedule_id)
+        assert schedule.next_fire_at is not None
+        schedule.next_fire_at -= timedelta(**back)
+        return schedule.next_fire_at
+
+
+def _count(database: Database, model: Any) -> int:
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def _read(database: Database, schedule_id: UUID) -> Schedule:
+    with database.read() as session:
+        return session.get_one(Schedule, schedule_id)
+
+
+def _database_now(database: Database) -> datetime:
+    with database.read() as session:
+        return session.scalars(select(now())).one()
+
+
+# --- schedules ------------------------------------------------------------------------------
+
+
+def test_a_schedule_that_is_not_due_does_nothing(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    _schedule(database, settings, project_id)
+    assert make_clock().fire_schedules() == 0
+    assert _count(database, Batch) == 0
+
+
+def test_a_due_schedule_starts_a_batch_and_plans_its_next_fire(
+    database: Database,
+    settings: Settings,
+    make_clock: MakeClock,
+    project_id: int,
+    rings: RecordedRings,
+) -> None:
+    schedule_id = _schedule(database, settings, project_id)
+    _overdue(database, schedule_id, minutes=10)
+    clock = make_clock()
+    assert clock.fire_schedules() == 1
+    assert clock.fire_schedules() == 0
+    with database.read() as session:
+        batch = session.scalars(select(Batch)).one()
+        fire = session.scalars(select(ScheduleFire)).one()
+    fired = _read(database, schedule_id)
+    assert (batch.schedule_id, batch.selector) == (schedule_id, {"all": True})
+    assert (fire.batch_id, fire.fire_at) == (batch.id, fired.last_fire_at)
+    assert fired.next_fire_at is not None
+    assert fired.next_fire_at > _database_now(database)
+    assert [ring.kind for ring in rings.rung] == [JobKind.EXPAND_BATCH]
+
+
+def test_a_clock_that_was_away_fires_once_for_the_latest_time_it_missed(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    schedule_id = _schedule(database, settings, project_id)
+    first_missed = _overdue(database, schedule_id, hours=2)
+    assert make_clock().fire_schedules() == 1
+    fired = _read(database, schedule_id)
+    assert fired.last_fire_at is not None
+    assert fired.next_fire_at is not None
+    assert fired.last_fire_at - first_missed >= timedelta(hours=1, minutes=50)
+    assert fired.next_fire_at - fired.last_fire_at == timedelta(minutes=10)
+    assert _count(database, Batch) == 1
+
+
+def test_two_clocks_fire_each_schedule_once(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    ids = [_schedule(database, settings, project_id, name=f"s{n}") for n in range(8)]
+    for schedule_id in ids:
+        _overdue(database, schedule_id, minutes=30)
+    fired = race(*(make_clock(f"clock{n}").fire_schedules for n in range(3)))
+    assert sum(fired) == 8
+    assert _count(database, Batch) == 8
+    assert _count(database, ScheduleFire) == 8
+
+
+def test_a_paused_schedule_does_not_fire_and_makes_nothing_up_afterwards(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    schedule_id = _schedule(database, settings, project_id)
+    _overdue(database, schedule_id, hours=1)
+    with context(database, settings, project_id) as edge:
+        assert schedules.change(edge, schedule_id, {"paused": True}).next_fire_at is None
+    assert make_clock().fire_schedules() == 0
+    with context(database, settings, project_id) as edge:
+        planned = schedules.change(edge, schedule_id, {"paused": False}).next_fire_at
+    assert planned is not None
+    assert planned > _database_now(database)
+    assert make_clock().fire_schedules() == 0
+
+
+def test_a_schedule_waits_for_its_jitter(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    """Due ten minutes ago, with an hour of jitter: whether it starts is in its hash."""
+    outcomes = set()
+    for number in range(24):
+        schedule_id = _schedule(
+            database, settings, project_id, name=f"s{number}", cron="0 0 * * *", jitter_seconds=3600
+        )
+        with database.write() as session:
+            moment = session.scalars(select(now(-1800))).one()
+            session.get_one(Schedule, schedule_id).next_fire_at = moment
+        waits = schedules.cron.jitter(schedule_id, moment, 3600) > timedelta(seconds=1830)
+        fired = make_clock().fire_schedules()
+        if waits:
+            assert fired == 0
+        outcomes.add((waits, fired))
+    assert {(True, 0), (False, 1)} <= outcomes
+
+
+def test_a_fire_that_is_written_already_is_not_repeated(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    """The database's clock went back after a fire: the unique key remembers it."""
+    schedule_id = _schedule(database, settings, project_id)
+    _overdue(database, schedule_id, minutes=10)
+    clock = make_clock()
+    clock.fire_schedules()
+    _overdue(database, schedule_id, minutes=10)
+    assert clock.fire_schedules() == 0
+    assert _count(database, Batch) == 1
+    planned = _read(database, schedule_id).next_fire_at
+    assert planned is not None
+    assert planned > _database_now(database)
+
+
+# --- jobs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forgotten(database: Database, project_id: int, rings: RecordedRings) -> list[UUID]:
+    """Twelve jobs that nobody has rung for."""
+    with database.write() as session:
+        tables = make_tables(session, project_id, 12)
+    ids = [enqueue(database, refresh_of(table)) for table in tables]
+    with database.write() as session:
+        session.execute(update(Job).values(rung_at=None))
+    rings.take()
+    return ids
+
+
+def test_forgotten_jobs_are_rung_for_so_many_a_tick(
+    make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    clock = make_clock()
+    assert [clock.ring_for_jobs() for _ in range(4)] == [5, 5, 2, 0]
+    assert sorted(rings.take()) == sorted(forgotten)
+
+
+def test_many_ticks_without_a_worker_do_not_flood_the_queue(
+    make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    """Two clocks, no worker: each job is rung for once until its distance has passed."""
+    clocks = [make_clock("one"), make_clock("two")]
+
+    def tick_often(clock: ClockWork) -> None:
+        for _ in range(10):
+            assert clock.tick()
+
+    race(*(lambda clock=clock: tick_often(clock) for clock in clocks))
+    assert sorted(rings.take()) == sorted(forgotten)
+
+
+def test_a_full_queue_is_not_rung_into(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    queue = QueueOf(100)
+    clock = make_clock(queue_length=queue, settings={"clock_max_queue_length": 100})
+    assert clock.ring_for_jobs() == 0
+    queue.messages = 97
+    assert clock.ring_for_jobs() == 3
+    assert len(rings.take()) == 3
+
+
+def test_a_silent_broker_is_not_rung_and_the_jobs_stay_due(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    queue = QueueOf(None)
+    clock = make_clock(queue_length=queue)
+    assert clock.ring_for_jobs() == 0
+    assert all(job(database, job_id).rung_at is None for job_id in forgotten)
+    queue.messages = 0
+    assert clock.ring_for_jobs() == 5
+
+
+def test_the_broker_is_asked_only_when_there_is_something_to_ring_for(
+    make_clock: MakeClock,
+) -> None:
+    queue = QueueOf()
+    make_clock(queue_length=queue).ring_for_jobs()
+    assert queue.asked == 0
+
+
+def test_a_job_whose_worker_vanished_is_rescued_and_rung_for(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id != forgotten[0]).values(state="succeeded"))
+    claimed(database, forgotten[0], lease_seconds=-1.0)
+    clock = make_clock(settings={"job_retry_base_seconds": 1e-6})
+    assert clock.tick()
+    assert job(database, forgotten[0]).state == "queued"
+    assert clock.tick()
+    assert rings.take() == [forgotten[0]]
+
+
+def test_an_idle_tick_writes_nothing(
+    database: Database, make_clock: MakeClock, settings: Settings, project_id: int
+) -> None:
+    _schedule(database, settings, project_id)
+    seconds = Seconds()
+    clock = make_clock(monotonic=seconds)
+    clock.tick()
+    with database.read() as session:
+        before = session.scalars(select(ClockBeat.ticked_at)).all()
+    seconds.now += 1.0
+    assert clock.tick()
+    with database.read() as session:
+        assert session.scalars(select(ClockBeat.ticked_at)).all() == before
+
+
+# --- the beat -------------------------------------------------------------------------------
+
+
+def test_a_good_tick_is_recorded_every_two_seconds_under_the_clocks_name(
+    database: Database, make_clock: MakeClock
+) -> None:
+    seconds = Seconds()
+    clocks = [make_clock("one", monotonic=seconds), make_clock("two", monotonic=seconds)]
+    for clock in clocks:
+        clock.tick()
+    with database.write() as session:
+        session.execute(update(ClockBeat).values(ticked_at=now(-600)))
+    seconds.now += 2.5
+    clocks[0].tick()
+    with database.read() as session:
+        recent = select(ClockBeat.node).where(ClockBeat.ticked_at > now(-60))
+        assert session.scalars(recent).all() == ["one"]
+    assert _count(database, ClockBeat) == 2
+
+
+def test_a_step_that_fails_leaves_the_others_their_work_and_no_beat(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID]
+) -> None:
+    class Broken:
+        def __call__(self) -> int | None:
+            raise RuntimeError("an error that nobody foresaw")
+
+    claimed(database, forgotten[0], lease_seconds=-1.0)
+    assert make_clock(queue_length=Broken()).tick() is False
+    assert job(database, forgotten[0]).state == "queued"
+    assert _count(database, ClockBeat) == 0
+
+
+def test_a_tick_without_a_database_does_not_raise(settings: Settings) -> None:
+    port = free_ports(1)[0]
+    gone = Database(f"postgresql+psycopg://x@127.0.0.1:{port}/x")
+    clock = ClockWork(gone, settings, managed_storage(settings), QueueOf())
+    assert clock.tick() is False
+    gone.dispose()
+
+
+# --- upkeep ---------------------------------------------------------------------------------
+
+
+def _upload(
+    database: Database, settings: Settings, project_id: int, state: UploadState, age: float
+) -> UUID:
+    storage = managed_storage(settings)
+
+    async def store(key: str) -> None:
+        sink = storage.open_upload(key)
+        await sink.write(b"id\n1\n")
+        await sink.finish()
+
+    with database.write() as session:
+        upload = Upload(project_id=project_id, filename="a.csv", object_key="", state=state.value)
+        session.add(upload)
+        session.flush()
+        upload.object_key = storage.upload_key(project_id, str(upload.id))
+        session.flush()
+        session.execute(update(Upload).where(Upload.id == upload.id).values(changed_at=now(-age)))
+    asyncio.run(store(upload.object_key))
+    return upload.id
+
+
+def _bytes_of(settings: Settings, project_id: int, upload_id: UUID) -> Path:
+    storage = managed_storage(settings)
+    return Path(storage.location(storage.upload_key(project_id, str(upload_id))).key)
+
+
+@pytest.mark.parametrize(
+    ("state", "age_seconds", "removed"),
+    [
+        (UploadState.SUPERSEDED, 3700, True),
+        (UploadState.SUPERSEDED, 3500, False),
+        (UploadState.RECEIVING, 3700, True),
+        (UploadState.RECEIVING, 3500, False),
+        (UploadState.STORED, 99_999, False),
+        (UploadState.ACTIVE, 99_999, False),
+    ],
+)
+def test_uploads_that_nothing_reads_are_removed(
+    database: Database,
+    settings: Settings,
+    make_clock: MakeClock,
+    project_id: int,
+    state: UploadState,
+    age_seconds: float,
+    removed: bool,
+) -> None:
+    upload_id = _upload(database, settings, project_id, state, age_seconds)
+    file = _bytes_of(settings, project_id, upload_id)
+    assert file.exists()
+    make_clock().tidy()
+    with database.read() as session:
+        after = session.get_one(Upload, upload_id).state
+    assert (file.exists(), after) == (not removed, "removed" if removed else state.value)
+
+
+def test_an_upload_whose_bytes_are_gone_already_is_marked_all_the_same(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    upload_id = _upload(database, settings, project_id, UploadState.SUPERSEDED, 9999)
+    _bytes_of(settings, project_id, upload_id).unlink()
+    make_clock().tidy()
+    with database.read() as session:
+        assert session.get_one(Upload, upload_id).state == "removed"
+
+
+def test_uploads_are_removed_in_small_batches(
+    database: Database, settings: Settings, project_id: int
+) -> None:
+    for _ in range(3):
+        _upload(database, settings, project_id, UploadState.SUPERSEDED, 9999)
+    storage = managed_storage(settings)
+    removed = [
+        upkeep.remove_uploads(database, storage, superseded_seconds=60, limit=2) for _ in range(3)
+    ]
+    assert removed == [2, 1, 0]
+
+
+def test_first_answers_are_forgotten_after_a_day_in_small_batches(
+    database: Database, project_id: int
+) -> None:
+    with database.write() as session:
+        for number, hours in enumerate((25, 26, 27, 23)):
+            session.add(
+                IdempotencyKey(project_id=project_id, key=f"k{number}", fingerprint=b"x" * 32)
+            )
+            session.flush()
+            session.execute(
+                update(IdempotencyKey)
+                .where(IdempotencyKey.key == f"k{number}")
+                .values(created_at=now(-hours * 3600))
+            )
+    assert [upkeep.prune_idempotency_keys(database, limit=2) for _ in range(3)] == [2, 1, 0]
+    with database.read() as session:
+        assert session.scalars(select(IdempotencyKey.key)).all() == ["k3"]
+
+
+def test_upkeep_runs_once_a_minute(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    seconds = Seconds()
+    clock = make_clock(monotonic=seconds)
+    clock.tick()
+    upload_id = _upload(database, settings, project_id, UploadState.SUPERSEDED, 9999)
+    seconds.now += 59
+    clock.tick()
+    assert _bytes_of(settings, project_id, upload_id).exists()
+    seconds.now += 2
+    clock.tick()
+    assert not _bytes_of(settings, project_id, upload_id).exists()
+
+
+# --- the broker and beat --------------------------------------------------------------------
+
+
+def test_the_queue_length_is_that_of_the_brokers_lists(valkey: Valkey) -> None:
+    broker = valkey.client()
+    broker.rpush("clock-a", "1", "2")
+    broker.rpush("clock-b", "3")
+    length = BrokerQueueLength(valkey.url, ("clock-a", "clock-b", "clock-none"))
+    assert length() == 3
+    length.close()
+    broker.delete("clock-a", "clock-b")
+    broker.close()
+
+
+def test_a_broker_that_is_away_has_no_queue_length() -> None:
+    length = BrokerQueueLength(f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    assert length() is None
+    length.close()
+
+
+@pytest.fixture
+def environment(settings: Settings, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKTAKE_DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("STOCKTAKE_DATA_DIR", str(settings.data_dir))
+    monkeypatch.setenv("STOCKTAKE_BROKER_URL", valkey.url)
+    monkeypatch.setenv("STOCKTAKE_CLOCK_INTERVAL_SECONDS", "0.25")
+
+
+@pytest.mark.usefixtures("environment")
+def test_beats_scheduler_ticks_at_our_interval_and_closes_twice(database: Database) -> None:
+    from tasks.app import app
+
+    clock = Clock(app)
+    assert clock.schedule == {}
+    assert clock.tick() == 0.25
+    assert _count(database, ClockBeat) == 1
+    clock.close()
+    clock.close()
+    assert clock.tick() == 0.25, "a tick after the close does nothing"
+
+
+def test_the_banners_scheduler_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.app import app
+
+    monkeypatch.setenv("STOCKTAKE_DATABASE_URL", "no database at all")
+    banner = Clock(app, lazy=True, max_interval=None, schedule_filename="unused")
+    assert banner.max_interval == Settings().clock_interval_seconds
+    assert banner.info
+    banner.close()
