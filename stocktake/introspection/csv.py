@@ -10,7 +10,7 @@ from typing import Final
 
 from stocktake.errors import DuplicateColumnError, LimitExceededError, RaggedRowsError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
-from stocktake.introspection.dialect import Dialect, Record, dialect_of
+from stocktake.introspection.dialect import Block, Dialect, dialect_of
 from stocktake.introspection.fits import fits_csv
 from stocktake.introspection.inference import (
     BOOL,
@@ -20,6 +20,9 @@ from stocktake.introspection.inference import (
     FLOAT64,
     INT64,
     STRING,
+    SURE_DATE,
+    SURE_DATETIME,
+    SURE_DATETIME64,
     UINT64,
     Array,
     Kind,
@@ -37,7 +40,6 @@ from stocktake.schema.columns import Column, unwrap
 from stocktake.states import TableFormat
 
 _SNIFFED_LINES: Final = 1_000
-_BLOCK_ROWS: Final = 4_096
 #: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
 _SEPARATOR: Final = "\x1f"
 _EMPTY: Final = (Array(element=None), Map(value=None))
@@ -76,20 +78,7 @@ def validate(
 class _Table:
     names: list[str]
     dialect: Dialect
-    blocks: Iterator[list[Record]]
-
-
-class _Counted:
-    """Batches of lines, counted as they are taken, so that a block of rows can end with one."""
-
-    def __init__(self, batches: Iterable[list[str]]) -> None:
-        self._batches = batches
-        self.taken = 0
-
-    def __iter__(self) -> Iterator[list[str]]:
-        for batch in self._batches:
-            self.taken += 1
-            yield batch
+    blocks: Iterator[Block]
 
 
 def _open(source: Source, text: Text, limits: Limits) -> _Table | None:
@@ -98,17 +87,29 @@ def _open(source: Source, text: Text, limits: Limits) -> _Table | None:
     first = next(batches, [])
     _refuse_json(first, text.path, source)
     dialect = dialect_of(source.options, first[:_SNIFFED_LINES], limits)
-    counted = _Counted(chain([first], batches))
-    records = dialect.records(counted, path=text.path, limits=limits)
-    if not text.complete:
-        records = (record for record in records if record.closed)
-    head = next((record for record in records if record.fields != [""]), None)
+    blocks = dialect.blocks(
+        chain([first], batches), path=text.path, limits=limits, complete=text.complete
+    )
+    head, blocks = _head(blocks)
     if head is None:
         return None
     has_header = _has_header(source)
     names = _names(head, dialect, has_header=has_header, path=text.path, limits=limits)
-    rows = _even(records if has_header else chain([head], records), len(names), text.path)
-    return _Table(names=names, dialect=dialect, blocks=_blocks(rows, counted))
+    if has_header:
+        next(blocks)
+    return _Table(names=names, dialect=dialect, blocks=_even(blocks, len(names), text.path))
+
+
+def _head(blocks: Iterator[Block]) -> tuple[list[str] | None, Iterator[Block]]:
+    """The first record that is no empty line, and all records from it on, it alone in the
+    first block."""
+    for block in blocks:
+        for at, row in enumerate(block.rows):
+            if row != [""]:
+                head = Block(block.lines[at : at + 1], [row])
+                rest = Block(block.lines[at + 1 :], block.rows[at + 1 :])
+                return row, chain([head, rest], blocks)
+    return None, blocks
 
 
 def _has_header(source: Source) -> bool:
@@ -122,76 +123,59 @@ def _refuse_json(first: list[str], path: str, source: Source) -> None:
 
 
 def _names(
-    head: Record, dialect: Dialect, *, has_header: bool, path: str, limits: Limits
+    head: list[str], dialect: Dialect, *, has_header: bool, path: str, limits: Limits
 ) -> list[str]:
-    if len(head.fields) > limits.max_columns:
+    if len(head) > limits.max_columns:
         raise LimitExceededError(
-            f"{path} has {len(head.fields):,} columns, allowed are {limits.max_columns:,} "
+            f"{path} has {len(head):,} columns, allowed are {limits.max_columns:,} "
             "(max_columns). Check the delimiter, or split the table.",
             file=path,
         )
     if not has_header:
-        return [f"c{number}" for number in range(1, len(head.fields) + 1)]
-    names = [
-        dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head.fields, start=1)
-    ]
+        return [f"c{number}" for number in range(1, len(head) + 1)]
+    names = [dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head, start=1)]
     _refuse_duplicates(names, path)
     refuse_names(names, path)
     return names
 
 
 def _refuse_duplicates(names: list[str], path: str) -> None:
-    if len(set(names)) == len(names):
-        return
     doubled = sorted(name for name, count in Counter(names).items() if count > 1)
-    listed = ", ".join(map(repr, doubled[:10]))
-    raise DuplicateColumnError(f"The header of {path} names twice: {listed}.", file=path)
+    if doubled:
+        listed = ", ".join(map(repr, doubled[:10]))
+        raise DuplicateColumnError(f"The header of {path} names twice: {listed}.", file=path)
 
 
-def _even(records: Iterable[Record], width: int, path: str) -> Iterator[Record]:
-    """The records, each of the same width; empty lines at the end are left out, though in a
-    file of one column each is a null."""
-    blank: Record | None = None
-    for record in records:
-        if len(record.fields) == width:
-            if blank:
-                raise _ragged(blank, width, path)
-            yield record
-        elif record.fields == [""]:
-            blank = blank or record
-        else:
-            raise _ragged(blank or record, width, path)
+def _even(blocks: Iterable[Block], width: int, path: str) -> Iterator[Block]:
+    """The blocks, all records of the same width; empty lines at the end are left out, though
+    in a file of one column each is a null."""
+    blank: int | None = None
+    for block in blocks:
+        if blank is None and set(map(len, block.rows)) <= {width}:
+            if block.rows:
+                yield block
+            continue
+        kept = 0
+        for line, row in zip(block.lines, block.rows, strict=True):
+            if row == [""] and width > 1:
+                blank = blank or line
+            elif blank or len(row) != width:
+                raise _ragged(blank or line, 1 if blank else len(row), width, path)
+            else:
+                kept += 1
+        if kept:
+            yield Block(block.lines[:kept], block.rows[:kept])
 
 
-def _ragged(record: Record, width: int, path: str) -> RaggedRowsError:
+def _ragged(line: int, found: int, width: int, path: str) -> RaggedRowsError:
     return RaggedRowsError(
         "The provided file has rows with different amount of values: "
-        f"{path}, line {record.line}, has {len(record.fields)}, expected {width}.",
+        f"{path}, line {line}, has {found}, expected {width}.",
         file=path,
     )
 
 
-def _blocks(records: Iterable[Record], counted: _Counted) -> Iterator[list[Record]]:
-    """Rows to be checked together, no more than one batch of lines gives."""
-    block: list[Record] = []
-    mark = counted.taken
-    for record in records:
-        block.append(record)
-        if counted.taken != mark or len(block) >= _BLOCK_ROWS:
-            yield block
-            block, mark = [], counted.taken
-    if block:
-        yield block
-
-
 # --- types --------------------------------------------------------------------------------
-
-_DAY = r"-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_CLOCK = r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
-_ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-_DATE_DAY = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|21[0-3][0-9]){_DAY}"
-_DATETIME_DAY = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|210[0-5]){_DAY}"
-_DATETIME64_DAY = rf"(?:1[89][0-9]{{2}}|2[01][0-9]{{2}}){_DAY}"
 
 #: What surely keeps a column at its kind. What does not match is inferred, and joined.
 _TOKENS: Final = {
@@ -199,9 +183,9 @@ _TOKENS: Final = {
     UINT64: r"[+-]?[0-9]{1,18}",
     FLOAT64: r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)",
     BOOL: r"true|false",
-    DATE: _DATE_DAY,
-    DATETIME: rf"{_DATETIME_DAY}(?:{_CLOCK}{_ZONE})?",
-    DATETIME64: rf"{_DATETIME64_DAY}(?:{_CLOCK}(?:\.[0-9]{{1,9}})?{_ZONE})?",
+    DATE: SURE_DATE,
+    DATETIME: SURE_DATETIME,
+    DATETIME64: SURE_DATETIME64,
 }
 _NEVER_QUOTED: Final = frozenset({INT64, UINT64, FLOAT64, BOOL})
 
@@ -235,11 +219,10 @@ def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
     kinds: list[Kind] = [None] * len(table.names)
     rows = 0
     for block in table.blocks:
-        rows += len(block)
-        fields = zip(*(record.fields for record in block), strict=True)
+        rows += len(block.rows)
         kinds = [
             _observe(kind, values, table.dialect)
-            for kind, values in zip(kinds, fields, strict=True)
+            for kind, values in zip(kinds, zip(*block.rows, strict=True), strict=True)
         ]
     # to ClickHouse a column of empty lists and maps alone is a text, as one of nulls is
     settled = [None if kind in _EMPTY else kind for kind in kinds]
@@ -334,12 +317,13 @@ def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) ->
     }
     rows, findings = 0, dict[str, Finding]()
     for block in table.blocks:
-        rows += len(block)
+        rows += len(block.rows)
+        fields = list(zip(*block.rows, strict=True)) if checks else []
         for name, check in list(checks.items()):
-            values = [record.fields[check.index] for record in block]
+            values = fields[check.index]
             position = check.misfit(values)
             if position is not None:
                 del checks[name]
                 found = describe(_kind_of(values[position], table.dialect))
-                findings[name] = Finding(line=block[position].line, found=found)
+                findings[name] = Finding(line=block.lines[position], found=found)
     return Checked(rows=rows, findings=findings)

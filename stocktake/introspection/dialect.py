@@ -5,33 +5,58 @@ The standard library's reader drops the quotes, which is why it is not used here
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from stocktake.errors import UnsupportedError
+from stocktake.errors import LimitExceededError, UnsupportedError
 from stocktake.introspection import Limits
 from stocktake.introspection.text import line_too_long
 
 DELIMITERS: Final = (",", ";", "|", "\t")
 _NULLS: Final = frozenset({"", "\\N"})
 _SNIFFED_RECORDS: Final = 200
+_BLOCK_ROWS: Final = 4_096
 
 
-class Record(NamedTuple):
-    """One record; a named tuple, as a file has millions of them.
+class Block(NamedTuple):
+    """Some records that follow each other.
 
     Attributes:
-        line: where it begins, counted from 1.
-        fields: as they stand in the file, quotes and blanks included.
-        closed: False where the file, or the sample, ends inside a quoted field.
+        lines: where each begins, counted from 1.
+        rows: the fields of each as they stand in the file, quotes and blanks included.
     """
 
-    line: int
-    fields: list[str]
-    closed: bool = True
+    lines: Sequence[int]
+    rows: list[list[str]]
+
+
+class _Feed:
+    """Lines out of batches, counted; a quoted field may cross into the next batch."""
+
+    def __init__(self, batches: Iterable[list[str]]) -> None:
+        self._batches = iter(batches)
+        self._current: Iterator[str] = iter(())
+        self.number = 0
+
+    def batch(self) -> list[str] | None:
+        """What is left for the next block, whole, not yet counted as taken."""
+        batch = next(self._batches, None)
+        self._current = iter(batch or ())
+        return batch
+
+    def rest_of_batch(self) -> Iterator[str]:
+        while (line := next(self._current, None)) is not None:
+            self.number += 1
+            yield line
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines of this batch and all after it."""
+        yield from self.rest_of_batch()
+        while self.batch() is not None:
+            yield from self.rest_of_batch()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,52 +91,66 @@ class Dialect:
         ):
             object.__setattr__(self, name, value)
 
-    def records(
-        self, batches: Iterable[list[str]], *, path: str, limits: Limits
-    ) -> Iterator[Record]:
+    def blocks(
+        self, batches: Iterable[list[str]], *, path: str, limits: Limits, complete: bool
+    ) -> Iterator[Block]:
         """Split lines into records; a quoted field may run over several.
+
+        Args:
+            complete: whether the lines go to the file's end; else a field that is still open
+                there was cut, and its record is left out.
 
         Raises:
             LimitExceededError: a record is longer than `max_line_bytes`.
         """
-        lines = (line for batch in batches for line in batch)
-        delimiter, quote = self.delimiter, self.quote
-        number = 0
-        for line in lines:
-            number += 1
-            if not quote or quote not in line:
-                yield Record(line=number, fields=line.split(delimiter))
-                continue
-            start, fields = number, self._fields.findall(line)
-            closed = True
+        feed = _Feed(part for batch in batches for part in _parts(batch))
+        while (batch := feed.batch()) is not None:
+            if not self.quote or self.quote not in "\n".join(batch):
+                delimiter, first = self.delimiter, feed.number + 1
+                feed.number += len(batch)
+                rows = [line.split(delimiter) for line in batch]
+                yield Block(range(first, first + len(rows)), rows)
+            else:
+                yield self._quoted_block(feed, path, limits, complete=complete)
+
+    def _quoted_block(self, feed: _Feed, path: str, limits: Limits, *, complete: bool) -> Block:
+        delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
+        starts: list[int] = []
+        rows: list[list[str]] = []
+        for line in feed.rest_of_batch():
+            start, closed = feed.number, True
+            fields = line.split(delimiter) if quote not in line else split(line)
             while closed and self._is_open(fields[-1]):
-                tail, taken, closed = self._close_field(
-                    fields.pop(), lines, partial(line_too_long, path, start, limits), limits
-                )
+                too_long = partial(line_too_long, path, start, limits)
+                tail, closed = self._close_field(fields.pop(), feed, too_long, limits)
                 fields += tail
-                number += taken
-            yield Record(line=start, fields=fields, closed=closed)
+            if closed or complete:
+                starts.append(start)
+                rows.append(fields)
+        return Block(starts, rows)
 
     def _is_open(self, last: str) -> bool:
         return self.quote in last and self._open.match(last) is not None
 
     def _close_field(
-        self, opening: str, lines: Iterator[str], too_long: Any, limits: Limits
-    ) -> tuple[list[str], int, bool]:
-        """The field that `opening` begins and those after it; lines taken; whether it closed."""
-        parts, size, taken = [opening], len(opening), 0
-        for line in lines:
-            taken += 1
+        self,
+        opening: str,
+        feed: _Feed,
+        too_long: Callable[[], LimitExceededError],
+        limits: Limits,
+    ) -> tuple[list[str], bool]:
+        """The field that `opening` begins, those after it, and whether it closed."""
+        parts, size = [opening], len(opening)
+        for line in feed:
             size += len(line) + 1
             if size > limits.max_line_bytes:
                 raise too_long()
             if match := self._close.match(line):
                 whole = "\n".join([*parts, match.group()])
-                rest = line[match.end() :]
                 # the rest begins with a delimiter, before which findall sees an empty field
-                return [whole, *self._fields.findall(rest)[1:]], taken, True
+                return [whole, *self._fields.findall(line[match.end() :])[1:]], True
             parts.append(line)
-        return ["\n".join(parts)], taken, False
+        return ["\n".join(parts)], False
 
     def strip(self, raw: str) -> str:
         """A field without the blanks around it."""
@@ -171,12 +210,15 @@ def _sniff(candidates: list[Dialect], sample: list[str], limits: Limits) -> Dial
 
 
 def _score(dialect: Dialect, sample: list[str], limits: Limits) -> tuple[bool, int]:
-    records = dialect.records([sample], path="the sample", limits=limits)
-    widths = [
-        len(record.fields)
-        for record in islice(records, _SNIFFED_RECORDS)
-        if record.closed and record.fields != [""]
-    ]
+    blocks = dialect.blocks([sample], path="the sample", limits=limits, complete=False)
+    rows = (row for block in blocks for row in block.rows if row != [""])
+    widths = [len(row) for row in islice(rows, _SNIFFED_RECORDS)]
     if not widths:
         return False, 1
     return widths[0] > 1 and len(set(widths)) == 1, widths[0]
+
+
+def _parts(batch: list[str]) -> Iterator[list[str]]:
+    """Batches that are not too large to be held as fields."""
+    for start in range(0, len(batch), _BLOCK_ROWS):
+        yield batch[start : start + _BLOCK_ROWS]

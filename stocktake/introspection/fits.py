@@ -74,8 +74,7 @@ def _bare(node: Node) -> Node:
 
 def _text_check(node: Node) -> Callable[[str], bool]:
     if match := _INTEGER_TYPE.fullmatch(node.name):
-        bits = int(match[2])
-        allowed = range(2**bits) if match[1] else range(-(2 ** (bits - 1)), 2 ** (bits - 1))
+        allowed = _integers(match)
         return lambda text: _INTEGER.fullmatch(text) is not None and int(text) in allowed
     if node.name.startswith("Decimal"):
         return _decimal_check(node)
@@ -83,6 +82,11 @@ def _text_check(node: Node) -> Callable[[str], bool]:
         length = int(node.args[0].name)
         return lambda text: len(text.encode()) <= length
     return _SCALARS.get(node.name, _anything)
+
+
+def _integers(match: re.Match[str]) -> range:
+    bits = int(match[2])
+    return range(2**bits) if match[1] else range(-(2 ** (bits - 1)), 2 ** (bits - 1))
 
 
 def _decimal_check(node: Node) -> Callable[[str], bool]:
@@ -124,9 +128,10 @@ def _is_date32(text: str) -> bool:
 
 
 def _is_datetime(text: str) -> bool:
+    if infer_text(text) in (DATE, DATETIME) or _TIMESTAMP.fullmatch(text):
+        return True
     # ClickHouse reads a fraction, and drops it
-    whole = _FRACTION.sub("", text, count=1)
-    return infer_text(whole) in (DATE, DATETIME) or _TIMESTAMP.fullmatch(text) is not None
+    return infer_text(_FRACTION.sub("", text, count=1)) == DATETIME
 
 
 def _is_datetime64(text: str) -> bool:
@@ -181,6 +186,13 @@ def _json_check_of(node: Node) -> Fits:
         return _map_check(node)
     if node.name in ("Tuple", "JSON"):
         return _tuple_check(node)
+    if match := _INTEGER_TYPE.fullmatch(node.name):
+        allowed, spelled = _integers(match), _text_check(node)
+        return lambda value: (
+            value in allowed
+            if isinstance(value, int)
+            else isinstance(value, str) and spelled(value)
+        )
     if node.name == "Bool":
         return lambda value: isinstance(value, int) and value in (0, 1)
     return _scalar_check(node)
@@ -192,7 +204,11 @@ def _scalar_check(node: Node) -> Fits:
         # ClickHouse reads numbers, arrays and objects into a String as they are written
         return _anything
 
+    is_float = check is _is_float
+
     def scalar(value: Any) -> bool:
+        if is_float and isinstance(value, (float, int)):
+            return True
         if isinstance(value, bool):
             return check(str(int(value))) and not node.name.startswith(("Date", "Decimal"))
         if isinstance(value, float):

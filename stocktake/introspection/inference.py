@@ -156,6 +156,19 @@ def describe(kind: Kind) -> str:
 
 # --- text ---------------------------------------------------------------------------------
 
+_DAY = r"-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"[T ][0-9]{2}:[0-9]{2}:[0-9]{2}"
+_OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+#: Patterns of the common spelling, cheap to match, which are surely of the kind.
+SURE_DATE: Final = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|21[0-3][0-9]){_DAY}"
+_DATETIME_DAY = rf"(?:19[7-9][0-9]|20[0-9]{{2}}|210[0-5]){_DAY}"
+SURE_DATETIME: Final = rf"{_DATETIME_DAY}(?:{_CLOCK}{_OFFSET})?"
+SURE_DATETIME64: Final = (
+    rf"(?:1[89][0-9]{{2}}|2[01][0-9]{{2}}){_DAY}(?:{_CLOCK}(?:\.[0-9]{{1,9}})?{_OFFSET})?"
+)
+_DATE_ALONE: Final = re.compile(SURE_DATE)
+_DATETIME_ALONE: Final = re.compile(SURE_DATETIME)
+
 _MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _LONG_MONTH = f"{_MONTH}(?i:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?"
 _WEEKDAY = r"(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},?\ )?"
@@ -187,7 +200,13 @@ def infer_text(text: str) -> str:
     >>> infer_text("2024-01-31"), infer_text("1950-01-31"), infer_text("31.01.2024")
     ('Date', 'DateTime64(9)', 'String')
     """
-    if not 6 <= len(text) <= _LONGEST_MOMENT or not (match := _MOMENT.fullmatch(text.strip())):
+    if not 6 <= len(text) <= _LONGEST_MOMENT:
+        return STRING
+    if _DATE_ALONE.fullmatch(text):
+        return DATE
+    if _DATETIME_ALONE.fullmatch(text):
+        return DATETIME
+    if not (match := _MOMENT.fullmatch(text.strip())):
         return STRING
     parts = match.groupdict()
     if parts["year"]:

@@ -212,21 +212,25 @@ def lines(text: Text, limits: Limits) -> Iterator[list[str]]:
     Raises:
         LimitExceededError: one is longer than `max_line_bytes`.
     """
-    carry = ""
-    number = 1
+    carry, number = "", 1
     for chunk in text.chunks:
         carry += chunk
         batch = carry.replace("\r\n", "\n").split("\n") if "\n" in chunk else [carry]
-        carry = batch.pop()
-        if batch and len(batch[0]) > limits.max_line_bytes:
-            raise line_too_long(text.path, number, limits)
-        number += len(batch)
+        # most chunks are shorter than one line may be
         if len(carry) > limits.max_line_bytes:
-            raise line_too_long(text.path, number, limits)
+            _refuse_long_lines(batch, number, text.path, limits)
+        carry = batch.pop()
+        number += len(batch)
         if batch:
             yield batch
     if carry and text.complete:
         yield [carry.removesuffix("\r")]
+
+
+def _refuse_long_lines(batch: list[str], first: int, path: str, limits: Limits) -> None:
+    for number, line in enumerate(batch, start=first):
+        if len(line) > limits.max_line_bytes:
+            raise line_too_long(path, number, limits)
 
 
 def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:
