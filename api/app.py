@@ -18,11 +18,11 @@ from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Parts
 from api.limiting import RateLimits
 from api.middleware import RequestMiddleware, SlashMiddleware
-from api.schemas import ErrorBody
 from api.waiting import Hub
 from stocktake import __version__
 from stocktake.db.session import Database
 from stocktake.jobs.doorbell import Doorbell
+from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
@@ -33,35 +33,18 @@ PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}
 _UPLOADS: Final = "files"
 #: Multipart framing and the other fields of an upload, beside the file itself.
 _UPLOAD_EXTRA_BYTES: Final = 1024 * 1024
-_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ErrorBody, "description": description}
-    for status, description in {
-        400: "The request is not valid.",
-        401: "No API key, or one that does not hold.",
-        403: "The API key does not allow this.",
-        404: "No such thing in this project.",
-        409: "The thing is in a state that does not allow this.",
-        413: "The body is too large.",
-        422: "The Idempotency-Key was used with another request.",
-        429: "Too many requests.",
-        503: "The service is busy or restarting.",
-    }.items()
-}
-#: The routers that are mounted once, and what they can refuse with.
-_RESPONSES: Final[dict[str, dict[int | str, dict[str, Any]]]] = {
-    "health": {},
-    "identity": {status: _ERRORS[status] for status in (400, 401, 403, 404, 429, 503)},
-}
 
 
 def create_app(settings: Settings | None = None, doorbell: Doorbell | None = None) -> FastAPI:
     """Build the app.
 
     Args:
-        settings: read from the environment where None.
+        settings: read from the environment where None, and logging is set up by them then.
         doorbell: Celery's where None.
     """
-    settings = settings or Settings()
+    if settings is None:
+        settings = Settings()
+        configure_logging(settings)
     observed = metrics.Metrics()
     app = FastAPI(
         title="Stocktake",
@@ -130,15 +113,14 @@ def _celery_doorbell(settings: Settings) -> Doorbell:
 
 
 def _mount(app: FastAPI, settings: Settings) -> None:
-    for name in _RESPONSES:
-        app.include_router(_router(name), responses=_RESPONSES[name], max_body_size=MAX_JSON_BYTES)
+    for name in ("health", "identity"):
+        app.include_router(_router(name), max_body_size=MAX_JSON_BYTES)
     for prefix in PREFIXES:
         for name in filter(_written, PROJECT_ROUTERS):
             upload_bytes = settings.max_upload_bytes + _UPLOAD_EXTRA_BYTES
             app.include_router(
                 _router(name),
                 prefix=prefix,
-                responses=_ERRORS,
                 max_body_size=upload_bytes if name == _UPLOADS else MAX_JSON_BYTES,
             )
 

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from api.schemas import ErrorBody
+
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -19,6 +21,21 @@ _PREFER: Final = {
     "description": "`wait=N`: hold the answer until the job has ended, N seconds at most.",
     "schema": {"type": "string", "examples": ["wait=20"]},
 }
+#: What any route under a project may refuse with. Written here and not on the routes, where each
+#: one costs a pydantic schema at start-up: they were three quarters of it.
+_REFUSALS: Final = {
+    "400": "The request is not valid.",
+    "401": "No API key, or one that does not hold.",
+    "403": "The API key does not allow this.",
+    "404": "No such thing in this project.",
+    "409": "The thing is in a state that does not allow this.",
+    "413": "The body is too large.",
+    "422": "The Idempotency-Key was used with another request.",
+    "429": "Too many requests.",
+    "503": "The service is busy or restarting.",
+}
+_NOT_FOR_READS: Final = frozenset({"409", "413", "422"})
+_REFUSAL_REF: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -29,14 +46,29 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
+    schema["components"]["schemas"]["ErrorBody"] = ErrorBody.model_json_schema()
     for path, method, operation in _operations(schema):
         if method == "post" and path.startswith("/api/"):
             operation.setdefault("parameters", []).extend([_IDEMPOTENCY_KEY, _PREFER])
+        if operation.get("security"):
+            _add_refusals(operation, reads=method == "get")
         for response in operation["responses"].values():
             for media in response.get("content", {}).values():
                 # OpenAPI 3.2's, inside a document that says 3.1.
                 media.pop("itemSchema", None)
     return schema
+
+
+def _add_refusals(operation: dict[str, Any], *, reads: bool) -> None:
+    for status, description in _REFUSALS.items():
+        if not (reads and status in _NOT_FOR_READS):
+            operation["responses"][status] = {
+                "description": description,
+                "content": _REFUSAL_REF,
+            }
+        else:
+            # The framework's own shape of a 422, which is never sent.
+            operation["responses"].pop(status, None)
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -32,6 +33,14 @@ def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
         body=job_view(job, deduplicated),
         headers={"Location": job_url(context, job.id), "Retry-After": "1"},
         job_id=job.id,
+    )
+
+
+def ended(context: Context, job_id: UUID) -> Answer:
+    """The 200 of a submit that was waited for, whatever the job's end was."""
+    return Answer(
+        body=job_view(jobs.get_job(context, job_id)),
+        headers={"Location": job_url(context, job_id)},
     )
 
 
@@ -145,12 +154,18 @@ async def cancel_job(edge: WriteEdge, job_id: UUID) -> Response:
     return await edge.write(lambda context: accepted(context, jobs.cancel_job(context, job_id)))
 
 
-@router.post("/jobs/{job_id}/retry/", status_code=202, response_model=JobBody)
+@router.post(
+    "/jobs/{job_id}/retry/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended within the wait."}},
+)
 async def retry_job(edge: WriteEdge, job_id: UUID) -> Response:
-    """Queue a new job that does again what an ended one was to do."""
+    """Queue a new job that does again what an ended one was to do; 200 if it was waited for."""
 
     def work(context: Context) -> Answer:
         new = jobs.retry_job(context, job_id)
-        return accepted(context, new.job, new.deduplicated)
+        answer = accepted(context, new.job, new.deduplicated)
+        return replace(answer, after_wait=lambda later: ended(later, new.job.id))
 
-    return await edge.write(work)
+    return await edge.write(work, wait=True)

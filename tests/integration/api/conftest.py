@@ -49,6 +49,14 @@ class Served:
     rings: Rings
     database: Database
     server: uvicorn.Server = field(repr=False)
+    thread: threading.Thread = field(repr=False)
+    listening: socket.socket = field(repr=False)
+
+    def stop(self) -> None:
+        """Shut the app down and wait until it has."""
+        self.server.should_exit = True
+        self.thread.join()
+        self.listening.close()
 
 
 @pytest.fixture
@@ -69,21 +77,19 @@ def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def serve(settings: Settings) -> Iterator[Callable[..., Served]]:
     """Start an app: `serve()`, or `serve(rate_limit_per_minute=2)` for other settings."""
-    started: list[tuple[Served, threading.Thread]] = []
+    started: list[Served] = []
 
     def start(**changes: Any) -> Served:
-        served, thread = _start(settings.model_copy(update=changes))
-        started.append((served, thread))
-        return served
+        started.append(_start(settings.model_copy(update=changes)))
+        return started[-1]
 
     yield start
-    for served, thread in started:
-        served.server.should_exit = True
-        thread.join()
+    for served in started:
+        served.stop()
         served.database.dispose()
 
 
-def _start(settings: Settings) -> tuple[Served, threading.Thread]:
+def _start(settings: Settings) -> Served:
     rings = Rings()
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
@@ -98,7 +104,8 @@ def _start(settings: Settings) -> tuple[Served, threading.Thread]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    return Served(settings, url, rings, Database(settings.database_url), server), thread
+    database = Database(settings.database_url)
+    return Served(settings, url, rings, database, server, thread, listening)
 
 
 @pytest.fixture
