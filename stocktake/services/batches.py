@@ -286,7 +286,7 @@ def _counts(session: Session, batch_id: UUID) -> dict[str, int]:
         .where(BatchItem.batch_id == batch_id)
         .group_by(Job.state)
     )
-    return {state.value: 0 for state in JobState} | dict(rows.tuples())
+    return {state.value: 0 for state in JobState} | {row[0]: row[1] for row in rows}
 
 
 def _deduplicated(session: Session, batch_id: UUID) -> int:

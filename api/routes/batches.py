@@ -1,0 +1,54 @@
+"""Bulk refreshes: start one, look at it, cancel it."""
+
+from typing import Final
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from api.dependencies import Answer, ReadEdge, Router, WriteEdge
+from api.schemas import BatchBody, SelectorIn
+from stocktake.services import batches
+from stocktake.services.batches import BatchView
+from stocktake.services.context import Context
+
+router = Router(tags=["batches"])
+
+#: Seconds until a look at an unfinished batch is worth while.
+RETRY_AFTER: Final = "1"
+
+
+def accepted(context: Context, batch: BatchView) -> Answer:
+    """The 202 of a bulk refresh: the batch, and where to look for it."""
+    return Answer(
+        status=202,
+        body=BatchBody.model_validate(batch),
+        headers={
+            "Location": f"/api/projects/{context.caller.project_id}/batches/{batch.id}/",
+            "Retry-After": RETRY_AFTER,
+        },
+    )
+
+
+@router.post("/warehouse_tables/refresh/", status_code=202, response_model=BatchBody)
+async def refresh_tables(edge: WriteEdge, selector: SelectorIn) -> Response:
+    """Refresh many tables under one id. Sourced tables are skipped."""
+    return await edge.write(
+        lambda context: accepted(context, batches.create(context, selector.as_sent()))
+    )
+
+
+@router.get("/batches/{batch_id}/", response_model=BatchBody)
+async def get_batch(edge: ReadEdge, batch_id: UUID) -> Response:
+    """A bulk refresh: its jobs by state, the share that has ended, and the first errors."""
+    batch = await edge.read(lambda context: batches.get(context, batch_id))
+    return JSONResponse(
+        BatchBody.model_validate(batch).model_dump(mode="json"),
+        headers={} if batch.done else {"Retry-After": RETRY_AFTER},
+    )
+
+
+@router.post("/batches/{batch_id}/cancel/", status_code=202, response_model=BatchBody)
+async def cancel_batch(edge: WriteEdge, batch_id: UUID) -> Response:
+    """End the batch's queued jobs, and ask its running ones to stop."""
+    return await edge.write(lambda context: accepted(context, batches.cancel(context, batch_id)))

@@ -1,0 +1,72 @@
+"""Schedules: cron rules that start bulk refreshes."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
+from api.routes.batches import accepted
+from api.schemas import BatchBody, PageBody, ScheduleBody, ScheduleChange, ScheduleIn
+from stocktake.db.models import Schedule
+from stocktake.services import schedules
+from stocktake.services.context import Context
+
+router = Router(tags=["schedules"])
+
+
+def _wire(schedule: Schedule) -> dict[str, Any]:
+    return ScheduleBody.model_validate(schedule).model_dump(mode="json")
+
+
+@router.get("/schedules/", response_model=PageBody[ScheduleBody])
+async def list_schedules(edge: ReadEdge, page: PageDep) -> JSONResponse:
+    """The project's schedules, newest first."""
+
+    def work(context: Context) -> dict[str, Any]:
+        found = schedules.page(context, limit=page.limit, offset=page.offset)
+        return page.body(found.count, [_wire(each) for each in found.schedules])
+
+    return JSONResponse(await edge.read(work))
+
+
+@router.post("/schedules/", status_code=201, response_model=ScheduleBody)
+async def create_schedule(edge: WriteEdge, schedule: ScheduleIn) -> Response:
+    """Add a schedule."""
+    return await edge.write(
+        lambda context: Answer(
+            status=201, body=_wire(schedules.create(context, schedule.as_sent()))
+        )
+    )
+
+
+@router.get("/schedules/{schedule_id}/", response_model=ScheduleBody)
+async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> JSONResponse:
+    """A schedule, with its last and next fire."""
+    return JSONResponse(_wire(await edge.read(lambda it: schedules.get(it, schedule_id))))
+
+
+@router.patch("/schedules/{schedule_id}/", response_model=ScheduleBody)
+async def change_schedule(edge: WriteEdge, schedule_id: UUID, change: ScheduleChange) -> Response:
+    """Change any of its fields; a new rule or zone plans the next fire anew."""
+    return await edge.write(
+        lambda context: Answer(body=_wire(schedules.change(context, schedule_id, change.as_sent())))
+    )
+
+
+@router.delete("/schedules/{schedule_id}/", status_code=204)
+async def delete_schedule(edge: WriteEdge, schedule_id: UUID) -> Response:
+    """Delete a schedule. The bulk refreshes that it started stay."""
+
+    def work(context: Context) -> Answer:
+        schedules.remove(context, schedule_id)
+        return Answer(status=204)
+
+    return await edge.write(work)
+
+
+@router.post("/schedules/{schedule_id}/run/", status_code=202, response_model=BatchBody)
+async def run_schedule(edge: WriteEdge, schedule_id: UUID) -> Response:
+    """Start the schedule's bulk refresh at once, paused or not."""
+    return await edge.write(lambda it: accepted(it, schedules.run_now(it, schedule_id)))
