@@ -12,6 +12,7 @@ import zstandard
 
 from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
 
+_INPUT_BYTES: Final = 4096
 _OUTPUT_BYTES: Final = 1 << 20
 #: Below this many bytes of output no ratio is judged: a small file of one value is no bomb.
 _RATIO_FROM_BYTES: Final = 1 << 20
@@ -154,9 +155,9 @@ def decompress(
     """
     bytes_in, bytes_out = 0, 0
     decoder: _Decoder | None = None
-    for chunk in chunks:
-        bytes_in += len(chunk)
-        rest = chunk
+    for given in _slices(chunks):
+        bytes_in += len(given)
+        rest = given
         while rest or (decoder and not decoder.needs_input):
             decoder = decoder or _DECODERS[codec]()
             piece = _step(decoder, rest, codec, file)
@@ -173,6 +174,13 @@ def decompress(
             f"{file} breaks off: its {codec} stream has no end. The upload was cut short.",
             file=file,
         )
+
+
+def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces: the ratio is judged by what the decoder was given so far."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), _INPUT_BYTES):
+            yield chunk[start : start + _INPUT_BYTES]
 
 
 def _step(decoder: _Decoder, chunk: bytes, codec: str, file: str) -> bytes:

@@ -23,6 +23,8 @@ from stocktake.storage.objects import ObjectInfo
 
 #: A compressed sample may grow to so many times its size; more would be work without a gain.
 _SAMPLE_GROWTH: Final = 8
+#: But never to less than this, so that the ratio of a bomb is judged.
+_LEAST_GROWN_BYTES: Final = 2 << 20
 _STREAM_BYTES: Final = 1 << 20
 
 #: Binary formats by their first bytes; a control character must follow, since a CSV header may
@@ -93,12 +95,12 @@ def sample_text(source: Source, file: ObjectInfo, data: bytes, limits: Limits) -
 
 
 def _bounded(chunks: Iterator[bytes], max_bytes: int) -> tuple[list[bytes], bool]:
-    """What fits, one MiB in any case, and whether that was all."""
+    """What fits, two MiB in any case, and whether that was all."""
     pieces, size = [], 0
     for piece in chunks:
         pieces.append(piece)
         size += len(piece)
-        if size >= max(max_bytes, _STREAM_BYTES):
+        if size >= max(max_bytes, _LEAST_GROWN_BYTES):
             return pieces, next(chunks, None) is None
     return pieces, True
 
@@ -173,7 +175,7 @@ def _decoder(head: bytes, option: Any, path: str) -> codecs.IncrementalDecoder:
     name = _encoding(head, option)
     try:
         # a codec such as rot13 or hex is found, but gives no text from bytes
-        b"".decode(name)
+        b"a".decode(name, "replace")
         return codecs.getincrementaldecoder(name)("replace")
     except (LookupError, ValueError) as exc:
         raise UnsupportedError(
