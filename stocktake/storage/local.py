@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,9 @@ class LocalObjects:
 
     def __init__(self, root: Path) -> None:
         self._root = os.path.realpath(root)
+        # A log has thousands of files in one folder, and resolving it for each was half of the
+        # time that reading 20,000 commits took.
+        self._real_folder = cache(self._resolved)
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one file; to the end when `length` is None."""
@@ -68,6 +72,14 @@ class LocalObjects:
     def _real(self, path: str) -> str:
         if "\0" in path or ".." in path.split("/") or path.startswith("/"):
             raise UrlRefusedError("A path in the source leads outside its folder.", file=path)
+        folder, _, name = path.rpartition("/")
+        if name not in ("", "."):
+            real = f"{self._real_folder(folder)}/{name}"
+            if not os.path.islink(real):
+                return real
+        return self._resolved(path)
+
+    def _resolved(self, path: str) -> str:
         real = os.path.realpath(os.path.join(self._root, path))
         if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
             raise UrlRefusedError("A link in the source leads outside its folder.", file=path)
