@@ -6,12 +6,15 @@ large is capped: parts, fields, headers (SECURITY.md, rule 9).
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from stocktake.errors import ValidationError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MAX_PARTS: Final = 32
 MAX_FIELD_BYTES: Final = 4096

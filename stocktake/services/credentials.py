@@ -100,7 +100,7 @@ def store(context: Context, table: Table, pair: AccessPair) -> StoredCredential:
         created_by_id=context.caller.user_id,
     )
     context.session.add(row)
-    context.session.flush([row])
+    context.session.flush()
     table.credential_id = row_id
     return row
 
@@ -111,7 +111,7 @@ def erase(context: Context, table: Table) -> None:
     if credential_id is None:
         return
     table.credential_id = None
-    context.session.flush([table])
+    context.session.flush()
     context.session.execute(
         delete(StoredCredential).where(
             StoredCredential.id == credential_id,

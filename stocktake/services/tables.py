@@ -125,10 +125,13 @@ def add_uniquely(context: Context, table: Table) -> None:
     Raises:
         ValidationError: another request took the name first.
     """
+    name = table.name  # a rolled-back row can't be asked
     try:
         with context.session.begin_nested():
             context.session.add(table)
     except IntegrityError as exc:
+        if not name_is_taken(context, name):
+            raise
         raise _name_taken() from exc
 
 

@@ -1,0 +1,105 @@
+"""Playing the worker: ring, claim, and the end that a test wants, in the ringing thread itself.
+
+The job has ended before the request begins to wait for it, so no test sleeps.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from stocktake.db.models import Job, SchemaVersion, Table
+from stocktake.db.session import Database, Ring
+from stocktake.errors import JobError
+from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim, RetryPolicy
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import apply_overrides, diff
+from stocktake.states import JobState
+from tests.integration.api.conftest import Served
+
+Play = Callable[[Database, UUID], None]
+NO_RETRY = RetryPolicy(base_seconds=0.001, max_seconds=0.001)
+
+
+class Worker(list[Ring]):
+    """Does the work the moment that the bell rings."""
+
+    def __init__(self, database: Database, play: Play) -> None:
+        super().__init__()
+        self._database = database
+        self._play = play
+
+    def append(self, ring: Ring) -> None:
+        super().append(ring)
+        self._play(self._database, ring.job_id)
+
+
+def start_worker(served: Served, play: Play) -> None:
+    """Have each job of this app end as `play` ends it."""
+    served.rings.rung = Worker(served.database, play)
+
+
+def take(database: Database, job_id: UUID) -> Claim:
+    """Claim a job."""
+    with database.write() as session:
+        claim = leases.claim(session, job_id, worker="test/1", lease_seconds=60)
+    assert claim is not None, "the job could not be claimed"
+    return claim
+
+
+def read_columns(columns: Sequence[Column]) -> Play:
+    """The source has these columns."""
+
+    def play(database: Database, job_id: UUID) -> None:
+        claim = take(database, job_id)
+        with database.write() as session:
+            table = leases.locked_table(session, claim)
+            stored = tuple(Column.from_dict(column) for column in table.columns)
+            fresh = apply_overrides(stored, tuple(columns))
+            change = diff(stored, fresh)
+            table.columns = [column.as_dict() for column in fresh]
+            table.row_count, table.size_bytes, table.source_version = 7, 512, 3
+            if change:
+                table.schema_version += 1
+                session.add(
+                    SchemaVersion(
+                        table_id=table.id,
+                        number=table.schema_version,
+                        columns=table.columns,
+                        diff=change.as_dict(),
+                        change=change.change.value,
+                        source_version=3,
+                        job_id=job_id,
+                    )
+                )
+            leases.succeed(session, claim, {"columns": len(fresh), "change": change.change.value})
+
+    return play
+
+
+def fail_with(error: JobError) -> Play:
+    """The read fails, for good or for now."""
+
+    def play(database: Database, job_id: UUID) -> None:
+        claim = take(database, job_id)
+        with database.write() as session:
+            leases.fail(session, claim, error, NO_RETRY)
+
+    return play
+
+
+def table_row(database: Database, table_id: UUID | str) -> Table:
+    """A table as it is stored."""
+    with database.read() as session:
+        return session.get_one(Table, UUID(str(table_id)))
+
+
+def jobs_of(database: Database, table_id: UUID | str) -> list[Job]:
+    """A table's jobs, oldest first."""
+    with database.read() as session:
+        query = session.query(Job).filter(Job.table_id == UUID(str(table_id)))
+        return list(query.order_by(Job.id))
+
+
+def states_of(database: Database, table_id: UUID | str) -> list[tuple[str, str]]:
+    """Kind and state of a table's jobs, oldest first."""
+    return [(job.kind, JobState(job.state).value) for job in jobs_of(database, table_id)]
