@@ -69,6 +69,11 @@ class Hub:
         #: Queries made so far; none is made while nobody waits.
         self.polls = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
     async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
         """What the job was when it had ended; None if it had not in time, or is gone."""
         return await self._wait(_Waiter(job_id, None), seconds)

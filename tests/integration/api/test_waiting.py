@@ -1,0 +1,189 @@
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from api.waiting import Hub
+from stocktake.db.session import Database
+from stocktake.states import JobState
+from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+def test_a_long_poll_answers_when_the_job_ends(
+    client: httpx.Client, make_job: MakeJob, finish_job: FinishJob, pool: ThreadPoolExecutor
+) -> None:
+    job_id = make_job()
+    asked = pool.submit(client.get, f"jobs/{job_id}/", params={"wait": 30})
+    finish_job(job_id, {"columns": 3})
+    assert asked.result().json()["result"] == {"columns": 3}
+
+
+def test_a_long_poll_of_an_unfinished_job_is_200_too(
+    client: httpx.Client, make_job: MakeJob
+) -> None:
+    answer = client.get(f"jobs/{make_job()}/", params={"wait": 1})
+    assert (answer.status_code, answer.json()["state"]) == (200, "queued")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_prefer_wait_on_a_get_is_honoured_and_said(client: httpx.Client, make_job: MakeJob) -> None:
+    answer = client.get(f"jobs/{make_job()}/", headers={"Prefer": "wait=1"})
+    assert answer.headers["preference-applied"] == "wait=1"
+
+
+def test_a_submit_that_is_waited_for_is_200_with_the_ended_job(
+    client: httpx.Client,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+    served: Served,
+    pool: ThreadPoolExecutor,
+) -> None:
+    finish_job(old := make_job())
+    asked = pool.submit(client.post, f"jobs/{old}/retry/", headers={"Prefer": "wait=300"})
+    new = _rung(served)
+    finish_job(new, {"columns": 3})
+    answer = asked.result()
+    assert answer.status_code == 200
+    assert (answer.json()["id"], answer.json()["result"]) == (str(new), {"columns": 3})
+    assert answer.headers["preference-applied"] == "wait=60"
+
+
+def _rung(served: Served) -> UUID:
+    """The job that was rung for last, as soon as one is."""
+    deadline = time.monotonic() + 20
+    while not served.rings.rung:
+        assert time.monotonic() < deadline, "nobody rang"
+        threading.Event().wait(0.01)
+    return served.rings.rung[-1].job_id
+
+
+def test_a_submit_whose_wait_runs_out_is_the_202_it_would_have_been(
+    client: httpx.Client, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    finish_job(old := make_job())
+    answer = client.post(f"jobs/{old}/retry/", headers={"Prefer": "wait=1"})
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert answer.headers["preference-applied"] == "wait=1"
+    assert answer.headers["location"]
+
+
+def test_the_operators_default_waits_for_clients_that_cannot_say_so(
+    serve: Callable[..., Served],
+    connect: Callable[..., httpx.Client],
+    make_key: MakeKey,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+    pool: ThreadPoolExecutor,
+    project_id: int,
+) -> None:
+    finish_job(old := make_job())
+    patient = serve(default_wait_seconds=30.0)
+    client = connect(make_key(), patient.url)
+    asked = pool.submit(client.post, f"/api/projects/{project_id}/jobs/{old}/retry/")
+    finish_job(_rung(patient))
+    answer = asked.result()
+    assert answer.status_code == 200
+    assert "preference-applied" not in answer.headers
+
+
+def test_a_client_that_hangs_up_ends_its_wait(
+    client: httpx.Client, make_job: MakeJob, served: Served, make_key: MakeKey
+) -> None:
+    job_id = make_job()
+    host, port = served.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        path = f"{client.base_url.path}jobs/{job_id}/?wait=50"
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_key()}\r\n\r\n"
+        raw.sendall(head.encode())
+        hub = served.server.config.app.state.parts.hub
+        _until(lambda: hub.waiting == 1)
+    _until(lambda: hub.waiting == 0)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came about"
+        threading.Event().wait(0.01)
+
+
+def _with_hub(database: Database, work: Callable[[Hub], Awaitable[T]]) -> T:
+    async def run() -> T:
+        hub = Hub(database)
+        watching = asyncio.create_task(hub.run())
+        try:
+            return await work(hub)
+        finally:
+            watching.cancel()
+
+    return asyncio.run(run())
+
+
+def test_the_hub_asks_once_for_all_and_not_at_all_when_nobody_waits(
+    database: Database, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    jobs = [make_job() for _ in range(5)]
+
+    async def work(hub: Hub) -> list[JobState]:
+        waits = [asyncio.create_task(hub.wait_for_end(job, 30)) for job in jobs]
+        await asyncio.sleep(0)
+        for job in jobs:
+            await asyncio.to_thread(finish_job, job)
+        sights = await asyncio.gather(*waits)
+        asked = hub.polls
+        assert hub.waiting == 0
+        # Nobody waits: several intervals bring no query but one that was under way.
+        await asyncio.sleep(0.3)
+        assert hub.polls - asked <= 1
+        return [sight.state for sight in sights if sight]
+
+    assert _with_hub(database, work) == [JobState.SUCCEEDED] * 5
+
+
+def test_an_ended_job_is_seen_right_after_somebody_begins_to_wait(
+    database: Database, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    finish_job(job_id := make_job())
+
+    async def work(hub: Hub) -> int:
+        assert await hub.wait_for_end(job_id, 30)
+        return hub.polls
+
+    assert _with_hub(database, work) == 1
+
+
+def test_a_job_that_is_gone_ends_the_wait(database: Database) -> None:
+    assert _with_hub(database, lambda hub: hub.wait_for_end(uuid4(), 30)) is None
+
+
+def test_a_change_is_seen_and_no_change_is_not(database: Database, make_job: MakeJob) -> None:
+    job_id = make_job()
+
+    async def work(hub: Hub) -> None:
+        changed = await hub.wait_for_change(job_id, -1, 30)
+        assert changed is not None
+        assert await hub.wait_for_change(job_id, changed.revision, 0.2) is None
+
+    _with_hub(database, work)
+
+
+def test_nobody_waits_beyond_the_hubs_capacity(
+    database: Database, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.waiting.MAX_WAITERS", 0)
+    assert _with_hub(database, lambda hub: hub.wait_for_end(make_job(), 30)) is None
