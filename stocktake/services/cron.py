@@ -21,6 +21,7 @@ from stocktake.errors import ValidationError
 #: The widest change of a clock that zones know; how far to look around one.
 _WIDEST_CHANGE: Final = timedelta(hours=3)
 _FIELDS: Final = 5
+_MAX_LENGTH: Final = 100
 
 
 @cache
@@ -45,6 +46,11 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
     Raises:
         ValidationError: it is none, or no date fits it.
     """
+    if len(expression) > _MAX_LENGTH:
+        raise ValidationError(
+            f"A cron rule has at most {_MAX_LENGTH} characters; found {len(expression)}.",
+            attr="cron",
+        )
     if len(expression.split()) != _FIELDS:
         raise ValidationError(
             "A cron rule has five fields: minute, hour, day of month, month, day of week. "
@@ -55,10 +61,10 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
         following = next_after(expression, timezone, now)
     except CronSimError as exc:
         raise ValidationError(
-            f"{expression[:100]!r} is not a cron rule: {exc}", attr="cron"
+            f"{expression!r} is not a cron rule: {exc}", attr="cron"
         ) from exc
     if following is None:
-        raise ValidationError(f"No date fits the cron rule {expression[:100]!r}.", attr="cron")
+        raise ValidationError(f"No date fits the cron rule {expression!r}.", attr="cron")
 
 
 def next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
