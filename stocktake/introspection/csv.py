@@ -14,15 +14,8 @@ from stocktake.introspection.dialect import Block, Dialect, dialect_of
 from stocktake.introspection.fits import fits_csv
 from stocktake.introspection.inference import (
     BOOL,
-    DATE,
-    DATETIME,
-    DATETIME64,
     FLOAT64,
     INT64,
-    STRING,
-    SURE_DATE,
-    SURE_DATETIME,
-    SURE_DATETIME64,
     UINT64,
     Array,
     Kind,
@@ -32,6 +25,15 @@ from stocktake.introspection.inference import (
     infer_field,
     infer_quoted,
     join,
+)
+from stocktake.introspection.moments import (
+    DATE,
+    DATETIME,
+    DATETIME64,
+    STRING,
+    SURE_DATE,
+    SURE_DATETIME,
+    SURE_DATETIME64,
 )
 from stocktake.introspection.sampling import Inferred, Rules, read_samples
 from stocktake.introspection.text import Text, lines, mismatch, refuse_names

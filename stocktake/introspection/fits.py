@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from stocktake.introspection.inference import (
+    HugeInteger,
+    parse_literal,
+)
+from stocktake.introspection.moments import (
     DATE,
     DATETIME,
     DATETIME64,
-    HugeInteger,
     infer_text,
-    parse_literal,
 )
 from stocktake.schema.types import Node, parse
 

@@ -11,7 +11,6 @@ from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
 from stocktake.introspection.fits import fits_json
 from stocktake.introspection.inference import (
-    STRING,
     Array,
     HugeInteger,
     Kind,
@@ -22,6 +21,9 @@ from stocktake.introspection.inference import (
     holds,
     infer_json,
     join,
+)
+from stocktake.introspection.moments import (
+    STRING,
 )
 from stocktake.introspection.sampling import Inferred, Rules, read_samples
 from stocktake.introspection.text import Text, line_too_long, mismatch, refuse_names
