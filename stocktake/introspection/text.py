@@ -85,7 +85,9 @@ def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
 def sample_text(source: Source, file: ObjectInfo, data: bytes, limits: Limits) -> Text:
     """The beginning of a file, of which `data` was fetched. Raises what `stream_text` raises."""
     whole = len(data) >= file.size
-    plain = _plain(iter([data]), source, file.path, limits, whole=whole)
+    # in parts, so that the lines of one are gone before those of the next are made
+    parts = (data[at : at + _STREAM_BYTES] for at in range(0, len(data), _STREAM_BYTES))
+    plain = _plain(parts, source, file.path, limits, whole=whole)
     pieces, complete = _bounded(plain, len(data) * _SAMPLE_GROWTH)
     return Text(
         path=file.path,
