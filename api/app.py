@@ -17,7 +17,7 @@ from api.afterwards import Afterwards
 from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Parts
 from api.limiting import RateLimits
-from api.middleware import RequestMiddleware, SlashMiddleware
+from api.middleware import RequestMiddleware, SlashMiddleware, TooLargeMiddleware
 from api.waiting import Hub
 from stocktake import __version__
 from stocktake.db.session import Database
@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         middleware=[
             Middleware(SlashMiddleware),
             Middleware(RequestMiddleware, observe=observed.observe),
+            Middleware(TooLargeMiddleware),
         ],
     )
     errors.register(app)

@@ -17,6 +17,15 @@ from stocktake import errors
 
 #: What a client should wait before it tries again while the database is away.
 UNAVAILABLE_SECONDS: Final = 2
+#: On every answer; a page that needs more sets its own policy.
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 _STATUSES: Final = MappingProxyType(
     {
@@ -87,6 +96,11 @@ def _headers(error: errors.RequestError) -> dict[str, str]:
     return {}
 
 
+def too_large() -> errors.PayloadTooLargeError:
+    """The refusal of a body beyond the limit of its route."""
+    return errors.PayloadTooLargeError("The request's body is too large.")
+
+
 def unavailable() -> JSONResponse:
     """The answer while the database is away or has no connection to spare."""
     body = body_of(
@@ -140,11 +154,15 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if isinstance(error.__cause__, errors.RequestError):
+        # Ours, raised while the framework read a body, and wrapped by it.
+        return answer_for(error.__cause__)
+    if error.status_code == 413:
+        return answer_for(too_large())
     type_, code, detail = {
         400: ("validation_error", "parse_error", "The request's body could not be parsed."),
         404: ("invalid_request", "not_found", "Not found."),
         405: ("invalid_request", "method_not_allowed", f'Method "{request.method}" not allowed.'),
-        413: ("invalid_request", "payload_too_large", "The request's body is too large."),
     }.get(error.status_code, ("invalid_request", "error", str(error.detail)))
     return JSONResponse(body_of(type_, code, detail), error.status_code, headers=error.headers)
 
@@ -156,8 +174,6 @@ async def _database_away(_: Request, error: Exception) -> JSONResponse:
 
 async def _internal(request: Request, _: Exception) -> JSONResponse:
     # Outside of our middleware, so the headers that it adds elsewhere are set here.
-    from api.middleware import SECURITY_HEADERS
-
     body = body_of("server_error", "error", "A server error occurred.")
     request_id = request.scope.get("state", {}).get("request_id", "")
     return JSONResponse(body, 500, headers=SECURITY_HEADERS | {"X-Request-ID": request_id})

@@ -10,15 +10,9 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.errors import SECURITY_HEADERS, answer_for, too_large
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-SECURITY_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 #: Called after each request with method, route, status and seconds.
 Observer = Callable[[str, str, int, float], None]
@@ -46,6 +40,35 @@ def _declared(path: str) -> str:
     if path.startswith("/api/"):
         return path if path.endswith("/") else f"{path}/"
     return path.rstrip("/") or "/"
+
+
+class TooLargeMiddleware:
+    """Gives our form to the framework's answer to a Content-Length beyond a route's limit.
+
+    It answers before any exception handler could, in plain text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request, and watch for a plain 413."""
+        replaced = False
+
+        async def send_in_form(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and _is_plain_413(message):
+                replaced = True
+                await answer_for(too_large())(scope, receive, send)
+            elif not replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_in_form)
+
+
+def _is_plain_413(message: Message) -> bool:
+    content_type = Headers(raw=message["headers"]).get("content-type", "")
+    return message["status"] == 413 and content_type.startswith("text/plain")
 
 
 class RequestMiddleware:
