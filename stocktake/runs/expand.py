@@ -70,9 +70,13 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
         after=batch.expanded_to,
         limit=chunk,
     )
-    items = [_item(session, attempt, batch, table_id) for table_id in selected.ids]
-    if items:
-        session.execute(insert(BatchItem), items)
+    requests = {each: _refresh(attempt, batch, each) for each in selected.ids}
+    jobs = queueing.enqueue_many(session, requests)
+    if jobs:
+        session.execute(
+            insert(BatchItem),
+            [{"batch_id": batch.id, "table_id": each, "job_id": jobs[each]} for each in jobs],
+        )
         _show_latest(session, batch.id, selected.ids)
     if selected.cursor is not None:
         batch.expanded_to = selected.cursor
@@ -83,20 +87,16 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
     return True
 
 
-def _item(session: Session, attempt: Attempt, batch: Batch, table_id: UUID) -> dict[str, UUID]:
-    enqueued = queueing.enqueue(
-        session,
-        queueing.JobRequest(
-            project_id=batch.project_id,
-            kind=JobKind.REFRESH_SCHEMA,
-            queue=Queue.BULK,
-            max_attempts=attempt.settings.job_max_attempts,
-            table_id=table_id,
-            batch_id=batch.id,
-            created_by_id=batch.created_by_id,
-        ),
+def _refresh(attempt: Attempt, batch: Batch, table_id: UUID) -> queueing.JobRequest:
+    return queueing.JobRequest(
+        project_id=batch.project_id,
+        kind=JobKind.REFRESH_SCHEMA,
+        queue=Queue.BULK,
+        max_attempts=attempt.settings.job_max_attempts,
+        table_id=table_id,
+        batch_id=batch.id,
+        created_by_id=batch.created_by_id,
     )
-    return {"batch_id": batch.id, "table_id": table_id, "job_id": enqueued.job.id}
 
 
 def _show_latest(session: Session, batch_id: UUID, table_ids: Sequence[UUID]) -> None:

@@ -13,6 +13,7 @@ from tests.rows import (
     enqueue,
     job,
     make_table,
+    make_tables,
     race,
     refresh_of,
 )
@@ -139,3 +140,38 @@ def test_a_job_that_was_rolled_back_is_not_rung_for(
         raise Refused
     assert rings.take() == []
     assert _jobs(database) == 0
+
+
+def test_many_tables_get_a_job_each_in_one_call(
+    database: Database, project: Project, rings: RecordedRings
+) -> None:
+    with database.write() as session:
+        tables = make_tables(session, project.id, 4)
+    waiting = enqueue(database, refresh_of(tables[1]))
+    running = enqueue(database, refresh_of(tables[2]))
+    claimed(database, running)
+    rings.take()
+    with database.write() as session:
+        requests = {each.id: refresh_of(each, queue=Queue.BULK) for each in tables}
+        made = queueing.enqueue_many(session, requests)
+    assert set(made) == {each.id for each in tables}
+    assert made[tables[1].id] == waiting
+    assert made[tables[2].id] != running
+    assert sorted(rings.take()) == sorted(set(made.values()) - {waiting})
+    assert _jobs(database) == 5
+    new = job(database, made[tables[0].id])
+    assert (new.state, new.attempt, new.queue, new.rings) == ("queued", 0, "bulk", 0)
+
+
+def test_no_tables_get_no_jobs(database: Database) -> None:
+    with database.write() as session:
+        assert queueing.enqueue_many(session, {}) == {}
+
+
+def test_many_tables_asked_for_by_a_person_move_their_waiting_jobs_to_the_front(
+    database: Database, table: Table
+) -> None:
+    queued = enqueue(database, refresh_of(table, queue=Queue.BULK))
+    with database.write() as session:
+        queueing.enqueue_many(session, {table.id: refresh_of(table, queue=Queue.INTERACTIVE)})
+    assert job(database, queued).queue == Queue.INTERACTIVE.value
