@@ -35,7 +35,8 @@ from stocktake.introspection.moments import (
     SURE_DATETIME,
     SURE_DATETIME64,
 )
-from stocktake.introspection.sampling import Inferred, Rules, read_samples
+from stocktake.introspection.records import Records
+from stocktake.introspection.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.introspection.text import Text, lines, mismatch, refuse_names
 from stocktake.introspection.validating import Checked, Finding, validate_files
 from stocktake.schema.columns import Column, unwrap
@@ -71,6 +72,34 @@ def validate(
 ) -> Validation:
     """Hold every value of every file to its column's type. Raises what `read` raises."""
     return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+
+
+def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Infer the columns from all of every file. Raises what `read` raises."""
+    rules = Rules(infer=partial(_infer, source, limits), unite=_join)
+    return read_whole(source, limits, progress, rules)
+
+
+def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
+    """The rows of one file: texts without their quotes. Raises what `read` raises."""
+    table = _open(source, text, limits)
+    if table is None:
+        return
+    at = {name: index for index, name in enumerate(table.names)}
+    for block in table.blocks:
+        if block.rows:
+            fields = list(zip(*block.rows, strict=True))
+            known = [name for name in names if name in at]
+            texts = {name: _texts(fields[at[name]], table.dialect) for name in known}
+            yield Records(block.lines, texts)
+
+
+def _texts(raws: Sequence[str], dialect: Dialect) -> list[str | None]:
+    known = {
+        raw: None if dialect.strip(raw) in dialect.nulls else dialect.unquote(raw)[0]
+        for raw in set(raws)
+    }
+    return [known[raw] for raw in raws]
 
 
 # --- phases: dialect, header, rows --------------------------------------------------------

@@ -3,7 +3,8 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +26,8 @@ from stocktake.introspection.inference import (
 from stocktake.introspection.moments import (
     STRING,
 )
-from stocktake.introspection.sampling import Inferred, Rules, read_samples
+from stocktake.introspection.records import BLOCK_CELLS, Counted, Records
+from stocktake.introspection.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.introspection.text import Text, line_too_long, mismatch, refuse_names
 from stocktake.introspection.validating import Checked, Finding, validate_files
 from stocktake.schema.columns import Column, unwrap
@@ -68,6 +70,33 @@ def validate(
 ) -> Validation:
     """Hold every value of every file to its column's type. Raises what `read` raises."""
     return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+
+
+def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Infer the columns from all of every file. Raises what `read` raises."""
+    rules = Rules(infer=partial(_infer, source, limits), unite=partial(join, json_rules=True))
+    return read_whole(source, limits, progress, rules)
+
+
+def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
+    """The objects of one file: decoded JSON values. Raises what `read` raises."""
+    counted = Counted(text.chunks)
+    counted_text = replace(text, chunks=counted)
+    most, chunks = max(1, BLOCK_CELLS // max(1, len(names))), 0
+    block: list[_Record] = []
+    for record in _Objects(counted_text, limits, source.format.value):
+        if block and (counted.count != chunks or len(block) >= most):
+            yield _records(block, names)
+            block = []
+        chunks = counted.count
+        block.append(record)
+    if block:
+        yield _records(block, names)
+
+
+def _records(block: list[_Record], names: Sequence[str]) -> Records:
+    values = {name: [record.value.get(name) for record in block] for name in names}
+    return Records([record.line for record in block], values)
 
 
 # --- records ------------------------------------------------------------------------------

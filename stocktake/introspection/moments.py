@@ -70,6 +70,13 @@ def infer_text(text: str) -> str:
     return _moment(int(digits) if len(digits) == 4 else 2000, parts["fraction"])
 
 
+def match_moment(text: str) -> dict[str, str | None] | None:
+    """The parts of a text that `infer_text` may take for a date or a date-time, by their names
+    in the pattern; None for any other."""
+    match = _MOMENT.fullmatch(text.strip()) if len(text) <= _LONGEST_MOMENT else None
+    return match.groupdict() if match else None
+
+
 def _year_first(parts: dict[str, Any]) -> str:
     day = year, month, day_of_month = tuple(int(parts[key]) for key in ("year", "month", "day"))
     if not (1 <= month <= 12 and 1 <= day_of_month <= 31):

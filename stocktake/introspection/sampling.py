@@ -1,7 +1,7 @@
 """The refresh of a text source: which files to sample, within which budget, and their union."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,7 @@ from stocktake.introspection.files import (
     with_partitions,
 )
 from stocktake.introspection.inference import Kind, KindConflictError, render
-from stocktake.introspection.text import Text, line_too_long, mismatch, sample_text
+from stocktake.introspection.text import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.schema.columns import Column
 from stocktake.storage.objects import ObjectInfo
 
@@ -93,6 +93,38 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
     )
+
+
+def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
+    """As `read_samples`, but from every byte of every file, in constant memory.
+
+    Only the hard limits apply, and what the last read remembered is not used.
+
+    Raises:
+        JobError: as `read_samples` does.
+    """
+    listing = list_text_files(source, limits)
+    budget = Budget(limits)
+    parts = []
+    for done, file in enumerate(listing.files):
+        text = stream_text(source, file, limits)
+        tell = partial(progress, "read", done, len(listing.files))
+        inferred = rules.infer(replace(text, chunks=telling(text.chunks, tell)))
+        budget.spend(file.size, files=1)
+        if inferred is not None:
+            parts.append(_Part(file=file, inferred=inferred, complete=True))
+    if not parts:
+        raise EmptySourceError(file=listing.files[0].path)
+    columns = _columns(replace(source, state=None), listing, parts, rules, truncated=False)
+    rows = sum(part.inferred.rows for part in parts)
+    return conclude(source, listing, columns, budget=budget, limits=limits, row_count=rows)
+
+
+def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
+    """The chunks; a large file tells with each that the read is alive."""
+    for chunk in chunks:
+        tell()
+        yield chunk
 
 
 def list_text_files(source: Source, limits: Limits) -> Listing:

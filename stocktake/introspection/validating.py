@@ -1,13 +1,13 @@
 """The full read of a text source: every file, in constant memory, against the given columns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from stocktake.errors import EmptySourceError
 from stocktake.introspection import ColumnCheck, Limits, Progress, Source, Validation
 from stocktake.introspection.files import Budget, conclude
-from stocktake.introspection.sampling import list_text_files
+from stocktake.introspection.sampling import list_text_files, telling
 from stocktake.introspection.text import Text, stream_text
 from stocktake.schema.columns import Column
 
@@ -65,7 +65,7 @@ def validate_files(
     for done, file in enumerate(files):
         tell = partial(progress, "validate", done, len(files))
         text = stream_text(source, file, limits)
-        checked = check_file(replace(text, chunks=_telling(text.chunks, tell)), pending)
+        checked = check_file(replace(text, chunks=telling(text.chunks, tell)), pending)
         if checked is None:
             continue
         rows, seen_any = rows + checked.rows, True
@@ -82,10 +82,3 @@ def validate_files(
         source, listing, columns, budget=Budget(limits), limits=limits, row_count=rows
     ).state
     return Validation(checks=checks, row_count=rows, size_bytes=listing.size_bytes, state=state)
-
-
-def _telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
-    """The chunks; a large file tells with each that the read is alive."""
-    for chunk in chunks:
-        tell()
-        yield chunk
