@@ -23,13 +23,14 @@ from stocktake.db.clock import now
 from stocktake.db.models import ClockBeat
 from stocktake.db.session import Database
 from stocktake.jobs import rescue
-from stocktake.services import schedules, upkeep
+from stocktake.services import schedules
 from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
 from tasks.base import retry_policy
 from tasks.doorbell import CeleryDoorbell
+from workers import upkeep
 
 FIRES_PER_TICK: Final = 50
 RESCUES_PER_TICK: Final = 200

@@ -21,7 +21,7 @@ from stocktake.db.models import (
     Upload,
 )
 from stocktake.db.session import Database
-from stocktake.services import schedules, upkeep
+from stocktake.services import schedules
 from stocktake.settings import Settings
 from stocktake.states import JobKind, UploadState
 from stocktake.storage.configured import managed_storage
@@ -38,6 +38,7 @@ from tests.rows import (
     settings_for,
 )
 from tests.servers import Valkey, free_ports
+from workers import upkeep
 from workers.clock import BrokerQueueLength, Clock, ClockWork
 
 MakeClock = Callable[..., ClockWork]

@@ -166,9 +166,14 @@ def test_the_effect_of_a_stale_attempt_rolls_back_with_it(
     database: Database, table: Table, queued
 ) -> None:
     frozen = _take_over(database, queued)
-    with pytest.raises(StaleAttemptError), database.write() as session:
-        session.get_one(Table, table.id).columns = [{"name": "old"}]
-        leases.succeed(session, frozen, {})
+
+    def write_the_old_columns() -> None:
+        with database.write() as session:
+            session.get_one(Table, table.id).columns = [{"name": "old"}]
+            leases.succeed(session, frozen, {})
+
+    with pytest.raises(StaleAttemptError):
+        write_the_old_columns()
     with database.read() as session:
         assert session.get_one(Table, table.id).columns == []
 

@@ -132,12 +132,16 @@ def test_the_doorbell_rings_after_the_commit_only(
 def test_a_job_that_was_rolled_back_is_not_rung_for(
     database: Database, table: Table, rings: RecordedRings
 ) -> None:
-    class Refused(Exception):
+    class RefusedError(Exception):
         pass
 
-    with pytest.raises(Refused), database.write() as session:
-        queueing.enqueue(session, refresh_of(table))
-        raise Refused
+    def enqueue_and_refuse() -> None:
+        with database.write() as session:
+            queueing.enqueue(session, refresh_of(table))
+            raise RefusedError
+
+    with pytest.raises(RefusedError):
+        enqueue_and_refuse()
     assert rings.take() == []
     assert _jobs(database) == 0
 
