@@ -34,6 +34,7 @@
     │       ├── CommitConflictError       commit_conflict
     │       ├── DatabaseUnavailableError  database_unavailable
     │       └── WorkerLostError           worker_lost
+    ├── CommandError                  a command of the command line that cannot go on
     ├── SupersededError               the table changed while its source was being read
     └── StaleAttemptError             a write by an attempt that no longer owns its job
 
@@ -358,6 +359,10 @@ class WorkerLostError(TransientError):
     """The process that held the lease vanished."""
 
     default_code = "worker_lost"
+
+
+class CommandError(StocktakeError):
+    """A command of the command line cannot go on; its text says why, and what to do."""
 
 
 class SupersededError(StocktakeError):

@@ -1,6 +1,5 @@
 """Read a table's source and keep its columns true."""
 
-from stocktake.runs import refresh
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobKind
 from tasks.app import app
@@ -10,4 +9,6 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.REFRESH_SCHEMA.value)
 def refresh_schema(attempt: Attempt) -> None:
     """Read a table's source and keep its columns true."""
+    from stocktake.runs import refresh  # late: the clock and Flower load tasks, never readers
+
     refresh.run(attempt)

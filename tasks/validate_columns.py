@@ -1,6 +1,5 @@
 """Read all of a text source and hold every column to its type."""
 
-from stocktake.runs import validate
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobKind
 from tasks.app import app
@@ -10,4 +9,6 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.VALIDATE_COLUMNS.value)
 def validate_columns(attempt: Attempt) -> None:
     """Read all of a text source and hold every column to its type."""
+    from stocktake.runs import validate  # late: the clock and Flower load tasks, never readers
+
     validate.run(attempt)

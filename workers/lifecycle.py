@@ -6,6 +6,8 @@ obstore hangs (MECHANICS.md, trap 4). Engine, doorbell and stores are made after
 
 import os
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +16,10 @@ from billiard.einfo import ExceptionInfo
 from celery.exceptions import WorkerLostError
 from celery.signals import (
     setup_logging,
+    worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
 )
 from celery.worker.request import Request
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,8 +33,11 @@ from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobTask, Runtime, retry_policy, worker_name
 from tasks.doorbell import CeleryDoorbell
+from workers.parent_death import die_with_parent
 from workers.watchdog import time_limit_error, watch
 
+#: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
+READY_FILE = "STOCKTAKE_READY_FILE"
 #: Without them an SDK that is given no key finds one: the service's own (SECURITY.md, rule 3).
 AMBIENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "GCP_")
 
@@ -68,8 +75,23 @@ def _logging(**_: Any) -> None:
     configure_logging(process_settings())
 
 
+@worker_init.connect
+def _load_readers(**_: Any) -> None:
+    """Before the fork, so that children share the code and no first job waits for it."""
+    for run in ("refresh", "validate", "expand"):
+        import_module(f"stocktake.runs.{run}")
+
+
+@worker_ready.connect
+def _takes_jobs(**_: Any) -> None:
+    if file := os.environ.get(READY_FILE):
+        Path(file).touch()
+
+
 @worker_process_init.connect
 def _child_starts(**_: Any) -> None:
+    # A read must not go on under a lease that a dead worker's successor waits for.
+    die_with_parent(os.getppid())
     scrub_environment()
     JobTask.runtime = make_runtime(process_settings())
 

@@ -1,18 +1,24 @@
-"""Run the Alembic migrations that travel inside the package."""
+"""Run the Alembic migrations that travel inside the package.
+
+Alembic is imported where it runs: each web process asks whether one is pending, and its import
+takes as long as the web framework's.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def config(url: str) -> Config:
+def config(url: str) -> "Config":
     """Alembic's configuration for this database, without an ini file."""
+    from alembic.config import Config
+
     made = Config()
     made.set_main_option("script_location", str(_SCRIPTS))
     # ConfigParser reads a percent sign as an interpolation.
@@ -22,11 +28,24 @@ def config(url: str) -> Config:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database up to `revision`."""
+    from alembic import command
+
     command.upgrade(config(url), revision)
 
 
+def newest() -> str:
+    """The package's newest revision: files are named ``<revision>_<what>.py``, in order.
+
+    >>> newest() >= "0001"
+    True
+    """
+    return max(file.name.partition("_")[0] for file in (_SCRIPTS / "versions").glob("[0-9]*.py"))
+
+
 def pending(engine: Engine) -> bool:
-    """Whether the database is behind the package's newest revision."""
-    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    """Whether the database is not at the package's newest revision."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() != head
+        if not inspect(connection).has_table("alembic_version"):
+            return True
+        revisions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+    return list(revisions) != [newest()]

@@ -47,7 +47,7 @@ def look(database: Database, clock_interval_seconds: float) -> Readiness:
     """Ask the database: does it answer, is it migrated, and when did a clock tick last."""
     try:
         if migrate.pending(database.engine):
-            return _not_ready("The database is not migrated: run `stocktake migrate`.")
+            return _not_ready("The database is not migrated: run `stocktake db upgrade`.")
         age = _clock_age(database)
     except SQLAlchemyError:
         return _not_ready("The database does not answer.")

@@ -12,6 +12,8 @@ engine = create_engine(url, poolclass=pool.NullPool)
 with engine.connect() as connection:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        # It began a transaction, which Alembic would take for ours to commit.
+        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,

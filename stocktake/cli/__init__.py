@@ -1,0 +1,49 @@
+"""The `stocktake` command: the top layer, which may import all others, and does so late.
+
+`stack` starts the service, `database` works on its database, `tables`, `jobs` and `schedules`
+talk to the API, `inspecting` runs the readers with no server.
+"""
+
+import sys
+
+import typer
+
+from stocktake.cli.database import db, keys, projects
+from stocktake.cli.inspecting import inspect
+from stocktake.cli.jobs import app as jobs
+from stocktake.cli.output import complain
+from stocktake.cli.schedules import app as schedules
+from stocktake.cli.stack import demo, up
+from stocktake.cli.tables import app as tables
+from stocktake.cli.tables import refresh
+from stocktake.errors import JobError, StocktakeError
+
+app = typer.Typer(
+    help="Keep the schemas of warehouse tables true to their files in object storage.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up)
+app.command()(demo)
+app.add_typer(db, name="db")
+app.add_typer(projects, name="projects")
+app.add_typer(keys, name="keys")
+app.add_typer(tables, name="tables")
+app.command()(refresh)
+app.add_typer(jobs, name="jobs")
+app.add_typer(schedules, name="schedules")
+app.command()(inspect)
+
+
+def main() -> None:
+    """Run the command line. An error that we know is a sentence on stderr and status 1."""
+    try:
+        app()
+    except JobError as exc:
+        complain(exc.detail, f"({exc.code}) {exc.hint}")
+        sys.exit(1)
+    except StocktakeError as exc:
+        complain(str(exc))
+        sys.exit(1)

@@ -1,0 +1,165 @@
+"""The API as the command line asks it; what goes wrong becomes a sentence that says what to do."""
+
+import os
+import urllib.parse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from stocktake.errors import CommandError
+
+if TYPE_CHECKING:
+    import httpx
+
+_DEFAULT_URL: Final = "http://127.0.0.1:8000"
+_PAGE: Final = 500
+#: Above the longest wait that the API grants.
+_TIMEOUT_SECONDS: Final = 75.0
+_NO_KEY: Final = (
+    "No API key: set STOCKTAKE_API_KEY. `stocktake up` keeps one in its data directory:\n"
+    "  export STOCKTAKE_API_KEY=$(cat .stocktake/api_key)"
+)
+
+
+class Client:
+    """One project of one server.
+
+    Args:
+        url: of the server, without a path.
+        key: the API key.
+        project: its id, or ``@current`` for the one project of the key.
+    """
+
+    def __init__(self, url: str, key: str, project: str = "@current") -> None:
+        import httpx  # late: `stocktake up` does without
+
+        self.url = url.rstrip("/")
+        self._project = project
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/projects/{urllib.parse.quote(project, safe='@')}/",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=_TIMEOUT_SECONDS,
+            # A proxy of the environment is for the outside; this is the person's own server.
+            trust_env=False,
+        )
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The server that ``STOCKTAKE_URL``, ``_API_KEY`` and ``_PROJECT_ID`` name.
+
+        Raises:
+            CommandError: there is no key, or one that no header can carry.
+        """
+        key = os.environ.get("STOCKTAKE_API_KEY", "").strip()
+        if not key or not key.isascii():
+            raise CommandError(_NO_KEY)
+        return cls(
+            os.environ.get("STOCKTAKE_URL") or _DEFAULT_URL,
+            key,
+            os.environ.get("STOCKTAKE_PROJECT_ID") or "@current",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What is at a path under the project.
+
+        Raises:
+            CommandError: the server cannot be reached, or refuses.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", path, params=given)
+
+    def post(self, path: str, body: Any, *, wait_seconds: int = 0) -> Any:
+        """Send a body to a path under the project.
+
+        Args:
+            wait_seconds: for how long the answer may wait for the job's end.
+
+        Raises:
+            CommandError: the server cannot be reached, or refuses.
+        """
+        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
+        return self._ask("POST", path, json=body, headers=headers)
+
+    def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """The results of all pages."""
+        offset = 0
+        while True:
+            page = self.get(path, limit=_PAGE, offset=offset, **query)
+            yield from page["results"]
+            offset += len(page["results"])
+            if not page["next"] or not page["results"]:
+                return
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The table of this name, or with this id.
+
+        Raises:
+            CommandError: there is none.
+        """
+        for table in self.all("warehouse_tables/", search=name):
+            if table["name"] == name:
+                return table
+        if name.count("-") == 4:  # looks like an id
+            found: dict[str, Any] = self.get(f"warehouse_tables/{name}/")
+            return found
+        raise CommandError(
+            f"There is no table {name!r}. `stocktake tables list` shows those known."
+        )
+
+    def _ask(self, method: str, path: str, **request: Any) -> Any:
+        import httpx
+
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.InvalidURL as exc:
+            raise CommandError(f"STOCKTAKE_URL is no URL: {exc}.") from exc
+        except httpx.TimeoutException as exc:
+            raise CommandError(
+                f"The server at {self.url} did not answer within {_TIMEOUT_SECONDS:g} s."
+            ) from exc
+        except httpx.TransportError as exc:
+            raise CommandError(
+                f"No server answers at {self.url}. Start one with `stocktake up`, or set "
+                "STOCKTAKE_URL to where yours is."
+            ) from exc
+        if not answer.is_success:
+            raise CommandError(self._explain(answer))
+        return answer.json() if answer.content else None
+
+    def _explain(self, answer: "httpx.Response") -> str:
+        detail = _detail(answer)
+        match answer.status_code:
+            case 401:
+                return (
+                    f"The server does not know this API key ({detail}). Check STOCKTAKE_API_KEY, "
+                    "or make a key with `stocktake keys create`."
+                )
+            case 403:
+                return f"This API key may not do that: {detail}"
+            case 404:
+                return (
+                    f"Not found in project {self._project}. Check the name or id, and "
+                    "STOCKTAKE_PROJECT_ID."
+                )
+            case 429:
+                return f"{detail} Try again in {answer.headers.get('Retry-After', 'a few')} s."
+            case status if status >= 500:
+                return f"The server failed with {status}: {detail} Its log says more."
+        return detail
+
+
+def _detail(answer: "httpx.Response") -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"status {answer.status_code} from something that is not Stocktake"
+    if not isinstance(body, dict):
+        return f"status {answer.status_code}"
+    attr = body.get("attr")
+    detail = str(body.get("detail") or body.get("message") or f"status {answer.status_code}")
+    return f"{attr}: {detail}" if attr else detail

@@ -1,0 +1,122 @@
+"""`stocktake inspect`: run the readers from here, with no server and no database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
+
+import typer
+
+from stocktake.cli.output import say, show_json, show_rows, size
+from stocktake.errors import CommandError
+from stocktake.states import TableFormat
+
+if TYPE_CHECKING:
+    from stocktake.introspection import Introspection
+    from stocktake.storage.protocol import Credential
+
+#: Characters of a path that stay as they are in a URL; the globs among them keep their meaning.
+_KEPT: Final = "/*?{}[],!$&'()+;=:@~"
+
+
+def inspect(
+    location: Annotated[str, typer.Argument(help="A path with globs, or an https:// URL.")],
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    access_key: Annotated[str | None, typer.Option(envvar="STOCKTAKE_ACCESS_KEY")] = None,
+    access_secret: Annotated[
+        str | None,
+        typer.Option(envvar="STOCKTAKE_ACCESS_SECRET", help="Better in the environment."),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(help="An S3-compatible store to trust: http://host:port.")
+    ] = None,
+) -> None:
+    """Read a source's columns, from here and without a server."""
+    credential = _credential(access_key, access_secret)
+    found = _read(location, table_format, credential, public=public, endpoint=endpoint)
+    if as_json:
+        show_json(as_dict(found))
+    else:
+        _show(found)
+
+
+def _credential(access_key: str | None, access_secret: str | None) -> "Credential | None":
+    from stocktake.storage.protocol import Credential
+
+    if access_key is None and access_secret is None:
+        return None
+    if not access_key or not access_secret:
+        raise CommandError("Give both --access-key and --access-secret, or neither.")
+    return Credential(access_key=access_key, access_secret=access_secret)
+
+
+def _read(
+    location: str,
+    table_format: TableFormat,
+    credential: "Credential | None",
+    *,
+    public: bool,
+    endpoint: str | None,
+) -> "Introspection":
+    from stocktake.introspection import Source, introspect
+    from stocktake.storage.guard import GuardPolicy, recheck
+    from stocktake.storage.objects import open_source
+
+    # The person at the keyboard may read what the person may read.
+    policy = GuardPolicy(
+        allowed_schemes=frozenset({"https", "file"}),
+        trusted_endpoints=(endpoint,) if endpoint else (),
+        local_roots=(Path("/"),),
+    )
+    found = recheck(_as_url(location), policy)
+    if found.provider != "file" and credential is None and not public:
+        raise CommandError(
+            "Give --access-key and --access-secret for this store, or --public to read unsigned."
+        )
+    store, path = open_source(found, credential, public=public)
+    return introspect(Source(store=store, path=path, format=table_format))
+
+
+def _as_url(location: str) -> str:
+    if "://" in location:
+        return location
+    return "file://" + quote(str(Path(location).expanduser().absolute()), safe=_KEPT)
+
+
+def as_dict(found: "Introspection") -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "columns": [
+            {
+                "name": column.name,
+                "clickhouse": column.clickhouse,
+                "hogql": column.hogql,
+                "nullable": column.nullable,
+            }
+            for column in found.columns
+        ],
+        "source_version": found.source_version,
+        "row_count": found.row_count,
+        "size_bytes": found.size_bytes,
+        "coverage": found.coverage.as_dict(),
+    }
+
+
+def _show(found: "Introspection") -> None:
+    show_rows(
+        ("COLUMN", "TYPE", "NULLABLE"),
+        [(one.name, one.clickhouse, "yes" if one.nullable else "no") for one in found.columns],
+        empty="No columns.",
+    )
+    coverage = found.coverage
+    say("")
+    say(f"version {found.source_version}")
+    say(f"rows    {'unknown' if found.row_count is None else f'{found.row_count:,}'}")
+    say(f"size    {size(found.size_bytes) or 'unknown'}")
+    say(
+        f"read    {coverage.files_read} of {coverage.files_matched} files, "
+        f"{size(coverage.bytes_read)}" + (", a sample" if coverage.truncated else "")
+    )

@@ -1,0 +1,114 @@
+"""`stocktake jobs`, through the API."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from stocktake.cli.client import Client
+from stocktake.cli.output import describe_diff, moment, say, show_fields, show_json, show_rows
+from stocktake.cli.tables import AsJson
+
+app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
+
+_WAIT_SECONDS: Final = 2
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[
+        str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Name or id of a table.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Id of a bulk refresh.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The newest jobs."""
+    with Client.from_environment() as client:
+        table_id = client.table(table)["id"] if table else None
+        page = client.get("jobs/", state=state, table=table_id, batch=batch, limit=limit)
+        if as_json:
+            show_json(page["results"])
+            return
+        names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
+    show_rows(
+        ("ID", "KIND", "TABLE", "STATE", "ATTEMPT", "CREATED", "ERROR"),
+        [_row(job, names) for job in page["results"]],
+        empty="No jobs.",
+    )
+
+
+def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+    return (
+        job["id"],
+        job["kind"],
+        names.get(job["table_id"], job["table_id"]),
+        job["state"],
+        f"{job['attempt']}/{job['max_attempts']}",
+        moment(job["created_at"]),
+        (job["error"] or {}).get("code"),
+    )
+
+
+@app.command("show")
+def show_job(job_id: str, as_json: AsJson = False) -> None:
+    """One job with its result or its error."""
+    with Client.from_environment() as client:
+        job = client.get(f"jobs/{job_id}/")
+    if as_json:
+        show_json(job)
+    else:
+        _show(job)
+
+
+@app.command("watch")
+def watch_job(job_id: str) -> None:
+    """Follow a job to its end; status 1 unless it succeeds."""
+    with Client.from_environment() as client:
+        job = client.get(f"jobs/{job_id}/")
+        said = None
+        while not job["done"]:
+            if (line := _line(job)) != said:
+                say(line)
+                said = line
+            job = client.get(f"jobs/{job_id}/", wait=_WAIT_SECONDS)
+    _show(job)
+    if job["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+def _line(job: dict[str, Any]) -> str:
+    line = f"{job['state']}, attempt {job['attempt']} of {job['max_attempts']}"
+    if job["state"] == "running" and job["progress"]:
+        done, total = job["progress"]["files_done"], job["progress"]["files_total"]
+        line += f", {job['progress']['phase']}: {done} of {total or '?'} files"
+    if job["state"] == "queued" and job["error"]:
+        line += f", next at {moment(job['next_run_at'])} after {job['error']['code']}"
+    return line
+
+
+def _show(job: dict[str, Any]) -> None:
+    error, result = job["error"] or {}, job["result"] or {}
+    show_fields(
+        (name, value)
+        for name, value, always in (
+            ("Id", job["id"], True),
+            ("Kind", job["kind"], True),
+            ("State", job["state"], True),
+            ("Attempt", f"{job['attempt']} of {job['max_attempts']}", True),
+            ("Created", moment(job["created_at"]), True),
+            ("Started", moment(job["started_at"]), True),
+            ("Finished", moment(job["finished_at"]), True),
+            ("Error", error.get("code"), False),
+            ("", error.get("detail"), False),
+            ("What to do", error.get("hint"), False),
+            ("Source version", result.get("source_version"), False),
+            ("Schema version", result.get("schema_version"), False),
+            ("Columns", result.get("columns"), False),
+            ("Rows", result.get("row_count"), False),
+            ("Change", result.get("change"), False),
+        )
+        if always or value is not None
+    )
+    for line in describe_diff(result.get("diff", {})):
+        say(f"  {line}")

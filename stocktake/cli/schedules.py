@@ -1,0 +1,62 @@
+"""`stocktake schedules`, through the API."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from stocktake.cli.client import Client
+from stocktake.cli.output import moment, say, show_json, show_rows
+from stocktake.cli.tables import AsJson
+from stocktake.errors import CommandError
+
+app = typer.Typer(help="Schedules: cron rules that refresh tables.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_schedules(as_json: AsJson = False) -> None:
+    """The schedules, newest first."""
+    with Client.from_environment() as client:
+        found = list(client.all("schedules/"))
+    if as_json:
+        show_json(found)
+        return
+    show_rows(
+        ("NAME", "CRON", "TIME ZONE", "TABLES", "LAST", "NEXT (UTC)"),
+        [_row(schedule) for schedule in found],
+        empty="No schedules yet: `stocktake schedules add` makes one.",
+    )
+
+
+def _row(schedule: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        schedule["name"],
+        schedule["cron"],
+        schedule["timezone"],
+        json.dumps(schedule["selector"]),
+        moment(schedule["last_fire_at"]),
+        "paused" if schedule["paused"] else moment(schedule["next_fire_at"]),
+    )
+
+
+@app.command("add")
+def add_schedule(
+    name: str,
+    cron: Annotated[str, typer.Option(help='Five fields, for example "0 6 * * *".')],
+    timezone: Annotated[str, typer.Option(help="An IANA name.")] = "UTC",
+    everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
+    glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+) -> None:
+    """Refresh tables by the clock."""
+    if [everything, glob is not None, bool(table)].count(True) != 1:
+        raise CommandError("Say which tables: one of --all, --glob or --table.")
+    with Client.from_environment() as client:
+        selector: dict[str, Any] = {"all": True}
+        if glob is not None:
+            selector = {"name_glob": glob}
+        elif table:
+            selector = {"tables": [client.table(one)["id"] for one in table]}
+        body = {"name": name, "cron": cron, "timezone": timezone, "selector": selector}
+        made = client.post("schedules/", body)
+    say(f"Added {name}; first run at {moment(made['next_fire_at'])} UTC.")

@@ -1,0 +1,103 @@
+"""`stocktake up` and `stocktake demo`."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from stocktake.cli.output import complain, say
+
+if TYPE_CHECKING:
+    from workers.embedded import Stack
+    from workers.first_run import FirstProject
+
+_WATCH_SECONDS: Final = 0.2
+
+
+def up(
+    port: Annotated[
+        int, typer.Option(envvar="STOCKTAKE_PORT", min=0, max=65535, help="0 for any free one.")
+    ] = 8000,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="STOCKTAKE_DATA_DIR", help="Database, logs, keys, uploads.")
+    ] = Path(".stocktake"),
+    workers: Annotated[
+        int, typer.Option(envvar="STOCKTAKE_WORKER_CONCURRENCY", min=1, help="Reading processes.")
+    ] = 2,
+    local_root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="A folder that file:// tables may be in; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Run the whole service on this machine until Ctrl-C."""
+    from workers.embedded import Options, Stack
+
+    options = Options(
+        data_dir=data_dir,
+        port=port,
+        workers=workers,
+        local_roots=tuple(local_root or ()),
+        environment=dict(os.environ),
+    )
+    with _ended_by_signals():
+        try:
+            with Stack(options, complain) as stack:
+                _announce(stack, stack.start())
+                while True:
+                    time.sleep(_WATCH_SECONDS)
+                    stack.watch()
+        except KeyboardInterrupt:
+            say("Stopped.")
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM is Ctrl-C's equal; a second one while the stack stops changes nothing."""
+
+    def end(*_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _announce(stack: "Stack", project: "FirstProject") -> None:
+    from workers.first_run import FLOWER_USER
+
+    say(f"ready {stack.addresses.api}")
+    say(f"  docs     {stack.addresses.api}/docs")
+    say(f"  workers  {stack.addresses.flower}  as {FLOWER_USER}, password in flower_password")
+    say(f"  project  {project.id}")
+    say(f"  API key  export STOCKTAKE_API_KEY=$(cat {project.key_file})")
+    say(f"  files    {stack.folder}")
+
+
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack running until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show the service at work on real data, with nothing else running."""
+    from stocktake.cli.demo import run
+
+    with _ended_by_signals():
+        try:
+            run(keep=keep)
+        except KeyboardInterrupt:
+            say("Stopped.")
+            raise typer.Exit(0 if keep else 130) from None

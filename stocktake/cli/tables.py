@@ -1,0 +1,223 @@
+"""`stocktake tables` and `stocktake refresh`, through the API."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stocktake.cli.client import Client
+from stocktake.cli.output import (
+    console,
+    describe_diff,
+    moment,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+    size,
+)
+from stocktake.errors import CommandError
+
+app = typer.Typer(help="Registered tables.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
+_POLL_SECONDS: Final = 0.3
+_CREATE_WAIT_SECONDS: Final = 60
+
+#: Told of a batch each time it was looked at.
+Look = Callable[[dict[str, Any]], None]
+
+
+@app.command("list")
+def list_tables(
+    search: Annotated[str | None, typer.Option(help="Words that the name must hold.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The tables, newest first."""
+    with Client.from_environment() as client:
+        found = list(client.all("warehouse_tables/", search=search))
+    if as_json:
+        show_json(found)
+        return
+    show_rows(
+        ("NAME", "FORMAT", "COLUMNS", "ROWS", "SIZE", "VERSION", "REFRESHED", "LATEST JOB"),
+        [_row(table) for table in found],
+        empty="No tables yet: `stocktake tables add` registers one.",
+    )
+
+
+def _row(table: dict[str, Any]) -> tuple[Any, ...]:
+    job = table["latest_job"]
+    return (
+        table["name"],
+        table["format"],
+        len(table["columns"]),
+        table["row_count"],
+        size(table["size_bytes"]),
+        table["schema_version"],
+        moment(table["last_refreshed_at"]),
+        job and job["state"],
+    )
+
+
+@app.command("show")
+def show_table(
+    name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
+    """One table with its columns."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+    if as_json:
+        show_json(table)
+        return
+    job = table["latest_job"] or {}
+    show_fields(
+        (
+            ("Name", table["name"]),
+            ("Id", table["id"]),
+            ("Format", table["format"]),
+            ("Source", table["url_pattern"]),
+            ("Rows", table["row_count"]),
+            ("Size", size(table["size_bytes"])),
+            ("Source version", table["source_version"]),
+            ("Schema version", table["schema_version"]),
+            ("Refreshed", moment(table["last_refreshed_at"])),
+            ("Latest job", job.get("state")),
+            ("Error", (job.get("error") or {}).get("detail")),
+        )
+    )
+    say("")
+    show_rows(
+        ("COLUMN", "TYPE", "VALID"),
+        [(one["name"], one["type"], _yes(one["schema_valid"])) for one in table["columns"]],
+        empty="No columns: the source was not read yet.",
+    )
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+@app.command("add")
+def add_table(
+    name: Annotated[str, typer.Argument(help="Unique in the project.")],
+    table_format: Annotated[
+        str,
+        typer.Option("--format", help="Delta, Parquet, CSVWithNames, CSV, JSONEachRow."),
+    ],
+    url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
+    access_key: Annotated[str | None, typer.Option(envvar="STOCKTAKE_ACCESS_KEY")] = None,
+    access_secret: Annotated[
+        str | None,
+        typer.Option(envvar="STOCKTAKE_ACCESS_SECRET", help="Better in the environment."),
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
+) -> None:
+    """Register a table; a job reads its columns."""
+    body: dict[str, Any] = {"name": name, "format": table_format, "url_pattern": url}
+    if access_key or access_secret:
+        body["credential"] = {"access_key": access_key, "access_secret": access_secret}
+    if public:
+        body["options"] = {"public": True}
+    with Client.from_environment() as client:
+        table = client.post(
+            "warehouse_tables/", body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0
+        )
+    if table["columns"]:
+        say(f"Added {name}: {len(table['columns'])} columns.")
+    else:
+        say(f"Added {name}. Job {table['latest_job']['id']} reads its columns.")
+
+
+def refresh(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
+) -> None:
+    """Have the columns of tables read again; with --wait, status 1 if a read fails."""
+    if bool(names) == everything:
+        raise CommandError("Name the tables to refresh, or give --all.")
+    with Client.from_environment() as client:
+        tables = {} if everything else {one["id"]: one for one in map(client.table, names or ())}
+        batch = client.post(
+            "warehouse_tables/refresh/", {"tables": list(tables)} if tables else {"all": True}
+        )
+        if not wait:
+            say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
+            return
+        with progress() as look:
+            batch = await_batch(client, batch, look)
+        _report(client, batch)
+    if batch["counts"]["succeeded"] < batch["total"] or batch["errors"]:
+        raise typer.Exit(1)
+
+
+def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, Any]:
+    """The batch once it has ended; `look` sees it on the way, and at the end."""
+    while not batch["done"]:
+        look(batch)
+        time.sleep(_POLL_SECONDS)
+        batch = client.get(f"batches/{batch['id']}/")
+    look(batch)
+    return batch
+
+
+@contextmanager
+def progress() -> Iterator[Look]:
+    """A bar on a terminal, a line for each change elsewhere."""
+    out = console()
+    if not out.is_terminal:
+        yield _PlainProgress()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=out) as bar:
+        task = bar.add_task("Refreshing", total=None)
+        yield lambda batch: bar.update(
+            task, completed=_ended(batch), total=batch["total"] or None, description=_what(batch)
+        )
+
+
+class _PlainProgress:
+    """One line whenever the counters moved."""
+
+    def __init__(self) -> None:
+        self._said: tuple[int, int] | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> None:
+        counters = (_ended(batch), batch["total"])
+        if counters != self._said and batch["total"]:
+            say(f"{counters[0]}/{counters[1]} done")
+        self._said = counters
+
+
+def _ended(batch: dict[str, Any]) -> int:
+    return sum(batch["counts"][state] for state in ("succeeded", "failed", "cancelled"))
+
+
+def _what(batch: dict[str, Any]) -> str:
+    failed = batch["counts"]["failed"]
+    return f"Refreshing ([red]{failed} failed[/red])" if failed else "Refreshing"
+
+
+def _report(client: Client, batch: dict[str, Any]) -> None:
+    """What changed, table by table, and what failed."""
+    names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
+    for job in client.all("jobs/", batch=batch["id"], kind="refresh_schema"):
+        result = job["result"] or {}
+        if result.get("change", "none") != "none":
+            say(f"{names.get(job['table_id'], job['table_id'])}: {result['change']}")
+            for line in describe_diff(result["diff"]):
+                say(f"  {line}")
+    for error in batch["errors"]:
+        say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
+    counts = batch["counts"]
+    say(f"{counts['succeeded']} refreshed, {counts['failed']} failed.")

@@ -1,0 +1,341 @@
+"""The embedded stack: every process of the service on one machine, under one supervisor.
+
+`Stack` is what ``stocktake up`` runs; ``python -m workers.embedded broker`` is the broker alone,
+for the Procfile.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from stocktake.errors import CommandError
+from workers.broker import HOST, broker_command
+from workers.first_run import (
+    FLOWER_USER,
+    FirstProject,
+    Secrets,
+    load_secrets,
+    open_data_dir,
+    prepare_database,
+)
+from workers.supervision import Child, Program, stop
+
+FLOWER_PORT: Final = 5555
+PREFIX: Final = "STOCKTAKE_"
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.1
+_PYTHON: Final = (sys.executable, "-P", "-m")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the person asked for.
+
+    Attributes:
+        port: of the API; 0 for a free one.
+        workers: reading processes.
+        local_roots: folders that ``file://`` tables may be in; none forbids such tables.
+        environment: the person's own variables; ``STOCKTAKE_*`` among them win over the
+            embedded defaults.
+    """
+
+    data_dir: Path
+    port: int
+    workers: int = 2
+    local_roots: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the parts of a stack answer."""
+
+    api: str
+    flower: str
+
+
+class Stack:
+    """All processes of the service. Leaving the context ends them.
+
+    Args:
+        tell: given a sentence when a process died and is started again.
+
+    Raises:
+        CommandError: a port is taken, the data directory is in use, or a process did not start.
+    """
+
+    def __init__(self, options: Options, tell: Callable[[str], None]) -> None:
+        self._options = options
+        self._tell = tell
+        self._children: dict[str, Child] = {}
+        self.folder = open_data_dir(options.data_dir)
+        self._lock = _lock(self.folder)
+        self.secrets: Secrets = load_secrets(self.folder)
+        port = _usable_port(options.port)
+        flower_port = _usable_port(FLOWER_PORT if options.port else 0, or_another=True)
+        self.addresses = Addresses(
+            api=f"http://{HOST}:{port}", flower=f"http://{HOST}:{flower_port}"
+        )
+        self._broker_port = _usable_port(0)
+        self._environment = self._make_environment()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> FirstProject:
+        """Start everything and wait until all of it answers.
+
+        Raises:
+            CommandError: a process ended, or did not answer in time.
+        """
+        if f"{PREFIX}BROKER_URL" not in self._options.environment:
+            self._run(self._broker())
+        for program in (self._worker(), self._web(), self._flower()):
+            self._run(program)
+        project = prepare_database(self._environment[f"{PREFIX}DATABASE_URL"], self.folder)
+        # Last, as it is the only one that asks the database by itself.
+        self._run(self._clock())
+        self._wait_until_ready()
+        return project
+
+    def watch(self) -> None:
+        """Start again what has died. Call it now and then."""
+        for child in self._children.values():
+            if news := child.restart_if_dead():
+                self._tell(news)
+
+    def stop(self) -> None:
+        """End all processes: those that use the broker first."""
+        broker = self._children.pop("broker", None)
+        stop(self._children.values(), _STOP_SECONDS)
+        if broker is not None:
+            stop([broker], _STOP_SECONDS)
+        self._children.clear()
+        os.close(self._lock)
+        self._lock = -1
+
+    def _run(self, program: Program) -> None:
+        log = self.folder / "logs" / f"{program.name}.log"
+        self._children[program.name] = Child(program, self.folder, log)
+
+    # --- what runs ------------------------------------------------------------------------
+
+    def _make_environment(self) -> dict[str, str]:
+        given = {
+            name: value
+            for name, value in self._options.environment.items()
+            if name.startswith(PREFIX)
+        }
+        others = {
+            name: value
+            for name, value in self._options.environment.items()
+            if not name.startswith((PREFIX, "FLOWER_"))
+        }
+        return others | self._defaults() | given | self._asked_for(given)
+
+    def _defaults(self) -> dict[str, str]:
+        password = self.secrets.broker_password
+        values = {
+            "DATABASE_URL": f"sqlite:///{self.folder / 'stocktake.db'}",
+            "BROKER_URL": f"redis://:{password}@{HOST}:{self._broker_port}/0",
+            "SECRET_KEYS": self.secrets.secret_key,
+            "RATE_LIMIT_PER_MINUTE": "0",
+            "RATE_LIMIT_PER_HOUR": "0",
+        }
+        return {PREFIX + name: value for name, value in values.items()}
+
+    def _asked_for(self, given: Mapping[str, str]) -> dict[str, str]:
+        values = {
+            "DATA_DIR": str(self.folder),
+            "HOST": HOST,
+            "PORT": self.addresses.api.rpartition(":")[2],
+            "WORKER_CONCURRENCY": str(self._options.workers),
+        }
+        if self._options.local_roots:
+            schemes = given.get(f"{PREFIX}ALLOWED_URL_SCHEMES", "https")
+            values["ALLOWED_URL_SCHEMES"] = f"{schemes},file"
+            values["LOCAL_ROOTS"] = ",".join(
+                str(root.resolve()) for root in self._options.local_roots
+            )
+        return {PREFIX + name: value for name, value in values.items()}
+
+    def _broker(self) -> Program:
+        command = broker_command(self._environment[f"{PREFIX}BROKER_URL"], self.folder / "broker")
+        return Program(
+            name="broker",
+            command=command,
+            environment=self._environment,
+            death_signal=signal.SIGTERM,  # it writes what it holds, and ends at once
+        )
+
+    def _worker(self) -> Program:
+        self._worker_ready.unlink(missing_ok=True)
+        return Program(
+            name="worker",
+            command=(
+                *(*_PYTHON, "celery", "-A", "workers", "worker", "--pool=prefork"),
+                *("-Q", "interactive,bulk,validate", "--without-gossip", "--without-mingle"),
+                *(f"--concurrency={self._options.workers}", "-n", "worker@%h"),
+            ),
+            environment=self._environment | {f"{PREFIX}READY_FILE": str(self._worker_ready)},
+        )
+
+    def _web(self) -> Program:
+        port = self._environment[f"{PREFIX}PORT"]
+        return Program(
+            name="web",
+            command=(
+                *(*_PYTHON, "uvicorn", "api.app:create_app", "--factory", "--no-access-log"),
+                *("--host", HOST, "--port", port, "--timeout-graceful-shutdown", "5"),
+            ),
+            environment=self._environment,
+        )
+
+    def _clock(self) -> Program:
+        return Program(
+            name="clock",
+            command=(
+                *(*_PYTHON, "celery", "-A", "workers", "beat", "--pidfile="),
+                *("--scheduler", "workers.clock:Clock"),
+            ),
+            environment=self._environment,
+        )
+
+    def _flower(self) -> Program:
+        login = f"{FLOWER_USER}:{self.secrets.flower_password}"
+        return Program(
+            name="flower",
+            command=(
+                # Without -A: it learns of tasks from events, and needs none of our code.
+                *(*_PYTHON, "celery", "flower"),
+                *(f"--address={HOST}", f"--port={self.addresses.flower.rpartition(':')[2]}"),
+                *("--persistent=True", f"--db={self.folder / 'flower.db'}"),
+                "--state_save_interval=10000",
+            ),
+            # Not as options: everybody on the machine can read those.
+            environment=self._environment
+            | {
+                "FLOWER_BASIC_AUTH": login,
+                "CELERY_BROKER_URL": self._environment[f"{PREFIX}BROKER_URL"],
+            },
+            # It does not end on SIGTERM (2.2), and has saved its state, whole, seconds ago.
+            stop_signal=signal.SIGKILL,
+        )
+
+    # --- whether it answers ---------------------------------------------------------------
+
+    @property
+    def _worker_ready(self) -> Path:
+        return self.folder / "worker.ready"
+
+    def _wait_until_ready(self) -> None:
+        give_up_at = time.monotonic() + _START_SECONDS
+        waiting: dict[str, Callable[[], bool]] = {
+            "worker": self._worker_ready.exists,
+            "web": lambda: _get(f"{self.addresses.api}/healthz") is not None,
+            "flower": lambda: _get(f"{self.addresses.flower}/healthcheck") is not None,
+            "clock": self._clock_ticks,
+        }
+        while waiting:
+            waiting = {name: answers for name, answers in waiting.items() if not answers()}
+            self._require_alive()
+            if time.monotonic() > give_up_at:
+                self._fail(next(iter(waiting)), f"did not answer within {_START_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _clock_ticks(self) -> bool:
+        """Whether this clock has ticked, and not the one of the last run."""
+        body = _get(f"{self.addresses.api}/readyz")
+        age = None if body is None else json.loads(body).get("clock_age_seconds")
+        alive_seconds = time.monotonic() - self._children["clock"].started_at
+        return age is not None and age < alive_seconds
+
+    def _require_alive(self) -> None:
+        for name, child in self._children.items():
+            if child.exit_status is not None:
+                self._fail(name, f"ended with status {child.exit_status}")
+
+    def _fail(self, name: str, what: str) -> None:
+        child = self._children[name]
+        raise CommandError(
+            f"The {name} {what}. Its log, logs/{name}.log in the data directory, ends:\n"
+            f"{child.log_tail()}"
+        )
+
+
+def _lock(folder: Path) -> int:
+    descriptor = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        os.close(descriptor)
+        raise CommandError(
+            "This data directory belongs to a stack that is running. Stop that one, or name "
+            "another directory with --data-dir."
+        ) from exc
+    return descriptor
+
+
+def _usable_port(port: int, *, or_another: bool = False) -> int:
+    """The port if nothing listens there; 0 chooses one.
+
+    Raises:
+        CommandError: it is taken, and another one will not do.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as exc:
+            if or_another:
+                return _usable_port(0)
+            raise CommandError(
+                f"Port {port} cannot be used ({exc.strerror}). Choose another one with --port, "
+                "or --port 0 for any that is free."
+            ) from exc
+        return int(probe.getsockname()[1])
+
+
+def _get(url: str) -> bytes | None:
+    """The body of a 200, else None."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=2) as answer:
+            body: bytes = answer.read()
+            return body if answer.status == 200 else None
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def main(arguments: list[str]) -> None:
+    """``python -m workers.embedded broker``: become the broker that the settings name."""
+    from stocktake.settings import Settings
+
+    if arguments != ["broker"]:
+        sys.exit("usage: python -m workers.embedded broker")
+    settings = Settings()
+    try:
+        command = broker_command(
+            settings.broker_url.get_secret_value(), settings.data_dir / "broker"
+        )
+    except CommandError as exc:
+        sys.exit(f"stocktake: {exc}")
+    os.execv(command[0], command)  # noqa: S606 - a list that we wrote
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
