@@ -263,7 +263,7 @@ def create_from_upload(
             table's already; a name that is taken or no identifier; an unknown format.
     """
     named = _known_format(file_format)
-    name = words.require_identifier(table_name)
+    name = words.require_identifier(table_name, "table_name")
     upload = _stored_upload(context, upload_id, clean_filename(filename))
     form = FileForm(name=name, format=FILE_FORMATS[named])
     try:

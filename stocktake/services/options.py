@@ -79,7 +79,7 @@ def _check_unknown(key: str, value: Any) -> None:
             "Options hold no secrets and no connection settings. Keys belong in the credential.",
             attr="options",
         )
-    if not isinstance(value, str | float | bool | None) or not _is_storable(value):
+    if not isinstance(value, str | int | float | None) or not _is_storable(value):
         raise ValidationError(
             "An option that is not known must be a plain value: text of up to "
             f"{_MAX_TEXT_LENGTH} characters, a number, true, false or null.",
@@ -116,7 +116,8 @@ def _are_null_values(value: Any) -> bool:
 def _is_encoding(value: Any) -> bool:
     try:
         # A name may also be of a codec that makes no text (base64, zip): those are refused.
-        return _is_text(value) and isinstance(b"".decode(codecs.lookup(value).name), str)
+        # Not of no bytes: those are decoded without a look at the codec.
+        return _is_text(value) and bool(b"xx".decode(codecs.lookup(value).name, "replace"))
     except (LookupError, UnicodeError):
         return False
 

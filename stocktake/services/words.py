@@ -54,12 +54,12 @@ def require_text(value: str | None, attr: str, *, max_length: int) -> str:
     return check_text(value.strip(), attr, max_length=max_length)
 
 
-def require_identifier(name: str) -> str:
+def require_identifier(name: str, attr: str = "name") -> str:
     """A table name under PostHog's rule for uploads, `^[a-zA-Z_][a-zA-Z0-9_]*$`.
 
     Raises:
         ValidationError: it is no identifier, or too long.
     """
     if not _IDENTIFIER.fullmatch(name):
-        raise ValidationError(BAD_IDENTIFIER, attr="name", legacy_message=True)
-    return check_text(name, "name", max_length=MAX_NAME_LENGTH)
+        raise ValidationError(BAD_IDENTIFIER, attr=attr, legacy_message=True)
+    return check_text(name, attr, max_length=MAX_NAME_LENGTH)
