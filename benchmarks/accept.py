@@ -1,0 +1,117 @@
+"""How long POST ``refresh_schema`` takes to its 202: quiet, broker frozen, workers busy."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+from uuid import UUID
+
+from benchmarks.deployment import Deployment, deployed, wait_until
+from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
+from benchmarks.load import Answered, post_all, statuses
+from benchmarks.options import Options
+from benchmarks.sources import csv_file, delta_tables
+from stocktake.states import JobState, TableFormat
+from tests.stack import Worker
+
+_PER_SECOND: Final = 100
+_REQUESTS_A_WINDOW: Final = 400
+#: Quiet and frozen windows alternate, so that a disturbance from outside hits both.
+_ROUNDS: Final = 2
+_TARGET: Final = Target(bound=20.0)
+_CSV_BYTES: Final = 48 * 1024**2
+#: More than two children can read while a window is open.
+_LONG_READS: Final = 80
+_ACCEPTED: Final = 202
+
+
+def measure(options: Options) -> Outcome:
+    """Post at a fixed pace to distinct tables, so that single flight collapses nothing."""
+    requests = options.sized(_REQUESTS_A_WINDOW)
+    with deployed(options) as deployment, Worker(deployment.settings):
+        urls = delta_tables(deployment.sources, requests)
+        table_ids = deployment.register(urls, TableFormat.DELTA)
+        _window(deployment, table_ids)  # fills pools and caches; not counted
+        quiet, frozen = _alternate(deployment, table_ids)
+        busy, reads = _while_busy(deployment, table_ids)
+    return _outcome(quiet, frozen, busy, reads)
+
+
+def _window(deployment: Deployment, table_ids: Sequence[UUID]) -> list[Answered]:
+    answers = post_all(deployment.refreshes(table_ids, _PER_SECOND))
+    if any(answer.status != _ACCEPTED for answer in answers):
+        raise RuntimeError(f"every POST must be accepted; answered were {statuses(answers)}")
+    return answers
+
+
+def _alternate(
+    deployment: Deployment, table_ids: Sequence[UUID]
+) -> tuple[list[Answered], list[Answered]]:
+    quiet: list[Answered] = []
+    frozen: list[Answered] = []
+    for _ in range(_ROUNDS):
+        deployment.drain()
+        quiet += _window(deployment, table_ids)
+        deployment.drain()
+        with _frozen_broker(deployment):
+            frozen += _window(deployment, table_ids)
+    deployment.drain()
+    return quiet, frozen
+
+
+@contextmanager
+def _frozen_broker(deployment: Deployment) -> Iterator[None]:
+    deployment.broker.pause()
+    try:
+        yield
+    finally:
+        deployment.broker.resume()
+
+
+def _while_busy(
+    deployment: Deployment, table_ids: Sequence[UUID]
+) -> tuple[list[Answered], tuple[int, int]]:
+    """A window while all children read; and how many long reads had ended before and after."""
+    url = csv_file(deployment.sources, _CSV_BYTES)
+    long_ids = deployment.register([url] * _LONG_READS, TableFormat.CSV)
+    post_all(deployment.refreshes(long_ids, per_second=200))
+    wait_until(lambda: _reading(deployment), "a long read in every child")
+    before = deployment.count_jobs(JobState.SUCCEEDED.value)
+    busy = _window(deployment, table_ids)
+    ended = deployment.count_jobs(JobState.SUCCEEDED.value) - before
+    if not _reading(deployment):
+        raise RuntimeError("the workers ran out of long reads before the window closed")
+    return busy, (ended, Worker.concurrency)
+
+
+def _reading(deployment: Deployment) -> bool:
+    return deployment.count_jobs(JobState.RUNNING.value) == Worker.concurrency
+
+
+def _outcome(
+    quiet: list[Answered], frozen: list[Answered], busy: list[Answered], reads: tuple[int, int]
+) -> Outcome:
+    figures = [
+        _figure("POST refresh_schema to 202, quiet", quiet),
+        _figure("POST refresh_schema to 202, broker frozen", frozen),
+        _figure("POST refresh_schema to 202, workers busy", busy),
+    ]
+    still, stopped, working = figures
+    return Outcome(
+        figures=[
+            *figures,
+            ratio("broker frozen : quiet", stopped.value, still.value),
+            ratio("workers busy : quiet", working.value, still.value),
+        ],
+        conditions=[
+            f"{_PER_SECOND} POSTs a second, open loop, latency from when a request was due; one "
+            "web process; the clock runs; workers read the tables that were posted",
+            f"quiet and frozen windows of {len(quiet) // _ROUNDS} requests alternate; frozen is "
+            "SIGSTOP of the broker",
+            f"busy: all {reads[1]} children read a CSV file of {_CSV_BYTES // 1024**2} MiB for "
+            f"the whole window, {reads[0]} such reads ended in it",
+        ],
+    )
+
+
+def _figure(name: str, answers: list[Answered]) -> Figure:
+    return distributed(name, [answer.latency_ms for answer in answers], "ms", _TARGET)

@@ -1,0 +1,164 @@
+"""The service as it runs in production, for one benchmark: web, workers, clock, broker, database.
+
+The processes are those of the acceptance tests (`tests.stack`, `tests.servers`): a checkout has
+both, and a benchmark of other processes than the tested ones would prove nothing.
+"""
+
+import json
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from benchmarks.load import Plan
+from benchmarks.options import DatabaseKind, Options
+from stocktake.db import migrate
+from stocktake.db.models import Job, Table
+from stocktake.db.session import Database
+from stocktake.services import identity
+from stocktake.states import JobState, TableFormat
+from tests.processes import HOST
+from tests.servers import Postgres, Valkey
+from tests.stack import Clock, Web, add_project, opened, service_settings
+
+#: A benchmark that waits longer for its jobs is broken, not slow.
+_PATIENCE_SECONDS: Final = 120.0
+_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
+
+
+class DurablePostgres(Postgres):
+    """The tests' PostgreSQL with its own defaults for durability, which the tests turn off."""
+
+    def command(self) -> list[str]:
+        """The later setting of a name wins."""
+        durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
+        return [*super().command(), *(part for each in durable for part in ("-c", each))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A running service, and the way into it.
+
+    Attributes:
+        sources: the folder that ``file://`` tables may read.
+        key: an API key with all scopes.
+        settings: what all processes share, ``STOCKTAKE_*`` without the prefix.
+    """
+
+    database: Database
+    broker: Valkey
+    web: Web
+    project_id: int
+    key: str
+    sources: Path
+    settings: dict[str, str]
+
+    def register(self, urls: Sequence[str], kind: TableFormat) -> list[UUID]:
+        """Put table rows in, as the API would have left them, one for each URL."""
+        with self.database.write() as session:
+            tables = [
+                Table(
+                    project_id=self.project_id,
+                    name=f"{kind.value.lower()}_{number}_{time.time_ns()}",
+                    format=kind.value,
+                    url_pattern=url,
+                    options={"validate": False} if kind.is_text else {},
+                )
+                for number, url in enumerate(urls)
+            ]
+            session.add_all(tables)
+            session.flush()
+            return [table.id for table in tables]
+
+    def refreshes(self, table_ids: Sequence[UUID], per_second: float) -> Plan:
+        """One POST ``refresh_schema`` for each table."""
+        tables = f"/api/projects/{self.project_id}/warehouse_tables"
+        return Plan(
+            host=HOST,
+            port=self.web.port,
+            key=self.key,
+            paths=[f"{tables}/{table_id}/refresh_schema/" for table_id in table_ids],
+            per_second=per_second,
+        )
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One POST below the project; the JSON of its answer."""
+        request = urllib.request.Request(
+            f"{self.web.url}/api/projects/{self.project_id}/{path}",
+            data=json.dumps(body or {}).encode(),
+            headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: dict[str, Any] = json.load(answer)
+            return content
+
+    def drain(self) -> None:
+        """Wait until no job is queued or running."""
+        wait_until(lambda: self.count_jobs(*_UNDONE) == 0, "the end of all jobs")
+
+    def count_jobs(self, *states: str) -> int:
+        """How many jobs are in one of these states."""
+        with self.database.read() as session:
+            statement = select(func.count()).select_from(Job).where(Job.state.in_(states))
+            return session.scalars(statement).one()
+
+
+@contextmanager
+def deployed(options: Options, **more: str) -> Iterator[Deployment]:
+    """Start web, clock, broker and database in a new folder, with a project and a key.
+
+    Workers are for the benchmark to start: what they do is what differs.
+
+    Args:
+        more: settings beside the defaults, without their prefix.
+    """
+    with ExitStack() as started:
+        folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="stocktake-bench-")))
+        sources = folder / "sources"
+        sources.mkdir()
+        url = _database_url(options.database, folder, started)
+        migrate.upgrade(url)
+        broker = started.enter_context(Valkey())
+        database = started.enter_context(opened(url))
+        settings = service_settings(url, broker.url, folder, **more)
+        project_id = add_project(database)
+        with database.write() as session:
+            key = identity.create_key(session, [project_id], ["*"])
+        web = started.enter_context(Web(settings))
+        started.enter_context(Clock(settings))
+        yield Deployment(
+            database=database,
+            broker=broker,
+            web=web,
+            project_id=project_id,
+            key=key,
+            sources=sources,
+            settings=settings,
+        )
+
+
+def _database_url(kind: DatabaseKind, folder: Path, started: ExitStack) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'stocktake.db'}"
+    return started.enter_context(DurablePostgres()).create_database()
+
+
+def wait_until(condition: Callable[[], bool], what: str, poll_seconds: float = 0.02) -> None:
+    """Ask until it holds.
+
+    Raises:
+        TimeoutError: it never did.
+    """
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > give_up_at:
+            raise TimeoutError(f"{what} did not come within {_PATIENCE_SECONDS:g} s")
+        time.sleep(poll_seconds)

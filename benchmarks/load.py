@@ -1,0 +1,97 @@
+"""The load generator: paced POSTs over kept connections, from a process of its own.
+
+Open loop: each request has a moment at which it is due, whether or not earlier ones were
+answered, and its latency counts from that moment. A server that stalls is charged for every
+request that it kept waiting, and not only for those that were sent.
+"""
+
+import http.client
+import multiprocessing
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+_CONNECTIONS: Final = 16
+_TIMEOUT_SECONDS: Final = 10.0
+#: Between the start of the threads and the first request.
+_LEAD_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to send.
+
+    Attributes:
+        paths: one POST each, in this order.
+        per_second: the pace.
+    """
+
+    host: str
+    port: int
+    key: str
+    paths: Sequence[str]
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One request: the status, and milliseconds from when it was due to its whole answer."""
+
+    status: int
+    latency_ms: float
+
+
+def post_all(plan: Plan) -> list[Answered]:
+    """Send the plan's requests from another process, and wait for all answers."""
+    # Spawned: a fork of a process with threads may deadlock.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_run, plan).result()
+
+
+def statuses(answers: Sequence[Answered]) -> str:
+    """How many of each status, for people.
+
+    >>> statuses([Answered(status=202, latency_ms=1.0), Answered(status=202, latency_ms=2.0)])
+    '2 x 202'
+    """
+    counted = sorted(Counter(answer.status for answer in answers).items())
+    return ", ".join(f"{count} x {status}" for status, count in counted)
+
+
+def _run(plan: Plan) -> list[Answered]:
+    start = time.perf_counter() + _LEAD_SECONDS
+    due: queue.SimpleQueue[tuple[float, str] | None] = queue.SimpleQueue()
+    for number, path in enumerate(plan.paths):
+        due.put((start + number / plan.per_second, path))
+    for _ in range(_CONNECTIONS):
+        due.put(None)
+    answers: list[list[Answered]] = [[] for _ in range(_CONNECTIONS)]
+    threads = [threading.Thread(target=_send, args=(plan, due, mine)) for mine in answers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return list(chain.from_iterable(answers))
+
+
+def _send(
+    plan: Plan, due: "queue.SimpleQueue[tuple[float, str] | None]", answers: list[Answered]
+) -> None:
+    connection = http.client.HTTPConnection(plan.host, plan.port, timeout=_TIMEOUT_SECONDS)
+    connection.connect()
+    while (request := due.get()) is not None:
+        moment, path = request
+        time.sleep(max(0.0, moment - time.perf_counter()))
+        connection.request("POST", path, headers={"Authorization": f"Bearer {plan.key}"})
+        answer = connection.getresponse()
+        answer.read()
+        latency_ms = (time.perf_counter() - moment) * 1000
+        answers.append(Answered(status=answer.status, latency_ms=latency_ms))
+    connection.close()

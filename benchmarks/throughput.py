@@ -1,0 +1,129 @@
+"""Jobs a second, end to end, beside a task that does nothing on the same broker and settings."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
+
+import redis
+from kombu import Connection
+
+from benchmarks import noop
+from benchmarks.deployment import Deployment, deployed, wait_until
+from benchmarks.figures import Figure, Outcome, ratio
+from benchmarks.options import Options
+from benchmarks.sources import delta_tables
+from stocktake.states import JobState, Queue, TableFormat
+from tests.stack import Worker
+
+_JOBS: Final = 2000
+#: Of the broker's databases, one in which no other worker looks.
+_NOOP_DATABASE: Final = 1
+#: Where Celery's Redis transport keeps what was given out and not yet acknowledged.
+_UNACKED: Final = "unacked"
+
+
+class MeasuredWorker(Worker):
+    """A worker whose app and events are the benchmark's choice; all else is as shipped."""
+
+    def __init__(self, settings: dict[str, str], app: str, *, events: bool) -> None:
+        super().__init__(settings)
+        self._app = app
+        self._events = events
+
+    def command(self) -> list[str]:
+        """The shipped command with another app, and the switch for events behind it."""
+        command = [self._app if part == "workers" else part for part in super().command()]
+        return [*command, "--", f"worker.send_task_events={'yes' if self._events else 'no'}"]
+
+
+def measure(options: Options) -> Outcome:
+    """Refresh unchanged tables in bulk, and publish as many no-ops, in turns."""
+    count = options.sized(_JOBS)
+    with deployed(options) as deployment:
+        urls = delta_tables(deployment.sources, count)
+        deployment.register(urls, TableFormat.DELTA)
+        with _worker(deployment, "workers", events=True):
+            first = _jobs(deployment, count)
+        rates = {events: _in_turns(deployment, count, events=events) for events in (True, False)}
+    return Outcome(
+        figures=[_rate("jobs, tables never read before, task events on", first), *_figures(rates)],
+        conditions=[
+            f"{count} jobs or no-ops a run, one worker of {Worker.concurrency} children; jobs: "
+            "from one bulk POST until the last row has ended, tables of one commit; no-ops: from "
+            "the first publish, by this process, until the broker holds none",
+            "task events on is how the service ships (Flower shows them); each rate is the mean "
+            "of two runs, jobs and no-ops in turns",
+        ],
+    )
+
+
+def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
+    """Mean rates of jobs and of no-ops, a second."""
+    jobs: list[float] = []
+    noops: list[float] = []
+    for _ in range(2):
+        with _worker(deployment, "workers", events=events):
+            jobs.append(_jobs(deployment, count))
+        with _worker(deployment, noop.__name__, events=events):
+            noops.append(_noops(deployment, count))
+    return sum(jobs) / len(jobs), sum(noops) / len(noops)
+
+
+@contextmanager
+def _worker(deployment: Deployment, app: str, *, events: bool) -> Iterator[None]:
+    settings = deployment.settings
+    if app == noop.__name__:
+        settings = settings | {"BROKER_URL": _noop_url(deployment)}
+    with MeasuredWorker(settings, app, events=events):
+        yield
+
+
+def _noop_url(deployment: Deployment) -> str:
+    return f"{deployment.broker.url.rsplit('/', 1)[0]}/{_NOOP_DATABASE}"
+
+
+def _jobs(deployment: Deployment, count: int) -> float:
+    before = deployment.count_jobs(JobState.SUCCEEDED.value)
+    started = time.perf_counter()
+    deployment.post("warehouse_tables/refresh/", {"all": True})
+    deployment.drain()
+    seconds = time.perf_counter() - started
+    done = deployment.count_jobs(JobState.SUCCEEDED.value) - before
+    if done != count + 1:  # and the job that expanded the batch
+        raise RuntimeError(f"{count + 1} jobs must succeed, {done} did")
+    return count / seconds
+
+
+def _noops(deployment: Deployment, count: int) -> float:
+    url = _noop_url(deployment)
+    with Connection(url) as connection, closing(redis.Redis.from_url(url)) as broker:
+        producer = connection.Producer()
+        started = time.perf_counter()
+        for _ in range(count):
+            noop.app.send_task(
+                noop.TASK,
+                args=(str(uuid.uuid4()),),
+                queue=Queue.BULK.value,
+                producer=producer,
+                ignore_result=True,
+            )
+        wait_until(lambda: not broker.exists(Queue.BULK.value, _UNACKED), "the end of all no-ops")
+        return count / (time.perf_counter() - started)
+
+
+def _figures(rates: dict[bool, tuple[float, float]]) -> list[Figure]:
+    lines: list[Figure] = []
+    for events, (jobs, noops) in rates.items():
+        switch = f"task events {'on' if events else 'off'}"
+        lines += [
+            _rate(f"jobs, unchanged tables, {switch}", jobs),
+            _rate(f"no-op tasks, {switch}", noops),
+            ratio(f"no-ops : jobs, {switch}", noops, jobs),
+        ]
+    return lines
+
+
+def _rate(name: str, per_second: float) -> Figure:
+    return Figure(name=name, value=per_second, unit="/s")
