@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -117,7 +116,7 @@ def _mount(app: FastAPI, settings: Settings) -> None:
     for name in ("health", "identity"):
         app.include_router(_router(name), max_body_size=MAX_JSON_BYTES)
     for prefix in PREFIXES:
-        for name in filter(_written, PROJECT_ROUTERS):
+        for name in PROJECT_ROUTERS:
             upload_bytes = settings.max_upload_bytes + _UPLOAD_EXTRA_BYTES
             app.include_router(
                 _router(name),
@@ -129,10 +128,6 @@ def _mount(app: FastAPI, settings: Settings) -> None:
 def _router(name: str) -> APIRouter:
     router: APIRouter = import_module(f"api.routes.{name}").router
     return router
-
-
-def _written(name: str) -> bool:
-    return find_spec(f"api.routes.{name}") is not None
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -48,7 +48,7 @@ def list_jobs(
     return count or 0, context.session.scalars(page).all()
 
 
-def _matching(context: Context, wanted: JobFilter) -> Select[tuple[Job]]:
+def _matching(context: Context, wanted: JobFilter) -> Select[Job]:
     query = select(Job).where(Job.project_id == context.caller.project_id)
     if wanted.state is not None:
         query = query.where(Job.state == wanted.state.value)

@@ -66,5 +66,6 @@ def _not_ready(reason: str, clock_age_seconds: float | None = None) -> Readiness
 
 def _clock_age(database: Database) -> timedelta | None:
     with database.read() as session:
-        last, moment = session.execute(select(func.max(ClockBeat.ticked_at), now())).one()
+        last = session.scalar(select(func.max(ClockBeat.ticked_at)))
+        moment = session.scalars(select(now())).one()
     return None if last is None else moment - last

@@ -1,0 +1,146 @@
+"""The description is valid and true, and nothing that it describes can be made to fail."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+from openapi_spec_validator import validate
+
+from api.app import create_app
+from api.bodies import Router
+from stocktake.settings import Settings
+
+UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
+#: What a hostile or broken client sends.
+BODIES: Final = {
+    "nothing": b"",
+    "half an object": b'{"name": ',
+    "a list": b"[]",
+    "a text": b'"x"',
+    "a number": b"1",
+    "null": b"null",
+    "an empty object": b"{}",
+    "too deep": b"[" * 100_000,
+    "a deep object": b'{"options":' * 1000 + b"1" + b"}" * 1000,
+    "a long integer": b'{"name": ' + b"9" * 5000 + b"}",
+    "a surrogate": rb'{"name": "\ud800", "selector": {"all": true}, "cron": "\udfff"}',
+    "a null character": rb'{"name": "a\u0000b", "format": "CSV\u0000", "updates": {"\u0000": "x"}}',
+    "NaN": b'{"name": NaN, "options": {"a": NaN}, "jitter_seconds": NaN}',
+    "infinity": b'{"jitter_seconds": 1e999, "stale_for_seconds": -1e999, "options": {"a": 1e999}}',
+    "no UTF-8": b'{"name": "\xff"}',
+    "wrong types": b'{"name": {}, "format": 1, "url_pattern": [], "credential": "x", '
+    b'"options": 1, "deleted": "maybe", "updates": [], "tables": {}, "cron": 1, "paused": "x", '
+    b'"timezone": [], "selector": "x", "upload_id": 1, "filename": {}, "file_format": 1}',
+    "wrong values": b'{"name": "", "format": "Excel", "url_pattern": "", "credential": {}, '
+    b'"updates": {"": ""}, "tables": ["x"], "cron": "* * *", "timezone": "Mars", '
+    b'"selector": {}, "upload_id": "x", "filename": "", "file_format": "x", "all": 7}',
+    "huge values": b'{"name": "'
+    + b"n" * 100_000
+    + b'", "format": "CSV", "url_pattern": "https://'
+    + b"h" * 100_000
+    + b'", "jitter_seconds": 1e308, "stale_for_seconds": 1e308}',
+    "duplicate keys": b'{"name": "a", "name": {"b": 1}}',
+}
+
+
+@pytest.fixture(scope="module")
+def description() -> dict[str, Any]:
+    return dict(create_app(Settings()).openapi())
+
+
+def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_the_description_is_valid_openapi(description: dict[str, Any]) -> None:
+    validate(description)
+
+
+def test_the_server_answers_with_it(anonymous: httpx.Client, description: dict[str, Any]) -> None:
+    for path in ("/api/schema/", "/api/schema"):
+        assert anonymous.get(path).json()["paths"].keys() == description["paths"].keys()
+
+
+def test_operation_ids_are_unique_over_both_prefixes(description: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in _operations(description)]
+    assert len(ids) == len(set(ids))
+
+
+def test_both_prefixes_offer_the_same(description: dict[str, Any]) -> None:
+    def under(prefix: str) -> set[str]:
+        return {path.removeprefix(prefix) for path in description["paths"] if prefix in path}
+
+    projects = under("/api/projects/{project_id}")
+    assert projects == under("/api/environments/{project_id}")
+    assert "/jobs/{job_id}/" in projects
+
+
+def test_every_project_route_needs_a_key_and_says_how_it_refuses(
+    description: dict[str, Any], anonymous: httpx.Client
+) -> None:
+    for path, method, operation in _operations(description):
+        if "{project_id}" not in path:
+            continue
+        assert operation["security"] == [{"HTTPBearer": []}], path
+        assert {"400", "401", "403", "404", "429", "503"} <= operation["responses"].keys()
+        answer = anonymous.request(method, _fill(path, 1))
+        assert answer.status_code == 401, (method, path)
+
+
+def test_every_route_parses_json_strictly() -> None:
+    app = create_app(Settings())
+    routers = [route.original_router for route in app.router.routes if _is_included(route)]
+    assert len(routers) >= 4
+    assert all(isinstance(router, Router) for router in routers)
+
+
+def _is_included(route: Any) -> bool:
+    return hasattr(route, "original_router")
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_no_body_ends_in_a_500(
+    client: httpx.Client, description: dict[str, Any], name: str
+) -> None:
+    for path, method, _ in _operations(description):
+        if method == "get" or "/projects/{project_id}/" not in path:
+            continue
+        url = str(client.base_url.copy_with(path=_fill(path, _project(client))))
+        for headers in ({"Content-Type": "application/json"}, {}):
+            answer = client.request(method, url, content=BODIES[name], headers=headers)
+            assert answer.status_code < 500, (method, path, answer.text)
+            if answer.status_code >= 400:
+                assert {"type", "code", "detail", "attr"} <= answer.json().keys(), path
+
+
+def _project(client: httpx.Client) -> int:
+    return int(client.base_url.path.split("/")[3])
+
+
+def _fill(path: str, project_id: int) -> str:
+    filled = path.replace("{project_id}", str(project_id)).replace("{number}", "1")
+    while "{" in filled:
+        start, end = filled.index("{"), filled.index("}")
+        filled = filled[:start] + UNKNOWN + filled[end + 1 :]
+    return filled
+
+
+@pytest.mark.parametrize("key", ["\ud800", "\x00"])
+def test_text_that_no_database_stores_is_refused_with_its_field(
+    client: httpx.Client, key: str
+) -> None:
+    escaped = f"\\u{ord(key):04x}"
+    body = f'{{"name": "{escaped}", "format": "CSV", "url_pattern": "x"}}'
+    answer = client.post(
+        "warehouse_tables/", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["attr"]) == (400, "name")
+
+
+def test_a_body_that_is_no_json_is_told_where(client: httpx.Client) -> None:
+    answer = client.post("warehouse_tables/", content=b'{"name": }')
+    assert (answer.status_code, answer.json()["code"]) == (400, "parse_error")
+    assert "line 1, column 10" in answer.json()["detail"]
