@@ -283,6 +283,54 @@ def test_a_first_credential_needs_both_keys(
     assert change(client, table, credential=KEYS).status_code == 200
 
 
+@pytest.fixture
+def uploaded(client: httpx.Client) -> dict[str, Any]:
+    """A table of an upload that no worker has read yet."""
+    sent = client.post(
+        "warehouse_tables/file/", data={"name": "people"}, files={"file": ("x.csv", b"id\n1\n")}
+    )
+    table: dict[str, Any] = sent.json()
+    return table
+
+
+def test_an_uploaded_table_can_be_sent_back_and_renamed(
+    client: httpx.Client, uploaded: dict[str, Any], rings: list[Ring]
+) -> None:
+    answer = client.put(f"warehouse_tables/{uploaded['id']}/", json=uploaded)
+    assert (answer.status_code, answer.json()) == (200, uploaded)
+    assert change(client, uploaded, name="folk").json()["name"] == "folk"
+    assert len(rings) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "attr"),
+    [({"format": "Delta"}, "format"), ({"credential": KEYS}, "credential")],
+)
+def test_what_makes_no_sense_for_an_uploaded_table_is_refused(
+    client: httpx.Client, uploaded: dict[str, Any], fields: dict[str, Any], attr: str
+) -> None:
+    answer = change(client, uploaded, **fields)
+    assert (answer.status_code, answer.json()["attr"]) == (400, attr)
+    assert client.get(f"warehouse_tables/{uploaded['id']}/").json() == uploaded
+
+
+def test_an_uploaded_table_can_be_pointed_at_a_bucket(
+    client: httpx.Client, uploaded: dict[str, Any], database: Database
+) -> None:
+    keyless = change(client, uploaded, url_pattern=URL)
+    assert (keyless.status_code, keyless.json()["code"]) == (400, "credential_required")
+    answer = change(client, uploaded, url_pattern=URL, credential=KEYS)
+    assert answer.status_code == 200, answer.text
+    table = table_row(database, uploaded["id"])
+    assert (table.managed, table.url_pattern) == (False, URL)
+    assert states_of(database, uploaded["id"]) == [
+        ("ingest_file", "cancelled"),
+        ("refresh_schema", "queued"),
+    ]
+    with database.read() as session:
+        assert [upload.state for upload in session.query(Upload)] == ["superseded"]
+
+
 def test_deleted_true_deletes(client: httpx.Client, orders: dict[str, Any]) -> None:
     answer = change(client, orders, deleted=True)
     assert (answer.status_code, answer.json()["deleted"]) == (200, True)

@@ -1,10 +1,14 @@
 """POST warehouse_tables/ (CONTRACT.md, part A, "Create")."""
 
+import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from stocktake.db.models import AuditEntry, StoredCredential, Table
 from stocktake.db.session import Database, Ring
@@ -313,6 +317,91 @@ def test_read_only_fields_of_a_new_table_are_ignored(client: httpx.Client) -> No
 @pytest.mark.parametrize("body", [[], "x", 1, None])
 def test_a_body_that_is_no_object_is_400(client: httpx.Client, body: Any) -> None:
     assert client.post("warehouse_tables/", json=body).status_code == 400
+
+
+def test_a_local_file_needs_no_credential_where_the_operator_allows_it(
+    serve: Callable[..., Served],
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    project_id: int,
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "lake"
+    root.mkdir()
+    served = serve(allowed_url_schemes=("https", "file"), local_roots=(root,))
+    client = connect(make_key(["*"]), served.url)
+    path = f"/api/projects/{project_id}/warehouse_tables/"
+    inside = new(credential=..., url_pattern=f"file://{root}/*.parquet")
+    assert client.post(path, json=inside).status_code == 201
+    outside = new(credential=..., name="other", url_pattern="file:///etc/passwd")
+    assert refused(client.post(path, json=outside))[3] == "url_pattern"
+
+
+def test_our_own_bucket_is_refused_in_both_styles(
+    serve: Callable[..., Served],
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    project_id: int,
+) -> None:
+    served = serve(
+        managed_storage_url="https://managed.s3.us-east-1.amazonaws.com/stocktake",
+        managed_storage_access_key="k",
+        managed_storage_access_secret=SecretStr("s"),
+    )
+    client = connect(make_key(["*"]), served.url)
+    path = f"/api/projects/{project_id}/warehouse_tables/"
+    for url in (
+        "https://managed.s3.us-east-1.amazonaws.com/stocktake/x.csv",
+        "https://s3.us-east-1.amazonaws.com/managed/x.csv",
+        "https://s3.amazonaws.com/managed/x.csv",
+    ):
+        answer = client.post(path, json=new(url_pattern=url))
+        assert refused(answer)[2:] == ("URL pattern hostname is not allowed.", "url_pattern")
+
+
+def test_the_operator_can_have_every_create_wait(
+    serve: Callable[..., Served],
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    project_id: int,
+) -> None:
+    served = serve(default_wait_seconds=10.0)
+    start_worker(served, read_columns(COLUMNS))
+    client = connect(make_key(["*"]), served.url)
+    answer = client.post(f"/api/projects/{project_id}/warehouse_tables/", json=new())
+    assert [each["key"] for each in answer.json()["columns"]] == ["id", "at"]
+
+
+def test_a_table_that_was_changed_during_the_wait_is_not_taken_back(
+    client: httpx.Client, served: Served, database: Database
+) -> None:
+    def change_and_fail(where: Database, job_id: UUID) -> None:
+        fail_with(AccessDeniedError())(where, job_id)
+        with where.write() as session:
+            session.query(Table).one().generation += 1
+
+    start_worker(served, change_and_fail)
+    answer = client.post("warehouse_tables/", json=new(), headers={"Prefer": "wait=10"})
+    assert (answer.status_code, answer.json()["latest_job"]["state"]) == (201, "failed")
+    assert client.get("warehouse_tables/").json()["count"] == 1
+
+
+def test_of_many_creates_of_one_name_at_once_one_wins(client: httpx.Client) -> None:
+    start = threading.Barrier(4)
+    answers: list[httpx.Response] = []
+
+    def create() -> None:
+        start.wait()
+        answers.append(client.post("warehouse_tables/", json=new()))
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400]
+    lost = {answer.json()["detail"] for answer in answers if answer.status_code == 400}
+    assert lost == {"A table with this name already exists."}
 
 
 def test_a_null_character_in_a_name_is_400(client: httpx.Client) -> None:
