@@ -20,7 +20,7 @@ from stocktake.errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from stocktake.services import files
+from stocktake.services import files, upload_forms
 from stocktake.storage.uploads import UploadSink
 
 #: What a body may hold beside its file: boundaries, headers, fields.
@@ -58,7 +58,7 @@ class Receiver:
             ValidationError: no file was sent.
         """
         if self.upload is None:
-            raise ValidationError(files.NO_FILE, attr=FILE_FIELD, legacy_message=True)
+            raise ValidationError(upload_forms.NO_FILE, attr=FILE_FIELD, legacy_message=True)
         return self.upload.id
 
     async def receive(self) -> None:
@@ -124,8 +124,8 @@ class Receiver:
         if not self._ours:
             return
         if self.filename is not None:
-            raise ValidationError(files.ONE_FILE, attr=FILE_FIELD, legacy_message=True)
-        self.filename = filename = files.clean_filename(event.filename)
+            raise ValidationError(upload_forms.ONE_FILE, attr=FILE_FIELD, legacy_message=True)
+        self.filename = filename = upload_forms.clean_filename(event.filename)
         self.upload = await self._edge.change(lambda context: files.begin(context, filename))
         self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)
 
@@ -133,7 +133,7 @@ class Receiver:
         self.size_bytes += len(event.data)
         limit = self._edge.parts.settings.max_upload_bytes
         if self.size_bytes > limit:
-            raise files.too_large(limit)
+            raise upload_forms.too_large(limit)
         if self._sink is not None:
             await self._sink.write(event.data)
 

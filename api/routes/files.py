@@ -15,7 +15,7 @@ from api.schemas import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
 from stocktake.db.models import Table
 from stocktake.errors import PayloadTooLargeError, StorageUnavailableError
-from stocktake.services import files
+from stocktake.services import files, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.files import Ingest
 
@@ -47,8 +47,8 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
             "enum": ["CSV", "CSVWithNames", "JSONEachRow", "Parquet"],
             "default": "CSVWithNames",
         },
-        target={"type": "string", "enum": list(files.Target), "default": "file"},
-        mode={"type": "string", "enum": list(files.Mode), "default": "append"},
+        target={"type": "string", "enum": list(upload_forms.Target), "default": "file"},
+        mode={"type": "string", "enum": list(upload_forms.Mode), "default": "append"},
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:
@@ -66,8 +66,8 @@ async def _upload_table(edge: WriteEdge) -> Response:
         try:
             await receiver.receive()
         except PayloadTooLargeError as exc:
-            raise files.too_large(edge.parts.settings.max_upload_bytes) from exc
-        form = files.check_form(receiver.filename, receiver.fields)
+            raise upload_forms.too_large(edge.parts.settings.max_upload_bytes) from exc
+        form = upload_forms.check_form(receiver.filename, receiver.fields)
         await receiver.finish()
 
         def work(context: Context) -> Answer:
@@ -98,7 +98,7 @@ def _ingesting(context: Context, ingest: Ingest) -> Answer:
     status_code=201,
     response_model=UploadBody,
     max_body_size=_COUNTED_HERE,
-    openapi_extra=_form(file_format={"type": "string", "enum": list(files.FILE_FORMATS)}),
+    openapi_extra=_form(file_format={"type": "string", "enum": list(upload_forms.FILE_FORMATS)}),
 )
 async def upload_file(edge: WriteEdge) -> Response:
     """Upload a file that `create_from_upload` makes a table of."""
@@ -108,7 +108,7 @@ async def upload_file(edge: WriteEdge) -> Response:
 async def _upload_file(edge: WriteEdge) -> Response:
     async with receiving(edge) as receiver:
         await receiver.receive()
-        named = files.check_upload(receiver.filename, receiver.fields)
+        named = upload_forms.check_upload(receiver.filename, receiver.fields)
         await receiver.finish()
 
         def work(context: Context) -> Answer:

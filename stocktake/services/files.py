@@ -4,10 +4,8 @@ An upload changes nothing about a table that exists: its job reads the file in f
 then points the table at it, so that a bad file never breaks a good table.
 """
 
-import re
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import exists, select, update
@@ -18,16 +16,16 @@ from stocktake.errors import ValidationError
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit, refreshes, table_views, tables, words
 from stocktake.services.context import Context
+from stocktake.services.upload_forms import (
+    FILE_FORMATS,
+    FileForm,
+    Target,
+    clean_filename,
+    known_format,
+    refusal,
+)
 from stocktake.states import JobKind, JobState, Queue, TableFormat, UploadState
 
-NO_FILE: Final = "No file provided"
-ONE_FILE: Final = "Upload one file per request."
-BAD_FORMAT: Final = f"Invalid format. Must be one of: {', '.join(sorted(TableFormat))}"
-NO_DELTA_FILE: Final = (
-    "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta to load "
-    "its rows into a managed Delta table."
-)
-BAD_FILENAME: Final = "Invalid filename"
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
     "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
@@ -36,47 +34,6 @@ IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "
     "Upload without target=delta, or under another name."
 )
-BAD_FILE_FORMAT: Final = "Unsupported file format. Must be one of: csv, json, parquet"
-MAX_FILENAME_LENGTH: Final = 255
-
-Choice = TypeVar("Choice", bound=StrEnum)
-
-_UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
-
-
-class Target(StrEnum):
-    """What an upload becomes."""
-
-    #: The file itself is the table's content, in the place of the one before.
-    FILE = "file"
-    #: Its rows are loaded into a managed Delta table.
-    DELTA = "delta"
-
-
-class Mode(StrEnum):
-    """How rows go into a managed Delta table."""
-
-    APPEND = "append"
-    REPLACE = "replace"
-
-
-#: What `create_from_upload` calls the formats.
-FILE_FORMATS: Final = {
-    "csv": TableFormat.CSV_WITH_NAMES,
-    "json": TableFormat.JSON_EACH_ROW,
-    "parquet": TableFormat.PARQUET,
-}
-_EXTENSIONS: Final = {"jsonl": "json", "ndjson": "json"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileForm:
-    """What a checked upload is for."""
-
-    name: str
-    format: TableFormat
-    target: Target = Target.FILE
-    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,70 +42,6 @@ class Ingest:
 
     table: Table
     enqueued: Enqueued
-
-
-def clean_filename(filename: str) -> str:
-    r"""The file's name without its path and with unsafe characters replaced; it names nothing
-    in storage, it is for people. An empty text where no name is left that may be used.
-
-    >>> clean_filename("../my orders.csv"), clean_filename("C:\\data\\x.csv")
-    ('my_orders.csv', 'x.csv')
-    >>> clean_filename(".env"), clean_filename("dir/")
-    ('', '')
-    """
-    last = re.split(r"[/\\]", filename)[-1]
-    cleaned = _UNSAFE.sub("_", last)
-    usable = cleaned and not cleaned.startswith(".") and len(cleaned) <= MAX_FILENAME_LENGTH
-    return cleaned if usable else ""
-
-
-def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
-    """The form beside the file of `file/`, checked in PostHog's order.
-
-    Args:
-        filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target`` and ``mode``, where they were sent.
-
-    Raises:
-        ValidationError: with PostHog's sentence.
-    """
-    if filename is None:
-        raise _refusal(NO_FILE, "file")
-    format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
-    if "name" in fields or filename:
-        name = words.require_identifier(fields.get("name", filename))
-    if not filename:
-        raise _refusal(BAD_FILENAME, "file")
-    target = _choice(Target, "target", fields.get("target") or Target.FILE)
-    mode = _choice(Mode, "mode", fields["mode"]) if fields.get("mode") else None
-    if target is Target.FILE and mode is Mode.APPEND:
-        raise _refusal("mode=append needs target=delta.", "mode")
-    if target is Target.FILE:
-        return FileForm(name=name, format=format_)
-    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND)
-
-
-def too_large(max_bytes: int) -> ValidationError:
-    """The refusal of a file over the cap, in PostHog's words."""
-    limit = f"{max_bytes // 1024**2}MB" if max_bytes >= 1024**2 else f"{max_bytes} bytes"
-    return _refusal(f"File size exceeds maximum allowed size of {limit}", "file")
-
-
-def check_upload(filename: str | None, fields: dict[str, str]) -> str:
-    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name.
-
-    Args:
-        filename: the cleaned name; None where no file was sent.
-
-    Raises:
-        ValidationError: no file, a name that cannot be used, or neither says csv, json or parquet.
-    """
-    if filename is None:
-        raise _refusal(NO_FILE, "file")
-    if not filename:
-        raise _refusal(BAD_FILENAME, "file")
-    extension = filename.rpartition(".")[2].lower()
-    return _known_format(fields.get("file_format") or _EXTENSIONS.get(extension, extension))
 
 
 def begin(context: Context, filename: str) -> Upload:
@@ -213,7 +106,7 @@ def store(
         .execution_options(synchronize_session=False, populate_existing=True)
     ).one_or_none()
     if upload is None:
-        raise _refusal(NO_UPLOAD, "upload_id")
+        raise refusal(NO_UPLOAD, "upload_id")
     audit.record(context, "upload.store", upload_id, size_bytes=size_bytes)
     return upload
 
@@ -262,41 +155,15 @@ def create_from_upload(
         ValidationError: unknown upload (another project's looks the same), or one that is a
             table's already; a name that is taken or no identifier; an unknown format.
     """
-    named = _known_format(file_format)
+    named = known_format(file_format)
     name = words.require_identifier(table_name, "table_name")
     upload = _stored_upload(context, upload_id, clean_filename(filename))
     form = FileForm(name=name, format=FILE_FORMATS[named])
     try:
         table = _new_table(context, upload, form)
     except ValidationError as exc:
-        raise _refusal(exc.detail, "table_name") from exc
+        raise refusal(exc.detail, "table_name") from exc
     return _queue(context, table, upload, form)
-
-
-def _known_format(value: str) -> str:
-    named = value.strip().lower()
-    if named not in FILE_FORMATS:
-        raise _refusal(BAD_FILE_FORMAT, "file_format")
-    return named
-
-
-def _refusal(sentence: str, attr: str) -> ValidationError:
-    return ValidationError(sentence, attr=attr, legacy_message=True)
-
-
-def _file_format(value: str) -> TableFormat:
-    if value not in set(TableFormat):
-        raise _refusal(BAD_FORMAT, "format")
-    format_ = TableFormat(value)
-    if format_.is_delta:
-        raise _refusal(NO_DELTA_FILE, "format")
-    return format_
-
-
-def _choice(kind: type[Choice], attr: str, value: str) -> Choice:
-    if value not in set(kind):
-        raise _refusal(f"Invalid {attr}. Must be one of: {', '.join(kind)}", attr)
-    return kind(value)
 
 
 def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
@@ -312,9 +179,9 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
     refreshes.require_linked(table)
     is_managed_delta = table.managed and TableFormat(table.format).is_delta
     if is_managed_delta and form.target is Target.FILE:
-        raise _refusal(IS_DELTA, "target")
+        raise refusal(IS_DELTA, "target")
     if form.target is Target.DELTA and not is_managed_delta:
-        raise _refusal(IS_FILES, "target")
+        raise refusal(IS_FILES, "target")
     return table
 
 
@@ -379,7 +246,7 @@ def _stored_upload(context: Context, upload_id: UUID | str, filename: str) -> Up
         .with_for_update()
     ).one_or_none()
     if upload is None:
-        raise _refusal(NO_UPLOAD, "upload_id")
+        raise refusal(NO_UPLOAD, "upload_id")
     return upload
 
 
@@ -387,4 +254,4 @@ def _upload_id(raw: UUID | str) -> UUID:
     try:
         return raw if isinstance(raw, UUID) else UUID(raw)
     except ValueError as exc:
-        raise _refusal(NO_UPLOAD, "upload_id") from exc
+        raise refusal(NO_UPLOAD, "upload_id") from exc

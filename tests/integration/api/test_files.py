@@ -13,6 +13,7 @@ from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import EmptySourceError
 from stocktake.schema.columns import Column
+from stocktake.services.upload_forms import too_large
 from stocktake.settings import Settings
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import (
@@ -295,8 +296,6 @@ def test_a_file_of_exactly_the_cap_is_taken_and_one_byte_more_is_not(
 
 
 def test_the_default_cap_is_posthogs(settings: Settings) -> None:
-    from stocktake.services.files import too_large
-
     assert settings.max_upload_bytes == 52_428_800
     sentence = "File size exceeds maximum allowed size of 50MB"
     assert too_large(settings.max_upload_bytes).detail == sentence

@@ -1,7 +1,7 @@
 import pytest
 
 from stocktake.errors import ValidationError
-from stocktake.services.files import (
+from stocktake.services.upload_forms import (
     FileForm,
     Mode,
     Target,

@@ -1,0 +1,156 @@
+"""What may be said about an uploaded file: its name, its format, and what it is to become."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from stocktake.errors import ValidationError
+from stocktake.services import words
+from stocktake.states import TableFormat
+
+NO_FILE: Final = "No file provided"
+ONE_FILE: Final = "Upload one file per request."
+BAD_FORMAT: Final = f"Invalid format. Must be one of: {', '.join(sorted(TableFormat))}"
+NO_DELTA_FILE: Final = (
+    "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta to load "
+    "its rows into a managed Delta table."
+)
+BAD_FILENAME: Final = "Invalid filename"
+BAD_FILE_FORMAT: Final = "Unsupported file format. Must be one of: csv, json, parquet"
+MAX_FILENAME_LENGTH: Final = 255
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+_UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
+
+
+class Target(StrEnum):
+    """What an upload becomes."""
+
+    #: The file itself is the table's content, in the place of the one before.
+    FILE = "file"
+    #: Its rows are loaded into a managed Delta table.
+    DELTA = "delta"
+
+
+class Mode(StrEnum):
+    """How rows go into a managed Delta table."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+#: What `create_from_upload` calls the formats.
+FILE_FORMATS: Final = {
+    "csv": TableFormat.CSV_WITH_NAMES,
+    "json": TableFormat.JSON_EACH_ROW,
+    "parquet": TableFormat.PARQUET,
+}
+_EXTENSIONS: Final = {"jsonl": "json", "ndjson": "json"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileForm:
+    """What a checked upload is for."""
+
+    name: str
+    format: TableFormat
+    target: Target = Target.FILE
+    mode: Mode | None = None
+
+
+def clean_filename(filename: str) -> str:
+    r"""The file's name without its path and with unsafe characters replaced; it names nothing
+    in storage, it is for people. An empty text where no name is left that may be used.
+
+    >>> clean_filename("../my orders.csv"), clean_filename("C:\\data\\x.csv")
+    ('my_orders.csv', 'x.csv')
+    >>> clean_filename(".env"), clean_filename("dir/")
+    ('', '')
+    """
+    last = re.split(r"[/\\]", filename)[-1]
+    cleaned = _UNSAFE.sub("_", last)
+    usable = cleaned and not cleaned.startswith(".") and len(cleaned) <= MAX_FILENAME_LENGTH
+    return cleaned if usable else ""
+
+
+def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
+    """The form beside the file of `file/`, checked in PostHog's order.
+
+    Args:
+        filename: the cleaned name; None where no file was sent.
+        fields: ``name``, ``format``, ``target`` and ``mode``, where they were sent.
+
+    Raises:
+        ValidationError: with PostHog's sentence.
+    """
+    if filename is None:
+        raise refusal(NO_FILE, "file")
+    format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
+    if "name" in fields or filename:
+        name = words.require_identifier(fields.get("name", filename))
+    if not filename:
+        raise refusal(BAD_FILENAME, "file")
+    target = _choice(Target, "target", fields.get("target") or Target.FILE)
+    mode = _choice(Mode, "mode", fields["mode"]) if fields.get("mode") else None
+    if target is Target.FILE and mode is Mode.APPEND:
+        raise refusal("mode=append needs target=delta.", "mode")
+    if target is Target.FILE:
+        return FileForm(name=name, format=format_)
+    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND)
+
+
+def too_large(max_bytes: int) -> ValidationError:
+    """The refusal of a file over the cap, in PostHog's words."""
+    limit = f"{max_bytes // 1024**2}MB" if max_bytes >= 1024**2 else f"{max_bytes} bytes"
+    return refusal(f"File size exceeds maximum allowed size of {limit}", "file")
+
+
+def check_upload(filename: str | None, fields: dict[str, str]) -> str:
+    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name.
+
+    Args:
+        filename: the cleaned name; None where no file was sent.
+
+    Raises:
+        ValidationError: no file, a name that cannot be used, or neither says csv, json or parquet.
+    """
+    if filename is None:
+        raise refusal(NO_FILE, "file")
+    if not filename:
+        raise refusal(BAD_FILENAME, "file")
+    extension = filename.rpartition(".")[2].lower()
+    return known_format(fields.get("file_format") or _EXTENSIONS.get(extension, extension))
+
+
+def known_format(value: str) -> str:
+    """A ``file_format`` of `FILE_FORMATS`, in any letter case.
+
+    Raises:
+        ValidationError: another one.
+    """
+    named = value.strip().lower()
+    if named not in FILE_FORMATS:
+        raise refusal(BAD_FILE_FORMAT, "file_format")
+    return named
+
+
+def refusal(sentence: str, attr: str) -> ValidationError:
+    """A refusal in both of PostHog's shapes."""
+    return ValidationError(sentence, attr=attr, legacy_message=True)
+
+
+def _file_format(value: str) -> TableFormat:
+    if value not in set(TableFormat):
+        raise refusal(BAD_FORMAT, "format")
+    format_ = TableFormat(value)
+    if format_.is_delta:
+        raise refusal(NO_DELTA_FILE, "format")
+    return format_
+
+
+def _choice(kind: type[Choice], attr: str, value: str) -> Choice:
+    if value not in set(kind):
+        raise refusal(f"Invalid {attr}. Must be one of: {', '.join(kind)}", attr)
+    return kind(value)
