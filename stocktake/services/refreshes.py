@@ -130,12 +130,13 @@ def _queued(context: Context, table: Table, kinds: Collection[JobKind]) -> Seque
     ).all()
 
 
-def stop_running(context: Context, table: Table) -> None:
-    """Ask the table's running jobs to stop: their results are void."""
+def stop_running(context: Context, table: Table, *, kinds: Collection[JobKind]) -> None:
+    """Ask the table's running jobs of these kinds to stop: their results are void."""
     context.session.execute(
         update(Job)
         .where(
             Job.table_id == table.id,
+            Job.kind.in_([kind.value for kind in kinds]),
             Job.state == JobState.RUNNING.value,
             Job.cancel_requested_at.is_(None),
         )

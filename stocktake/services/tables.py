@@ -221,7 +221,7 @@ def delete_locked(context: Context, table: Table) -> None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
     let_go_of_uploads(context, table, detail="The table was deleted.")
     refreshes.cancel_queued(context, table, kinds=list(JobKind), detail="The table was deleted.")
-    refreshes.stop_running(context, table)
+    refreshes.stop_running(context, table, kinds=list(JobKind))
     credentials.erase(context, table)
     context.session.execute(
         update(Table)
@@ -234,8 +234,13 @@ def delete_locked(context: Context, table: Table) -> None:
 
 
 def let_go_of_uploads(context: Context, table: Table, *, detail: str) -> None:
-    """End the table's waiting uploads, and leave the bytes of all of them to the clock."""
-    ended = refreshes.cancel_queued(context, table, kinds=[JobKind.INGEST_FILE], detail=detail)
+    """End the table's waiting uploads, and leave the bytes of all of them to the clock.
+
+    One that is being read is told to stop: it would point the table at itself again.
+    """
+    ingests = [JobKind.INGEST_FILE]
+    ended = refreshes.cancel_queued(context, table, kinds=ingests, detail=detail)
+    refreshes.stop_running(context, table, kinds=ingests)
     supersede(context, [table.upload_id, *(job.upload_id for job in ended)])
     table.upload_id = None
     context.session.flush()

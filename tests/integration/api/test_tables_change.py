@@ -331,6 +331,15 @@ def test_an_uploaded_table_can_be_pointed_at_a_bucket(
         assert [upload.state for upload in session.query(Upload)] == ["superseded"]
 
 
+def test_an_upload_that_is_being_read_stops_when_its_table_moves_away(
+    client: httpx.Client, uploaded: dict[str, Any], database: Database
+) -> None:
+    take(database, jobs_of(database, uploaded["id"])[0].id)
+    assert change(client, uploaded, url_pattern=URL, credential=KEYS).status_code == 200
+    running = jobs_of(database, uploaded["id"])[0]
+    assert (running.state, running.cancel_requested_at is not None) == ("running", True)
+
+
 def test_deleted_true_deletes(client: httpx.Client, orders: dict[str, Any]) -> None:
     answer = change(client, orders, deleted=True)
     assert (answer.status_code, answer.json()["deleted"]) == (200, True)
