@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from api.schemas import ErrorBody
+from api.schemas.base import ErrorBody
 
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",

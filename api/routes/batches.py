@@ -7,7 +7,7 @@ from fastapi import Response
 from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, ReadEdge, Router, WriteEdge
-from api.schemas import BatchBody, SelectorIn
+from api.schemas.batches import BatchBody, SelectorIn
 from stocktake.services import batches
 from stocktake.services.batches import BatchView
 from stocktake.services.context import Context

@@ -11,7 +11,7 @@ from api.dependencies import Answer, Router, WriteEdge
 from api.errors import unavailable
 from api.routes.jobs import job_url
 from api.routes.tables import shown
-from api.schemas import TableBody, UploadBody, UploadedTable
+from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
 from stocktake.db.models import Table
 from stocktake.errors import PayloadTooLargeError, StorageUnavailableError

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from api.dependencies import AccountEdge, PageDep, ReadEdge, Router
-from api.schemas import KeyBody, PageBody, ProjectBody, UserBody, key_view, project_view, user_view
+from api.schemas.base import PageBody
+from api.schemas.identity import KeyBody, ProjectBody, UserBody, key_view, project_view, user_view
 from stocktake.services import identity
 from stocktake.services.context import Context
 

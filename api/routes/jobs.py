@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
-from api.schemas import JobBody, PageBody, job_view
+from api.schemas.base import PageBody
+from api.schemas.jobs import JobBody, job_view
 from stocktake.db.models import Job
 from stocktake.services import jobs
 from stocktake.services.context import Context

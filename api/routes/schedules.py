@@ -8,7 +8,8 @@ from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
 from api.routes.batches import accepted
-from api.schemas import BatchBody, PageBody, ScheduleBody, ScheduleChange, ScheduleIn
+from api.schemas.base import PageBody
+from api.schemas.batches import BatchBody, ScheduleBody, ScheduleChange, ScheduleIn
 from stocktake.db.models import Schedule
 from stocktake.services import schedules
 from stocktake.services.context import Context

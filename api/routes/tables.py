@@ -9,18 +9,17 @@ from fastapi.responses import JSONResponse
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
 from api.errors import body_of
 from api.routes.jobs import accepted, job_url
-from api.schemas import (
+from api.schemas.base import PageBody
+from api.schemas.jobs import JobBody, job_view
+from api.schemas.tables import (
     FullVersionBody,
-    JobBody,
     NewTable,
-    PageBody,
     SchemaUpdate,
     TableBody,
     TableChange,
     VersionBody,
     VersionDiffBody,
     full_version_view,
-    job_view,
     table_view,
     version_view,
 )

@@ -60,9 +60,7 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
     try:
         following = next_after(expression, timezone, now)
     except CronSimError as exc:
-        raise ValidationError(
-            f"{expression!r} is not a cron rule: {exc}", attr="cron"
-        ) from exc
+        raise ValidationError(f"{expression!r} is not a cron rule: {exc}", attr="cron") from exc
     if following is None:
         raise ValidationError(f"No date fits the cron rule {expression!r}.", attr="cron")
 

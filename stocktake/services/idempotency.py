@@ -139,14 +139,3 @@ def keep(session: Session, key: Key, answer: StoredAnswer, *, final: bool) -> No
         )
         .execution_options(synchronize_session=False)
     )
-
-
-def purge(session: Session) -> int:
-    """Delete the keys that are older than 24 hours; how many they were. The clock calls it."""
-    gone = session.execute(
-        delete(IdempotencyKey)
-        .where(IdempotencyKey.created_at < now(-KEPT.total_seconds()))
-        .returning(IdempotencyKey.key)
-        .execution_options(synchronize_session=False)
-    )
-    return len(gone.all())

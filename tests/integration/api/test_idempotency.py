@@ -155,18 +155,6 @@ def test_a_key_is_forgotten_after_a_day(
     assert client.post(f"jobs/{ended}/retry/", headers=KEY).json()["id"] != first["id"]
 
 
-def test_the_clock_purges_old_keys_only(
-    client: httpx.Client, ended: UUID, make_job: MakeJob, database: Database
-) -> None:
-    client.post(f"jobs/{ended}/retry/", headers=KEY)
-    _age(database, timedelta(hours=25))
-    client.post(f"jobs/{make_job()}/cancel/", headers={"Idempotency-Key": "young"})
-    with database.write() as session:
-        assert idempotency.purge(session) == 1
-    with database.read() as session:
-        assert session.query(IdempotencyKey).one().key == "young"
-
-
 def _age(database: Database, by: timedelta) -> None:
     with database.write() as session:
         session.query(IdempotencyKey).update({IdempotencyKey.created_at: datetime.now(UTC) - by})

@@ -1,0 +1,1 @@
+"""Wire models, and how domain objects become them. Nothing here decides anything."""

@@ -1,0 +1,118 @@
+"""Bulk refreshes and schedules."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.base import Wire
+from stocktake.services.batches import BatchState
+from stocktake.states import TableFormat
+
+
+class SelectorIn(BaseModel):
+    """Which tables: `tables`, or `all`, or any of the other three together. One kind only."""
+
+    # The service checks the values: a selector is kept as it was sent.
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [{"all": True}, {"name_glob": "sales_*", "stale_for_seconds": 3600}]
+        },
+    )
+
+    tables: Any = Field(
+        None, json_schema_extra={"type": "array", "items": {"type": "string", "format": "uuid"}}
+    )
+    all: Any = Field(None, json_schema_extra={"type": "boolean"})
+    name_glob: Any = Field(
+        None, json_schema_extra={"type": "string"}, description="`*` and `?`; case is ignored."
+    )
+    format: Any = Field(None, json_schema_extra={"type": "string", "enum": list(TableFormat)})
+    stale_for_seconds: Any = Field(
+        None,
+        json_schema_extra={"type": "number", "minimum": 0},
+        description="Tables whose last good refresh is this old, or missing.",
+    )
+
+    def as_sent(self) -> dict[str, Any]:
+        """What the client gave, and nothing else."""
+        return self.model_dump(exclude_unset=True)
+
+
+class BatchErrorBody(Wire):
+    """Why one table was not refreshed; no table where the batch itself could not be expanded."""
+
+    table_id: UUID | None
+    table_name: str | None
+    job_id: UUID
+    code: str
+    detail: str
+
+
+class BatchBody(Wire):
+    """A bulk refresh; `counts` are its jobs by state."""
+
+    id: UUID
+    state: BatchState
+    done: bool
+    selector: dict[str, Any]
+    schedule_id: UUID | None
+    expand_job_id: UUID
+    total: int
+    counts: dict[str, int]
+    deduplicated: int
+    finished_share: float
+    errors: list[BatchErrorBody]
+    created_at: datetime
+    expanded_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class ScheduleIn(BaseModel):
+    """A cron rule that starts bulk refreshes."""
+
+    name: str
+    cron: str = Field(examples=["0 6 * * *"], description="Five fields.")
+    timezone: str = Field("UTC", description="An IANA name, such as `Europe/Berlin`.")
+    jitter_seconds: float = Field(
+        0.0, description="Each fire starts up to this much later, always by the same amount."
+    )
+    selector: SelectorIn
+    paused: bool = False
+
+    def as_sent(self) -> dict[str, Any]:
+        """What the client gave, and nothing else."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ScheduleChange(BaseModel):
+    """Any of a schedule's fields. What else an answer holds may be sent back and is ignored."""
+
+    # Defaults that are never used: `as_sent` leaves out what was not given, null is refused.
+    name: str = ""
+    cron: str = ""
+    timezone: str = ""
+    jitter_seconds: float = 0.0
+    selector: SelectorIn = Field(default_factory=SelectorIn)
+    paused: bool = False
+
+    def as_sent(self) -> dict[str, Any]:
+        """What the client gave, and nothing else."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ScheduleBody(Wire):
+    """A schedule. `next_fire_at` is the rule's time, without its jitter; null while paused."""
+
+    id: UUID
+    name: str
+    cron: str
+    timezone: str
+    jitter_seconds: float
+    selector: dict[str, Any]
+    paused: bool
+    next_fire_at: datetime | None
+    last_fire_at: datetime | None
+    created_at: datetime

@@ -1,0 +1,110 @@
+"""Projects, users and keys, in the shapes that PostHog's tools ask for first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.base import Wire
+from stocktake.db.models import ApiKey, Project, User
+
+#: There is one organization: this installation.
+ORGANIZATION_ID = UUID("00000000-0000-0000-0000-000000000001")
+
+
+class ProjectBody(Wire):
+    """A project, as far as PostHog's tools look at one."""
+
+    id: int
+    uuid: UUID
+    organization: UUID
+    name: str
+    created_at: datetime
+    timezone: str = "UTC"
+
+
+class OrganizationBody(Wire):
+    """The installation, where PostHog has an organization."""
+
+    id: UUID = ORGANIZATION_ID
+    name: str = "Stocktake"
+    slug: str = "stocktake"
+    membership_level: int | None = None
+    projects: list[ProjectBody] = Field(default_factory=list)
+    teams: list[ProjectBody] = Field(default_factory=list)
+
+
+class UserBody(Wire):
+    """Whom a key belongs to."""
+
+    id: int
+    uuid: UUID
+    distinct_id: str
+    first_name: str
+    last_name: str
+    email: str
+    is_email_verified: bool = True
+    is_staff: bool = False
+    team: ProjectBody | None
+    organization: OrganizationBody
+    organizations: list[OrganizationBody]
+
+
+class KeyBody(Wire):
+    """A key without its value."""
+
+    id: UUID
+    label: str
+    value: None = None
+    mask_value: str
+    created_at: datetime
+    last_used_at: datetime | None
+    last_rolled_at: datetime | None = None
+    user_id: int
+    scopes: list[str]
+    scoped_teams: list[int]
+    scoped_organizations: list[str]
+
+
+def project_view(project: Project) -> ProjectBody:
+    """A project on the wire."""
+    return ProjectBody(
+        id=project.id,
+        uuid=project.uuid,
+        organization=ORGANIZATION_ID,
+        name=project.name,
+        created_at=project.created_at,
+    )
+
+
+def user_view(user: User, projects: Sequence[Project]) -> UserBody:
+    """A user on the wire, in the first of the projects."""
+    seen = [project_view(project) for project in projects]
+    organization = OrganizationBody(projects=seen, teams=seen)
+    return UserBody(
+        id=user.id,
+        uuid=user.uuid,
+        distinct_id=str(user.uuid),
+        first_name=user.first_name,
+        last_name=user.last_name,
+        email=user.email,
+        team=seen[0] if seen else None,
+        organization=organization,
+        organizations=[organization],
+    )
+
+
+def key_view(key: ApiKey) -> KeyBody:
+    """A key on the wire."""
+    return KeyBody(
+        id=key.id,
+        label=key.label,
+        mask_value=f"{key.prefix}...",
+        created_at=key.created_at,
+        last_used_at=key.last_used_at,
+        user_id=key.user_id,
+        scopes=key.scopes,
+        scoped_teams=key.project_ids,
+        scoped_organizations=[],
+    )

@@ -1,0 +1,272 @@
+"""Tables, uploads and schema versions (CONTRACT.md, part A)."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.base import Wire
+from api.schemas.jobs import JobErrorBody
+from stocktake.db.models import Job, SchemaVersion
+from stocktake.schema.types import wire_type
+from stocktake.services.table_views import TableView
+from stocktake.states import JobState, TableFormat
+
+_SECRET: Final[dict[str, Any]] = {"writeOnly": True, "maxLength": 500}
+
+
+class CredentialIn(BaseModel):
+    """Access to the source. What an answer shows of a credential may be sent back with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access_key: str | None = Field(None, json_schema_extra=_SECRET)
+    access_secret: str | None = Field(None, json_schema_extra=_SECRET)
+    id: Any = Field(None, json_schema_extra={"readOnly": True})
+    created_by: Any = Field(None, json_schema_extra={"readOnly": True})
+    created_at: Any = Field(None, json_schema_extra={"readOnly": True})
+
+
+class TableChange(BaseModel):
+    """Any of a table's fields. What else an answer holds may be sent back and is ignored."""
+
+    name: str | None = Field(None, description="Up to 128 characters, unique in the project.")
+    format: str | None = Field(None, json_schema_extra={"enum": list(TableFormat)})
+    url_pattern: str | None = Field(
+        None, description="The files of the table, or the root of a Delta table."
+    )
+    credential: CredentialIn | None = None
+    options: Any = Field(
+        None, json_schema_extra={"type": "object"}, description="How to read the files."
+    )
+    deleted: bool | None = None
+
+
+class NewTable(TableChange):
+    """A table to register. The credential may be left out of one with `options.public`."""
+
+    # The services check what is required, in the order of PostHog's serializer.
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["name", "format", "url_pattern"]},
+    )
+
+
+class SchemaUpdate(BaseModel):
+    """Column types to set over the source's; null clears one again."""
+
+    updates: Any = Field(
+        None,
+        json_schema_extra={
+            "type": "object",
+            "additionalProperties": {"type": ["string", "null"]},
+        },
+        examples=[{"id": "float"}],
+    )
+
+
+class UploadedTable(BaseModel):
+    """A table to make of a file that was uploaded before."""
+
+    upload_id: str
+    filename: str
+    file_format: str = Field(json_schema_extra={"enum": ["csv", "json", "parquet"]})
+    table_name: str
+
+
+class BasicUserBody(Wire):
+    """Who made a thing."""
+
+    id: int
+    uuid: UUID
+    distinct_id: str | None = None
+    first_name: str
+    last_name: str
+    email: str
+    is_email_verified: bool = True
+    hedgehog_config: None = None
+    role_at_organization: None = None
+
+
+class CredentialBody(Wire):
+    """That a credential is there. Its keys never come back."""
+
+    id: UUID
+    created_by: None = None
+    created_at: datetime
+
+
+class ColumnBody(Wire):
+    """A column; `schema_valid` says whether a read of all the data agreed with its type."""
+
+    key: str
+    name: str
+    type: str
+    schema_valid: bool
+    fields: None = None
+    table: None = None
+    chain: None = None
+
+
+class ShortJobBody(Wire):
+    """The latest job of a table."""
+
+    id: UUID
+    kind: str
+    state: JobState
+    done: bool
+    error: JobErrorBody | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class TableBody(Wire):
+    """A table with its columns as they were read last."""
+
+    id: UUID
+    deleted: bool
+    name: str
+    hogql_name: str
+    format: str
+    created_by: BasicUserBody | None
+    created_at: datetime
+    created_via: str
+    url_pattern: str
+    credential: CredentialBody | None
+    columns: list[ColumnBody]
+    external_data_source: dict[str, Any] | None
+    external_schema: dict[str, Any] | None
+    options: dict[str, Any]
+    user_access_level: str
+    row_count: int | None
+    size_bytes: int | None
+    source_version: int | str | None
+    schema_version: int
+    last_refreshed_at: datetime | None
+    latest_job: ShortJobBody | None
+
+
+class UploadBody(Wire):
+    """A file that waits for its table."""
+
+    upload_id: UUID
+    filename: str
+    file_format: str
+    size_bytes: int
+
+
+class VersionBody(Wire):
+    """One schema version, without its columns."""
+
+    number: int
+    change: str
+    column_count: int
+    source_version: int | str | None
+    job_id: UUID | None
+    created_at: datetime
+
+
+class VersionColumnBody(Wire):
+    """A column of a schema version."""
+
+    name: str
+    type: str
+    clickhouse: str
+    nullable: bool
+    override: bool
+
+
+class FullVersionBody(VersionBody):
+    """One schema version."""
+
+    columns: list[VersionColumnBody]
+    diff: dict[str, Any]
+
+
+class VersionDiffBody(Wire):
+    """From one schema version to another; `from_version` is null where there is none before."""
+
+    from_version: int | None
+    to_version: int
+    change: str
+    diff: dict[str, Any]
+
+
+def table_view(view: TableView, *, columns: bool = True) -> TableBody:
+    """A table on the wire."""
+    table = view.table
+    return TableBody(
+        id=table.id,
+        deleted=table.deleted,
+        name=table.name,
+        hogql_name=table.name,
+        format=table.format,
+        created_by=view.created_by and BasicUserBody.model_validate(view.created_by),
+        created_at=table.created_at,
+        created_via=table.created_via,
+        url_pattern=table.url_pattern,
+        credential=view.credential
+        and CredentialBody(id=view.credential.id, created_at=view.credential.created_at),
+        columns=[_column(stored) for stored in table.columns] if columns else [],
+        external_data_source=table.external_data_source,
+        external_schema=table.external_schema,
+        options=table.options,
+        user_access_level="editor",
+        row_count=table.row_count,
+        size_bytes=table.size_bytes,
+        source_version=table.source_version,
+        schema_version=table.schema_version,
+        last_refreshed_at=table.last_refreshed_at,
+        latest_job=view.latest_job and short_job(view.latest_job),
+    )
+
+
+def _column(stored: dict[str, Any]) -> ColumnBody:
+    return ColumnBody(
+        key=stored["name"],
+        name=stored["name"],
+        type=wire_type(stored["hogql"]),
+        schema_valid=stored["valid"],
+    )
+
+
+def short_job(job: Job) -> ShortJobBody:
+    """A job as its table shows it."""
+    state = JobState(job.state)
+    return ShortJobBody(
+        id=job.id,
+        kind=job.kind,
+        state=state,
+        done=state.done,
+        error=None if job.error is None else JobErrorBody.model_validate(job.error),
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+
+
+def version_view(version: SchemaVersion) -> VersionBody:
+    """A schema version in a list."""
+    return VersionBody(
+        number=version.number,
+        change=version.change,
+        column_count=len(version.columns),
+        source_version=version.source_version,
+        job_id=version.job_id,
+        created_at=version.created_at,
+    )
+
+
+def full_version_view(version: SchemaVersion) -> FullVersionBody:
+    """A schema version with its columns and its diff from the one before."""
+    columns = [
+        VersionColumnBody(
+            name=stored["name"],
+            type=wire_type(stored["hogql"]),
+            clickhouse=stored["clickhouse"],
+            nullable=stored["nullable"],
+            override=stored["override"],
+        )
+        for stored in version.columns
+    ]
+    short = version_view(version).model_dump()
+    return FullVersionBody(**short, columns=columns, diff=version.diff)
