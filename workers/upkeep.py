@@ -10,17 +10,20 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_, update
 
 from stocktake.db.clock import now
-from stocktake.db.models import IdempotencyKey, Upload
+from stocktake.db.models import IdempotencyKey, Job, Upload
 from stocktake.db.session import Database
 from stocktake.errors import StorageUnavailableError
-from stocktake.states import UploadState
+from stocktake.states import JobState, UploadState
 from stocktake.storage.uploads import ManagedStorage
 
 #: A request that streams for longer than this has died.
 ABANDONED_SECONDS: Final = 3600.0
+#: An upload that became no table's content within this time is not wanted any more: none was
+#: made from it, or its job failed and nobody retried.
+UNUSED_SECONDS: Final = 86_400.0
 #: How long a first answer is replayed (CONTRACT.md, part B).
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
@@ -36,7 +39,8 @@ def remove_uploads(
     superseded_seconds: float,
     limit: int = UPLOADS_AT_ONCE,
 ) -> int:
-    """Remove superseded uploads of that age, and those whose request died; how many.
+    """Remove superseded uploads of that age, those whose request died, and those that became
+    no table's content; how many.
 
     The bytes go first and the row says so afterwards: a crash in between removes them once more,
     which is no error, and never leaves bytes that no row knows of.
@@ -76,6 +80,14 @@ def _stale(superseded_seconds: float) -> ColumnElement[bool]:
         and_(
             Upload.state == UploadState.RECEIVING.value,
             Upload.changed_at <= now(-ABANDONED_SECONDS),
+        ),
+        and_(
+            Upload.state == UploadState.STORED.value,
+            Upload.changed_at <= now(-UNUSED_SECONDS),
+            ~exists().where(
+                Job.upload_id == Upload.id,
+                Job.state.in_([JobState.QUEUED.value, JobState.RUNNING.value]),
+            ),
         ),
     )
 

@@ -23,7 +23,7 @@ from stocktake.db.models import (
 from stocktake.db.session import Database
 from stocktake.services import schedules
 from stocktake.settings import Settings
-from stocktake.states import JobKind, UploadState
+from stocktake.states import JobKind, JobState, Queue, UploadState
 from stocktake.storage.configured import managed_storage
 from tests.rows import (
     RecordedRings,
@@ -426,7 +426,8 @@ def _bytes_of(settings: Settings, project_id: int, upload_id: UUID) -> Path:
         (UploadState.SUPERSEDED, 3500, False),
         (UploadState.RECEIVING, 3700, True),
         (UploadState.RECEIVING, 3500, False),
-        (UploadState.STORED, 99_999, False),
+        (UploadState.STORED, 86_500, True),
+        (UploadState.STORED, 86_300, False),
         (UploadState.ACTIVE, 99_999, False),
     ],
 )
@@ -446,6 +447,25 @@ def test_uploads_that_nothing_reads_are_removed(
     with database.read() as session:
         after = session.get_one(Upload, upload_id).state
     assert (file.exists(), after) == (not removed, "removed" if removed else state.value)
+
+
+def test_an_upload_that_a_job_still_wants_is_kept(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    upload_id = _upload(database, settings, project_id, UploadState.STORED, 99_999)
+    with database.write() as session:
+        session.add(
+            Job(
+                project_id=project_id,
+                kind=JobKind.INGEST_FILE.value,
+                queue=Queue.INTERACTIVE.value,
+                state=JobState.QUEUED.value,
+                max_attempts=1,
+                upload_id=upload_id,
+            )
+        )
+    make_clock().tidy()
+    assert _bytes_of(settings, project_id, upload_id).exists()
 
 
 def test_an_upload_whose_bytes_are_gone_already_is_marked_all_the_same(
