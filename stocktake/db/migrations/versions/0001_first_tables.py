@@ -57,9 +57,7 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("revoked_at", UtcDateTime(), nullable=True),
         sa.Column("last_used_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name="fk_api_keys_user_id_users"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_api_keys_user_id_users"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
         sa.UniqueConstraint("sha256", name="uq_api_keys_sha256"),
     )
@@ -78,9 +76,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_audit_log"),
     )
-    op.create_index(
-        "ix_audit_log_project", "audit_log", ["project_id", "id"], unique=False
-    )
+    op.create_index("ix_audit_log_project", "audit_log", ["project_id", "id"], unique=False)
 
     op.create_table(
         "batches",
@@ -119,9 +115,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_credentials"),
     )
-    op.create_index(
-        "ix_credentials_project_id", "credentials", ["project_id"], unique=False
-    )
+    op.create_index("ix_credentials_project_id", "credentials", ["project_id"], unique=False)
 
     op.create_table(
         "idempotency_keys",
@@ -168,12 +162,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_schedules"),
     )
-    op.create_index(
-        "ix_schedules_due", "schedules", ["paused", "next_fire_at"], unique=False
-    )
-    op.create_index(
-        "ix_schedules_project_id", "schedules", ["project_id"], unique=False
-    )
+    op.create_index("ix_schedules_due", "schedules", ["paused", "next_fire_at"], unique=False)
+    op.create_index("ix_schedules_project_id", "schedules", ["project_id"], unique=False)
 
     op.create_table(
         "uploads",
@@ -195,9 +185,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
     )
-    op.create_index(
-        "ix_uploads_state", "uploads", ["state", "changed_at"], unique=False
-    )
+    op.create_index("ix_uploads_state", "uploads", ["state", "changed_at"], unique=False)
 
     op.create_table(
         "schedule_fires",
@@ -301,28 +289,20 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), server_default=now(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("finished_at", UtcDateTime(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["batch_id"], ["batches.id"], name="fk_jobs_batch_id_batches"
-        ),
+        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name="fk_jobs_batch_id_batches"),
         sa.ForeignKeyConstraint(
             ["created_by_id"], ["users.id"], name="fk_jobs_created_by_id_users"
         ),
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name="fk_jobs_project_id_projects"
         ),
-        sa.ForeignKeyConstraint(
-            ["table_id"], ["tables.id"], name="fk_jobs_table_id_tables"
-        ),
-        sa.ForeignKeyConstraint(
-            ["upload_id"], ["uploads.id"], name="fk_jobs_upload_id_uploads"
-        ),
+        sa.ForeignKeyConstraint(["table_id"], ["tables.id"], name="fk_jobs_table_id_tables"),
+        sa.ForeignKeyConstraint(["upload_id"], ["uploads.id"], name="fk_jobs_upload_id_uploads"),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
     )
     op.create_index("ix_jobs_batch", "jobs", ["batch_id", "state"], unique=False)
     op.create_index("ix_jobs_due", "jobs", ["state", "next_run_at"], unique=False)
-    op.create_index(
-        "ix_jobs_project_newest", "jobs", ["project_id", "id"], unique=False
-    )
+    op.create_index("ix_jobs_project_newest", "jobs", ["project_id", "id"], unique=False)
     op.create_index("ix_jobs_table", "jobs", ["table_id", "id"], unique=False)
     op.create_index(
         "uq_jobs_running",
@@ -337,12 +317,8 @@ def upgrade() -> None:
         "jobs",
         ["table_id", "kind"],
         unique=True,
-        sqlite_where=sa.text(
-            "state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"
-        ),
-        postgresql_where=sa.text(
-            "state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"
-        ),
+        sqlite_where=sa.text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
+        postgresql_where=sa.text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
     )
 
     op.create_table(
@@ -370,12 +346,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["batch_id"], ["batches.id"], name="fk_batch_items_batch_id_batches"
         ),
-        sa.ForeignKeyConstraint(
-            ["job_id"], ["jobs.id"], name="fk_batch_items_job_id_jobs"
-        ),
-        sa.ForeignKeyConstraint(
-            ["table_id"], ["tables.id"], name="fk_batch_items_table_id_tables"
-        ),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_batch_items_job_id_jobs"),
+        sa.ForeignKeyConstraint(["table_id"], ["tables.id"], name="fk_batch_items_table_id_tables"),
         sa.PrimaryKeyConstraint("batch_id", "table_id", name="pk_batch_items"),
     )
     op.create_index("ix_batch_items_job_id", "batch_items", ["job_id"], unique=False)
@@ -389,9 +361,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("outcome", sa.String(length=64), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["job_id"], ["jobs.id"], name="fk_job_attempts_job_id_jobs"
-        ),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_job_attempts_job_id_jobs"),
         sa.PrimaryKeyConstraint("job_id", "number", name="pk_job_attempts"),
     )
 
@@ -405,12 +375,8 @@ def downgrade() -> None:
     op.drop_index(
         "uq_jobs_waiting",
         "jobs",
-        sqlite_where=sa.text(
-            "state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"
-        ),
-        postgresql_where=sa.text(
-            "state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"
-        ),
+        sqlite_where=sa.text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
+        postgresql_where=sa.text("state = 'queued' AND attempt = 0 AND kind <> 'ingest_file'"),
     )
     op.drop_index(
         "uq_jobs_running",
