@@ -32,6 +32,7 @@
     │       ├── StorageThrottledError     storage_throttled
     │       ├── StorageTimeoutError       storage_timeout
     │       ├── CommitConflictError       commit_conflict
+    │       ├── TableChangedError         table_changed: an upload is read again
     │       ├── DatabaseUnavailableError  database_unavailable
     │       └── WorkerLostError           worker_lost
     ├── CommandError                  a command of the command line that cannot go on
@@ -347,6 +348,12 @@ class CommitConflictError(TransientError):
     """Another writer took the Delta version that this load wanted."""
 
     default_code = "commit_conflict"
+
+
+class TableChangedError(TransientError):
+    """The table was changed while its upload was read; the upload is read again, never lost."""
+
+    default_code = "table_changed"
 
 
 class DatabaseUnavailableError(TransientError):

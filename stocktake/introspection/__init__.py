@@ -182,6 +182,31 @@ def introspect(
     return _reader(source.format)(source, limits or Limits(), progress)
 
 
+def read_all(
+    source: Source, limits: Limits | None = None, progress: Progress = no_progress
+) -> Introspection:
+    """Read every byte of the source's files, so that its columns and its row count are exact.
+
+    Args:
+        source: CSV, JSON or Parquet files; its `state` is not used.
+        limits: only the hard ones apply to text; the sample's budgets do not.
+        progress: told now and then how far the read has come.
+
+    Raises:
+        JobError: a terminal or a transient one.
+        ValueError: the source is a Delta table, whose log is all that is read.
+    """
+    from stocktake.introspection import csv, json, parquet
+
+    if source.format.is_delta:
+        raise ValueError(f"{source.format} is known by its log; there is nothing to read in full")
+    readers: dict[TableFormat, Reader] = {
+        TableFormat.JSON_EACH_ROW: json.read_all,
+        TableFormat.PARQUET: parquet.read_all,
+    }
+    return readers.get(source.format, csv.read_all)(source, limits or Limits(), progress)
+
+
 def validate(
     source: Source,
     columns: tuple[Column, ...],

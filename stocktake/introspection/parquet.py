@@ -4,10 +4,12 @@ The footer's length is checked before anything is parsed: a file of 300 bytes ca
 """
 
 import struct
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, NoReturn
+from typing import IO, Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,6 +46,11 @@ _ROUND: Final = 64
 #: Columns or row groups in one footer, far above what real files hold. pyarrow takes some 15 µs
 #: and 1.4 KB for each, before it says how many there are.
 _MAX_THRIFT_ELEMENTS: Final = 200_000
+
+#: Of a column chunk at once, and of all columns in one batch.
+_BUFFER_BYTES: Final = 1 << 20
+_BATCH_ROWS: Final = 8_192
+_BATCH_CELLS: Final = 1 << 20
 
 _MAGIC: Final = b"PAR1"
 _ENCRYPTED: Final = b"PARE"
@@ -87,6 +94,92 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         limits=limits,
         row_count=row_count,
     )
+
+
+def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """As `read`, having decoded every value as well. Raises what `read` and `verify` raise."""
+    found = read(replace(source, state=None), limits, progress)
+    verify(source, limits, progress)
+    return found
+
+
+def verify(source: Source, limits: Limits, progress: Progress) -> int:
+    """Decode every value of every file; the number of rows.
+
+    Raises:
+        InvalidSourceError: a page is corrupt, or the rows are not as many as the footer says.
+        JobError: the store's own.
+    """
+    return sum(batch.num_rows for _, batch in batches(source, limits, progress))
+
+
+def batches(
+    source: Source, limits: Limits, progress: Progress
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """All rows of all files, each with its file's name, in constant memory.
+
+    A file is put on the worker's disk first: one request instead of one for each column chunk.
+
+    Raises:
+        InvalidSourceError, JobError: as `verify` does.
+    """
+    files = [file for file in list_files(source, limits).files if file.size > 0]
+    for done, file in enumerate(files):
+        name = relative_name(source, file.path)
+        tell = partial(progress, "read", done, len(files))
+        with _spooled(source, file, tell) as local:
+            for batch in _decoded(local, file.size, name):
+                tell()
+                yield name, batch
+
+
+@contextmanager
+def _spooled(source: Source, file: ObjectInfo, tell: Callable[[], None]) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as local:
+        for chunk in source.store.stream(file.path):
+            tell()
+            try:
+                local.write(chunk)
+            except OSError as exc:
+                raise StorageUnavailableError(
+                    "The worker's temporary folder has no room for the file. Free some space "
+                    "there; the job tries again by itself."
+                ) from exc
+        local.seek(0)
+        yield local
+
+
+def _decoded(local: IO[bytes], size: int, name: str) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    try:
+        # each column chunk is read in pieces and not as a whole
+        with pq.ParquetFile(
+            local,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            thrift_string_size_limit=size,
+            thrift_container_size_limit=min(size, _MAX_THRIFT_ELEMENTS),
+            arrow_extensions_enabled=True,
+        ) as file:
+            for batch in file.iter_batches(_batch_rows(len(file.schema_arrow))):
+                rows += batch.num_rows
+                yield batch
+            claimed = file.metadata.num_rows
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise InvalidSourceError(
+            f'The Parquet file "{name}" is corrupt after row {rows:,}: {_first_line(exc)}',
+            file=name,
+        ) from exc
+    if rows != claimed:
+        raise InvalidSourceError(
+            f'The Parquet file "{name}" is corrupt: it has {rows:,} rows, its footer claims '
+            f"{claimed:,}.",
+            file=name,
+        )
+
+
+def _batch_rows(columns: int) -> int:
+    return max(1, min(_BATCH_ROWS, _BATCH_CELLS // max(1, columns)))
 
 
 def _footers(

@@ -1,17 +1,51 @@
 """`validate_columns`: read all of a text source and hold every column to its type."""
 
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from stocktake.db.models import Table
-from stocktake.introspection import Validation, validate
+from stocktake.introspection import ColumnCheck, Source, Validation, validate
 from stocktake.jobs import leases
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.ingest import mark_validity
 from stocktake.runs.sources import open_table
+from stocktake.schema.columns import Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which columns hold, each for the type that it was held to.
+
+    Attributes:
+        by_column: by the column's name and ClickHouse type.
+    """
+
+    by_column: dict[tuple[str, str], ColumnCheck]
+
+    @classmethod
+    def of_typed(cls, columns: tuple[Column, ...]) -> Self:
+        """The columns of a source that carries its own types, to which they hold."""
+        checks = [ColumnCheck(name=column.name, valid=True) for column in columns]
+        return cls(
+            by_column={
+                (c.name, c.clickhouse): check for c, check in zip(columns, checks, strict=True)
+            }
+        )
+
+    def mark(self, table: Table) -> None:
+        """Write `valid` to the locked table's columns. One whose type a user has set since the
+        read began was not judged, and keeps what it has."""
+        columns = [Column.from_dict(stored) for stored in table.columns]
+        checks = [self.by_column.get((column.name, column.clickhouse)) for column in columns]
+        table.columns = [
+            (replace(column, valid=check.valid) if check else column).as_dict()
+            for column, check in zip(columns, checks, strict=True)
+        ]
 
 
 def run(attempt: Attempt) -> None:
     """Read the whole source, mark each column, count the rows, and end the job.
+
+    Validity is no part of a schema: no schema version is made.
 
     Raises:
         JobError: the read failed, as its type says.
@@ -20,14 +54,28 @@ def run(attempt: Attempt) -> None:
     """
     opened = open_table(attempt)
     validation = validate(opened.source, opened.columns, attempt.limits, attempt.progress)
+    verdict = verdict_of(validation, opened.columns)
     with attempt.database.write() as session:
         table = leases.locked_table(session, attempt.claim)
-        mark_validity(table, validation.checks)
+        verdict.mark(table)
         if _same_source(table, validation):
             table.row_count = validation.row_count
             table.size_bytes = validation.size_bytes
             table.validated_state = table.source_state
         leases.succeed(session, attempt.claim, _result(validation))
+
+
+def judge(attempt: Attempt, source: Source, columns: tuple[Column, ...]) -> Verdict:
+    """Hold the columns to all of a text source. Raises what `validate` raises."""
+    return verdict_of(validate(source, columns, attempt.limits, attempt.progress), columns)
+
+
+def verdict_of(validation: Validation, columns: tuple[Column, ...]) -> Verdict:
+    """A validation's checks, by what was checked."""
+    types = {column.name: column.clickhouse for column in columns}
+    return Verdict(
+        by_column={(check.name, types[check.name]): check for check in validation.checks}
+    )
 
 
 def _same_source(table: Table, validation: Validation) -> bool:

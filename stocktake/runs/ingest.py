@@ -1,0 +1,220 @@
+"""`ingest_file`: check an upload in full, and only then make it a table's content.
+
+The table keeps its last good content until the very transaction that ends the job, so that a
+bad file never breaks a good table. Rows for a managed Delta table go through `runs.load`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import now
+from stocktake.db.models import Table, Upload
+from stocktake.errors import (
+    InvalidSourceError,
+    JobError,
+    SourceNotFoundError,
+    StaleAttemptError,
+    SupersededError,
+    TableChangedError,
+)
+from stocktake.introspection import Introspection, Source, introspect, read_all
+from stocktake.jobs import leases
+from stocktake.runs.attempt import Attempt
+from stocktake.runs.load import load_rows
+from stocktake.runs.refresh import result_of, store_introspection
+from stocktake.runs.validate import Verdict, judge
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import apply_overrides
+from stocktake.states import TableFormat, UploadState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """An upload, as the job found it, ready to be read.
+
+    Attributes:
+        filename: as the client called it, for messages; the object's key is made up.
+        columns: the table's, for the types that a user has set.
+    """
+
+    source: Source
+    filename: str
+    size_bytes: int
+    columns: tuple[Column, ...]
+
+
+def run(attempt: Attempt) -> None:
+    """Read the claim's upload in full, make it the table's content, and end the job.
+
+    Raises:
+        JobError: the upload is not what it claims to be, or could not be read.
+        SupersededError: the table is deleted.
+        StaleAttemptError: the lease was lost; nothing was written.
+    """
+    with _giving_up(attempt):
+        received = _receive(attempt)
+        with _named(received):
+            _check_size(received)
+            if attempt.claim.arguments.get("target") == "delta":
+                _load(attempt, received)
+            else:
+                _replace(attempt, received)
+
+
+def _receive(attempt: Attempt) -> Received:
+    claim = attempt.claim
+    with attempt.database.read() as session:
+        table = session.get(Table, claim.table_id)
+        upload = session.get(Upload, claim.upload_id)
+        if table is None or table.deleted:
+            raise SupersededError("The table was deleted before its upload was read.")
+        if upload is None or upload.state == UploadState.REMOVED.value:
+            raise SourceNotFoundError(
+                "The uploaded file is gone.", hint="Upload the file to the table again."
+            )
+        source = Source(
+            store=attempt.storage.store(),
+            path=attempt.storage.path(upload.object_key),
+            format=TableFormat(claim.arguments["format"]),
+            options=dict(table.options),
+        )
+        return Received(
+            source=source,
+            filename=upload.filename,
+            size_bytes=upload.size_bytes or 0,
+            columns=tuple(Column.from_dict(stored) for stored in table.columns),
+        )
+
+
+def _check_size(received: Received) -> None:
+    stored = received.source.store.get_tail(received.source.path, 1).info.size
+    if stored != received.size_bytes:
+        raise InvalidSourceError(
+            f"The stored upload holds {stored:,} bytes; {received.size_bytes:,} were received.",
+            hint="Upload the file again.",
+        )
+
+
+# --- a file in the place of the one before ------------------------------------------------
+
+
+def _replace(attempt: Attempt, received: Received) -> None:
+    found, verdict = _read_in_full(attempt, received)
+    with attempt.database.write() as session:
+        table = _locked(session, attempt)
+        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        verdict.mark(table)
+        _point_at_upload(session, attempt, table)
+        table.source_state = found.state | {"generation": table.generation}
+        table.validated_state = table.source_state
+        leases.succeed(session, attempt.claim, result_of(table, found, change))
+
+
+def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
+    """What the whole upload holds, and whether the types that a user has set hold for it."""
+    found = read_all(received.source, attempt.limits, attempt.progress)
+    columns = apply_overrides(received.columns, found.columns)
+    if not received.source.format.is_text:
+        return found, Verdict.of_typed(found.columns)
+    return found, judge(attempt, received.source, columns)
+
+
+def _locked(session: Session, attempt: Attempt) -> Table:
+    table = leases.locked_table(session, attempt.claim, any_generation=True)
+    if table.generation != attempt.claim.generation:
+        raise TableChangedError("The table was changed while its upload was read.")
+    return table
+
+
+def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
+    """The switch: from here on the table is the new upload, and the old one may go."""
+    upload = session.get_one(Upload, attempt.claim.upload_id)
+    if table.upload_id != upload.id:
+        _set_state(session, table.upload_id, UploadState.SUPERSEDED)
+    _set_state(session, upload.id, UploadState.ACTIVE)
+    table.upload_id = upload.id
+    table.format = attempt.claim.arguments["format"]
+    table.url_pattern = attempt.storage.url_pattern(upload.object_key)
+    table.managed = True
+    table.generation += 1
+
+
+# --- rows for a managed Delta table -------------------------------------------------------
+
+
+def _load(attempt: Attempt, received: Received) -> None:
+    # Parquet says its types in its footer, and the load itself reads the rest before it commits.
+    read = introspect if received.source.format is TableFormat.PARQUET else read_all
+    columns = read(received.source, attempt.limits, attempt.progress).columns
+    found = load_rows(attempt, received.source, columns)
+    with attempt.database.write() as session:
+        # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
+        table = leases.locked_table(session, attempt.claim, any_generation=True)
+        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        table.source_state = found.state | {"generation": table.generation}
+        _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED)
+        leases.succeed(session, attempt.claim, result_of(table, found, change))
+
+
+# --- failures -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _giving_up(attempt: Attempt) -> Iterator[None]:
+    """Leave an upload that will never be content to the clock, which removes its bytes."""
+    try:
+        yield
+    except JobError as exc:
+        if not exc.retryable or attempt.claim.attempt >= attempt.claim.max_attempts:
+            _give_up(attempt)
+        raise
+    except SupersededError:
+        _give_up(attempt)
+        raise
+
+
+def _give_up(attempt: Attempt) -> None:
+    with attempt.database.write() as session:
+        _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED, UploadState.STORED)
+        # Fenced: a newer attempt may be about to make this upload the table's content.
+        beat = leases.heartbeat(
+            session, attempt.claim, lease_seconds=attempt.settings.lease_seconds
+        )
+        if not beat.alive:
+            raise StaleAttemptError(
+                f"attempt {attempt.claim.attempt} of job {attempt.claim.job_id} no longer owns it"
+            )
+
+
+@contextmanager
+def _named(received: Received) -> Iterator[None]:
+    """Messages name the file as its owner does, not by the key that was made up for it."""
+    try:
+        yield
+    except JobError as exc:
+        path = received.source.path
+        for known in (path, path.rpartition("/")[2]):
+            exc.detail = exc.detail.replace(known, received.filename)
+        exc.file = received.filename if exc.file else None
+        raise
+
+
+def _set_state(
+    session: Session,
+    upload_id: UUID | None,
+    state: UploadState,
+    only_from: UploadState | None = None,
+) -> None:
+    """Note what became of an upload; one whose bytes are gone stays as it is."""
+    here = Upload.state == only_from.value if only_from else Upload.state != UploadState.REMOVED
+    session.execute(
+        update(Upload)
+        .where(Upload.id == upload_id, here)
+        .values(state=state.value, changed_at=now())
+        .execution_options(synchronize_session=False)
+    )

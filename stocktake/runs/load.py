@@ -1,0 +1,193 @@
+"""Load an upload's rows into a managed Delta table, once, in constant memory.
+
+The job's id and the upload's go into the commit as application transactions, so that a job that
+runs twice appends once. Rows are cast to the table's own types while they stream: one that does
+not fit raises before the commit, and the table is as it was.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaError,
+    DeltaProtocolError,
+    SchemaMismatchError,
+)
+
+from stocktake.errors import (
+    CommitConflictError,
+    InternalError,
+    SchemaConflictError,
+    StorageUnavailableError,
+    UnsupportedError,
+)
+from stocktake.introspection import Introspection, Source, introspect
+from stocktake.introspection.rows import arrow_batches, load_schema
+from stocktake.runs.attempt import Attempt
+from stocktake.schema.columns import Column
+from stocktake.states import TableFormat
+
+_TRANSACTION_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """One upload on its way into one managed table."""
+
+    attempt: Attempt
+    source: Source
+    columns: Sequence[Column]
+    uri: str
+    options: dict[str, str]
+
+    @property
+    def replaces(self) -> bool:
+        return self.attempt.claim.arguments.get("mode") == "replace"
+
+    @property
+    def transactions(self) -> tuple[str, str]:
+        claim = self.attempt.claim
+        return f"stocktake-job:{claim.job_id}", f"stocktake-upload:{claim.upload_id}"
+
+    def schema(self, table: DeltaTable | None) -> pa.Schema:
+        """What the rows are cast to."""
+        fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
+        return load_schema(self.columns, {field.name: field.type for field in fields})
+
+    def batches(self, schema: pa.Schema) -> "_Batches":
+        limits, progress = self.attempt.limits, self.attempt.progress
+        return _Batches(arrow_batches(self.source, schema, limits, progress))
+
+
+def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> Introspection:
+    """Append the upload's rows to the claim's managed table, or replace its rows by them.
+
+    Args:
+        source: the upload.
+        columns: the upload's own, read from all of it.
+
+    Returns:
+        what the managed table is now, with its exact row count.
+
+    Raises:
+        SchemaConflictError: a value does not fit the table's type; nothing was committed.
+        CommitConflictError: another writer was faster; nothing was committed.
+        StorageUnavailableError: managed storage failed; a second run finds out what was done.
+    """
+    claim = attempt.claim
+    uri, options = attempt.storage.delta_root(claim.project_id, str(claim.table_id))
+    load = _Load(attempt=attempt, source=source, columns=columns, uri=uri, options=options)
+    with _mapped():
+        table = _existing(load) or _create(load)
+        if not _applied(table, load.transactions):
+            _write(load, table)
+    return _introspect(load)
+
+
+def _existing(load: _Load) -> DeltaTable | None:
+    if not DeltaTable.is_deltatable(load.uri, load.options):
+        return None
+    return DeltaTable(load.uri, storage_options=load.options)
+
+
+def _create(load: _Load) -> DeltaTable:
+    """An empty table, once all rows are known to fit it.
+
+    The rows come in a commit of their own: deltalake compares application transactions with
+    those of commits since a version, and before the first commit there is none.
+    """
+    schema = load.schema(None)
+    for _ in load.batches(schema):
+        pass
+    return DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
+
+
+def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
+    return any(table.transaction_version(name) is not None for name in transactions)
+
+
+def _write(load: _Load, table: DeltaTable) -> None:
+    schema = load.schema(table)
+    batches = load.batches(schema)
+    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
+    properties = CommitProperties(app_transactions=marks)
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
+    try:
+        if load.replaces:
+            write_deltalake(
+                table,
+                reader,
+                mode="overwrite",
+                schema_mode="overwrite",
+                commit_properties=properties,
+            )
+        else:
+            write_deltalake(
+                table, reader, mode="append", schema_mode="merge", commit_properties=properties
+            )
+    except BaseException as exc:
+        # What a batch raises comes back as an error of the engine's own that only quotes it.
+        if batches.error is not None:
+            raise batches.error from exc
+        raise
+
+
+class _Batches(Iterator[pa.RecordBatch]):
+    """The batches of an upload, remembering the error that ended them."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.error: BaseException | None = None
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except BaseException as exc:
+            self.error = exc
+            raise
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Deltalake's errors as ours. An unknown one is tried again: what is done is done once."""
+    try:
+        yield
+    except CommitFailedError as exc:
+        raise CommitConflictError("Another writer took the table's next version.") from exc
+    except SchemaMismatchError as exc:
+        raise SchemaConflictError("The upload's columns do not fit the managed table.") from exc
+    except DeltaProtocolError as exc:
+        raise UnsupportedError(
+            "The managed Delta table asks for a feature that the writer does not have."
+        ) from exc
+    except (DeltaError, OSError) as exc:
+        raise StorageUnavailableError("The managed Delta table could not be written.") from exc
+    except BaseException as exc:
+        # pyo3's panic is no Exception, and no module exports it
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise InternalError("The Delta writer gave up unexpectedly.") from exc
+
+
+def _introspect(load: _Load) -> Introspection:
+    storage, claim = load.attempt.storage, load.attempt.claim
+    key = storage.delta_key(claim.project_id, str(claim.table_id))
+    source = Source(store=storage.store(), path=storage.path(key), format=TableFormat.DELTA)
+    found = introspect(source, load.attempt.limits, load.attempt.progress)
+    rows = _count_rows(load, int(found.source_version or 0))
+    return replace(found, row_count=rows, state=found.state | {"row_count": rows})
+
+
+def _count_rows(load: _Load, version: int) -> int:
+    """Exact: every file of a managed table was written here, with its number of rows."""
+    with _mapped():
+        table = DeltaTable(load.uri, version=version, storage_options=load.options)
+        counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()
+    return sum(int(count) for count in counts)

@@ -1,0 +1,199 @@
+"""A desk at which uploads arrive and jobs are run, without a broker and without HTTP."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from stocktake.db.models import Job, SchemaVersion, Table, Upload
+from stocktake.db.session import Database
+from stocktake.errors import JobError
+from stocktake.introspection import no_progress
+from stocktake.jobs import leases
+from stocktake.jobs.leases import RetryPolicy
+from stocktake.runs import ingest
+from stocktake.runs.attempt import Attempt
+from stocktake.security.encryption import Keyring, make_secret_key
+from stocktake.services import files
+from stocktake.services.upload_forms import check_form
+from stocktake.settings import Settings
+from stocktake.states import JobState
+from stocktake.storage.configured import guard_policy, managed_storage
+from tests.rows import RecordedRings, claimed, context, make_project, settings_for
+from tests.servers import SeaweedFS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One project with its database and its managed storage."""
+
+    database: Database
+    settings: Settings
+    project_id: int
+    sources: Path
+
+    def send(self, data: bytes, filename: str = "orders.csv", **fields: str) -> UUID:
+        """Upload a file as the API does; the id of the job that will read it."""
+        with context(self.database, self.settings, self.project_id) as ctx:
+            upload = files.begin(ctx, filename)
+            upload_id, key = upload.id, upload.object_key
+        asyncio.run(self._store(key, data))
+        with context(self.database, self.settings, self.project_id) as ctx:
+            stored = files.store(ctx, upload_id, size_bytes=len(data))
+            form = check_form(filename, {"name": "orders"} | fields)
+            return files.ingest(ctx, stored, form).enqueued.job.id
+
+    async def _store(self, key: str, data: bytes) -> None:
+        sink = managed_storage(self.settings).open_upload(key)
+        await sink.write(data)
+        await sink.finish()
+
+    def attempt(self, job_id: UUID) -> Attempt:
+        """A claim of the job, with all that a worker's child hands to a run."""
+        return Attempt(
+            claim=claimed(self.database, job_id),
+            database=self.database,
+            settings=self.settings,
+            keyring=Keyring([make_secret_key("test")]),
+            guard=guard_policy(self.settings),
+            storage=managed_storage(self.settings),
+            progress=no_progress,
+        )
+
+    def run(self, job_id: UUID, work: Callable[[Attempt], None] = ingest.run) -> Attempt:
+        """Claim the job and run it; it must succeed."""
+        attempt = self.attempt(job_id)
+        work(attempt)
+        assert self.job(job_id).state == JobState.SUCCEEDED
+        return attempt
+
+    def fail(
+        self, job_id: UUID, error: type[JobError], work: Callable[[Attempt], None] = ingest.run
+    ) -> JobError:
+        """Claim the job and run it; it must fail like this, and is ended as the task ends it."""
+        attempt = self.attempt(job_id)
+        with pytest.raises(error) as caught:
+            work(attempt)
+        with self.database.write() as session:
+            policy = RetryPolicy(base_seconds=0, max_seconds=0)
+            leases.fail(session, attempt.claim, caught.value, policy)
+        return caught.value
+
+    def load(self, data: bytes, **fields: str) -> Attempt:
+        """Load a file into the managed Delta table."""
+        return self.run(self.send(data, **({"target": "delta"} | fields)))
+
+    def expire(self, job_id: UUID) -> None:
+        """Put a running job back, as the clock does when its lease ran out."""
+        with self.database.write() as session:
+            job = session.get_one(Job, job_id)
+            job.state = JobState.QUEUED.value
+            job.lease_expires_at = None
+
+    def job(self, job_id: UUID) -> Job:
+        with self.database.read() as session:
+            return session.get_one(Job, job_id)
+
+    def result(self, job_id: UUID) -> dict[str, Any]:
+        result = self.job(job_id).result
+        assert result is not None
+        return result
+
+    def table(self, name: str = "orders") -> Table:
+        with self.database.read() as session:
+            return session.scalars(select(Table).where(Table.name == name)).one()
+
+    def columns(self) -> dict[str, str]:
+        """The table's columns by name, without `Nullable`."""
+        return {c["name"]: c["clickhouse"].removeprefix("Nullable(") for c in self.table().columns}
+
+    def valid(self) -> dict[str, bool]:
+        return {column["name"]: column["valid"] for column in self.table().columns}
+
+    def override(self, name: str, clickhouse: str) -> None:
+        """Set a column's type, as `update_schema` does."""
+        with self.database.write() as session:
+            table = session.scalars(select(Table).where(Table.name == "orders")).one()
+            table.columns = [
+                column | {"clickhouse": clickhouse, "override": True}
+                if column["name"] == name
+                else column
+                for column in table.columns
+            ]
+
+    def change_table(self, **values: Any) -> None:
+        """What a request does to the table while a worker reads: its generation rises."""
+        with self.database.write() as session:
+            table = session.scalars(select(Table).where(Table.name == "orders")).one()
+            for name, value in values.items():
+                setattr(table, name, value)
+            table.generation += 1
+
+    def upload_state(self, job_id: UUID) -> str:
+        with self.database.read() as session:
+            job = session.get_one(Job, job_id)
+            assert job.upload_id is not None
+            return session.get_one(Upload, job.upload_id).state
+
+    def versions(self) -> int:
+        with self.database.read() as session:
+            return len(session.scalars(select(SchemaVersion)).all())
+
+
+@pytest.fixture
+def rings() -> RecordedRings:
+    return RecordedRings()
+
+
+@pytest.fixture
+def database(migrated_database_url: str, rings: RecordedRings) -> Iterator[Database]:
+    opened = Database(migrated_database_url, rings.ring)
+    yield opened
+    opened.dispose()
+
+
+def _desk(database: Database, url: str, folder: Path, **settings: Any) -> Desk:
+    with database.write() as session:
+        project_id = make_project(session).id
+    sources = folder / "sources"
+    sources.mkdir()
+    return Desk(
+        database=database,
+        settings=settings_for(
+            url,
+            folder,
+            allowed_url_schemes=("https", "file"),
+            local_roots=(sources,),
+            **settings,
+        ),
+        project_id=project_id,
+        sources=sources,
+    )
+
+
+@pytest.fixture
+def desk(database: Database, migrated_database_url: str, tmp_path: Path) -> Desk:
+    """Managed storage is a folder."""
+    return _desk(database, migrated_database_url, tmp_path)
+
+
+@pytest.fixture
+def bucket_desk(
+    database: Database, migrated_database_url: str, tmp_path: Path, s3: SeaweedFS, bucket: str
+) -> Desk:
+    """Managed storage is a bucket."""
+    return _desk(
+        database,
+        migrated_database_url,
+        tmp_path,
+        managed_storage_url=f"s3://{bucket}/managed",
+        managed_storage_access_key=s3.access_key,
+        managed_storage_access_secret=s3.secret_key,
+        managed_storage_endpoint=s3.endpoint,
+        managed_storage_region=s3.region,
+    )
