@@ -3,13 +3,11 @@
 import importlib.util
 import json
 from pathlib import Path
-from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from stocktake.errors import CommandError
 from workers.first_run import write_private
-
-HOST: Final = "127.0.0.1"
+from workers.ports import HOST
 
 
 def broker_command(url: str, folder: Path) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from stocktake.errors import CommandError
-from workers.broker import HOST, broker_command
+from workers.broker import broker_command
 from workers.first_run import (
     FLOWER_USER,
     FirstProject,
@@ -28,6 +27,7 @@ from workers.first_run import (
     open_data_dir,
     prepare_database,
 )
+from workers.ports import HOST, usable_port
 from workers.supervision import Child, Program, stop
 
 FLOWER_PORT: Final = 5555
@@ -82,12 +82,12 @@ class Stack:
         self.folder = open_data_dir(options.data_dir)
         self._lock = _lock(self.folder)
         self.secrets: Secrets = load_secrets(self.folder)
-        port = _usable_port(options.port)
-        flower_port = _usable_port(FLOWER_PORT if options.port else 0, or_another=True)
+        port = usable_port(options.port)
+        flower_port = usable_port(FLOWER_PORT if options.port else 0, or_another=True)
         self.addresses = Addresses(
             api=f"http://{HOST}:{port}", flower=f"http://{HOST}:{flower_port}"
         )
-        self._broker_port = _usable_port(0)
+        self._broker_port = usable_port(0)
         self._environment = self._make_environment()
 
     def __enter__(self) -> Self:
@@ -288,26 +288,6 @@ def _lock(folder: Path) -> int:
             "another directory with --data-dir."
         ) from exc
     return descriptor
-
-
-def _usable_port(port: int, *, or_another: bool = False) -> int:
-    """The port if nothing listens there; 0 chooses one.
-
-    Raises:
-        CommandError: it is taken, and another one will not do.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as exc:
-            if or_another:
-                return _usable_port(0)
-            raise CommandError(
-                f"Port {port} cannot be used ({exc.strerror}). Choose another one with --port, "
-                "or --port 0 for any that is free."
-            ) from exc
-        return int(probe.getsockname()[1])
 
 
 def _get(url: str) -> bytes | None:

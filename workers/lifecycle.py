@@ -78,7 +78,7 @@ def _logging(**_: Any) -> None:
 @worker_init.connect
 def _load_readers(**_: Any) -> None:
     """Before the fork, so that children share the code and no first job waits for it."""
-    for run in ("refresh", "validate", "expand"):
+    for run in ("refresh", "ingest", "validate", "expand"):
         import_module(f"stocktake.runs.{run}")
 
 

@@ -106,8 +106,8 @@ def describe_diff(diff: dict[str, Any]) -> list[str]:
     >>> describe_diff({"changed": [{"name": "id", "from": "Int32", "to": "Int64"}]})
     ['~ id  Int32 → Int64']
     """
-    lines = [f"+ {column['name']}  {column['clickhouse']}" for column in diff.get("added", ())]
-    lines += [f"- {column['name']}  {column['clickhouse']}" for column in diff.get("removed", ())]
+    lines = [f"+ {column['name']}  {column['type']}" for column in diff.get("added", ())]
+    lines += [f"- {column['name']}  {column['type']}" for column in diff.get("removed", ())]
     lines += [f"~ {one['from']} is now called {one['to']}" for one in diff.get("renamed", ())]
     return lines + [
         f"~ {one['name']}  {one['from']} → {one['to']}" for one in diff.get("changed", ())

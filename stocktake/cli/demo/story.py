@@ -1,0 +1,254 @@
+"""What the demo shows, step by step, and what it insists on: it ends well only if all came true."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from stocktake.cli.client import Client
+from stocktake.cli.demo import sources
+from stocktake.cli.demo.sources import Kind
+from stocktake.cli.demo.store import Store
+from stocktake.cli.output import console, describe_diff, say, show_rows, size
+from stocktake.cli.tables import await_batch, progress
+from stocktake.errors import CommandError
+from workers.supervision import Child, Program, stop
+
+_START_SECONDS: Final = 90.0
+_END_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
+#: Above what the stack takes to stop its own processes.
+_STOP_SECONDS: Final = 25.0
+_PLACES: Final = ("store", "disk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """One registered table."""
+
+    name: str
+    id: str
+    kind: Kind
+
+
+class Story:
+    """The demo's processes and its telling.
+
+    Args:
+        folder: empty; everything goes in there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._began = time.monotonic()
+        self._root = folder / "sources"
+        self._root.mkdir()
+        self._data_dir = folder / "stack"
+        self._store = Store(folder / "store")
+        self._stack = self._start_stack(folder)
+        self._api = ""
+
+    def tell(self) -> None:
+        """All of it.
+
+        Raises:
+            CommandError: something did not come out as it must.
+        """
+        with _step("Read the airports of the world"):
+            rows = sources.airports()
+        with _step(f"Write {len(rows):,} rows as Delta, Parquet, CSV and JSON lines"):
+            sources.write_all(self._root, rows)
+            _insist(sources.count_delta_rows(self._root) == len(rows), "deltalake reads all rows")
+        say(
+            f"  Delta in {sources.COMMITS:,} commits with a checkpoint at {sources.CHECKPOINT:,}; "
+            f"Parquet in {sources.PARQUET_FILES} files, CSV and JSON in {sources.TEXT_FILES} each"
+        )
+        with _step("Wait for object store, API, worker, clock and Flower"):
+            self._store.wait_until_ready()
+            self._api = self._wait_for_stack()
+        with _step("Upload the same files to the object store"):
+            self._upload(set())
+        with self._client() as client:
+            self._show_work(client, rows)
+        say("")
+        say(
+            f"Done in {time.monotonic() - self._began:.0f} s: every job succeeded, "
+            "every change was found."
+        )
+
+    def _show_work(self, client: Client, rows: list[sources.Row]) -> None:
+        with _step("Register eight tables over HTTP, each read by a job of its own"):
+            tables = [
+                self._register(client, kind, place) for kind in sources.KINDS for place in _PLACES
+            ]
+            self._wait_for_jobs(client)
+        _show_first_reads(client, tables)
+        _insist_on_rows(client, tables, len(rows))
+        with _step("Add columns at every source, behind the service's back"):
+            before = _files(self._root)
+            sources.evolve(self._root, rows)
+            self._upload(before)
+        say("Refresh all tables as one batch")
+        batch = client.post("warehouse_tables/refresh/", {"all": True})
+        with progress() as look:
+            batch = await_batch(client, batch, look)
+        _insist(batch["counts"]["succeeded"] == len(tables), "every table was refreshed")
+        self._wait_for_jobs(client)
+        _show_changes(client, tables)
+
+    def wait(self) -> None:
+        """Say where everything is, and wait for Ctrl-C."""
+        say("")
+        say("Left running; Ctrl-C stops it and removes its data.")
+        say(f"  docs     {self._api}/docs")
+        say(f"  export STOCKTAKE_URL={self._api}")
+        say(f"  export STOCKTAKE_API_KEY=$(cat {self._data_dir / 'api_key'})")
+        say("  stocktake tables list")
+        for line in self._stack.log.read_text().splitlines():
+            if line.strip().startswith("workers"):
+                say(line)
+        while self._stack.exit_status is None:
+            time.sleep(_POLL_SECONDS)
+        raise CommandError(f"The stack ended:\n{self._stack.log_tail()}")
+
+    def end(self) -> None:
+        """Stop the processes."""
+        stop([self._stack], _STOP_SECONDS)
+        self._store.stop()
+
+    # --- the stack ------------------------------------------------------------------------
+
+    def _start_stack(self, folder: Path) -> Child:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("STOCKTAKE_")
+        }
+        environment["STOCKTAKE_TRUSTED_ENDPOINTS"] = self._store.endpoint
+        command = (
+            *(sys.executable, "-P", "-m", "stocktake.cli", "up", "--port", "0"),
+            *("--data-dir", str(self._data_dir), "--local-root", str(self._root)),
+        )
+        program = Program(
+            name="stack", command=command, environment=environment, stop_signal=signal.SIGTERM
+        )
+        return Child(program, folder, folder / "stack.log")
+
+    def _wait_for_stack(self) -> str:
+        give_up_at = time.monotonic() + _START_SECONDS
+        while True:
+            for line in self._stack.log.read_text().splitlines():
+                if line.startswith("ready "):
+                    return line.removeprefix("ready ")
+            if self._stack.exit_status is not None or time.monotonic() > give_up_at:
+                raise CommandError(f"The stack did not start:\n{self._stack.log_tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def _client(self) -> Client:
+        return Client(self._api, (self._data_dir / "api_key").read_text().strip())
+
+    # --- sources and tables ---------------------------------------------------------------
+
+    def _upload(self, known: set[Path]) -> None:
+        self._store.upload(self._root, sorted(_files(self._root) - known))
+
+    def _register(self, client: Client, kind: Kind, place: str) -> _Table:
+        name = f"airports_{kind.name}_{place}"
+        body: dict[str, Any] = {"name": name, "format": kind.format}
+        if place == "disk":
+            body["url_pattern"] = f"file://{self._root}/{kind.pattern}"
+        else:
+            body["url_pattern"] = self._store.url(kind.pattern)
+            body["credential"] = {
+                "access_key": self._store.access_key,
+                "access_secret": self._store.access_secret,
+            }
+        made = client.post("warehouse_tables/", body)
+        return _Table(name=name, id=made["id"], kind=kind)
+
+    def _wait_for_jobs(self, client: Client) -> None:
+        """Wait until nothing is queued or running, and insist that all went well."""
+        give_up_at = time.monotonic() + _END_SECONDS
+        while not all(job["done"] for job in client.all("jobs/")):
+            if time.monotonic() > give_up_at:
+                raise CommandError(f"Jobs were still running after {_END_SECONDS:g} s.")
+            time.sleep(_POLL_SECONDS)
+        for job in client.all("jobs/"):
+            error = job["error"] or {}
+            _insist(
+                job["state"] == "succeeded",
+                f"{job['kind']} succeeds ({error.get('code')}: {error.get('detail')})",
+            )
+
+
+def _show_first_reads(client: Client, tables: list[_Table]) -> None:
+    show_rows(
+        ("TABLE", "FORMAT", "COLUMNS", "ROWS", "SIZE", "FILES READ", "BYTES READ", "TOOK"),
+        [_first_read(client, table) for table in tables],
+        empty="",
+    )
+
+
+def _first_read(client: Client, table: _Table) -> tuple[Any, ...]:
+    [job] = client.all("jobs/", table=table.id, kind="refresh_schema")
+    result, coverage = job["result"], job["result"]["coverage"]
+    rows = result["row_count"]
+    return (
+        table.name,
+        table.kind.format,
+        result["columns"],
+        None if rows is None else f"{rows:,}",
+        size(result["size_bytes"]),
+        f"{coverage['files_read']} of {coverage['files_matched']}",
+        size(coverage["bytes_read"]),
+        _took(job),
+    )
+
+
+def _insist_on_rows(client: Client, tables: list[_Table], rows: int) -> None:
+    for table in tables:
+        found = client.get(f"warehouse_tables/{table.id}/")["row_count"]
+        _insist(found in (rows, None), f"{table.name} has {rows:,} rows (found {found})")
+
+
+def _show_changes(client: Client, tables: list[_Table]) -> None:
+    for table in tables:
+        job, *_ = client.all("jobs/", table=table.id, kind="refresh_schema")
+        diff = job["result"]["diff"]
+        say(f"  {table.name}: {job['result']['change']}, in {_took(job)}")
+        for line in describe_diff(diff):
+            say(f"    {line}")
+        added = {column["name"] for column in diff["added"]}
+        changed = {column["name"] for column in diff["changed"]}
+        _insist(added == set(table.kind.added), f"{table.name} gets {table.kind.added}")
+        _insist(changed == set(table.kind.widened), f"{table.name} widens {table.kind.widened}")
+
+
+def _took(job: dict[str, Any]) -> str:
+    started, finished = (datetime.fromisoformat(job[key]) for key in ("started_at", "finished_at"))
+    return f"{(finished - started).total_seconds() * 1000:,.0f} ms"
+
+
+def _files(root: Path) -> set[Path]:
+    return {file for file in root.rglob("*") if file.is_file()}
+
+
+def _insist(true: bool, what: str) -> None:
+    if not true:
+        raise CommandError(f"The demo did not come out as it must: {what}.")
+
+
+@contextmanager
+def _step(text: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    began = time.monotonic()
+    out = console()
+    if out.is_terminal:
+        with out.status(text):
+            yield
+    else:
+        yield
+    out.print(f"{text} [dim]({time.monotonic() - began:.1f} s)[/dim]", soft_wrap=True)

@@ -1,0 +1,242 @@
+"""`stocktake up` as a real process, and the commands that talk to it."""
+
+import json
+import os
+import signal
+import stat
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from tests.commands import Up, stocktake
+from tests.processes import HOST
+from tests.stack import wait_until
+
+#: broker, worker and two children, web, clock, Flower
+PROCESSES = 7
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """A running stack that no test stops."""
+    with Up(tmp_path_factory.mktemp("up")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_up(tmp_path: Path) -> Iterator[Up]:
+    """A running stack of this test's own."""
+    with Up(tmp_path) as running:
+        yield running
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def _descendants(up: Up) -> list[psutil.Process]:
+    return psutil.Process(up.pid).children(recursive=True)
+
+
+def _delta(up: Up, name: str, **columns: pa.Array) -> str:
+    folder = up.sources / name
+    write_deltalake(str(folder), pa.table(columns), mode="append", schema_mode="merge")
+    return f"file://{folder}"
+
+
+def _run(up: Up, *arguments: str) -> str:
+    done = stocktake(*arguments, folder=up.folder, settings=up.client_settings())
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+# --- the stack ----------------------------------------------------------------------------
+
+
+def test_up_is_ready_when_it_says_so(up: Up) -> None:
+    ready = json.loads(_get(f"{up.url}/readyz"))
+    flower = next(line.split()[1] for line in up.output().splitlines() if "workers" in line)
+
+    assert ready["status"] == "ok"
+    assert _get(f"{flower}/healthcheck") == "OK"
+    assert up.output().count("ready ") == 1
+    assert len(_descendants(up)) == PROCESSES
+
+
+def test_secrets_are_readable_by_their_owner_only(up: Up) -> None:
+    for name in ("api_key", "secret_key", "broker_password", "flower_password"):
+        assert stat.S_IMODE((up.data_dir / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE((up.data_dir / "broker" / "valkey.conf").stat().st_mode) == 0o600
+
+
+def test_no_secret_is_in_a_command_line_or_on_the_terminal(up: Up) -> None:
+    names = ("api_key", "secret_key", "broker_password", "flower_password")
+    secrets = [(up.data_dir / name).read_text().strip() for name in names]
+    shown = [up.output(), *(" ".join(process.cmdline()) for process in _descendants(up))]
+
+    assert not [secret for secret in secrets for text in shown if secret in text]
+
+
+def test_every_server_listens_on_this_machine_only(up: Up) -> None:
+    listening = [
+        connection.laddr.ip
+        for process in _descendants(up)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    assert set(listening) == {HOST}
+
+
+def test_a_second_stack_on_the_same_data_is_refused(up: Up) -> None:
+    second = stocktake("up", "--port", "0", "--data-dir", str(up.data_dir), folder=up.folder)
+
+    assert second.returncode == 1
+    assert "--data-dir" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_port_that_is_taken_is_named(up: Up, tmp_path: Path) -> None:
+    port = up.url.rpartition(":")[2]
+
+    second = stocktake("up", "--port", port, "--data-dir", str(tmp_path / "other"), folder=tmp_path)
+
+    assert second.returncode == 1
+    assert f"Port {port}" in second.stderr
+    assert "--port" in second.stderr
+
+
+def test_a_worker_that_is_killed_is_started_again(up: Up) -> None:
+    [worker] = [
+        process for process in psutil.Process(up.pid).children() if "worker" in process.cmdline()
+    ]
+    children = worker.children()
+
+    worker.kill()
+
+    _, left = psutil.wait_procs([worker, *children], timeout=30)
+    assert not left
+    wait_until(lambda: len(_descendants(up)) == PROCESSES, "a new worker with its children")
+    assert "worker ended" in up.output()
+
+
+def test_sigterm_ends_all_and_the_next_start_finds_what_was_there(own_up: Up) -> None:
+    url = f"file://{own_up.sources}/kept"
+    _run(own_up, "tables", "add", "kept", "--format", "Delta", "--url", url)
+    key = own_up.client_settings()["API_KEY"]
+    children = _descendants(own_up)
+    supervisor = psutil.Process(own_up.pid)
+
+    own_up.stop()
+
+    assert not [process for process in (supervisor, *children) if process.is_running()]
+    own_up.start()
+    assert own_up.client_settings()["API_KEY"] == key
+    assert "kept" in _run(own_up, "tables", "list")
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_status_zero_even_while_it_starts(
+    ending: signal.Signals, tmp_path: Path
+) -> None:
+    up = Up(tmp_path)
+    up.prepare()
+    process = psutil.Popen(up.command(), cwd=tmp_path, env=up.environment())
+    wait_until(lambda: len(process.children()) > 1, "the first processes")
+    children = process.children(recursive=True)
+
+    process.send_signal(ending)
+
+    assert process.wait(30) == 0
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.faults
+def test_a_killed_parent_leaves_no_orphan(own_up: Up) -> None:
+    children = _descendants(own_up)
+    assert len(children) == PROCESSES
+
+    os.kill(own_up.pid, signal.SIGKILL)
+
+    _, left = psutil.wait_procs(children, timeout=20)
+    assert not left
+
+
+# --- commands -----------------------------------------------------------------------------
+
+
+def test_a_table_is_added_refreshed_and_shown(up: Up) -> None:
+    url = _delta(up, "orders", id=pa.array([1, 2], pa.int64()))
+    add = _run(up, "tables", "add", "orders", "--format", "Delta", "--url", url, "--wait")
+    assert "1 column" in add
+    _delta(up, "orders", id=pa.array([3], pa.int64()), note=pa.array(["x"]))
+
+    refreshed = _run(up, "refresh", "orders", "--wait")
+
+    assert "orders: additive" in refreshed
+    assert "+ note  Nullable(String)" in refreshed
+    shown = _run(up, "tables", "show", "orders")
+    assert "note" in shown
+    assert "orders" in _run(up, "tables", "list")
+
+
+def test_a_refresh_that_fails_says_why_and_ends_with_status_one(up: Up) -> None:
+    _run(up, "tables", "add", "gone", "--format", "Delta", "--url", f"file://{up.sources}/gone")
+
+    done = stocktake("refresh", "gone", "--wait", folder=up.folder, settings=up.client_settings())
+
+    assert done.returncode == 1
+    assert "gone: failed, source_not_found" in done.stdout
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(up: Up) -> None:
+    url = _delta(up, "plain", id=pa.array([1], pa.int64()))
+    _run(up, "tables", "add", "plain", "--format", "Delta", "--url", url, "--wait")
+
+    refreshed = _run(up, "refresh", "plain", "--wait")
+
+    assert "1/1 done" in refreshed
+    assert "\x1b" not in refreshed
+
+
+def test_jobs_are_listed_watched_and_shown(up: Up) -> None:
+    url = _delta(up, "watched", id=pa.array([1], pa.int64()))
+    _run(up, "tables", "add", "watched", "--format", "Delta", "--url", url, "--wait")
+
+    [job] = json.loads(_run(up, "jobs", "list", "--table", "watched", "--json"))
+
+    assert "succeeded" in _run(up, "jobs", "watch", job["id"])
+    assert "refresh_schema" in _run(up, "jobs", "show", job["id"])
+    assert job["id"] in _run(up, "jobs", "list")
+
+
+def test_a_schedule_is_added_and_listed(up: Up) -> None:
+    assert "Added nightly" in _run(
+        up, "schedules", "add", "nightly", "--cron", "0 6 * * *", "--all"
+    )
+    assert "0 6 * * *" in _run(up, "schedules", "list")
+
+
+def test_projects_and_keys_are_made_beside_a_running_stack(up: Up) -> None:
+    settings = {"DATA_DIR": str(up.data_dir)}
+    project = stocktake("projects", "create", "Second", folder=up.folder, settings=settings)
+    key = stocktake(
+        *("keys", "create", "--project", project.stdout.strip()),
+        *("--scopes", "warehouse_table:read"),
+        folder=up.folder,
+        settings=settings,
+    )
+    client = {"URL": up.url, "API_KEY": key.stdout.strip()}
+
+    listed = stocktake("tables", "list", "--json", folder=up.folder, settings=client)
+    refused = stocktake("refresh", "--all", folder=up.folder, settings=client)
+
+    assert json.loads(listed.stdout) == []
+    assert refused.returncode == 1
+    assert "warehouse_table:write" in refused.stderr

@@ -1,0 +1,41 @@
+"""Ports of this machine that a server can have."""
+
+import socket
+from typing import Final
+
+from stocktake.errors import CommandError
+
+#: Embedded servers listen here and nowhere else.
+HOST: Final = "127.0.0.1"
+
+
+def usable_port(port: int, *, or_another: bool = False) -> int:
+    """The port if nothing listens there; 0 chooses one.
+
+    Raises:
+        CommandError: it is taken, and another one will not do.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as exc:
+            if or_another:
+                return usable_port(0)
+            raise CommandError(
+                f"Port {port} cannot be used ({exc.strerror}). Choose another one with --port, "
+                "or --port 0 for any that is free."
+            ) from exc
+        return int(probe.getsockname()[1])
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct ports that nothing listens on now."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind((HOST, 0))
+        return [int(each.getsockname()[1]) for each in held]
+    finally:
+        for each in held:
+            each.close()
