@@ -1,0 +1,171 @@
+"""The generated inputs of the readers' benchmark: what each is, made once and kept in a cache."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks import inputs_delta, inputs_files
+
+#: Raised whenever a generator below writes something else, so that an old cache is not used.
+_GENERATION: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One generated source.
+
+    Attributes:
+        name: also the folder in the cache and the key prefix in the bucket.
+        what: for people.
+        format: `delta`, `parquet`, `csv` or `json`.
+        pattern: what to read below the folder: empty for a Delta root, else a key or a glob.
+        make: writes it into a folder.
+        on_s3: whether it is read through S3 too; the chart's middle points are not.
+        quick: whether a quick run has it.
+    """
+
+    name: str
+    what: str
+    format: str
+    make: Callable[[Path], None]
+    pattern: str = ""
+    on_s3: bool = True
+    quick: bool = False
+
+
+INPUTS: Final[Sequence[Input]] = (
+    Input(
+        name="log_1k",
+        what="Delta, 1,000 commits, no checkpoint",
+        format="delta",
+        make=lambda folder: inputs_delta.commits(folder, 1_000),
+        quick=True,
+    ),
+    Input(
+        name="log_5k",
+        what="Delta, 5,000 commits, no checkpoint",
+        format="delta",
+        make=lambda folder: inputs_delta.commits(folder, 5_000),
+        on_s3=False,
+    ),
+    Input(
+        name="log_20k",
+        what="Delta, 20,000 commits, no checkpoint",
+        format="delta",
+        make=lambda folder: inputs_delta.commits(folder, 20_000),
+    ),
+    Input(
+        name="log_10k_checkpoints",
+        what="Delta, 10,000 commits, checkpoint every 100",
+        format="delta",
+        make=lambda folder: inputs_delta.checkpointed(folder, 10_000, range(100, 10_000, 100)),
+        quick=True,
+    ),
+    Input(
+        name="log_100k_checkpoint",
+        what="Delta, 100,000 commits, checkpoint at 99,950",
+        format="delta",
+        make=lambda folder: inputs_delta.checkpointed(folder, 100_000, [99_950]),
+    ),
+    Input(
+        name="files_100",
+        what="Delta, 100 files in the checkpoint, 50 commits after",
+        format="delta",
+        make=lambda folder: inputs_delta.many_files(folder, 100),
+        quick=True,
+    ),
+    Input(
+        name="files_10k",
+        what="Delta, 10,000 files in the checkpoint, 50 commits after",
+        format="delta",
+        make=lambda folder: inputs_delta.many_files(folder, 10_000),
+        on_s3=False,
+    ),
+    Input(
+        name="files_1m",
+        what="Delta, 1,000,000 files in the checkpoint, 50 commits after",
+        format="delta",
+        make=lambda folder: inputs_delta.many_files(folder, 1_000_000),
+    ),
+    Input(
+        name="files_1m_v2",
+        what="Delta, 1,000,000 files in a V2 checkpoint with sidecars, 50 commits after",
+        format="delta",
+        make=lambda folder: inputs_delta.many_files_in_sidecars(folder, 1_000_000),
+    ),
+    Input(
+        name="parquet_one",
+        what="Parquet, one file of 20 columns",
+        format="parquet",
+        pattern="one.parquet",
+        make=inputs_files.parquet_one,
+        quick=True,
+    ),
+    Input(
+        name="parquet_200",
+        what="Parquet, 200 files with a growing schema",
+        format="parquet",
+        pattern="part-*.parquet",
+        make=inputs_files.parquet_growing,
+        quick=True,
+    ),
+    Input(
+        name="parquet_5k_groups",
+        what="Parquet, 5,000 row groups of 90 columns",
+        format="parquet",
+        pattern="groups.parquet",
+        make=inputs_files.parquet_many_row_groups,
+    ),
+    Input(
+        name="csv_one",
+        what="CSV, one file of 100 MB",
+        format="csv",
+        pattern="big.csv",
+        make=inputs_files.csv_one,
+        quick=True,
+    ),
+    Input(
+        name="csv_50",
+        what="CSV, 50 files of 20 KB",
+        format="csv",
+        pattern="part-*.csv",
+        make=inputs_files.csv_many,
+    ),
+    Input(
+        name="csv_gz",
+        what="CSV, one gzip file of 100 MB before compression",
+        format="csv",
+        pattern="big.csv.gz",
+        make=inputs_files.csv_gzip,
+    ),
+    Input(
+        name="json_one",
+        what="JSON lines, one file of 100 MB",
+        format="json",
+        pattern="big.jsonl",
+        make=inputs_files.json_one,
+        quick=True,
+    ),
+)
+
+
+def default_cache() -> Path:
+    """A folder outside the source tree: generated inputs take some two gigabytes."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "stocktake-benchmarks"
+
+
+def made(cache: Path, each: Input) -> Path:
+    """The input's folder, written now if it is not there. One left half-written has no other
+    name than its temporary one, so it is never taken for whole."""
+    folder = cache / f"inputs-{_GENERATION}" / each.name
+    if not folder.exists():
+        unfinished = folder.with_name(f"{each.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        each.make(unfinished)
+        unfinished.rename(folder)
+    return folder

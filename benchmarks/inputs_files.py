@@ -1,0 +1,107 @@
+"""Parquet, CSV and JSON inputs: the same made-up rows, from one seed, in every format."""
+
+import gzip
+import io
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_SEED: Final = 20_260_901
+_BIG_BYTES: Final = 100_000_000
+_BLOCK_ROWS: Final = 20_000
+_COUNTRIES: Final = ("DE", "FR", "US", "JP", "BR", "IN")
+_WORDS: Final = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "harbour")
+
+
+def _rows(count: int, seed: int = _SEED) -> Iterator[dict[str, Any]]:
+    """Rows as an events table has them: numbers, times, short and long texts, some nulls."""
+    draw = random.Random(seed)
+    for number in range(count):
+        yield {
+            "event_id": number,
+            "user_id": draw.randrange(10**9),
+            "happened_at": f"2026-{draw.randint(1, 12):02}-{draw.randint(1, 28):02} "
+            f"{draw.randrange(24):02}:{draw.randrange(60):02}:{draw.randrange(60):02}",
+            "day": f"2026-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}",
+            "country": draw.choice(_COUNTRIES),
+            "amount": round(draw.uniform(0, 1000), 2),
+            "quantity": draw.randrange(100),
+            "score": draw.random(),
+            "active": draw.random() < 0.5,
+            "note": " ".join(draw.choices(_WORDS, k=6)) if draw.random() < 0.9 else None,
+        }
+
+
+def parquet_one(folder: Path) -> None:
+    """One ordinary file."""
+    rows = list(_rows(_BLOCK_ROWS))
+    wide = [row | {f"{name}_again": value for name, value in row.items()} for row in rows]
+    pq.write_table(pa.Table.from_pylist(wide), folder / "one.parquet")
+
+
+def parquet_growing(folder: Path) -> None:
+    """200 files; every tenth has a column more than the one before."""
+    for number in range(200):
+        columns = {f"column_{index}": pa.array(range(200)) for index in range(5 + number // 10)}
+        pq.write_table(pa.table(columns), folder / f"part-{number:03}.parquet")
+
+
+def parquet_many_row_groups(folder: Path) -> None:
+    """A footer of some 40 MB: what a writer leaves that flushes every row."""
+    columns = {f"column_{index}": pa.array(range(5_000)) for index in range(90)}
+    pq.write_table(pa.table(columns), folder / "groups.parquet", row_group_size=1)
+
+
+def csv_one(folder: Path) -> None:
+    """One large file: a block of rows again and again."""
+    with (folder / "big.csv").open("wb") as file:
+        _csv_to(file)
+
+
+def csv_gzip(folder: Path) -> None:
+    """The same rows as `csv_one`, compressed."""
+    with gzip.open(folder / "big.csv.gz", "wb", compresslevel=1) as file:
+        _csv_to(file)
+
+
+def csv_many(folder: Path) -> None:
+    """50 small files of one header."""
+    for number in range(50):
+        header, block = _csv_block(200, _SEED + number)
+        (folder / f"part-{number:02}.csv").write_bytes(header + block)
+
+
+def json_one(folder: Path) -> None:
+    """One large file of an object a line."""
+    block = "".join(json.dumps(row) + "\n" for row in _rows(_BLOCK_ROWS)).encode()
+    with (folder / "big.jsonl").open("wb") as file:
+        for _ in range(_BIG_BYTES // len(block)):
+            file.write(block)
+
+
+def _csv_to(file: "io.BufferedIOBase | gzip.GzipFile") -> None:
+    header, block = _csv_block(_BLOCK_ROWS, _SEED)
+    file.write(header)
+    for _ in range(_BIG_BYTES // len(block)):
+        file.write(block)
+
+
+def _csv_block(count: int, seed: int) -> tuple[bytes, bytes]:
+    rows = list(_rows(count, seed))
+    lines = [",".join(map(_csv_field, row.values())) + "\n" for row in rows]
+    return (",".join(rows[0]) + "\n").encode(), "".join(lines).encode()
+
+
+def _csv_field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (
+        f'"{value}"' if isinstance(value, str) and " " in value and ":" not in value else str(value)
+    )
