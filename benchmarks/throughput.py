@@ -35,7 +35,8 @@ class MeasuredWorker(Worker):
     def command(self) -> list[str]:
         """The shipped command with another app, and the switch for events behind it."""
         command = [self._app if part == "workers" else part for part in super().command()]
-        return [*command, "--", f"worker.send_task_events={'yes' if self._events else 'no'}"]
+        # Our app logs at INFO by itself; the other one must be told, to bear the same cost.
+        return [*command, "--loglevel=INFO", "--", f"worker.send_task_events={'yes' if self._events else 'no'}"]
 
 
 def measure(options: Options) -> Outcome:

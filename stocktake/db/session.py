@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
+from stocktake.db.turns import WriteQueue
 from stocktake.states import JobKind, Queue
 
 _RINGS = "rings"
@@ -56,15 +58,12 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, pool_size)
         self._ringer = ringer
-        # SQLite's busy handler sleeps in steps of up to 100 ms; one lock a process does not.
-        self._writing: AbstractContextManager[Any] = (
-            threading.Lock() if self.sqlite else nullcontext()
-        )
+        self._turn = _sqlite_turns(self.engine) if self.sqlite else nullcontext
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block, and then rings."""
-        with self._writing, Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
             with session.begin():
                 yield session
             rings: list[Ring] = session.info.pop(_RINGS, [])
@@ -81,6 +80,15 @@ class Database:
     def dispose(self) -> None:
         """Close the pool."""
         self.engine.dispose()
+
+
+def _sqlite_turns(engine: Engine) -> Callable[[], AbstractContextManager[Any]]:
+    """One writer at a time, in order: over all processes where the database is a file."""
+    file = engine.url.database
+    if file and file != ":memory:":
+        return WriteQueue(Path(f"{file}-turn")).turn
+    here = threading.Lock()
+    return lambda: here
 
 
 def _postgresql_engine(url: str, pool_size: int) -> Engine:
