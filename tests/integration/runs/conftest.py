@@ -184,16 +184,31 @@ def desk(database: Database, migrated_database_url: str, tmp_path: Path) -> Desk
 
 @pytest.fixture
 def bucket_desk(
-    database: Database, migrated_database_url: str, tmp_path: Path, s3: SeaweedFS, bucket: str
+    database: Database, migrated_database_url: str, tmp_path: Path, s3: SeaweedFS
 ) -> Desk:
     """Managed storage is a bucket."""
-    return _desk(
-        database,
-        migrated_database_url,
-        tmp_path,
-        managed_storage_url=f"s3://{bucket}/managed",
-        managed_storage_access_key=s3.access_key,
-        managed_storage_access_secret=s3.secret_key,
-        managed_storage_endpoint=s3.endpoint,
-        managed_storage_region=s3.region,
-    )
+    return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(s3))
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def any_desk(
+    request: pytest.FixtureRequest,
+    database: Database,
+    migrated_database_url: str,
+    tmp_path: Path,
+) -> Desk:
+    """Managed storage once in a folder, once in a bucket."""
+    settings: dict[str, str] = {}
+    if request.param == "bucket":
+        settings = _bucket_settings(request.getfixturevalue("s3"))
+    return _desk(database, migrated_database_url, tmp_path, **settings)
+
+
+def _bucket_settings(s3: SeaweedFS) -> dict[str, str]:
+    return {
+        "managed_storage_url": f"s3://{s3.bucket()}/managed",
+        "managed_storage_access_key": s3.access_key,
+        "managed_storage_access_secret": s3.secret_key,
+        "managed_storage_endpoint": s3.endpoint,
+        "managed_storage_region": s3.region,
+    }
