@@ -40,7 +40,7 @@ app.command()(inspect)
 def main() -> None:
     """Run the command line. An error that we know is a sentence on stderr and status 1."""
     try:
-        app()
+        app(prog_name="stocktake")
     except JobError as exc:
         complain(exc.detail, f"({exc.code}) {exc.hint}")
         sys.exit(1)
