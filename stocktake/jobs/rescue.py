@@ -5,10 +5,10 @@ same guard repeated in the write: two clocks that saw the same row ring for it o
 (MECHANICS.md, trap 3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -18,17 +18,40 @@ from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import ring_for
-from stocktake.states import JobState
+from stocktake.states import JobState, Queue
 
 #: Rings double their distance this many times and then keep it.
 _MAX_DOUBLINGS = 6
 
 
-def due_for_ring(session: Session, *, limit: int, ring_again_seconds: float) -> Sequence[UUID]:
-    """Jobs that could run now and that nobody has rung for lately, oldest first."""
+def due_for_ring(
+    session: Session, *, queue: Queue, limit: int, ring_again_seconds: float
+) -> Sequence[UUID]:
+    """Jobs of this queue that could run now and that nobody has rung for lately.
+
+    Those that nobody ever rang for come first, then the oldest.
+    """
     return session.scalars(
-        select(Job.id).where(_due(ring_again_seconds)).order_by(Job.next_run_at).limit(limit)
+        select(Job.id)
+        .where(Job.queue == queue.value, _due(ring_again_seconds))
+        .order_by(Job.rung_at.is_not(None), Job.next_run_at)
+        .limit(limit)
     ).all()
+
+
+def runnable(session: Session) -> Mapping[Queue, int]:
+    """How many jobs of each queue could run now, whether or not they were rung for."""
+    counted = session.execute(
+        select(Job.queue, func.count())
+        .where(Job.state == JobState.QUEUED.value, Job.next_run_at <= now())
+        .group_by(Job.queue)
+    )
+    return {Queue(queue): count for queue, count in counted}
+
+
+def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
+    """Whether there is a job that nobody has rung for lately."""
+    return bool(session.scalar(select(exists().where(_due(ring_again_seconds)))))
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:

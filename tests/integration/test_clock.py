@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import redis
 from sqlalchemy import func, select, update
 
 from stocktake.db.clock import now
@@ -39,21 +40,23 @@ from tests.rows import (
 )
 from tests.servers import Valkey, free_ports
 from workers import upkeep
-from workers.clock import BrokerQueueLength, Clock, ClockWork
+from workers.clock import BrokerQueueLengths, Clock, ClockWork
 
 MakeClock = Callable[..., ClockWork]
 
 
 class QueueOf:
-    """A broker with that many messages; None is a broker that is silent."""
+    """A broker with that many messages, in a queue of no test's jobs unless it says which; None
+    is a broker that is silent."""
 
-    def __init__(self, messages: int | None = 0) -> None:
+    def __init__(self, messages: int | None = 0, queue: Queue = Queue.VALIDATE) -> None:
         self.messages = messages
+        self.queue = queue
         self.asked = 0
 
-    def __call__(self) -> int | None:
+    def __call__(self) -> dict[Queue, int] | None:
         self.asked += 1
-        return self.messages
+        return None if self.messages is None else {self.queue: self.messages}
 
 
 class Seconds:
@@ -100,7 +103,7 @@ def make_clock(settings: Settings, open_database: Callable[[], Database]) -> Mak
 
     def make(node: str = "one", **options: Any) -> ClockWork:
         changed = settings.model_copy(update=options.pop("settings", {}))
-        options.setdefault("queue_length", QueueOf())
+        options.setdefault("queue_lengths", QueueOf())
         storage = managed_storage(settings)
         return ClockWork(open_database(), changed, storage, node=node, **options)
 
@@ -295,18 +298,49 @@ def test_a_full_queue_is_not_rung_into(
     database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
 ) -> None:
     queue = QueueOf(100)
-    clock = make_clock(queue_length=queue, settings={"clock_max_queue_length": 100})
+    clock = make_clock(queue_lengths=queue, settings={"clock_max_queue_length": 100})
     assert clock.ring_for_jobs() == 0
     queue.messages = 97
     assert clock.ring_for_jobs() == 3
     assert len(rings.take()) == 3
 
 
+def test_jobs_behind_a_long_queue_were_not_forgotten(
+    make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    """Twelve jobs wait for workers that are behind: their messages are all there."""
+    queue = QueueOf(12, Queue.INTERACTIVE)
+    clock = make_clock(queue_lengths=queue)
+    assert clock.ring_for_jobs() == 0
+    queue.messages = 10
+    assert clock.ring_for_jobs() == 2
+    assert len(rings.take()) == 2
+
+
+def test_a_job_that_nobody_ever_rang_for_comes_before_one_that_was_rung_long_ago(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id != forgotten[-1]).values(rung_at=now(-3600.0)))
+    assert make_clock(queue_lengths=QueueOf(11, Queue.INTERACTIVE)).ring_for_jobs() == 1
+    assert rings.take() == [forgotten[-1]]
+
+
+def test_a_backlog_of_one_queue_does_not_keep_another_from_being_rung_for(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
+) -> None:
+    lost = forgotten[-1]
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id != lost).values(queue=Queue.BULK.value))
+    assert make_clock(queue_lengths=QueueOf(11, Queue.BULK)).ring_for_jobs() == 1
+    assert rings.take() == [lost]
+
+
 def test_a_silent_broker_is_not_rung_and_the_jobs_stay_due(
     database: Database, make_clock: MakeClock, forgotten: list[UUID], rings: RecordedRings
 ) -> None:
     queue = QueueOf(None)
-    clock = make_clock(queue_length=queue)
+    clock = make_clock(queue_lengths=queue)
     assert clock.ring_for_jobs() == 0
     assert all(job(database, job_id).rung_at is None for job_id in forgotten)
     queue.messages = 0
@@ -317,7 +351,7 @@ def test_the_broker_is_asked_only_when_there_is_something_to_ring_for(
     make_clock: MakeClock,
 ) -> None:
     queue = QueueOf()
-    make_clock(queue_length=queue).ring_for_jobs()
+    make_clock(queue_lengths=queue).ring_for_jobs()
     assert queue.asked == 0
 
 
@@ -377,7 +411,7 @@ def test_a_step_that_fails_leaves_the_others_their_work_and_no_beat(
             raise RuntimeError("an error that nobody foresaw")
 
     claimed(database, forgotten[0], lease_seconds=-1.0)
-    assert make_clock(queue_length=Broken()).tick() is False
+    assert make_clock(queue_lengths=Broken()).tick() is False
     assert job(database, forgotten[0]).state == "queued"
     assert _count(database, ClockBeat) == 0
 
@@ -528,18 +562,18 @@ def test_upkeep_runs_once_a_minute(
 
 
 def test_the_queue_length_is_that_of_the_brokers_lists(valkey: Valkey) -> None:
-    broker = valkey.client()
-    broker.rpush("clock-a", "1", "2")
-    broker.rpush("clock-b", "3")
-    length = BrokerQueueLength(valkey.url, ("clock-a", "clock-b", "clock-none"))
-    assert length() == 3
-    length.close()
-    broker.delete("clock-a", "clock-b")
+    url = f"{valkey.url.rsplit('/', 1)[0]}/7"  # a database of the shared broker that is ours
+    broker, lengths = redis.Redis.from_url(url), BrokerQueueLengths(url)
+    broker.rpush("interactive", "1", "2")
+    broker.rpush("bulk", "3")
+    assert lengths() == {Queue.INTERACTIVE: 2, Queue.BULK: 1, Queue.VALIDATE: 0}
+    lengths.close()
+    broker.delete("interactive", "bulk")
     broker.close()
 
 
 def test_a_broker_that_is_away_has_no_queue_length() -> None:
-    length = BrokerQueueLength(f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    length = BrokerQueueLengths(f"redis://127.0.0.1:{free_ports(1)[0]}/0")
     assert length() is None
     length.close()
 

@@ -11,6 +11,7 @@ from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
 from stocktake.jobs import rescue
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.states import Queue
 from tests.rows import RecordedRings, claimed, enqueue, job, make_tables, race, refresh_of
 
 AT_ONCE = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
@@ -29,7 +30,9 @@ def _set(database: Database, job_id: UUID, **values) -> None:
 
 def _due(database: Database, limit: int = 10) -> list[UUID]:
     with database.read() as session:
-        found = rescue.due_for_ring(session, limit=limit, ring_again_seconds=AGAIN_SECONDS)
+        found = rescue.due_for_ring(
+            session, queue=Queue.INTERACTIVE, limit=limit, ring_again_seconds=AGAIN_SECONDS
+        )
         return list(found)
 
 
