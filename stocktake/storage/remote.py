@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import replace
+from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,11 @@ from stocktake.storage.urls import Location
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta
 
-_THREADS = 32
+#: A round trip is nearly all waiting: the hundred commits behind a checkpoint go in one round.
+_THREADS = 128
+#: Clients that a process keeps, with their connections: building one takes 8 ms, and with 32
+#: threads the handshakes of a new one took longer than the reading of a small log.
+_KEPT_CLIENTS = 8
 _PAGE = 1000
 
 #: Stores whose documentation promises listings in ascending order of keys.
@@ -29,7 +34,8 @@ class RemoteObjects:
     """Read access to one bucket or container. Paths are keys below it.
 
     Neither a connection nor a thread exists before the first read, so that one may be made
-    before a fork; but not used before it.
+    before a fork; but not used before it. A process keeps its threads, and for each bucket and
+    credential its connections.
 
     Args:
         location: where; its key is not used.
@@ -50,8 +56,6 @@ class RemoteObjects:
         self._credential = credential
         self._public = public
         self._allow_http = allow_http
-        self._lock = Lock()
-        self._made: clients.Client | None = None
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one object; to the end when `length` is None."""
@@ -89,8 +93,9 @@ class RemoteObjects:
                         yield _info(meta)
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
-        """Call `function` on each item in one of 32 threads. `function` must not call `map`."""
-        futures = [self._pool.submit(function, item) for item in items]
+        """Call `function` on each item in one of 128 threads. `function` must not call `map`."""
+        pool = _pool()
+        futures = [pool.submit(function, item) for item in items]
         wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
             future.cancel()
@@ -98,20 +103,10 @@ class RemoteObjects:
         # Threads take items in order, so what was cancelled stands after what failed.
         return [future.result() for future in futures]
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
-
     def _client(self) -> clients.Client:
-        with self._lock:
-            if self._made is None:
-                self._made = clients.build_client(
-                    self._location,
-                    self._credential,
-                    public=self._public,
-                    allow_http=self._allow_http,
-                )
-            return self._made
+        location = replace(self._location, key="")
+        with _building:
+            return _client(location, self._credential, self._public, self._allow_http)
 
     def _get(self, path: str, options: "GetOptions") -> Chunk:
         with self._mapped(path):
@@ -140,6 +135,21 @@ class RemoteObjects:
             ):
                 raise faults.redirected(path) from error
             raise faults.from_store(error, path, listing=listing) from error
+
+
+_building = Lock()
+
+
+@lru_cache(maxsize=_KEPT_CLIENTS)
+def _client(
+    location: Location, credential: Credential | None, public: bool, allow_http: bool
+) -> clients.Client:
+    return clients.build_client(location, credential, public=public, allow_http=allow_http)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
 
 
 def _info(meta: "ObjectMeta") -> ObjectInfo:
