@@ -1,0 +1,146 @@
+"""A refresh keeps the table's columns true to its source, and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import write_deltalake
+
+from stocktake.errors import (
+    InvalidSourceError,
+    SourceNotFoundError,
+    StaleAttemptError,
+    SupersededError,
+    UrlRefusedError,
+)
+from stocktake.runs import refresh
+from tests.integration.runs.conftest import Desk
+from tests.rows import enqueue, make_table, refresh_of
+
+
+def register(desk: Desk, pattern: Path | str, format_: str) -> None:
+    with desk.database.write() as session:
+        make_table(
+            session, desk.project_id, "orders", format=format_, url_pattern=f"file://{pattern}"
+        )
+
+
+def queue(desk: Desk) -> UUID:
+    return enqueue(desk.database, refresh_of(desk.table()))
+
+
+def refreshed(desk: Desk) -> dict[str, object]:
+    job_id = queue(desk)
+    desk.run(job_id, refresh.run)
+    return desk.result(job_id)
+
+
+def test_a_delta_table_is_followed_through_its_versions(desk: Desk) -> None:
+    folder = desk.sources / "orders"
+    write_deltalake(str(folder), pa.table({"id": pa.array([1], pa.int64())}))
+    register(desk, folder, "Delta")
+
+    assert refreshed(desk)["source_version"] == 0
+    assert refreshed(desk)["change"] == "none"
+    more = pa.table({"id": pa.array([2], pa.int64()), "note": ["x"]})
+    write_deltalake(str(folder), more, mode="append", schema_mode="merge")
+    result = refreshed(desk)
+
+    assert (result["change"], result["schema_version"], result["source_version"]) == (
+        "additive",
+        2,
+        1,
+    )
+    assert desk.columns() == {"id": "Int64)", "note": "String)"}
+    assert desk.versions() == 2
+
+
+def test_parquet_counts_its_rows(desk: Desk) -> None:
+    for number in range(3):
+        pq.write_table(pa.table({"id": [number, number]}), desk.sources / f"{number}.parquet")
+    register(desk, f"{desk.sources}/*.parquet", "Parquet")
+    refreshed(desk)
+
+    assert desk.table().row_count == 6
+    assert desk.columns() == {"id": "Int64)"}
+
+
+def test_an_override_survives_and_may_be_set_during_the_read(desk: Desk) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1], "n": [2]}), file)
+    register(desk, file, "Parquet")
+    refreshed(desk)
+    pq.write_table(pa.table({"id": [1], "n": [2], "new": ["x"]}), file)
+    attempt = desk.attempt(queue(desk))
+
+    def set_while_reading(phase: str, done: int, total: int | None) -> None:
+        desk.override("n", "Nullable(Float64)")
+
+    refresh.run(replace(attempt, progress=set_while_reading))
+
+    assert desk.columns() == {"id": "Int64)", "n": "Float64)", "new": "String)"}
+
+
+def test_a_result_for_an_older_generation_is_thrown_away(desk: Desk) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
+    register(desk, file, "Parquet")
+    attempt = desk.attempt(queue(desk))
+
+    def change_while_reading(phase: str, done: int, total: int | None) -> None:
+        desk.change_table(url_pattern="https://bucket.s3.amazonaws.com/else.parquet")
+
+    with pytest.raises(SupersededError):
+        refresh.run(replace(attempt, progress=change_while_reading))
+
+    assert desk.table().columns == []
+
+
+def test_an_attempt_that_lost_its_lease_writes_nothing(desk: Desk) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
+    register(desk, file, "Parquet")
+    job_id = queue(desk)
+    frozen = desk.attempt(job_id)
+    desk.expire(job_id)
+    desk.attempt(job_id)
+
+    with pytest.raises(StaleAttemptError):
+        refresh.run(frozen)
+
+    assert desk.table().columns == []
+    assert desk.versions() == 0
+
+
+def test_a_failed_read_keeps_the_last_good_columns(desk: Desk) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
+    register(desk, file, "Parquet")
+    refreshed(desk)
+    file.write_bytes(file.read_bytes()[:-20])
+    desk.fail(queue(desk), InvalidSourceError, refresh.run)
+    file.unlink()
+    error = desk.fail(queue(desk), SourceNotFoundError, refresh.run)
+
+    assert list(desk.columns()) == ["id"]
+    assert error.hint
+    assert str(desk.sources) not in error.detail
+
+
+def test_a_file_outside_of_the_allowed_folders_is_not_read(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_bytes(b"id\n1\n")
+    register(desk, file, "CSVWithNames")
+
+    desk.fail(queue(desk), UrlRefusedError, refresh.run)
+
+
+def test_a_table_of_uploads_that_has_none_yet_says_so(desk: Desk) -> None:
+    desk.send(b"id\n1\n")
+
+    error = desk.fail(queue(desk), SourceNotFoundError, refresh.run)
+
+    assert "No upload" in error.detail
