@@ -5,7 +5,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from stocktake.cli.client import Client
-from stocktake.cli.output import describe_diff, moment, say, show_fields, show_json, show_rows
+from stocktake.cli.output import (
+    describe_diff,
+    moment,
+    number,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+)
 from stocktake.cli.tables import AsJson
 
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
@@ -105,7 +113,7 @@ def _show(job: dict[str, Any]) -> None:
             ("Source version", result.get("source_version"), False),
             ("Schema version", result.get("schema_version"), False),
             ("Columns", result.get("columns"), False),
-            ("Rows", result.get("row_count"), False),
+            ("Rows", number(result.get("row_count")), False),
             ("Change", result.get("change"), False),
         )
         if always or value is not None

@@ -47,8 +47,9 @@ def show_json(value: Any) -> None:
 def show_rows(headings: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
     """A table; the sentence `empty` on stderr where there are no rows."""
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for number, heading in enumerate(headings):
+        # The first column names the row, and is what people copy.
+        table.add_column(heading, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*[_cell(value) for value in row])
     if table.row_count:
@@ -98,6 +99,15 @@ def size(value: int | None) -> str | None:
         if amount < 1024:
             return f"{amount:.1f} {unit}"
     return f"{amount / 1024:.1f} TiB"
+
+
+def number(value: int | None) -> str | None:
+    """A count for people.
+
+    >>> number(28298)
+    '28,298'
+    """
+    return None if value is None else f"{value:,}"
 
 
 def describe_diff(diff: dict[str, Any]) -> list[str]:

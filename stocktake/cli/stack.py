@@ -79,12 +79,13 @@ def _ended_by_signals() -> Iterator[None]:
 def _announce(stack: "Stack", project: "FirstProject") -> None:
     from workers.first_run import FLOWER_USER
 
+    password = stack.folder / "flower_password"
     say(f"ready {stack.addresses.api}")
     say(f"  docs     {stack.addresses.api}/docs")
-    say(f"  workers  {stack.addresses.flower}  as {FLOWER_USER}, password in flower_password")
+    say(f"  Flower   {stack.addresses.flower}  as {FLOWER_USER}, password in {password}")
     say(f"  project  {project.id}")
     say(f"  API key  export STOCKTAKE_API_KEY=$(cat {project.key_file})")
-    say(f"  files    {stack.folder}")
+    say(f"  files    {stack.folder}  (logs in logs/)")
 
 
 def demo(

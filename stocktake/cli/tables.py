@@ -13,6 +13,7 @@ from stocktake.cli.output import (
     console,
     describe_diff,
     moment,
+    number,
     say,
     show_fields,
     show_json,
@@ -55,7 +56,7 @@ def _row(table: dict[str, Any]) -> tuple[Any, ...]:
         table["name"],
         table["format"],
         len(table["columns"]),
-        table["row_count"],
+        number(table["row_count"]),
         size(table["size_bytes"]),
         table["schema_version"],
         moment(table["last_refreshed_at"]),
@@ -74,19 +75,20 @@ def show_table(
         show_json(table)
         return
     job = table["latest_job"] or {}
+    error = job.get("error") or {}
     show_fields(
         (
             ("Name", table["name"]),
             ("Id", table["id"]),
             ("Format", table["format"]),
             ("Source", table["url_pattern"]),
-            ("Rows", table["row_count"]),
+            ("Rows", number(table["row_count"])),
             ("Size", size(table["size_bytes"])),
             ("Source version", table["source_version"]),
             ("Schema version", table["schema_version"]),
             ("Refreshed", moment(table["last_refreshed_at"])),
             ("Latest job", job.get("state")),
-            ("Error", (job.get("error") or {}).get("detail")),
+            *((("Error", error["detail"]),) if error else ()),
         )
     )
     say("")
@@ -211,13 +213,15 @@ def _what(batch: dict[str, Any]) -> str:
 def _report(client: Client, batch: dict[str, Any]) -> None:
     """What changed, table by table, and what failed."""
     names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
+    changed = 0
     for job in client.all("jobs/", batch=batch["id"], kind="refresh_schema"):
         result = job["result"] or {}
         if result.get("change", "none") != "none":
+            changed += 1
             say(f"{names.get(job['table_id'], job['table_id'])}: {result['change']}")
             for line in describe_diff(result["diff"]):
                 say(f"  {line}")
     for error in batch["errors"]:
         say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
     counts = batch["counts"]
-    say(f"{counts['succeeded']} refreshed, {counts['failed']} failed.")
+    say(f"{counts['succeeded']} refreshed, {changed} changed, {counts['failed']} failed.")

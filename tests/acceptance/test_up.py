@@ -61,7 +61,7 @@ def _run(up: Up, *arguments: str) -> str:
 
 def test_up_is_ready_when_it_says_so(up: Up) -> None:
     ready = json.loads(_get(f"{up.url}/readyz"))
-    flower = next(line.split()[1] for line in up.output().splitlines() if "workers" in line)
+    flower = next(line.split()[1] for line in up.output().splitlines() if "Flower" in line)
 
     assert ready["status"] == "ok"
     assert _get(f"{flower}/healthcheck") == "OK"

@@ -15,7 +15,7 @@ from stocktake.cli.client import Client
 from stocktake.cli.demo import sources
 from stocktake.cli.demo.sources import Kind
 from stocktake.cli.demo.store import Store
-from stocktake.cli.output import console, describe_diff, say, show_rows, size
+from stocktake.cli.output import console, describe_diff, number, say, show_rows, size
 from stocktake.cli.tables import await_batch, progress
 from stocktake.errors import CommandError
 from workers.supervision import Child, Program, stop
@@ -110,7 +110,7 @@ class Story:
         say(f"  export STOCKTAKE_API_KEY=$(cat {self._data_dir / 'api_key'})")
         say("  stocktake tables list")
         for line in self._stack.log.read_text().splitlines():
-            if line.strip().startswith("workers"):
+            if line.strip().startswith("Flower"):
                 say(line)
         while self._stack.exit_status is None:
             time.sleep(_POLL_SECONDS)
@@ -190,17 +190,20 @@ def _show_first_reads(client: Client, tables: list[_Table]) -> None:
         [_first_read(client, table) for table in tables],
         empty="",
     )
+    say(
+        "  A Delta table is read from its checkpoint on, and no data file is opened. CSV and JSON "
+        "are\n  then read whole by a second job, to hold each column to its type."
+    )
 
 
 def _first_read(client: Client, table: _Table) -> tuple[Any, ...]:
     [job] = client.all("jobs/", table=table.id, kind="refresh_schema")
     result, coverage = job["result"], job["result"]["coverage"]
-    rows = result["row_count"]
     return (
         table.name,
         table.kind.format,
         result["columns"],
-        None if rows is None else f"{rows:,}",
+        number(result["row_count"]),
         size(result["size_bytes"]),
         f"{coverage['files_read']} of {coverage['files_matched']}",
         size(coverage["bytes_read"]),
@@ -218,7 +221,7 @@ def _show_changes(client: Client, tables: list[_Table]) -> None:
     for table in tables:
         job, *_ = client.all("jobs/", table=table.id, kind="refresh_schema")
         diff = job["result"]["diff"]
-        say(f"  {table.name}: {job['result']['change']}, in {_took(job)}")
+        say(f"  {table.name}: {job['result']['change']}, found in {_took(job)}")
         for line in describe_diff(diff):
             say(f"    {line}")
         added = {column["name"] for column in diff["added"]}
