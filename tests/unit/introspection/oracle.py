@@ -43,7 +43,7 @@ def describe(cases: list[Case], folder: Path) -> list[list[tuple[str, str]] | No
             f"DESCRIBE TABLE file('{path}', '{case.format}') SETTINGS print_pretty_type_names=0"
         )
     return [
-        None if answer is None else [(row[0], row[1]) for row in answer] for answer in _ask(queries)
+        None if answer is None else [(row[0], row[1]) for row in answer] for answer in ask(queries)
     ]
 
 
@@ -57,7 +57,7 @@ def readable(cases: list[tuple[Case, str]], folder: Path) -> list[bool]:
             f"SELECT ignore(x) FROM file('{path}', '{case.format}', '{structure}') "
             "SETTINGS date_time_input_format='best_effort', input_format_csv_detect_header=0"
         )
-    return [answer is not None for answer in _ask(queries)]
+    return [answer is not None for answer in ask(queries)]
 
 
 def _written(data: bytes, folder: Path, number: int) -> Path:
@@ -66,7 +66,8 @@ def _written(data: bytes, folder: Path, number: int) -> Path:
     return path
 
 
-def _ask(queries: list[str]) -> list[list[list[str]] | None]:
+def ask(queries: list[str]) -> list[list[list[str]] | None]:
+    """The rows that each query answers; None where it fails."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         input=json.dumps(queries),
