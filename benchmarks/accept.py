@@ -67,28 +67,25 @@ def _frozen_broker(deployment: Deployment) -> Iterator[None]:
         deployment.broker.resume()
 
 
-def _while_busy(
-    deployment: Deployment, table_ids: Sequence[UUID]
-) -> tuple[list[Answered], tuple[int, int]]:
-    """A window while all children read; and how many long reads had ended before and after."""
+def _while_busy(deployment: Deployment, table_ids: Sequence[UUID]) -> tuple[list[Answered], int]:
+    """A window while all children read; and how many long reads ended in it."""
     url = csv_file(deployment.sources, _CSV_BYTES)
     long_ids = deployment.register([url] * _LONG_READS, TableFormat.CSV)
     post_all(deployment.refreshes(long_ids, per_second=200))
-    wait_until(lambda: _reading(deployment), "a long read in every child")
-    before = deployment.count_jobs(JobState.SUCCEEDED.value)
+    running = JobState.RUNNING.value
+    wait_until(
+        lambda: deployment.count_jobs(running) == Worker.concurrency, "a long read in every child"
+    )
+    before = deployment.count_undone(long_ids)
     busy = _window(deployment, table_ids)
-    ended = deployment.count_jobs(JobState.SUCCEEDED.value) - before
-    if not _reading(deployment):
+    left = deployment.count_undone(long_ids)
+    if left < Worker.concurrency:
         raise RuntimeError("the workers ran out of long reads before the window closed")
-    return busy, (ended, Worker.concurrency)
-
-
-def _reading(deployment: Deployment) -> bool:
-    return deployment.count_jobs(JobState.RUNNING.value) == Worker.concurrency
+    return busy, before - left
 
 
 def _outcome(
-    quiet: list[Answered], frozen: list[Answered], busy: list[Answered], reads: tuple[int, int]
+    quiet: list[Answered], frozen: list[Answered], busy: list[Answered], reads: int
 ) -> Outcome:
     figures = [
         _figure("POST refresh_schema to 202, quiet", quiet),
@@ -107,8 +104,8 @@ def _outcome(
             "web process; the clock runs; workers read the tables that were posted",
             f"quiet and frozen windows of {len(quiet) // _ROUNDS} requests alternate; frozen is "
             "SIGSTOP of the broker",
-            f"busy: all {reads[1]} children read a CSV file of {_CSV_BYTES // 1024**2} MiB for "
-            f"the whole window, {reads[0]} such reads ended in it",
+            f"busy: all {Worker.concurrency} children read a CSV file of "
+            f"{_CSV_BYTES // 1024**2} MiB for the whole window, {reads} such reads ended in it",
         ],
     )
 

@@ -110,6 +110,14 @@ class Deployment:
             statement = select(func.count()).select_from(Job).where(Job.state.in_(states))
             return session.scalars(statement).one()
 
+    def count_undone(self, table_ids: Sequence[UUID]) -> int:
+        """How many of these tables wait for a job to end."""
+        statement = select(func.count(Job.table_id.distinct())).where(
+            Job.table_id.in_(table_ids), Job.state.in_(_UNDONE)
+        )
+        with self.database.read() as session:
+            return session.scalars(statement).one()
+
 
 @contextmanager
 def deployed(options: Options, **more: str) -> Iterator[Deployment]:
