@@ -17,6 +17,7 @@ _FILE_METADATA: Final = {4: {1: {3: _CHUNK_METADATA}}}
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS: Final = (4, 5, 6)
+_FIXED: Final = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
 _MAX_DEPTH: Final = 32
 
 _Wanted = Mapping[int, Any] | None
@@ -73,7 +74,8 @@ def _chunk(row_group: int, fields: dict[int, Any]) -> ColumnChunk:
 
 
 class _Compact:
-    """Reads Thrift's compact protocol; what is not wanted is stepped over, not built."""
+    """Reads Thrift's compact protocol. What is not wanted is stepped over, not built: that is
+    nearly all of the footer, and where the time goes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -81,66 +83,49 @@ class _Compact:
 
     def value(self, kind: int, wanted: _Wanted, depth: int) -> Any:
         """The value at the cursor; of structs, the wanted fields by their ids."""
-        if depth > _MAX_DEPTH:
-            raise ValueError("nested too deep")
         if kind in _INTEGERS:
             number = self._varint()
             return number >> 1 ^ -(number & 1)
         if kind == _BINARY:
             return self._take(self._varint())
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deep")
         if kind == _STRUCT:
             return self._struct(wanted, depth + 1)
         if kind in (_LIST, _SET):
             return self._list(wanted, depth + 1)
-        if kind == _MAP:
-            return self._map(depth + 1)
-        return self._take({_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}[kind])
+        self._at = _after(self._data, self._at, kind, depth)
+        return None
 
     def _struct(self, wanted: _Wanted, depth: int) -> dict[int, Any]:
+        wanted = wanted or {}
+        data, at = self._data, self._at
         fields: dict[int, Any] = {}
         field_id = 0
-        while header := self._byte():
-            delta = header >> 4
-            field_id = field_id + delta if delta else self.value(_INTEGERS[0], None, depth)
-            inner = wanted.get(field_id) if wanted else None
-            found = self.value(header & 15, inner, depth)
-            if wanted and field_id in wanted:
-                fields[field_id] = found
+        while header := data[at]:
+            if header > 15:
+                field_id, at = field_id + (header >> 4), at + 1
+            else:
+                zigzag, at = _varint(data, at + 1)
+                field_id = zigzag >> 1 ^ -(zigzag & 1)
+            if field_id in wanted:
+                self._at = at
+                fields[field_id] = self.value(header & 15, wanted[field_id], depth)
+                at = self._at
+            else:
+                at = _after(data, at, header & 15, depth)
+        self._at = at + 1
         return fields
 
     def _list(self, wanted: _Wanted, depth: int) -> list[Any]:
-        header = self._byte()
-        size, kind = header >> 4, header & 15
-        if size == 15:
-            size = self._varint()
-        return [self._element(kind, wanted, depth) for _ in range(size)]
-
-    def _map(self, depth: int) -> None:
-        size = self._varint()
-        kinds = self._byte() if size else 0
-        for _ in range(size):
-            self._element(kinds >> 4, None, depth)
-            self._element(kinds & 15, None, depth)
-
-    def _element(self, kind: int, wanted: _Wanted, depth: int) -> Any:
+        size, kind, self._at = _list_header(self._data, self._at)
         # In a collection a boolean takes a byte too; so a forged size ends where the data does.
-        return self.value(_BYTE if kind in (_TRUE, _FALSE) else kind, wanted, depth)
+        kind = _BYTE if kind in (_TRUE, _FALSE) else kind
+        return [self.value(kind, wanted, depth) for _ in range(size)]
 
     def _varint(self) -> int:
-        result = shift = 0
-        while True:
-            byte = self._byte()
-            result |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return result
-            if shift > 63:
-                raise ValueError("a number is too long")
-
-    def _byte(self) -> int:
-        byte = self._data[self._at]
-        self._at += 1
-        return byte
+        number, self._at = _varint(self._data, self._at)
+        return number
 
     def _take(self, length: int) -> bytes:
         end = self._at + length
@@ -149,3 +134,90 @@ class _Compact:
         taken = self._data[self._at : end]
         self._at = end
         return taken
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """The number at `at`, and where it ends."""
+    byte = data[at]
+    if byte < 128:
+        return byte, at + 1
+    result, shift = byte & 127, 7
+    while shift <= 63:
+        at += 1
+        byte = data[at]
+        result |= (byte & 127) << shift
+        if byte < 128:
+            return result, at + 1
+        shift += 7
+    raise ValueError("a number is too long")
+
+
+def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
+    """A list's size and the kind of its elements, and where they begin."""
+    header = data[at]
+    size, at = (header >> 4, at + 1) if header >> 4 != 15 else _varint(data, at + 1)
+    return size, header & 15, at
+
+
+def _after(data: bytes, at: int, kind: int, depth: int) -> int:
+    """Where the value at `at` ends. Reading there is an IndexError where it lies past the end."""
+    if kind in _INTEGERS:
+        return at + 1 if data[at] < 128 else _varint(data, at)[1]
+    if kind == _BINARY:
+        length, at = _varint(data, at)
+        return at + length
+    if kind == _STRUCT:
+        return _after_struct(data, at, depth + 1)
+    if kind in (_LIST, _SET):
+        return _after_list(data, at, depth + 1)
+    if kind == _MAP:
+        return _after_map(data, at, depth + 1)
+    return at + _FIXED[kind]
+
+
+def _after_struct(data: bytes, at: int, depth: int) -> int:
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deep")
+    while header := data[at]:
+        at = at + 1 if header > 15 else _varint(data, at + 1)[1]
+        kind = header & 15
+        # the two kinds that statistics are made of, without a call for each
+        if kind in _INTEGERS and data[at] < 128:
+            at += 1
+        elif kind == _BINARY and data[at] < 128:
+            at += 1 + data[at]
+        else:
+            at = _after(data, at, kind, depth)
+    return at + 1
+
+
+def _after_list(data: bytes, at: int, depth: int) -> int:
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deep")
+    size, kind, at = _list_header(data, at)
+    if kind in _INTEGERS and data[at : at + size].isascii():
+        return at + size
+    kind = _BYTE if kind in (_TRUE, _FALSE) else kind
+    for _ in range(size):
+        if at >= len(data):
+            raise IndexError("the footer ends early")
+        if kind == _STRUCT:
+            at = _after_struct(data, at, depth + 1)
+        else:
+            at = _after(data, at, kind, depth)
+    return at
+
+
+def _after_map(data: bytes, at: int, depth: int) -> int:
+    if depth > _MAX_DEPTH:
+        raise ValueError("nested too deep")
+    size, at = _varint(data, at)
+    if not size:
+        return at
+    kinds, at = data[at], at + 1
+    for _ in range(size):
+        for kind in (kinds >> 4, kinds & 15):
+            if at >= len(data):
+                raise IndexError("the footer ends early")
+            at = _after(data, at, _BYTE if kind in (_TRUE, _FALSE) else kind, depth)
+    return at
