@@ -136,7 +136,7 @@ class Stack:
 
     def _make_environment(self) -> dict[str, str]:
         given = {
-            name: value
+            name: _from_here(name, value)
             for name, value in self._options.environment.items()
             if name.startswith(PREFIX)
         }
@@ -275,6 +275,18 @@ class Stack:
             f"The {name} {what}. Its log, logs/{name}.log in the data directory, ends:\n"
             f"{child.log_tail()}"
         )
+
+
+def _from_here(name: str, value: str) -> str:
+    """A setting with its paths made absolute: the processes run in the data directory, where
+    no package of the person's own hides one of ours.
+    """
+    database = "sqlite:///"
+    if name == f"{PREFIX}DATABASE_URL" and value.startswith(database):
+        return database + str(Path(value.removeprefix(database)).resolve())
+    if name == f"{PREFIX}LOCAL_ROOTS":
+        return ",".join(str(Path(root.strip()).resolve()) for root in value.split(","))
+    return value
 
 
 def _lock(folder: Path) -> int:

@@ -240,3 +240,19 @@ def test_projects_and_keys_are_made_beside_a_running_stack(up: Up) -> None:
     assert json.loads(listed.stdout) == []
     assert refused.returncode == 1
     assert "warehouse_table:write" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"API_KEY": "stk_unknown"}, "does not know this API key"),
+        ({"PROJECT_ID": "999"}, "STOCKTAKE_PROJECT_ID"),
+        ({"PROJECT_ID": "../x"}, "STOCKTAKE_PROJECT_ID"),
+    ],
+)
+def test_a_refusal_says_what_to_do(up: Up, settings: dict[str, str], words: str) -> None:
+    done = stocktake("tables", "list", folder=up.folder, settings=up.client_settings() | settings)
+
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,233 @@
+"""The embedded broker, the supervisor of child processes, and what a first run makes."""
+
+import os
+import secrets
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import pytest
+import redis
+from alembic.script import ScriptDirectory
+
+from stocktake.db import migrate
+from stocktake.db.session import Database
+from stocktake.errors import CommandError
+from stocktake.services import identity
+from tests.processes import HOST, Server, free_ports
+from tests.stack import wait_until
+from workers import first_run, ports
+from workers.broker import broker_command
+from workers.supervision import Child, Program, stop
+
+
+class Broker(Server):
+    """``python -m workers.embedded broker``, as the Procfile starts it."""
+
+    name = "broker"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        [self.port] = free_ports(1)
+        self.password = secrets.token_urlsafe(8) + '"\\ä'
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "workers.embedded", "broker"]
+
+    def environment(self) -> dict[str, str]:
+        url = f"redis://:{quote(self.password)}@{HOST}:{self.port}/0"
+        return dict(os.environ) | {
+            "STOCKTAKE_BROKER_URL": url,
+            "STOCKTAKE_DATA_DIR": str(self.folder / "data"),
+        }
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(host=HOST, port=self.port, password=self.password)
+
+    def answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+# --- broker -------------------------------------------------------------------------------
+
+
+def test_the_broker_keeps_what_it_acknowledged_over_a_restart(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        with broker.client() as client:
+            client.rpush("interactive", "job")
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            wait_until(
+                lambda: client.info("persistence")["aof_pending_bio_fsync"] == 0, "the fsync"
+            )
+        broker.restart()
+        with broker.client() as client:
+            assert client.lrange("interactive", 0, -1) == [b"job"]
+
+
+def test_the_broker_wants_its_password_and_shows_it_to_nobody(tmp_path: Path) -> None:
+    with Broker(tmp_path) as broker:
+        with pytest.raises(redis.AuthenticationError), redis.Redis(port=broker.port) as client:
+            client.ping()
+        assert broker.password not in " ".join(psutil.Process(broker.pid).cmdline())
+        configuration = tmp_path / "data" / "broker" / "valkey.conf"
+        assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("url", ["redis://broker.corp:6379/0", "amqp://127.0.0.1", "rediss://x"])
+def test_a_broker_elsewhere_is_not_started_here(url: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="STOCKTAKE_BROKER_URL"):
+        broker_command(url, tmp_path)
+
+
+# --- supervision --------------------------------------------------------------------------
+
+
+def _child(folder: Path, script: str) -> Child:
+    program = Program(name="probe", command=(sys.executable, "-c", script), environment={})
+    return Child(program, folder, folder / "probe.log")
+
+
+def test_a_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
+    child = _child(tmp_path, "import time; time.sleep(100)")
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: child.exit_status is not None, "the death")
+
+    news = child.restart_if_dead()
+
+    assert news is not None
+    assert "probe ended (-9)" in news
+    assert child.restart_if_dead() is None
+    wait_until(
+        lambda: child.restart_if_dead() is None and child.exit_status is None, "the new process"
+    )
+    assert child.pid != first
+    stop([child], patience_seconds=5)
+
+
+def test_each_death_in_a_row_makes_the_pause_longer(tmp_path: Path) -> None:
+    child = _child(tmp_path, "raise SystemExit(3)")
+    news: list[str] = []
+
+    def collect() -> bool:
+        if said := child.restart_if_dead():
+            news.append(said)
+        return len(news) == 2
+
+    wait_until(collect, "two deaths")
+    stop([child], patience_seconds=5)
+
+    assert [line.rpartition(" in ")[2] for line in news] == ["0.5 s", "1 s"]
+
+
+def test_a_child_that_will_not_end_is_killed_with_what_it_forked(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "os.fork(); print('deaf', flush=True); time.sleep(100)"
+    )
+    child = _child(tmp_path, script)
+    wait_until(lambda: child.log_tail().count("deaf") == 2, "both processes")
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+    assert len(family) == 2
+
+    stop([child], patience_seconds=0.1)
+
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert not left
+
+
+def test_a_child_ends_with_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; "
+        "from workers.supervision import Child, Program; "
+        "program = Program(name='x', command=(sys.executable, '-c', 'import time;"
+        " time.sleep(100)'), environment={}); folder = Path(sys.argv[1]); "
+        "print(Child(program, folder, folder / 'log').pid, flush=True); time.sleep(100)"
+    )
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    with supervisor:
+        assert supervisor.stdout is not None
+        child = psutil.Process(int(supervisor.stdout.readline()))
+        supervisor.kill()
+
+    _, left = psutil.wait_procs([child], timeout=10)
+    assert not left
+
+
+# --- first run ----------------------------------------------------------------------------
+
+
+def test_secrets_are_drawn_once(tmp_path: Path) -> None:
+    made = first_run.load_secrets(tmp_path)
+
+    assert first_run.load_secrets(tmp_path) == made
+    assert made.secret_key not in repr(made)
+
+
+def test_a_key_that_another_database_does_not_know_is_replaced(tmp_path: Path) -> None:
+    old, new = (f"sqlite:///{tmp_path / name}.db" for name in ("old", "new"))
+    first_run.prepare_database(old, tmp_path)
+    before = (tmp_path / "api_key").read_text()
+
+    again = first_run.prepare_database(old, tmp_path)
+    unchanged = (tmp_path / "api_key").read_text()
+    other = first_run.prepare_database(new, tmp_path)
+
+    assert unchanged == before
+    assert again.id == 1
+    assert (tmp_path / "api_key").read_text() != before
+    database = Database(new)
+    with database.read() as session:
+        caller = identity.authenticate(session, other.key_file.read_text().strip())
+    database.dispose()
+    assert caller.project_ids == (other.id,)
+
+
+def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "taken"
+    file.write_text("")
+
+    with pytest.raises(CommandError, match="--data-dir"):
+        first_run.open_data_dir(file)
+
+
+def test_another_port_is_found_where_one_will_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        assert ports.usable_port(port, or_another=True) != port
+        with pytest.raises(CommandError, match=str(port)):
+            ports.usable_port(port)
+
+
+# --- migrations ---------------------------------------------------------------------------
+
+
+def test_the_newest_revision_is_the_one_that_alembic_calls_head() -> None:
+    head = ScriptDirectory.from_config(migrate.config("sqlite://")).get_current_head()
+
+    assert migrate.newest() == head
+
+
+def test_a_database_is_pending_until_it_is_upgraded(database_url: str) -> None:
+    database = Database(database_url)
+
+    before = migrate.pending(database.engine)
+    migrate.upgrade(database_url)
+    after = migrate.pending(database.engine)
+
+    database.dispose()
+    assert (before, after) == (True, False)
