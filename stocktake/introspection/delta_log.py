@@ -97,9 +97,8 @@ class Listing:
     compacted: dict[int, dict[int, ObjectInfo]] = field(default_factory=dict)
     checkpoint_files: dict[int, list[ObjectInfo]] = field(default_factory=dict)
 
-    def add(self, info: ObjectInfo) -> None:
+    def add(self, info: ObjectInfo, name: str) -> None:
         """File an object under what its name says; others are none of the log's."""
-        name = _name(info)
         if match := _COMMIT.fullmatch(name):
             self.commits[int(match[1])] = info
         elif match := _CHECKSUM.fullmatch(name):
@@ -147,7 +146,11 @@ class Listing:
         Nothing is missing there (`gap`)."""
         head, version, stretches = self.head or 0, after + 1, list[Stretch]()
         while version <= head:
-            ends = [end for end in self.compacted.get(version, ()) if version < end <= head]
+            if version not in self.compacted:
+                stretches.append(Stretch(commits=(self.commits[version],)))
+                version += 1
+                continue
+            ends = [end for end in self.compacted[version] if version < end <= head]
             end = max(ends, default=version)
             commits = tuple(self.commits[each] for each in range(version, end + 1))
             compacted = self.compacted[version][end] if ends else None
@@ -193,9 +196,10 @@ class DeltaLog:
         after = self.path(f"{version:020}")
         for info in self.store.list(self._folder, start_after=after):
             # Keys ascend: after the digits come `_sidecars/` and the like, in any number.
-            if not _name(info)[:1].isdigit():
+            name = _name(info)
+            if not name[:1].isdigit():
                 break
-            listing.add(info)
+            listing.add(info, name)
             self._listed += 1
             self._check_listed(self._listed)
         return listing
