@@ -68,15 +68,14 @@ def run(attempt: Attempt) -> None:
 
 def _receive(attempt: Attempt) -> Received:
     claim = attempt.claim
+    _hold(attempt)
     with attempt.database.read() as session:
         table = session.get(Table, claim.table_id)
         upload = session.get(Upload, claim.upload_id)
         if table is None or table.deleted:
             raise SupersededError("The table was deleted before its upload was read.")
         if upload is None or upload.state == UploadState.REMOVED.value:
-            raise SourceNotFoundError(
-                "The uploaded file is gone.", hint="Upload the file to the table again."
-            )
+            raise _gone()
         source = Source(
             store=attempt.storage.store(),
             path=attempt.storage.path(upload.object_key),
@@ -89,6 +88,21 @@ def _receive(attempt: Attempt) -> Received:
             size_bytes=upload.size_bytes or 0,
             columns=tuple(Column.from_dict(stored) for stored in table.columns),
         )
+
+
+def _hold(attempt: Attempt) -> None:
+    """Keep the clock's hands off an upload that failed or was replaced, and is tried again."""
+    with attempt.database.read() as session:
+        upload = session.get(Upload, attempt.claim.upload_id)
+    if upload is not None and upload.state == UploadState.SUPERSEDED.value:
+        with attempt.database.write() as session:
+            _set_state(session, upload.id, UploadState.STORED, UploadState.SUPERSEDED)
+
+
+def _gone() -> SourceNotFoundError:
+    return SourceNotFoundError(
+        "The uploaded file is gone.", hint="Upload the file to the table again."
+    )
 
 
 def _check_size(received: Received) -> None:
@@ -133,7 +147,9 @@ def _locked(session: Session, attempt: Attempt) -> Table:
 
 def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
     """The switch: from here on the table is the new upload, and the old one may go."""
-    upload = session.get_one(Upload, attempt.claim.upload_id)
+    upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
+    if upload.state == UploadState.REMOVED.value:
+        raise _gone()
     if table.upload_id != upload.id:
         _set_state(session, table.upload_id, UploadState.SUPERSEDED)
     _set_state(session, upload.id, UploadState.ACTIVE)

@@ -3,6 +3,7 @@
 import gzip
 import io
 from dataclasses import replace
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +37,11 @@ def parquet(**columns: pa.Array) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
+
+
+def set_state(desk: Desk, job_id: UUID, state: UploadState) -> None:
+    with desk.database.write() as session:
+        session.get_one(Upload, desk.job(job_id).upload_id).state = state.value
 
 
 @pytest.mark.parametrize(
@@ -213,12 +219,41 @@ def test_an_upload_for_a_table_that_was_deleted_is_left_to_the_clock(desk: Desk)
 
 def test_bytes_that_are_gone_end_the_job(desk: Desk) -> None:
     job_id = desk.send(CSV)
-    with desk.database.write() as session:
-        upload = session.get_one(Upload, desk.job(job_id).upload_id)
-        upload.state = UploadState.REMOVED.value
+    set_state(desk, job_id, UploadState.REMOVED)
 
     desk.fail(job_id, SourceNotFoundError)
     assert desk.upload_state(job_id) == UploadState.REMOVED
+
+
+def test_an_upload_that_is_tried_again_is_out_of_the_clocks_reach(desk: Desk) -> None:
+    job_id = desk.send(CSV)
+    set_state(desk, job_id, UploadState.SUPERSEDED)
+    seen: list[str] = []
+
+    def look(phase: str, done: int, total: int | None) -> None:
+        seen.append(desk.upload_state(job_id))
+
+    ingest.run(replace(desk.attempt(job_id), progress=look))
+
+    assert set(seen) == {UploadState.STORED}
+    assert desk.upload_state(job_id) == UploadState.ACTIVE
+
+
+def test_an_upload_whose_bytes_go_while_it_is_read_is_not_pointed_at(desk: Desk) -> None:
+    desk.run(desk.send(CSV))
+    before = desk.table()
+    job_id = desk.send(b"id\n5\n")
+
+    def remove(phase: str, done: int, total: int | None) -> None:
+        set_state(desk, job_id, UploadState.REMOVED)
+
+    desk.fail(
+        job_id,
+        SourceNotFoundError,
+        lambda attempt: ingest.run(replace(attempt, progress=remove)),
+    )
+
+    assert (desk.table().url_pattern, desk.table().columns) == (before.url_pattern, before.columns)
 
 
 class _DownStorage(ManagedStorage):
