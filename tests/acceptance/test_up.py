@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import stat
+import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +37,9 @@ def own_up(tmp_path: Path) -> Iterator[Up]:
         yield running
 
 
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+def _get(url: str, headers: dict[str, str] | None = None) -> str:
+    request = urllib.request.Request(url, headers=headers or {})
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return str(answer.read().decode())
 
 
@@ -67,6 +70,23 @@ def test_up_is_ready_when_it_says_so(up: Up) -> None:
     assert _get(f"{flower}/healthcheck") == "OK"
     assert up.output().count("ready ") == 1
     assert len(_descendants(up)) == PROCESSES
+
+
+def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
+    flower = next(line.split()[1] for line in up.output().splitlines() if "Flower" in line)
+    password = (up.data_dir / "flower_password").read_text().strip()
+    login = {"Authorization": "Basic " + b64encode(f"stocktake:{password}".encode()).decode()}
+    url = _delta(up, "seen", id=pa.array([1], pa.int64()))
+    _run(up, "tables", "add", "seen", "--format", "Delta", "--url", url, "--wait")
+
+    def names() -> set[str]:
+        tasks = json.loads(_get(f"{flower}/api/tasks", login))
+        return {task["name"] for task in tasks.values() if task["state"] == "SUCCESS"}
+
+    wait_until(lambda: "refresh_schema" in names(), "the task in Flower")
+    assert len(json.loads(_get(f"{flower}/api/workers?refresh=1", login))) == 1
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        _get(f"{flower}/api/tasks")
 
 
 def test_secrets_are_readable_by_their_owner_only(up: Up) -> None:
@@ -154,7 +174,9 @@ def test_a_signal_ends_it_with_status_zero_even_while_it_starts(
     process.send_signal(ending)
 
     assert process.wait(30) == 0
-    assert not [child for child in children if child.is_running()]
+    # One that was being forked at that moment ends by the parent-death signal.
+    _, left = psutil.wait_procs(children, timeout=10)
+    assert not left
 
 
 @pytest.mark.faults

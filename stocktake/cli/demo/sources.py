@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 COMMITS: Final = 3000
 #: The version that the checkpoint holds; later commits are read one by one.
 CHECKPOINT: Final = 2900
+#: The others are the empty batches of a streaming writer, which only note how far it came.
+ROWS_EVERY: Final = 3
 PARQUET_FILES: Final = 8
 TEXT_FILES: Final = 4
 
@@ -27,6 +29,7 @@ _NUMBERS: Final = {"elevation": float, "lat": float, "lon": float}
 _DELTA_TYPES: Final = {"elevation": "integer", "lat": "double", "lon": "double"}
 
 Row = dict[str, Any]
+Sliceable = TypeVar("Sliceable", Sequence[Row], pa.Table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,7 @@ def _metres(feet: int | None) -> float | None:
     return None if feet is None else round(feet * 0.3048, 1)
 
 
-def _parts(rows: Sequence[Row], count: int) -> Iterator[Sequence[Row]]:
+def _parts(rows: Sliceable, count: int) -> Iterator[Sliceable]:
     """As many parts as asked for, of sizes that differ by one at most."""
     for number in range(count):
         yield rows[len(rows) * number // count : len(rows) * (number + 1) // count]
@@ -157,22 +160,20 @@ def _write_lines(file: Path, rows: Iterable[Row]) -> None:
 
 
 def _write_delta(folder: Path, rows: Sequence[Row]) -> None:
-    """One Parquet file and one log file for each commit, and a checkpoint near the end.
+    """A log file for each commit, data files for some, and a checkpoint near the end.
 
-    Delta transaction log protocol, "Delta Log Entries", "Add File", "Change Metadata".
+    Delta transaction log protocol: "Delta Log Entries", "Add File", "Transaction Identifiers".
     """
     from deltalake import DeltaTable
 
     (folder / "_delta_log").mkdir()
-    everything = _arrow(rows, _FIRST)
+    parts = _parts(_arrow(rows, _FIRST), COMMITS // ROWS_EVERY)
     now = int(time.time() * 1000)
-    at = 0
-    for version, part in enumerate(_parts(rows, COMMITS)):
+    for version in range(COMMITS):
         actions = [_protocol(), _metadata(now)] if version == 0 else []
-        name = f"part-{version:05}.parquet"
-        pq.write_table(everything.slice(at, len(part)), folder / name, compression="NONE")
-        at += len(part)
-        actions.append(_add(folder / name, len(part), now + version))
+        if version % ROWS_EVERY == 0:
+            actions.append(_add(folder / f"part-{version:05}.parquet", next(parts), now + version))
+        actions.append({"txn": {"appId": "demo", "version": version, "lastUpdated": now}})
         log = folder / "_delta_log" / f"{version:020}.json"
         log.write_text("\n".join(json.dumps(action) for action in actions) + "\n")
     DeltaTable(str(folder), version=CHECKPOINT).create_checkpoint()
@@ -199,7 +200,8 @@ def _metadata(now: int) -> dict[str, Any]:
     }
 
 
-def _add(file: Path, rows: int, moment: int) -> dict[str, Any]:
+def _add(file: Path, rows: pa.Table, moment: int) -> dict[str, Any]:
+    pq.write_table(rows, file, compression="NONE")
     return {
         "add": {
             "path": file.name,
@@ -207,6 +209,6 @@ def _add(file: Path, rows: int, moment: int) -> dict[str, Any]:
             "size": file.stat().st_size,
             "modificationTime": moment,
             "dataChange": True,
-            "stats": json.dumps({"numRecords": rows}),
+            "stats": json.dumps({"numRecords": len(rows)}),
         }
     }

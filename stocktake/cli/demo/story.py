@@ -65,8 +65,9 @@ class Story:
             sources.write_all(self._root, rows)
             _insist(sources.count_delta_rows(self._root) == len(rows), "deltalake reads all rows")
         say(
-            f"  Delta in {sources.COMMITS:,} commits with a checkpoint at {sources.CHECKPOINT:,}; "
-            f"Parquet in {sources.PARQUET_FILES} files, CSV and JSON in {sources.TEXT_FILES} each"
+            f"  Delta in {sources.COMMITS:,} commits with a checkpoint at {sources.CHECKPOINT:,};"
+            f"\n  Parquet in {sources.PARQUET_FILES} files; "
+            f"CSV and JSON in {sources.TEXT_FILES} each"
         )
         with _step("Wait for object store, API, worker, clock and Flower"):
             self._store.wait_until_ready()
