@@ -5,6 +5,7 @@ number never becomes a date here, since nothing says what it counts.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -22,6 +23,11 @@ from stocktake.schema.columns import unwrap
 Convert = Callable[[Any], Any]
 
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1", "enable", "enabled"})
+#: What surely fits, told by one match: these are most of the numbers that there are.
+_SURE: Final = {
+    pa.int64(): re.compile(r"[+-]?[0-9]{1,18}").fullmatch,
+    pa.float64(): re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?").fullmatch,
+}
 _EXACT: Final = Context(prec=76, traps=[Inexact, InvalidOperation])
 
 
@@ -88,8 +94,12 @@ def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
     clickhouse = unwrap(clickhouse_type(pa.field("value", arrow)))
     fits = fits_csv(clickhouse) if csv else fits_json(clickhouse)
 
+    sure = _SURE.get(arrow) if csv else None
+
     def convert(value: Any) -> Any:
         plain = value.strip() if isinstance(value, str) else value
+        if sure is not None and sure(plain):
+            return make(plain)
         if not fits(plain):
             raise MisfitError(clickhouse)
         try:
