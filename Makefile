@@ -27,7 +27,7 @@ up: $(STAMP) ## Start the embedded stack and leave it running
 	$(BIN)/stocktake up
 
 test: $(STAMP) ## Run all tests, against real servers that come with them (ARGS="-k name")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 coverage: $(STAMP) ## Run all tests and measure branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
