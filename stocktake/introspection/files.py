@@ -21,7 +21,7 @@ from stocktake.introspection import (
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, widen
 from stocktake.storage.globs import glob_regex, is_glob, literal_prefix
-from stocktake.storage.objects import ObjectInfo
+from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: What Hive, Spark and others write in the path for a null.
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -56,7 +56,8 @@ def list_files(source: Source, limits: Limits) -> Listing:
     """List the files that `source.path`, a key or a glob, names.
 
     Args:
-        source: where to look; only the pattern's literal beginning is listed.
+        source: where to look; only the pattern's literal beginning is listed. A key is asked
+            for, not listed: to list takes another right, and stores spell ETags differently there.
         limits: `max_listed` bounds the objects that the store returns.
 
     Raises:
@@ -64,9 +65,26 @@ def list_files(source: Source, limits: Limits) -> Listing:
         LimitExceededError: the listing, or the pattern's braces, are too long.
         JobError: the store's own.
     """
-    found = _matches(source, limits) if is_glob(source.path) else _exact(source)
+    if not is_glob(source.path):
+        return _listing([source.store.get(source.path, length=0).info])
+    found = _matches(source, limits)
     if not found:
         raise SourceNotFoundError
+    return _listing(found)
+
+
+def list_or_fetch(
+    source: Source, limits: Limits, fetch: Callable[[str], Chunk]
+) -> tuple[Listing, Chunk | None]:
+    """The source's files; and of a single one that is read for the first time what `fetch` gives
+    for it. Its answer tells of the file what a listing would, so that a round trip is saved."""
+    if is_glob(source.path) or _usable_state(source):
+        return list_files(source, limits), None
+    chunk = fetch(source.path)
+    return _listing([chunk.info]), chunk
+
+
+def _listing(found: list[ObjectInfo]) -> Listing:
     found.sort(key=lambda file: (-file.modified_at.timestamp(), file.path))
     return Listing(files=tuple(found), fingerprint=_fingerprint(found))
 
@@ -75,12 +93,6 @@ def relative_name(source: Source, path: str) -> str:
     """A file's name for messages: what the pattern's literal folders leave of its key."""
     folder, slash, _ = literal_prefix(source.path).rpartition("/")
     return path.removeprefix(folder + slash)
-
-
-def _exact(source: Source) -> list[ObjectInfo]:
-    # in key order a key comes before every longer one, so the first object decides
-    first = next(iter(source.store.list(source.path)), None)
-    return [first] if first is not None and first.path == source.path else []
 
 
 def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:

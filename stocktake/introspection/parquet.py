@@ -31,6 +31,7 @@ from stocktake.introspection.files import (
     conclude,
     hive_partitions,
     list_files,
+    list_or_fetch,
     relative_name,
     stored_columns,
     unchanged,
@@ -80,11 +81,11 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
             InvalidSourceError and UnsupportedError name the file.
     """
     progress("list", 0, None)
-    listing = list_files(source, limits)
+    listing, tail = list_or_fetch(source, limits, partial(_tail, source))
     if (answer := unchanged(source, listing, limits)) is not None:
         return answer
     budget = Budget(limits)
-    footers = _footers(source, listing, limits, budget, progress)
+    footers = _footers(source, listing, limits, budget, progress, fetched=tail)
     row_count = None if budget.truncated else sum(footer.row_count for footer in footers)
     return conclude(
         source,
@@ -183,7 +184,12 @@ def _batch_rows(columns: int) -> int:
 
 
 def _footers(
-    source: Source, listing: Listing, limits: Limits, budget: Budget, progress: Progress
+    source: Source,
+    listing: Listing,
+    limits: Limits,
+    budget: Budget,
+    progress: Progress,
+    fetched: Chunk | None,
 ) -> list[_Footer]:
     """Read as many footers as the budget allows, newest first."""
     files = [file for file in listing.files if file.size > 0]
@@ -194,7 +200,7 @@ def _footers(
         if budget.truncated:
             break
         progress("read", len(footers), len(files))
-        read_one = partial(_footer, source, limits, budget)
+        read_one = partial(_footer, source, limits, budget, fetched)
         footers += [footer for footer in source.store.map(read_one, some) if footer is not None]
     progress("read", len(footers), len(files))
     return footers
@@ -215,12 +221,15 @@ def _united(
     return columns
 
 
-def _footer(source: Source, limits: Limits, budget: Budget, file: ObjectInfo) -> _Footer | None:
-    """One file's footer; None where the budget has run out."""
+def _footer(
+    source: Source, limits: Limits, budget: Budget, fetched: Chunk | None, file: ObjectInfo
+) -> _Footer | None:
+    """One file's footer, off the tail that was fetched or a new one; None where the budget has
+    run out."""
     if not budget.admit():
         return None
     name = relative_name(source, file.path)
-    tail = source.store.get_tail(file.path, TAIL_BYTES)
+    tail = fetched or _tail(source, file.path)
     budget.spend(len(tail.data), files=1)
     length = _footer_length(source, tail, name, limits)
     data = tail.data
@@ -231,6 +240,10 @@ def _footer(source: Source, limits: Limits, budget: Budget, file: ObjectInfo) ->
         _refuse_rewritten(tail, rest, name)
         data = rest.data + data
     return _parse(data[-length - _TRAILER.size :], file, name, limits)
+
+
+def _tail(source: Source, path: str) -> Chunk:
+    return source.store.get_tail(path, TAIL_BYTES)
 
 
 def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> int:

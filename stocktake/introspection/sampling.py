@@ -18,6 +18,7 @@ from stocktake.introspection.files import (
     conclude,
     hive_partitions,
     list_files,
+    list_or_fetch,
     stored_columns,
     unchanged,
     with_partitions,
@@ -25,7 +26,7 @@ from stocktake.introspection.files import (
 from stocktake.introspection.inference import Kind, KindConflictError, render
 from stocktake.introspection.text import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.schema.columns import Column
-from stocktake.storage.objects import ObjectInfo
+from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: What one file gives to a sample unless `options.sample_bytes` says otherwise.
 SAMPLE_BYTES: Final = 4 * 1024 * 1024
@@ -76,11 +77,14 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
     Raises:
         JobError: a terminal one for a file that breaks the format, or the store's own.
     """
-    listing = list_text_files(source, limits)
+    budget = Budget(limits)
+    listing, sample = _look(
+        source, lambda: list_or_fetch(source, limits, partial(_sample, source, budget, limits))
+    )
     if known := unchanged(source, listing, limits):
         return known
-    budget = Budget(limits)
-    parts = [part for part in _parts(source, listing, budget, limits, progress, rules) if part]
+    read = _parts(source, listing, budget, limits, progress, rules, sample)
+    parts = [part for part in read if part]
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     if not all(part.complete for part in parts):
@@ -134,8 +138,15 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
         FormatMismatchError: they are a Delta table's.
         SourceNotFoundError: there are none.
     """
+    return _look(source, lambda: (list_files(source, limits), None))[0]
+
+
+def _look(
+    source: Source, look: Callable[[], tuple[Listing, Chunk | None]]
+) -> tuple[Listing, Chunk | None]:
+    """The listing and what was fetched with it, once it is sure that no Delta table is there."""
     try:
-        listing = list_files(source, limits)
+        listing, sample = look()
     except SourceNotFoundError:
         log = f"{source.path.rstrip('/')}/_delta_log/"
         if next(iter(source.store.list(log)), None) is not None:
@@ -143,7 +154,12 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
         raise
     if any("_delta_log" in file.path.split("/") for file in listing.files):
         raise mismatch(source.path, source.format.value, "a Delta table")
-    return listing
+    return listing, sample
+
+
+def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:
+    """The beginning of a file that is the only one."""
+    return source.store.get(path, length=_share(source, 1, budget, limits))
 
 
 def _parts(
@@ -153,12 +169,13 @@ def _parts(
     limits: Limits,
     progress: Progress,
     rules: Rules,
+    sample: Chunk | None,
 ) -> Iterator[_Part | None]:
     total = len(listing.files)
     for start in range(0, total, _FETCHED_AT_ONCE):
         batch = listing.files[start : start + _FETCHED_AT_ONCE]
         length = _share(source, total - start, budget, limits)
-        fetch = partial(_fetch, source, budget=budget, length=length)
+        fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
         for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
             if data is not None:
                 yield _part(source, file, data, limits, rules)
@@ -174,10 +191,15 @@ def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> i
     return min(wanted, max(share, min(_LEAST_SHARE_BYTES, limits.max_bytes)))
 
 
-def _fetch(source: Source, file: ObjectInfo, *, budget: Budget, length: int) -> bytes | None:
+def _fetch(
+    source: Source, file: ObjectInfo, *, budget: Budget, length: int, sample: Chunk | None
+) -> bytes | None:
     if not budget.admit():
         return None
-    data = source.store.get(file.path, length=length).data if file.size else b""
+    if sample is not None:
+        data = sample.data
+    else:
+        data = source.store.get(file.path, length=length).data if file.size else b""
     budget.spend(len(data), files=1)
     return data
 

@@ -15,12 +15,13 @@ from stocktake.introspection.files import (
     conclude,
     hive_partitions,
     list_files,
+    list_or_fetch,
     stored_columns,
     unchanged,
     with_partitions,
 )
 from stocktake.schema.columns import Column
-from stocktake.storage.objects import ObjectInfo
+from stocktake.storage.objects import Chunk, ObjectInfo
 from tests.unit.introspection.memory import MemoryObjects, files_source
 
 LIMITS = Limits()
@@ -61,6 +62,39 @@ def test_files_of_one_age_are_listed_by_path() -> None:
 def test_key_without_wildcards_is_that_key_alone() -> None:
     store = MemoryObjects({"a.csv": b"1", "a.csv.bak": b"2"})
     assert paths(list_files(files_source(store, "a.csv"), LIMITS)) == ["a.csv"]
+
+
+def test_a_single_file_is_listed_by_what_its_first_read_says() -> None:
+    store = MemoryObjects({"a.csv": b"x\n1\n"})
+    source = files_source(store, "a.csv")
+
+    listing, chunk = list_or_fetch(source, LIMITS, lambda path: store.get(path, length=1))
+
+    assert chunk is not None
+    assert chunk.data == b"x"
+    assert listing == list_files(source, LIMITS)
+    assert store.listed == []
+
+
+def test_a_file_that_was_read_before_is_not_fetched_to_be_listed() -> None:
+    store = MemoryObjects({"a.csv": b"1"})
+    source = files_source(store, "a.csv")
+    listing = list_files(source, LIMITS)
+    known = conclude(
+        source, listing, (), budget=Budget(LIMITS), limits=LIMITS, row_count=None
+    ).state
+
+    assert list_or_fetch(replace(source, state=known), LIMITS, _no_fetch) == (listing, None)
+
+
+def test_files_of_a_glob_are_listed() -> None:
+    store = MemoryObjects({"a.csv": b"1", "b.csv": b"2"})
+    listing, chunk = list_or_fetch(files_source(store), LIMITS, _no_fetch)
+    assert (paths(listing), chunk) == (["b.csv", "a.csv"], None)
+
+
+def _no_fetch(path: str) -> Chunk:
+    raise AssertionError(f"{path} was fetched")
 
 
 @pytest.mark.parametrize("path", ["a", "b*", "a.csv/"])
