@@ -1,9 +1,11 @@
 """Whose turn it is to write: a queue in front of SQLite's one write lock, across processes.
 
 Who waits for SQLite's own lock sleeps up to 100 ms between two tries, and whoever has just
-released it is first again. Beside two processes that write without a pause, a third one waited
-1.5 to 3 s (median) for a transaction; in this queue it waits 8 to 13 ms, and all three together
-commit no fewer (`fsync` of 4 ms). A queue of the kernel is woken in order and at once.
+released it is first again. Three seconds beside two processes that wrote without a pause, a third
+one that wanted 100 transactions a second had 1 and 38 in two runs, and 298 and 300 in this queue
+(median 4 ms, p90 11 ms). The price is throughput where one writer would have starved the others:
+some 830 transactions a second in all, against 1,618 and 393. With pauses of 2 ms between writes
+medians are alike, and p90 falls from 4 to 6 ms to 1.7 ms. Measured on a busy machine of 2 cores.
 """
 
 import fcntl
