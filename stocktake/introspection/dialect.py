@@ -105,13 +105,22 @@ class Dialect:
         """
         feed = _Feed(part for batch in batches for part in _parts(batch))
         while (batch := feed.batch()) is not None:
-            if not self.quote or self.quote not in "\n".join(batch):
-                delimiter, first = self.delimiter, feed.number + 1
-                feed.number += len(batch)
-                rows = [line.split(delimiter) for line in batch]
-                yield Block(range(first, first + len(rows)), rows)
-            else:
+            rows = self._line_by_line(batch)
+            if rows is None:
                 yield self._quoted_block(feed, path, limits, complete=complete)
+            else:
+                first = feed.number + 1
+                feed.number += len(rows)
+                yield Block(range(first, first + len(rows)), rows)
+
+    def _line_by_line(self, batch: list[str]) -> list[list[str]] | None:
+        """The records where each is one line; None where a quoted field runs over its line."""
+        delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
+        if not quote or quote not in "\n".join(batch):
+            return [line.split(delimiter) for line in batch]
+        rows = [split(line) if quote in line else line.split(delimiter) for line in batch]
+        lasts = [row[-1] for row in rows if quote in row[-1]]
+        return None if any(map(self._open.match, lasts)) else rows
 
     def _quoted_block(self, feed: _Feed, path: str, limits: Limits, *, complete: bool) -> Block:
         delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
@@ -210,6 +219,8 @@ def _sniff(candidates: list[Dialect], sample: list[str], limits: Limits) -> Dial
 
 
 def _score(dialect: Dialect, sample: list[str], limits: Limits) -> tuple[bool, int]:
+    if dialect.delimiter not in "\n".join(sample):
+        return False, 1
     blocks = dialect.blocks([sample], path="the sample", limits=limits, complete=False)
     rows = (row for block in blocks for row in block.rows if row != [""])
     widths = [len(row) for row in islice(rows, _SNIFFED_RECORDS)]

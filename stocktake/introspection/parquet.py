@@ -43,7 +43,7 @@ from stocktake.storage.objects import Chunk, ObjectInfo
 #: Most footers are smaller; one that is larger takes a second read for the rest.
 TAIL_BYTES: Final = 64 * 1024
 #: Files between two reports of progress.
-_ROUND: Final = 64
+_ROUND: Final = 128
 #: Columns or row groups in one footer, far above what real files hold. pyarrow takes some 15 µs
 #: and 1.4 KB for each, before it says how many there are.
 _MAX_THRIFT_ELEMENTS: Final = 200_000

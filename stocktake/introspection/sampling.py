@@ -1,8 +1,10 @@
 """The refresh of a text source: which files to sample, within which budget, and their union."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import Final
 
 from stocktake.errors import (
@@ -32,8 +34,9 @@ from stocktake.storage.objects import Chunk, ObjectInfo
 SAMPLE_BYTES: Final = 4 * 1024 * 1024
 #: Of many files each gives its share of `Limits.max_bytes`, but no less than this.
 _LEAST_SHARE_BYTES: Final = 64 * 1024
-#: Files fetched at once; their samples are in memory together.
-_FETCHED_AT_ONCE: Final = 8
+#: Files fetched at once, and the bytes of them that are in memory together.
+_FETCHED_AT_ONCE: Final = 128
+_HELD_BYTES: Final = 32 * 1024 * 1024
 #: Stands for what was always null until the files are united: `widen` gives way to the other.
 _UNKNOWN: Final = "Nothing"
 
@@ -171,17 +174,22 @@ def _parts(
     rules: Rules,
     sample: Chunk | None,
 ) -> Iterator[_Part | None]:
-    total = len(listing.files)
-    for start in range(0, total, _FETCHED_AT_ONCE):
-        batch = listing.files[start : start + _FETCHED_AT_ONCE]
-        length = _share(source, total - start, budget, limits)
+    total, done = len(listing.files), 0
+    while done < total and not budget.truncated:
+        length = _share(source, total - done, budget, limits)
+        batch = _batch(listing.files[done : done + _FETCHED_AT_ONCE], length)
         fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
         for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
             if data is not None:
                 yield _part(source, file, data, limits, rules)
-        progress("sample", min(start + len(batch), total), total)
-        if budget.truncated:
-            return
+        done += len(batch)
+        progress("sample", done, total)
+
+
+def _batch(files: Sequence[ObjectInfo], length: int) -> Sequence[ObjectInfo]:
+    """As many of the files as may be in memory together; one at least."""
+    held = list(accumulate(min(file.size, length) for file in files))
+    return files[: max(1, bisect_right(held, _HELD_BYTES))]
 
 
 def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> int:
