@@ -1,7 +1,9 @@
 """`ingest_file`: check an upload in full, and only then make it a table's content.
 
 The table keeps its last good content until the very transaction that ends the job, so that a
-bad file never breaks a good table. Rows for a managed Delta table go through `runs.load`.
+bad file never breaks a good table. The upload of a failed job is kept for a day, so that the job
+can be retried once its options are mended; then the clock removes it. Rows for a managed Delta
+table go through `runs.load`.
 """
 
 from collections.abc import Iterator
@@ -9,16 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Table, Upload
+from stocktake.db.models import StoredCredential, Table, Upload
 from stocktake.errors import (
     InvalidSourceError,
     JobError,
     SourceNotFoundError,
-    StaleAttemptError,
     SupersededError,
     TableChangedError,
 )
@@ -56,19 +57,17 @@ def run(attempt: Attempt) -> None:
         SupersededError: the table is deleted.
         StaleAttemptError: the lease was lost; nothing was written.
     """
-    with _giving_up(attempt):
-        received = _receive(attempt)
-        with _named(received):
-            _check_size(received)
-            if attempt.claim.arguments.get("target") == "delta":
-                _load(attempt, received)
-            else:
-                _replace(attempt, received)
+    received = _receive(attempt)
+    with _named(received):
+        _check_size(received)
+        if attempt.claim.arguments.get("target") == "delta":
+            _load(attempt, received)
+        else:
+            _replace(attempt, received)
 
 
 def _receive(attempt: Attempt) -> Received:
     claim = attempt.claim
-    _hold(attempt)
     with attempt.database.read() as session:
         table = session.get(Table, claim.table_id)
         upload = session.get(Upload, claim.upload_id)
@@ -88,15 +87,6 @@ def _receive(attempt: Attempt) -> Received:
             size_bytes=upload.size_bytes or 0,
             columns=tuple(Column.from_dict(stored) for stored in table.columns),
         )
-
-
-def _hold(attempt: Attempt) -> None:
-    """Keep the clock's hands off an upload that failed or was replaced, and is tried again."""
-    with attempt.database.read() as session:
-        upload = session.get(Upload, attempt.claim.upload_id)
-    if upload is not None and upload.state == UploadState.SUPERSEDED.value:
-        with attempt.database.write() as session:
-            _set_state(session, upload.id, UploadState.STORED, UploadState.SUPERSEDED)
 
 
 def _gone() -> SourceNotFoundError:
@@ -158,6 +148,15 @@ def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
     table.url_pattern = attempt.storage.url_pattern(upload.object_key)
     table.managed = True
     table.generation += 1
+    _erase_credential(session, table)
+
+
+def _erase_credential(session: Session, table: Table) -> None:
+    """A table that lived in a customer's bucket needs its keys no more."""
+    credential_id, table.credential_id = table.credential_id, None
+    if credential_id is not None:
+        session.flush()
+        session.execute(delete(StoredCredential).where(StoredCredential.id == credential_id))
 
 
 # --- rows for a managed Delta table -------------------------------------------------------
@@ -181,33 +180,6 @@ def _load(attempt: Attempt, received: Received) -> None:
 
 
 @contextmanager
-def _giving_up(attempt: Attempt) -> Iterator[None]:
-    """Leave an upload that will never be content to the clock, which removes its bytes."""
-    try:
-        yield
-    except JobError as exc:
-        if not exc.retryable or attempt.claim.attempt >= attempt.claim.max_attempts:
-            _give_up(attempt)
-        raise
-    except SupersededError:
-        _give_up(attempt)
-        raise
-
-
-def _give_up(attempt: Attempt) -> None:
-    with attempt.database.write() as session:
-        _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED, UploadState.STORED)
-        # Fenced: a newer attempt may be about to make this upload the table's content.
-        beat = leases.heartbeat(
-            session, attempt.claim, lease_seconds=attempt.settings.lease_seconds
-        )
-        if not beat.alive:
-            raise StaleAttemptError(
-                f"attempt {attempt.claim.attempt} of job {attempt.claim.job_id} no longer owns it"
-            )
-
-
-@contextmanager
 def _named(received: Received) -> Iterator[None]:
     """Messages name the file as its owner does, not by the key that was made up for it."""
     try:
@@ -220,17 +192,11 @@ def _named(received: Received) -> Iterator[None]:
         raise
 
 
-def _set_state(
-    session: Session,
-    upload_id: UUID | None,
-    state: UploadState,
-    only_from: UploadState | None = None,
-) -> None:
+def _set_state(session: Session, upload_id: UUID | None, state: UploadState) -> None:
     """Note what became of an upload; one whose bytes are gone stays as it is."""
-    here = Upload.state == only_from.value if only_from else Upload.state != UploadState.REMOVED
     session.execute(
         update(Upload)
-        .where(Upload.id == upload_id, here)
+        .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
         .values(state=state.value, changed_at=now())
         .execution_options(synchronize_session=False)
     )

@@ -76,7 +76,12 @@ class Desk:
         self, job_id: UUID, error: type[JobError], work: Callable[[Attempt], None] = ingest.run
     ) -> JobError:
         """Claim the job and run it; it must fail like this, and is ended as the task ends it."""
-        attempt = self.attempt(job_id)
+        return self.end(self.attempt(job_id), error, work)
+
+    def end(
+        self, attempt: Attempt, error: type[JobError], work: Callable[[Attempt], None] = ingest.run
+    ) -> JobError:
+        """Run a claimed attempt; it must fail like this, and is ended as the task ends it."""
         with pytest.raises(error) as caught:
             work(attempt)
         with self.database.write() as session:
