@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import accept, machine, ready, report, start, throughput
+from benchmarks import accept, machine, readers, ready, report, start, throughput
 from benchmarks.figures import Outcome
 from benchmarks.options import Options
 
@@ -20,6 +20,7 @@ BENCHMARKS: Final[dict[str, Callable[[Options], Outcome]]] = {
     "accept": accept.measure,
     "start": start.measure,
     "throughput": throughput.measure,
+    "readers": readers.measure,
 }
 _README: Final = Path(__file__).with_name("README.md")
 

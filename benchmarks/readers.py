@@ -6,6 +6,7 @@ them. ``python -m benchmarks.readers`` runs this alone, and can draw the chart.
 """
 
 import argparse
+import importlib.metadata
 import json
 import re
 import statistics
@@ -35,6 +36,7 @@ _MOST_READS: Final = 9
 _WARM_SECONDS: Final = 1.5
 #: A first read above this is its own warm figure: a second one would tell nothing new.
 _LONG_SECONDS: Final = 5.0
+_PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta")
 _BEGIN: Final = "<!-- begin: readers, written by `python -m benchmarks.readers --write-readme` -->"
 _END: Final = "<!-- end: readers -->"
 _README: Final = Path(__file__).with_name("README.md")
@@ -62,7 +64,9 @@ def measure(options: Options) -> Outcome:
 
 def conditions() -> list[str]:
     """Without these the figures mean little."""
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in (*_PEERS, "obstore"))
     return [
+        f"peers: {', '.join(versions)}",
         f"each reader has a process of its own; warm is the median of {_LEAST_READS} to "
         f"{_MOST_READS} reads after the first; fresh is one process from its start to its answer; "
         f"a first read above {_LONG_SECONDS:g} s is not repeated, and stands as warm too",
