@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
@@ -13,6 +13,11 @@ from stocktake.errors import ValidationError
 MAX_DEPTH: Final = 64
 #: The body of a request that is no upload.
 MAX_JSON_BYTES: Final = 1024 * 1024
+_LONGEST_ATTR: Final = 256
+
+#: The object that a value is in, and its name there. Not the joined names: one long name over
+#: many values would be copied for each of them, 1 MiB of body into gigabytes.
+_Place: TypeAlias = "tuple[_Place, str] | None"
 
 
 def parse_json(body: bytes) -> Any:
@@ -46,34 +51,43 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _check(value: Any) -> None:
-    level = [(value, "")]
+    level: list[tuple[Any, _Place]] = [(value, None)]
     for _ in range(MAX_DEPTH + 1):
         if not level:
             return
-        level = [inner for item, name in level for inner in _inside(item, name)]
+        level = [inner for item, place in level for inner in _inside(item, place)]
     raise _unreadable(f"it is nested deeper than {MAX_DEPTH}")
 
 
-def _inside(value: Any, name: str) -> list[tuple[Any, str]]:
+def _inside(value: Any, place: _Place) -> list[tuple[Any, _Place]]:
     if isinstance(value, str):
-        _check_text(value, name)
+        _check_text(value, place)
         return []
     if isinstance(value, dict):
         for key in value:
-            _check_text(key, name)
-        return [(inner, f"{name}__{key}" if name else key) for key, inner in value.items()]
+            _check_text(key, place)
+        return [(inner, (place, key)) for key, inner in value.items()]
     if isinstance(value, list):
-        return [(inner, name) for inner in value]
+        return [(inner, place) for inner in value]
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         raise _unreadable("a number is too large")
     return []
 
 
-def _check_text(text: str, name: str) -> None:
+def _check_text(text: str, place: _Place) -> None:
     if "\0" in text:
-        raise ValidationError("Null characters are not allowed.", attr=name or None)
+        raise ValidationError("Null characters are not allowed.", attr=_attr(place))
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValidationError("Half of a surrogate pair is not a character.", attr=name or None)
+        raise ValidationError("Half of a surrogate pair is not a character.", attr=_attr(place))
+
+
+def _attr(place: _Place) -> str | None:
+    """The place as an error names it; a body whose names are long gets the begin of them."""
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(name[:_LONGEST_ATTR])
+    return "__".join(reversed(names))[:_LONGEST_ATTR] or None
 
 
 class StrictRequest(Request):

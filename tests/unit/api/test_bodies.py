@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -63,3 +64,27 @@ def test_text_that_no_database_stores_is_refused_with_its_field(text: str) -> No
 
 def test_a_whole_surrogate_pair_is_a_character() -> None:
     assert parse_json(rb'"\ud83d\ude00"') == "\U0001f600"
+
+
+def test_the_field_of_a_nested_value_is_named_with_the_fields_around_it() -> None:
+    with pytest.raises(ValidationError) as refused:
+        parse_json(b'{"a": [{"b": {"c": "\\u0000"}}]}')
+    assert refused.value.attr == "a__b__c"
+
+
+def test_a_long_name_over_many_values_costs_no_more_than_the_body() -> None:
+    many = ",".join(f'"{number}":1' for number in range(2000))
+    body = b'{"' + b"k" * 100_000 + b'":{' + many.encode() + b"}}"
+    tracemalloc.start()
+    try:
+        parse_json(body)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 20 * len(body)
+
+
+def test_an_error_names_no_more_of_a_long_field_than_people_read() -> None:
+    with pytest.raises(ValidationError) as refused:
+        parse_json(b'{"' + b"k" * 100_000 + b'": "\\u0000"}')
+    assert refused.value.attr == "k" * 256
