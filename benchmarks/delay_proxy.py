@@ -118,14 +118,22 @@ class DelayProxy:
         self._requests += 1
         await asyncio.sleep(self._delay)
         upstream, head = await self._answered(request)
-        writer.write(head)
-        length = body_length(request.split(b" ", 1)[0], head)
-        if length is None:
-            await self._pass_chunks(upstream[0], writer)
-        else:
-            await self._pass(upstream[0], writer, length)
+        try:
+            _write(writer, head)
+            await self._pass_body(upstream[0], writer, body_length(request.split(b" ", 1)[0], head))
+        except BaseException:
+            upstream[1].close()  # what is left of the answer would be taken for the next one's
+            raise
         self._idle.append(upstream)
         await writer.drain()
+
+    async def _pass_body(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int | None
+    ) -> None:
+        if length is None:
+            await self._pass_chunks(reader, writer)
+        else:
+            await self._pass(reader, writer, length)
 
     async def _answered(
         self, request: bytes
@@ -151,7 +159,7 @@ class DelayProxy:
                 raise ConnectionResetError("the store ended an answer early")
             length -= len(piece)
             self._bytes += len(piece)
-            writer.write(piece)
+            _write(writer, piece)
             await writer.drain()
 
     async def _pass_chunks(
@@ -161,6 +169,13 @@ class DelayProxy:
         while size:
             line = await reader.readuntil(b"\r\n")
             size = int(line.split(b";")[0], 16)
-            writer.write(line)
+            _write(writer, line)
             await self._pass(reader, writer, size)
-            writer.write(await reader.readexactly(2))
+            _write(writer, await reader.readexactly(2))
+
+
+def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Write to a reader that may have left: some end a read as soon as they have enough."""
+    if writer.is_closing():
+        raise ConnectionResetError("the reader has left")
+    writer.write(data)
