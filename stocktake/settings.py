@@ -68,6 +68,15 @@ class Settings(BaseSettings):
     inference_max_files: int = Field(default=200, ge=1)
     inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
     inference_max_seconds: float = Field(default=60.0, gt=0)
+    #: The hard limits of a read: `stocktake.introspection.Limits` says what each bounds.
+    inference_max_listed: int = Field(default=1_000_000, ge=1)
+    inference_max_columns: int = Field(default=10_000, ge=1)
+    #: The readers recurse: far deeper would overflow their stack.
+    inference_max_nesting: int = Field(default=100, ge=1, le=200)
+    inference_max_line_bytes: int = Field(default=16 * 1024**2, ge=1024)
+    inference_max_footer_bytes: int = Field(default=128 * 1024**2, ge=1024)
+    inference_max_log_bytes: int = Field(default=2 * 1024**3, ge=1024)
+    inference_max_decompression_ratio: int = Field(default=200, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
 
     flower_basic_auth: SecretStr | None = None

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from stocktake.errors import DuplicateColumnError, LimitExceededError, UnsupportedError
+from stocktake.errors import DuplicateColumnError, UnsupportedError
 from stocktake.introspection import Limits
+from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import tuple_label
 
@@ -76,25 +77,12 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
         UnsupportedError: a type that ClickHouse does not read.
     """
-    check_count(len(schema), limits)
+    check_columns(len(schema), limits)
     refuse_duplicates(schema.names)
     return tuple(
         Column.of(field.name, clickhouse_type(field, limits), nullable=field.nullable)
         for field in schema
     )
-
-
-def check_count(count: int, limits: Limits) -> None:
-    """Refuse more columns than `max_columns`.
-
-    Raises:
-        LimitExceededError: with both figures.
-    """
-    if count > limits.max_columns:
-        raise LimitExceededError(
-            f"The source has {count:,} columns; at most {limits.max_columns:,} are read.",
-            hint="Narrow the source, or nest columns that belong together.",
-        )
 
 
 def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
@@ -126,7 +114,7 @@ def clickhouse_type(field: pa.Field, limits: Limits | None = None) -> str:
     >>> clickhouse_type(pa.field("x", pa.list_(pa.int64())))
     'Array(Nullable(Int64))'
     """
-    place = _Place(path=field.name, depth=0, max_nesting=(limits or Limits()).max_nesting)
+    place = _Place(path=field.name, depth=0, limits=limits or Limits())
     return _visit(field.type, field.nullable, place)
 
 
@@ -137,21 +125,24 @@ class _Place:
     Attributes:
         path: the column and the fields below it, joined by dots.
         depth: how many nested types are around it.
-        max_nesting: how many may be.
+        limits: `max_nesting` says how many may be.
         in_optional: whether a struct around it, inside of the innermost list, is optional.
     """
 
     path: str
     depth: int
-    max_nesting: int
+    limits: Limits
     in_optional: bool = False
 
     def enter(self, name: str = "", *, in_optional: bool = False) -> "_Place":
         """One level down, refusing to go too deep."""
-        if self.depth >= self.max_nesting:
-            raise LimitExceededError(
-                f'The column "{self.path.partition(".")[0]}" is nested deeper than '
-                f"{self.max_nesting} levels. Flatten it at the source."
+        if self.depth >= self.limits.max_nesting:
+            column = self.path.partition(".")[0]
+            raise exceeded(
+                self.limits,
+                "max_nesting",
+                f'The column "{column}" is nested deeper than {self.limits.max_nesting} levels',
+                advice="Flatten it at the source",
             )
         path = f"{self.path}.{name}" if name else self.path
         return replace(self, path=path, depth=self.depth + 1, in_optional=in_optional)

@@ -10,7 +10,9 @@ from typing import Final, Protocol
 import lz4.frame  # type: ignore[import-untyped]  # lz4 ships no types
 import zstandard
 
-from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
+from stocktake.errors import InvalidSourceError, UnsupportedError
+from stocktake.introspection import Limits
+from stocktake.introspection.excess import exceeded
 
 _INPUT_BYTES: Final = 4096
 _OUTPUT_BYTES: Final = 1 << 20
@@ -139,13 +141,13 @@ def detect(head: bytes, option: str | None = None) -> str | None:
 
 
 def decompress(
-    chunks: Iterable[bytes], codec: str, *, max_ratio: int, file: str, whole: bool
+    chunks: Iterable[bytes], codec: str, *, limits: Limits, file: str, whole: bool
 ) -> Iterator[bytes]:
     """The decompressed bytes, in pieces of bounded size.
 
     Args:
         codec: what `detect` said.
-        max_ratio: bytes out for each byte in, judged after the first MiB of output.
+        limits: `max_decompression_ratio` is judged after the first MiB of output.
         file: for messages.
         whole: whether `chunks` go to the file's end, so that a stream that breaks off is corrupt.
 
@@ -163,7 +165,7 @@ def decompress(
             piece = _step(decoder, rest, codec, file)
             rest = b""
             bytes_out += len(piece)
-            _check_ratio(bytes_in, bytes_out, max_ratio, file)
+            _check_ratio(bytes_in, bytes_out, limits, file)
             if piece:
                 yield piece
             if decoder.eof:
@@ -200,10 +202,13 @@ def _corrupt(codec: str, file: str) -> InvalidSourceError:
     )
 
 
-def _check_ratio(bytes_in: int, bytes_out: int, max_ratio: int, file: str) -> None:
-    if bytes_out > _RATIO_FROM_BYTES and bytes_out > bytes_in * max_ratio:
-        raise LimitExceededError(
-            f"{file} swells to more than {max_ratio} times its size when decompressed "
-            "(max_decompression_ratio). Store it with a weaker compression, or plain.",
+def _check_ratio(bytes_in: int, bytes_out: int, limits: Limits, file: str) -> None:
+    most = limits.max_decompression_ratio
+    if bytes_out > _RATIO_FROM_BYTES and bytes_out > bytes_in * most:
+        raise exceeded(
+            limits,
+            "max_decompression_ratio",
+            f"{file} swells to more than {most} times its size when decompressed",
+            advice="Store it with a weaker compression, or plain",
             file=file,
         )

@@ -8,9 +8,10 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import DuplicateColumnError, LimitExceededError, RaggedRowsError
+from stocktake.errors import DuplicateColumnError, RaggedRowsError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
 from stocktake.introspection.dialect import Block, Dialect, dialect_of
+from stocktake.introspection.excess import exceeded
 from stocktake.introspection.fits import fits_csv
 from stocktake.introspection.inference import (
     BOOL,
@@ -157,9 +158,11 @@ def _names(
     head: list[str], dialect: Dialect, *, has_header: bool, path: str, limits: Limits
 ) -> list[str]:
     if len(head) > limits.max_columns:
-        raise LimitExceededError(
-            f"{path} has {len(head):,} columns, allowed are {limits.max_columns:,} "
-            "(max_columns). Check the delimiter, or split the table.",
+        raise exceeded(
+            limits,
+            "max_columns",
+            f"{path} has {len(head):,} columns",
+            advice="Check the delimiter, split the table",
             file=path,
         )
     if not has_header:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError, LimitExceededError
+from stocktake.errors import InvalidSourceError
 from stocktake.introspection import Limits
 from stocktake.introspection.delta_actions import (
     NOTHING,
@@ -27,6 +27,7 @@ from stocktake.introspection.delta_actions import (
 )
 from stocktake.introspection.delta_footer import ColumnChunk, column_chunks
 from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
+from stocktake.introspection.excess import exceeded
 from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
 
 if TYPE_CHECKING:
@@ -99,9 +100,11 @@ class CheckpointFile:
         if magic != _MAGIC or start < len(_MAGIC):
             raise self._invalid("it does not end with a Parquet footer")
         if length > limits.max_footer_bytes:
-            raise LimitExceededError(
-                f"The footer of {self.name} has {length} bytes; max_footer_bytes allows "
-                f"{limits.max_footer_bytes}.",
+            raise exceeded(
+                limits,
+                "max_footer_bytes",
+                f"The footer of {self.name} has {length:,} bytes",
+                advice="Write the checkpoint with fewer row groups",
                 file=self.name,
             )
         first = min(self.segments)
@@ -114,7 +117,7 @@ class CheckpointFile:
             InvalidSourceError: the footer is corrupt.
         """
         with self._wrapped():
-            self.chunks = _promising(column_chunks(self._footer()))
+            self.chunks = _promising(column_chunks(self._footer(), until=_MARKS))
         # pyarrow reads somewhat past a chunk of writers older than parquet-mr 1.2.9.
         wanted = [
             Range(start=each.start, end=min(each.start + each.size + _PADDING_BYTES, self.size))

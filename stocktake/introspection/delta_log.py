@@ -7,11 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stocktake.errors import (
-    InvalidSourceError,
-    LimitExceededError,
-    SourceNotFoundError,
-)
+from stocktake.errors import InvalidSourceError, SourceNotFoundError
 from stocktake.introspection import Coverage, Limits, Progress
 from stocktake.introspection.delta_actions import (
     NOTHING,
@@ -20,6 +16,7 @@ from stocktake.introspection.delta_actions import (
     parse_checksum,
     parse_lines,
 )
+from stocktake.introspection.excess import exceeded
 from stocktake.storage.objects import ObjectInfo, ObjectStore
 
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
@@ -34,6 +31,7 @@ _GROUP: Final = 512
 #: A larger JSON file is read as a stream, so that a commit of a million files stays small.
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
+_CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
 
 #: What a file says; or the error, where another file can say it instead.
 Answer = Actions | InvalidSourceError
@@ -213,10 +211,11 @@ class DeltaLog:
         self._files += files
         self._bytes += size_bytes
         if self._bytes > self.limits.max_log_bytes:
-            raise LimitExceededError(
-                f"Reading the Delta log takes {self._bytes} bytes or more; max_log_bytes allows "
-                f"{self.limits.max_log_bytes}. A checkpoint makes the log short.",
-                hint="Write a checkpoint of the table, or raise max_log_bytes.",
+            raise exceeded(
+                self.limits,
+                "max_log_bytes",
+                f"Reading the Delta log takes {self._bytes:,} bytes or more",
+                advice=_CHECKPOINT_ADVICE,
             )
         self._check_time()
 
@@ -276,17 +275,21 @@ class DeltaLog:
 
     def _check_line(self, line: bytes, info: ObjectInfo) -> None:
         if len(line) > self.limits.max_line_bytes:
-            raise LimitExceededError(
-                f"{self.shown(info)} has a line of {len(line)} bytes or more; max_line_bytes "
-                f"allows {self.limits.max_line_bytes}.",
+            raise exceeded(
+                self.limits,
+                "max_line_bytes",
+                f"{self.shown(info)} has a line of {len(line):,} bytes or more",
+                advice="Write a checkpoint, so that the commit need not be read",
                 file=self.shown(info),
             )
 
     def _check_listed(self, listed: int) -> None:
         if listed > self.limits.max_listed:
-            raise LimitExceededError(
-                f"The Delta log lists more than {self.limits.max_listed} files (max_listed).",
-                hint="Write a checkpoint and let old log files expire, or raise max_listed.",
+            raise exceeded(
+                self.limits,
+                "max_listed",
+                f"The Delta log lists {listed:,} files or more",
+                advice="Write a checkpoint and let old log files expire",
             )
         if listed % 1000 == 0:
             self._progress("listing the log", listed, None)
@@ -294,10 +297,11 @@ class DeltaLog:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise LimitExceededError(
-                f"Reading the Delta log took longer than {self.limits.max_seconds} seconds "
-                "(STOCKTAKE_INFERENCE_MAX_SECONDS).",
-                hint="Write a checkpoint of the table, or raise the named setting.",
+            raise exceeded(
+                self.limits,
+                "max_seconds",
+                f"Reading the Delta log took longer than {self.limits.max_seconds:g} seconds",
+                advice=_CHECKPOINT_ADVICE,
             )
 
 

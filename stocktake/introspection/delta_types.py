@@ -12,6 +12,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.introspection import Limits
+from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.schema.columns import Column
 
 _PRIMITIVES: Final = {
@@ -64,10 +65,7 @@ def columns_of(
         LimitExceededError: too many columns, or types nested too deep.
     """
     fields = _fields(_parsed(schema_string, limits), "the table schema")
-    if len(fields) > limits.max_columns:
-        raise LimitExceededError(
-            f"The Delta schema has {len(fields)} columns; max_columns allows {limits.max_columns}."
-        )
+    check_columns(len(fields), limits)
     names = _names(fields, "the table schema")
     if missing := sorted(set(partition_columns) - set(names)):
         raise InvalidSourceError(
@@ -84,9 +82,7 @@ def _parsed(schema_string: str, limits: Limits) -> object:
     except ValueError as exc:
         raise InvalidSourceError("The Delta table's schemaString is not JSON.") from exc
     except RecursionError as exc:
-        raise LimitExceededError(
-            f"The Delta schema nests deeper than max_nesting, {limits.max_nesting} levels."
-        ) from exc
+        raise _too_deep("The Delta schema", limits) from exc
 
 
 def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
@@ -94,7 +90,7 @@ def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
     field_id = (field.get("metadata") or {}).get(_FIELD_ID)
     return Column.of(
         field["name"],
-        _Types(field["name"], limits.max_nesting).clickhouse(field.get("type"), nullable),
+        _Types(field["name"], limits).clickhouse(field.get("type"), nullable),
         hogql="StringJSONDatabaseField" if field.get("type") == "variant" else None,
         nullable=nullable,
         field_id=field_id if isinstance(field_id, int) else None,
@@ -102,20 +98,22 @@ def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
     )
 
 
+def _too_deep(what: str, limits: Limits) -> LimitExceededError:
+    said = f"{what} nests deeper than {limits.max_nesting} levels"
+    return exceeded(limits, "max_nesting", said, advice="Flatten it at the source")
+
+
 class _Types:
     """One column's types; every refusal names the column."""
 
-    def __init__(self, column: str, max_nesting: int) -> None:
+    def __init__(self, column: str, limits: Limits) -> None:
         self._column = column
-        self._max_nesting = max_nesting
+        self._limits = limits
 
     def clickhouse(self, kind: object, nullable: bool, depth: int = 0) -> str:
         """The ClickHouse type; only primitives take the Nullable wrapper."""
-        if depth > self._max_nesting:
-            raise LimitExceededError(
-                f"Column '{self._column}' nests deeper than max_nesting, "
-                f"{self._max_nesting} levels."
-            )
+        if depth > self._limits.max_nesting:
+            raise _too_deep(f"Column '{self._column}'", self._limits)
         if isinstance(kind, dict):
             return self._nested(kind, depth + 1)
         inner = self._primitive(kind)

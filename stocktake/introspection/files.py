@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote
 
-from stocktake.errors import LimitExceededError, SourceNotFoundError
+from stocktake.errors import SourceNotFoundError
 from stocktake.introspection import (
     READER_VERSION,
     Coverage,
@@ -18,6 +18,7 @@ from stocktake.introspection import (
     Limits,
     Source,
 )
+from stocktake.introspection.excess import exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, widen
 from stocktake.storage.globs import glob_regex, is_glob, literal_prefix
@@ -100,10 +101,12 @@ def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
     found = []
     for count, file in enumerate(source.store.list(literal_prefix(source.path)), start=1):
         if count > limits.max_listed:
-            raise LimitExceededError(
-                f"The URL pattern lists more than {limits.max_listed:,} objects.",
-                hint="Narrow the URL pattern: only what stands before its first wildcard "
-                "narrows the listing.",
+            raise exceeded(
+                limits,
+                "max_listed",
+                f"The URL pattern lists {count:,} objects or more",
+                advice="Narrow the URL pattern (only what stands before its first wildcard "
+                "narrows the listing)",
             )
         if not file.path.endswith("/") and regex.fullmatch(file.path):
             found.append(file)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
+from stocktake.introspection.excess import exceeded
 from stocktake.introspection.fits import fits_json
 from stocktake.introspection.inference import (
     Array,
@@ -267,9 +268,11 @@ def _instead_of_object(found: str, *, in_array: bool) -> str:
 
 def too_deep(path: str, line: int, limits: Limits) -> LimitExceededError:
     """The error for a value that is nested above the limit."""
-    return LimitExceededError(
-        f"{path}, line {line}: nested deeper than {limits.max_nesting} levels (max_nesting). "
-        "Store the inner part as a text.",
+    return exceeded(
+        limits,
+        "max_nesting",
+        f"{path}, line {line}, is nested deeper than {limits.max_nesting} levels",
+        advice="Store the inner part as a text",
         file=path,
     )
 
@@ -305,9 +308,11 @@ def _add(
     except NestingError as exc:
         raise too_deep(path, line, limits) from exc
     if len(kinds) > limits.max_columns or _is_wide(kinds[name], limits.max_columns):
-        raise LimitExceededError(
-            f"{path}, line {line}: more than {limits.max_columns:,} different keys "
-            "(max_columns). Keys that are data belong into a list of key and value.",
+        raise exceeded(
+            limits,
+            "max_columns",
+            f"{path}, line {line}: more than {limits.max_columns:,} different keys",
+            advice="Put keys that are data into a list of key and value",
             file=path,
         )
 

@@ -24,6 +24,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.introspection import Introspection, Limits, Progress, Source, arrow
+from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.introspection.files import (
     Budget,
     Listing,
@@ -217,7 +218,7 @@ def _united(
     partitions = hive_partitions(file.path for file in listing.files)
     per_file = [(footer.file, with_partitions(footer.columns, partitions)) for footer in footers]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
-    arrow.check_count(len(columns), limits)
+    check_columns(len(columns), limits)
     return columns
 
 
@@ -266,10 +267,11 @@ def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> in
             file=name,
         )
     if length > limits.max_footer_bytes:
-        raise LimitExceededError(
-            f'The footer of "{name}" has {length:,} bytes; at most '
-            f"{limits.max_footer_bytes:,} are read.",
-            hint="Write the file again with fewer row groups.",
+        raise exceeded(
+            limits,
+            "max_footer_bytes",
+            f'The footer of "{name}" has {length:,} bytes',
+            advice="Write the file again with fewer row groups",
             file=name,
         )
     return int(length)
@@ -320,7 +322,12 @@ def _refuse_excess(exc: BaseException, size: int, name: str) -> None:
         said = f"lists more than {_MAX_THRIFT_ELEMENTS:,} columns or row groups"
     else:
         return
-    raise LimitExceededError(f'The footer of "{name}" {said}.', file=name) from exc
+    raise LimitExceededError(
+        f'The footer of "{name}" {said}.',
+        hint="No setting raises this: write the file flatter, or with fewer columns and row "
+        "groups.",
+        file=name,
+    ) from exc
 
 
 def _open(footer_and_trailer: bytes) -> tuple[pa.Schema, int]:

@@ -13,6 +13,7 @@ from stocktake.errors import (
     SourceNotFoundError,
 )
 from stocktake.introspection import Introspection, Limits, Progress, Source
+from stocktake.introspection.excess import check_columns
 from stocktake.introspection.files import (
     Budget,
     Listing,
@@ -95,7 +96,7 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
     return conclude(
         source,
         listing,
-        _columns(source, listing, parts, rules, truncated=budget.truncated),
+        _columns(source, listing, parts, rules, limits, truncated=budget.truncated),
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
@@ -122,7 +123,8 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
             parts.append(_Part(file=file, inferred=inferred, complete=True))
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
-    columns = _columns(replace(source, state=None), listing, parts, rules, truncated=False)
+    afresh = replace(source, state=None)
+    columns = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
     return conclude(source, listing, columns, budget=budget, limits=limits, row_count=rows)
 
@@ -230,7 +232,13 @@ def _part(
 
 
 def _columns(
-    source: Source, listing: Listing, parts: list[_Part], rules: Rules, *, truncated: bool
+    source: Source,
+    listing: Listing,
+    parts: list[_Part],
+    rules: Rules,
+    limits: Limits,
+    *,
+    truncated: bool,
 ) -> tuple[Column, ...]:
     kinds = _united(parts, rules)
     united = combine(
@@ -239,7 +247,9 @@ def _columns(
         truncated=truncated,
     )
     known = tuple(map(_settled, united))
-    return with_partitions(known, hive_partitions(file.path for file in listing.files))
+    columns = with_partitions(known, hive_partitions(file.path for file in listing.files))
+    check_columns(len(columns), limits)
+    return columns
 
 
 def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:

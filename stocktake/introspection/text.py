@@ -19,6 +19,7 @@ from stocktake.errors import (
 )
 from stocktake.introspection import Limits, Source
 from stocktake.introspection.compression import decompress, detect
+from stocktake.introspection.excess import exceeded
 from stocktake.storage.objects import ObjectInfo
 
 #: A compressed sample may grow to so many times its size; more would be work without a gain.
@@ -116,9 +117,7 @@ def _plain(
     head, chunks = _peek(chunks)
     codec = detect(head, source.options.get("compression"))
     if codec is not None and head:
-        chunks = decompress(
-            chunks, codec, max_ratio=limits.max_decompression_ratio, file=path, whole=whole
-        )
+        chunks = decompress(chunks, codec, limits=limits, file=path, whole=whole)
         head, chunks = _peek(chunks)
     refuse_foreign(head, path, declared=source.format.value)
     return chunks
@@ -239,9 +238,11 @@ def _refuse_long_lines(batch: list[str], first: int, path: str, limits: Limits) 
 
 def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:
     """The error for a line, or a JSON object, above the limit."""
-    return LimitExceededError(
-        f"{path}, line {line}: longer than {limits.max_line_bytes:,} bytes (max_line_bytes). "
-        "Split the record, or check the file's quotes and line ends.",
+    return exceeded(
+        limits,
+        "max_line_bytes",
+        f"{path}, line {line}, is longer than {limits.max_line_bytes:,} bytes",
+        advice="Split the record, check the file's quotes and line ends",
         file=path,
     )
 

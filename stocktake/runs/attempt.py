@@ -1,6 +1,6 @@
 """What a run is handed: the claim it works under and the process's own parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from stocktake.db.session import Database
 from stocktake.introspection import Limits, Progress
@@ -30,8 +30,10 @@ class Attempt:
     @property
     def limits(self) -> Limits:
         """The budget of a read, as configured."""
-        return Limits(
-            max_files=self.settings.inference_max_files,
-            max_bytes=self.settings.inference_max_bytes,
-            max_seconds=self.settings.inference_max_seconds,
-        )
+        return limits_of(self.settings)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Each limit's setting has its name behind ``inference_`` (`introspection.excess`)."""
+    names = [field.name for field in fields(Limits)]
+    return Limits(**{name: getattr(settings, f"inference_{name}") for name in names})

@@ -79,7 +79,8 @@ def _check_alternatives(count: int) -> None:
     if count > MAX_ALTERNATIVES:
         raise LimitExceededError(
             f"The braces of the URL pattern stand for {count:,} alternatives; "
-            f"at most {MAX_ALTERNATIVES:,} are allowed. Use a * instead."
+            f"at most {MAX_ALTERNATIVES:,} are allowed.",
+            hint="No setting raises this: use a * instead.",
         )
 
 

@@ -273,7 +273,9 @@ class TestLimits:
     def test_listing_past_the_budget(self, log: HandWrittenLog, store: CountingFolder) -> None:
         log.create(ID)
         log.appends(1, 2, 3)
-        assert "more than 3 files (max_listed)" in self.refusal(store, max_listed=3)
+        assert "4 files or more; STOCKTAKE_INFERENCE_MAX_LISTED allows 3" in self.refusal(
+            store, max_listed=3
+        )
         assert read_table(store, limits=Limits(max_listed=4)).source_version == 3
 
     def test_bytes_past_the_budget_are_never_fetched(
@@ -282,7 +284,7 @@ class TestLimits:
         log.create(ID)
         log.commit(1, add_action(stats="x" * 10_000))
         detail = self.refusal(store, max_log_bytes=5_000)
-        assert "max_log_bytes allows 5000" in detail
+        assert "MAX_LOG_BYTES allows 5,000" in detail
         assert store.bytes_read == 0
 
     def test_seconds_past_the_budget(self, log: HandWrittenLog, store: CountingFolder) -> None:
@@ -292,18 +294,18 @@ class TestLimits:
     def test_line_past_the_budget(self, log: HandWrittenLog, store: CountingFolder) -> None:
         log.create(ID)
         log.commit(1, add_action(stats="x" * 10_000))
-        assert "max_line_bytes allows 9000" in self.refusal(store, max_line_bytes=9_000)
+        assert "MAX_LINE_BYTES allows 9,000" in self.refusal(store, max_line_bytes=9_000)
 
     def test_endless_line_of_a_large_commit(
         self, log: HandWrittenLog, store: CountingFolder
     ) -> None:
         log.commit(0, json.dumps("x" * 9_000_000))
-        assert "max_line_bytes allows 100000" in self.refusal(store, max_line_bytes=100_000)
+        assert "MAX_LINE_BYTES allows 100,000" in self.refusal(store, max_line_bytes=100_000)
 
     def test_footer_past_the_budget(self, log: HandWrittenLog, store: CountingFolder) -> None:
         path = log.checkpoint(checkpoint_name(5), protocol_action(), metadata_action(ID))
         log.appends(5)
-        assert "max_footer_bytes allows 100" in self.refusal(store, max_footer_bytes=100)
+        assert "MAX_FOOTER_BYTES allows 100" in self.refusal(store, max_footer_bytes=100)
         forged = path.read_bytes()[:-8] + (2_000_000_000).to_bytes(4, "little") + b"PAR1"
         path.write_bytes(forged)
         with pytest.raises(InvalidSourceError, match="does not end with a Parquet footer"):

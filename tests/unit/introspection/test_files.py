@@ -110,7 +110,7 @@ def test_folder_markers_are_left_out() -> None:
 
 def test_listing_past_the_limit_is_refused() -> None:
     store = MemoryObjects({f"{n}.txt": b"" for n in range(4)})
-    with pytest.raises(LimitExceededError, match="more than 3 objects"):
+    with pytest.raises(LimitExceededError, match="4 objects or more"):
         list_files(files_source(store, "*.csv"), Limits(max_listed=3))
 
 
