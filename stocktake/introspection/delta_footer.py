@@ -6,14 +6,15 @@ pyarrow 26). So the few numbers are read here, from Thrift's compact protocol; d
 stays pyarrow's work, and raises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 #: Field ids of parquet.thrift, outermost first; None takes the value as it is.
 _NULLS: Final = {3: None}
 _CHUNK_METADATA: Final = {3: None, 5: None, 7: None, 9: None, 11: None, 12: _NULLS}
-_FILE_METADATA: Final = {4: {1: {3: _CHUNK_METADATA}}}
+_ROW_GROUP: Final = {1: {3: _CHUNK_METADATA}}
+_ROW_GROUPS: Final = 4
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS: Final = (4, 5, 6)
@@ -33,6 +34,7 @@ class ColumnChunk:
         start: the offset of its first page.
         size: its bytes as stored.
         all_null: whether the statistics say that it holds only nulls.
+        has_value: whether they say that it does not.
     """
 
     row_group: int
@@ -40,23 +42,48 @@ class ColumnChunk:
     start: int
     size: int
     all_null: bool
+    has_value: bool = False
 
 
-def column_chunks(footer: bytes) -> list[ColumnChunk]:
+def column_chunks(footer: bytes, until: Sequence[str] = ()) -> list[ColumnChunk]:
     """The column chunks of a file, by its Thrift footer (parquet-format, `FileMetaData`).
+
+    Args:
+        footer: without its length and magic.
+        until: paths of leaves; the row groups after the first ones that have a value of each, by
+            their statistics, are left out. All of them where this is empty.
 
     Raises:
         ValueError: the footer is corrupt.
     """
+    chunks: list[ColumnChunk] = []
+    left = set(until)
     try:
-        groups = _Compact(footer).value(_STRUCT, _FILE_METADATA, 0).get(4, [])
-        return [
-            _chunk(index, column[3])
-            for index, group in enumerate(groups)
-            for column in group.get(1, [])
-        ]
+        for index, group in enumerate(_row_groups(footer)):
+            found = [_chunk(index, column[3]) for column in group.get(1, [])]
+            chunks += found
+            left -= {each.path for each in found if each.has_value}
+            if until and not left:
+                break
     except (IndexError, KeyError, TypeError, AttributeError) as exc:
         raise ValueError("the Parquet footer is not what parquet.thrift describes") from exc
+    return chunks
+
+
+def _row_groups(footer: bytes) -> Iterator[dict[int, Any]]:
+    """One after the other: a file of many is mostly row groups that nobody asks for."""
+    field_id = at = 0
+    while header := footer[at]:
+        if header < 16:
+            raise ValueError("the fields of the footer are not in their order")
+        field_id, at = field_id + (header >> 4), at + 1
+        if field_id == _ROW_GROUPS:
+            size, kind, at = _list_header(footer, at)
+            reader = _Compact(footer, at)
+            for _ in range(size):
+                yield reader.value(kind, _ROW_GROUP, 1)
+            return
+        at = _after(footer, at, header & 15, 0)
 
 
 def _chunk(row_group: int, fields: dict[int, Any]) -> ColumnChunk:
@@ -64,12 +91,14 @@ def _chunk(row_group: int, fields: dict[int, Any]) -> ColumnChunk:
     start = min(fields[9], fields.get(11) or fields[9])
     if start < 0 or fields[7] < 0:
         raise ValueError("a column chunk lies outside the file")
+    nulls = fields.get(12, {}).get(3)
     return ColumnChunk(
         row_group=row_group,
         path=".".join(str(name, "utf-8") for name in fields[3]),
         start=start,
         size=fields[7],
-        all_null=fields.get(12, {}).get(3) == fields[5],
+        all_null=nulls == fields[5],
+        has_value=nulls is not None and 0 <= nulls < fields[5],
     )
 
 
@@ -77,9 +106,9 @@ class _Compact:
     """Reads Thrift's compact protocol. What is not wanted is stepped over, not built: that is
     nearly all of the footer, and where the time goes."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int) -> None:
         self._data = data
-        self._at = 0
+        self._at = at
 
     def value(self, kind: int, wanted: _Wanted, depth: int) -> Any:
         """The value at the cursor; of structs, the wanted fields by their ids."""

@@ -71,6 +71,27 @@ def test_row_group_of_nulls_is_known_by_its_statistics() -> None:
     assert not {(0, "number"), (1, "text")} & nulls
 
 
+@pytest.mark.parametrize(
+    ("until", "groups"),
+    [
+        (["number"], {0}),
+        (["text"], {0, 1}),
+        (["text", "number"], {0, 1}),
+        (["absent", "number"], {0, 1, 2}),
+        ([], {0, 1, 2}),
+    ],
+)
+def test_row_groups_after_the_values_that_are_looked_for_are_left_out(
+    until: list[str], groups: set[int]
+) -> None:
+    assert {chunk.row_group for chunk in column_chunks(footer_of(SOUND), until)} == groups
+
+
+def test_without_statistics_no_row_group_is_left_out() -> None:
+    data = written(TABLE, row_group_size=2, write_statistics=False)
+    assert {c.row_group for c in column_chunks(footer_of(data), ["number"])} == {0, 1, 2}
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     with contextlib.suppress(ValueError):
