@@ -59,7 +59,6 @@ _ENDPOINTS: tuple[tuple[str, str], ...] = (
     ("s3_compatible", r"fly\.storage\.tigris\.dev"),
     ("s3_compatible", r"t3\.storage\.dev"),  # Tigris
     ("s3_compatible", r"(?P<region>[a-z]+[0-9])\.vultrobjects\.com"),
-    ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.idrivee2-[0-9]+\.com"),
 )
 
 _COMPILED = tuple(
