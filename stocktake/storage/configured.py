@@ -19,10 +19,11 @@ def managed_storage(settings: Settings) -> ManagedStorage:
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:
-    """What the operator allows; our own storage is refused to customers' URLs."""
+    """What the operator allows; our own storage and folder are refused to customers' URLs."""
     return GuardPolicy(
         allowed_schemes=frozenset(settings.allowed_url_schemes),
         trusted_endpoints=settings.trusted_endpoints,
         local_roots=tuple(root.resolve() for root in settings.local_roots),
         managed_location=managed_storage(settings).root,
+        private_folders=(settings.data_dir.resolve(),),
     )

@@ -41,12 +41,15 @@ class GuardPolicy:
         trusted_endpoints: further stores, ``scheme://host[:port]``; ``*`` stands for one label.
         local_roots: folders that a ``file://`` URL may name paths in.
         managed_location: our own storage, which no customer's URL may name.
+        private_folders: folders of the service's own, with its keys and its database: nothing in
+            them is a source, though a local root may hold them.
     """
 
     allowed_schemes: frozenset[str] = frozenset({"https"})
     trusted_endpoints: tuple[str, ...] = ()
     local_roots: tuple[Path, ...] = ()
     managed_location: Location | None = None
+    private_folders: tuple[Path, ...] = ()
 
 
 def check(url_pattern: str, policy: GuardPolicy) -> Location:
@@ -134,15 +137,23 @@ def _check_path(location: Location) -> None:
 def _check_folder(location: Location, policy: GuardPolicy) -> None:
     path = literal_folder(location.key) if has_glob(location.key) else location.key
     resolved = Path(path).resolve()
-    if not any(resolved.is_relative_to(root.resolve()) for root in policy.local_roots):
+    if not any(_opens(root.resolve(), resolved, policy) for root in policy.local_roots):
         raise _refusal(FOLDER_NOT_ALLOWED)
     managed = policy.managed_location
     if managed and managed.provider == "file" and _overlap(resolved, Path(managed.key).resolve()):
         raise _refusal(FOLDER_NOT_ALLOWED)
 
 
-def _overlap(path: Path, managed: Path) -> bool:
-    return path.is_relative_to(managed) or managed.is_relative_to(path)
+def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:
+    """Whether the root holds the path, and lets it be read: a root that the operator named
+    inside a private folder is meant; a private folder inside a root is not."""
+    private = (folder.resolve() for folder in policy.private_folders)
+    hidden = (folder for folder in private if folder not in root.parents)
+    return path.is_relative_to(root) and not any(_overlap(path, folder) for folder in hidden)
+
+
+def _overlap(path: Path, ours: Path) -> bool:
+    return path.is_relative_to(ours) or ours.is_relative_to(path)
 
 
 def literal_folder(key: str) -> str:

@@ -102,7 +102,11 @@ def test_internal_address_is_refused_in_every_spelling(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["8.8.8.8", "134744072", "[2600::1]", "metadata.google.internal", "localhost.", "minio.corp"],
+    [
+        *("8.8.8.8", "134744072", "[2600::1]", "metadata.google.internal", "localhost."),
+        # a provider with a numbered domain for each cluster: the next number is anybody's to buy
+        *("minio.corp", "s3.eu.idrivee2-31337.com"),
+    ],
 )
 def test_stranger_is_refused(host: str) -> None:
     assert sentence(f"https://{host}/b/k") == "URL pattern hostname is not allowed."
@@ -288,6 +292,24 @@ def test_managed_folder_is_refused_from_inside_and_above(tmp_path: Path) -> None
     assert sentence(f"file://{tmp_path}/data/managed/uploads/1/x", policy)
     assert sentence(f"file://{tmp_path}/data/**", policy)
     assert check(f"file://{tmp_path}/other/**", policy)
+
+
+def test_folder_with_the_services_own_keys_is_refused_in_a_local_root_too(tmp_path: Path) -> None:
+    ours = tmp_path / ".stocktake"
+    ours.mkdir()
+    (ours / "secret_key").write_text("x")
+    (tmp_path / "link").symlink_to(ours)
+    policy = GuardPolicy(
+        allowed_schemes=frozenset({"file"}), local_roots=(tmp_path,), private_folders=(ours,)
+    )
+    for path in (".stocktake/secret_key", ".stocktake/*", "link/secret_key", "**", "*/secret_key"):
+        assert sentence(f"file://{tmp_path}/{path}", policy) == guard.FOLDER_NOT_ALLOWED
+    assert check(f"file://{tmp_path}/orders/*.csv", policy)
+    inside = GuardPolicy(
+        allowed_schemes=frozenset({"file"}), local_roots=(ours / "lake",), private_folders=(ours,)
+    )
+    assert check(f"file://{ours}/lake/*.csv", inside)
+    assert sentence(f"file://{ours}/secret_key", inside) == guard.FOLDER_NOT_ALLOWED
 
 
 def test_recheck_raises_a_terminal_job_error_without_the_url() -> None:
