@@ -1,6 +1,6 @@
 """Warehouse tables, as PostHog's clients know them, and their schema versions."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
 from fastapi import Path, Query, Response
@@ -40,6 +40,8 @@ from stocktake.states import JobState
 router = Router(tags=["warehouse tables"])
 
 IncludeColumns = Annotated[bool, Query(description="False leaves the columns out.")]
+#: Each word is a condition of the query, of which a database bears some hundreds.
+MAX_SEARCH: Final = 200
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -61,7 +63,10 @@ def shown(context: Context, table: Table) -> TableBody:
 async def list_tables(
     edge: ReadEdge,
     page: PageDep,
-    search: Annotated[str | None, Query(description="Words that the name must hold.")] = None,
+    search: Annotated[
+        str | None,
+        Query(max_length=MAX_SEARCH, description="Words that the name must hold."),
+    ] = None,
     include_columns: IncludeColumns = True,
 ) -> JSONResponse:
     """The project's tables, newest first."""

@@ -275,3 +275,14 @@ def test_a_key_that_may_only_read_changes_nothing(
     assert answer.status_code == 403
     assert answer.json()["detail"] == "API key missing required scope 'warehouse_table:write'"
     assert client.get("warehouse_tables/").json()["count"] == 1
+
+
+@pytest.mark.parametrize("search", ["a " * 2000, "x" * 201])
+def test_a_search_too_long_for_any_name_is_refused(client: httpx.Client, search: str) -> None:
+    answer = client.get("warehouse_tables/", params={"search": search})
+    assert (answer.status_code, answer.json()["attr"]) == (400, "search")
+
+
+def test_the_longest_search_is_answered(client: httpx.Client) -> None:
+    answer = client.get("warehouse_tables/", params={"search": "a " * 100})
+    assert answer.json()["results"] == []
