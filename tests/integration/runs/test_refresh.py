@@ -19,6 +19,7 @@ from stocktake.errors import (
 from stocktake.runs import refresh
 from tests.integration.runs.conftest import Desk
 from tests.rows import enqueue, make_table, refresh_of
+from tests.unit.introspection.delta_tables import HandWrittenLog, field_of, metadata_action
 
 
 def register(desk: Desk, pattern: Path | str, format_: str) -> None:
@@ -144,3 +145,32 @@ def test_a_table_of_uploads_that_has_none_yet_says_so(desk: Desk) -> None:
     error = desk.fail(queue(desk), SourceNotFoundError, refresh.run)
 
     assert "No upload" in error.detail
+
+
+def test_a_delta_rename_by_column_mapping_is_a_rename_and_keeps_the_override(desk: Desk) -> None:
+    log = HandWrittenLog(desk.sources / "orders")
+    mapped = {"delta.columnMapping.physicalName": "col-1"}
+    ids = [{"delta.columnMapping.id": number} for number in (1, 2)]
+    log.create(
+        field_of("id", "long", **ids[0], **mapped),
+        field_of("note", "string", **ids[1]),
+        reader=2,
+        writer=5,
+    )
+    register(desk, log.root, "Delta")
+    refreshed(desk)
+    desk.override("id", "Nullable(UInt64)")
+
+    order = field_of("order_id", "long", **ids[0], **mapped)
+    log.commit(1, metadata_action(order, field_of("note", "string", **ids[1])))
+    result = refreshed(desk)
+
+    assert (result["change"], result["schema_version"]) == ("breaking", 2)
+    assert result["diff"] == {
+        "added": [],
+        "removed": [],
+        "changed": [],
+        "renamed": [{"from": "id", "to": "order_id"}],
+        "reordered": False,
+    }
+    assert desk.columns() == {"order_id": "UInt64)", "note": "String)"}
