@@ -6,21 +6,24 @@ when its block ends well, and rolls back otherwise; job ids collected on the ses
 forget, and none rings for a row that was rolled back.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.orm import Session
 
-from stocktake.db.turns import WriteQueue
 from stocktake.states import JobKind, Queue
 
-_RINGS = "rings"
+_RINGS: Final = "rings"
+#: How long a connection to SQLite waits for another process's lock.
+_PATIENCE_SECONDS: Final = 5.0
+_TRY_AGAIN_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +61,13 @@ class Database:
         self.sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, pool_size)
         self._ringer = ringer
-        self._turn = _sqlite_turns(self.engine) if self.sqlite else nullcontext
+        # SQLite has one write lock; threads of one process need not poll for it.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.sqlite else nullcontext()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block, and then rings."""
-        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn, Session(self.engine, expire_on_commit=False) as session:
             with session.begin():
                 yield session
             rings: list[Ring] = session.info.pop(_RINGS, [])
@@ -80,15 +84,6 @@ class Database:
     def dispose(self) -> None:
         """Close the pool."""
         self.engine.dispose()
-
-
-def _sqlite_turns(engine: Engine) -> Callable[[], AbstractContextManager[Any]]:
-    """One writer at a time, in order: over all processes where the database is a file."""
-    file = engine.url.database
-    if file and file != ":memory:":
-        return WriteQueue(Path(f"{file}-turn")).turn
-    here = threading.Lock()
-    return lambda: here
 
 
 def _postgresql_engine(url: str, pool_size: int) -> Engine:
@@ -111,16 +106,51 @@ def _sqlite_engine(url: str) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            "busy_timeout=5000",
+            _busy_timeout(_PATIENCE_SECONDS),
             "foreign_keys=ON",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # Read-then-write in a deferred transaction fails at once with SQLITE_BUSY_SNAPSHOT,
-        # whatever busy_timeout says (MECHANICS.md, trap 6).
-        read_only = connection.get_execution_options().get("read_only")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_writing(connection)
 
     return engine
+
+
+def _busy_timeout(seconds: float) -> str:
+    return f"busy_timeout={seconds * 1000:.0f}"
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Take the write lock at once: read-then-write in a deferred transaction fails with
+    SQLITE_BUSY_SNAPSHOT, whatever busy_timeout says (MECHANICS.md, trap 6).
+
+    Tried every half millisecond, because SQLite's own busy handler sleeps up to 100 ms between
+    two tries, while whoever has just released the lock is the first to have it again: beside two
+    processes that wrote without a pause, a third one got no transaction at all in three seconds.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    raw.execute(f"PRAGMA {_busy_timeout(0)}")
+    try:
+        if not _begun(raw):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails again, as SQLAlchemy's error
+    finally:
+        raw.execute(f"PRAGMA {_busy_timeout(_PATIENCE_SECONDS)}")
+
+
+def _begun(raw: sqlite3.Connection) -> bool:
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up_at:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                return False
+            time.sleep(_TRY_AGAIN_SECONDS)
+        else:
+            return True
+    return False

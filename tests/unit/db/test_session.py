@@ -1,0 +1,72 @@
+"""Who writes to SQLite, and when. Two `Database`s of one file stand for two processes."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from stocktake.db import session as sessions
+from stocktake.db.session import Database
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    with Database(url).write() as session:
+        session.execute(text("CREATE TABLE counters (value INTEGER)"))
+        session.execute(text("INSERT INTO counters VALUES (0)"))
+    return url
+
+
+def _add_one(database: Database, times: int) -> None:
+    for _ in range(times):
+        with database.write() as session:
+            value = session.scalar(text("SELECT value FROM counters"))
+            session.execute(text("UPDATE counters SET value = :new"), {"new": value + 1})
+
+
+def _value(url: str) -> int | None:
+    with Database(url).read() as session:
+        return session.scalar(text("SELECT value FROM counters"))
+
+
+def test_what_one_process_reads_to_write_no_other_changes_meanwhile(url: str) -> None:
+    one, other = Database(url), Database(url)
+    threads = [
+        threading.Thread(target=_add_one, args=(database, 10))
+        for database in (one, one, other, other)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _value(url) == 40
+
+
+def test_a_writer_waits_for_another_process_to_end_its_transaction(url: str) -> None:
+    waiting = threading.Thread(target=_add_one, args=(Database(url), 1))
+    with Database(url).write() as session:
+        session.execute(text("UPDATE counters SET value = 10"))
+        waiting.start()
+    waiting.join()
+    assert _value(url) == 11
+
+
+def test_a_lock_that_is_never_given_back_is_an_error_of_the_databases(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE_SECONDS", 0.05)
+    with Database(url).write() as session:
+        session.execute(text("UPDATE counters SET value = 10"))
+        with pytest.raises(OperationalError, match="locked"):
+            _add_one(Database(url), 1)
+    _add_one(Database(url), 1)
+    assert _value(url) == 11
+
+
+def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
+    with Database(url).write() as session:
+        session.execute(text("UPDATE counters SET value = 10"))
+        assert _value(url) == 0
