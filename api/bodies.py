@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn, TypeAlias
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
@@ -97,18 +97,25 @@ class StrictRequest(Request):
         return parse_json(await self.body())
 
 
-class _StrictRoute(APIRoute):
+class StrictRoute(APIRoute):
+    """A route whose JSON body is read strictly, and of admitted requests only."""
+
+    async def admit(self, request: Request) -> None:
+        """Raise the refusal of a request that may send no body.
+
+        FastAPI reads a body before it asks any dependency, and so would hold and parse what
+        strangers send.
+        """
+        raise NotImplementedError
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind the two."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(StrictRequest(request.scope, request.receive))
+            strict = StrictRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                await self.admit(strict)
+            return await handler(strict)
 
         return handle
-
-
-class Router(APIRouter):
-    """A router whose JSON bodies are parsed strictly. All our routers are of this class."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(route_class=_StrictRoute, **kwargs)

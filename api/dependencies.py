@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from anyio import to_thread
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.afterwards import Afterwards
-from api.bodies import Router
+from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.waiting import Hub
@@ -247,7 +247,9 @@ ProjectId = Annotated[
 
 async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -> Edge:
     """The edge of a request that names no project: its caller's project is 0."""
-    caller = await _authenticated(request, parts, _plaintext(credentials))
+    caller = getattr(request.state, "caller", None)  # known already where a body was read
+    if caller is None:
+        caller = await _authenticated(request, parts, _plaintext(credentials))
     return Edge(request, parts, caller)
 
 
@@ -268,6 +270,19 @@ async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Call
 
 
 AccountEdge = Annotated[Edge, Depends(account_edge)]
+
+
+class _KeyedRoute(StrictRoute):
+    async def admit(self, request: Request) -> None:
+        plaintext = _plaintext(await _bearer(request))
+        request.state.caller = await _authenticated(request, parts_of(request), plaintext)
+
+
+class Router(APIRouter):
+    """A router that reads bodies of known keys only, and strictly. All our routers are of it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(route_class=_KeyedRoute, **kwargs)
 
 
 def requires(scope: str) -> Callable[..., Awaitable[Edge]]:

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -198,3 +199,25 @@ def test_only_a_keys_hash_and_prefix_are_stored(make_key: MakeKey, database: Dat
         row = session.query(ApiKey).one()
     assert key[:10] == row.prefix
     assert key.encode() not in repr(vars(row)).encode()
+
+
+@pytest.mark.parametrize("header", [None, "Bearer stk_wrong"])
+def test_a_stranger_is_refused_before_any_of_a_body_is_read(
+    served: Served, project_id: int, header: str | None
+) -> None:
+    path = f"/api/projects/{project_id}/warehouse_tables/"
+    authorization = f"Authorization: {header}\r\n" if header else ""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{authorization}Content-Type: application/json\r\n"
+    with socket.create_connection(served.listening.getsockname(), timeout=10) as stranger:
+        stranger.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
+        assert stranger.recv(100).startswith(b"HTTP/1.1 401")
+
+
+def test_a_request_with_a_body_counts_once_against_the_limit(
+    serve: Callable[..., Served], connect: Connect, make_key: MakeKey, project_id: int
+) -> None:
+    limited = serve(rate_limit_per_minute=2)
+    client = connect(make_key(["*"]), limited.url)
+    path = f"/api/projects/{project_id}/warehouse_tables/refresh/"
+    answers = [client.post(path, json={"all": True}).status_code for _ in range(3)]
+    assert answers == [202, 202, 429]

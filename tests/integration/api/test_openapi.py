@@ -8,7 +8,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from api.app import create_app
-from api.bodies import Router
+from api.dependencies import Router
 from stocktake.settings import Settings
 
 UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
