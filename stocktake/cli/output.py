@@ -7,12 +7,15 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 _PIPED_WIDTH: Final = 10_000
+#: Control characters, and those of format, which turn the direction of what follows.
+_OBEYED: Final = frozenset({"Cc", "Cf"})
 _STATE_STYLES: Final = {
     "succeeded": "green",
     "failed": "red",
@@ -26,17 +29,26 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
+def harmless(text: str) -> str:
+    r"""The text without what a terminal would obey: names come from customers and their files.
+
+    >>> harmless("a\x1b[2Jb\nc") == "a\ufffd[2Jb\nc"
+    True
+    """
+    return "".join(c if c in "\n\t" or category(c) not in _OBEYED else "\ufffd" for c in text)
+
+
 def say(text: str) -> None:
-    """One line on stdout, as it is."""
-    console().print(text, markup=False, soft_wrap=True)
+    """Text on stdout, as it is but for control characters."""
+    console().print(harmless(text), markup=False, soft_wrap=True)
 
 
 def complain(text: str, hint: str = "") -> None:
     """A problem, on stderr."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    errors.print(f"[red]Error:[/red] {escape(text)}")
+    errors.print(f"[red]Error:[/red] {escape(harmless(text))}")
     if hint:
-        errors.print(escape(hint))
+        errors.print(escape(harmless(hint)))
 
 
 def show_json(value: Any) -> None:
@@ -69,7 +81,7 @@ def show_fields(fields: Iterable[tuple[str, Any]]) -> None:
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value is None or value == "" else escape(str(value))
+    text = "-" if value is None or value == "" else escape(harmless(str(value)))
     style = _STATE_STYLES.get(text)
     return f"[{style}]{text}[/{style}]" if style else text
 

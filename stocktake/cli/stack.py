@@ -48,6 +48,8 @@ def up(
         local_roots=tuple(local_root or ()),
         environment=dict(os.environ),
     )
+    # The folder may be one that others can look into; the database and the logs are not for them.
+    os.umask(0o077)
     with _ended_by_signals():
         try:
             with Stack(options, complain) as stack:

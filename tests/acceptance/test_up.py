@@ -90,7 +90,8 @@ def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
 
 
 def test_secrets_are_readable_by_their_owner_only(up: Up) -> None:
-    for name in ("api_key", "secret_key", "broker_password", "flower_password"):
+    secrets = ("api_key", "secret_key", "broker_password", "flower_password")
+    for name in (*secrets, "stocktake.db", "logs/web.log"):
         assert stat.S_IMODE((up.data_dir / name).stat().st_mode) == 0o600, name
     assert stat.S_IMODE((up.data_dir / "broker" / "valkey.conf").stat().st_mode) == 0o600
 
