@@ -1,0 +1,71 @@
+"""What the fuzz tests share: how they ask our readers and the other engines, and compare."""
+
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from stocktake.states import TableFormat
+from tests.fuzz.watched import LostError, Watched
+
+SECONDS = 10.0
+MOST_KILOBYTES = 1024 * 1024
+#: Set: a long run of so many examples a test, new ones each time. Else a short one, always alike.
+ASKED = os.environ.get("STOCKTAKE_FUZZ_EXAMPLES")
+SECONDS_FOR_ALL = 0 if ASKED else 120
+
+fuzzed = settings(
+    max_examples=int(ASKED or "60"),
+    derandomize=ASKED is None,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+Answer = dict[str, Any]
+
+
+def child(module: str) -> Iterator[Watched]:
+    """A child that ends with the block."""
+    watched = Watched(f"tests.fuzz.{module}")
+    yield watched
+    watched.close()
+
+
+def request_of(files: dict[str, bytes], table_format: TableFormat, path: str = "x") -> Answer:
+    """What each child understands."""
+    return {
+        "files": {name: b64encode(data).decode() for name, data in files.items()},
+        "format": table_format.value,
+        "path": path,
+        # what is sniffed is ours alone, and tested where it is
+        "options": {"csv_delimiter": ","} if table_format.is_text else {},
+    }
+
+
+def read(ours: Watched, request: Answer) -> Answer:
+    """Our answer; a lost child, an endless memory or an error without words is a failure."""
+    answer: Answer = ours.ask(request, seconds=SECONDS)
+    assert answer["peak_kilobytes"] < MOST_KILOBYTES
+    if error := answer.get("error"):
+        assert error["code"] != "internal"
+        assert error["detail"]
+        assert error["hint"]
+    return answer
+
+
+def asked(engine: Watched, request: Answer) -> Answer:
+    """Another engine's answer; that it crashes or hangs is its error, and not our fault."""
+    try:
+        answer: Answer = engine.ask(request, seconds=SECONDS)
+    except LostError as error:
+        return {"error": str(error)}
+    return answer
+
+
+def agree(ours: Answer, theirs: Answer) -> None:
+    """Both have the same columns, where both have any."""
+    if "error" not in ours and "error" not in theirs:
+        assert ours["columns"] == theirs["columns"]

@@ -1,0 +1,37 @@
+"""The child that asks ClickHouse (chdb) for the columns of mutated files."""
+
+import json
+import tempfile
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import chdb
+
+from tests.fuzz.watched import answer_lines
+
+_connection = chdb.connect(":memory:")
+
+
+def serve(request: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        (data,) = request["files"].values()
+        path = Path(folder, "data")
+        path.write_bytes(b64decode(data))
+        query = (
+            f"DESCRIBE TABLE file('{path}', '{request['format']}') "
+            "SETTINGS print_pretty_type_names=0"
+        )
+        error = ""
+        # an error is told to the query after it, too: only the second failure is its own
+        for _ in range(2):
+            try:
+                rows = json.loads(_connection.query(query, "JSONCompact").bytes())["data"]
+                return {"columns": [row[:2] for row in rows]}
+            except Exception as exc:  # noqa: BLE001  # chdb has one class of its own, and others
+                error = str(exc)[:200]
+        return {"error": error}
+
+
+if __name__ == "__main__":
+    answer_lines(serve)

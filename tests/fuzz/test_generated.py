@@ -1,0 +1,159 @@
+"""Random sources that are in order: our columns are ClickHouse's."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stocktake.states import TableFormat
+from tests.fuzz.children import SECONDS_FOR_ALL, Answer, agree, asked, fuzzed, read, request_of
+from tests.fuzz.watched import Watched
+
+pytestmark = [pytest.mark.fuzz, pytest.mark.chdb, pytest.mark.timeout(SECONDS_FOR_ALL)]
+
+TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2099, 12, 31))  # noqa: DTZ001  # any zone
+MOMENTS = st.one_of(
+    st.dates(date(1971, 1, 1), date(2099, 12, 31)).map(str),
+    TIMES.map(lambda at: at.strftime("%Y-%m-%d %H:%M:%S")),
+    TIMES.map(lambda at: at.isoformat()),
+    TIMES.map(lambda at: at.replace(tzinfo=UTC).isoformat()),
+    TIMES.map(lambda at: at.strftime("%Y-%m-%dT%H:%M:%SZ")),
+    TIMES.map(lambda at: at.strftime("%m/%d/%Y")),
+    TIMES.map(lambda at: at.strftime("%d %b %Y")),
+    TIMES.map(lambda at: at.strftime("%H:%M:%S")),
+)
+WORDS = st.text("abc xyz-_'é/.%$", max_size=8).map(str.strip)
+INTEGERS = st.integers(-(2**63), 2**64 - 1)
+CELLS = st.one_of(
+    INTEGERS.map(str),
+    st.floats(-1e6, 1e6).map(lambda number: f"{number:.3f}"),
+    st.sampled_from(["true", "false", "TRUE", "\\N", "", "NULL", "inf", "nan", "-inf", "007"]),
+    MOMENTS,
+    WORDS,
+    st.lists(st.integers(-9, 9), max_size=3).map(str),
+    st.lists(st.sampled_from(["a", "b"]), max_size=2).map(str),
+)
+#: A column is of one kind as a rule.
+COLUMNS = st.one_of(
+    st.lists(CELLS, min_size=3, max_size=3),
+    *(st.lists(kind, min_size=3, max_size=3) for kind in (INTEGERS.map(str), MOMENTS, WORDS)),
+)
+
+
+def csv_of(columns: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    # the first column keeps a row of empty cells from being an empty line
+    csv.writer(text).writerows([["k", *(f"c{n}" for n in range(len(columns)))]])
+    csv.writer(text).writerows([["z", *row] for row in zip(*columns, strict=True)])
+    return text.getvalue().encode()
+
+
+@fuzzed
+@given(columns=st.lists(COLUMNS, min_size=1, max_size=4))
+def test_csv_columns_are_those_of_clickhouse(
+    ours: Watched, clickhouse: Watched, columns: list[list[str]]
+) -> None:
+    request = request_of({"x": csv_of(columns)}, TableFormat.CSV_WITH_NAMES)
+    agree(read(ours, request), asked(clickhouse, request))
+
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    INTEGERS,
+    st.floats(-1e6, 1e6),
+    MOMENTS,
+    WORDS,
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+RECORDS = st.lists(
+    st.dictionaries(st.sampled_from(["id", "name", "x y"]), VALUES, max_size=3),
+    min_size=1,
+    max_size=4,
+)
+
+
+@fuzzed
+@given(records=RECORDS)
+def test_json_columns_are_those_of_clickhouse(
+    ours: Watched, clickhouse: Watched, records: list[dict[str, Any]]
+) -> None:
+    data = "".join(json.dumps(record) + "\n" for record in records).encode()
+    request = request_of({"x": data}, TableFormat.JSON_EACH_ROW)
+    found, theirs = read(ours, request), asked(clickhouse, request)
+    # which arrays of mixed values are Dynamic is a known difference (docs/types.md)
+    mixed = {
+        name
+        for answer in (found, theirs)
+        for name, kind in answer.get("columns", ())
+        if "Dynamic" in kind
+    }
+    agree(_without(mixed, found), _without(mixed, theirs))
+
+
+def _without(names: set[str], answer: Answer) -> Answer:
+    if "error" in answer:
+        return answer
+    return {"columns": [each for each in answer["columns"] if each[0] not in names]}
+
+
+PRIMITIVES = st.sampled_from(
+    [
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+        *(pa.float16(), pa.float32(), pa.float64(), pa.bool_()),
+        *(pa.string(), pa.large_binary(), pa.binary(7), pa.uuid()),
+        *(pa.date32(), pa.date64(), pa.time32("ms"), pa.time64("ns"), pa.duration("us")),
+        *(pa.timestamp(unit, zone) for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC")),
+    ]
+) | st.builds(
+    lambda digits, scale: pa.decimal256(digits, min(digits, scale)),
+    st.integers(1, 76),
+    st.integers(0, 76),
+)
+
+
+def nested(inner: st.SearchStrategy[pa.DataType]) -> st.SearchStrategy[pa.DataType]:
+    """Lists, maps and structs of the given types."""
+    fields = st.tuples(inner, st.booleans())
+    return st.one_of(
+        fields.map(lambda one: pa.list_(pa.field("element", *one))),
+        fields.map(lambda one: pa.map_(pa.string(), pa.field("value", *one))),
+        st.lists(fields, min_size=1, max_size=3).map(
+            lambda many: pa.struct([pa.field(f"f{n}", *one) for n, one in enumerate(many)])
+        ),
+    )
+
+
+TYPES = st.recursive(PRIMITIVES, nested, max_leaves=5)
+
+
+@fuzzed
+@given(
+    fields=st.lists(st.tuples(TYPES, st.booleans()), min_size=1, max_size=6),
+    store_schema=st.booleans(),
+)
+def test_parquet_columns_are_those_of_clickhouse(
+    ours: Watched,
+    clickhouse: Watched,
+    fields: list[tuple[pa.DataType, bool]],
+    store_schema: bool,
+) -> None:
+    sink = io.BytesIO()
+    schema = pa.schema([pa.field(f"c{n}", *one) for n, one in enumerate(fields)])
+    pq.ParquetWriter(sink, schema, store_schema=store_schema).close()
+    request = request_of({"x": sink.getvalue()}, TableFormat.PARQUET)
+    agree(read(ours, request), asked(clickhouse, request))
