@@ -257,6 +257,8 @@ class Job(Base):
         Index("ix_jobs_due", "state", "next_run_at"),
         Index("ix_jobs_project_newest", "project_id", "id"),
         Index("ix_jobs_table", "table_id", "id"),
+        # What a table waits for, beside a history of thousands.
+        Index("ix_jobs_table_state", "table_id", "state", "next_run_at"),
         Index("ix_jobs_batch", "batch_id", "state"),
     )
 

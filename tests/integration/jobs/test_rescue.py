@@ -9,9 +9,9 @@ from sqlalchemy import update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
-from stocktake.jobs import rescue
+from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import RetryPolicy
-from stocktake.states import Queue
+from stocktake.states import JobKind, Queue
 from tests.rows import RecordedRings, claimed, enqueue, job, make_tables, race, refresh_of
 
 AT_ONCE = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
@@ -88,6 +88,34 @@ def test_running_and_ended_jobs_are_not_rung_for(database: Database, queued: UUI
     claimed(database, queued)
     _set(database, queued, rung_at=None)
     assert _due(database) == []
+
+
+def test_a_job_behind_another_is_rung_for_only_once_its_turn_has_come(
+    database: Database, table: Table, queued: UUID
+) -> None:
+    """A worker would refuse it; and rings for nothing would have made its distance long by then."""
+    won = claimed(database, queued)
+    behind = enqueue(database, refresh_of(table))
+    _set(database, behind, rung_at=now(-3600))
+    assert _due(database) == []
+    with database.read() as session:
+        assert rescue.runnable(session) == {}
+    with database.write() as session:
+        leases.succeed(session, won, {})
+    assert _due(database) == [behind]
+
+
+def test_a_job_that_follows_a_cancelled_one_is_due_at_once(
+    database: Database, table: Table
+) -> None:
+    """Nobody rings for an upload when the older one, which waited for its retry, is cancelled."""
+    upload = refresh_of(table, kind=JobKind.INGEST_FILE)
+    older, newer = enqueue(database, upload), enqueue(database, upload)
+    _set(database, older, next_run_at=now(3600))
+    _set(database, newer, rung_at=now(-3600))
+    assert _due(database) == []
+    _set(database, older, state="cancelled")
+    assert _due(database) == [newer]
 
 
 def test_no_more_than_the_limit_is_due_at_once(database: Database, project: Project) -> None:

@@ -305,6 +305,9 @@ def upgrade() -> None:
     op.create_index("ix_jobs_project_newest", "jobs", ["project_id", "id"], unique=False)
     op.create_index("ix_jobs_table", "jobs", ["table_id", "id"], unique=False)
     op.create_index(
+        "ix_jobs_table_state", "jobs", ["table_id", "state", "next_run_at"], unique=False
+    )
+    op.create_index(
         "uq_jobs_running",
         "jobs",
         ["table_id", "kind"],
@@ -384,6 +387,7 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'running'"),
         postgresql_where=sa.text("state = 'running'"),
     )
+    op.drop_index("ix_jobs_table_state", "jobs")
     op.drop_index("ix_jobs_table", "jobs")
     op.drop_index("ix_jobs_project_newest", "jobs")
     op.drop_index("ix_jobs_due", "jobs")
