@@ -1,5 +1,6 @@
 """Damaged sources end in a typed error or in the columns that another engine sees, in time."""
 
+import codecs
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def alike(data: bytes, answer: Answer) -> Answer:
     """The answer without what docs/types.md says is different on purpose."""
     # a quote or a blank at the very end, with no line end after it, makes a text of any value
     cut = not data.endswith((b"\n", b"\r")) and (data.endswith(b" ") or data.count(b'"') % 2 == 1)
-    if "error" in answer or cut:
+    if "error" in answer or cut or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return {"error": "nothing to compare"}
     columns = answer["columns"]
     # a column without a name is left out there and has one here
