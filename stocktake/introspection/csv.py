@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import DuplicateColumnError, RaggedRowsError
+from stocktake.errors import DuplicateColumnError, InvalidSourceError, RaggedRowsError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
 from stocktake.introspection.dialect import Block, Dialect, dialect_of
 from stocktake.introspection.excess import exceeded
@@ -125,6 +125,7 @@ def _open(source: Source, text: Text, limits: Limits) -> _Table | None:
     head, blocks = _head(blocks)
     if head is None:
         return None
+    _refuse_lone_returns(head, dialect, text.path)
     has_header = _has_header(source)
     names = _names(head, dialect, has_header=has_header, path=text.path, limits=limits)
     if has_header:
@@ -152,6 +153,16 @@ def _has_header(source: Source) -> bool:
 def _refuse_json(first: list[str], path: str, source: Source) -> None:
     if first and _JSON_OBJECT.match(first[0]):
         raise mismatch(path, source.format.value, "JSON")
+
+
+def _refuse_lone_returns(head: list[str], dialect: Dialect, path: str) -> None:
+    """Lines that end in CR alone would all be taken for one, the header."""
+    if any("\r" in raw for raw in head if not dialect.unquote(raw)[1]):
+        raise InvalidSourceError(
+            f"{path}, line 1: a carriage return without a line feed. Write the file with LF or "
+            "CRLF at the end of its lines.",
+            file=path,
+        )
 
 
 def _names(

@@ -342,3 +342,11 @@ def test_inferred_types_hold_over_real_files(name: str) -> None:
     assert found.columns
     assert all(check.valid for check in checked.checks)
     assert checked.row_count == found.row_count
+
+
+@pytest.mark.parametrize("table_format", [TableFormat.CSV, TableFormat.CSV_WITH_NAMES])
+def test_lines_that_end_in_a_carriage_return_alone_are_refused(table_format: TableFormat) -> None:
+    source = Source(store=MemoryObjects({"x": b"a,b\r1,2\r"}), path="x", format=table_format)
+    with pytest.raises(InvalidSourceError, match="line 1: a carriage return without") as caught:
+        csv.read(source, Limits(), no_progress)
+    assert caught.value.file == "x"

@@ -86,26 +86,6 @@ FILES = [
     b"a\n1\n\n2\n",
 ]
 
-#: Where we differ on purpose: file, reason, our columns (None: an error of ours), ClickHouse's.
-DIFFERENT = [
-    (b"a,b\n", "header only", [("a", "Nullable(String)"), ("b", "Nullable(String)")], None),
-    (b"a;b\n1;2\n", "delimiters are sniffed", [("a", "Nullable(Int64)"), ("b", "Nullable(Int64)")],
-     [("a;b", "Nullable(String)")]),
-    (b"a\tb\n1\t2\n", "delimiters are sniffed",
-     [("a", "Nullable(Int64)"), ("b", "Nullable(Int64)")], [("a\tb", "Nullable(String)")]),
-    (b"a,,b\n1,2,3\n", "a column without a name gets one",
-     [("a", "Nullable(Int64)"), ("c2", "Nullable(Int64)"), ("b", "Nullable(Int64)")],
-     [("a", "Nullable(Int64)"), ("b", "Nullable(Int64)")]),
-    ("a\n1\n2.5\n".encode("utf-16"), "UTF-16 is read by its mark", [("a", "Nullable(Float64)")],
-     [("\ufffda\x00", "Nullable(String)")]),
-    (b"a,b\n1,2\n\n", "empty lines at the end",
-     [("a", "Nullable(Int64)"), ("b", "Nullable(Int64)")],
-     None),
-    (b'a,b\n1,"[+1]"\n', "a sign inside an array",
-     [("a", "Nullable(Int64)"), ("b", "Nullable(String)")],
-     [("a", "Nullable(Int64)"), ("b", "Array(Nullable(Int64))")]),
-]  # fmt: skip
-
 
 def column_file(values: list[str]) -> bytes:
     return "".join(["k,x\n", *(f"z,{value}\n" for value in values)]).encode()
@@ -121,7 +101,7 @@ def columns_of(data: bytes, table_format: TableFormat = TableFormat.CSV_WITH_NAM
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, object]:
     """What ClickHouse says, by the file's bytes."""
     files = [column_file(values) for values, _ in TYPES + QUOTED_TIMES]
-    files += [*FILES, *(data for data, *_ in DIFFERENT)]
+    files += FILES
     folder: Path = tmp_path_factory.mktemp("clickhouse")
     answers = describe([Case("CSVWithNames", data) for data in files], folder)
     return dict(zip(files, answers, strict=True))
@@ -138,13 +118,3 @@ def test_type_is_that_of_the_table_and_of_clickhouse(
 @pytest.mark.parametrize("data", FILES)
 def test_file_is_read_as_clickhouse_reads_it(clickhouse: dict[bytes, object], data: bytes) -> None:
     assert columns_of(data) == clickhouse[data]
-
-
-@pytest.mark.parametrize(
-    ("data", "ours", "theirs"), [(data, ours, theirs) for data, _, ours, theirs in DIFFERENT]
-)
-def test_known_difference_still_stands(
-    clickhouse: dict[bytes, object], data: bytes, ours: object, theirs: object
-) -> None:
-    assert columns_of(data) == ours
-    assert clickhouse[data] == theirs

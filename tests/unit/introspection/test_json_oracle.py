@@ -82,25 +82,6 @@ REFUSED = [
     b'{"x":{"a":1}}\n{"x":"text"}\n',
 ]
 
-#: Where we differ on purpose: file, reason, our column's type (None: refused), ClickHouse's.
-DIFFERENT = [
-    (b'[{"x":1}', "cut off", None, "Nullable(Int64)"),
-    (b'{"x":{"a":1,"a":2}}', "a key twice", None, "Nullable(Tuple(a Nullable(Int64)))"),
-    (
-        b'{"x":{"a":1}}\n{"x":{"a":[1]}}\n',
-        "ClickHouse takes the first and fails to read the second",
-        None,
-        "Nullable(Tuple(a Nullable(Int64)))",
-    ),
-    (
-        b'{"x":{"a":[{"b":1},{"b":"x"}]}}\n',
-        "ClickHouse takes the first and fails to read the second",
-        "Nullable(Tuple(a Array(Nullable(Tuple(b Nullable(String))))))",
-        "Nullable(Tuple(a Array(Nullable(Tuple(b Nullable(Int64))))))",
-    ),
-    (b'{"x":[[1],["a"]]}\n', "no Dynamic", "Array(Array(Nullable(String)))", "Array(Dynamic)"),
-]
-
 
 def value_file(values: list[str]) -> bytes:
     return "".join(f'{{"x":{value}}}\n' for value in values).encode()
@@ -116,7 +97,7 @@ def columns_of(data: bytes) -> list[tuple[str, str]]:
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, object]:
     """What ClickHouse says, by the file's bytes."""
     files = [value_file(values) for values, _ in TYPES]
-    files += [*FILES, *REFUSED, *(data for data, *_ in DIFFERENT)]
+    files += [*FILES, *REFUSED]
     folder: Path = tmp_path_factory.mktemp("clickhouse")
     answers = describe([Case("JSONEachRow", data) for data in files], folder)
     return dict(zip(files, answers, strict=True))
@@ -142,17 +123,3 @@ def test_what_clickhouse_refuses_is_an_invalid_source(
     with pytest.raises(InvalidSourceError):
         columns_of(data)
     assert clickhouse[data] is None
-
-
-@pytest.mark.parametrize(
-    ("data", "ours", "theirs"), [(data, ours, theirs) for data, _, ours, theirs in DIFFERENT]
-)
-def test_known_difference_still_stands(
-    clickhouse: dict[bytes, object], data: bytes, ours: str | None, theirs: str
-) -> None:
-    if ours is None:
-        with pytest.raises(InvalidSourceError):
-            columns_of(data)
-    else:
-        assert columns_of(data) == [("x", ours)]
-    assert clickhouse[data] == [("x", theirs)]
