@@ -1,7 +1,7 @@
 """What the fuzz tests share: how they ask our readers and the other engines, and compare."""
 
 import os
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,7 +65,8 @@ def asked(engine: Watched, request: Answer) -> Answer:
     return answer
 
 
-def agree(ours: Answer, theirs: Answer) -> None:
+def agree(ours: Answer, theirs: Answer, request: Answer) -> None:
     """Both have the same columns, where both have any."""
     if "error" not in ours and "error" not in theirs:
-        assert ours["columns"] == theirs["columns"]
+        source = {name: b64decode(data) for name, data in request["files"].items()}
+        assert ours["columns"] == theirs["columns"], source

@@ -1,6 +1,6 @@
 """Damaged sources end in a typed error or in the columns that another engine sees, in time."""
 
-import codecs
+import re
 from typing import Any
 
 import pytest
@@ -50,7 +50,7 @@ def test_damaged_delta_log(
     found = read(ours, request)
     if "error" not in found:
         theirs = asked(deltalake, request)
-        agree(found, theirs)
+        agree(found, theirs, request)
         assert found["version"] == theirs.get("version", found["version"])
 
 
@@ -67,23 +67,44 @@ def test_damaged_parquet_footer(
     request = request_of({"x.parquet": data}, TableFormat.PARQUET, "x.parquet")
     found = read(ours, request)
     if "error" not in found:
-        agree(found, asked(clickhouse, request))
+        agree(_bare(found), _bare(asked(clickhouse, request)), request)
+
+
+def _bare(answer: Answer) -> Answer:
+    """Without Nullable: Arrow takes a repetition that does not exist for required, ClickHouse
+    for optional."""
+    if "error" in answer:
+        return answer
+    bare = [
+        [name, clickhouse.replace("Nullable(", "").replace(")", "")]
+        for name, clickhouse in answer["columns"]
+    ]
+    return {"columns": bare}
+
+
+#: Ends in a blank, or inside of quotes, without a line end; UTF-16; a map without a value.
+_READ_OTHERWISE = re.compile(rb" \Z|\A(?:\xff\xfe|\xfe\xff)|:\s*[,}]")
 
 
 def alike(data: bytes, answer: Answer) -> Answer:
     """The answer without what docs/types.md says is different on purpose."""
-    # a quote or a blank at the very end, with no line end after it, makes a text of any value
-    cut = not data.endswith((b"\n", b"\r")) and (data.endswith(b" ") or data.count(b'"') % 2 == 1)
-    if "error" in answer or cut or data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    cut = data.count(b'"') % 2 == 1
+    if "error" in answer or cut or _READ_OTHERWISE.search(data):
         return {"error": "nothing to compare"}
     columns = answer["columns"]
     # a column without a name is left out there and has one here
     named = [each for at, each in enumerate(columns, start=1) if each[0] != f"c{at}"]
-    try:
-        data.decode()
-    except UnicodeDecodeError:  # only our names are always text
+    if not _is_text(data):  # only our names are
         return {"columns": [clickhouse for _, clickhouse in named]}
     return {"columns": [[name.replace("\r\n", "\n"), kind] for name, kind in named]}
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @pytest.mark.chdb
@@ -94,14 +115,15 @@ def test_damaged_csv(ours: Watched, clickhouse: Watched, file: bytes, changes: l
     request = request_of({"x": data}, TableFormat.CSV_WITH_NAMES)
     found = read(ours, request)
     if "error" not in found:
-        agree(alike(data, found), alike(data, asked(clickhouse, request)))
+        agree(alike(data, found), alike(data, asked(clickhouse, request)), request)
 
 
 @pytest.mark.chdb
 @fuzzed
 @given(file=st.sampled_from(seeds.JSON), changes=edits())
 def test_damaged_json(ours: Watched, clickhouse: Watched, file: bytes, changes: list[Edit]) -> None:
-    request = request_of({"x": applied(file, changes)}, TableFormat.JSON_EACH_ROW)
+    data = applied(file, changes)
+    request = request_of({"x": data}, TableFormat.JSON_EACH_ROW)
     found = read(ours, request)
-    if "error" not in found:
-        agree(found, asked(clickhouse, request))
+    if "error" not in found and _is_text(data):
+        agree(found, asked(clickhouse, request), request)
