@@ -25,7 +25,7 @@ from stocktake.errors import (
 )
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
 Build = Callable[[str | None], JobError]
 
@@ -39,6 +39,33 @@ def _invalid_key(path: str | None) -> JobError:
 def _wrong_secret(path: str | None) -> JobError:
     return AccessDeniedError(
         hint="The store knows the access key, but not with this secret: set both again.", file=path
+    )
+
+
+def _expired(path: str | None) -> JobError:
+    return AccessDeniedError(
+        hint="The credential is temporary and has expired, or is no longer known: set a new one.",
+        file=path,
+    )
+
+
+def _wrong_clock(path: str | None) -> JobError:
+    return AccessDeniedError(
+        hint="The worker's clock is wrong: the store refuses the time of its signature.", file=path
+    )
+
+
+def _requester_pays(path: str | None) -> JobError:
+    return AccessDeniedError(
+        hint="Who reads this bucket pays for it, which this reader does not offer.", file=path
+    )
+
+
+def _encrypted(path: str | None) -> JobError:
+    return AccessDeniedError(
+        hint="The object is encrypted with a key that is disabled, or that the credential may "
+        "not use.",
+        file=path,
     )
 
 
@@ -101,13 +128,22 @@ def _other_region(path: str | None) -> JobError:
     )
 
 
-#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and
+#: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+#: https://cloud.google.com/storage/docs/xml-api/reference-status and
 #: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
 _BY_CODE: Final[Mapping[str, Build]] = {
     "InvalidAccessKeyId": _invalid_key,
     "InvalidSecurity": _invalid_key,  # Google, for an unknown HMAC key
     "SignatureDoesNotMatch": _wrong_secret,
     "AuthenticationFailed": _wrong_secret,
+    "ExpiredToken": _expired,
+    "InvalidToken": _expired,
+    "TokenRefreshRequired": _expired,
+    "RequestTimeTooSkewed": _wrong_clock,
+    "UserProjectMissing": _requester_pays,
+    "KMS.DisabledException": _encrypted,
+    "KMS.InvalidStateException": _encrypted,
+    "KMS.NotFoundException": _encrypted,
     "NoSuchBucket": _no_bucket,
     "ContainerNotFound": _no_bucket,
     "ContainerBeingDeleted": _no_bucket,
@@ -119,6 +155,8 @@ _BY_CODE: Final[Mapping[str, Build]] = {
     "BlobBeingRehydrated": _archived,
     "PublicAccessNotPermitted": _denied,
     "SlowDown": _throttled,
+    "RateLimitExceeded": _throttled,
+    "BandwidthLimitExceeded": _throttled,
     "RequestLimitExceeded": _throttled,
     "Throttling": _throttled,
     "ThrottlingException": _throttled,
@@ -129,6 +167,27 @@ _BY_CODE: Final[Mapping[str, Build]] = {
     "AuthorizationHeaderMalformed": _other_region,
     "IllegalLocationConstraintException": _other_region,
     "PermanentRedirect": _other_region,
+}
+
+#: Codes that say what a status says: a listing is then refused for the bucket.
+_STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "AccessDenied": 403,
+    "AccountProblem": 403,
+    "AccountIsDisabled": 403,
+    "AuthorizationFailure": 403,
+    "AuthorizationPermissionMismatch": 403,
+    "AuthorizationProtocolMismatch": 403,
+    "AuthorizationResourceTypeMismatch": 403,
+    "AuthorizationServiceMismatch": 403,
+    "AuthorizationSourceIPMismatch": 403,
+    "InsufficientAccountPermissions": 403,
+    "InvalidAuthenticationInfo": 403,
+    "NoAuthenticationInformation": 403,
+    "NotSignedUp": 403,
+    "UserProjectAccountProblem": 403,
+    "ResourceNotFound": 404,
+    "InternalError": 500,
+    "ServiceUnavailable": 503,
 }
 
 _BY_STATUS: Final[Mapping[int, Build]] = {
@@ -156,6 +215,8 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
     code, status = _CODE.search(summary), _STATUS.search(summary)
     if code and (build := _BY_CODE.get(code[1])):
         return build(path)
+    if code and code[1] in _STATUS_OF_CODE:
+        return _from_status(_STATUS_OF_CODE[code[1]], path, listing)
     if status:
         return _from_status(int(status[1]), path, listing)
     return _from_causes(causes, path)

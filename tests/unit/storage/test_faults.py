@@ -84,3 +84,57 @@ def test_nothing_of_the_stores_text_goes_on(kind: type[Exception]) -> None:
 def test_key_that_cannot_be_addressed_is_unsupported() -> None:
     found = from_store(ValueError('Path "x//y" contained empty path segment'), "x//y")
     assert (found.code, found.retryable) == ("unsupported_key", False)
+
+
+XML = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{words}</Message>"
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        # Google, over its S3-compatible interface
+        ("InvalidSecurity", "invalid_access_key"),
+        ("SignatureDoesNotMatch", "access_denied"),
+        ("AccessDenied", "access_denied"),
+        ("UserProjectMissing", "access_denied"),
+        ("ExpiredToken", "access_denied"),
+        ("NoSuchBucket", "bucket_not_found"),
+        ("NoSuchKey", "source_not_found"),
+        ("RateLimitExceeded", "storage_throttled"),
+        ("ServiceUnavailable", "storage_unavailable"),
+        ("InternalError", "storage_unavailable"),
+        # Azure
+        ("AuthenticationFailed", "access_denied"),
+        ("AuthorizationFailure", "access_denied"),
+        ("AuthorizationPermissionMismatch", "access_denied"),
+        ("NoAuthenticationInformation", "access_denied"),
+        ("AccountIsDisabled", "access_denied"),
+        ("PublicAccessNotPermitted", "access_denied"),
+        ("ContainerNotFound", "bucket_not_found"),
+        ("ContainerBeingDeleted", "bucket_not_found"),
+        ("BlobNotFound", "source_not_found"),
+        ("ResourceNotFound", "source_not_found"),
+        ("BlobArchived", "source_archived"),
+        ("BlobBeingRehydrated", "source_archived"),
+        ("ServerBusy", "storage_throttled"),
+        ("OperationTimedOut", "storage_timeout"),
+        # Amazon
+        ("InvalidAccessKeyId", "invalid_access_key"),
+        ("InvalidToken", "access_denied"),
+        ("RequestTimeTooSkewed", "access_denied"),
+        ("KMS.DisabledException", "access_denied"),
+        ("InvalidObjectState", "source_archived"),
+        ("SlowDown", "storage_throttled"),
+        ("RequestTimeout", "storage_timeout"),
+        ("PermanentRedirect", "wrong_region"),
+    ],
+)
+def test_providers_code_wins_over_the_status_and_over_any_words(
+    code: str, expected: str, status: int
+) -> None:
+    # words that belong to other codes: a search of the text would fall for them
+    words = "AccessDenied NoSuchBucket SlowDown timed out not found, please reduce your request"
+    body = XML.format(code=code, words=words)
+    text = f"Server returned non-2xx status code: {status} Something: {body}\n\nDebug source:\n"
+    assert from_store(GenericError(text), "a/b").code == expected
