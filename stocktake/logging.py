@@ -7,9 +7,7 @@ client's URL in somebody else's warning is masked like one in ours.
 import logging
 import sys
 from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 from structlog.typing import Processor
@@ -40,11 +38,6 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, level))
-
-
-def job_context(job_id: UUID, attempt: int, **more: Any) -> AbstractContextManager[Any]:
-    """Put the job and its attempt on every line that is logged inside the block."""
-    return structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=attempt, **more)
 
 
 def redaction(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

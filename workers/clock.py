@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
 
 import redis
 import structlog
 from celery.beat import Scheduler
+from cronsim import CronSimError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy.dialects import postgresql, sqlite
@@ -150,8 +152,13 @@ class ClockWork:
         return sum(self._fire(schedule_id) for schedule_id in due)
 
     def _fire(self, schedule_id: Any) -> bool:
-        with self._database.write() as session:
-            batch = schedules.fire(session, self._settings, schedule_id)
+        try:
+            with self._database.write() as session:
+                batch = schedules.fire(session, self._settings, schedule_id)
+        except (ZoneInfoNotFoundError, CronSimError) as exc:
+            # A zone or a rule that a newer library does not know must not hold up the others.
+            log.error("schedule_not_fired", schedule_id=str(schedule_id), exc_info=exc)
+            return False
         if batch is not None:
             log.info("schedule_fired", schedule_id=str(schedule_id), batch_id=str(batch.id))
         return batch is not None

@@ -174,8 +174,12 @@ def cancel(session: Session, claim: Claim, *, code: str, detail: str) -> None:
     Raises:
         StaleAttemptError: the lease was lost.
     """
-    error = {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
-    _end(session, claim, JobState.CANCELLED, outcome=code, error=error)
+    _end(session, claim, JobState.CANCELLED, outcome=code, error=cancelled_error(code, detail))
+
+
+def cancelled_error(code: str, detail: str) -> dict[str, Any]:
+    """What the `error` of a cancelled job says."""
+    return {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
 
 
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:

@@ -9,12 +9,11 @@ from stocktake.db.clock import now
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.introspection import Introspection, introspect
 from stocktake.jobs import leases
-from stocktake.jobs.queueing import JobRequest, enqueue
+from stocktake.jobs.queueing import enqueue_validation
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.sources import open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
-from stocktake.states import JobKind, Queue, TableFormat
 
 
 def run(attempt: Attempt) -> None:
@@ -31,7 +30,8 @@ def run(attempt: Attempt) -> None:
         table = leases.locked_table(session, attempt.claim)
         change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
         table.source_state = found.state | {"generation": attempt.claim.generation}
-        _follow_with_validation(session, attempt, table, found)
+        if table.validated_state != table.source_state:
+            enqueue_validation(session, attempt.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
@@ -84,27 +84,6 @@ def add_schema_version(
             source_version=table.source_version,
             job_id=job_id,
         )
-    )
-
-
-def _follow_with_validation(
-    session: Session, attempt: Attempt, table: Table, found: Introspection
-) -> None:
-    """A text source was only sampled: have all of it read, unless that is known or unwanted."""
-    wanted = TableFormat(table.format).is_text and table.options.get("validate") is not False
-    too_large = (found.size_bytes or 0) > attempt.settings.validate_max_bytes
-    if not wanted or too_large or table.validated_state == table.source_state:
-        return
-    enqueue(
-        session,
-        JobRequest(
-            project_id=table.project_id,
-            kind=JobKind.VALIDATE_COLUMNS,
-            queue=Queue.VALIDATE,
-            table_id=table.id,
-            batch_id=None,
-            max_attempts=attempt.settings.job_max_attempts,
-        ),
     )
 
 

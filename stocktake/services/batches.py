@@ -18,7 +18,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
 from stocktake.db.selection import parse_selector, require_known_ids
 from stocktake.errors import ConflictError, NotFoundError
-from stocktake.jobs import queueing
+from stocktake.jobs import leases, queueing
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.settings import Settings
@@ -210,13 +210,7 @@ _CANCELLING: Final[Mapping[JobState, dict[str, Any]]] = {
     JobState.QUEUED: {
         "state": JobState.CANCELLED.value,
         "finished_at": now(),
-        "error": {
-            "code": "cancelled",
-            "retryable": False,
-            "detail": "The batch was cancelled.",
-            "hint": None,
-            "file": None,
-        },
+        "error": leases.cancelled_error("cancelled", "The batch was cancelled."),
     },
     JobState.RUNNING: {},
 }

@@ -171,11 +171,6 @@ def revoke_key(session: Session, prefix: str) -> int:
     return len(gone.all())
 
 
-def list_keys(session: Session) -> Sequence[ApiKey]:
-    """All keys, oldest first; of each only what may be shown is known."""
-    return session.scalars(select(ApiKey).order_by(ApiKey.id)).all()
-
-
 def _check_scopes(key_scopes: Collection[str]) -> None:
     unknown = sorted(set(key_scopes) - scopes.KNOWN)
     if unknown or not key_scopes:

@@ -10,19 +10,12 @@ from sqlalchemy import Select, func, select, update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload
 from stocktake.errors import ConflictError, NotFoundError
+from stocktake.jobs import leases
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.states import JobKind, JobState, Queue, UploadState
 
-#: What a cancelled job's `error` says when a person cancelled it.
-CANCELLED_ERROR: Final = {
-    "code": "cancelled",
-    "retryable": False,
-    "detail": "The job was cancelled.",
-    "hint": None,
-    "file": None,
-}
 _ENDED: Final = tuple(state.value for state in JobState if state.done)
 #: Kinds whose job a table shows as its latest.
 _SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
@@ -101,7 +94,7 @@ def _cancel_queued(context: Context, job_id: UUID) -> bool:
         .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
         .values(
             state=JobState.CANCELLED.value,
-            error=CANCELLED_ERROR,
+            error=leases.cancelled_error("cancelled", "The job was cancelled."),
             cancel_requested_at=now(),
             finished_at=now(),
             revision=Job.revision + 1,

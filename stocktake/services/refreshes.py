@@ -1,7 +1,6 @@
 """Asking for a table's source to be read: one job per request, or the one that waits already."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -9,12 +8,11 @@ from sqlalchemy import select, update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
-from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
+from stocktake.jobs import leases
+from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue, enqueue_validation
 from stocktake.services import words
 from stocktake.services.context import Context
-from stocktake.states import JobKind, JobState, Queue, TableFormat
-
-SUPERSEDED: Final = "superseded"
+from stocktake.states import JobKind, JobState, Queue
 
 
 def request(
@@ -50,25 +48,9 @@ def request(
 
 
 def request_validation(context: Context, table: Table) -> Enqueued | None:
-    """Queue a read of all the data against the columns' types, where a sample decided them.
-
-    Returns:
-        None where the format carries its types, or where options or limits forbid the read.
-    """
-    unwanted = table.options.get("validate") is False
-    too_large = (table.size_bytes or 0) > context.settings.validate_max_bytes
-    if unwanted or too_large or not TableFormat(table.format).is_text:
-        return None
-    return enqueue(
-        context.session,
-        JobRequest(
-            project_id=table.project_id,
-            kind=JobKind.VALIDATE_COLUMNS,
-            queue=Queue.VALIDATE,
-            max_attempts=context.settings.job_max_attempts,
-            table_id=table.id,
-            created_by_id=context.caller.user_id,
-        ),
+    """Queue a read of all the data against the columns' types, unless nothing calls for it."""
+    return enqueue_validation(
+        context.session, context.settings, table, created_by_id=context.caller.user_id
     )
 
 
@@ -95,19 +77,12 @@ def cancel_queued(
 
 def end_superseded(context: Context, job_ids: Sequence[UUID], *, detail: str) -> Sequence[Job]:
     """End those of these jobs that are still queued, and return them."""
-    error = {
-        "code": SUPERSEDED,
-        "retryable": False,
-        "detail": detail,
-        "hint": None,
-        "file": None,
-    }
     return context.session.scalars(
         update(Job)
         .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value)
         .values(
             state=JobState.CANCELLED.value,
-            error=error,
+            error=leases.cancelled_error("superseded", detail),
             finished_at=now(),
             revision=Job.revision + 1,
         )

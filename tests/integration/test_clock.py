@@ -221,6 +221,24 @@ def test_a_paused_schedule_does_not_fire_and_makes_nothing_up_afterwards(
     assert make_clock().fire_schedules() == 0
 
 
+@pytest.mark.parametrize("broken", [{"timezone": "Atlantis/Capital"}, {"cron": "99 * * * *"}])
+def test_a_rule_that_a_newer_library_does_not_know_holds_up_no_other_schedule(
+    database: Database,
+    settings: Settings,
+    make_clock: MakeClock,
+    project_id: int,
+    broken: dict[str, str],
+) -> None:
+    bad, good = (_schedule(database, settings, project_id, name=name) for name in ("bad", "good"))
+    _overdue(database, bad, hours=2)
+    _overdue(database, good, hours=1)
+    with database.write() as session:
+        session.execute(update(Schedule).where(Schedule.id == bad).values(**broken))
+    assert make_clock().fire_schedules() == 1
+    assert _read(database, good).last_fire_at is not None
+    assert _read(database, bad).last_fire_at is None
+
+
 def test_a_schedule_waits_for_its_jitter(
     database: Database, settings: Settings, make_clock: MakeClock, project_id: int
 ) -> None:
