@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, TableFeatures, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +19,12 @@ KINDS = {
     "Array(Nullable(Int32))": pa.list_(pa.int32()),
     "Tuple(x Nullable(Bool))": pa.struct({"x": pa.bool_()}),
 }
+#: Of the features that deltalake can write, those that raise the reader's or the writer's version.
+UPGRADES = {
+    "ChangeDataFeed": TableFeatures.ChangeDataFeed,
+    "DeletionVectors": TableFeatures.DeletionVectors,
+    "TimestampWithoutTimezone": TableFeatures.TimestampWithoutTimezone,
+}
 Schema = dict[str, str]
 
 STEPS = st.lists(
@@ -26,6 +32,8 @@ STEPS = st.lists(
         st.just("append"),
         st.just("checkpoint"),
         st.just("read"),
+        st.sampled_from(sorted(UPGRADES)).map(lambda name: f"upgrade {name}"),
+        st.just("delete"),
         st.sampled_from(sorted(KINDS)).map(lambda kind: f"add {kind}"),
         st.sampled_from(sorted(KINDS)).map(lambda kind: f"replace {kind}"),
     ),
@@ -43,6 +51,11 @@ def take(step: str, root: Path, schema: Schema) -> Schema:
     verb, _, kind = step.partition(" ")
     if verb == "checkpoint":
         DeltaTable(root).create_checkpoint()
+    elif verb == "upgrade":
+        upgrade = UPGRADES[kind]
+        DeltaTable(root).alter.add_feature(upgrade, allow_protocol_versions_increase=True)
+    elif verb == "delete":
+        DeltaTable(root).delete()
     elif verb == "append":
         write_deltalake(root, rows_of(schema), mode="append")
     elif verb == "add":
@@ -62,7 +75,7 @@ def agree(found: Introspection, table: DeltaTable, schema: Schema) -> None:
     ]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_any_history_reads_as_deltalake_reads_it_cold_and_warm(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
