@@ -112,6 +112,7 @@ class Introspection:
         source_version: the Delta version, or a short fingerprint of the listing.
         row_count: the exact number of rows where the source gives it for free, else None.
         size_bytes: the bytes of the live data where the source gives it for free, else None.
+        file_count: the number of live data files where the source gives it for free, else None.
         state: JSON to hand back as `Source.state` next time; opaque outside the readers.
         coverage: what was read.
     """
@@ -122,6 +123,7 @@ class Introspection:
     size_bytes: int | None
     state: dict[str, Any]
     coverage: Coverage
+    file_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,7 @@ class Snapshot:
                     metadata=Metadata.of(state["metadata"], "the state"),
                     row_count=state.get("row_count"),
                     size_bytes=state.get("size_bytes"),
+                    file_count=state.get("file_count"),
                 ),
             )
         except (KeyError, TypeError, ValueError, InvalidSourceError):
@@ -88,6 +89,7 @@ class Snapshot:
             "metadata": metadata.as_action() if metadata else None,
             "row_count": self.actions.row_count,
             "size_bytes": self.actions.size_bytes,
+            "file_count": self.actions.file_count,
         }
 
 
@@ -125,6 +127,7 @@ def _unchanged(log: DeltaLog, known: Snapshot) -> Introspection:
         source_version=known.version,
         row_count=known.actions.row_count,
         size_bytes=known.actions.size_bytes,
+        file_count=known.actions.file_count,
         state=known.as_state(),
         coverage=log.coverage(unchanged=True),
     )
@@ -144,6 +147,7 @@ def _introspection(log: DeltaLog, snapshot: Snapshot) -> Introspection:
         source_version=snapshot.version,
         row_count=snapshot.actions.row_count,
         size_bytes=snapshot.actions.size_bytes,
+        file_count=snapshot.actions.file_count,
         state=snapshot.as_state(),
         coverage=log.coverage(),
     )

@@ -88,6 +88,7 @@ class Actions:
     metadata: Metadata | None = None
     row_count: int | None = None
     size_bytes: int | None = None
+    file_count: int | None = None
 
     def then(self, newer: "Actions") -> "Actions":
         """These actions, and after them the newer ones. Counts hold for one version only."""
@@ -96,6 +97,7 @@ class Actions:
             metadata=newer.metadata or self.metadata,
             row_count=newer.row_count,
             size_bytes=newer.size_bytes,
+            file_count=newer.file_count,
         )
 
 
@@ -136,8 +138,8 @@ def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
 
 
 def parse_checksum(data: bytes, file: str) -> Actions:
-    """Read a `<version>.crc`: both actions where the writer put them in, the table's size, and
-    its rows where all files are listed with their counts. One that is corrupt says nothing."""
+    """Read a `<version>.crc`: both actions where the writer put them in, the table's size
+    and files, and its rows where all files are listed with their counts. One that is corrupt says nothing."""
     try:
         fields = json.loads(data)
         return Actions(
@@ -145,6 +147,7 @@ def parse_checksum(data: bytes, file: str) -> Actions:
             metadata=Metadata.of(fields["metadata"], file) if "metadata" in fields else None,
             row_count=_row_count(fields),
             size_bytes=_count(fields.get("tableSizeBytes")),
+            file_count=_count(fields.get("numFiles")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError, InvalidSourceError):
         return NOTHING

@@ -192,6 +192,7 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
         source_version=listing.source_version,
         row_count=state["row_count"],
         size_bytes=listing.size_bytes,
+        file_count=len(listing.files),
         state=state,
         coverage=Coverage(
             files_matched=len(listing.files),
@@ -241,6 +242,7 @@ def conclude(
         source_version=listing.source_version,
         row_count=row_count,
         size_bytes=listing.size_bytes,
+        file_count=len(listing.files),
         state=_identity(source)
         | {
             "fingerprint": listing.fingerprint,

@@ -97,5 +97,6 @@ def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any
         "source_version": found.source_version,
         "row_count": found.row_count,
         "size_bytes": found.size_bytes,
+        "file_count": found.file_count,
         "coverage": found.coverage.as_dict(),
     }

@@ -227,7 +227,7 @@ class TestChecksum:
         found = read_table(store)
 
         assert names(found) == ["id", "name"]
-        assert (found.row_count, found.size_bytes) == (None, 4096)
+        assert (found.row_count, found.size_bytes, found.file_count) == (None, 4096, 2)
         assert store.rounds == 3
         assert store.count("get") == 2
 
@@ -244,7 +244,8 @@ class TestChecksum:
         found = read_table(store)
 
         assert found.row_count == 12
-        assert read_table(store, state=found.state).row_count == 12
+        again = read_table(store, state=found.state)
+        assert (again.row_count, again.file_count) == (12, 2)
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"protocol": 1, "metadata": {}}' + " " * 300])
     def test_corrupt_checksum_says_nothing(
