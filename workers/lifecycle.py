@@ -41,6 +41,10 @@ READY_FILE = "STOCKTAKE_READY_FILE"
 #: Without them an SDK that is given no key finds one: the service's own (SECURITY.md, rule 3).
 AMBIENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "GCP_")
 
+#: How far a reading child steps back where it shares processors with the API: a parse is busy for
+#: seconds and a request for milliseconds.
+NICENESS = 5
+
 log = structlog.get_logger(__name__)
 
 
@@ -92,6 +96,7 @@ def _takes_jobs(**_: Any) -> None:
 def _child_starts(**_: Any) -> None:
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
+    os.nice(NICENESS)
     scrub_environment()
     JobTask.runtime = make_runtime(process_settings())
 

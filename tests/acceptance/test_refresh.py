@@ -9,6 +9,7 @@ from stocktake.db.models import Table
 from stocktake.states import JobState
 from tests.acceptance.conftest import Stack
 from tests.stack import Worker, add_table, see_job, wait_for_end
+from workers.lifecycle import NICENESS
 
 
 def _delta(folder: Path, **columns: pa.Array) -> str:
@@ -26,6 +27,7 @@ def test_a_delta_table_is_refreshed_from_row_to_columns(stack: Stack, worker: Wo
 
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.attempt == 1
+    assert {child.nice() for child in worker.children()} == {NICENESS}
     assert job.result is not None
     assert job.result["source_version"] == 0
     with stack.database.read() as session:
