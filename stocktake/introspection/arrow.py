@@ -6,7 +6,7 @@ oracle.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -63,8 +63,15 @@ _SCALES: Final = {"s": 3, "ms": 3, "us": 6, "ns": 9}
 _EXTENSIONS: Final = {"arrow.uuid": "UUID", "arrow.json": "JSON"}
 
 
-# Most files of a source share one schema, and it took half of their reading.
-@lru_cache(maxsize=16)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exactly:
+    """A schema that equals another by its bytes: to Arrow 26 two maps are equal although the
+    values of one are nullable, if those are of an extension type."""
+
+    data: bytes
+    schema: pa.Schema = field(compare=False)
+
+
 def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
     """The columns of an Arrow schema, in its order.
 
@@ -77,11 +84,19 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
         UnsupportedError: a type that ClickHouse does not read.
     """
+    plain = schema.remove_metadata()
+    return _columns(_Exactly(data=plain.serialize().to_pybytes(), schema=plain), limits)
+
+
+# Most files of a source share one schema, and it took half of their reading.
+@lru_cache(maxsize=16)
+def _columns(exactly: _Exactly, limits: Limits) -> tuple[Column, ...]:
+    schema = exactly.schema
     check_columns(len(schema), limits)
     refuse_duplicates(schema.names)
     return tuple(
-        Column.of(field.name, clickhouse_type(field, limits), nullable=field.nullable)
-        for field in schema
+        Column.of(each.name, clickhouse_type(each, limits), nullable=each.nullable)
+        for each in schema
     )
 
 
@@ -101,11 +116,11 @@ def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
         raise DuplicateColumnError(f"More than one column is named {shown}.")
 
 
-def clickhouse_type(field: pa.Field, limits: Limits | None = None) -> str:
+def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
     """The ClickHouse type of one field, Nullable where the source allows nulls.
 
     Args:
-        field: of any Arrow type that Parquet can hold.
+        column: a field of any Arrow type that Parquet can hold.
         limits: `max_nesting` applies; the default when None.
 
     Raises:
@@ -114,8 +129,8 @@ def clickhouse_type(field: pa.Field, limits: Limits | None = None) -> str:
     >>> clickhouse_type(pa.field("x", pa.list_(pa.int64())))
     'Array(Nullable(Int64))'
     """
-    place = _Place(path=field.name, depth=0, limits=limits or Limits())
-    return _visit(field.type, field.nullable, place)
+    place = _Place(path=column.name, depth=0, limits=limits or Limits())
+    return _visit(column.type, column.nullable, place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,8 +138,9 @@ def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
 
 
 def parse_checksum(data: bytes, file: str) -> Actions:
-    """Read a `<version>.crc`: both actions where the writer put them in, the table's size
-    and files, and its rows where all files are listed with their counts. One that is corrupt says nothing."""
+    """Read a `<version>.crc`: both actions where the writer put them in, the table's size and
+    files, and its rows where all files are listed with their counts. One that is corrupt says
+    nothing."""
     try:
         fields = json.loads(data)
         return Actions(

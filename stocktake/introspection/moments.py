@@ -40,6 +40,7 @@ _MOMENT: Final = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _LONGEST_MOMENT: Final = 64
+_BLANKS: Final = " \t\r\n"
 #: The last day of ClickHouse's Date, which begins at 1970-01-01.
 _LAST_DATE: Final = (2149, 6, 6)
 _DATETIME_YEARS: Final = range(1970, 2106)
@@ -58,7 +59,7 @@ def infer_text(text: str) -> str:
         return DATE
     if _DATETIME_ALONE.fullmatch(text):
         return DATETIME
-    if not (match := _MOMENT.fullmatch(text.strip())):
+    if not (match := _MOMENT.fullmatch(text.strip(_BLANKS))):
         return STRING
     parts = match.groupdict()
     if parts["year"]:
@@ -73,7 +74,7 @@ def infer_text(text: str) -> str:
 def match_moment(text: str) -> dict[str, str | None] | None:
     """The parts of a text that `infer_text` may take for a date or a date-time, by their names
     in the pattern; None for any other."""
-    match = _MOMENT.fullmatch(text.strip()) if len(text) <= _LONGEST_MOMENT else None
+    match = _MOMENT.fullmatch(text.strip(_BLANKS)) if len(text) <= _LONGEST_MOMENT else None
     return match.groupdict() if match else None
 
 

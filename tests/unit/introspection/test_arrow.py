@@ -184,3 +184,11 @@ def test_type_that_parquet_cannot_hold_is_refused_by_its_place() -> None:
     with pytest.raises(UnsupportedError, match=r'"s\.i".*month_day_nano_interval') as caught:
         columns(schema, Limits())
     assert caught.value.code == "unsupported_type"
+
+
+def test_schemas_that_arrow_takes_for_equal_are_told_apart() -> None:
+    found = []
+    for nullable in (True, False):
+        kind = pa.map_(pa.string(), pa.field("value", pa.uuid(), nullable=nullable))
+        found.append(ours(pa.schema({"x": kind}))["x"])
+    assert found == ["Map(String, Nullable(UUID))", "Map(String, UUID)"]
