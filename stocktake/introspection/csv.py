@@ -89,10 +89,25 @@ def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) ->
     at = {name: index for index, name in enumerate(table.names)}
     for block in table.blocks:
         if block.rows:
+            _refuse_open_end(block, table.dialect, text.path)
             fields = list(zip(*block.rows, strict=True))
             known = [name for name in names if name in at]
             texts = {name: _texts(fields[at[name]], table.dialect) for name in known}
             yield Records(block.lines, texts)
+
+
+def _refuse_open_end(block: Block, dialect: Dialect, path: str) -> None:
+    """Rows that are to be loaded must not be what an unclosed quote has swallowed.
+
+    Columns are read from such a file all the same, as ClickHouse does.
+    """
+    if dialect.is_open(block.rows[-1][-1]):
+        line = block.lines[-1]
+        raise RaggedRowsError(
+            f"{path}, line {line}: a quoted value is never closed, so all that follows it would "
+            "be one value.",
+            file=path,
+        )
 
 
 def _texts(raws: Sequence[str], dialect: Dialect) -> list[str | None]:

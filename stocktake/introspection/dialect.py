@@ -129,7 +129,7 @@ class Dialect:
         for line in feed.rest_of_batch():
             start, closed = feed.number, True
             fields = line.split(delimiter) if quote not in line else split(line)
-            while closed and self._is_open(fields[-1]):
+            while closed and self.is_open(fields[-1]):
                 too_long = partial(line_too_long, path, start, limits)
                 tail, closed = self._close_field(fields.pop(), feed, too_long, limits)
                 fields += tail
@@ -138,7 +138,8 @@ class Dialect:
                 rows.append(fields)
         return Block(starts, rows)
 
-    def _is_open(self, last: str) -> bool:
+    def is_open(self, last: str) -> bool:
+        """Whether a record's last field begins with a quote that nothing closes."""
         return self.quote in last and self._open.match(last) is not None
 
     def _close_field(

@@ -5,9 +5,10 @@ runs twice appends once. Rows are cast to the table's own types while they strea
 not fit raises before the commit, and the table is as it was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import pyarrow as pa
@@ -57,11 +58,28 @@ class _Load:
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """What the rows are cast to."""
         fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
-        return load_schema(self.columns, {field.name: field.type for field in fields})
+        known = {field.name: field.type for field in fields}
+        self._refuse_stranger(known)
+        return load_schema(self.columns, known)
+
+    def _refuse_stranger(self, known: Collection[str]) -> None:
+        """An append cannot be undone: rows of another kind altogether are a mistake."""
+        ours = {name.lower() for name in known}
+        if ours and not any(column.name.lower() in ours for column in self.columns):
+            raise SchemaConflictError(
+                f"None of the file's columns ({_some(column.name for column in self.columns)}) is "
+                f"in the table ({_some(known)}).",
+                hint="Upload it to a table of its own, or with mode=replace.",
+            )
 
     def batches(self, schema: pa.Schema) -> "_Batches":
         limits, progress = self.attempt.limits, self.attempt.progress
         return _Batches(arrow_batches(self.source, schema, limits, progress))
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = list(islice(names, 6))
+    return ", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")
 
 
 def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> Introspection:

@@ -13,6 +13,7 @@ from stocktake.db.models import new_id
 from stocktake.errors import (
     CommitConflictError,
     JobError,
+    RaggedRowsError,
     SchemaConflictError,
     StaleAttemptError,
     StorageUnavailableError,
@@ -109,6 +110,27 @@ def test_a_value_that_does_not_fit_is_an_error_before_anything_is_committed(
     assert delta(desk).version() == before.source_version
     assert (desk.table().columns, desk.table().row_count) == (before.columns, 2)
     assert desk.upload_state(bad) == UploadState.STORED  # for a retry
+
+
+def test_rows_of_another_kind_altogether_are_refused(desk: Desk) -> None:
+    desk.load(CSV)
+    before = delta(desk).version()
+    error = desk.fail(desk.send(b"zip,zap\n1,2\n", target="delta"), SchemaConflictError)
+
+    assert "zip, zap" in error.detail
+    assert "id, note" in error.detail
+    assert "mode=replace" in error.hint
+    assert delta(desk).version() == before
+
+
+def test_rows_that_an_unclosed_quote_swallows_are_refused(desk: Desk) -> None:
+    desk.load(CSV)
+    before = delta(desk).version()
+    bad = desk.send(b'id,note\n3,x\n4,"foo\n5,bar\n', target="delta")
+    error = desk.fail(bad, RaggedRowsError)
+
+    assert "line 3: a quoted value is never closed" in error.detail
+    assert delta(desk).version() == before
 
 
 def test_a_first_load_that_fails_makes_no_table(desk: Desk) -> None:
