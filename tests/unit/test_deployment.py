@@ -55,6 +55,17 @@ def test_compose_opens_ports_on_this_machine_only() -> None:
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
+def test_what_env_example_names_reaches_every_process_of_ours() -> None:
+    ours = {name: each for name, each in _services().items() if "build" in each}
+    assert ours.keys() == {"web", "worker", "clock", "flower", "migrate"}
+    for service in ours.values():
+        assert service["env_file"] == [{"path": ".env", "required": False}]
+        # What .env says for a process on this machine must not move one in a container.
+        pinned = {"HOST": "0.0.0.0", "PORT": 8000, "DATA_DIR": "/var/lib/stocktake"}
+        for name, value in pinned.items():
+            assert service["environment"][f"STOCKTAKE_{name}"] == value
+
+
 def test_worker_and_clock_run_the_same_command_everywhere() -> None:
     for name in ("worker", "clock"):
         command = _procfile()[name].removeprefix("exec ")
