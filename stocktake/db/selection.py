@@ -168,8 +168,8 @@ def require_known_ids(
 def select_tables(
     session: Session, project_id: int, selector: Selector, *, after: UUID | None, limit: int
 ) -> Selected:
-    """The next tables of a selection, in order of id and locked; sourced and deleted ones are
-    left out.
+    """The next tables of a selection, in order of id and locked; left out are sourced and
+    deleted ones, and those for uploads of which none was accepted yet: there is nothing to read.
 
     Tables are locked before their jobs, everywhere, so that two writers cannot deadlock.
 
@@ -196,7 +196,14 @@ def _live(project_id: int) -> Select[UUID]:
 def _refreshable(project_id: int) -> Select[UUID]:
     return (
         _live(project_id)
-        .where(Table.external_data_source.is_(None))
+        .where(
+            Table.external_data_source.is_(None),
+            or_(
+                Table.managed.is_(False),
+                Table.upload_id.is_not(None),
+                Table.last_refreshed_at.is_not(None),
+            ),
+        )
         .order_by(Table.id)
         .with_for_update(key_share=True)
     )

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
+from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database
 from stocktake.errors import StaleAttemptError, StorageThrottledError
 from stocktake.jobs import leases, rescue
@@ -72,6 +73,24 @@ def start(
         return view.id, view.expand_job_id
 
     return begin
+
+
+def test_a_table_without_an_accepted_upload_is_left_out(
+    database: Database, settings: Settings, tables: list[Table]
+) -> None:
+    """A first upload that failed must not make every nightly run fail again."""
+    untried, uploaded, loaded, *linked = sorted(table.id for table in tables)
+    managed = update(Table).values(managed=True)
+    with database.write() as session:
+        session.execute(managed.where(Table.id == untried))
+        session.execute(managed.where(Table.id == uploaded).values(upload_id=uploaded))
+        session.execute(managed.where(Table.id == loaded).values(last_refreshed_at=now()))
+    for raw in ({"all": True}, {"tables": [str(table.id) for table in tables]}):
+        with database.read() as session:
+            chosen = select_tables(
+                session, tables[0].project_id, parse_selector(raw), after=None, limit=TABLES
+            )
+        assert chosen.ids == [uploaded, loaded, *linked]
 
 
 def _attempt(
