@@ -41,7 +41,10 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
     response_model=TableBody,
     max_body_size=_COUNTED_HERE,
     openapi_extra=_form(
-        name={"type": "string", "description": "The table; the file's name if left out."},
+        name={
+            "type": "string",
+            "description": "The table; the file's name without its ending if left out.",
+        },
         format={
             "type": "string",
             "enum": ["CSV", "CSVWithNames", "JSONEachRow", "Parquet"],

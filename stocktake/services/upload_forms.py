@@ -75,6 +75,17 @@ def clean_filename(filename: str) -> str:
     return cleaned if usable else ""
 
 
+def stem(filename: str) -> str:
+    """What a cleaned file name begins with, as a table's name. PostHog takes the whole of it,
+    extension included, which no table name may have.
+
+    >>> stem("orders.csv"), stem("eu-orders.2024.csv.gz"), stem("2024.csv")
+    ('orders', 'eu_orders', '_2024')
+    """
+    word = re.sub(r"\W", "_", filename.partition(".")[0], flags=re.ASCII)
+    return f"_{word}" if word[:1].isdigit() else word
+
+
 def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
     """The form beside the file of `file/`, checked in PostHog's order.
 
@@ -89,7 +100,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         raise refusal(NO_FILE, "file")
     format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
     if "name" in fields or filename:
-        name = words.require_identifier(fields.get("name", filename))
+        name = words.require_identifier(fields.get("name", stem(filename)))
     if not filename:
         raise refusal(BAD_FILENAME, "file")
     target = _choice(Target, "target", fields.get("target") or Target.FILE)
