@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
     app = FastAPI(
         title="Stocktake",
         version=__version__,
+        description=description.ABOUT,
         lifespan=_lifespan(settings, doorbell, observed),
         openapi_url=None,
         docs_url=None,

@@ -7,6 +7,19 @@ from fastapi import FastAPI
 
 from api.schemas.base import ErrorBody
 
+#: The first paragraph of `/docs`.
+ABOUT: Final = """\
+Keeps the schemas of Delta, Parquet, CSV and JSON tables in object storage true. Register a table,
+have its schema read again with `refresh_schema`, and follow the job that the answer names.
+
+Every request needs an API key, as `Authorization: Bearer KEY`: press **Authorize** and paste it.
+`stocktake up` keeps one in its data directory (`.stocktake/api_key`); `stocktake keys create`
+makes more. `@current` stands for the project of a key that has just one.
+
+Everything under `/api/projects/` also answers under `/api/environments/`, the same tables and the
+same operations, for clients that were written for the older paths of PostHog.
+"""
+
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -7,7 +7,13 @@ from typing import Any, Final
 import swagger_ui_bundle  # type: ignore[import-untyped]  # ships no types
 from anyio import to_thread
 from fastapi import Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+)
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import Bearer, Parts, PartsDep, Router
@@ -97,6 +103,12 @@ async def schema(request: Request) -> dict[str, Any]:
     """This description, as OpenAPI."""
     described: dict[str, Any] = request.app.openapi()
     return described
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> RedirectResponse:
+    """To the description: who opens the bare address in a browser looks for something to read."""
+    return RedirectResponse("/docs", 307)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.base import Wire
 from api.schemas.jobs import JobErrorBody
+from api.schemas.options import OPTIONS_SCHEMA
 from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.types import wire_type
 from stocktake.services.table_views import TableView
@@ -38,7 +39,7 @@ class TableChange(BaseModel):
     )
     credential: CredentialIn | None = None
     options: Any = Field(
-        None, json_schema_extra={"type": "object"}, description="How to read the files."
+        None, json_schema_extra=OPTIONS_SCHEMA, description="How to read the files."
     )
     deleted: bool | None = None
 

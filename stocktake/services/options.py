@@ -142,3 +142,5 @@ _KNOWN: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "public": (_is_flag, "true or false"),
     "validate": (_is_flag, "true or false"),
 }
+#: The options that are looked at; any other is kept and given back.
+KNOWN_OPTIONS: Final = frozenset(_KNOWN)

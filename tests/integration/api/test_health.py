@@ -26,6 +26,11 @@ def test_healthz_answers_without_a_key(anonymous: httpx.Client, path: str) -> No
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+def test_the_bare_address_leads_to_the_docs(anonymous: httpx.Client) -> None:
+    answer = anonymous.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
+
+
 def test_readyz_is_ok_with_a_migrated_database_and_a_ticking_clock(
     anonymous: httpx.Client, database: Database
 ) -> None:

@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 
 from api.app import create_app
 from api.dependencies import Router
+from stocktake.services.options import KNOWN_OPTIONS
 from stocktake.settings import Settings
 
 UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
@@ -57,6 +58,19 @@ def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[st
 
 def test_the_description_is_valid_openapi(description: dict[str, Any]) -> None:
     validate(description)
+
+
+def test_every_option_that_is_looked_at_is_described(description: dict[str, Any]) -> None:
+    for body in ("NewTable", "TableChange"):
+        options = description["components"]["schemas"][body]["properties"]["options"]
+        assert options["properties"].keys() == KNOWN_OPTIONS
+
+
+def test_the_description_says_where_a_key_is_and_what_the_second_prefix_is(
+    description: dict[str, Any],
+) -> None:
+    for word in ("Authorize", "stocktake keys create", "/api/environments/"):
+        assert word in description["info"]["description"]
 
 
 def test_the_server_answers_with_it(anonymous: httpx.Client, description: dict[str, Any]) -> None:
