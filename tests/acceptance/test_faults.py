@@ -14,6 +14,8 @@ from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def extra_settings(store: ScriptedStore) -> dict[str, str]:
