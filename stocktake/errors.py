@@ -45,7 +45,7 @@ what, where, expected against found, and never carries a URL, a key or a backtra
 
 from typing import Any, ClassVar
 
-#: PostHog's sentence where nothing more exact is known (CONTRACT.md, read-error sentences).
+#: PostHog's sentence where nothing more exact is known.
 READ_ERROR = (
     "Could not read the files from your storage bucket. Check that the files URL pattern, "
     "file format, and credentials are correct, then try again."
@@ -202,7 +202,10 @@ class SourceNotFoundError(TerminalError):
     """The file, folder or bucket is not there."""
 
     default_code = "source_not_found"
-    default_hint = "Check the path in the URL pattern; a Delta table is named by its root folder."
+    default_hint = (
+        "Check the path in the URL pattern. A folder of files needs a glob, such as "
+        "/path/*.parquet; a Delta table is named by its root folder."
+    )
 
     def __init__(
         self, detail: str = "The provided file doesn't exist in the bucket", **kwargs: Any

@@ -20,6 +20,11 @@ from stocktake.errors import JobError, StocktakeError
 
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
+    epilog=(
+        "tables, refresh, jobs and schedules ask the server that STOCKTAKE_URL names "
+        "(http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in the project "
+        "STOCKTAKE_PROJECT_ID (the key's own if not set)."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -47,16 +47,18 @@ class Client:
         """The server that ``STOCKTAKE_URL``, ``_API_KEY`` and ``_PROJECT_ID`` name.
 
         Raises:
-            CommandError: there is no key, or one that no header can carry.
+            CommandError: there is no key, or one that no header can carry, or the URL is none.
         """
         key = os.environ.get("STOCKTAKE_API_KEY", "").strip()
         if not key or not key.isascii():
             raise CommandError(_NO_KEY)
-        return cls(
-            os.environ.get("STOCKTAKE_URL") or _DEFAULT_URL,
-            key,
-            os.environ.get("STOCKTAKE_PROJECT_ID") or "@current",
-        )
+        url = os.environ.get("STOCKTAKE_URL") or _DEFAULT_URL
+        if not url.startswith(("http://", "https://")):
+            raise CommandError(
+                f"STOCKTAKE_URL must begin with http:// or https://, as {_DEFAULT_URL} does; "
+                f"it is {url!r}."
+            )
+        return cls(url, key, os.environ.get("STOCKTAKE_PROJECT_ID") or "@current")
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +87,29 @@ class Client:
         headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
         return self._ask("POST", path, json=body, headers=headers)
 
+    def delete(self, path: str) -> None:
+        """Delete what is at a path under the project.
+
+        Raises:
+            CommandError: the server cannot be reached, or refuses.
+        """
+        self._ask("DELETE", path)
+
+    def job(self, job_id: str, action: str = "", **query: Any) -> dict[str, Any]:
+        """A job as it is, or as `action` (cancel or retry) leaves it.
+
+        Raises:
+            CommandError: there is none, or it is in no state for that.
+        """
+        path = f"jobs/{urllib.parse.quote(job_id, safe='')}/"
+        absent = (
+            f"There is no job {job_id!r} in project {self._project}. "
+            "`stocktake jobs list` shows those known."
+        )
+        method, path = ("POST", f"{path}{action}/") if action else ("GET", path)
+        found: dict[str, Any] = self._ask(method, path, absent=absent, params=query)
+        return found
+
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The results of all pages."""
         offset = 0
@@ -111,7 +136,7 @@ class Client:
             f"There is no table {name!r}. `stocktake tables list` shows those known."
         )
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
+    def _ask(self, method: str, path: str, *, absent: str = "", **request: Any) -> Any:
         import httpx
 
         try:
@@ -127,6 +152,8 @@ class Client:
                 f"No server answers at {self.url}. Start one with `stocktake up`, or set "
                 "STOCKTAKE_URL to where yours is."
             ) from exc
+        if answer.status_code == 404 and absent:
+            raise CommandError(absent)
         if not answer.is_success:
             raise CommandError(self._explain(answer))
         return answer.json() if answer.content else None
@@ -162,4 +189,6 @@ def _detail(answer: "httpx.Response") -> str:
         return f"status {answer.status_code}"
     attr = body.get("attr")
     detail = str(body.get("detail") or body.get("message") or f"status {answer.status_code}")
-    return f"{attr}: {detail}" if attr else detail
+    # A create that waited and whose read failed carries the job's error.
+    hint = (body.get("error") or {}).get("hint")
+    return (f"{attr}: {detail}" if attr else detail) + (f"\n{hint}" if hint else "")

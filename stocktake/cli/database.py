@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stocktake.cli.output import say
+from stocktake.cli.output import note, say, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ db = typer.Typer(help="The service's own database.", no_args_is_help=True)
 projects = typer.Typer(help="Projects, the tenants.", no_args_is_help=True)
 keys = typer.Typer(help="API keys.", no_args_is_help=True)
 
+_NO_DATABASE = (
+    "There is no database {embedded} and no stocktake.db in {here}. Go to the folder where "
+    "`stocktake up` was started, or set STOCKTAKE_DATA_DIR to its data directory, or "
+    "STOCKTAKE_DATABASE_URL to the database that the service uses."
+)
+
 
 @db.command()
 def upgrade() -> None:
@@ -26,8 +33,10 @@ def upgrade() -> None:
 
     from stocktake.db import migrate
 
+    url = database_url(may_be_new=True)
+    note(f"Database: {_shown(url)}")
     try:
-        migrate.upgrade(database_url())
+        migrate.upgrade(url)
     except SQLAlchemyError as exc:
         raise _unreachable(exc) from exc
     say("The database is up to date.")
@@ -41,6 +50,16 @@ def create_project(name: Annotated[str, typer.Argument(help="Shown to people.")]
     with _database() as database, database.write() as session:
         project_id = identity.create_project(session, name).id
     say(str(project_id))
+
+
+@projects.command("list")
+def list_projects() -> None:
+    """All projects, by id."""
+    from stocktake.services import identity
+
+    with _database() as database, database.read() as session:
+        found = [(project.id, project.name) for project in identity.all_projects(session)]
+    show_rows(("ID", "NAME"), found, empty="No projects yet: `stocktake projects create NAME`.")
 
 
 @keys.command("create")
@@ -64,6 +83,30 @@ def create_key(
     say(plaintext)
 
 
+@keys.command("list")
+def list_keys() -> None:
+    """All keys that hold, oldest first, by the characters they begin with."""
+    from stocktake.services import identity
+
+    with _database() as database, database.read() as session:
+        found = [
+            (
+                key.prefix,
+                key.label,
+                ", ".join(map(str, key.project_ids)),
+                ", ".join(key.scopes),
+                key.expires_at and f"{key.expires_at:%Y-%m-%d}",
+                key.last_used_at and f"{key.last_used_at:%Y-%m-%d}",
+            )
+            for key in identity.live_keys(session)
+        ]
+    show_rows(
+        ("PREFIX", "LABEL", "PROJECTS", "SCOPES", "EXPIRES", "LAST USED"),
+        found,
+        empty="No keys yet: `stocktake keys create` makes one.",
+    )
+
+
 @keys.command("revoke")
 def revoke_key(
     prefix: Annotated[str, typer.Argument(help="The key's first characters, as logs show them.")],
@@ -78,15 +121,45 @@ def revoke_key(
     say(f"Revoked {revoked} key{'s' if revoked > 1 else ''}.")
 
 
-def database_url() -> str:
-    """The database that is meant: the one set, or else that of a `stocktake up` right here."""
+def database_url(*, may_be_new: bool = False) -> str:
+    """The database that is meant: the one set, or else that of a `stocktake up` right here.
+
+    Args:
+        may_be_new: whether a SQLite file that is named but not there will be made.
+
+    Raises:
+        CommandError: there is none, and to make an empty one elsewhere is not what was meant.
+    """
     from stocktake.settings import Settings
 
     settings = Settings()
-    embedded = settings.data_dir / "stocktake.db"
-    if "STOCKTAKE_DATABASE_URL" not in os.environ and embedded.exists():
-        return f"sqlite:///{embedded}"
+    if settings.database_url == Settings.model_fields["database_url"].default:
+        embedded = settings.data_dir / "stocktake.db"
+        for file in (embedded, Path("stocktake.db")):
+            if file.exists():
+                return f"sqlite:///{file}"
+        if "STOCKTAKE_DATABASE_URL" not in os.environ:
+            raise CommandError(_NO_DATABASE.format(embedded=embedded, here=Path.cwd()))
+    if not may_be_new:
+        _require_file(settings.database_url)
     return settings.database_url
+
+
+def _require_file(url: str) -> None:
+    from sqlalchemy import make_url
+
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite" and not Path(parts.database or "").exists():
+        raise CommandError(
+            f"There is no database {parts.database}. `stocktake db upgrade` makes it; or set "
+            "STOCKTAKE_DATABASE_URL to the one that the service uses."
+        )
+
+
+def _shown(url: str) -> str:
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -96,7 +169,9 @@ def _database() -> Iterator["Database"]:
     from stocktake.db import migrate
     from stocktake.db.session import Database
 
-    database = Database(database_url())
+    url = database_url()
+    note(f"Database: {_shown(url)}")
+    database = Database(url)
     try:
         if migrate.pending(database.engine):
             raise CommandError("The database is not up to date: run `stocktake db upgrade` first.")

@@ -62,7 +62,7 @@ def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
 def show_job(job_id: str, as_json: AsJson = False) -> None:
     """One job with its result or its error."""
     with Client.from_environment() as client:
-        job = client.get(f"jobs/{job_id}/")
+        job = client.job(job_id)
     if as_json:
         show_json(job)
     else:
@@ -73,16 +73,32 @@ def show_job(job_id: str, as_json: AsJson = False) -> None:
 def watch_job(job_id: str) -> None:
     """Follow a job to its end; status 1 unless it succeeds."""
     with Client.from_environment() as client:
-        job = client.get(f"jobs/{job_id}/")
+        job = client.job(job_id)
         said = None
         while not job["done"]:
             if (line := _line(job)) != said:
                 say(line)
                 said = line
-            job = client.get(f"jobs/{job_id}/", wait=_WAIT_SECONDS)
+            job = client.job(job_id, wait=_WAIT_SECONDS)
     _show(job)
     if job["state"] != "succeeded":
         raise typer.Exit(1)
+
+
+@app.command("cancel")
+def cancel_job(job_id: str) -> None:
+    """Cancel a job that has not ended."""
+    with Client.from_environment() as client:
+        job = client.job(job_id, "cancel")
+    say(f"Job {job['id']} is {job['state'] if job['done'] else 'being cancelled'}.")
+
+
+@app.command("retry")
+def retry_job(job_id: str) -> None:
+    """Do an ended job again, as a new job."""
+    with Client.from_environment() as client:
+        job = client.job(job_id, "retry")
+    say(f"Job {job['id']} does it again. To follow it: stocktake jobs watch {job['id']}")
 
 
 def _line(job: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from unicodedata import category
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -49,6 +50,21 @@ def complain(text: str, hint: str = "") -> None:
     errors.print(f"[red]Error:[/red] {escape(harmless(text))}")
     if hint:
         errors.print(escape(harmless(hint)))
+
+
+def note(text: str) -> None:
+    """Something to know about a command, on stderr: its result stays alone on stdout."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(harmless(text), markup=False)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a person at a terminal; a script has said what it means.
+
+    Raises:
+        Abort: the answer is no.
+    """
+    if not yes and sys.stdin.isatty():
+        typer.confirm(harmless(question), abort=True, err=True)
 
 
 def show_json(value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from stocktake.cli.client import Client
-from stocktake.cli.output import moment, say, show_json, show_rows
+from stocktake.cli.output import confirm, moment, say, show_json, show_rows
 from stocktake.cli.tables import AsJson
 from stocktake.errors import CommandError
 
@@ -60,3 +60,25 @@ def add_schedule(
         body = {"name": name, "cron": cron, "timezone": timezone, "selector": selector}
         made = client.post("schedules/", body)
     say(f"Added {name}; first run at {moment(made['next_fire_at'])} UTC.")
+
+
+@app.command("remove")
+def remove_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a schedule; what it started goes on."""
+    with Client.from_environment() as client:
+        found = [one for one in client.all("schedules/") if name in (one["name"], one["id"])]
+        if len(found) != 1:
+            raise CommandError(_not_one(name, found))
+        confirm(f"Remove schedule {found[0]['name']}?", yes=yes)
+        client.delete(f"schedules/{found[0]['id']}/")
+    say(f"Removed {found[0]['name']}.")
+
+
+def _not_one(name: str, found: list[dict[str, Any]]) -> str:
+    if found:
+        ids = ", ".join(one["id"] for one in found)
+        return f"{len(found)} schedules are called {name!r}. Name one by its id: {ids}."
+    return f"There is no schedule {name!r}. `stocktake schedules list` shows those known."

@@ -38,7 +38,12 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Run the whole service on this machine until Ctrl-C."""
+    """Run the whole service on this machine until Ctrl-C.
+
+    It makes its own secrets, database and broker in the data directory. Other STOCKTAKE_*
+    variables of the environment hold as well, such as STOCKTAKE_TRUSTED_ENDPOINTS,
+    STOCKTAKE_RATE_LIMIT_PER_MINUTE and STOCKTAKE_LOG_LEVEL: .env.example explains each.
+    """
     from workers.embedded import Options, Stack
 
     options = Options(

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stocktake.cli import hints
 from stocktake.cli.client import Client
 from stocktake.cli.output import (
+    complain,
+    confirm,
     console,
     describe_diff,
     moment,
@@ -21,6 +24,7 @@ from stocktake.cli.output import (
     size,
 )
 from stocktake.errors import CommandError
+from stocktake.states import TableFormat
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
@@ -107,8 +111,7 @@ def _yes(value: bool) -> str:
 def add_table(
     name: Annotated[str, typer.Argument(help="Unique in the project.")],
     table_format: Annotated[
-        str,
-        typer.Option("--format", help="Delta, Parquet, CSVWithNames, CSV, JSONEachRow."),
+        TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
     ],
     url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
     access_key: Annotated[str | None, typer.Option(envvar="STOCKTAKE_ACCESS_KEY")] = None,
@@ -117,22 +120,51 @@ def add_table(
         typer.Option(envvar="STOCKTAKE_ACCESS_SECRET", help="Better in the environment."),
     ] = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value, such as csv_delimiter=; may be repeated (see /docs)."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
 ) -> None:
     """Register a table; a job reads its columns."""
     body: dict[str, Any] = {"name": name, "format": table_format, "url_pattern": url}
     if access_key or access_secret:
         body["credential"] = {"access_key": access_key, "access_secret": access_secret}
-    if public:
-        body["options"] = {"public": True}
+    if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
+        body["options"] = options
     with Client.from_environment() as client:
-        table = client.post(
-            "warehouse_tables/", body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0
-        )
+        table = _create(client, body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0)
     if table["columns"]:
-        say(f"Added {name}: {len(table['columns'])} columns.")
+        say(f"Added {name} ({table['id']}): {_count(len(table['columns']), 'column')}.")
     else:
-        say(f"Added {name}. Job {table['latest_job']['id']} reads its columns.")
+        job = table["latest_job"]["id"]
+        say(f"Added {name} ({table['id']}). To see its columns read: stocktake jobs watch {job}")
+
+
+def _create(client: Client, body: dict[str, Any], *, wait_seconds: int) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = client.post("warehouse_tables/", body, wait_seconds=wait_seconds)
+    except CommandError as exc:
+        hint = hints.for_refusal(str(exc), body["url_pattern"])
+        raise CommandError(f"{exc}\n{hint}".strip()) from exc
+    return table
+
+
+def _count(number_of: int, what: str) -> str:
+    return f"{number_of} {what}" + ("" if number_of == 1 else "s")
+
+
+@app.command("remove")
+def remove_table(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget a table; its files stay where they are, but for uploads."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        confirm(f"Remove table {table['name']}?", yes=yes)
+        client.delete(f"warehouse_tables/{table['id']}/")
+    say(f"Removed {table['name']}.")
 
 
 def refresh(
@@ -154,6 +186,8 @@ def refresh(
         with progress() as look:
             batch = await_batch(client, batch, look)
         _report(client, batch)
+        if missing := len(tables) - batch["total"] if tables else 0:
+            complain(f"{_count(missing, 'table')} not refreshed: no upload was accepted there yet.")
     if batch["counts"]["succeeded"] < batch["total"] or batch["errors"]:
         raise typer.Exit(1)
 
@@ -214,7 +248,9 @@ def _report(client: Client, batch: dict[str, Any]) -> None:
     """What changed, table by table, and what failed."""
     names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
     changed = 0
+    todo: dict[str, str] = {}
     for job in client.all("jobs/", batch=batch["id"], kind="refresh_schema"):
+        todo[job["id"]] = (job["error"] or {}).get("hint") or ""
         result = job["result"] or {}
         if result.get("change", "none") != "none":
             changed += 1
@@ -223,5 +259,7 @@ def _report(client: Client, batch: dict[str, Any]) -> None:
                 say(f"  {line}")
     for error in batch["errors"]:
         say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
+        if hint := todo.get(error["job_id"]):
+            say(f"  {hint}")
     counts = batch["counts"]
     say(f"{counts['succeeded']} refreshed, {changed} changed, {counts['failed']} failed.")

@@ -123,6 +123,17 @@ def create_project(session: Session, name: str) -> Project:
     return project
 
 
+def all_projects(session: Session) -> Sequence[Project]:
+    """All projects, by id."""
+    return session.scalars(select(Project).order_by(Project.id)).all()
+
+
+def live_keys(session: Session) -> Sequence[ApiKey]:
+    """All keys that hold now, oldest first."""
+    live = ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now()))
+    return session.scalars(select(ApiKey).where(live).order_by(ApiKey.created_at)).all()
+
+
 def create_key(
     session: Session,
     project_ids: Collection[int],

@@ -197,7 +197,10 @@ def test_a_killed_parent_leaves_no_orphan(own_up: Up) -> None:
 def test_a_table_is_added_refreshed_and_shown(up: Up) -> None:
     url = _delta(up, "orders", id=pa.array([1, 2], pa.int64()))
     add = _run(up, "tables", "add", "orders", "--format", "Delta", "--url", url, "--wait")
-    assert "1 column" in add
+    [table] = [
+        one for one in json.loads(_run(up, "tables", "list", "--json")) if one["name"] == "orders"
+    ]
+    assert add == f"Added orders ({table['id']}): 1 column.\n"
     _delta(up, "orders", id=pa.array([3], pa.int64()), note=pa.array(["x"]))
 
     refreshed = _run(up, "refresh", "orders", "--wait")
@@ -216,6 +219,73 @@ def test_a_refresh_that_fails_says_why_and_ends_with_status_one(up: Up) -> None:
 
     assert done.returncode == 1
     assert "gone: failed, source_not_found" in done.stdout
+    assert "  Check the path in the URL pattern. A folder of files needs a glob" in done.stdout
+
+
+def _refused(up: Up, *arguments: str) -> str:
+    done = stocktake(*arguments, folder=up.folder, settings=up.client_settings())
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_an_add_that_waits_says_what_to_do_about_a_failed_read(up: Up) -> None:
+    source = ("--format", "parquet", "--url", f"file://{up.sources}")
+
+    said = _refused(up, "tables", "add", "folder", *source, "--wait")
+
+    assert "A folder of files needs a glob" in said
+    assert "folder" not in _run(up, "tables", "list")
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("/data/orders", "file:///data/orders"),
+        ("s3://bucket/orders", "https://BUCKET.s3.REGION.amazonaws.com"),
+        ("https://b.s3.amazonaws.com/orders", "--access-key"),
+    ],
+)
+def test_a_registration_that_is_refused_names_what_to_type(up: Up, url: str, hint: str) -> None:
+    assert hint in _refused(up, "tables", "add", "x", "--format", "Delta", "--url", url)
+
+
+def test_options_reach_the_reader(up: Up) -> None:
+    (up.sources / "semicolons.csv").write_text("a;b,c\n1;2\n")
+    source = ("--format", "csvwithnames", "--url", f"file://{up.sources}/semicolons.csv")
+    options = ("--option", "csv_delimiter=;", "--option", "validate=false")
+
+    _run(up, "tables", "add", "semicolons", *source, *options, "--wait")
+
+    table = json.loads(_run(up, "tables", "show", "semicolons", "--json"))
+    assert [column["name"] for column in table["columns"]] == ["a", "b,c"]
+    assert table["options"] == {"csv_delimiter": ";", "validate": False}
+
+
+def test_a_table_and_a_schedule_are_removed_by_name(up: Up) -> None:
+    url = f"file://{up.sources}/removed"
+    _run(up, "tables", "add", "removed", "--format", "Delta", "--url", url)
+    _run(up, "schedules", "add", "removed", "--cron", "0 6 1 1 *", "--table", "removed")
+
+    assert _run(up, "schedules", "remove", "removed") == "Removed removed.\n"
+    assert _run(up, "tables", "remove", "removed", "--yes") == "Removed removed.\n"
+
+    assert "There is no table 'removed'" in _refused(up, "tables", "remove", "removed")
+    assert "There is no schedule 'removed'" in _refused(up, "schedules", "remove", "removed")
+
+
+def test_an_ended_job_is_done_again_and_not_cancelled(up: Up) -> None:
+    url = _delta(up, "again", id=pa.array([1], pa.int64()))
+    _run(up, "tables", "add", "again", "--format", "Delta", "--url", url, "--wait")
+    [job] = json.loads(_run(up, "jobs", "list", "--table", "again", "--json"))
+
+    new = _run(up, "jobs", "retry", job["id"]).split()[1]
+
+    assert "succeeded" in _run(up, "jobs", "watch", new)
+    assert new != job["id"]
+    assert "ended" in _refused(up, "jobs", "cancel", job["id"])
+    for action in ("show", "watch", "cancel", "retry"):
+        assert "There is no job 'x/y'" in _refused(up, "jobs", action, "x/y")
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(up: Up) -> None:

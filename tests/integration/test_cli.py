@@ -58,6 +58,40 @@ def test_a_database_that_is_behind_is_named(tmp_path: Path) -> None:
     _assert_explained(done, "stocktake db upgrade")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("projects", "list"), ("keys", "list"), ("keys", "revoke", "stk_x"), ("db", "upgrade")],
+)
+def test_no_command_makes_a_database_where_nobody_named_one(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = stocktake(*command, folder=tmp_path)
+
+    _assert_explained(done, str(Path(".stocktake", "stocktake.db")), "STOCKTAKE_DATABASE_URL")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_projects_and_live_keys_are_listed_and_the_database_is_named(
+    database_settings: dict[str, str], tmp_path: Path
+) -> None:
+    def run(*arguments: str) -> Done:
+        return stocktake(*arguments, folder=tmp_path, settings=database_settings)
+
+    assert "No projects yet" in run("projects", "list").stderr
+    run("projects", "create", "First")
+    scopes = ("--scopes", "warehouse_table:read")
+    kept = run("keys", "create", "--project", "1", *scopes, "--label", "kept").stdout
+    gone = run("keys", "create", "--project", "1", *scopes, "--label", "gone").stdout
+    run("keys", "revoke", gone[:10])
+
+    projects, keys = run("projects", "list"), run("keys", "list")
+
+    assert projects.stdout.splitlines()[1].split() == ["1", "First"]
+    assert keys.stdout.splitlines()[1].split()[:3] == [kept[:10], "kept", "1"]
+    assert "gone" not in keys.stdout
+    assert keys.stderr.startswith(f"Database: {database_settings['DATABASE_URL']}")
+
+
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
     [port] = free_ports(1)
     settings = {"DATABASE_URL": f"postgresql+psycopg://u:secret@127.0.0.1:{port}/x"}
@@ -151,7 +185,7 @@ def test_a_missing_server_says_how_to_start_one(tmp_path: Path) -> None:
     _assert_explained(done, "stocktake up", "STOCKTAKE_URL")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://[", "nonsense"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", "http://[", "nonsense"])
 def test_a_url_that_is_none_is_named(tmp_path: Path, url: str) -> None:
     settings = {"API_KEY": "stk_x", "URL": url}
 
