@@ -2,10 +2,10 @@
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Float, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -64,6 +64,44 @@ class RetryPolicy:
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
+def _must_wait() -> ColumnElement[bool]:
+    sibling = aliased(Job)
+    of_same = and_(sibling.table_id == Job.table_id, sibling.kind == Job.kind, sibling.id != Job.id)
+    # Two conditions and no OR inside of one, which would read the table's whole history.
+    runs = exists().where(of_same, sibling.state == JobState.RUNNING.value)
+    older_waits = exists().where(
+        of_same, sibling.state == JobState.QUEUED.value, sibling.id < Job.id
+    )
+    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE.value, older_waits))
+
+
+#: Whether a queued job is behind another one of its table, whose end rings for it.
+MUST_WAIT: Final = _must_wait()
+
+#: Built once: building it anew took a third of the time that an unchanged table's job takes.
+_CLAIM: Final = (
+    update(Job)
+    .where(
+        Job.id == bindparam("the_job"),
+        Job.state == JobState.QUEUED.value,
+        Job.next_run_at <= now(),
+        ~MUST_WAIT,
+    )
+    .values(
+        state=JobState.RUNNING.value,
+        attempt=Job.attempt + 1,
+        generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
+        worker=bindparam("by_worker"),
+        lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
+        started_at=func.coalesce(Job.started_at, now()),
+        progress=None,
+        revision=Job.revision + 1,
+    )
+    .returning(Job)
+    .execution_options(synchronize_session=False, populate_existing=True)
+)
+
+
 def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) -> Claim | None:
     """Take the job, `queued -> running`, or None where the message was a duplicate.
 
@@ -74,30 +112,10 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
         worker: ``node/pid`` of the child that claims.
         lease_seconds: how long the claim holds without a heartbeat.
     """
-    statement = (
-        update(Job)
-        .where(
-            Job.id == job_id,
-            Job.state == JobState.QUEUED.value,
-            Job.next_run_at <= now(),
-            ~must_wait(),
-        )
-        .values(
-            state=JobState.RUNNING.value,
-            attempt=Job.attempt + 1,
-            generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
-            worker=worker,
-            lease_expires_at=now(lease_seconds),
-            started_at=func.coalesce(Job.started_at, now()),
-            progress=None,
-            revision=Job.revision + 1,
-        )
-        .returning(Job)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    )
+    given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}
     try:
         with session.begin_nested():
-            job = session.scalars(statement).one_or_none()
+            job = session.scalars(_CLAIM, given).one_or_none()
     except IntegrityError:
         # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
         return None
@@ -105,18 +123,6 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
         return None
     session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
     return as_claim(job)
-
-
-def must_wait() -> ColumnElement[bool]:
-    """Whether a queued job is behind another one of its table, whose end rings for it."""
-    sibling = aliased(Job)
-    of_same = and_(sibling.table_id == Job.table_id, sibling.kind == Job.kind, sibling.id != Job.id)
-    # Two conditions and no OR inside of one, which would read the table's whole history.
-    runs = exists().where(of_same, sibling.state == JobState.RUNNING.value)
-    older_waits = exists().where(
-        of_same, sibling.state == JobState.QUEUED.value, sibling.id < Job.id
-    )
-    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE.value, older_waits))
 
 
 def as_claim(job: Job) -> Claim:

@@ -43,7 +43,7 @@ def runnable(session: Session) -> Mapping[Queue, int]:
     """How many jobs of each queue could run now, whether or not they were rung for."""
     counted = session.execute(
         select(Job.queue, func.count())
-        .where(Job.state == JobState.QUEUED.value, Job.next_run_at <= now(), ~leases.must_wait())
+        .where(Job.state == JobState.QUEUED.value, Job.next_run_at <= now(), ~leases.MUST_WAIT)
         .group_by(Job.queue)
     )
     return {Queue(queue): count for queue, count in counted}
@@ -86,7 +86,7 @@ def _due(ring_again_seconds: float) -> ColumnElement[bool]:
         Job.next_run_at <= now(),
         or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
         # A worker would only refuse it; and its distance must be short once its turn has come.
-        ~leases.must_wait(),
+        ~leases.MUST_WAIT,
     )
 
 
