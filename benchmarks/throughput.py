@@ -36,7 +36,12 @@ class MeasuredWorker(Worker):
         """The shipped command with another app, and the switch for events behind it."""
         command = [self._app if part == "workers" else part for part in super().command()]
         # Our app logs at INFO by itself; the other one must be told, to bear the same cost.
-        return [*command, "--loglevel=INFO", "--", f"worker.send_task_events={'yes' if self._events else 'no'}"]
+        return [
+            *command,
+            "--loglevel=INFO",
+            "--",
+            f"worker.send_task_events={'yes' if self._events else 'no'}",
+        ]
 
 
 def measure(options: Options) -> Outcome:
