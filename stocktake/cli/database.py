@@ -22,7 +22,8 @@ keys = typer.Typer(help="API keys.", no_args_is_help=True)
 _NO_DATABASE = (
     "There is no database {embedded} and no stocktake.db in {here}. Go to the folder where "
     "`stocktake up` was started, or set STOCKTAKE_DATA_DIR to its data directory, or "
-    "STOCKTAKE_DATABASE_URL to the database that the service uses."
+    "STOCKTAKE_DATABASE_URL to the database that the service uses, for example "
+    "sqlite:///stocktake.db."
 )
 
 

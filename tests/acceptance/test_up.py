@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -15,12 +17,13 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from tests.commands import Up, stocktake
+from tests.commands import Up, environment, stocktake
 from tests.processes import HOST
 from tests.stack import wait_until
 
 #: broker, worker and two children, web, clock, Flower
 PROCESSES = 7
+EXAMPLE = Path(__file__).parents[2] / "examples" / "refresh_and_wait.py"
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +251,29 @@ def test_an_add_that_waits_says_what_to_do_about_a_failed_read(up: Up) -> None:
 )
 def test_a_registration_that_is_refused_names_what_to_type(up: Up, url: str, hint: str) -> None:
     assert hint in _refused(up, "tables", "add", "x", "--format", "Delta", "--url", url)
+
+
+def test_the_example_registers_refreshes_and_prints_what_changed(up: Up) -> None:
+    def run() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, str(EXAMPLE), "shown", "Delta", f"file://{up.sources}/shown"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment(up.client_settings()),
+            timeout=60,
+        )
+
+    missing = run()
+    _delta(up, "shown", id=pa.array([1], pa.int64()))
+    first = run()
+    _delta(up, "shown", id=pa.array([2], pa.int64()), note=pa.array(["x"]))
+    second = run()
+
+    assert missing.returncode == 1
+    assert "not registered: The folder has no Delta log" in missing.stderr
+    assert first.stdout == "registered, 1 columns\nnone, 1 columns\n", first.stderr
+    assert second.stdout == "additive, 2 columns\n+ note  Nullable(String)\n", second.stderr
 
 
 def test_options_reach_the_reader(up: Up) -> None:
