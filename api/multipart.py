@@ -1,7 +1,7 @@
 """Reading `multipart/form-data` as it comes in: fields are kept, file bytes are handed on.
 
 Nothing of a file is ever held here, however the body is cut into pieces. What a client can make
-large is capped: parts, fields, headers (SECURITY.md, rule 9).
+large is capped: parts, fields, headers.
 """
 
 import hashlib

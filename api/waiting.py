@@ -1,8 +1,7 @@
 """Waiting for jobs: `Prefer: wait`, long polls and event streams, through one hub a process.
 
 One query for all awaited ids every 50 ms, none while nobody waits, and one right after somebody
-begins to wait. 200 waiters cost 24 % of a processor this way and 122 % with a poll each
-(MECHANICS.md, "Waiting").
+begins to wait. 200 waiters cost 24 % of a processor this way and 122 % with a poll each.
 """
 
 import asyncio

@@ -108,8 +108,7 @@ class JobTask(Task[Any, None]):
         except SupersededError as exc:
             _superseded(runtime, claim, exc)
         except BaseException as exc:  # noqa: BLE001 - the one place where anything is caught
-            # A MemoryError that left the task would
-            # stop the whole worker (MECHANICS.md, trap 1).
+            # A MemoryError that left the task would stop the whole worker.
             _fail(runtime, claim, _as_job_error(exc))
         else:
             log.info("job_succeeded")

@@ -1,8 +1,7 @@
 """The Celery doorbell: publishes job ids from a thread of its own, off the request path.
 
 Whatever it cannot deliver at once it drops: the clock rings again from the rows. Publishing
-inside the request instead let 12 of 600 requests through while the broker was frozen
-(MECHANICS.md).
+inside the request instead let 12 of 600 requests through while the broker was frozen.
 """
 
 import queue

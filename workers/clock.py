@@ -133,7 +133,7 @@ class ClockWork:
         try:
             step()
         except Exception:
-            # A tick that raises ends beat (MECHANICS.md, trap 9).
+            # A tick that raises ends beat.
             log.exception("clock_step_failed", step=step.__name__, node=self.node)
             return False
         return True

@@ -1,7 +1,7 @@
 """What a worker process does at its start, in each child, and when a child is lost.
 
 Nothing native is touched in the parent: deltalake used there panics in the forked child and
-obstore hangs (MECHANICS.md, trap 4). Engine, doorbell and stores are made after the fork.
+obstore hangs. Engine, doorbell and stores are made after the fork.
 """
 
 import os
@@ -38,7 +38,7 @@ from workers.watchdog import time_limit_error, watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
 READY_FILE = "STOCKTAKE_READY_FILE"
-#: Without them an SDK that is given no key finds one: the service's own (SECURITY.md, rule 3).
+#: Without them an SDK that is given no key finds one: the service's own.
 AMBIENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "GCP_")
 
 #: How far a reading child steps back where it shares processors with the API: a parse is busy for

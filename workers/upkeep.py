@@ -24,7 +24,7 @@ ABANDONED_SECONDS: Final = 3600.0
 #: An upload that became no table's content within this time is not wanted any more: none was
 #: made from it, or its job failed and nobody retried.
 UNUSED_SECONDS: Final = 86_400.0
-#: How long a first answer is replayed (CONTRACT.md, part B).
+#: How long a first answer is replayed to the same Idempotency-Key.
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
 KEYS_AT_ONCE: Final = 500

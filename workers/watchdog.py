@@ -1,7 +1,7 @@
 """The watchdog of one attempt: renews its lease, and ends the process when it must stop.
 
 A thread, because native readers release the interpreter lock while a Python signal handler
-would wait for them (a soft time limit sent at 1.0 s was seen at 9.9 s, INTROSPECTION.md). It
+would wait for them (a soft time limit sent at 1.0 s was seen at 9.9 s). It
 writes why it ends the attempt, fenced, and only then leaves by ``os._exit``: pyarrow's S3 client
 can hang in an ordinary exit.
 """

@@ -1,4 +1,4 @@
-"""A job on the wire (CONTRACT.md, part B)."""
+"""A job on the wire."""
 
 from datetime import datetime
 from typing import Any

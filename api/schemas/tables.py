@@ -1,4 +1,4 @@
-"""Tables, uploads and schema versions (CONTRACT.md, part A)."""
+"""Tables, uploads and schema versions, in the fields of PostHog's ``warehouse_tables``."""
 
 from datetime import datetime
 from typing import Any, Final

@@ -1,7 +1,7 @@
 """The database's clock, which is the only one that decides about leases and due times.
 
 One construct for both databases: ``now()`` is the moment of the statement, ``now(seconds=30)``
-half a minute later. SQLite 3.40 has no ``unixepoch('subsec')`` (MECHANICS.md, trap 2), so the
+half a minute later. SQLite has ``unixepoch('subsec')`` only since 3.42, so the
 text form with milliseconds is built by ``strftime``, in the very layout in which SQLAlchemy
 stores a DateTime, so that comparisons of text are comparisons of time.
 """

@@ -127,7 +127,7 @@ def _busy_timeout(seconds: float) -> str:
 
 def _begin_writing(connection: Connection) -> None:
     """Take the write lock at once: read-then-write in a deferred transaction fails with
-    SQLITE_BUSY_SNAPSHOT, whatever busy_timeout says (MECHANICS.md, trap 6).
+    SQLITE_BUSY_SNAPSHOT, whatever busy_timeout says.
 
     Tried every half millisecond, because SQLite's own busy handler sleeps up to 100 ms between
     two tries, while whoever has just released the lock is the first to have it again: beside two

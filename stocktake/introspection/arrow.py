@@ -1,7 +1,7 @@
 """From Arrow types, as pyarrow reads them out of a Parquet footer, to ClickHouse types.
 
-One visitor; TYPES.md's Parquet table is its specification and ClickHouse's own DESCRIBE its
-oracle.
+One visitor; ClickHouse's own DESCRIBE of the same file says what is right, but for the
+differences that docs/types.md lists.
 """
 
 from collections import Counter

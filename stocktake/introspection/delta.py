@@ -25,7 +25,7 @@ from stocktake.introspection.delta_log import (
 from stocktake.introspection.delta_types import columns_of
 from stocktake.storage.objects import Chunk, ObjectInfo
 
-#: Reader features that leave the schema readable (TYPES.md, Delta).
+#: Reader features that leave the schema readable (Delta protocol, "Table Features").
 READABLE_FEATURES: Final = frozenset(
     {
         "columnMapping",

@@ -1,4 +1,4 @@
-"""Delta schema JSON to columns: Delta's type names, in ClickHouse's words (TYPES.md, Delta)."""
+"""Delta schema JSON to columns: Delta's type names, in ClickHouse's words."""
 
 import json
 import re

@@ -1,7 +1,8 @@
 """From values to types: what ClickHouse would infer for a text, a JSON value, a CSV field.
 
 A `Kind` is a type under way: a ClickHouse scalar's name, one of the three containers, or None
-where only nulls were seen. TYPES.md ("CSVWithNames, CSV, JSONEachRow") is the specification.
+where only nulls were seen. ClickHouse's own inference is the specification; docs/types.md lists
+the differences.
 """
 
 import json

@@ -1,8 +1,7 @@
 """What the clock does for jobs: ring for those that are due, rescue those whose worker vanished.
 
 Each step selects first, in a transaction that only reads, and writes only what is due, with the
-same guard repeated in the write: two clocks that saw the same row ring for it once
-(MECHANICS.md, trap 3).
+same guard repeated in the write: two clocks that saw the same row ring for it once.
 """
 
 from collections.abc import Mapping, Sequence

@@ -64,7 +64,7 @@ def store_introspection(
 def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Column, ...]:
     if found.coverage.unchanged:
         return stored
-    # A sample never removes a column (DESIGN.md, "One refresh", step 7).
+    # A sample never removes a column: the file that has it may not have been looked at.
     read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
     return apply_overrides(stored, read)
 
@@ -88,7 +88,7 @@ def add_schema_version(
 
 
 def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
-    """The job's ``result`` (CONTRACT.md, part B)."""
+    """The job's ``result``, as the API shows it."""
     return {
         "columns": len(table.columns),
         "schema_version": table.schema_version,

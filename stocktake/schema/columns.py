@@ -32,7 +32,7 @@ def unwrap(clickhouse: str) -> str:
 
 
 def database_field(clickhouse: str) -> str:
-    """The class name of a ClickHouse type (TYPES.md, "Class of a ClickHouse type").
+    """The class name of a ClickHouse type (docs/types.md).
 
     >>> database_field("Nullable(Decimal(18, 2))"), database_field("Nothing")
     ('DecimalDatabaseField', 'UnknownDatabaseField')

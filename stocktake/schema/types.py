@@ -315,7 +315,7 @@ def _zone(node: Node) -> str | None:
 
 
 def override_type(name: str) -> tuple[str, str] | None:
-    """The ClickHouse type and the class that ``update_schema`` stores for a name (CONTRACT.md).
+    """The ClickHouse type and the class that ``update_schema`` stores for a name.
 
     Args:
         name: ``integer``, ``float``, … in any letter case.
@@ -328,7 +328,7 @@ def override_type(name: str) -> tuple[str, str] | None:
 
 
 def wire_type(hogql: str) -> str:
-    """The ``type`` of a column on the wire, from its stored class (CONTRACT.md, "Table").
+    """The ``type`` of a column on the wire, from its stored class.
 
     >>> wire_type("StringJSONDatabaseField"), wire_type("DateTimeDatabaseField")
     ('json', 'datetime')

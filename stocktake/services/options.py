@@ -3,7 +3,7 @@
 PostHog has options of its own and may get more, so an unknown key with a plain value is kept and
 given back, but no reader and no store ever sees it: they pick the known ones by name. A key that
 looks like a secret or a connection setting is refused, because options are shown to everybody
-who can read the table (SECURITY.md, rules 3 and 7).
+who can read the table.
 """
 
 import codecs

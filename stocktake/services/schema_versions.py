@@ -93,7 +93,7 @@ def compare(
 
 
 def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
-    """Set column types over the source's, or clear them again (CONTRACT.md, "update_schema").
+    """Set column types over the source's, or clear them again.
 
     An override is merged again by each refresh when it writes, so this is no new generation: a
     read that is under way keeps its worth. Clearing one gives the column the type that the

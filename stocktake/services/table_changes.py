@@ -1,4 +1,4 @@
-"""Changing what a table is (CONTRACT.md, "Patch")."""
+"""Changing what a table is."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -48,7 +48,7 @@ class _Source:
 def change(
     context: Context, table_id: UUID | str, fields: TableFields
 ) -> tuple[Table, Enqueued | None]:
-    """Change a table (CONTRACT.md, "Patch"): all of it, or on an error nothing.
+    """Change a table: all of it, or on an error nothing.
 
     A value equal to the current one is no change and is not looked at: clients send back what
     they got. Where the table's source changes, its generation rises, so that a read that is
@@ -164,7 +164,7 @@ def _check_linked(
 
 
 def _check_recipient(table: Table, old: _Source, fields: TableFields) -> None:
-    """A stored key must never be sent to a stranger (SECURITY.md, rule 4)."""
+    """A stored key must never be sent to a stranger who was named later."""
     before, after = urls.parse(old.url_pattern), urls.parse(table.url_pattern)
     sent = fields.get("credential") or {}
     both = {"access_key", "access_secret"} <= sent.keys()

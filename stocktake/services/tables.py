@@ -1,4 +1,4 @@
-"""Registering tables, changing what they are, and deleting them (CONTRACT.md, part A)."""
+"""Registering tables, changing what they are, and deleting them."""
 
 from typing import Any, Final, Literal, TypedDict
 from uuid import UUID

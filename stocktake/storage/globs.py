@@ -1,4 +1,4 @@
-"""Globs in an object's key: ``*``, ``**``, ``?``, ``{a,b}``, ``{1..9}`` and ``[…]`` (CONTRACT.md).
+"""Globs in an object's key: ``*``, ``**``, ``?``, ``{a,b}``, ``{1..9}`` and ``[…]``.
 
 Patterns come from users and are held against up to a million keys, so the regular expression is
 built to run in at most quadratic time: between two stars the leftmost match is always good

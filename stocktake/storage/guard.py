@@ -1,7 +1,7 @@
 """Deciding which URLs may be opened at all: deny by default, at registration and again in the job.
 
 Nothing is resolved here: the host must belong to a store that is known by name, or be one that
-the operator named in ``TRUSTED_ENDPOINTS`` (SECURITY.md, rules 1, 2, 4 and 5).
+the operator named in ``TRUSTED_ENDPOINTS``.
 """
 
 import re

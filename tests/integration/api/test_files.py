@@ -1,4 +1,4 @@
-"""POST warehouse_tables/file/ (CONTRACT.md, part A, "file")."""
+"""POST warehouse_tables/file/, as PostHog's clients use it."""
 
 import threading
 from collections.abc import Callable, Iterator

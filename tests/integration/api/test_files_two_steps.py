@@ -1,4 +1,4 @@
-"""`upload_file/` and then `create_from_upload/` (CONTRACT.md, part A)."""
+"""`upload_file/` and then `create_from_upload/`."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

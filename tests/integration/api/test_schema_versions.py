@@ -1,4 +1,4 @@
-"""`update_schema` and the history of schemas (CONTRACT.md, parts A and B)."""
+"""`update_schema` and the history of schemas."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""PATCH, PUT and DELETE of a table (CONTRACT.md, part A, "Patch" and "Delete")."""
+"""PATCH, PUT and DELETE of a table."""
 
 from collections.abc import Callable
 from typing import Any

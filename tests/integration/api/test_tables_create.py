@@ -1,4 +1,4 @@
-"""POST warehouse_tables/ (CONTRACT.md, part A, "Create")."""
+"""POST warehouse_tables/, with and without a wait."""
 
 import threading
 from collections.abc import Callable

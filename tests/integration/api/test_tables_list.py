@@ -1,4 +1,4 @@
-"""Listing, retrieving and refreshing tables (CONTRACT.md, part A)."""
+"""Listing, retrieving and refreshing tables."""
 
 from collections.abc import Callable
 from typing import Any

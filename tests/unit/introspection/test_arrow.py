@@ -1,4 +1,4 @@
-"""Arrow types become what ClickHouse's DESCRIBE says of the same Parquet file (TYPES.md)."""
+"""Arrow types become what ClickHouse's DESCRIBE says of the same Parquet file."""
 
 import random
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.unit.introspection.clickhouse import describe_parquet
 LONG = pa.int64()
 REQUIRED = pa.field("a", LONG, nullable=False)
 
-#: One row of TYPES.md after the other: the Arrow type, and what a nullable column of it is.
+#: The Arrow type, and what a nullable column of it is.
 TABLE: list[tuple[pa.DataType, str]] = [
     (pa.int8(), "Nullable(Int8)"),
     (pa.int16(), "Nullable(Int16)"),

@@ -1,4 +1,4 @@
-"""Every row of TYPES.md's CSV table, held against ClickHouse on the same bytes."""
+"""What CSV values become, held against ClickHouse on the same bytes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from stocktake.states import TableFormat
 from tests.unit.introspection.memory import MemoryObjects
 from tests.unit.introspection.oracle import Case, describe
 
-#: The values of a column, one row each, and the type of TYPES.md.
+#: The values of a column, one row each, and their type.
 TYPES = [
     (["1", "-7"], "Nullable(Int64)"),
     (["9223372036854775808"], "Nullable(UInt64)"),
@@ -70,7 +70,7 @@ TYPES = [
     (["\"{'a':1}\""], "Map(String, Nullable(Int64))"),
 ]
 
-#: ClickHouse dates quoted texts too: TYPES.md's "quoted anything" means numbers and booleans.
+#: ClickHouse dates quoted texts too; it is numbers and booleans that quotes make strings.
 QUOTED_TIMES = [
     (['"2024-01-01"'], "Nullable(Date)"),
     (['"2024-01-01 10:00:00"'], "Nullable(DateTime)"),

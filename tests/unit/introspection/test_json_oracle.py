@@ -1,4 +1,4 @@
-"""Every row of TYPES.md's JSON table, held against ClickHouse on the same bytes."""
+"""What JSON values become, held against ClickHouse on the same bytes."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stocktake.states import TableFormat
 from tests.unit.introspection.memory import MemoryObjects
 from tests.unit.introspection.oracle import Case, describe
 
-#: The values of key x, one object each, and the type of TYPES.md.
+#: The values of key x, one object each, and their type.
 TYPES = [
     (["1"], "Nullable(Int64)"),
     (["1.5"], "Nullable(Float64)"),
