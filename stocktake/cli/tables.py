@@ -186,9 +186,13 @@ def refresh(
         with progress() as look:
             batch = await_batch(client, batch, look)
         _report(client, batch)
-        if missing := len(tables) - batch["total"] if tables else 0:
-            complain(f"{_count(missing, 'table')} not refreshed: no upload was accepted there yet.")
-    if batch["counts"]["succeeded"] < batch["total"] or batch["errors"]:
+    missing = max(0, len(tables) - batch["total"])
+    if missing:
+        complain(
+            f"{_count(missing, 'table')} not refreshed: no upload was accepted there yet, or the "
+            "table belongs to an external source."
+        )
+    if missing or batch["counts"]["succeeded"] < batch["total"] or batch["errors"]:
         raise typer.Exit(1)
 
 

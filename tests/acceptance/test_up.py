@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pyarrow as pa
 import pytest
@@ -274,6 +275,18 @@ def test_the_example_registers_refreshes_and_prints_what_changed(up: Up) -> None
     assert "not registered: The folder has no Delta log" in missing.stderr
     assert first.stdout == "registered, 1 columns\nnone, 1 columns\n", first.stderr
     assert second.stdout == "additive, 2 columns\n+ note  Nullable(String)\n", second.stderr
+
+
+def test_a_refresh_of_a_table_without_an_accepted_upload_says_so(up: Up) -> None:
+    client = up.client_settings()
+    failed = httpx.post(
+        f"{up.url}/api/projects/@current/warehouse_tables/file/",
+        headers={"Authorization": f"Bearer {client['API_KEY']}", "Prefer": "wait=30"},
+        files={"file": ("never.csv", b"")},
+    )
+    assert failed.json()["latest_job"]["state"] == "failed"
+
+    assert "no upload was accepted" in _refused(up, "refresh", "never", "--wait")
 
 
 def test_options_reach_the_reader(up: Up) -> None:

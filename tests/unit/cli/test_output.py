@@ -1,6 +1,30 @@
+import io
+
 import pytest
+import typer
 
 from stocktake.cli import output
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n"])
+def test_a_person_is_asked_before_something_is_removed(
+    answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(answer))
+    with pytest.raises(typer.Abort):
+        output.confirm("Remove table orders?", yes=False)
+
+
+def test_nobody_is_asked_who_said_yes_or_is_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(""))
+    output.confirm("Remove table orders?", yes=True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    output.confirm("Remove table orders?", yes=False)
 
 
 def test_a_name_from_a_file_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
