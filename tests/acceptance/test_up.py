@@ -83,11 +83,14 @@ def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
     url = _delta(up, "seen", id=pa.array([1], pa.int64()))
     _run(up, "tables", "add", "seen", "--format", "Delta", "--url", url, "--wait")
 
-    def names() -> set[str]:
-        tasks = json.loads(_get(f"{flower}/api/tasks", login))
-        return {task["name"] for task in tasks.values() if task["state"] == "SUCCESS"}
+    shown = json.loads(_run(up, "tables", "show", "seen", "--json"))
+    job_id = shown["latest_job"]["id"]
 
-    wait_until(lambda: "refresh_schema" in names(), "the task in Flower")
+    def outcome() -> tuple[str, str] | None:
+        task = json.loads(_get(f"{flower}/api/tasks", login)).get(job_id)
+        return task and (task["name"], task["state"])
+
+    wait_until(lambda: outcome() == ("refresh_schema", "SUCCESS"), "the job in Flower")
     assert len(json.loads(_get(f"{flower}/api/workers?refresh=1", login))) == 1
     with pytest.raises(urllib.error.HTTPError, match="401"):
         _get(f"{flower}/api/tasks")
