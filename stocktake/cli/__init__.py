@@ -5,9 +5,11 @@ talk to the API, `inspecting` runs the readers with no server.
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
+from stocktake import __version__
 from stocktake.cli.database import db, keys, projects
 from stocktake.cli.inspecting import inspect
 from stocktake.cli.jobs import app as jobs
@@ -30,6 +32,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stocktake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None: ...
+
+
 app.command()(up)
 app.command()(demo)
 app.add_typer(db, name="db")

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
@@ -290,6 +291,11 @@ def test_inspect_explains_what_it_cannot_read(
     tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     _assert_explained(_inspect(tmp_path, *arguments), *words)
+
+
+def test_version_is_the_packages(tmp_path: Path) -> None:
+    done = stocktake("--version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"stocktake {version('stocktake')}\n")
 
 
 def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
