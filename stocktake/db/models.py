@@ -287,6 +287,8 @@ class Job(Base):
     #: ``node/pid`` of the child that holds the lease.
     worker: Mapped[str | None] = mapped_column(String(200))
     cancel_requested_at: Mapped[datetime | None]
+    #: The `X-Request-ID` of the request that led to it, for logs.
+    request_id: Mapped[str | None] = mapped_column(String(64))
 
     progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
     result: Mapped[dict[str, Any] | None] = mapped_column(Json)
@@ -302,6 +304,7 @@ class JobAttempt(Base):
     """One try at a job by one worker: when, where, and why it ended."""
 
     __tablename__ = "job_attempts"
+    __table_args__ = (Index("ix_job_attempts_ended_at", "ended_at"),)
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -387,3 +390,37 @@ class ClockBeat(Base):
 
     node: Mapped[str] = mapped_column(String(200), primary_key=True)
     ticked_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class Canary(Base):
+    """A round trip through the queue that no customer asked for: `/readyz` looks at its age.
+
+    One row for each queue that is tested, and so at most one canary that has not ended.
+    """
+
+    __tablename__ = "canaries"
+
+    queue: Mapped[str] = mapped_column(String(20), primary_key=True)
+    #: The present round's; its message carries it.
+    id: Mapped[UUID]
+    sent_at: Mapped[datetime]
+    rung_at: Mapped[datetime]
+    #: None until a worker child took this round's message.
+    started_at: Mapped[datetime | None]
+    worker: Mapped[str | None] = mapped_column(String(200))
+    #: None until this round has ended.
+    ended_at: Mapped[datetime | None]
+    #: When any round ended last.
+    last_ended_at: Mapped[datetime | None]
+
+
+class Counter(Base):
+    """A total of something that leaves no row of its own, over all processes, for `/metrics`."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    label: Mapped[str] = mapped_column(String(64), primary_key=True, default="")
+    value: Mapped[int] = mapped_column(BigInteger)
+    #: Where the total is taken from rows: those up to this moment are in it.
+    counted_to: Mapped[datetime | None]
