@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from workers.first_run import FirstProject
 
 _WATCH_SECONDS: Final = 0.2
+_AGAIN_SECONDS: Final = 0.05
 
 
 def up(
@@ -68,17 +70,30 @@ def up(
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM is Ctrl-C's equal; a second one while the stack stops changes nothing."""
+    """SIGTERM is Ctrl-C's equal; a second one while the stack stops changes nothing.
+
+    An exception that is raised while a finalizer runs is swallowed by the interpreter, and the
+    signal with it (seen within an import). Then the alarm raises it again, a moment later.
+    """
 
     def end(*_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    def swallowed(unraisable: "sys.UnraisableHookArgs") -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+        else:
+            hook_before(unraisable)
+
+    hook_before, sys.unraisablehook = sys.unraisablehook, swallowed
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
+        sys.unraisablehook = hook_before
         for number, handler in before.items():
             signal.signal(number, handler)
 
