@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test coverage lint types fmt bench lock clean
+.PHONY: help setup demo up test faults coverage lint types fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,11 +29,14 @@ demo: $(STAMP) ## Start the embedded stack, show the main job end to end, stop
 up: $(STAMP) ## Start the embedded stack and leave it running
 	$(BIN)/stocktake up
 
-test: $(STAMP) ## Run all tests, against real servers that come with them (ARGS="-k name")
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
+
+faults: $(STAMP) ## Break everything that can break, on both databases; takes long
+	$(BIN)/python -m pytest tests/faults --timeout 1800 $(ARGS)
 
 coverage: $(STAMP) ## Run all tests and measure branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term -m "not long" $(ARGS)
 
 lint: $(STAMP) ## Check style, format and who imports whom
 	$(BIN)/ruff check .

@@ -13,6 +13,9 @@ import pytest
 
 from tests.servers import Postgres, SeaweedFS, Valkey
 
+#: The running service, for the acceptance and the fault tests.
+pytest_plugins = ["tests.harness"]
+
 Dialect = Literal["sqlite", "postgresql"]
 TEMPLATE = "stocktake_template"
 

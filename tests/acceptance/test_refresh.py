@@ -7,7 +7,7 @@ from deltalake import write_deltalake
 
 from stocktake.db.models import Table
 from stocktake.states import JobState
-from tests.acceptance.conftest import Stack
+from tests.harness import Stack
 from tests.stack import Worker, add_table, see_job, wait_for_end
 from workers.lifecycle import NICENESS
 

@@ -1,11 +1,15 @@
-"""pytest-celery over local processes: its nodes are ours instead of Docker containers.
+"""The running service under a test: one harness for the acceptance and the fault tests.
 
-A test asks for ``celery_setup`` as pytest-celery documents it; the broker is a real Valkey, the
-worker real children, and ``stack`` adds the database, the store and the clock.
+pytest-celery over local processes: its nodes are ours instead of Docker containers. A test asks
+for ``celery_setup`` as pytest-celery documents it, or for ``worker``; the broker is a real Valkey,
+the worker has real children, and ``stack`` adds the database and starts any further process.
+
+A test that puts something between two parts overrides ``broker_url`` or ``service_database_url``;
+one that wants other settings overrides ``extra_settings``.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,13 +27,14 @@ from pytest_celery import (
 
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
+from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tasks.doorbell import CeleryDoorbell
 from tests.processes import Server
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
-from tests.stack import Clock, Worker, add_project, service_settings
+from tests.stack import Clock, ServiceProcess, Web, Worker, add_project, service_settings
 
 
 class LocalContainer(CeleryTestContainer):  # type: ignore[misc]  # untyped upstream
@@ -104,14 +109,45 @@ class LocalContainer(CeleryTestContainer):  # type: ignore[misc]  # untyped upst
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What a test sees of one running service, beside its workers and its broker."""
+    """One running service, as a test sees it.
+
+    Attributes:
+        settings: what all processes share, ``STOCKTAKE_*`` without the prefix.
+        database: the test's own view.
+        processes: all that were started, in that order, the dead ones too.
+    """
 
     database: Database
     database_url: str
     settings: dict[str, str]
     project_id: int
     sources: Path
-    start_clock: Callable[[], Clock]
+    processes: list[ServiceProcess] = field(default_factory=list)
+
+    def start_web(self, **settings: str) -> Web:
+        """The API, with settings of its own over the shared ones."""
+        return self._start(Web(self.settings | settings))
+
+    def start_worker(self, **settings: str) -> Worker:
+        """A worker with two children."""
+        return self._start(Worker(self.settings | settings))
+
+    def start_clock(self, **settings: str) -> Clock:
+        """A clock; any number may run."""
+        return self._start(Clock(self.settings | settings))
+
+    def _start(self, process: Any) -> Any:
+        self.processes.append(process)
+        return process.start()
+
+    def parsed_settings(self) -> Settings:
+        """The settings as the service's own processes read them."""
+        return Settings(**{name.lower(): value for name, value in self.settings.items()})  # type: ignore[arg-type]  # pydantic takes texts
+
+    def make_key(self) -> str:
+        """An API key that may do everything in the project."""
+        with self.database.write() as session:
+            return identity.create_key(session, [self.project_id], ["*"])
 
     def refresh(self, table_id: UUID) -> UUID:
         """Commit a refresh job and ring for it, as the API does; its id."""
@@ -125,11 +161,38 @@ class Stack:
         with self.database.write() as session:
             return enqueue(session, request).job.id
 
+    def logged(self, *words: str) -> list[str]:
+        """The log lines of all processes that hold all of these words."""
+        return [
+            f"{process.name}: {line}"
+            for process in self.processes
+            for line in process.log_text().splitlines()
+            if all(word in line for word in words)
+        ]
+
+    def stop(self) -> None:
+        """End all processes, the youngest first."""
+        for process in reversed(self.processes):
+            process.stop()
+
 
 @pytest.fixture
-def broker_server() -> Valkey:
-    """A broker of this test's own, since the test may kill it; pytest-celery stops it."""
-    return Valkey().start()
+def broker_server() -> Iterator[Valkey]:
+    """A broker of this test's own, since the test may kill it."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def broker_url(broker_server: Valkey) -> str:
+    """Where the service's processes look for the broker."""
+    return broker_server.url
+
+
+@pytest.fixture
+def service_database_url(migrated_database_url: str) -> str:
+    """Where the service's processes look for the database; a test's own view is direct."""
+    return migrated_database_url
 
 
 @pytest.fixture
@@ -166,45 +229,38 @@ def extra_settings() -> dict[str, str]:
 @pytest.fixture
 def stack(
     migrated_database_url: str,
+    service_database_url: str,
     broker_server: Valkey,
+    broker_url: str,
     tmp_path: Path,
     extra_settings: dict[str, str],
 ) -> Iterator[Stack]:
-    """The database and the settings that all processes of this test share."""
+    """The database and the settings that all processes of this test share; none runs yet."""
     sources = tmp_path / "sources"
     sources.mkdir()
-    settings = service_settings(
-        migrated_database_url, broker_server.url, tmp_path, **extra_settings
-    )
+    settings = service_settings(service_database_url, broker_url, tmp_path, **extra_settings)
     doorbell = CeleryDoorbell(
         Settings(broker_url=broker_server.url)  # type: ignore[arg-type]  # pydantic takes the text
     )
-    clocks: list[Clock] = []
-
-    def start_clock() -> Clock:
-        clocks.append(Clock(settings).start())
-        return clocks[-1]
-
     database = Database(migrated_database_url, doorbell.ring)
+    stack = Stack(
+        database=database,
+        database_url=migrated_database_url,
+        settings=settings,
+        project_id=add_project(database),
+        sources=sources,
+    )
     try:
-        yield Stack(
-            database=database,
-            database_url=migrated_database_url,
-            settings=settings,
-            project_id=add_project(database),
-            sources=sources,
-            start_clock=start_clock,
-        )
+        yield stack
     finally:
-        for clock in clocks:
-            clock.stop()
+        stack.stop()
         doorbell.close()
         database.dispose()
 
 
 @pytest.fixture
 def celery_worker(stack: Stack) -> Iterator[CeleryTestWorker]:
-    node = CeleryTestWorker(LocalContainer(Worker(stack.settings).start()), app=None)
+    node = CeleryTestWorker(LocalContainer(stack.start_worker()), app=None)
     yield node
     node.teardown()
 

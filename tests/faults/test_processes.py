@@ -9,12 +9,10 @@ import pytest
 from deltalake import write_deltalake
 
 from stocktake.states import JobState
-from tests.acceptance.conftest import Stack
+from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
-
-pytestmark = pytest.mark.faults
 
 
 @pytest.fixture

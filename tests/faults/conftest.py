@@ -1,0 +1,69 @@
+"""The fault suite: a real service (`tests.harness`), an outside client and an oracle.
+
+A row starts what it breaks from ``stack``, asks through ``client``, breaks it, proves that it
+broke, and ends with ``oracle.check()``.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.client import Client
+from tests.faults.oracle import Oracle
+from tests.faults.sources import DeltaSource
+from tests.harness import Stack
+from tests.scripted_store import ScriptedStore
+from tests.stack import Web
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+
+
+@pytest.fixture
+def extra_settings(store: ScriptedStore) -> dict[str, str]:
+    """Short leases and distances, so that a fault is over in seconds."""
+    return {
+        "TRUSTED_ENDPOINTS": store.endpoint,
+        "LEASE_SECONDS": "4",
+        "HEARTBEAT_SECONDS": "0.5",
+        "RING_AGAIN_SECONDS": "1",
+        "CLOCK_INTERVAL_SECONDS": "0.2",
+    }
+
+
+@pytest.fixture
+def web(stack: Stack) -> Web:
+    """The API's process."""
+    return stack.start_web()
+
+
+@pytest.fixture
+def client(stack: Stack, web: Web) -> Iterator[Client]:
+    """The customer, outside of everything."""
+    client = Client(web.url, stack.make_key(), stack.project_id)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def oracle(stack: Stack, client: Client) -> Oracle:
+    """Who checks the five promises at the end."""
+    return Oracle(stack, client)
+
+
+@pytest.fixture
+def new_source(stack: Stack) -> Callable[[], DeltaSource]:
+    """Makes Delta tables in folders that the service may read."""
+    made: list[DeltaSource] = []
+
+    def new() -> DeltaSource:
+        made.append(DeltaSource(stack.sources / f"source_{len(made)}"))
+        return made[-1]
+
+    return new

@@ -1,0 +1,153 @@
+"""The oracle: waits until all that was accepted must have ended, and holds it to the promises."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from threading import Event
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from stocktake.db.models import Job
+from stocktake.states import JobState
+from stocktake.storage.configured import managed_storage
+from tests.faults import promises
+from tests.faults.client import Client, Sent
+from tests.faults.promises import Broken
+from tests.faults.records import Records, history, read_records
+from tests.faults.sources import loaded_markers
+from tests.harness import Stack
+
+#: What a read of these tests' small sources takes on a busy machine.
+RUN_SECONDS = 30.0
+HISTORIES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of everything.
+
+    Attributes:
+        ended: jobs by the state they ended in.
+        attempts: attempts by their outcome.
+        slowest_seconds: the longest time from a job's making to its end.
+    """
+
+    records: Records
+    broken: tuple[Broken, ...]
+    accepted: int
+    ended: Mapping[str, int]
+    attempts: Mapping[str | None, int]
+    slowest_seconds: float
+
+
+class Oracle:
+    """Judges one service by what its client heard and by what its database holds.
+
+    Call `check` once the fault is over and all parts run again.
+    """
+
+    def __init__(self, stack: Stack, client: Client) -> None:
+        self._stack = stack
+        self._client = client
+
+    @property
+    def bound_seconds(self) -> float:
+        """Lease, sweep and run: the longest that a job may need once nothing is broken any more.
+
+        The sweep is the clock's: it rescues at a tick, rings at the next, and a retry waits for
+        its backoff first.
+        """
+        settings = self._stack.parsed_settings()
+        sweep = 2 * settings.clock_interval_seconds + settings.ring_again_seconds
+        return settings.lease_seconds + sweep + settings.job_retry_max_seconds + RUN_SECONDS
+
+    def check(
+        self,
+        *,
+        allowed: Collection[int | None] = (),
+        refresh: bool = True,
+        within_seconds: float | None = None,
+    ) -> Verdict:
+        """Wait for all ends, refresh each source's table once more, and hold all to the promises.
+
+        Args:
+            allowed: 5xx statuses that the fault excuses; None excuses a missing answer.
+            refresh: whether the tables of `Client.sources` must equal them at the end.
+            within_seconds: instead of `bound_seconds`, where much was queued.
+        """
+        within = self.bound_seconds if within_seconds is None else within_seconds
+        self.wait_for_ends(within)
+        if refresh:
+            for table_id in self._client.sources:
+                self._client.insist(self._client.refresh(table_id))
+            self.wait_for_ends(self.bound_seconds)
+        verdict = self.judge(allowed=allowed, refresh=refresh)
+        assert not verdict.broken, self.told(verdict)
+        return verdict
+
+    def wait_for_ends(self, within_seconds: float) -> None:
+        """Return when no job is open any more, or after this long; `judge` names what is open."""
+        give_up_at = time.monotonic() + within_seconds
+        pause = Event()
+        while self.open_jobs() and time.monotonic() < give_up_at:
+            pause.wait(0.1)
+
+    def open_jobs(self) -> int:
+        """How many jobs have not ended."""
+        open_states = [state.value for state in JobState if not state.done]
+        with self._stack.database.read() as session:
+            counted = select(func.count()).select_from(Job).where(Job.state.in_(open_states))
+            return session.scalar(counted) or 0
+
+    def judge(self, *, allowed: Collection[int | None] = (), refresh: bool = True) -> Verdict:
+        """The promises as they stand now; waits for nothing."""
+        records = read_records(self._stack.database)
+        log = list(self._client.log)
+        broken = [
+            *promises.ends(log, records),
+            *promises.one_effect(log, records, self._loaded),
+            *promises.nothing_lost(log, records),
+            *promises.nothing_older(records, self._client.sources if refresh else {}),
+            *promises.answered(log, allowed),
+        ]
+        return Verdict(
+            records=records,
+            broken=tuple(broken),
+            accepted=len(_jobs(log)),
+            ended=Counter(job.state for job in records.jobs.values()),
+            attempts=Counter(
+                attempt.outcome for each in records.attempts.values() for attempt in each
+            ),
+            slowest_seconds=max(
+                (
+                    (job.finished_at - job.created_at).total_seconds()
+                    for job in records.jobs.values()
+                    if job.finished_at is not None
+                ),
+                default=0.0,
+            ),
+        )
+
+    def told(self, verdict: Verdict) -> str:
+        """The broken promises, and the whole history of the first jobs concerned."""
+        lines = [str(broken) for broken in verdict.broken]
+        concerned = dict.fromkeys(job for broken in verdict.broken for job in broken.jobs)
+        histories = [self.history(job, verdict.records) for job in list(concerned)[:HISTORIES]]
+        return "\n".join(lines + histories)
+
+    def history(self, job_id: UUID, records: Records | None = None) -> str:
+        """A job's row, attempts and log lines, and what the client heard of it."""
+        heard = [f"client: {sent}" for sent in self._client.log if sent.job == job_id]
+        lines = [*heard, *self._stack.logged(str(job_id))]
+        return history(records or read_records(self._stack.database), job_id, lines)
+
+    def _loaded(self, table_id: UUID) -> Mapping[str, int]:
+        storage = managed_storage(self._stack.parsed_settings())
+        uri, options = storage.delta_root(self._stack.project_id, str(table_id))
+        return loaded_markers(uri, options)
+
+
+def _jobs(log: list[Sent]) -> set[UUID]:
+    return {sent.job for sent in log if sent.job is not None}
