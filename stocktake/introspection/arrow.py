@@ -6,8 +6,7 @@ differences that docs/types.md lists.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -63,15 +62,6 @@ _SCALES: Final = {"s": 3, "ms": 3, "us": 6, "ns": 9}
 _EXTENSIONS: Final = {"arrow.uuid": "UUID", "arrow.json": "JSON"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Exactly:
-    """A schema that equals another by its bytes: to Arrow 26 two maps are equal although the
-    values of one are nullable, if those are of an extension type."""
-
-    data: bytes
-    schema: pa.Schema = field(compare=False)
-
-
 def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
     """The columns of an Arrow schema, in its order.
 
@@ -84,14 +74,6 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
         UnsupportedError: a type that ClickHouse does not read.
     """
-    plain = schema.remove_metadata()
-    return _columns(_Exactly(data=plain.serialize().to_pybytes(), schema=plain), limits)
-
-
-# Most files of a source share one schema, and it took half of their reading.
-@lru_cache(maxsize=16)
-def _columns(exactly: _Exactly, limits: Limits) -> tuple[Column, ...]:
-    schema = exactly.schema
     check_columns(len(schema), limits)
     refuse_duplicates(schema.names)
     return tuple(

@@ -25,9 +25,9 @@ from stocktake.introspection.delta_actions import (
     TableProtocol,
     merged,
 )
-from stocktake.introspection.delta_footer import ColumnChunk, column_chunks
 from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.introspection.excess import exceeded
+from stocktake.introspection.parquet_footer import ColumnChunk, column_chunks, narrowed
 from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 TAIL_BYTES: Final = 256 * 1024
 #: Ranges closer than this are fetched as one: a request costs more than the bytes between.
 _NEAR_BYTES: Final = 256 * 1024
-_PADDING_BYTES: Final = 128
 _COLUMNS: Final = (
     "metaData.schemaString",
     "metaData.partitionColumns",
@@ -118,11 +117,7 @@ class CheckpointFile:
         """
         with self._wrapped():
             self.chunks = _promising(column_chunks(self._footer(), until=_MARKS))
-        # pyarrow reads somewhat past a chunk of writers older than parquet-mr 1.2.9.
-        wanted = [
-            Range(start=each.start, end=min(each.start + each.size + _PADDING_BYTES, self.size))
-            for each in self.chunks
-        ]
+        wanted = [Range(start=each.start, end=each.start + each.size) for each in self.chunks]
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
 
     def load(self, store: ObjectStore, wanted: Range) -> Actions:
@@ -156,10 +151,9 @@ class CheckpointFile:
         columns = sorted({each.path for each in self.chunks})
         if not groups:
             return
-        parquet = pq.ParquetFile(_Segments(self), pre_buffer=False)
-        for batch in parquet.iter_batches(
-            batch_size=16_384, row_groups=groups, columns=columns, use_threads=False
-        ):
+        footer = narrowed(self._footer(), groups)
+        parquet = pq.ParquetFile(_Segments(self, footer), pre_buffer=False)
+        for batch in parquet.iter_batches(batch_size=16_384, columns=columns, use_threads=False):
             valid = [column.is_valid() for column in batch.columns]
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
 
@@ -279,10 +273,13 @@ def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
 
 
 class _Segments(io.RawIOBase):
-    """A checkpoint as a file for pyarrow; reading what was not fetched is an OSError."""
+    """A checkpoint as a file for pyarrow, with another footer after its end; reading what was
+    not fetched is an OSError."""
 
-    def __init__(self, file: CheckpointFile) -> None:
+    def __init__(self, file: CheckpointFile, footer: bytes) -> None:
         self._file = file
+        self._footer = footer + _TRAILER.pack(len(footer), _MAGIC)
+        self._size = file.size + len(self._footer)
         self._position = 0
 
     def readable(self) -> bool:
@@ -295,16 +292,18 @@ class _Segments(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
         self._position = base[whence] + offset
         return self._position
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         view = memoryview(buffer).cast("B")
-        end = min(self._position + len(view), self._file.size)
-        data = self._file.held(self._position, end)
+        start, end = self._position, min(self._position + len(view), self._size)
+        data = self._file.held(start, min(end, self._file.size))
         if data is None:
-            raise OSError(f"bytes {self._position} to {end} were not fetched")
+            raise OSError(f"bytes {start} to {end} were not fetched")
+        # what of the range is after the file
+        data += self._footer[max(start - self._file.size, 0) : max(end - self._file.size, 0)]
         view[: len(data)] = data
         self._position += len(data)
         return len(data)

@@ -1,12 +1,14 @@
-"""Parquet: the schema is in the footer, so two ranged reads a file are all it takes.
+"""Parquet: the schema begins the footer, so two ranged reads a file are all it takes.
 
-The footer's length is checked before anything is parsed: a file of 300 bytes can ask for 4 GB.
+The footer's length is checked before anything is parsed: a file of 300 bytes can ask for 4 GB. Of
+a footer only the schema and the number of rows are read: what row groups follow, tens of megabytes
+in some files, tells of no column. Its key-value metadata follows those; the Arrow schema that may
+be there is not looked at, and ClickHouse does not look at it either.
 """
 
-import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, Final, NoReturn
@@ -18,12 +20,10 @@ from stocktake.errors import (
     EmptySourceError,
     FormatMismatchError,
     InvalidSourceError,
-    JobError,
-    LimitExceededError,
     StorageUnavailableError,
     UnsupportedError,
 )
-from stocktake.introspection import Introspection, Limits, Progress, Source, arrow
+from stocktake.introspection import Introspection, Limits, Progress, Source
 from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.introspection.files import (
     Budget,
@@ -38,6 +38,16 @@ from stocktake.introspection.files import (
     unchanged,
     with_partitions,
 )
+from stocktake.introspection.parquet_footer import IncompleteError
+from stocktake.introspection.parquet_schema import (
+    MAGIC,
+    MAX_ELEMENTS,
+    TRAILER,
+    columns_and_rows,
+    excess,
+    first_line,
+    invalid,
+)
 from stocktake.schema.columns import Column
 from stocktake.storage.objects import Chunk, ObjectInfo
 
@@ -45,21 +55,17 @@ from stocktake.storage.objects import Chunk, ObjectInfo
 TAIL_BYTES: Final = 64 * 1024
 #: Files between two reports of progress.
 _ROUND: Final = 128
-#: Columns or row groups in one footer, far above what real files hold. pyarrow takes some 15 µs
-#: and 1.4 KB for each, before it says how many there are.
-_MAX_THRIFT_ELEMENTS: Final = 200_000
-
+#: Of a footer beyond the tail, what is read first, and at most: schemas are a few kilobytes.
+_FIRST_BYTES: Final = 256 * 1024
+_MAX_SCHEMA_BYTES: Final = 16 * 1024 * 1024
 #: Of a column chunk at once, and of all columns in one batch.
 _BUFFER_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 8_192
 _BATCH_CELLS: Final = 1 << 20
 
-_MAGIC: Final = b"PAR1"
 _ENCRYPTED: Final = b"PARE"
-#: Length of the footer, then the magic.
-_TRAILER: Final = struct.Struct("<I4s")
 #: The magic comes once more at the file's start.
-_OVERHEAD: Final = _TRAILER.size + len(_MAGIC)
+_OVERHEAD: Final = TRAILER.size + len(MAGIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,7 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         progress: told after each round of files; what it raises ends the read.
 
     Raises:
-        JobError: see `list_files` and `arrow.columns`; EmptySourceError, FormatMismatchError,
+        JobError: see `list_files` and `columns_and_rows`; EmptySourceError, FormatMismatchError,
             InvalidSourceError and UnsupportedError name the file.
     """
     progress("list", 0, None)
@@ -87,14 +93,14 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         return answer
     budget = Budget(limits)
     footers = _footers(source, listing, limits, budget, progress, fetched=tail)
-    row_count = None if budget.truncated else sum(footer.row_count for footer in footers)
+    rows = None if budget.truncated else sum(footer.row_count for footer in footers)
     return conclude(
         source,
         listing,
         _united(source, listing, footers, limits, truncated=budget.truncated),
         budget=budget,
         limits=limits,
-        row_count=row_count,
+        row_count=rows,
     )
 
 
@@ -160,7 +166,7 @@ def _decoded(local: IO[bytes], size: int, name: str) -> Iterator[pa.RecordBatch]
             buffer_size=_BUFFER_BYTES,
             pre_buffer=False,
             thrift_string_size_limit=size,
-            thrift_container_size_limit=min(size, _MAX_THRIFT_ELEMENTS),
+            thrift_container_size_limit=min(size, MAX_ELEMENTS),
             arrow_extensions_enabled=True,
         ) as file:
             for batch in file.iter_batches(_batch_rows(len(file.schema_arrow))):
@@ -169,7 +175,7 @@ def _decoded(local: IO[bytes], size: int, name: str) -> Iterator[pa.RecordBatch]
             claimed = file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as exc:
         raise InvalidSourceError(
-            f'The Parquet file "{name}" is corrupt after row {rows:,}: {_first_line(exc)}',
+            f'The Parquet file "{name}" is corrupt after row {rows:,}: {first_line(exc)}',
             file=name,
         ) from exc
     if rows != claimed:
@@ -216,7 +222,13 @@ def _united(
     source: Source, listing: Listing, footers: list[_Footer], limits: Limits, *, truncated: bool
 ) -> tuple[Column, ...]:
     partitions = hive_partitions(file.path for file in listing.files)
-    per_file = [(footer.file, with_partitions(footer.columns, partitions)) for footer in footers]
+    # Files of one schema have one tuple of columns (`_Schemas`), and say nothing new.
+    distinct: dict[int, _Footer] = {}
+    for footer in footers:
+        distinct.setdefault(id(footer.columns), footer)
+    per_file = [
+        (footer.file, with_partitions(footer.columns, partitions)) for footer in distinct.values()
+    ]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
     check_columns(len(columns), limits)
     return columns
@@ -233,14 +245,41 @@ def _footer(
     tail = fetched or _tail(source, file.path)
     budget.spend(len(tail.data), files=1)
     length = _footer_length(source, tail, name, limits)
-    data = tail.data
-    if (missing := length + _TRAILER.size - len(data)) > 0:
-        start = tail.info.size - length - _TRAILER.size
-        rest = source.store.get(file.path, start=start, length=missing)
-        budget.spend(len(rest.data))
-        _refuse_rewritten(tail, rest, name)
-        data = rest.data + data
-    return _parse(data[-length - _TRAILER.size :], file, name, limits)
+    for start in _beginnings(source, tail, length, budget, name):
+        with suppress(IncompleteError):
+            columns, rows = columns_and_rows(start, name, limits)
+            return _Footer(file=file, columns=columns, row_count=rows)
+    raise invalid(name, "it ends within its schema")
+
+
+def _beginnings(
+    source: Source, tail: Chunk, length: int, budget: Budget, name: str
+) -> Iterator[bytes]:
+    """A footer's first bytes: all of it where the tail holds that, else more with each step.
+
+    Raises:
+        LimitExceededError: that was not enough.
+    """
+    end = tail.info.size - TRAILER.size
+    tail_start, footer_start = tail.info.size - len(tail.data), end - length
+    here = tail.data[max(footer_start - tail_start, 0) : end - tail_start]
+    if footer_start >= tail_start:
+        yield here
+        return
+    before = b""
+    for size in (_FIRST_BYTES, _MAX_SCHEMA_BYTES):
+        start = footer_start + len(before)
+        more = source.store.get(
+            tail.info.path, start=start, length=min(footer_start + size, tail_start) - start
+        )
+        budget.spend(len(more.data))
+        _refuse_rewritten(tail, more, name)
+        before += more.data
+        if footer_start + size >= tail_start:
+            yield before + here
+            return
+        yield before
+    raise excess(name, f"has a schema of more than {_MAX_SCHEMA_BYTES:,} bytes")
 
 
 def _tail(source: Source, path: str) -> Chunk:
@@ -250,7 +289,7 @@ def _tail(source: Source, path: str) -> Chunk:
 def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> int:
     """The length that the trailer claims, if the file and the limit allow it."""
     size = tail.info.size
-    length, magic = _TRAILER.unpack(tail.data[-_TRAILER.size :].rjust(_TRAILER.size, b"\0"))
+    length, magic = TRAILER.unpack(tail.data[-TRAILER.size :].rjust(TRAILER.size, b"\0"))
     if magic == _ENCRYPTED:
         raise UnsupportedError(
             f'The footer of "{name}" is encrypted.',
@@ -258,7 +297,7 @@ def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> in
             hint="Write the files with a plaintext footer, or without encryption.",
             file=name,
         )
-    if magic != _MAGIC:
+    if magic != MAGIC:
         _refuse_format(source, tail, name)
     if length == 0 or length + _OVERHEAD > size:
         raise InvalidSourceError(
@@ -279,8 +318,8 @@ def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> in
 
 def _refuse_format(source: Source, tail: Chunk, name: str) -> NoReturn:
     """Tell a Parquet file that was cut off from a file of another format."""
-    head = source.store.get(tail.info.path, length=len(_MAGIC))
-    if head.data == _MAGIC:
+    head = source.store.get(tail.info.path, length=len(MAGIC))
+    if head.data == MAGIC:
         raise InvalidSourceError(
             f'The Parquet file "{name}" is truncated: it begins as one, but has no footer.',
             file=name,
@@ -293,57 +332,3 @@ def _refuse_rewritten(tail: Chunk, rest: Chunk, name: str) -> None:
         raise StorageUnavailableError(
             f'The file "{name}" was rewritten while it was being read.', file=name
         )
-
-
-def _parse(footer_and_trailer: bytes, file: ObjectInfo, name: str, limits: Limits) -> _Footer:
-    try:
-        schema, row_count = _open(footer_and_trailer)
-    # a name that is no UTF-8 is a ValueError
-    except (pa.ArrowException, OSError, ValueError) as exc:
-        _refuse_excess(exc, len(footer_and_trailer), name)
-        raise InvalidSourceError(
-            f'The footer of the Parquet file "{name}" cannot be read: {_first_line(exc)}',
-            file=name,
-        ) from exc
-    try:
-        columns = arrow.columns(schema, limits)
-    except JobError as error:
-        error.file = name
-        raise
-    return _Footer(file=file, columns=columns, row_count=row_count)
-
-
-def _refuse_excess(exc: BaseException, size: int, name: str) -> None:
-    """Tell a footer that is too much from one that is broken; pyarrow has one type for both."""
-    if "too deeply nested" in str(exc):
-        said = "is nested deeper than its reader goes"
-    # a smaller footer cannot list so many: what it claims is nonsense
-    elif "Exceeded size limit" in str(exc) and size > _MAX_THRIFT_ELEMENTS:
-        said = f"lists more than {_MAX_THRIFT_ELEMENTS:,} columns or row groups"
-    else:
-        return
-    raise LimitExceededError(
-        f'The footer of "{name}" {said}.',
-        hint="No setting raises this: write the file flatter, or with fewer columns and row "
-        "groups.",
-        file=name,
-    ) from exc
-
-
-def _open(footer_and_trailer: bytes) -> tuple[pa.Schema, int]:
-    """Hand pyarrow a file that is nothing but its footer."""
-    buffer = pa.BufferReader(_MAGIC + footer_and_trailer)
-    size = len(footer_and_trailer)
-    with pq.ParquetFile(
-        buffer,
-        thrift_string_size_limit=size,
-        thrift_container_size_limit=min(size, _MAX_THRIFT_ELEMENTS),
-        arrow_extensions_enabled=True,
-    ) as file:
-        schema = file.schema_arrow
-        schema.names  # noqa: B018  # decodes them: one that is no UTF-8 shows here
-        return schema, file.metadata.num_rows
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc) or type(exc).__name__).splitlines()[0][:200]

@@ -44,7 +44,8 @@ class LocalObjects:
         with _mapped(path):
             descriptor, info = self._open(path)
             try:
-                size = max(info.size - start, 0) if length is None else length
+                left = max(info.size - start, 0)
+                size = left if length is None else min(length, left)
                 return Chunk(data=_read(descriptor, size, start), info=info)
             finally:
                 os.close(descriptor)
@@ -54,8 +55,8 @@ class LocalObjects:
         with _mapped(path):
             descriptor, info = self._open(path)
             try:
-                data = _read(descriptor, length, max(0, info.size - length))
-                return Chunk(data=data, info=info)
+                size = min(length, info.size)
+                return Chunk(data=_read(descriptor, size, info.size - size), info=info)
             finally:
                 os.close(descriptor)
 
@@ -128,8 +129,12 @@ class LocalObjects:
         first = ""
         if start_after.startswith(folder):
             first = start_after[len(folder) :].split("/", 1)[0]
+        names = _names(real)
         # A log of 100,000 commits is listed from near its end: drop the rest before any stat.
-        names = [n for n in _names(real) if n >= first or first.startswith(n)]
+        if first:
+            # "a/b" comes after "a-b", so a folder may be wanted whose name alone comes before
+            folders = {first[:end] for end in range(1, len(first)) if first[end] < "/"}
+            names = [*filter(first.__le__, names), *folders.intersection(names if folders else ())]
         # A name that is no UTF-8 has no key that any store or JSON could carry.
         names = [n for n in names if n.isascii() or _is_text(n)]
         found = ((folder + name, self._status(real, name)) for name in names)
@@ -164,7 +169,7 @@ def _require_inside(path: str) -> None:
 
 def _read(descriptor: int, size: int, start: int) -> bytes:
     """Bytes of a file from `start` on; fewer where it ends before."""
-    data = os.pread(descriptor, size, start)
+    data = os.pread(descriptor, size, start) if size else b""
     if len(data) == size or not data:
         return data
     # one call gives 2 GiB at most

@@ -24,6 +24,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.introspection import Introspection, Limits, Source, introspect, no_progress
+from stocktake.introspection.arrow import columns
 from stocktake.introspection.parquet import TAIL_BYTES, read
 from stocktake.states import TableFormat
 from stocktake.storage.objects import Chunk, LocalObjects
@@ -97,6 +98,35 @@ def test_large_footer_costs_two_reads_and_no_byte_twice() -> None:
     assert len(store.reads) == 2
     assert answer.coverage.bytes_read == sum(size for _, size in store.reads)
     assert answer.coverage.files_read == 1
+
+
+def test_row_groups_without_end_are_not_read() -> None:
+    data = dump(pa.table({f"column_{n}": range(600) for n in range(20)}), row_group_size=1)
+    store = store_of(x=data)
+    assert run(store).row_count == 600
+    assert sum(size for _, size in store.reads) < len(data) // 3
+    assert run(store).columns == columns(pq.read_schema(io.BytesIO(data)), Limits())
+
+
+def test_schema_longer_than_the_first_read_takes_one_more() -> None:
+    long_names = {f"{'column' * 20}_{n:05}": LONG for n in range(3000)}
+    store = store_of(x=dump(pa.schema(long_names).empty_table()))
+    assert list(shown(run(store))) == list(long_names)
+    assert len(store.reads) == 3
+
+
+def test_files_that_begin_alike_are_told_apart() -> None:
+    """A schema that is known is found by its bytes: all of them, and under the same limits."""
+    same = [(f"a{n}", LONG) for n in range(20)]
+    store = store_of(
+        x=parquet(1, **dict(same), last=LONG),
+        y=parquet(2, **dict(same), lost=LONG),
+        z=parquet(4, **dict(same), last=LONG),
+    )
+    assert list(shown(run(store))) == [*dict(same), "last", "lost"]
+    assert run(store).row_count == 7
+    with pytest.raises(LimitExceededError, match="21 columns"):
+        run(store, Limits(max_columns=20))
 
 
 def test_files_are_united_newest_first() -> None:
@@ -278,6 +308,29 @@ def test_footer_of_endless_columns_is_refused_before_they_are_built() -> None:
         run(store_of(x=with_footer(nested_footer(200_001))))
 
 
+def test_footer_whose_schema_never_ends_is_read_so_far_only() -> None:
+    # after the schema's size one element with a name of 40 MB
+    footer = b"\x15\x02\x19\x1c\x18" + b"\x80\xd0\xac\x13" + b"a" * 40_000_000
+    store = store_of(x=with_footer(footer))
+    with pytest.raises(LimitExceededError, match="schema of more than"):
+        run(store)
+    assert sum(size for _, size in store.reads) < 17 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        b"\x15\x02\x16\x00\x19\x0c\x00",  # no schema
+        b"\x29\x0c\x25\x00\x00",  # what follows the schema is no number of rows
+        b"\x29\x0c\x16\x01\x19\x0c\x00",  # fewer than no rows
+        b"\x05\x04\x29\x0c\x16\x00\x00",  # a field id in its long form
+    ],
+)
+def test_footer_that_is_not_as_writers_write_it_is_invalid(footer: bytes) -> None:
+    with pytest.raises(InvalidSourceError, match="cannot be read"):
+        run(store_of(x=with_footer(footer)))
+
+
 def test_columns_of_one_name_are_refused_with_the_file() -> None:
     table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(DuplicateColumnError, match='"a"') as caught:
@@ -310,6 +363,50 @@ def test_message_names_the_file_below_the_patterns_folder() -> None:
         run(files_source(store, "secret/folder/**"))
     assert caught.value.file == "day=1/x.parquet"
     assert "secret" not in caught.value.detail
+
+
+NAMES = st.text("abcxyz_ .é", min_size=1, max_size=8)
+PLAIN_TYPES = st.sampled_from(
+    [
+        *(pa.int8(), pa.uint16(), pa.int64(), pa.uint64(), pa.float16(), pa.float64(), pa.bool_()),
+        *(pa.string(), pa.large_string(), pa.binary(), pa.binary(7), pa.date32(), pa.date64()),
+        *(pa.time32("ms"), pa.time64("us"), pa.time64("ns"), pa.duration("ns"), pa.null()),
+        *(pa.timestamp("ms"), pa.timestamp("us", "Europe/Paris"), pa.timestamp("ns", "UTC")),
+        *(pa.decimal128(9, 2), pa.decimal128(38, 10), pa.decimal256(60, 5), pa.string_view()),
+        *(pa.dictionary(pa.int32(), pa.string()), pa.uuid(), pa.json_(), pa.bool8()),
+    ]
+)
+
+
+def fields(types: st.SearchStrategy[pa.DataType]) -> st.SearchStrategy[list[pa.Field]]:
+    each = st.tuples(NAMES, types, st.booleans())
+    made = each.map(lambda one: pa.field(*one[:2], nullable=one[2] or one[1] == pa.null()))
+    return st.lists(made, min_size=1, max_size=5, unique_by=lambda field: field.name)
+
+
+TYPES = st.recursive(
+    PLAIN_TYPES,
+    lambda inner: st.one_of(
+        st.builds(pa.list_, inner),
+        st.builds(lambda kind: pa.list_(kind, 3), inner),
+        st.builds(pa.map_, st.just(pa.string()), inner),
+        fields(inner).map(pa.struct),
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(fields(TYPES), st.sampled_from(["1.0", "2.4", "2.6"]), st.booleans())
+def test_columns_are_those_of_pyarrows_whole_schema(
+    written: list[pa.Field], version: str, store_schema: bool
+) -> None:
+    """The one that takes the Arrow schema in the key-value metadata into account as well."""
+    sink = io.BytesIO()
+    pq.ParquetWriter(sink, pa.schema(written), version=version, store_schema=store_schema).close()
+    with pq.ParquetFile(sink, arrow_extensions_enabled=True) as file:
+        expected = columns(file.schema_arrow, Limits())
+    assert run(store_of(x=sink.getvalue())).columns == expected
 
 
 SAMPLE = parquet(2, a=LONG, b=pa.list_(pa.string()))

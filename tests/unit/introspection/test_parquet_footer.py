@@ -1,4 +1,4 @@
-"""Reading column chunks off a Parquet footer, against what pyarrow says of sound files."""
+"""Reading parts of a Parquet footer, against what pyarrow says of sound files."""
 
 import contextlib
 import io
@@ -10,12 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.introspection.delta_footer import column_chunks
+from stocktake.introspection.parquet_footer import (
+    IncompleteError,
+    column_chunks,
+    footer_of,
+    narrowed,
+    row_count,
+    schema_range,
+)
 
 
-def footer_of(data: bytes) -> bytes:
+def parquet_footer(data: bytes) -> bytes:
     length = int.from_bytes(data[-8:-4], "little")
     return data[-8 - length : -8]
+
+
+def schema_file(schema: bytes) -> io.BytesIO:
+    footer = footer_of(schema)
+    return io.BytesIO(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
 
 
 def written(table: pa.Table, **options: Any) -> bytes:
@@ -48,7 +60,7 @@ def test_chunks_are_the_ones_that_pyarrow_reads(options: dict[str, Any]) -> None
     data = written(TABLE, **options)
     metadata = pq.read_metadata(io.BytesIO(data))
 
-    found = column_chunks(footer_of(data))
+    found = column_chunks(parquet_footer(data))
 
     expected = []
     for index in range(metadata.num_row_groups):
@@ -66,7 +78,7 @@ def test_chunks_are_the_ones_that_pyarrow_reads(options: dict[str, Any]) -> None
 
 
 def test_row_group_of_nulls_is_known_by_its_statistics() -> None:
-    nulls = {(c.row_group, c.path) for c in column_chunks(footer_of(SOUND)) if c.all_null}
+    nulls = {(c.row_group, c.path) for c in column_chunks(parquet_footer(SOUND)) if c.all_null}
     assert {(1, "number"), (2, "number"), (0, "text"), (2, "text")} <= nulls
     assert not {(0, "number"), (1, "text")} & nulls
 
@@ -84,26 +96,67 @@ def test_row_group_of_nulls_is_known_by_its_statistics() -> None:
 def test_row_groups_after_the_values_that_are_looked_for_are_left_out(
     until: list[str], groups: set[int]
 ) -> None:
-    assert {chunk.row_group for chunk in column_chunks(footer_of(SOUND), until)} == groups
+    assert {chunk.row_group for chunk in column_chunks(parquet_footer(SOUND), until)} == groups
 
 
 def test_without_statistics_no_row_group_is_left_out() -> None:
     data = written(TABLE, row_group_size=2, write_statistics=False)
-    assert {c.row_group for c in column_chunks(footer_of(data), ["number"])} == {0, 1, 2}
+    assert {c.row_group for c in column_chunks(parquet_footer(data), ["number"])} == {0, 1, 2}
+
+
+def test_schema_and_rows_are_those_of_the_whole_footer() -> None:
+    footer = parquet_footer(SOUND)
+    start, end = schema_range(footer)
+    alone = schema_file(footer[start:end])
+    with_arrow_schema = pq.read_schema(io.BytesIO(SOUND)).remove_metadata()
+    assert pq.read_schema(alone).equals(with_arrow_schema)
+    assert row_count(footer, end) == TABLE.num_rows
+
+
+def test_schema_is_incomplete_until_its_last_byte_is_here() -> None:
+    footer = parquet_footer(SOUND)
+    _, end = schema_range(footer)
+    for length in range(end):
+        with pytest.raises(IncompleteError):
+            schema_range(footer[:length])
+    assert schema_range(footer[:end])[1] == end
+    with pytest.raises(IncompleteError):
+        row_count(footer[:end], end)
+
+
+@pytest.mark.parametrize("groups", [[0], [1], [0, 2], [0, 1, 2]])
+def test_narrowed_footer_reads_as_the_row_groups_it_keeps(groups: list[int]) -> None:
+    footer = narrowed(parquet_footer(SOUND), groups)
+    sink = io.BytesIO(SOUND + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    rows = pq.ParquetFile(io.BytesIO(SOUND)).read_row_groups(groups).to_pylist()
+    assert pq.ParquetFile(sink).read().to_pylist() == rows
+
+
+def test_footer_narrowed_to_many_row_groups() -> None:
+    data = written(pa.table({"a": range(200)}), row_group_size=1)
+    footer = narrowed(parquet_footer(data), range(5, 200))
+    sink = io.BytesIO(data + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    assert pq.ParquetFile(sink).read()["a"].to_pylist() == list(range(5, 200))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     with contextlib.suppress(ValueError):
         column_chunks(data)
+    with contextlib.suppress(ValueError):
+        schema_range(data)
+    with contextlib.suppress(ValueError):
+        row_count(data, 0)
 
 
-@given(st.integers(0, len(footer_of(SOUND)) - 1), st.integers(0, 255))
+@given(st.integers(0, len(parquet_footer(SOUND)) - 1), st.integers(0, 255))
 def test_any_changed_byte_is_refused_or_read(at: int, byte: int) -> None:
-    footer = bytearray(footer_of(SOUND))
+    footer = bytearray(parquet_footer(SOUND))
     footer[at] = byte
     with contextlib.suppress(ValueError):
         column_chunks(bytes(footer))
+    with contextlib.suppress(ValueError):
+        row_count(bytes(footer), schema_range(bytes(footer))[1])
 
 
 @pytest.mark.parametrize(
@@ -121,3 +174,5 @@ def test_any_changed_byte_is_refused_or_read(at: int, byte: int) -> None:
 def test_forged_footer_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"footer|nested|number"):
         column_chunks(data)
+    with pytest.raises(ValueError, match=r"footer|nested|number"):
+        schema_range(data)

@@ -1,9 +1,10 @@
-"""Where the column chunks of a Parquet file lie, and which hold only nulls.
+"""Parts of a Parquet footer: the schema that it begins with, and where the column chunks lie.
 
-pyarrow tells this too, chunk by chunk, but `RowGroupMetaData.column` and its statistics end the
-whole process on a corrupt footer (a C++ exception that the binding does not expect, seen with
-pyarrow 26). So the few numbers are read here, from Thrift's compact protocol; decoding the data
-stays pyarrow's work, and raises.
+pyarrow tells both, but decodes the whole footer first, which is tens of megabytes where a writer
+left thousands of row groups; and `RowGroupMetaData.column` and its statistics end the whole
+process on a corrupt one (a C++ exception that the binding does not expect, seen with pyarrow 26).
+So the few bytes that matter are found here, by Thrift's compact protocol; what a schema means and
+decoding the data stay pyarrow's work, and raise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,8 @@ from typing import Any, Final
 _NULLS: Final = {3: None}
 _CHUNK_METADATA: Final = {3: None, 5: None, 7: None, 9: None, 11: None, 12: _NULLS}
 _ROW_GROUP: Final = {1: {3: _CHUNK_METADATA}}
-_ROW_GROUPS: Final = 4
+#: Fields of `FileMetaData`. Every writer puts them in this order.
+_SCHEMA, _ROW_COUNT, _ROW_GROUPS = 2, 3, 4
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS: Final = (4, 5, 6)
@@ -22,6 +24,10 @@ _FIXED: Final = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
 _MAX_DEPTH: Final = 32
 
 _Wanted = Mapping[int, Any] | None
+
+
+class IncompleteError(ValueError):
+    """The footer ends before what was looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,84 @@ class ColumnChunk:
     has_value: bool = False
 
 
+def schema_range(footer: bytes) -> tuple[int, int]:
+    """Where the list of `SchemaElement` begins and ends.
+
+    Args:
+        footer: its first bytes, as many as are here.
+
+    Raises:
+        IncompleteError: it goes on past what is here; of a whole footer: it is corrupt.
+        ValueError: the footer is corrupt.
+    """
+    try:
+        for field_id, kind, at in _fields(footer):
+            if field_id == _SCHEMA and kind == _LIST:
+                end = _after(footer, at, kind, 0)
+                if end > len(footer):
+                    break
+                return at, end
+            if field_id >= _SCHEMA:
+                raise ValueError("the footer does not begin with a schema")
+    except KeyError as exc:
+        raise _corrupt() from exc
+    except IndexError:
+        pass
+    raise IncompleteError("the footer ends within its schema")
+
+
+def row_count(footer: bytes, at: int) -> int:
+    """The number of rows in all row groups.
+
+    Args:
+        footer: without its length and magic; a part that ends some bytes after `at` will do.
+        at: where the schema ends.
+
+    Raises:
+        ValueError: the footer is corrupt.
+    """
+    try:
+        number, _ = _varint(footer, at + 1)
+    except IndexError as exc:
+        raise IncompleteError("the footer ends before its number of rows") from exc
+    # the field after the schema, an integer of 64 bits
+    if footer[at] != 1 << 4 | _INTEGERS[-1] or number & 1:
+        raise ValueError("the footer has no number of rows")
+    return number >> 1
+
+
+def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
+    """A footer of one schema and a few row groups, for pyarrow to read.
+
+    Args:
+        schema: the bytes of `schema_range`.
+        row_groups: each as `narrowed` finds it in a footer.
+    """
+    count = len(row_groups)
+    size = bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT, *_number(count)])
+    # version 1, the schema, no rows, the row groups
+    return b"".join((b"\x15\x02\x19", schema, b"\x16\x00\x19", size, *row_groups, b"\x00"))
+
+
+def narrowed(footer: bytes, row_groups: Sequence[int]) -> bytes:
+    """The footer with a few of its row groups; they are counted from 0 again.
+
+    Args:
+        footer: a whole one, of which `column_chunks` has read these row groups.
+        row_groups: their indexes, ascending.
+    """
+    start, end = schema_range(footer)
+    at = next(at for field_id, _, at in _fields(footer) if field_id == _ROW_GROUPS)
+    _, _, at = _list_header(footer, at)
+    groups: list[bytes] = []
+    for index in range(row_groups[-1] + 1):
+        after = _after_struct(footer, at, 1)
+        if index in row_groups:
+            groups.append(footer[at:after])
+        at = after
+    return footer_of(footer[start:end], groups)
+
+
 def column_chunks(footer: bytes, until: Sequence[str] = ()) -> list[ColumnChunk]:
     """The column chunks of a file, by its Thrift footer (parquet-format, `FileMetaData`).
 
@@ -66,24 +150,34 @@ def column_chunks(footer: bytes, until: Sequence[str] = ()) -> list[ColumnChunk]
             if until and not left:
                 break
     except (IndexError, KeyError, TypeError, AttributeError) as exc:
-        raise ValueError("the Parquet footer is not what parquet.thrift describes") from exc
+        raise _corrupt() from exc
     return chunks
 
 
 def _row_groups(footer: bytes) -> Iterator[dict[int, Any]]:
     """One after the other: a file of many is mostly row groups that nobody asks for."""
+    for field_id, _, at in _fields(footer):
+        if field_id == _ROW_GROUPS:
+            size, kind, start = _list_header(footer, at)
+            reader = _Compact(footer, start)
+            for _ in range(size):
+                yield reader.value(kind, _ROW_GROUP, 1)
+            return
+
+
+def _fields(footer: bytes) -> Iterator[tuple[int, int, int]]:
+    """Id, kind and place of the footer's fields, each stepped over when the next is asked for."""
     field_id = at = 0
     while header := footer[at]:
         if header < 16:
             raise ValueError("the fields of the footer are not in their order")
         field_id, at = field_id + (header >> 4), at + 1
-        if field_id == _ROW_GROUPS:
-            size, kind, at = _list_header(footer, at)
-            reader = _Compact(footer, at)
-            for _ in range(size):
-                yield reader.value(kind, _ROW_GROUP, 1)
-            return
+        yield field_id, header & 15, at
         at = _after(footer, at, header & 15, 0)
+
+
+def _corrupt() -> ValueError:
+    return ValueError("the Parquet footer is not what parquet.thrift describes")
 
 
 def _chunk(row_group: int, fields: dict[int, Any]) -> ColumnChunk:
@@ -179,6 +273,15 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return result, at + 1
         shift += 7
     raise ValueError("a number is too long")
+
+
+def _number(value: int) -> bytes:
+    """A number as `_varint` reads it."""
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*written, value])
 
 
 def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
