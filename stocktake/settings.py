@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     #: A queued job is rung again after this long, then after twice that, and so on.
     ring_again_seconds: float = Field(default=5.0, gt=0)
 
+    #: How long ended jobs (with their attempts and batches) and audit entries stay; 0: for ever.
+    retain_jobs_days: int = Field(default=30, ge=0)
+    retain_audit_days: int = Field(default=365, ge=0)
+    #: How old bytes in managed storage must be to be removed where no row knows of them; 0: never.
+    retain_orphans_days: int = Field(default=7, ge=0)
+
     inference_max_files: int = Field(default=200, ge=1)
     inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
     inference_max_seconds: float = Field(default=60.0, gt=0)

@@ -33,7 +33,7 @@ from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
 from tasks.base import retry_policy
 from tasks.doorbell import CeleryDoorbell
-from workers import upkeep
+from workers.upkeep import Upkeep
 
 FIRES_PER_TICK: Final = 50
 RESCUES_PER_TICK: Final = 200
@@ -106,7 +106,7 @@ class ClockWork:
         self.node = node or f"{socket.gethostname()}/{os.getpid()}"
         self._database = database
         self._settings = settings
-        self._storage = storage
+        self._upkeep = Upkeep(database, settings, storage, monotonic)
         self._queue_lengths = queue_lengths
         self._monotonic = monotonic
         self._last: dict[str, float] = {}
@@ -220,13 +220,9 @@ class ClockWork:
         return found
 
     def tidy(self) -> None:
-        """Remove the bytes of old uploads, and idempotency keys past their day."""
-        upkeep.remove_uploads(
-            self._database,
-            self._storage,
-            superseded_seconds=self._settings.superseded_upload_seconds,
-        )
-        upkeep.prune_idempotency_keys(self._database)
+        """Remove old bytes and rows, one batch; the next tick goes on where more is left."""
+        if self._upkeep.run():
+            self._last.pop("upkeep", None)
 
     def record_beat(self) -> None:
         """Say that this clock has just finished a good tick: readiness is asked of the database."""

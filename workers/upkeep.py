@@ -1,23 +1,27 @@
-"""What the clock throws away: the bytes of uploads that nothing reads any more, and old keys.
+"""What the clock throws away: bytes that nothing reads any more, and old rows.
 
 Each works in small batches, selects first and writes only what it found, so that the API is not
 kept waiting and a second clock does no harm.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final
-from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_, update
 
 from stocktake.db.clock import now
-from stocktake.db.models import IdempotencyKey, Job, Upload
+from stocktake.db.models import IdempotencyKey, Job, Table, Upload
 from stocktake.db.session import Database
-from stocktake.errors import StorageUnavailableError
-from stocktake.states import JobState, UploadState
+from stocktake.errors import JobError, StorageUnavailableError
+from stocktake.settings import Settings
+from stocktake.states import JobState, TableFormat, UploadState
 from stocktake.storage.uploads import ManagedStorage
+from workers import retention
+from workers.orphans import OrphanSweep
 
 #: A request that streams for longer than this has died.
 ABANDONED_SECONDS: Final = 3600.0
@@ -27,9 +31,67 @@ UNUSED_SECONDS: Final = 86_400.0
 #: How long a first answer is replayed to the same Idempotency-Key.
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
+_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 KEYS_AT_ONCE: Final = 500
 
+#: How often a clock begins to look through all of managed storage.
+SWEEP_SECONDS: Final = 6 * 3600.0
+
 log = structlog.get_logger(__name__)
+
+
+class Upkeep:
+    """All of it, as the settings say.
+
+    Args:
+        monotonic: seconds that only go forward, for what happens a few times a day.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        storage: ManagedStorage,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._storage = storage
+        self._monotonic = monotonic
+        self._sweep_at = float("-inf")
+        self._sweep = OrphanSweep(database, storage, days=settings.retain_orphans_days)
+
+    def run(self) -> bool:
+        """One batch of everything; whether more is left. Rows first: they need no storage."""
+        rows = [self._prune_rows(), prune_idempotency_keys(self._database) == KEYS_AT_ONCE]
+        seconds = self._settings.superseded_upload_seconds
+        removed = remove_uploads(self._database, self._storage, superseded_seconds=seconds)
+        removed_deltas = remove_deleted_delta(
+            self._database, self._storage, superseded_seconds=seconds
+        )
+        swept = self._sweep_orphans()
+        return any([*rows, removed == UPLOADS_AT_ONCE, removed_deltas == UPLOADS_AT_ONCE, swept])
+
+    def _prune_rows(self) -> bool:
+        counts = {"clock_beats": retention.prune_clock_beats(self._database)}
+        if days := self._settings.retain_jobs_days:
+            counts["jobs"] = retention.prune_jobs(self._database, days=days)
+            counts["batches"] = retention.prune_batches(self._database, days=days)
+            counts["uploads"] = retention.prune_uploads(self._database, days=days)
+        if days := self._settings.retain_audit_days:
+            counts["audit_log"] = retention.prune_audit(self._database, days=days)
+        if any(counts.values()):
+            log.info("rows_pruned", **counts)
+        return retention.ROWS_AT_ONCE in counts.values()
+
+    def _sweep_orphans(self) -> bool:
+        if not self._settings.retain_orphans_days or self._monotonic() < self._sweep_at:
+            return False
+        more = self._sweep.step()
+        if not more:
+            self._sweep_at = self._monotonic() + SWEEP_SECONDS
+            remove_leftovers(self._storage)
+        return more
 
 
 def remove_uploads(
@@ -59,7 +121,8 @@ def remove_uploads(
         ).all()
     if not found:
         return 0
-    removed = asyncio.run(_remove(storage, [(row.id, row.object_key) for row in found]))
+    keys = {row.object_key: row.id for row in found}
+    removed = [keys[key] for key in asyncio.run(_remove(storage, list(keys)))]
     with database.write() as session:
         session.execute(
             update(Upload)
@@ -86,21 +149,72 @@ def _stale(superseded_seconds: float) -> ColumnElement[bool]:
             Upload.changed_at <= now(-UNUSED_SECONDS),
             ~exists().where(
                 Job.upload_id == Upload.id,
-                Job.state.in_([JobState.QUEUED.value, JobState.RUNNING.value]),
+                Job.state.in_(_UNDONE),
             ),
         ),
     )
 
 
-async def _remove(storage: ManagedStorage, found: Sequence[tuple[UUID, str]]) -> list[UUID]:
+def remove_deleted_delta(
+    database: Database,
+    storage: ManagedStorage,
+    *,
+    superseded_seconds: float,
+    limit: int = UPLOADS_AT_ONCE,
+) -> int:
+    """Remove files of one managed Delta table that was deleted so long ago; how many.
+
+    The row says that it has no bytes any more once the last is gone. A table whose load still
+    runs is left for later: the load could write another file.
+
+    Args:
+        superseded_seconds: since the deletion, for readers of the old URL.
+        limit: how many at most.
+    """
+    deleted = and_(
+        Table.deleted.is_(True),
+        Table.managed.is_(True),
+        Table.format == TableFormat.DELTA.value,
+        Table.deleted_at <= now(-superseded_seconds),
+        ~exists().where(Job.table_id == Table.id, Job.state.in_(_UNDONE)),
+    )
+    with database.read() as session:
+        table = session.scalars(select(Table).where(deleted).order_by(Table.id).limit(1)).first()
+    if table is None:
+        return 0
+    root = storage.delta_key(table.project_id, str(table.id))
+    try:
+        keys = [key for key, _ in islice(storage.objects(f"{root}/"), limit)]
+    except JobError as exc:
+        log.warning("delta_not_removed", table_id=str(table.id), reason=exc.detail)
+        return 0
+    removed = asyncio.run(_remove(storage, keys))
+    if not keys:
+        with database.write() as session:
+            session.execute(update(Table).where(Table.id == table.id).values(managed=False))
+        log.info("delta_removed", table_id=str(table.id))
+    return len(removed)
+
+
+def remove_leftovers(storage: ManagedStorage) -> None:
+    """Remove what killed requests left in the folder in which local uploads arrive."""
+    try:
+        if count := storage.remove_leftovers(older_than_seconds=UNUSED_SECONDS):
+            log.info("leftovers_removed", count=count)
+    except StorageUnavailableError as exc:
+        log.warning("leftovers_not_removed", reason=exc.detail)
+
+
+async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that could be removed."""
     removed = []
-    for upload_id, key in found:
+    for key in keys:
         try:
             await storage.remove(key)
         except StorageUnavailableError as exc:
-            log.warning("upload_not_removed", upload_id=str(upload_id), reason=exc.detail)
+            log.warning("object_not_removed", key=key, reason=exc.detail)
         else:
-            removed.append(upload_id)
+            removed.append(key)
     return removed
 
 

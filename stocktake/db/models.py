@@ -205,6 +205,7 @@ class Batch(Base):
     """A bulk refresh. `expand_batch` makes its jobs in chunks; counters are queries."""
 
     __tablename__ = "batches"
+    __table_args__ = (Index("ix_batches_created_at", "created_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
@@ -260,6 +261,19 @@ class Job(Base):
         # What a table waits for, beside a history of thousands.
         Index("ix_jobs_table_state", "table_id", "state", "next_run_at"),
         Index("ix_jobs_batch", "batch_id", "state"),
+        # For retention. Most jobs have no upload; a row that is deleted looks for its children.
+        Index(
+            "ix_jobs_upload",
+            "upload_id",
+            sqlite_where=text("upload_id IS NOT NULL"),
+            postgresql_where=text("upload_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_finished",
+            "finished_at",
+            sqlite_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -346,7 +360,7 @@ class ScheduleFire(Base):
         ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True
     )
     fire_at: Mapped[datetime] = mapped_column(primary_key=True)
-    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"))
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("batches.id"), index=True)
     fired_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
@@ -371,7 +385,10 @@ class AuditEntry(Base):
     """Who did what, written in the transaction of the change; never updated."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_project", "project_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_log_project", "project_id", "id"),
+        Index("ix_audit_log_created_at", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))

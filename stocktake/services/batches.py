@@ -217,7 +217,11 @@ _CANCELLING: Final[Mapping[JobState, dict[str, Any]]] = {
 
 
 def view(session: Session, batch: Batch) -> BatchView:
-    """The batch with its counters, as they are now."""
+    """The batch with its counters, as they are now.
+
+    Raises:
+        NotFoundError: it is being removed for its age.
+    """
     expansion = _expansion(session, batch.id)
     counts = _counts(session, batch.id)
     own = _own_undone(session, batch.id)
@@ -249,12 +253,15 @@ def _share(finished: int, total: int, *, complete: bool) -> float:
 
 
 def _expansion(session: Session, batch_id: UUID) -> Job:
-    return session.scalars(
+    expansion = session.scalars(
         select(Job)
         .where(Job.batch_id == batch_id, Job.kind == JobKind.EXPAND_BATCH.value)
         .order_by(Job.id.desc())
         .limit(1)
-    ).one()
+    ).one_or_none()
+    if expansion is None:  # the clock is just removing the batch for its age
+        raise NotFoundError
+    return expansion
 
 
 def _state(batch: Batch, expansion: Job, counts: Mapping[str, int]) -> BatchState:

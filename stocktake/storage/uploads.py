@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 #: S3 takes parts of 5 MiB or more; two of these are all that one upload holds in memory.
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 2
+
+#: The folder of a local upload until it is complete.
+_RECEIVING = ".receiving"
 
 #: deltalake 1.6 takes a folder for a URL: with one of these it panics, or writes elsewhere.
 UNWRITABLE_CHARACTERS = "[ ] { } % ? * #"
@@ -111,7 +116,7 @@ class ManagedStorage:
             key: as `upload_key` gives it.
         """
         if self.root.provider == "file":
-            return _FileSink(Path(self.location(key).key), Path(self.location(".receiving").key))
+            return _FileSink(Path(self.location(key).key), Path(self.location(_RECEIVING).key))
         return _BucketSink(self.client(), self.location(key).key)
 
     async def remove(self, key: str) -> None:
@@ -123,6 +128,41 @@ class ManagedStorage:
                 return
             with contextlib.suppress(FileNotFoundError):
                 await self.client().delete_async(path)
+
+    def objects(self, folder: str, *, after: str = "") -> Iterator[tuple[str, datetime]]:
+        """The keys below a folder in ascending order, and when each was last written (UTC).
+
+        Args:
+            folder: a key that ends with a slash.
+            after: only keys beyond this one.
+
+        Raises:
+            JobError: managed storage cannot be listed.
+        """
+        prefix = self.path(folder)
+        begin = len(prefix) - len(folder)
+        start_after = self.path(after) if after else None
+        for info in self.store().list(prefix, start_after=start_after):
+            yield info.path[begin:], info.modified_at
+
+    def remove_leftovers(self, *, older_than_seconds: float) -> int:
+        """Remove the files of killed uploads that never got their name; how many.
+
+        Only a folder has such files. What a bucket keeps of a killed multipart upload has no
+        key, and obstore cannot list it: a lifecycle rule of the bucket ends it.
+
+        Args:
+            older_than_seconds: since the last byte was written, by this machine's clock.
+        """
+        if self.root.provider != "file":
+            return 0
+        receiving = Path(self.location(_RECEIVING).key)
+        too_old = time.time() - older_than_seconds
+        with _mapped():
+            old = [file for file in receiving.glob("upload-*") if file.stat().st_mtime < too_old]
+            for file in old:
+                file.unlink(missing_ok=True)
+        return len(old)
 
     def client(self) -> "Client":
         """An obstore client for the bucket.

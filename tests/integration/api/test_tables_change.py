@@ -6,8 +6,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import select
 
-from stocktake.db.models import StoredCredential, Table, Upload
+from stocktake.db.models import Base, StoredCredential, Table, Upload
 from stocktake.db.session import Database, Ring
 from stocktake.schema.columns import Column
 from stocktake.security.encryption import Keyring, Sealed
@@ -373,6 +374,33 @@ def test_delete_erases_the_credential_and_ends_the_jobs(
     assert table.deleted_at is not None
     with database.read() as session:
         assert session.query(StoredCredential).count() == 0
+
+
+def test_nothing_in_the_database_holds_the_keys_of_a_deleted_table(
+    client: httpx.Client, orders: dict[str, Any], database: Database
+) -> None:
+    path = f"warehouse_tables/{orders['id']}/"
+    other = {"access_key": "AKIAANOTHER", "access_secret": "Zm9yZ290dGVu"}
+    take(database, jobs_of(database, orders["id"])[0].id)
+    change(client, orders, credential=other, options={"validate": False})
+    client.post(f"{path}refresh_schema/", headers={"Idempotency-Key": "once"})
+    with database.read() as session:
+        sealed = session.scalars(select(StoredCredential.ciphertext)).one()
+    assert repr(sealed) in _everything(database)
+
+    assert client.delete(path, headers={"Idempotency-Key": "twice"}).status_code == 204
+
+    left = _everything(database)
+    assert orders["id"].replace("-", "") in left.replace("-", "")  # the row itself stays
+    for secret in (repr(sealed), *KEYS.values(), *other.values()):
+        assert secret not in left
+
+
+def _everything(database: Database) -> str:
+    """All rows of all tables."""
+    with database.read() as session:
+        rows = [session.execute(select(each)).all() for each in Base.metadata.sorted_tables]
+    return repr(rows)
 
 
 def test_delete_leaves_the_bytes_of_an_upload_to_the_clock(
