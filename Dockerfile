@@ -24,4 +24,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"STOCKTAKE_PORT\", 8000)}/healthz', timeout=2)"]
 STOPSIGNAL SIGTERM
-CMD ["sh", "-c", "exec uvicorn api.app:create_app --factory --host \"$STOCKTAKE_HOST\" --port \"${STOCKTAKE_PORT:-8000}\" --no-access-log --timeout-graceful-shutdown 10"]
+CMD ["python", "-m", "api"]

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     default_wait_seconds: float = Field(default=0.0, ge=0, le=60)
     rate_limit_per_minute: int = Field(default=480, ge=0)
     rate_limit_per_hour: int = Field(default=4800, ge=0)
+    #: `api.protocol.EdgeLimits` says what these three bound.
+    max_connections: int = Field(default=1000, ge=1)
+    request_head_seconds: float = Field(default=10.0, gt=0)
+    request_min_bytes_per_second: int = Field(default=1024, ge=0)
 
     job_time_limit_seconds: float = Field(default=300.0, gt=0)
     job_memory_limit_bytes: int = Field(default=2 * 1024**3, gt=0)

@@ -106,10 +106,10 @@ class Web(ServiceProcess):
         return f"http://{HOST}:{self.port}"
 
     def command(self) -> list[str]:
-        return [
-            *(sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"),
-            *("--host", HOST, "--port", str(self.port), "--no-access-log"),
-        ]
+        return [sys.executable, "-m", "api"]
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"STOCKTAKE_HOST": HOST, "STOCKTAKE_PORT": str(self.port)}
 
     def answers(self) -> bool:
         try:

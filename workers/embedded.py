@@ -195,15 +195,7 @@ class Stack:
         )
 
     def _web(self) -> Program:
-        port = self._environment[f"{PREFIX}PORT"]
-        return Program(
-            name="web",
-            command=(
-                *(*_PYTHON, "uvicorn", "api.app:create_app", "--factory", "--no-access-log"),
-                *("--host", HOST, "--port", port, "--timeout-graceful-shutdown", "5"),
-            ),
-            environment=self._environment,
-        )
+        return Program(name="web", command=(*_PYTHON, "api"), environment=self._environment)
 
     def _clock(self) -> Program:
         return Program(

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.protocol import protocol
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
@@ -95,6 +96,7 @@ def _start(settings: Settings) -> Served:
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, rings),
+            http=protocol(settings),
             log_config=None,
             access_log=False,
             lifespan="on",

@@ -1,0 +1,379 @@
+"""What a web process takes from a connection: how much, for how long, and how broken."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+import uvicorn
+
+from api.protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, EdgeLimits
+from stocktake.db.models import Upload
+from tests.security.conftest import StartWeb
+from tests.security.raw import Raw
+from tests.stack import Web, opened, wait_until
+
+MIB = 1024 * 1024
+#: What the two machines' buffers may hold of what was sent to a server that had stopped reading.
+IN_FLIGHT_BYTES = 16 * MIB
+
+
+@pytest.fixture(scope="module")
+def web(start_web: StartWeb) -> Web:
+    """A server that waits for a head for one second."""
+    return start_web(REQUEST_HEAD_SECONDS="1", MAX_UPLOAD_BYTES=str(MIB))
+
+
+@pytest.fixture(scope="module")
+def keyed(web: Web, add_key: Callable[[Web], tuple[int, str]]) -> tuple[str, bytes]:
+    """The path of a project, and a header with its key."""
+    project_id, key = add_key(web)
+    return f"/api/projects/{project_id}", f"Authorization: Bearer {key}\r\n".encode()
+
+
+@pytest.fixture
+def raw(web: Web) -> Iterator[Raw]:
+    """A connection."""
+    with Raw(web.port) as connection:
+        yield connection
+
+
+def _post(path: str, *headers: bytes) -> bytes:
+    lines = b"".join(header if header.endswith(b"\r\n") else header + b"\r\n" for header in headers)
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\n".encode() + lines + b"\r\n"
+
+
+def _resident_bytes(web: Web) -> int:
+    return int(psutil.Process(web.pid).memory_info().rss)
+
+
+# --- the head -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ", b"GET /", b"x", b"GET / HTTP/1.1\r\nx"],
+)
+def test_a_head_without_end_is_refused_and_not_held(web: Web, raw: Raw, begin: bytes) -> None:
+    before = _resident_bytes(web)
+    raw.send(begin).pour(b"a" * 65536, 200 * MIB)
+    assert raw.sent_bytes < IN_FLIGHT_BYTES
+    assert _resident_bytes(web) - before < IN_FLIGHT_BYTES
+
+
+def test_a_long_head_is_told_so(raw: Raw) -> None:
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * MAX_HEAD_BYTES)
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (431, "head_too_large")
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert raw.closed()
+
+
+def test_a_head_below_the_limit_is_read(raw: Raw) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: "
+    raw.send(head + b"a" * (MAX_HEAD_BYTES - len(head) - 10) + b"\r\n\r\n")
+    assert raw.answer().status == 200
+
+
+@pytest.mark.parametrize(("count", "status"), [(MAX_HEADERS, 200), (MAX_HEADERS + 1, 431)])
+def test_headers_are_counted(raw: Raw, count: int, status: int) -> None:
+    headers = b"".join(b"X-%d: 1\r\n" % number for number in range(count - 1))
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+    assert raw.answer().status == status
+
+
+def test_a_head_that_trickles_in_is_cut_off(raw: Raw) -> None:
+    """A byte now and then, for far longer than the second that a head may take."""
+    give_up_at = time.monotonic() + 20
+    pause = threading.Event()
+    raw.send(b"GET /healthz HTTP/1.1\r\n")
+    while time.monotonic() < give_up_at:
+        try:
+            raw.send(b"X")
+        except OSError:
+            break
+        pause.wait(0.2)
+    assert time.monotonic() < give_up_at
+
+
+def test_a_head_that_stops_is_told_so(raw: Raw) -> None:
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (408, "request_timeout")
+    assert raw.closed()
+
+
+def test_a_second_head_that_stops_is_told_so(raw: Raw) -> None:
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.answer().status == 200
+    raw.send(b"GET /healthz HTT")
+    assert raw.answer().status == 408
+
+
+def test_silence_is_hung_up_on(raw: Raw) -> None:
+    assert raw.closed()
+
+
+def test_an_idle_connection_is_hung_up_on(raw: Raw) -> None:
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.answer().status == 200
+    assert raw.closed()
+
+
+# --- what is no request, or two -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX Y: a\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT metadata:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused_once_and_ends_the_connection(
+    raw: Raw, request_bytes: bytes
+) -> None:
+    """The smuggled second request is never answered."""
+    raw.send(request_bytes + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (400, "parse_error")
+    assert raw.closed()
+
+
+@pytest.mark.parametrize("upgrade", [b"websocket", b"h2c"])
+def test_no_other_protocol_is_spoken(raw: Raw, upgrade: bytes) -> None:
+    raw.send(
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    assert raw.answer().status == 200
+
+
+def test_requests_that_come_at_once_are_answered_in_order(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    path, key = keyed
+    raw.send(
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        + _post(f"{path}/schedules/", key, b"Content-Length: 2")
+        + b"{}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    assert [raw.answer().status for _ in range(3)] == [200, 400, 200]
+
+
+# --- the body -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [b"", b"Authorization: Bearer stk_wrong"])
+@pytest.mark.parametrize("route", ["file", "upload_file"])
+def test_a_strangers_gigabyte_is_refused_before_it_is_read(
+    web: Web, raw: Raw, keyed: tuple[str, bytes], route: str, key: bytes
+) -> None:
+    raw.send(
+        _post(
+            f"{keyed[0]}/warehouse_tables/{route}/",
+            b"Content-Type: multipart/form-data; boundary=x",
+            b"Content-Length: %d" % 1024**3,
+            *([key] if key else []),
+        )
+    )
+    assert raw.answer().status == 401
+    raw.pour(b"a" * 65536, 1024**3)
+    assert raw.sent_bytes < IN_FLIGHT_BYTES
+
+
+def test_a_stranger_who_waits_to_be_asked_is_never_asked(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    raw.send(
+        _post(
+            f"{keyed[0]}/warehouse_tables/file/",
+            b"Content-Type: multipart/form-data; boundary=x",
+            b"Content-Length: 1000000",
+            b"Expect: 100-continue",
+        )
+    )
+    assert raw.answer().status == 401  # and not 100
+
+
+def test_a_body_without_end_is_refused_at_the_limit(raw: Raw, keyed: tuple[str, bytes]) -> None:
+    """10 GB in chunks, to a route that takes 1 MiB of JSON."""
+    path, key = keyed
+    raw.send(
+        _post(
+            f"{path}/warehouse_tables/",
+            key,
+            b"Content-Type: application/json",
+            b"Transfer-Encoding: chunked",
+        )
+    )
+    raw.pour(b"10000\r\n" + b" " * 65536 + b"\r\n", 10 * 1024**3)
+    assert raw.sent_bytes < IN_FLIGHT_BYTES
+    assert raw.answer().status == 413
+
+
+@pytest.mark.parametrize("route", ["file", "upload_file"])
+def test_an_upload_without_end_is_refused_at_the_limit(
+    web: Web, raw: Raw, keyed: tuple[str, bytes], route: str
+) -> None:
+    path, key = keyed
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    raw.send(
+        _post(
+            f"{path}/warehouse_tables/{route}/",
+            key,
+            b"Content-Type: multipart/form-data; boundary=x",
+            b"Transfer-Encoding: chunked",
+        )
+        + b"%x\r\n" % len(part)
+        + part
+        + b"\r\n"
+    )
+    raw.pour(b"10000\r\n" + b"a" * 65536 + b"\r\n", 10 * 1024**3)
+    assert raw.sent_bytes < IN_FLIGHT_BYTES
+    answer = raw.answer()
+    assert (answer.status, answer.json()["attr"]) == (400, "file")
+    _require_nothing_stored(web)
+
+
+def _require_nothing_stored(web: Web) -> None:
+    def states() -> set[str]:
+        with opened(web.settings["DATABASE_URL"]) as database, database.read() as session:
+            return {state for (state,) in session.query(Upload.state)}
+
+    wait_until(lambda: states() == {"removed"}, "the end of every upload")
+    folder = web.folder / "data"
+    assert [file for file in folder.rglob("*") if file.is_file() and file.stat().st_size] == []
+
+
+def test_ten_thousand_parts_are_refused(raw: Raw, keyed: tuple[str, bytes]) -> None:
+    path, key = keyed
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n'
+    body = part * 10_000 + b"--x--\r\n"
+    raw.send(
+        _post(
+            f"{path}/warehouse_tables/file/",
+            key,
+            b"Content-Type: multipart/form-data; boundary=x",
+            b"Content-Length: %d" % len(body),
+        )
+    )
+    raw.pour(body, len(body))
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (400, "parse_error")
+
+
+@pytest.mark.parametrize(
+    ("route", "content_type"),
+    [
+        ("warehouse_tables/", b"application/json"),
+        ("warehouse_tables/file/", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_a_body_that_stops_is_cut_off(
+    web: Web, raw: Raw, keyed: tuple[str, bytes], route: str, content_type: bytes
+) -> None:
+    path, key = keyed
+    head = _post(
+        f"{path}/{route}", key, b"Content-Type: " + content_type, b"Content-Length: 100000"
+    )
+    raw.send(head + b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc')
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (408, "request_timeout")
+    assert raw.closed()
+    if b"multipart" in content_type:
+        _require_nothing_stored(web)
+
+
+def test_a_slow_body_above_the_least_rate_is_read(raw: Raw, keyed: tuple[str, bytes]) -> None:
+    """For longer than the time after which a slower one is cut off."""
+    path, key = keyed
+    pieces = 35
+    raw.send(_post(f"{path}/schedules/", key, b"Content-Length: %d" % (pieces * 1024 + 2)))
+    pause = threading.Event()
+    for _ in range(pieces):
+        raw.send(b" " * 1024)
+        pause.wait(0.2)
+    answer = raw.send(b"{}").answer()
+    assert (answer.status, answer.json()["attr"]) == (400, "name")
+
+
+# --- the server as a whole ----------------------------------------------------------------
+
+
+def test_connections_are_limited(start_web: StartWeb) -> None:
+    small = start_web(MAX_CONNECTIONS="4")
+    held = [Raw(small.port) for _ in range(4)]
+    with Raw(small.port) as one_more:
+        answer = one_more.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer()
+        assert (answer.status, answer.json()["code"]) == (503, "service_unavailable")
+        assert answer.headers["retry-after"]
+        assert one_more.closed()
+    with held[0] as earlier:
+        assert earlier.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer().status == 200
+    for connection in held[1:]:
+        connection.__exit__(None, None, None)
+
+
+def test_who_does_not_take_an_answer_is_cut_off() -> None:
+    """An answer without end, of which nobody reads anything, ends."""
+    ended = threading.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        async def pour() -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": b"a" * 65536, "more_body": True})
+                await asyncio.sleep(0)  # what is sent to nobody does not wait
+
+        assert (await receive())["type"] == "http.request"
+        pouring = asyncio.create_task(pour())
+        assert (await receive())["type"] == "http.disconnect"
+        pouring.cancel()
+        ended.set()
+
+    class Impatient(BoundedProtocol):
+        limits = EdgeLimits(
+            head_seconds=10, body_bytes_per_second=0, connections=10, write_seconds=0.2
+        )
+
+    with _served(endless, Impatient) as port, Raw(port) as reader:
+        reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert ended.wait(30)
+
+
+@contextmanager
+def _served(app: Any, protocol: type[BoundedProtocol]) -> Iterator[int]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, http=protocol, lifespan="off", log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+    listening.close()
