@@ -26,8 +26,9 @@ _CHECKPOINT: Final = re.compile(
     r"(\d{20})\.checkpoint\."
     r"(?:(?P<part>\d{10})\.(?P<parts>\d{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
 )
-#: Reads handed to the store at once; between two such groups budgets are looked at.
-_GROUP: Final = 512
+#: Reads handed to the store at once. At the end of each such group the store's threads run dry,
+#: and a cancel is seen.
+_GROUP: Final = 4096
 #: A larger JSON file is read as a stream, so that a commit of a million files stays small.
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
 _MAX_PARTS: Final = 10_000
@@ -223,10 +224,13 @@ class DeltaLog:
         """Make many reads at a time; answers in their order."""
         answers: list[Answer] = []
         for start in range(0, len(reads), _GROUP):
-            self._check_time()
-            answers += self.store.map(lambda read: read(), reads[start : start + _GROUP])
+            answers += self.store.map(self._timely, reads[start : start + _GROUP])
             self._progress("reading the log", len(answers), len(reads))
         return answers
+
+    def _timely(self, read: Read) -> Answer:
+        self._check_time()
+        return read()
 
     def stretch(self, stretch: Stretch) -> Actions:
         """Read a stretch of commits: the compacted file, or each commit where that is corrupt."""

@@ -1,10 +1,10 @@
 """A bucket as an object store, through obstore."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ class RemoteObjects:
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """The whole object in chunks of about `chunk_bytes`."""
         with self._mapped(path):
-            for chunk in self._client().get(path).stream(min_chunk_size=chunk_bytes):
+            for chunk in self._client.get(path).stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -85,7 +85,7 @@ class RemoteObjects:
         offset = max(start_after or "", _just_before(prefix))
         ordered = self._location.provider in _ORDERED
         with self._mapped(prefix, listing=True):
-            for page in self._client().list(folder, offset=offset or None, chunk_size=_PAGE):
+            for page in self._client.list(folder, offset=offset or None, chunk_size=_PAGE):
                 for meta in page:
                     if ordered and meta["path"] > prefix and not meta["path"].startswith(prefix):
                         return
@@ -93,25 +93,42 @@ class RemoteObjects:
                         yield _info(meta)
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
-        """Call `function` on each item in one of 128 threads. `function` must not call `map`."""
-        pool = _pool()
-        futures = [pool.submit(function, item) for item in items]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            future.cancel()
-        wait(futures)
-        # Threads take items in order, so what was cancelled stands after what failed.
-        return [future.result() for future in futures]
+        """Call `function` on each item in one of 128 threads. `function` must not call `map`.
 
+        Each thread takes item after item: a future for each of 20,000 commits costs a fifth of
+        the processor time that reading them takes.
+        """
+        items = list(items)
+        answers: dict[int, Answer] = {}
+        errors: dict[int, BaseException] = {}
+        # next() of an enumeration is one step under the interpreter's lock
+        left = enumerate(items)
+
+        def work() -> None:
+            for index, item in left:
+                if errors:
+                    return
+                try:
+                    answers[index] = function(item)
+                except BaseException as error:
+                    errors[index] = error
+                    raise
+
+        wait([_pool().submit(work) for _ in range(min(len(items), _THREADS))])
+        if errors:
+            raise errors[min(errors)]
+        return [answers[index] for index in range(len(items))]
+
+    @cached_property
     def _client(self) -> clients.Client:
         location = replace(self._location, key="")
         with _building:
-            return _client(location, self._credential, self._public, self._allow_http)
+            return _kept_client(location, self._credential, self._public, self._allow_http)
 
     def _get(self, path: str, options: "GetOptions") -> Chunk:
         with self._mapped(path):
             try:
-                result: GetResult = self._client().get(path, options=options)
+                result: GetResult = self._client.get(path, options=options)
             except BaseError as error:
                 if not faults.is_unsatisfiable_range(error):
                     raise
@@ -123,7 +140,7 @@ class RemoteObjects:
             return Chunk(data=b"", info=self._head(path))
 
     def _head(self, path: str) -> ObjectInfo:
-        return _info(self._client().head(path))
+        return _info(self._client.head(path))
 
     @contextmanager
     def _mapped(self, path: str, *, listing: bool = False) -> Iterator[None]:
@@ -141,7 +158,7 @@ _building = Lock()
 
 
 @lru_cache(maxsize=_KEPT_CLIENTS)
-def _client(
+def _kept_client(
     location: Location, credential: Credential | None, public: bool, allow_http: bool
 ) -> clients.Client:
     return clients.build_client(location, credential, public=public, allow_http=allow_http)
