@@ -1,4 +1,4 @@
-"""The entry of ``celery -A workers worker|beat|flower``."""
+"""The entry of ``celery -A workers worker|beat``."""
 
 from tasks.app import configure
 from workers.lifecycle import process_settings

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,27 +209,22 @@ class Stack:
         )
 
     def _flower(self) -> Program:
-        login = f"{FLOWER_USER}:{self.secrets.flower_password}"
         return Program(
             name="flower",
             command=(
-                # Without -A: it learns of tasks from events, and needs none of our code.
-                *(*_PYTHON, "celery", "flower"),
-                *(f"--address={HOST}", f"--port={self.addresses.flower.rpartition(':')[2]}"),
+                *(*_PYTHON, "workers.flower", f"--port={self.addresses.flower.rpartition(':')[2]}"),
                 *("--persistent=True", f"--db={self.folder / 'flower.db'}"),
                 "--state_save_interval=10000",
             ),
-            # Not as options: everybody on the machine can read those.
-            environment=self._environment
-            | {
-                "FLOWER_BASIC_AUTH": login,
-                "CELERY_BROKER_URL": self._environment[f"{PREFIX}BROKER_URL"],
-            },
-            # It does not end on SIGTERM (2.2), and has saved its state, whole, seconds ago.
-            stop_signal=signal.SIGKILL,
+            # Not as an option: everybody on the machine can read those.
+            environment=self._environment | {"FLOWER_BASIC_AUTH": self._flower_login},
         )
 
     # --- whether it answers ---------------------------------------------------------------
+
+    @property
+    def _flower_login(self) -> str:
+        return f"{FLOWER_USER}:{self.secrets.flower_password}"
 
     @property
     def _worker_ready(self) -> Path:
@@ -239,7 +235,7 @@ class Stack:
         waiting: dict[str, Callable[[], bool]] = {
             "worker": self._worker_ready.exists,
             "web": lambda: _get(f"{self.addresses.api}/healthz") is not None,
-            "flower": lambda: _get(f"{self.addresses.flower}/healthcheck") is not None,
+            "flower": self._flower_answers,
             "clock": self._clock_ticks,
         }
         while waiting:
@@ -248,6 +244,10 @@ class Stack:
             if time.monotonic() > give_up_at:
                 self._fail(next(iter(waiting)), f"did not answer within {_START_SECONDS:g} s")
             time.sleep(_POLL_SECONDS)
+
+    def _flower_answers(self) -> bool:
+        url = f"{self.addresses.flower}/healthcheck"
+        return _get(url, login=self._flower_login) is not None
 
     def _clock_ticks(self) -> bool:
         """Whether this clock has ticked, and not the one of the last run."""
@@ -294,11 +294,14 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def _get(url: str) -> bytes | None:
+def _get(url: str, *, login: str | None = None) -> bytes | None:
     """The body of a 200, else None."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url)  # noqa: S310 - our own processes
+    if login is not None:
+        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
     try:
-        with opener.open(url, timeout=2) as answer:
+        with opener.open(request, timeout=2) as answer:
             body: bytes = answer.read()
             return body if answer.status == 200 else None
     except (urllib.error.URLError, OSError):
