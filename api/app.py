@@ -17,12 +17,15 @@ from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Parts
 from api.limiting import RateLimits
 from api.middleware import RequestMiddleware, SlashMiddleware, TooLargeMiddleware
+from api.sharing import Shared
 from api.waiting import Hub
 from stocktake import __version__
 from stocktake.db.session import Database
+from stocktake.jobs import counting
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
+from stocktake.services import readiness
 from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
 
@@ -92,6 +95,7 @@ def _lifespan(
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
     """What the process's requests share."""
     database = Database(settings.database_url, doorbell.ring)
+    doorbell.on_drop = counting.drops_of("web", database)
     return Parts(
         settings=settings,
         database=database,
@@ -102,6 +106,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         hub=Hub(database),
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
+        readiness=Shared(partial(readiness.look, database, settings, doorbell.queue_lengths)),
         registry=observed.registry,
     )
 

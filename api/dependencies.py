@@ -18,6 +18,7 @@ from api.afterwards import Afterwards
 from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
+from api.sharing import Shared
 from api.waiting import Hub
 from stocktake.db.session import Database
 from stocktake.errors import (
@@ -32,6 +33,7 @@ from stocktake.security.encryption import Keyring
 from stocktake.security.scopes import TABLE_READ, TABLE_WRITE, allows
 from stocktake.services import idempotency, identity
 from stocktake.services.context import Caller, Context
+from stocktake.services.readiness import Readiness
 from stocktake.settings import Settings
 from stocktake.storage.guard import GuardPolicy
 from stocktake.storage.uploads import ManagedStorage
@@ -60,6 +62,7 @@ class Parts:
     hub: Hub
     limits: RateLimits
     afterwards: Afterwards
+    readiness: Shared[Readiness]
     registry: CollectorRegistry
 
 

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     #: How old bytes in managed storage must be to be removed where no row knows of them; 0: never.
     retain_orphans_days: int = Field(default=7, ge=0)
 
+    #: How often the clock sends a canary through the queue, and after how long it is overdue.
+    canary_interval_seconds: float = Field(default=10.0, gt=0)
+    canary_late_seconds: float = Field(default=30.0, gt=0)
+
     inference_max_files: int = Field(default=200, ge=1)
     inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
     inference_max_seconds: float = Field(default=60.0, gt=0)

@@ -51,6 +51,10 @@ class JobKind(StrEnum):
     EXPAND_BATCH = "expand_batch"
 
 
+#: The task that takes a canary: no job, but it goes their way.
+CANARY: Final = "canary"
+
+
 class Queue(StrEnum):
     """The Celery queues, in the order in which a worker empties them."""
 

@@ -17,6 +17,7 @@ app = Celery(
         "tasks.ingest_file",
         "tasks.validate_columns",
         "tasks.expand_batch",
+        "tasks.canary",
     ),
 )
 app.conf.update(

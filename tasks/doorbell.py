@@ -6,6 +6,7 @@ inside the request instead let 12 of 600 requests through while the broker was f
 
 import queue
 import threading
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -15,7 +16,9 @@ from kombu.exceptions import OperationalError
 
 from stocktake.db.session import Ring
 from stocktake.settings import Settings
+from stocktake.states import Queue
 from tasks.app import app
+from tasks.broker import BrokerQueueLengths
 
 _CAPACITY: Final = 10_000
 _BROKER_TIMEOUT_SECONDS: Final = 2.0
@@ -55,6 +58,9 @@ class CeleryDoorbell:
         #: Messages published, and rings dropped for the clock to repeat; for `/metrics`.
         self.published = 0
         self.dropped = 0
+        self.on_drop: Callable[[int], None] = _ignore
+        self._reported = 0
+        self._lengths = BrokerQueueLengths(self._url)
 
     def ring(self, ring: Ring) -> None:
         """Take the ring and return at once."""
@@ -66,11 +72,16 @@ class CeleryDoorbell:
         except queue.Full:
             self.dropped += 1
 
+    def queue_lengths(self) -> Mapping[Queue, int] | None:
+        """Ask the broker, for a second at most; None where it does not answer."""
+        return self._lengths()
+
     def close(self) -> None:
         """Stop after what is queued has left, or after the broker's time-out."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=2 * _BROKER_TIMEOUT_SECONDS)
+        self._lengths.close()
 
     def _start(self) -> None:
         with self._starting:
@@ -85,6 +96,7 @@ class CeleryDoorbell:
                     self._drain(producer)
             except self._broker_errors as exc:
                 self._drop_all(exc)
+                self._report()
                 self._stop.wait(_PAUSE_SECONDS)
 
     def _finished(self) -> bool:
@@ -114,7 +126,7 @@ class CeleryDoorbell:
     def _publish(self, producer: Producer, ring: Ring) -> None:
         try:
             self._celery.send_task(
-                ring.kind.value,
+                str(ring.kind),
                 args=(str(ring.job_id),),
                 task_id=str(ring.job_id),
                 queue=ring.queue.value,
@@ -137,3 +149,12 @@ class CeleryDoorbell:
             dropped += 1
         self.dropped += dropped
         log.warning("doorbell_dropped", rings=dropped + 1, reason=type(exc).__name__)
+
+    def _report(self) -> None:
+        dropped = self.dropped
+        unreported, self._reported = dropped - self._reported, dropped
+        self.on_drop(unreported)
+
+
+def _ignore(_: int) -> None:
+    """Nobody counts."""

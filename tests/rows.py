@@ -18,22 +18,29 @@ from stocktake.jobs.queueing import JobRequest
 from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services.context import Caller, Context
 from stocktake.settings import Settings
-from stocktake.states import JobKind, Queue
+from stocktake.states import CANARY, JobKind, Queue
 from stocktake.storage.configured import guard_policy, managed_storage
 
 LEASE_SECONDS = 30.0
 
 
 class RecordedRings:
-    """A doorbell that keeps what it was told, from any thread."""
+    """A doorbell that keeps what it was told, from any thread: jobs, and canaries apart."""
 
     def __init__(self) -> None:
         self.rung: list[Ring] = []
+        self.canaries: list[UUID] = []
         self._lock = threading.Lock()
 
     def ring(self, ring: Ring) -> None:
         with self._lock:
-            self.rung.append(ring)
+            if ring.kind == CANARY:
+                self.canaries.append(ring.job_id)
+            else:
+                self.rung.append(ring)
+
+    def queue_lengths(self) -> dict[Queue, int]:
+        return {}
 
     def close(self) -> None:
         """Nothing is held."""

@@ -9,23 +9,20 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
 
-import redis
 import structlog
 from celery.beat import Scheduler
 from cronsim import CronSimError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import ClockBeat
-from stocktake.db.session import Database
-from stocktake.jobs import rescue
+from stocktake.db.session import Database, inserting
+from stocktake.jobs import canary, counting, rescue
+from stocktake.jobs.doorbell import QueueLengths
 from stocktake.services import schedules
 from stocktake.settings import Settings
 from stocktake.states import Queue
@@ -38,50 +35,10 @@ from workers.upkeep import Upkeep
 FIRES_PER_TICK: Final = 50
 RESCUES_PER_TICK: Final = 200
 BEAT_SECONDS: Final = 2.0
+TALLY_SECONDS: Final = 5.0
 UPKEEP_SECONDS: Final = 60.0
-_BROKER_TIMEOUT_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-class QueueLengths(Protocol):
-    """How many messages wait at the broker."""
-
-    def __call__(self) -> Mapping[Queue, int] | None:
-        """The number in each queue; None where the broker does not answer."""
-        ...
-
-
-class BrokerQueueLengths:
-    """Counts the messages in the Redis lists that Celery's queues are.
-
-    Args:
-        url: the broker's.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=_BROKER_TIMEOUT_SECONDS,
-            socket_connect_timeout=_BROKER_TIMEOUT_SECONDS,
-            # The next tick is the retry; redis-py's own would hold this one for seconds.
-            retry=Retry(NoBackoff(), 0),
-        )
-
-    def __call__(self) -> Mapping[Queue, int] | None:
-        """One round trip; None where the broker is silent."""
-        pipe = self._client.pipeline(transaction=False)
-        for queue in Queue:
-            pipe.llen(queue.value)
-        try:
-            return dict(zip(Queue, map(int, pipe.execute()), strict=True))
-        except (redis.RedisError, OSError) as exc:
-            log.warning("broker_silent", reason=type(exc).__name__)
-            return None
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
 
 
 class ClockWork:
@@ -121,7 +78,10 @@ class ClockWork:
             self.fire_schedules,
             self.rescue_jobs,
             self.ring_for_jobs,
+            self.send_canary,
         ]
+        if self._is_time("tally", TALLY_SECONDS):
+            steps.append(self.tally)
         if self._is_time("upkeep", UPKEEP_SECONDS):
             steps.append(self.tidy)
         outcomes = [self._attempt(step) for step in steps]
@@ -219,6 +179,32 @@ class ClockWork:
                     )
         return found
 
+    def send_canary(self) -> None:
+        """Send a canary, or ring again for the one whose message is lost."""
+        settings = self._settings
+        with self._database.read() as session:
+            due = canary.due(session, every_seconds=settings.canary_interval_seconds)
+            unheard = not due and canary.unheard(session, seconds=settings.ring_again_seconds)
+        # Behind other messages it may still be on its way: one more would only lengthen the queue.
+        if unheard:
+            waiting = self._queue_lengths()
+            unheard = waiting is not None and not waiting.get(canary.QUEUE)
+        if not (due or unheard):
+            return
+        with self._database.write() as session:
+            if due:
+                canary.send(session, every_seconds=settings.canary_interval_seconds)
+            else:
+                canary.ring_again(session, seconds=settings.ring_again_seconds)
+
+    def tally(self) -> None:
+        """Add the attempts that ended lately to the totals."""
+        with self._database.read() as session:
+            if not counting.any_untallied(session):
+                return
+        with self._database.write() as session:
+            counting.tally_attempts(session)
+
     def tidy(self) -> None:
         """Remove old bytes and rows, one batch; the next tick goes on where more is left."""
         if self._upkeep.run():
@@ -231,8 +217,7 @@ class ClockWork:
 
 
 def _upsert_beat(session: Session, node: str) -> None:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(ClockBeat).values(node=node, ticked_at=now())
+    statement = inserting(session, ClockBeat).values(node=node, ticked_at=now())
     session.execute(
         statement.on_conflict_do_update(index_elements=["node"], set_={"ticked_at": now()})
     )
@@ -259,9 +244,11 @@ class Clock(Scheduler):
         settings = Settings()
         doorbell = CeleryDoorbell(settings)
         database = Database(settings.database_url, doorbell.ring, pool_size=1)
-        lengths = BrokerQueueLengths(settings.broker_url.get_secret_value())
-        self._closers = (doorbell.close, lengths.close, database.dispose)
-        self._work = ClockWork(database, settings, managed_storage(settings), lengths)
+        doorbell.on_drop = counting.drops_of("clock", database)
+        self._closers = (doorbell.close, database.dispose)
+        self._work = ClockWork(
+            database, settings, managed_storage(settings), doorbell.queue_lengths
+        )
 
     def tick(self, *_: Any, **__: Any) -> float:
         """One tick of ours; the seconds to sleep until the next."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stocktake.db.session import Database
 from stocktake.errors import JobError
-from stocktake.jobs import rescue
+from stocktake.jobs import counting, rescue
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
@@ -63,10 +63,12 @@ def scrub_environment() -> None:
 def make_runtime(settings: Settings) -> Runtime:
     """The parts that one child owns."""
     doorbell = CeleryDoorbell(settings)
+    # Two connections: the attempt's and its watchdog's.
+    database = Database(settings.database_url, doorbell.ring, pool_size=2)
+    doorbell.on_drop = counting.drops_of("worker", database)
     return Runtime(
         settings=settings,
-        # Two connections: the attempt's and its watchdog's.
-        database=Database(settings.database_url, doorbell.ring, pool_size=2),
+        database=database,
         keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
         guard=guard_policy(settings),
         storage=managed_storage(settings),

@@ -18,7 +18,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.dependencies import Bearer, Parts, PartsDep, Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
-from stocktake.services import readiness
 
 router = Router(tags=["service"])
 
@@ -64,14 +63,15 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "Not ready; `reasons` says why."}})
+@router.get(
+    "/readyz", responses={503: {"description": "Not ready: `checks` says where, `reasons` why."}}
+)
 async def readyz(parts: PartsDep) -> JSONResponse:
-    """Whether requests can be taken and will be worked on. The broker alone changes nothing:
-    jobs are accepted without it, and the clock rings for them later.
+    """Whether requests can be taken and will be worked on, and which part is at fault: database,
+    clock, broker or worker. Jobs are accepted without the last three, and wait for them: a load
+    balancer should ask `/healthz`.
     """
-    found = await to_thread.run_sync(
-        readiness.look, parts.database, parts.settings.clock_interval_seconds
-    )
+    found = await parts.readiness()
     body = found.as_dict() | {"doorbell": _doorbell(parts)}
     return JSONResponse(body, 200 if found.ready else 503, headers=_retry(found.ready))
 

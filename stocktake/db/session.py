@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stocktake.states import JobKind, Queue
@@ -28,10 +29,14 @@ _TRY_AGAIN_SECONDS: Final = 0.0005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """What the doorbell needs to know of a job."""
+    """What the doorbell needs to know of a job, or of a canary in a job's place.
+
+    Attributes:
+        kind: the task's name.
+    """
 
     job_id: UUID
-    kind: JobKind
+    kind: JobKind | Literal["canary"]
     queue: Queue
 
 
@@ -46,6 +51,16 @@ def _do_not_ring(_: Ring) -> None:
 def ring_after_commit(session: Session, ring: Ring) -> None:
     """Ring for this job once the session's transaction has committed."""
     session.info.setdefault(_RINGS, []).append(ring)
+
+
+def inserting(session: Session, into: Any) -> Any:
+    """An INSERT that knows ON CONFLICT: each database has its own, with the same methods.
+
+    Args:
+        into: a model or a table.
+    """
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    return dialect.insert(into)
 
 
 class Database:

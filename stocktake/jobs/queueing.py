@@ -6,12 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, new_id
-from stocktake.db.session import Ring, ring_after_commit
+from stocktake.db.session import Ring, inserting, ring_after_commit
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, TableFormat
 
@@ -77,7 +76,7 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
         return {}
     rows = [_row(request) for request in requests.values()]
     jobs = Job.__table__
-    statement = _dialect(session).insert(jobs).values(**_TIMES).on_conflict_do_nothing()
+    statement = inserting(session, jobs).values(**_TIMES).on_conflict_do_nothing()
     made = session.execute(statement.returning(jobs.c.id, jobs.c.table_id), rows).all()
     by_table = {row.table_id: row.id for row in made}
     for table_id, job_id in by_table.items():
@@ -138,15 +137,11 @@ def _all_waiting(
 
 
 def _insert(session: Session, request: JobRequest) -> Job | None:
-    statement = _dialect(session).insert(Job).values(**_row(request), **_TIMES)
+    statement = inserting(session, Job).values(**_row(request), **_TIMES)
     job = session.scalars(statement.on_conflict_do_nothing().returning(Job)).one_or_none()
     if job is not None:
         ring_after_commit(session, ring_for(job))
     return job
-
-
-def _dialect(session: Session) -> Any:
-    return sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
 
 
 #: A new job is due at once, and its ring is on its way.

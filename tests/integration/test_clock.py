@@ -26,6 +26,7 @@ from stocktake.services import schedules
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, UploadState
 from stocktake.storage.configured import managed_storage
+from tasks.broker import BrokerQueueLengths
 from tests.rows import (
     RecordedRings,
     claimed,
@@ -40,7 +41,7 @@ from tests.rows import (
 )
 from tests.servers import Valkey, free_ports
 from workers import upkeep
-from workers.clock import BrokerQueueLengths, Clock, ClockWork
+from workers.clock import Clock, ClockWork
 
 MakeClock = Callable[..., ClockWork]
 

@@ -29,13 +29,21 @@ MakeJob = Callable[..., UUID]
 
 
 class Rings:
-    """A doorbell that keeps what was rung for."""
+    """A doorbell that keeps what was rung for.
+
+    Attributes:
+        waiting: messages at its broker; None is one that does not answer.
+    """
 
     def __init__(self) -> None:
         self.rung: list[Ring] = []
+        self.waiting: dict[Queue, int] | None = {}
 
     def ring(self, ring: Ring) -> None:
         self.rung.append(ring)
+
+    def queue_lengths(self) -> dict[Queue, int] | None:
+        return self.waiting
 
     def close(self) -> None:
         """Nothing runs."""

@@ -1,18 +1,26 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from stocktake.db.models import ClockBeat
+from stocktake.db.models import Canary, ClockBeat, JobAttempt
 from stocktake.db.session import Database
+from stocktake.jobs import leases
+from stocktake.states import Queue
 from tests.integration.api.conftest import FinishJob, MakeJob, Served
 
 Connect = Callable[..., httpx.Client]
 Serve = Callable[..., Served]
+
+
+def _ago(seconds: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=seconds)
 
 
 def _tick(database: Database, ago: timedelta = timedelta()) -> None:
@@ -31,24 +39,107 @@ def test_the_bare_address_leads_to_the_docs(anonymous: httpx.Client) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
 
 
-def test_readyz_is_ok_with_a_migrated_database_and_a_ticking_clock(
+def _canary(database: Database, **fields: Any) -> None:
+    moments = {"sent_at": datetime.now(UTC), "rung_at": datetime.now(UTC)} | fields
+    with database.write() as session:
+        session.add(Canary(queue=Queue.INTERACTIVE.value, id=uuid4(), **moments))
+
+
+def test_readyz_is_ok_with_a_migrated_database_a_ticking_clock_and_a_canary_at_home(
     anonymous: httpx.Client, database: Database
 ) -> None:
     _tick(database)
+    _canary(database, ended_at=datetime.now(UTC), last_ended_at=datetime.now(UTC))
     answer = anonymous.get("/readyz")
     assert answer.status_code == 200, answer.text
-    assert (answer.json()["status"], answer.json()["reasons"]) == ("ok", [])
-    assert answer.json()["clock_age_seconds"] < 60
+    body = answer.json()
+    assert (body["status"], body["reasons"]) == ("ok", [])
+    assert body["checks"] == dict.fromkeys(["database", "clock", "broker", "worker"], "ok")
+    assert body["clock_age_seconds"] < 60
+    assert body["canary_age_seconds"] < 60
 
 
 def test_readyz_says_that_no_clock_ticks(anonymous: httpx.Client, database: Database) -> None:
     answer = anonymous.get("/readyz")
     assert answer.status_code == 503
+    assert answer.json()["checks"]["clock"] == "not_ticking"
     assert "clock" in answer.json()["reasons"][0]
     _tick(database, ago=timedelta(minutes=5))
     answer = anonymous.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["clock_age_seconds"] >= 299
+    # Nobody sends canaries: that none came home is no news of the workers.
+    assert answer.json()["checks"]["worker"] == "unknown"
+
+
+def test_readyz_says_that_the_broker_is_silent(
+    anonymous: httpx.Client, served: Served, database: Database
+) -> None:
+    _tick(database)
+    _canary(database, sent_at=_ago(100))
+    served.rings.waiting = None
+    answer = anonymous.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "clock": "ok",
+        "broker": "unreachable",
+        "worker": "unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "worker"),
+    [
+        ({"sent_at": 5}, "ok"),
+        ({"sent_at": 100}, "silent"),
+        ({"sent_at": 100, "started_at": 90}, "stuck"),
+        ({"sent_at": 5, "last_ended_at": 100}, "ok"),
+        ({"sent_at": 100, "last_ended_at": 110}, "silent"),
+    ],
+)
+def test_readyz_tells_a_canary_on_its_way_from_one_that_nobody_takes_or_ends(
+    anonymous: httpx.Client, database: Database, fields: dict[str, int], worker: str
+) -> None:
+    _tick(database)
+    _canary(database, **{name: _ago(seconds) for name, seconds in fields.items()})
+    answer = anonymous.get("/readyz")
+    assert answer.json()["checks"]["worker"] == worker
+    assert answer.status_code == (200 if worker == "ok" else 503)
+    assert len(answer.json()["reasons"]) == (0 if worker == "ok" else 1)
+
+
+@pytest.mark.parametrize(
+    ("lease_seconds", "worker"), [(30.0, "busy"), (-1.0, "silent")], ids=["live", "run out"]
+)
+def test_readyz_tells_busy_workers_from_wedged_ones(
+    anonymous: httpx.Client,
+    database: Database,
+    make_job: MakeJob,
+    lease_seconds: float,
+    worker: str,
+) -> None:
+    _tick(database)
+    _canary(database, sent_at=_ago(100))
+    job_id = make_job()
+    with database.write() as session:
+        leases.claim(session, job_id, worker="node/1", lease_seconds=lease_seconds)
+    answer = anonymous.get("/readyz")
+    assert answer.json()["checks"]["worker"] == worker
+    assert answer.status_code == (200 if worker == "busy" else 503)
+
+
+@pytest.mark.parametrize(("outcome", "worker"), [("succeeded", "busy"), ("worker_lost", "silent")])
+def test_readyz_takes_ended_attempts_for_work_but_not_those_that_the_clock_ended(
+    anonymous: httpx.Client, database: Database, make_job: MakeJob, outcome: str, worker: str
+) -> None:
+    _tick(database)
+    _canary(database, sent_at=_ago(100))
+    job_id = make_job()
+    with database.write() as session:
+        ended = {"started_at": _ago(9), "ended_at": _ago(8), "outcome": outcome}
+        session.add(JobAttempt(job_id=job_id, number=1, worker="node/1", **ended))
+    assert anonymous.get("/readyz").json()["checks"]["worker"] == worker
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -59,6 +150,7 @@ def test_readyz_says_that_the_database_is_not_migrated(
     answer = connect(url=empty.url).get("/readyz")
     assert answer.status_code == 503
     assert "not migrated" in answer.json()["reasons"][0]
+    assert answer.json()["checks"]["database"] == "not_migrated"
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
@@ -69,6 +161,12 @@ def test_readyz_says_that_the_database_is_away_and_healthz_does_not_care(
     answer = gone.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == ["The database does not answer."]
+    assert answer.json()["checks"] == {
+        "database": "unreachable",
+        "clock": "unknown",
+        "broker": "ok",
+        "worker": "unknown",
+    }
     assert gone.get("/healthz").status_code == 200
 
 

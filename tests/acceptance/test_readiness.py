@@ -1,0 +1,178 @@
+"""`/readyz` on a real stack whose parts freeze and die: it names the one at fault."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from celery import Celery
+
+from stocktake.states import JobState, Queue
+from tests.acceptance.conftest import Stack
+from tests.scripted_store import ScriptedStore
+from tests.servers import Postgres, Valkey
+from tests.stack import Web, Worker, add_table, see_job, wait_until
+
+pytestmark = pytest.mark.faults
+
+LATE_SECONDS = 2
+
+
+@pytest.fixture
+def extra_settings(store: ScriptedStore) -> dict[str, str]:
+    return {
+        "TRUSTED_ENDPOINTS": store.endpoint,
+        "CANARY_INTERVAL_SECONDS": "0.3",
+        "CANARY_LATE_SECONDS": str(LATE_SECONDS),
+        "RING_AGAIN_SECONDS": "1",
+        "HEARTBEAT_SECONDS": "0.3",
+        "LEASE_SECONDS": "2",
+        "CLOCK_INTERVAL_SECONDS": "0.1",
+    }
+
+
+@pytest.fixture
+def web(stack: Stack) -> Iterator[Web]:
+    with Web(stack.settings) as running:
+        yield running
+
+
+def _readyz(web: Web) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"{web.url}/readyz", timeout=30) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.loads(refused.read())
+
+
+def _checks(web: Web) -> dict[str, str]:
+    checks: dict[str, str] = _readyz(web)[1]["checks"]
+    return checks
+
+
+def _wait_for(web: Web, part: str, status: str) -> None:
+    wait_until(lambda: _checks(web)[part] == status, f"{part} {status}")
+
+
+def test_an_idle_worker_is_fine_and_a_frozen_one_is_told_apart(
+    stack: Stack, web: Web, worker: Worker
+) -> None:
+    stack.start_clock()
+    wait_until(lambda: _readyz(web)[1]["canary_age_seconds"] is not None, "the first canary home")
+    status, body = _readyz(web)
+    assert (status, body["status"]) == (200, "ok")
+
+    _freeze(worker)
+    _wait_for(web, "worker", "silent")
+    status, body = _readyz(web)
+    assert status == 503
+    assert body["checks"] == {
+        "database": "ok",
+        "clock": "ok",
+        "broker": "ok",
+        "worker": "silent",
+    }
+    assert "wedged" in body["reasons"][0]
+
+    _thaw(worker)
+    _wait_for(web, "worker", "ok")
+
+
+def _freeze(worker: Worker) -> None:
+    worker.pause()
+    for child in worker.children():
+        child.suspend()
+
+
+def _thaw(worker: Worker) -> None:
+    for child in worker.children():
+        child.resume()
+    worker.resume()
+
+
+def test_a_worker_that_is_connected_but_consumes_nothing_is_silent(
+    stack: Stack, web: Web, worker: Worker
+) -> None:
+    stack.start_clock()
+    _wait_for(web, "worker", "ok")
+    with Celery(broker=stack.settings["BROKER_URL"]) as celery:
+        for queue in Queue:
+            celery.control.cancel_consumer(queue, destination=[worker.node], reply=True)
+
+        _wait_for(web, "worker", "silent")
+
+        # It answers a ping all the while.
+        pong = {worker.node: {"ok": "pong"}}
+        assert celery.control.ping(destination=[worker.node], timeout=5) == [pong]
+
+
+def test_workers_that_are_busy_for_long_are_not_taken_for_wedged(
+    stack: Stack, web: Web, worker: Worker, store: ScriptedStore
+) -> None:
+    stack.start_clock()
+    held = [_held_job(stack, store, f"t{number}") for number in range(worker.concurrency)]
+    wait_until(
+        lambda: all(see_job(stack.database, job).state is JobState.RUNNING for job in held),
+        "both children read",
+    )
+
+    _wait_for(web, "worker", "busy")
+
+    assert _readyz(web)[0] == 200
+    store.release()
+    _wait_for(web, "worker", "ok")
+
+
+def _held_job(stack: Stack, store: ScriptedStore, name: str) -> UUID:
+    return stack.refresh(
+        add_table(
+            stack.database,
+            stack.project_id,
+            format="Delta",
+            url_pattern=store.url(name),
+            options={"public": True},
+        )
+    )
+
+
+@pytest.mark.usefixtures("celery_broker")  # which stops the server
+def test_without_a_worker_the_queue_holds_one_canary(
+    stack: Stack, web: Web, broker_server: Valkey
+) -> None:
+    stack.start_clock()
+    stack.start_clock()
+    _wait_for(web, "worker", "silent")
+    with broker_server.client() as client:
+        assert client.llen("interactive") == 1
+
+
+def test_a_killed_clock_and_a_frozen_broker_are_named(
+    stack: Stack, web: Web, broker_server: Valkey, worker: Worker
+) -> None:
+    clock = stack.start_clock()
+    _wait_for(web, "worker", "ok")
+    broker_server.pause()
+    _wait_for(web, "broker", "unreachable")
+    broker_server.resume()
+    _wait_for(web, "broker", "ok")
+
+    clock.kill()
+    _wait_for(web, "clock", "not_ticking")
+    assert _readyz(web)[0] == 503
+
+
+def test_a_dead_database_is_a_503_that_names_it() -> None:
+    """Of its own, since the shared one serves other tests."""
+    with Postgres() as server:
+        url = server.create_database()
+        with Web({"DATABASE_URL": url, "BROKER_URL": "redis://127.0.0.1:1/0"}) as web:
+            assert _checks(web)["database"] == "not_migrated"
+            server.kill()
+            status, body = _readyz(web)
+            assert status == 503
+            assert body["checks"]["database"] == "unreachable"
+            assert url not in json.dumps(body)

@@ -1,0 +1,70 @@
+"""Totals over all processes, on both databases."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from stocktake.db.models import JobAttempt, Table
+from stocktake.db.session import Database
+from stocktake.jobs import counting, leases
+from tests.rows import claimed, enqueue, race, refresh_of
+
+
+def _totals(database: Database, name: str) -> dict[str, int]:
+    with database.read() as session:
+        return counting.totals(session, name)
+
+
+def _tally(database: Database) -> int:
+    with database.write() as session:
+        return counting.tally_attempts(session)
+
+
+def _any(database: Database) -> bool:
+    with database.read() as session:
+        return counting.any_untallied(session)
+
+
+def _ended(database: Database, table: Table, *, seconds_ago: float) -> None:
+    job_id = enqueue(database, refresh_of(table))
+    claim = claimed(database, job_id)
+    with database.write() as session:
+        leases.succeed(session, claim, {})
+        attempt = session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id)).one()
+        session.refresh(attempt)
+        assert attempt.ended_at is not None
+        attempt.ended_at -= timedelta(seconds=seconds_ago)
+
+
+def test_what_many_add_at_once_is_all_there(database: Database, other_process: Database) -> None:
+    def add(where: Database) -> None:
+        for _ in range(20):
+            counting.note(where, counting.RESCUES, "worker_lost")
+
+    race(lambda: add(database), lambda: add(other_process))
+    counting.note(database, counting.RESCUES, "lease_expired", 5)
+    assert _totals(database, counting.RESCUES) == {"worker_lost": 40, "lease_expired": 5}
+
+
+def test_an_attempt_is_tallied_once_and_when_it_has_settled(
+    database: Database, other_process: Database, table: Table
+) -> None:
+    assert not _any(database)
+    _ended(database, table, seconds_ago=60)
+    _ended(database, table, seconds_ago=30)
+    _ended(database, table, seconds_ago=0)
+    assert _any(database)
+    tallied = race(lambda: _tally(database), lambda: _tally(other_process))
+    assert sum(tallied) == 2
+    assert not _any(database)
+    assert _totals(database, counting.ATTEMPTS) == {"succeeded": 2}
+
+
+def test_a_total_outlives_the_rows(database: Database, table: Table) -> None:
+    _ended(database, table, seconds_ago=60)
+    _tally(database)
+    with database.write() as session:
+        for attempt in session.scalars(select(JobAttempt)):
+            session.delete(attempt)
+    _tally(database)
+    assert _totals(database, counting.ATTEMPTS) == {"succeeded": 1}
