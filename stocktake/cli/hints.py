@@ -8,8 +8,8 @@ from typing import Any, Final
 from stocktake.errors import CommandError
 
 _KEYS: Final = (
-    "Give --access-key and --access-secret (or set STOCKTAKE_ACCESS_KEY and "
-    "STOCKTAKE_ACCESS_SECRET), or --public for a bucket that needs none."
+    "Give --access-key (or set STOCKTAKE_ACCESS_KEY) and set STOCKTAKE_ACCESS_SECRET, or give "
+    "--public for a bucket that needs none."
 )
 _FORMS: Final = (
     (

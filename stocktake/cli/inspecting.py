@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from stocktake.cli.access import AccessKey, access_pair
 from stocktake.cli.output import say, show_json, show_rows, size
 from stocktake.errors import CommandError
 from stocktake.states import TableFormat
@@ -24,18 +25,14 @@ def inspect(
         TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    access_key: Annotated[str | None, typer.Option(envvar="STOCKTAKE_ACCESS_KEY")] = None,
-    access_secret: Annotated[
-        str | None,
-        typer.Option(envvar="STOCKTAKE_ACCESS_SECRET", help="Better in the environment."),
-    ] = None,
+    access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     endpoint: Annotated[
         str | None, typer.Option(help="An S3-compatible store to trust: http://host:port.")
     ] = None,
 ) -> None:
     """Read a source's columns, from here and without a server."""
-    credential = _credential(access_key, access_secret)
+    credential = _credential(access_key)
     found = _read(location, table_format, credential, public=public, endpoint=endpoint)
     if as_json:
         show_json(as_dict(found))
@@ -43,14 +40,11 @@ def inspect(
         _show(found)
 
 
-def _credential(access_key: str | None, access_secret: str | None) -> "Credential | None":
+def _credential(access_key: str | None) -> "Credential | None":
     from stocktake.storage.protocol import Credential
 
-    if access_key is None and access_secret is None:
-        return None
-    if not access_key or not access_secret:
-        raise CommandError("Give both --access-key and --access-secret, or neither.")
-    return Credential(access_key=access_key, access_secret=access_secret)
+    pair = access_pair(access_key)
+    return None if pair is None else Credential(access_key=pair[0], access_secret=pair[1])
 
 
 def _read(

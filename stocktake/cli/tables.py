@@ -9,6 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stocktake.cli import hints
+from stocktake.cli.access import AccessKey, access_pair
 from stocktake.cli.client import Client
 from stocktake.cli.output import (
     complain,
@@ -114,11 +115,7 @@ def add_table(
         TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
     ],
     url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
-    access_key: Annotated[str | None, typer.Option(envvar="STOCKTAKE_ACCESS_KEY")] = None,
-    access_secret: Annotated[
-        str | None,
-        typer.Option(envvar="STOCKTAKE_ACCESS_SECRET", help="Better in the environment."),
-    ] = None,
+    access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     option: Annotated[
         list[str] | None,
@@ -128,8 +125,8 @@ def add_table(
 ) -> None:
     """Register a table; a job reads its columns."""
     body: dict[str, Any] = {"name": name, "format": table_format, "url_pattern": url}
-    if access_key or access_secret:
-        body["credential"] = {"access_key": access_key, "access_secret": access_secret}
+    if pair := access_pair(access_key):
+        body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
         body["options"] = options
     with Client.from_environment() as client:

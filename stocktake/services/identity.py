@@ -47,11 +47,6 @@ def authenticate(session: Session, plaintext: str) -> Caller:
     )
 
 
-def project_exists(session: Session, project_id: int) -> bool:
-    """Whether there is such a project, for whomever."""
-    return session.get(Project, project_id) is not None
-
-
 def note_use(session: Session, used: dict[UUID, datetime]) -> None:
     """Write when keys were used last."""
     for key_id, moment in used.items():

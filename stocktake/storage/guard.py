@@ -25,9 +25,19 @@ BUCKET_ENCODED = "The bucket name in a URL pattern can't contain percent-encoded
 BUCKET_MISSING = "URL pattern must name a bucket and the path of the files in it."
 BUCKET_INVALID = "The bucket name in a URL pattern has a character that bucket names can't have."
 PATH_INVALID = "The path in a URL pattern can't contain control characters or '.' and '..' parts."
+SIGNED = (
+    "URL pattern must not carry a signature or a token, which would be stored and shown with it. "
+    "Put an access key and its secret into the credential."
+)
 FOLDER_NOT_ALLOWED = "URL pattern must name a path in a folder that this server may read."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+#: The secret parts of presigned URLs: S3 (both versions), Google, Azure, and what others call so.
+_SIGNED = re.compile(
+    r"[?&;](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid"
+    r"|googleaccessid|(?:access_?|auth_?|security_?)?token|key|secret|password)=",
+    re.IGNORECASE,
+)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]{0,254}", re.ASCII)
 
@@ -65,6 +75,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
     except MalformedUrlError as exc:
         raise _refusal(NO_HOSTNAME) from exc
     _check_path(location)
+    _check_unsigned(location)
     if location.provider == "file":
         _check_folder(location, policy)
         return location
@@ -132,6 +143,12 @@ def _check_path(location: Location) -> None:
         raise _refusal(PATH_INVALID)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in location.key):
         raise _refusal(PATH_INVALID)
+
+
+def _check_unsigned(location: Location) -> None:
+    """The key alone can hold one: a pattern has no query, so a ``?`` and what follows is in it."""
+    if _SIGNED.search(location.key):
+        raise _refusal(SIGNED)
 
 
 def _check_folder(location: Location, policy: GuardPolicy) -> None:

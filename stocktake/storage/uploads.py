@@ -85,10 +85,13 @@ class ManagedStorage:
         return replace(self.root, key=f"{base}/{key}" if base else key)
 
     def url_pattern(self, key: str) -> str:
-        """The URL under which the API shows a key. The guard lets nobody register it."""
-        path = quote(self.location(key).key)
+        """The URL under which the API shows a key. The guard lets nobody register it.
+
+        That of a folder names no path of this machine.
+        """
         if self.root.provider == "file":
-            return f"file://{path}"
+            return f"managed:///{quote(key)}"
+        path = quote(self.location(key).key)
         if self.root.endpoint is None:
             return f"https://{self.root.host}/{path}"
         return f"{self.root.endpoint}/{self.root.bucket}/{path}"

@@ -277,13 +277,36 @@ def test_inspect_reads_an_object_store_it_is_told_to_trust(
     assert [column["name"] for column in json.loads(done.stdout)["columns"]] == ["id"]
 
 
+def test_a_secret_is_read_from_the_standard_input(
+    s3: SeaweedFS, bucket: str, tmp_path: Path
+) -> None:
+    write_deltalake(
+        f"s3://{bucket}/orders", pa.table({"id": [1]}), storage_options=s3.delta_options()
+    )
+    done = stocktake(
+        *("inspect", s3.url(bucket, "orders"), "--format", "Delta", "--json"),
+        *("--endpoint", s3.endpoint, "--access-key", s3.access_key),
+        folder=tmp_path,
+        typed=f"{s3.secret_key}\n",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [column["name"] for column in json.loads(done.stdout)["columns"]] == ["id"]
+
+
+@pytest.mark.parametrize("command", ["inspect x", "tables add x --url x"])
+def test_no_command_takes_a_secret_as_an_option(tmp_path: Path, command: str) -> None:
+    done = stocktake(*command.split(), "--format", "CSV", "--access-secret", "s", folder=tmp_path)
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("nothing.csv", "--format", "CSV"), ("source_not_found",)),
         (("https://example.com/b/x", "--format", "CSV", "--public"), ("url_refused",)),
         (("https://b.s3.amazonaws.com/x", "--format", "CSV"), ("--access-key", "--public")),
-        (("x", "--format", "CSV", "--access-key", "k"), ("--access-secret",)),
+        (("x", "--format", "CSV", "--access-key", "k"), ("STOCKTAKE_ACCESS_SECRET",)),
         (("x", "--format", "Excel"), ("parquet", "Excel")),
     ],
 )

@@ -364,3 +364,35 @@ def test_no_text_gets_past_the_guard_to_an_unknown_host(text: str) -> None:
             continue
         assert location.host.endswith("amazonaws.com")
         assert (location.scheme, location.port) == ("https", 443)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2Fx&X-Amz-Signature=0a",
+        "x-amz-security-token=abc",
+        "AWSAccessKeyId=AKIA&Signature=x&Expires=1",
+        "GoogleAccessId=a@b&Expires=1&Signature=x",
+        "X-Goog-Signature=0a",
+        "sv=2024-11-04&ss=b&srt=co&sp=rl&sig=abc%3D",
+        "SIG=abc",
+        "token=abc",
+        "access_token=abc",
+    ],
+)
+@pytest.mark.parametrize("mark", ["?", "%3F", "%3f"])
+@pytest.mark.parametrize(
+    "place",
+    ["https://b.s3.amazonaws.com/x.csv", "https://acc.blob.core.windows.net/c/x.csv"],
+)
+def test_a_signed_url_is_refused_and_told_where_keys_go(place: str, mark: str, query: str) -> None:
+    said = sentence(place + mark + query)
+    assert "credential" in said
+    assert "abc" not in said
+    with pytest.raises(UrlRefusedError):
+        recheck(place + mark + query, HTTPS)
+
+
+@pytest.mark.parametrize("key", ["sig=1/x.csv", "a/token=*/x.csv", "signature.csv", "a?b=1/x.csv"])
+def test_partitions_that_are_called_alike_are_no_signatures(key: str) -> None:
+    assert check(f"https://b.s3.amazonaws.com/{key}", HTTPS).key == key
