@@ -40,6 +40,12 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, level))
 
 
+def request_id() -> str | None:
+    """The id of the request that the present work goes back to; jobs made now inherit it."""
+    bound: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return bound
+
+
 def redaction(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The structlog processor that masks secrets; it runs last, over the exception's text too."""
     masked: dict[str, Any] = redact(event)

@@ -24,7 +24,7 @@ from stocktake.errors import (
     SupersededError,
 )
 from stocktake.introspection import Progress
-from stocktake.jobs import leases
+from stocktake.jobs import counting, leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring
@@ -91,19 +91,18 @@ class JobTask(Task[Any, None]):
         with structlog.contextvars.bound_contextvars(job_id=job_id):
             claim = _claim(runtime, UUID(job_id), worker_name(self.request.hostname, os.getpid()))
             if claim is None:
+                log.info("claim_refused")
                 raise Ignore
-            with structlog.contextvars.bound_contextvars(
-                attempt=claim.attempt, table_id=str(claim.table_id)
-            ):
+            with structlog.contextvars.bound_contextvars(**claim.log_fields()):
                 self._attempt(runtime, claim)
 
     def _attempt(self, runtime: Runtime, claim: Claim) -> None:
-        log.info("job_started", kind=claim.kind.value)
+        log.info("job_started", kind=claim.kind.value, worker=claim.worker)
         try:
             with runtime.watch(runtime, claim) as progress:
                 self.run(_as_attempt(runtime, claim, progress))
         except StaleAttemptError as exc:
-            log.warning("stale_attempt", reason=str(exc))
+            note_stale(runtime, str(exc))
             raise Ignore from None
         except SupersededError as exc:
             _superseded(runtime, claim, exc)
@@ -159,6 +158,12 @@ def _as_job_error(exc: BaseException) -> JobError:
     raise exc  # SystemExit, KeyboardInterrupt: the process is asked to stop
 
 
+def note_stale(runtime: Runtime, reason: str) -> None:
+    """Log and count an attempt that had lost its lease, and so wrote nothing."""
+    log.warning("stale_attempt", reason=reason)
+    counting.note(runtime.database, counting.STALE_WRITES)
+
+
 def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
     def end(session: Session) -> JobState:
         leases.cancel(session, claim, code="superseded", detail=str(exc))
@@ -188,7 +193,7 @@ def _settle(runtime: Runtime, end: Callable[[Session], JobState]) -> JobState:
         with runtime.database.write() as session:
             return end(session)
     except StaleAttemptError as exc:
-        log.warning("stale_attempt", reason=str(exc))
+        note_stale(runtime, str(exc))
         raise Ignore from None
     except (DBAPIError, PoolTimeoutError) as exc:
         # The lease runs out and the clock rescues the job.

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from stocktake.db.session import Ring
 from stocktake.settings import Settings
-from stocktake.states import Queue
+from stocktake.states import CANARY, Queue
 from tasks.app import app
 from tasks.broker import BrokerQueueLengths
 
@@ -138,6 +138,8 @@ class CeleryDoorbell:
             self.dropped += 1
             raise
         self.published += 1
+        if ring.kind != CANARY:
+            log.info("ring_published", job_id=str(ring.job_id), queue=ring.queue.value)
 
     def _drop_all(self, exc: BaseException) -> None:
         dropped = 0

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 import psutil
@@ -21,7 +23,7 @@ from stocktake.errors import JobError, LimitExceededError, StaleAttemptError
 from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
-from tasks.base import Runtime
+from tasks.base import Runtime, note_stale
 
 #: How often deadline and memory are looked at; they cost no query.
 _LOOK_SECONDS: Final = 0.2
@@ -96,7 +98,7 @@ class Watchdog:
             log.warning("heartbeat_not_written", reason=type(exc).__name__)
             return
         if not beat.alive and not self._done.is_set():
-            log.warning("stale_attempt", reason="the lease was lost while the source was read")
+            note_stale(self._runtime, "the lease was lost while the source was read")
             self._leave(EXIT_STATUS)
         if beat.cancel_requested:
             self._end(None)
@@ -134,7 +136,9 @@ def time_limit_error(seconds: float) -> LimitExceededError:
 def watch(runtime: Runtime, claim: Claim) -> Iterator[Progress]:
     """Guard the attempt while the block runs; gives the function that reports progress."""
     watchdog = Watchdog(runtime, claim)
-    thread = threading.Thread(target=watchdog.run, name="watchdog", daemon=True)
+    # Its log lines carry the attempt's ids, as the block's do.
+    run = partial(copy_context().run, watchdog.run)
+    thread = threading.Thread(target=run, name="watchdog", daemon=True)
     thread.start()
     try:
         yield watchdog.report

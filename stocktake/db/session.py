@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -22,9 +23,12 @@ from sqlalchemy.orm import Session
 from stocktake.states import JobKind, Queue
 
 _RINGS: Final = "rings"
+_EVENTS: Final = "events"
 #: How long a connection to SQLite waits for another process's lock.
 _PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,11 @@ def inserting(session: Session, into: Any) -> Any:
     return dialect.insert(into)
 
 
+def log_after_commit(session: Session, event: str, **fields: Any) -> None:
+    """Log this once the session's transaction has committed: the log claims nothing undone."""
+    session.info.setdefault(_EVENTS, []).append((event, fields))
+
+
 class Database:
     """One process's engine, and the two kinds of transaction.
 
@@ -86,6 +95,9 @@ class Database:
             with session.begin():
                 yield session
             rings: list[Ring] = session.info.pop(_RINGS, [])
+            events: list[tuple[str, dict[str, Any]]] = session.info.pop(_EVENTS, [])
+        for name, fields in events:
+            log.info(name, **fields)
         for ring in rings:
             self._ringer(ring)
 

@@ -23,6 +23,7 @@ class Claim:
 
     Attributes:
         attempt: the fence; every write by this attempt carries it.
+        request_id: of the request that led to the job.
         generation: the table's when the claim was made; a result for another one is void.
     """
 
@@ -37,6 +38,13 @@ class Claim:
     upload_id: UUID | None
     arguments: dict[str, Any]
     worker: str
+    request_id: str | None = None
+
+    def log_fields(self) -> dict[str, Any]:
+        """What every log line about this attempt carries."""
+        ids = {"job_id": self.job_id, "table_id": self.table_id, "request_id": self.request_id}
+        known = {name: str(value) for name, value in ids.items() if value is not None}
+        return known | {"attempt": self.attempt}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +147,7 @@ def as_claim(job: Job) -> Claim:
         upload_id=job.upload_id,
         arguments=dict(job.arguments),
         worker=job.worker or "unknown",
+        request_id=job.request_id,
     )
 
 

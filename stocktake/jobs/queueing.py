@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, new_id
-from stocktake.db.session import Ring, inserting, ring_after_commit
+from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_commit
+from stocktake.logging import request_id
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, TableFormat
 
@@ -81,6 +82,7 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     by_table = {row.table_id: row.id for row in made}
     for table_id, job_id in by_table.items():
         request = requests[table_id]
+        _log_accepted(session, request, job_id)
         ring_after_commit(session, Ring(job_id=job_id, kind=request.kind, queue=request.queue))
     for job in _all_waiting(session, requests, without=by_table):
         _promote(session, job, requests[job.table_id].queue)
@@ -140,8 +142,20 @@ def _insert(session: Session, request: JobRequest) -> Job | None:
     statement = inserting(session, Job).values(**_row(request), **_TIMES)
     job = session.scalars(statement.on_conflict_do_nothing().returning(Job)).one_or_none()
     if job is not None:
+        _log_accepted(session, request, job.id)
         ring_after_commit(session, ring_for(job))
     return job
+
+
+def _log_accepted(session: Session, request: JobRequest, job_id: UUID) -> None:
+    ids = {"job_id": job_id, "table_id": request.table_id, "batch_id": request.batch_id}
+    log_after_commit(
+        session,
+        "job_accepted",
+        kind=request.kind.value,
+        queue=request.queue.value,
+        **{name: str(value) for name, value in ids.items() if value is not None},
+    )
 
 
 #: A new job is due at once, and its ring is on its way.
@@ -162,6 +176,7 @@ def _row(request: JobRequest) -> dict[str, Any]:
         "arguments": request.arguments or {},
         "max_attempts": request.max_attempts,
         "state": JobState.QUEUED.value,
+        "request_id": request_id(),
     }
 
 

@@ -5,6 +5,7 @@ same guard repeated in the write: two clocks that saw the same row ring for it o
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
@@ -12,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job
-from stocktake.db.session import ring_after_commit
+from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
-from stocktake.jobs import leases
+from stocktake.jobs import counting, leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import ring_for
 from stocktake.states import JobState, Queue
@@ -73,8 +74,13 @@ def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds:
         .execution_options(synchronize_session=False)
     ).all()
     for job in jobs:
+        _log(session, "job_rung_again", job, rings=job.rings)
         ring_after_commit(session, ring_for(job))
     return len(jobs)
+
+
+def _log(session: Session, event: str, job: Job, **more: Any) -> None:
+    log_after_commit(session, event, **leases.as_claim(job).log_fields(), **more)
 
 
 def _due(ring_again_seconds: float) -> ColumnElement[bool]:
@@ -103,7 +109,10 @@ def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy
     jobs = session.scalars(
         select(Job).where(Job.id.in_(job_ids), _expired()).with_for_update(skip_locked=True)
     ).all()
-    return sum(_end(session, job, lost_error(job.worker), retry) for job in jobs)
+    ended = sum(_end(session, job, lost_error(job.worker), retry) for job in jobs)
+    if ended:
+        counting.add(session, counting.RESCUES, "lease_expired", ended)
+    return ended
 
 
 def end_lost(
@@ -119,7 +128,10 @@ def end_lost(
         )
         .with_for_update(skip_locked=True)
     ).one_or_none()
-    return job is not None and _end(session, job, error, retry)
+    ended = job is not None and _end(session, job, error, retry)
+    if ended:
+        counting.add(session, counting.RESCUES, error.code)
+    return ended
 
 
 def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> bool:
@@ -131,6 +143,7 @@ def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> boo
             leases.fail(session, lost, error, retry)
     except StaleAttemptError:
         return False
+    log_after_commit(session, "job_rescued", **lost.log_fields(), worker=lost.worker)
     return True
 
 

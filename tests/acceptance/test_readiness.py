@@ -3,7 +3,6 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ import pytest
 from celery import Celery
 
 from stocktake.states import JobState, Queue
-from tests.acceptance.conftest import Stack
+from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Postgres, Valkey
 from tests.stack import Web, Worker, add_table, see_job, wait_until
@@ -35,9 +34,8 @@ def extra_settings(store: ScriptedStore) -> dict[str, str]:
 
 
 @pytest.fixture
-def web(stack: Stack) -> Iterator[Web]:
-    with Web(stack.settings) as running:
-        yield running
+def web(stack: Stack) -> Web:
+    return stack.start_web()
 
 
 def _readyz(web: Web) -> tuple[int, dict[str, Any]]:
@@ -139,7 +137,6 @@ def _held_job(stack: Stack, store: ScriptedStore, name: str) -> UUID:
     )
 
 
-@pytest.mark.usefixtures("celery_broker")  # which stops the server
 def test_without_a_worker_the_queue_holds_one_canary(
     stack: Stack, web: Web, broker_server: Valkey
 ) -> None:
