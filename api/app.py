@@ -30,7 +30,7 @@ from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
 
 #: Under each project, in the order in which paths are matched.
-PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "tables")
+PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
 _UPLOADS: Final = "files"
 #: Multipart framing and the other fields of an upload, beside the file itself.

@@ -30,7 +30,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.security.encryption import Keyring
-from stocktake.security.scopes import TABLE_READ, TABLE_WRITE, allows
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE, allows
 from stocktake.services import idempotency, identity
 from stocktake.services.context import Caller, Context
 from stocktake.services.readiness import Readiness
@@ -38,7 +38,7 @@ from stocktake.settings import Settings
 from stocktake.storage.guard import GuardPolicy
 from stocktake.storage.uploads import ManagedStorage
 
-__all__ = ["Answer", "Edge", "Page", "ReadEdge", "Router", "WriteEdge", "requires"]
+__all__ = ["Answer", "AuditEdge", "Edge", "Page", "ReadEdge", "Router", "WriteEdge", "requires"]
 
 T = TypeVar("T")
 
@@ -327,6 +327,7 @@ def _project(edge: Edge, text: str) -> int:
 
 
 ReadEdge = Annotated[Edge, Depends(requires(TABLE_READ))]
+AuditEdge = Annotated[Edge, Depends(requires(AUDIT_READ))]
 WriteEdge = Annotated[Edge, Depends(requires(TABLE_WRITE))]
 
 

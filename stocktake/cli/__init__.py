@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stocktake import __version__
-from stocktake.cli.database import db, keys, projects
+from stocktake.cli.database import db, keys, projects, show_audit_log
 from stocktake.cli.inspecting import inspect
 from stocktake.cli.jobs import app as jobs
 from stocktake.cli.output import complain
@@ -54,6 +54,7 @@ app.command()(demo)
 app.add_typer(db, name="db")
 app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")
+app.command("audit-log")(show_audit_log)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.add_typer(jobs, name="jobs")

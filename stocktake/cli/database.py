@@ -1,23 +1,30 @@
-"""Commands on the service's own database: migrations, projects and keys. They need no server."""
+"""Commands on the service's own database: migrations, projects, keys, the audit log.
+
+They need no server.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
-from stocktake.cli.output import note, say, show_rows
+from stocktake.cli.output import moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
+    from stocktake.db.models import AuditEntry
     from stocktake.db.session import Database
 
 db = typer.Typer(help="The service's own database.", no_args_is_help=True)
 projects = typer.Typer(help="Projects, the tenants.", no_args_is_help=True)
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
+keys = typer.Typer(help="API keys, and the secret keys.", no_args_is_help=True)
+
+_RESEALED_AT_ONCE: Final = 100
 
 _NO_DATABASE = (
     "There is no database {embedded} and no stocktake.db in {here}. Go to the folder where "
@@ -120,6 +127,106 @@ def revoke_key(
     if not revoked:
         raise CommandError(f"No live key begins with {prefix!r}.")
     say(f"Revoked {revoked} key{'s' if revoked > 1 else ''}.")
+
+
+@keys.command("make-secret")
+def make_secret(
+    key_id: Annotated[str, typer.Argument(help="A name of your own, such as k2.")],
+) -> None:
+    """Draw a secret key, as STOCKTAKE_SECRET_KEYS takes it, and print it."""
+    from stocktake.security.encryption import make_secret_key
+
+    if not key_id.isalnum():
+        raise CommandError(f"The name of a key has letters and digits only: {key_id!r}.")
+    say(make_secret_key(key_id))
+
+
+@keys.command("rotate-secrets")
+def rotate_secrets() -> None:
+    """Encrypt every stored credential with the first of STOCKTAKE_SECRET_KEYS.
+
+    Put the new key first and keep the old ones after it, restart all processes, run this, and
+    then take out the keys that it says are not in use.
+    """
+    from stocktake.security.encryption import Keyring
+    from stocktake.services import credentials
+    from stocktake.settings import Settings
+
+    listed = Settings().secret_keys
+    if not listed:
+        raise CommandError(
+            "STOCKTAKE_SECRET_KEYS is not set. Set it as the service's processes have it; a stack "
+            "of `stocktake up` keeps its own in the file secret_key of its data directory."
+        )
+    keyring = Keyring([key.get_secret_value() for key in listed])
+    done, after, unreadable = 0, None, list[str]()
+    with _database() as database:
+        while True:
+            with database.write() as session:
+                part = credentials.reseal(session, keyring, after=after, limit=_RESEALED_AT_ONCE)
+            done, after = done + part.done, part.last
+            unreadable += part.unreadable
+            if after is None:
+                break
+        with database.read() as session:
+            in_use = credentials.keys_in_use(session)
+    say(f"Encrypted {done} credential{'' if done == 1 else 's'} with the key {keyring.first}.")
+    held = ", ".join(f"{key} ({count})" for key, count in sorted(in_use.items()))
+    say(f"Keys in use: {held or 'none'}.")
+    if unreadable:
+        raise CommandError(
+            "These could not be read and stay as they are; send both keys of their tables again, "
+            "or add the key that is missing:\n  " + "\n  ".join(unreadable)
+        )
+
+
+def show_audit_log(
+    project: Annotated[int | None, typer.Option(help="Id of a project; all if not given.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Such as table.create, key.revoke or refused.")
+    ] = None,
+    subject: Annotated[UUID | None, typer.Option(help="Id of what was changed.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="For another program.")] = False,
+) -> None:
+    """Who did what, and what was refused, newest first."""
+    from stocktake.services import audit
+
+    wanted = audit.EntryFilter(project_id=project, action=action, subject=subject)
+    with _database() as database, database.read() as session:
+        found = audit.page(session, wanted, limit=limit)[1]
+        entries = [_entry(each) for each in found]
+    if as_json:
+        show_json(entries)
+        return
+    show_rows(
+        ("AT", "PROJECT", "KEY", "ACTION", "SUBJECT", "DETAIL"),
+        [
+            (
+                moment(each["created_at"]),
+                each["project_id"],
+                each["key_prefix"],
+                each["action"],
+                each["subject"],
+                ", ".join(f"{name}={value}" for name, value in each["detail"].items()),
+            )
+            for each in entries
+        ],
+        empty="No entries.",
+    )
+
+
+def _entry(entry: "AuditEntry") -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "created_at": entry.created_at.isoformat(),
+        "project_id": entry.project_id,
+        "user_id": entry.user_id,
+        "key_prefix": entry.key_prefix,
+        "action": entry.action,
+        "subject": entry.subject,
+        "detail": entry.detail,
+    }
 
 
 def database_url(*, may_be_new: bool = False) -> str:

@@ -53,18 +53,28 @@ class Keyring:
         self._keys = dict(_parse(key, index) for index, key in enumerate(keys))
         self._first = next(iter(self._keys), None)
 
-    def seal(self, pair: AccessPair, *, project_id: int, credential_id: UUID) -> Sealed:
-        """Encrypt under the first key, bound to the project and the credential's id."""
+    @property
+    def first(self) -> str:
+        """The id of the key that encrypts.
+
+        Raises:
+            CredentialUnavailableError: there is none.
+        """
         if self._first is None:
             raise CredentialUnavailableError(
                 "No secret key is configured, so no credential can be stored.",
                 hint="Have the operator set STOCKTAKE_SECRET_KEYS.",
             )
+        return self._first
+
+    def seal(self, pair: AccessPair, *, project_id: int, credential_id: UUID) -> Sealed:
+        """Encrypt under the first key, bound to the project and the credential's id."""
+        key_id = self.first
         nonce = secrets.token_bytes(_NONCE_BYTES)
         clear = json.dumps([pair.access_key, pair.access_secret]).encode()
-        bound = _associated(project_id, credential_id, self._first)
-        sealed = self._keys[self._first].encrypt(nonce, clear, bound)
-        return Sealed(key_id=self._first, ciphertext=nonce + sealed)
+        bound = _associated(project_id, credential_id, key_id)
+        sealed = self._keys[key_id].encrypt(nonce, clear, bound)
+        return Sealed(key_id=key_id, ciphertext=nonce + sealed)
 
     def open(self, sealed: Sealed, *, project_id: int, credential_id: UUID) -> AccessPair:
         """Decrypt.

@@ -5,10 +5,12 @@ from typing import Final
 
 TABLE_READ: Final = "warehouse_table:read"
 TABLE_WRITE: Final = "warehouse_table:write"
+#: Who did what is for few eyes: a key that changes tables does not see it.
+AUDIT_READ: Final = "audit_log:read"
 ALL: Final = "*"
 
 #: What `stocktake keys create --scopes` accepts.
-KNOWN: Final = frozenset({TABLE_READ, TABLE_WRITE, ALL})
+KNOWN: Final = frozenset({TABLE_READ, TABLE_WRITE, AUDIT_READ, ALL})
 
 
 def allows(held: Collection[str], needed: str) -> bool:

@@ -1,8 +1,11 @@
-"""The audit log: who did what, written in the transaction of the change."""
+"""The audit log: who did what, written in the transaction of the change. Only retention deletes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import AuditEntry
@@ -34,3 +37,38 @@ def record_for(
             detail=detail,
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFilter:
+    """Which entries; None is any.
+
+    Attributes:
+        project_id: those of one project. Refusals before a project was known have none.
+        subject: the id of what was changed.
+    """
+
+    project_id: int | None = None
+    action: str | None = None
+    subject: UUID | None = None
+
+
+def page(
+    session: Session, wanted: EntryFilter, *, limit: int, offset: int = 0
+) -> tuple[int, Sequence[AuditEntry]]:
+    """How many entries match, and one page of them, newest first."""
+    matching = _matching(wanted)
+    count = session.scalar(select(func.count()).select_from(matching.subquery()))
+    newest = matching.order_by(AuditEntry.id.desc()).limit(limit).offset(offset)
+    return count or 0, session.scalars(newest).all()
+
+
+def _matching(wanted: EntryFilter) -> Select[AuditEntry]:
+    query = select(AuditEntry)
+    if wanted.project_id is not None:
+        query = query.where(AuditEntry.project_id == wanted.project_id)
+    if wanted.action is not None:
+        query = query.where(AuditEntry.action == wanted.action)
+    if wanted.subject is not None:
+        query = query.where(AuditEntry.subject == str(wanted.subject))
+    return query

@@ -3,16 +3,18 @@
 Secrets come in here and never go out: an answer shows the row's id and the time it was made.
 """
 
+from dataclasses import dataclass
 from typing import Final, TypedDict
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from stocktake.db.models import StoredCredential, Table, new_id
 from stocktake.errors import CredentialUnavailableError, ValidationError
-from stocktake.security.encryption import AccessPair, Sealed
-from stocktake.services import words
-from stocktake.services.context import Context
+from stocktake.security.encryption import AccessPair, Keyring, Sealed
+from stocktake.services import audit, words
+from stocktake.services.context import Caller, Context
 
 MAX_KEY_LENGTH: Final = 500
 REQUIRED: Final = "Credentials are required"
@@ -148,11 +150,7 @@ def _seal(context: Context, pair: AccessPair, credential_id: UUID) -> Sealed:
 def _open(context: Context, row: StoredCredential, *, replacing: bool) -> AccessPair | None:
     """The stored keys; None where they cannot be read and both are replaced anyway."""
     try:
-        return context.keyring.open(
-            Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
-            project_id=row.project_id,
-            credential_id=row.id,
-        )
+        return _unsealed(context.keyring, row)
     except CredentialUnavailableError as exc:
         if replacing:
             return None
@@ -162,3 +160,70 @@ def _open(context: Context, row: StoredCredential, *, replacing: bool) -> Access
             code=CREDENTIAL_REQUIRED,
             attr="credential",
         ) from exc
+
+
+def _unsealed(keyring: Keyring, row: StoredCredential) -> AccessPair:
+    return keyring.open(
+        Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
+        project_id=row.project_id,
+        credential_id=row.id,
+    )
+
+
+# --- for the command line -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resealed:
+    """What became of some credentials.
+
+    Attributes:
+        last: the id of the last one that was looked at; None where none was left.
+        done: how many are under the first key now.
+        unreadable: why each of the others is not.
+    """
+
+    last: UUID | None
+    done: int
+    unreadable: list[str]
+
+
+def reseal(session: Session, keyring: Keyring, *, after: UUID | None, limit: int) -> Resealed:
+    """Encrypt some of the credentials that are under another key with the first one.
+
+    Args:
+        after: go on after this id.
+        limit: how many at most, so that the rows are not locked for long.
+
+    Raises:
+        CredentialUnavailableError: there is no key.
+    """
+    query = select(StoredCredential).where(StoredCredential.key_id != keyring.first)
+    if after is not None:
+        query = query.where(StoredCredential.id > after)
+    rows = session.scalars(query.order_by(StoredCredential.id).limit(limit).with_for_update()).all()
+    unreadable = []
+    for row in rows:
+        try:
+            pair = _unsealed(keyring, row)
+        except CredentialUnavailableError as exc:
+            unreadable.append(f"{row.id} of project {row.project_id}: {exc.detail}")
+            continue
+        old = row.key_id
+        sealed = keyring.seal(pair, project_id=row.project_id, credential_id=row.id)
+        row.key_id, row.ciphertext = sealed.key_id, sealed.ciphertext
+        operator = Caller(project_id=row.project_id, user_id=None)
+        audit.record_for(
+            session, operator, "credential.rotate", row.id, old_key=old, new_key=row.key_id
+        )
+    return Resealed(
+        last=rows[-1].id if rows else None,
+        done=len(rows) - len(unreadable),
+        unreadable=unreadable,
+    )
+
+
+def keys_in_use(session: Session) -> dict[str, int]:
+    """How many credentials are under each key."""
+    counted = select(StoredCredential.key_id, func.count()).group_by(StoredCredential.key_id)
+    return dict(session.execute(counted).tuples().all())

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -12,6 +12,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import ApiKey, Project, User
 from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
 from stocktake.security import keys, scopes
+from stocktake.services import audit
 from stocktake.services.context import Caller, Context
 
 #: Whom keys belong to that are made on the command line without naming a person.
@@ -150,31 +151,44 @@ def create_key(
     _check_scopes(key_scopes)
     _check_projects(session, project_ids)
     made = keys.make_key()
-    session.add(
-        ApiKey(
-            label=label,
-            prefix=made.prefix,
-            sha256=made.sha256,
-            scopes=sorted(key_scopes),
-            project_ids=sorted(project_ids),
-            user_id=_user_for(session, email).id,
-            expires_at=None if expires is None else expires.astimezone(UTC),
-        )
+    key = ApiKey(
+        label=label,
+        prefix=made.prefix,
+        sha256=made.sha256,
+        scopes=sorted(key_scopes),
+        project_ids=sorted(project_ids),
+        user_id=_user_for(session, email).id,
+        expires_at=None if expires is None else expires.astimezone(UTC),
     )
+    session.add(key)
     session.flush()
+    _record(session, "key.create", key, scopes=key.scopes)
     return made.plaintext
 
 
 def revoke_key(session: Session, prefix: str) -> int:
     """Revoke the live keys whose visible prefix this is; how many they were."""
-    gone = session.execute(
-        update(ApiKey)
-        .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=now())
-        .returning(ApiKey.id)
-        .execution_options(synchronize_session=False)
+    gone = (
+        session.execute(
+            update(ApiKey)
+            .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=now())
+            .returning(ApiKey)
+            .execution_options(synchronize_session=False)
+        )
+        .scalars()
+        .all()
     )
-    return len(gone.all())
+    for key in gone:
+        _record(session, "key.revoke", key)
+    return len(gone)
+
+
+def _record(session: Session, action: str, key: ApiKey, **detail: Any) -> None:
+    """Each project that the key opens sees it in its own audit log."""
+    for project_id in key.project_ids:
+        operator = Caller(project_id=project_id, user_id=None)
+        audit.record_for(session, operator, action, key.id, prefix=key.prefix, **detail)
 
 
 def _check_scopes(key_scopes: Collection[str]) -> None:
