@@ -19,6 +19,11 @@ OPTIONS_SCHEMA: Final[dict[str, Any]] = {
             "False leaves out the read of all the data that follows the refresh of a text table "
             "and sets `schema_valid`."
         ),
+        "delta_count": _flag(
+            "True: each refresh that finds a new version of a Delta table counts its live files, "
+            "bytes and rows, which reads the paths and statistics in its checkpoint. Otherwise "
+            "they are known only where the log's checksum file tells them."
+        ),
         "csv_delimiter": _text("One character; found out if left out.", maxLength=1),
         "csv_quote": _text("One character.", maxLength=1),
         "csv_header": _flag("Whether the first line names the columns; the format decides if not."),

@@ -26,6 +26,10 @@ def inspect(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     access_key: AccessKey = None,
+    count: Annotated[
+        bool,
+        typer.Option("--count", help="Of a Delta table, count files, bytes and rows as well."),
+    ] = False,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     endpoint: Annotated[
         str | None, typer.Option(help="An S3-compatible store to trust: http://host:port.")
@@ -33,7 +37,8 @@ def inspect(
 ) -> None:
     """Read a source's columns, from here and without a server."""
     credential = _credential(access_key)
-    found = _read(location, table_format, credential, public=public, endpoint=endpoint)
+    options = {"delta_count": count, "public": public}
+    found = _read(location, table_format, credential, options, endpoint=endpoint)
     if as_json:
         show_json(as_dict(found))
     else:
@@ -51,8 +56,8 @@ def _read(
     location: str,
     table_format: TableFormat,
     credential: "Credential | None",
+    options: dict[str, bool],
     *,
-    public: bool,
     endpoint: str | None,
 ) -> "Introspection":
     from stocktake.introspection import Source, introspect
@@ -66,12 +71,12 @@ def _read(
         local_roots=(Path("/"),),
     )
     found = recheck(_as_url(location), policy)
-    if found.provider != "file" and credential is None and not public:
+    if found.provider != "file" and credential is None and not options["public"]:
         raise CommandError(
             "Give --access-key and --access-secret for this store, or --public to read unsigned."
         )
-    store, path = open_source(found, credential, public=public)
-    return introspect(Source(store=store, path=path, format=table_format))
+    store, path = open_source(found, credential, public=options["public"])
+    return introspect(Source(store=store, path=path, format=table_format, options=options))
 
 
 def _as_url(location: str) -> str:
@@ -95,6 +100,7 @@ def as_dict(found: "Introspection") -> dict[str, Any]:
         "source_version": found.source_version,
         "row_count": found.row_count,
         "size_bytes": found.size_bytes,
+        "file_count": found.file_count,
         "coverage": found.coverage.as_dict(),
     }
 
@@ -110,6 +116,7 @@ def _show(found: "Introspection") -> None:
     say(f"version {found.source_version}")
     say(f"rows    {'unknown' if found.row_count is None else f'{found.row_count:,}'}")
     say(f"size    {size(found.size_bytes) or 'unknown'}")
+    say(f"files   {'unknown' if found.file_count is None else f'{found.file_count:,}'}")
     say(
         f"read    {coverage.files_read} of {coverage.files_matched} files, "
         f"{size(coverage.bytes_read)}" + (", a sample" if coverage.truncated else "")

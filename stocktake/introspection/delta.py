@@ -6,7 +6,7 @@ version that is known. Versions are never guessed at: they are listed, and must 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Self
 
@@ -14,6 +14,7 @@ from stocktake.errors import InvalidSourceError, SourceNotFoundError, Unsupporte
 from stocktake.introspection import READER_VERSION, Introspection, Limits, Progress, Source
 from stocktake.introspection.delta_actions import Actions, Metadata, TableProtocol, merged
 from stocktake.introspection.delta_checkpoint import TAIL_BYTES, OpenCheckpoint, Tails
+from stocktake.introspection.delta_count import count
 from stocktake.introspection.delta_log import (
     Answer,
     Checkpoint,
@@ -44,6 +45,10 @@ READABLE_FEATURES: Final = frozenset(
 _CATALOG_FEATURES: Final = frozenset({"catalogManaged", "catalogOwned", "catalogOwned-preview"})
 _MAX_READER_VERSION: Final = 3
 
+#: The table's option that asks for rows, files and bytes where the log does not tell them in a
+#: few bytes.
+COUNT_OPTION: Final = "delta_count"
+
 #: With more new commits than this a newer checkpoint is looked for instead.
 _MAX_CATCH_UP: Final = 64
 #: A checksum file below this holds counts alone; Delta before 3.0 wrote about 92 bytes.
@@ -52,11 +57,17 @@ _MIN_FULL_CHECKSUM_BYTES: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a table is at one version."""
+    """What a table is at one version.
+
+    Attributes:
+        etag: of that version's commit.
+        counted: whether its files were counted; they need not tell their rows.
+    """
 
     version: int
     etag: str
     actions: Actions
+    counted: bool = False
 
     @classmethod
     def from_state(cls, state: dict[str, Any] | None) -> Self | None:
@@ -67,6 +78,7 @@ class Snapshot:
             return cls(
                 version=int(state["version"]),
                 etag=str(state["etag"]),
+                counted=state.get("counted") is True,
                 actions=Actions(
                     protocol=TableProtocol.of(state["protocol"], "the state"),
                     metadata=Metadata.of(state["metadata"], "the state"),
@@ -90,7 +102,13 @@ class Snapshot:
             "row_count": self.actions.row_count,
             "size_bytes": self.actions.size_bytes,
             "file_count": self.actions.file_count,
+            "counted": self.counted,
         }
+
+    @property
+    def tells_counts(self) -> bool:
+        """Whether a count would tell nothing new."""
+        return self.counted or None not in (self.actions.row_count, self.actions.file_count)
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -110,15 +128,36 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         LimitExceededError: a budget ran out.
     """
     log = DeltaLog(source.store, source.path, limits, progress)
+    wanted = source.options.get(COUNT_OPTION) is True
     known = Snapshot.from_state(source.state)
-    if known is None:
-        return _introspection(log, _afresh(log))
-    listing = log.list_from(known.version)
-    if listing.etag(known.version) != known.etag:
-        return _introspection(log, _afresh(log))
-    if listing.head == known.version:
-        return _unchanged(log, known)
-    return _introspection(log, _caught_up(log, listing, known) or _afresh(log))
+    if known is not None:
+        listing = log.list_from(known.version)
+        if listing.etag(known.version) == known.etag:
+            if listing.head == known.version and (known.tells_counts or not wanted):
+                return _unchanged(log, known)
+            newer = _caught_up(log, listing, known)
+            if newer is not None and (newer.tells_counts or not wanted):
+                return _introspection(log, newer)
+    snapshot, listing = _afresh(log)
+    if wanted and not snapshot.tells_counts:
+        # What cannot be read is said before a count is taken for nothing.
+        _introspection(log, snapshot)
+        snapshot = _counted(log, listing, snapshot)
+    return _introspection(log, snapshot)
+
+
+def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
+    try:
+        counts = count(log, listing)
+    except InvalidSourceError:
+        counts = count(log, log.list_from())  # an older checkpoint may do
+    actions = replace(
+        snapshot.actions,
+        row_count=counts.rows,
+        size_bytes=counts.size_bytes,
+        file_count=counts.files,
+    )
+    return replace(snapshot, actions=actions, counted=True)
 
 
 def _unchanged(log: DeltaLog, known: Snapshot) -> Introspection:
@@ -184,7 +223,7 @@ def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | N
     return _snapshot(listing, known.actions.then(newer))
 
 
-def _afresh(log: DeltaLog) -> Snapshot:
+def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
     hint = log.hint()
     if hint is not None:
         listing, tails = _listing_with_tails(log, hint)
@@ -192,7 +231,7 @@ def _afresh(log: DeltaLog) -> Snapshot:
         if base is not None and listing.gap(base.version) is None:
             snapshot = _from_base(log, listing, base, tails)
             if isinstance(snapshot, Snapshot):
-                return snapshot
+                return snapshot, listing
     return _from_whole_listing(log)
 
 
@@ -215,7 +254,7 @@ def _tail(log: DeltaLog, path: str) -> Chunk | None:
         return None
 
 
-def _from_whole_listing(log: DeltaLog) -> Snapshot:
+def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
     """Start from the newest checkpoint that can be read and has every commit after it, else from
     the first commit."""
     listing = log.list_from(0)
@@ -229,7 +268,7 @@ def _from_whole_listing(log: DeltaLog) -> Snapshot:
             raise unreadable or gap
         snapshot = _from_base(log, listing, base, {})
         if isinstance(snapshot, Snapshot):
-            return snapshot
+            return snapshot, listing
         unreadable = unreadable or snapshot
     raise AssertionError("a log without a base has no gap and no checkpoint to fail")
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, Self
@@ -123,18 +123,24 @@ def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
     """
     protocol: TableProtocol | None = None
     metadata: Metadata | None = None
-    for number, line in enumerate(lines, 1):
-        action = _action(line, number, file)
+    for action in parsed(lines, file):
         if "protocol" in action:
             protocol = TableProtocol.of(action["protocol"], file)
         if "metaData" in action:
             metadata = Metadata.of(action["metaData"], file)
-        for kind in ("add", "remove", "cdc"):
-            if kind in action:
-                _require_inside(action[kind], kind, number, file)
     if protocol is None and metadata is None:
         return NOTHING
     return Actions(protocol=protocol, metadata=metadata)
+
+
+def parsed(lines: Iterable[bytes], file: str) -> Iterator[dict[str, Any]]:
+    """The actions of all lines; raises what `parse_lines` raises."""
+    for number, line in enumerate(lines, 1):
+        action = _action(line, number, file)
+        for kind in ("add", "remove", "cdc"):
+            if kind in action:
+                _require_inside(action[kind], kind, number, file)
+        yield action
 
 
 def parse_checksum(data: bytes, file: str) -> Actions:
@@ -147,8 +153,8 @@ def parse_checksum(data: bytes, file: str) -> Actions:
             protocol=TableProtocol.of(fields["protocol"], file) if "protocol" in fields else None,
             metadata=Metadata.of(fields["metadata"], file) if "metadata" in fields else None,
             row_count=_row_count(fields),
-            size_bytes=_count(fields.get("tableSizeBytes")),
-            file_count=_count(fields.get("numFiles")),
+            size_bytes=count_or_none(fields.get("tableSizeBytes")),
+            file_count=count_or_none(fields.get("numFiles")),
         )
     except (ValueError, TypeError, AttributeError, RecursionError, InvalidSourceError):
         return NOTHING
@@ -171,7 +177,7 @@ def _require_inside(action: object, kind: str, number: int, file: str) -> None:
     path = fields.get("path")
     if not isinstance(path, str):
         raise _invalid(file, f"line {number} with an {kind} action that names no file")
-    if _escapes(path) or _vector_escapes(fields.get("deletionVector")):
+    if escapes(path) or _vector_escapes(fields.get("deletionVector")):
         raise InvalidSourceError(
             f"Line {number} of {file} names a file outside the table's folder.",
             hint="Shallow clones and tables with absolute paths are not read; copy the table.",
@@ -179,10 +185,10 @@ def _require_inside(action: object, kind: str, number: int, file: str) -> None:
         )
 
 
-def _escapes(path: str) -> bool:
+def escapes(path: str) -> bool:
     """Whether a `path`, percent-encoded as the protocol has it, leaves the table's folder.
 
-    >>> _escapes("day=1/part%20one.parquet"), _escapes("a/%2e%2e/%2e%2e/b"), _escapes("s3://b/k")
+    >>> escapes("day=1/part%20one.parquet"), escapes("a/%2e%2e/%2e%2e/b"), escapes("s3://b/k")
     (False, True, True)
     """
     if not _SUSPECT.search(path):
@@ -197,7 +203,7 @@ def _vector_escapes(vector: object) -> bool:
     if not isinstance(vector, dict) or vector.get("storageType") not in ("p", "u"):
         return False
     name = str(vector.get("pathOrInlineDv"))
-    return vector["storageType"] == "p" or _escapes(name[:-20])
+    return vector["storageType"] == "p" or escapes(name[:-20])
 
 
 def _row_count(fields: dict[str, Any]) -> int | None:
@@ -206,7 +212,7 @@ def _row_count(fields: dict[str, Any]) -> int | None:
     if not isinstance(files, list) or len(files) != fields.get("numFiles"):
         return None
     counts = [
-        _count(json.loads(each["stats"]).get("numRecords"))
+        count_or_none(json.loads(each["stats"]).get("numRecords"))
         for each in files
         if isinstance(each.get("stats"), str)
     ]
@@ -215,7 +221,8 @@ def _row_count(fields: dict[str, Any]) -> int | None:
     return sum(known) - deleted if len(known) == len(files) else None
 
 
-def _count(value: object) -> int | None:
+def count_or_none(value: object) -> int | None:
+    """The value where it is a count, else None."""
     return value if isinstance(value, int) and value >= 0 else None
 
 

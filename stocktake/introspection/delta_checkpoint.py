@@ -4,13 +4,12 @@ A checkpoint of a million files is gigabytes of `add` columns beside a few kilob
 schema needs. The footer says where those lie; only they are fetched.
 """
 
-import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,10 +27,8 @@ from stocktake.introspection.delta_actions import (
 from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.introspection.excess import exceeded
 from stocktake.introspection.parquet_footer import ColumnChunk, column_chunks, narrowed
+from stocktake.introspection.ranges import RangeFile
 from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 #: The footer of a checkpoint of a million files in ten row groups is under 200 KB, and a
 #: small checkpoint is read whole by this one request.
@@ -152,10 +149,22 @@ class CheckpointFile:
         if not groups:
             return
         footer = narrowed(self._footer(), groups)
-        parquet = pq.ParquetFile(_Segments(self, footer), pre_buffer=False)
+        parquet = pq.ParquetFile(self._with_footer(footer), pre_buffer=False)
         for batch in parquet.iter_batches(batch_size=16_384, columns=columns, use_threads=False):
             valid = [column.is_valid() for column in batch.columns]
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
+
+    def _with_footer(self, footer: bytes) -> RangeFile:
+        """This file with another footer after its end; what was not fetched is an OSError."""
+        ending = footer + _TRAILER.pack(len(footer), _MAGIC)
+
+        def read(start: int, end: int) -> bytes:
+            data = self.held(start, min(end, self.size))
+            if data is None:
+                raise OSError(f"bytes {start} to {end} were not fetched")
+            return data + ending[max(start - self.size, 0) : max(end - self.size, 0)]
+
+        return RangeFile(self.size + len(ending), read)
 
     def _footer(self) -> bytes:
         trailer = self.size - _TRAILER.size
@@ -270,43 +279,6 @@ def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
     missing = [(file, each) for file, each in wanted if each is not None]
     log.charge(files=0, size_bytes=sum(each.end - each.start for _, each in missing))
     log.store.map(lambda one: one[0].load(log.store, one[1]), missing)
-
-
-class _Segments(io.RawIOBase):
-    """A checkpoint as a file for pyarrow, with another footer after its end; reading what was
-    not fetched is an OSError."""
-
-    def __init__(self, file: CheckpointFile, footer: bytes) -> None:
-        self._file = file
-        self._footer = footer + _TRAILER.pack(len(footer), _MAGIC)
-        self._size = file.size + len(self._footer)
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
-        self._position = base[whence] + offset
-        return self._position
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        start, end = self._position, min(self._position + len(view), self._size)
-        data = self._file.held(start, min(end, self._file.size))
-        if data is None:
-            raise OSError(f"bytes {start} to {end} were not fetched")
-        # what of the range is after the file
-        data += self._footer[max(start - self._file.size, 0) : max(end - self._file.size, 0)]
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 def _promising(chunks: list[ColumnChunk]) -> list[ColumnChunk]:

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from stocktake.errors import InvalidSourceError, SourceNotFoundError
 from stocktake.introspection import Coverage, Limits, Progress
@@ -37,6 +37,7 @@ _CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
 #: What a file says; or the error, where another file can say it instead.
 Answer = Actions | InvalidSourceError
 Read = Callable[[], Answer]
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,15 +221,15 @@ class DeltaLog:
             )
         self._check_time()
 
-    def run(self, reads: Sequence[Read]) -> list[Answer]:
+    def run(self, reads: Sequence[Callable[[], Said]]) -> list[Said]:
         """Make many reads at a time; answers in their order."""
-        answers: list[Answer] = []
+        answers: list[Said] = []
         for start in range(0, len(reads), _GROUP):
             answers += self.store.map(self._timely, reads[start : start + _GROUP])
             self._progress("reading the log", len(answers), len(reads))
         return answers
 
-    def _timely(self, read: Read) -> Answer:
+    def _timely(self, read: Callable[[], Said]) -> Said:
         self._check_time()
         return read()
 
@@ -243,7 +244,7 @@ class DeltaLog:
 
     def lines(self, info: ObjectInfo) -> Actions:
         """Read a file of JSON lines."""
-        return parse_lines(self._lines(info), self.shown(info))
+        return parse_lines(self.raw_lines(info), self.shown(info))
 
     def checksum(self, info: ObjectInfo) -> Actions:
         """Read a version checksum file; one that has gone says nothing."""
@@ -265,7 +266,12 @@ class DeltaLog:
             unchanged=unchanged,
         )
 
-    def _lines(self, info: ObjectInfo) -> Iterator[bytes]:
+    def raw_lines(self, info: ObjectInfo) -> Iterator[bytes]:
+        """The lines of a file, in constant memory where it is a large one.
+
+        Raises:
+            LimitExceededError: a line of more than `max_line_bytes`.
+        """
         if info.size <= min(_WHOLE_BYTES, self.limits.max_line_bytes):
             yield from self.store.get(info.path).data.split(b"\n")
             return

@@ -34,8 +34,8 @@ def check_options(value: Any) -> dict[str, Any]:
     """The options, as they are stored.
 
     Known: ``csv_delimiter``, ``csv_quote``, ``csv_header``, ``csv_null_values``,
-    ``csv_allow_double_quotes``, ``encoding``, ``compression``, ``sample_bytes``, ``public`` and
-    ``validate``. A known key may be null, which is as good as left out.
+    ``csv_allow_double_quotes``, ``encoding``, ``compression``, ``sample_bytes``, ``public``,
+    ``validate`` and ``delta_count``. A known key may be null, which is as good as left out.
 
     Raises:
         ValidationError: no object, too much of it, a known key of a wrong type, an unknown one
@@ -141,6 +141,7 @@ _KNOWN: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "sample_bytes": (_is_sample_size, "a positive whole number of bytes"),
     "public": (_is_flag, "true or false"),
     "validate": (_is_flag, "true or false"),
+    "delta_count": (_is_flag, "true or false"),
 }
 #: The options that are looked at; any other is kept and given back.
 KNOWN_OPTIONS: Final = frozenset(_KNOWN)

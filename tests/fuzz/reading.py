@@ -5,6 +5,8 @@ What is no `JobError` ends it with a traceback, which is what the fuzz tests loo
 
 import resource
 from base64 import b64decode
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,10 @@ def _read(source: Source) -> dict[str, Any]:
     if source.format.is_text:
         checked = validate(source, found.columns)
         assert found.row_count in (None, checked.row_count)
+    if source.format.is_delta:
+        with suppress(JobError):
+            counted = introspect(replace(source, options={"delta_count": True}))
+            assert counted.columns == found.columns, "a count changes no column"
     return {
         "version": found.source_version,
         "columns": [[column.name, column.clickhouse] for column in found.columns],

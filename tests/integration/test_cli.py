@@ -213,7 +213,9 @@ def test_inspect_prints_a_delta_tables_columns_as_json(tmp_path: Path) -> None:
     done = _inspect(tmp_path, "orders", "--format", "Delta", "--json")
 
     printed = json.loads(done.stdout)
-    assert list(printed) == ["columns", "source_version", "row_count", "size_bytes", "coverage"]
+    assert list(printed) == [
+        "columns", "source_version", "row_count", "size_bytes", "file_count", "coverage"
+    ]  # fmt: skip
     assert printed["columns"] == [
         {
             "name": "id",
@@ -229,6 +231,20 @@ def test_inspect_prints_a_delta_tables_columns_as_json(tmp_path: Path) -> None:
         },
     ]
     assert printed["source_version"] == 0
+
+
+def test_inspect_counts_a_delta_table_where_it_is_asked_to(tmp_path: Path) -> None:
+    for rows in (2, 3):
+        write_deltalake(str(tmp_path / "orders"), pa.table({"id": range(rows)}), mode="append")
+
+    plain = json.loads(_inspect(tmp_path, "orders", "--format", "Delta", "--json").stdout)
+    done = _inspect(tmp_path, "orders", "--format", "Delta", "--json", "--count")
+
+    assert (plain["row_count"], plain["file_count"]) == (None, None)
+    counted = json.loads(done.stdout)
+    stored = sum(each.stat().st_size for each in (tmp_path / "orders").glob("*.parquet"))
+    assert (counted["row_count"], counted["file_count"]) == (5, 2)
+    assert counted["size_bytes"] == stored
 
 
 @pytest.mark.parametrize("spelling", ["relative", "absolute", "url"])

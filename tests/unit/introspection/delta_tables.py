@@ -88,11 +88,13 @@ def read_table(
     *,
     state: dict[str, Any] | None = None,
     limits: Limits | None = None,
+    counted: bool = False,
 ) -> Introspection:
     """Read a table, with the request counters set back first."""
     store.calls.clear()
     store.rounds = store.bytes_read = 0
-    source = Source(store=store, path=path, format=TableFormat.DELTA, state=state)
+    options = {"delta_count": True} if counted else {}
+    source = Source(store=store, path=path, format=TableFormat.DELTA, options=options, state=state)
     return read(source, limits or Limits(), no_progress)
 
 
@@ -116,6 +118,10 @@ def metadata_action(*fields: dict[str, Any], partitions: Sequence[str] = ()) -> 
 
 def protocol_action(reader: int = 1, writer: int = 2, **features: list[str]) -> dict[str, Any]:
     return {"protocol": {"minReaderVersion": reader, "minWriterVersion": writer, **features}}
+
+
+def remove_action(path: str = "part-0.parquet", **more: Any) -> dict[str, Any]:
+    return {"remove": {"path": path, "dataChange": True, **more}}
 
 
 def add_action(path: str = "part-0.parquet", **more: Any) -> dict[str, Any]:

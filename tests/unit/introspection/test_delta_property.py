@@ -75,6 +75,14 @@ def agree(found: Introspection, table: DeltaTable, schema: Schema) -> None:
     ]
 
 
+def agree_on_counts(found: Introspection, table: DeltaTable) -> None:
+    files = pa.table(table.get_add_actions(flatten=True))
+    sizes, rows = files["size_bytes"].to_pylist(), files["num_records"].to_pylist()
+    assert (found.file_count, found.size_bytes, found.row_count) == (
+        len(sizes), sum(sizes), sum(rows)
+    )  # fmt: skip
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_any_history_reads_as_deltalake_reads_it_cold_and_warm(steps: list[str]) -> None:
@@ -90,6 +98,7 @@ def test_any_history_reads_as_deltalake_reads_it_cold_and_warm(steps: list[str])
             table = DeltaTable(root)
             cold = read_table(store)
             agree(cold, table, schema)
+            agree_on_counts(read_table(store, counted=True), table)
             if step == "read":
                 state = cold.state
             warm = read_table(store, state=json.loads(json.dumps(before)))
