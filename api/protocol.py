@@ -27,9 +27,11 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 #: A slow body is looked at this often.
 _BODY_WINDOW_SECONDS: Final = 5.0
-#: How long a client has to take the answer to a body that was refused before it came in, and
-#: how much of that body is thrown away meanwhile: closing at once would reset the connection,
-#: and the client might never see the answer.
+#: A body that was answered before it came in may still come, up to this size: most clients send
+#: it anyway, and go on with the connection.
+_UNWANTED_BYTES: Final = 64 * 1024
+#: How long a client has to take the last answer, and how much of what it sends is thrown away
+#: meanwhile: closing at once would reset the connection, and the answer might never be seen.
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
 
@@ -70,7 +72,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connects, and has to send a head in time."""
         super().connection_made(transport)
-        self._in_head, self._hung_up = True, False
+        self._in_head, self._unwanted, self._hung_up = True, False, False
         self._head_bytes = self._body_bytes = self._thrown_away_bytes = 0
         self._refusal = 400
         self._write_timer: asyncio.TimerHandle | None = None
@@ -129,8 +131,10 @@ class BoundedProtocol(HttpToolsProtocol):
         answering.cycle = self.cycle
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """A part of the body; with too much of one that was answered already, all ends."""
         self._body_bytes += len(body)
+        if self._unwanted and self._body_bytes > _UNWANTED_BYTES and not self._closing:
+            self._hang_up()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -138,14 +142,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head = True
         super().on_message_complete()
+        if self._unwanted:
+            self._unwanted = False
+            super().on_response_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is out. Where its request is not in, the rest of that is not wanted."""
+        """The answer is out. Of what is missing of its request, a little is waited for."""
         if self._in_head or self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
-        self.server_state.total_requests += 1
-        self._hang_up()
+        self._unwanted, self._body_bytes = True, 0
+        self.flow.resume_reading()
+        self._arm(_LINGER_SECONDS, self._hang_up)
 
     def _hang_up(self) -> None:
         """Say that nothing more is coming, and give the client a moment to take what was said."""

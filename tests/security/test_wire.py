@@ -208,6 +208,26 @@ def test_a_strangers_gigabyte_is_refused_before_it_is_read(
     assert raw.sent_bytes < IN_FLIGHT_BYTES
 
 
+def test_a_refused_body_may_still_come_and_the_connection_goes_on(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    """A client that sends head and body apart does not lose its connection by a wrong key."""
+    for _ in range(2):
+        raw.send(_post(f"{keyed[0]}/schedules/", b"Content-Length: 10000"))
+        assert raw.answer().status == 401
+        raw.send(b" " * 10_000)
+    raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.answer().status == 200
+
+
+def test_a_refused_body_that_does_not_come_ends_the_connection(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    raw.send(_post(f"{keyed[0]}/schedules/", b"Content-Length: 10000"))
+    assert raw.answer().status == 401
+    assert raw.closed()
+
+
 def test_a_stranger_who_waits_to_be_asked_is_never_asked(
     raw: Raw, keyed: tuple[str, bytes]
 ) -> None:
