@@ -94,23 +94,31 @@ class JobTask(Task[Any, None]):
                 log.info("claim_refused")
                 raise Ignore
             with structlog.contextvars.bound_contextvars(**claim.log_fields()):
-                self._attempt(runtime, claim)
+                run_attempt(runtime, claim, self.run)
 
-    def _attempt(self, runtime: Runtime, claim: Claim) -> None:
-        log.info("job_started", kind=claim.kind.value, worker=claim.worker)
-        try:
-            with runtime.watch(runtime, claim) as progress:
-                self.run(_as_attempt(runtime, claim, progress))
-        except StaleAttemptError as exc:
-            note_stale(runtime, str(exc))
-            raise Ignore from None
-        except SupersededError as exc:
-            _superseded(runtime, claim, exc)
-        except BaseException as exc:  # noqa: BLE001 - the one place where anything is caught
-            # A MemoryError that left the task would stop the whole worker.
-            _fail(runtime, claim, _as_job_error(exc))
-        else:
-            log.info("job_succeeded")
+
+def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None]) -> None:
+    """Do the work of a claimed job under its watchdog, and end the attempt by its error.
+
+    Raises:
+        Ignore: the attempt lost its lease, or the table changed under it.
+        Retry: a transient error; the job is queued again in the database.
+        JobFailed: the job has failed for good.
+    """
+    log.info("job_started", kind=claim.kind.value, worker=claim.worker)
+    try:
+        with runtime.watch(runtime, claim) as progress:
+            work(_as_attempt(runtime, claim, progress))
+    except StaleAttemptError as exc:
+        note_stale(runtime, str(exc))
+        raise Ignore from None
+    except SupersededError as exc:
+        _superseded(runtime, claim, exc)
+    except BaseException as exc:  # noqa: BLE001 - the one place where anything is caught
+        # A MemoryError that left the task would stop the whole worker.
+        _fail(runtime, claim, _as_job_error(exc))
+    else:
+        log.info("job_succeeded")
 
 
 def worker_name(node: str | None, pid: int) -> str:
@@ -177,6 +185,8 @@ def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
 def _fail(runtime: Runtime, claim: Claim, error: JobError) -> None:
     state = _settle(runtime, lambda session: leases.fail(session, claim, error, runtime.retry))
     log.info("job_attempt_failed", code=error.code, state=state.value)
+    if state is JobState.CANCELLED:
+        raise Ignore from None
     outcome = JobFailed(f"{error.code}: {error.detail}")
     if state is JobState.QUEUED:
         raise Retry(str(outcome)) from None

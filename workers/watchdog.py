@@ -108,9 +108,7 @@ class Watchdog:
         try:
             with self._runtime.database.write() as session:
                 if error is None:
-                    leases.cancel(
-                        session, self._claim, code="cancelled", detail="The job was cancelled."
-                    )
+                    leases.cancel(session, self._claim)
                 else:
                     leases.fail(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:

@@ -183,7 +183,13 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
     _end(session, claim, JobState.SUCCEEDED, outcome="succeeded", result=result, error=None)
 
 
-def cancel(session: Session, claim: Claim, *, code: str, detail: str) -> None:
+def cancel(
+    session: Session,
+    claim: Claim,
+    *,
+    code: str = "cancelled",
+    detail: str = "The job was cancelled.",
+) -> None:
     """End the job `cancelled`: someone asked for it, or the table changed under the read.
 
     Raises:
@@ -200,12 +206,17 @@ def cancelled_error(code: str, detail: str) -> dict[str, Any]:
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
     """End the attempt by its error: back to `queued` for a retry, or `failed`.
 
+    A job that someone asked to cancel ends `cancelled` where it might have been tried again.
+
     Returns:
         the state the job is in now.
 
     Raises:
         StaleAttemptError: the lease was lost.
     """
+    if error.retryable and _cancel_requested(session, claim):
+        cancel(session, claim)
+        return JobState.CANCELLED
     if not error.retryable or claim.attempt >= claim.max_attempts:
         _end(session, claim, JobState.FAILED, outcome=error.code, error=error.as_dict())
         return JobState.FAILED
@@ -220,6 +231,14 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         rings=0,
     )
     return JobState.QUEUED
+
+
+def _cancel_requested(session: Session, claim: Claim) -> bool:
+    # Locked, so that none is asked for before the job is back in the queue.
+    asked_at = session.scalar(
+        select(Job.cancel_requested_at).where(_owned(claim)).with_for_update()
+    )
+    return asked_at is not None
 
 
 def _end(

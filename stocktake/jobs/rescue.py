@@ -135,12 +135,8 @@ def end_lost(
 
 
 def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> bool:
-    lost = leases.as_claim(job)
     try:
-        if job.cancel_requested_at is not None:
-            leases.cancel(session, lost, code="cancelled", detail="The job was cancelled.")
-        else:
-            leases.fail(session, lost, error, retry)
+        leases.fail(session, leases.as_claim(job), error, retry)
     except StaleAttemptError:
         return False
     log_after_commit(session, "job_rescued", **lost.log_fields(), worker=lost.worker)

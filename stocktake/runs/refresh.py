@@ -25,7 +25,16 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     opened = open_table(attempt)
-    found = introspect(opened.source, attempt.limits, attempt.progress)
+    store(attempt, introspect(opened.source, attempt.limits, attempt.progress))
+
+
+def store(attempt: Attempt, found: Introspection) -> None:
+    """Write what a read found to the claim's table and end the job, in one transaction.
+
+    Raises:
+        SupersededError: the table changed since the claim; nothing was written.
+        StaleAttemptError: the lease was lost; nothing was written.
+    """
     with attempt.database.write() as session:
         table = leases.locked_table(session, attempt.claim)
         change = store_introspection(session, table, found, job_id=attempt.claim.job_id)

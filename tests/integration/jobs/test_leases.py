@@ -225,6 +225,16 @@ def test_a_transient_error_queues_the_job_again_until_its_attempts_are_used_up(
     assert _attempts(database, queued) == [(n, "storage_throttled") for n in (1, 2, 3)]
 
 
+def test_a_job_that_is_to_be_cancelled_is_not_tried_again(database: Database, queued) -> None:
+    won = claimed(database, queued)
+    with database.write() as session:
+        session.execute(update(Job).values(cancel_requested_at=now()))
+    with database.write() as session:
+        ended = leases.fail(session, won, StorageThrottledError("busy"), AT_ONCE)
+    assert (ended, job(database, queued).state) == (JobState.CANCELLED, "cancelled")
+    assert _attempts(database, queued) == [(1, "cancelled")]
+
+
 def test_a_terminal_error_ends_the_job_at_once(database: Database, queued) -> None:
     won = claimed(database, queued)
     with database.write() as session:

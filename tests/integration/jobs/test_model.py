@@ -1,0 +1,382 @@
+"""The life of jobs as a state machine: whatever happens in whatever order, the promise holds.
+
+Every rule runs the service's own code, and may be struck at any statement of it. After each one
+the rows are held to `promises`; at the end the clock and the workers go on until all is quiet,
+and every job that was accepted has ended.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from stocktake.db.session import Database
+from stocktake.errors import (
+    ConflictError,
+    InvalidSourceError,
+    JobError,
+    NotFoundError,
+    StorageThrottledError,
+    WorkerLostError,
+)
+from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim
+from stocktake.services import batches, jobs, refreshes, table_changes, table_views, tables
+from stocktake.services.context import Context
+from stocktake.states import JobKind, JobState
+from tests.integration.jobs.killing import Fault, Killer
+from tests.integration.jobs.world import World, make_world
+from tests.rows import LEASE_SECONDS, RecordedRings, claim, settings_for
+
+#: Set: so many histories a database, new ones each time. Else a few, always alike.
+ASKED = os.environ.get("STOCKTAKE_MODEL_EXAMPLES")
+
+modelled = settings(
+    max_examples=int(ASKED or "40"),
+    stateful_step_count=40,
+    derandomize=ASKED is None,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+faults = st.one_of(
+    st.none(),
+    st.none(),
+    st.builds(Fault, point=st.integers(min_value=0, max_value=14), connection_only=st.booleans()),
+)
+processes = st.integers(min_value=0, max_value=1)
+keys = st.none() | st.sampled_from(["a", "b"])
+FILES = ("one.csv", "two.csv")
+ERRORS: dict[str, JobError] = {
+    "throttled": StorageThrottledError("busy"),
+    "invalid": InvalidSourceError("corrupt"),
+    "lost": WorkerLostError("gone"),
+}
+#: Rounds of the clock and the workers, far more than a quiet end takes.
+PATIENCE = 60
+
+
+class Jobs(RuleBasedStateMachine):
+    """What can happen to jobs. No message and no attempt is ever too old to come back."""
+
+    tables = Bundle("tables")
+
+    def __init__(self, new_world: Callable[[], World]) -> None:
+        super().__init__()
+        self.world = new_world()
+        self.answers: dict[str, UUID] = {}
+        self.claims: list[Claim] = []
+        self.names = self.workers = 0
+
+    def _job(self, data: st.DataObject) -> UUID:
+        """Any job there is, rather one that has not ended."""
+        known = self.world.rows.jobs
+        undone = [each for each in known if not JobState(known[each]["state"]).done]
+        return data.draw(st.sampled_from(undone or list(known)) | st.sampled_from(list(known)))
+
+    def _held(self, data: st.DataObject) -> Claim:
+        """Any attempt there was, rather one that still owns its job."""
+        owning = [each for each in self.claims if self.world.owns(each)]
+        return data.draw(st.sampled_from(owning or self.claims) | st.sampled_from(self.claims))
+
+    # --- what is accepted -----------------------------------------------------------------
+
+    @initialize(target=tables)
+    def first_table(self) -> UUID:
+        """One table, whose first read has begun."""
+        table = self._create(0, None)
+        assert table is not None
+        for job in list(self.world.rows.jobs):
+            self._claim(job, 0)
+        return table
+
+    @rule(target=tables, at=processes, fault=faults)
+    def create_table(self, at: int, fault: Fault | None):
+        return self._create(at, fault) or multiple()
+
+    def _create(self, at: int, fault: Fault | None) -> UUID | None:
+        self.names += 1
+        fields = {
+            "name": f"t{self.names}",
+            "format": "CSVWithNames",
+            "url_pattern": self._url(FILES[0]),
+        }
+        with self.world.step(fault) as struck, self.world.ask(at) as ctx:
+            table, enqueued = tables.create(ctx, fields)
+        if struck.fired:
+            return None
+        self._answered(enqueued.job.id)
+        return table.id
+
+    def _url(self, name: str) -> str:
+        return f"file://{self.world.processes[0].desk.sources / name}"
+
+    def _answered(self, job_id: UUID) -> None:
+        self.world.must_see[job_id] = self.world.source_version
+
+    @rule(table=tables, key=keys, at=processes, fault=faults)
+    def refresh(self, table: UUID, key: str | None, at: int, fault: Fault | None) -> None:
+        key = key and f"{table}-{key}"
+        answer = None
+
+        def work(ctx: Context) -> UUID:
+            return refreshes.request(ctx, table_views.locked(ctx, table)).job.id
+
+        with self.world.step(fault) as struck:
+            try:
+                answer = self.world.answered(at, key, work)
+            except NotFoundError:
+                assert self.world.rows.tables[table]["deleted"]
+        if struck.fired or answer is None:
+            return
+        job_id, replayed = answer
+        if key is not None:
+            assert self.answers.setdefault(key, job_id) == job_id
+        if not replayed:
+            assert self.world.rows.jobs[job_id]["attempt"] == 0
+            self._answered(job_id)
+
+    @rule(at=processes, fault=faults)
+    def upload(self, at: int, fault: Fault | None) -> None:
+        with self.world.step(fault):
+            self.world.processes[at].desk.send(b"id,paid\n1,true\n", name="uploaded")
+
+    @rule(at=processes, fault=faults)
+    def start_batch(self, at: int, fault: Fault | None) -> None:
+        with self.world.step(fault), self.world.ask(at) as ctx:
+            batches.create(ctx, {"all": True})
+
+    @rule(data=st.data(), at=processes, fault=faults)
+    def retry(self, data: st.DataObject, at: int, fault: Fault | None) -> None:
+        job, enqueued = self._job(data), None
+        with self.world.step(fault) as struck:
+            try:
+                with self.world.ask(at) as ctx:
+                    enqueued = jobs.retry_job(ctx, job)
+            except ConflictError:
+                old = self.world.rows.jobs[job]
+                table = self.world.rows.tables.get(old["table_id"])
+                gone = (table is not None and table["deleted"]) or old["upload_id"] is not None
+                assert gone or not JobState(old["state"]).done
+        known = enqueued is not None and not struck.fired
+        if known and enqueued.job.kind == JobKind.REFRESH_SCHEMA:
+            self._answered(enqueued.job.id)
+
+    @rule(
+        table=tables,
+        file=st.sampled_from([*FILES, *FILES, None]),
+        at=processes,
+        fault=faults,
+    )
+    def change_table(self, table: UUID, file: str | None, at: int, fault: Fault | None) -> None:
+        """Point it at another file, at the same one, or (None) delete it."""
+        enqueued = None
+        with self.world.step(fault) as struck:
+            try:
+                with self.world.ask(at) as ctx:
+                    if file is None:
+                        tables.delete(ctx, table)
+                    else:
+                        fields = {"url_pattern": self._url(file)}
+                        _, enqueued = table_changes.change(ctx, table, fields)
+            except NotFoundError:
+                assert self.world.rows.tables[table]["deleted"]
+        if enqueued is not None and not struck.fired:
+            self._answered(enqueued.job.id)
+
+    @rule()
+    def change_sources(self) -> None:
+        self.world.source_version += 1
+
+    # --- what is cancelled ----------------------------------------------------------------
+
+    @rule(data=st.data(), at=processes, fault=faults)
+    def cancel(self, data: st.DataObject, at: int, fault: Fault | None) -> None:
+        """Cancel a job; where it expands a batch, the whole of that."""
+        job = self._job(data)
+        before = self.world.rows.jobs[job]
+        with self.world.step(fault) as struck:
+            try:
+                with self.world.ask(at) as ctx:
+                    if before["kind"] == JobKind.EXPAND_BATCH:
+                        batches.cancel(ctx, before["batch_id"])
+                    else:
+                        jobs.cancel_job(ctx, job)
+            except ConflictError:
+                assert JobState(before["state"]).done
+        after = self.world.rows.jobs[job]
+        if not struck.fired:
+            assert JobState(after["state"]).done or after["cancel_requested_at"]
+
+    # --- what workers do ------------------------------------------------------------------
+
+    @rule(data=st.data(), at=processes, fault=faults)
+    def claim(self, data: st.DataObject, at: int, fault: Fault | None) -> None:
+        """A message comes, perhaps for the second time, perhaps for a job long ended."""
+        self._claim(self._job(data), at, fault)
+
+    def _claim(self, job_id: UUID, at: int, fault: Fault | None = None) -> Claim | None:
+        self.workers += 1
+        before = self.world.rows
+        with self.world.step(fault) as struck:
+            won = None
+            won = claim(self.world.processes[at].database, job_id, f"node/{self.workers}")
+        if struck.fired:
+            return None
+        if won is not None:
+            self.claims.append(won)
+        job = before.jobs[job_id]
+        siblings = before.siblings(job)
+        behind = any(each["state"] == "running" for each in siblings) or (
+            job["kind"] == JobKind.INGEST_FILE
+            and any(each["state"] == "queued" and each["id"] < job_id for each in siblings)
+        )
+        later = job["attempt"] > 0 and job["next_run_at"] > job["created_at"] and self._waits(job)
+        assert (won is not None) is (job["state"] == "queued" and not behind and not later)
+        return won
+
+    def _waits(self, job: dict) -> bool:
+        """Whether the job's retry is not due: retries wait for days here, until time passes."""
+        return (
+            bool((job["next_run_at"] - job["rung_at"]).total_seconds() > 0)
+            if job["rung_at"]
+            else True
+        )
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        data=st.data(),
+        at=processes,
+        fault=faults,
+        how=st.sampled_from(["heartbeat", "read", "finish", *ERRORS]),
+    )
+    def work(self, data: st.DataObject, at: int, fault: Fault | None, how: str) -> None:
+        """An attempt goes on, whether it still owns its job or not."""
+        held = self._held(data)
+        if how == "read":
+            self.world.read(held)
+        elif how == "heartbeat":
+            self._heartbeat(held, at, fault)
+        elif how == "finish":
+            self._finish(held, at, fault)
+        else:
+            self._fail(held, at, fault, ERRORS[how])
+
+    def _heartbeat(self, held: Claim, at: int, fault: Fault | None) -> None:
+        owned, beat = self.world.owns(held), None
+        asked = self.world.rows.jobs[held.job_id]["cancel_requested_at"] is not None
+        database = self.world.processes[at].database
+        with self.world.step(fault) as struck, database.write() as session:
+            beat = leases.heartbeat(session, held, lease_seconds=LEASE_SECONDS, progress={"n": 1})
+        if beat is not None and not struck.fired:
+            assert (beat.alive, beat.cancel_requested) == (owned, owned and asked)
+
+    def _finish(self, held: Claim, at: int, fault: Fault | None) -> None:
+        before, owned, void = self.world.rows, self.world.owns(held), self.world.void(held)
+        ended = None
+        with self.world.step(fault) as struck:
+            ended = self.world.finish(held, at)
+        job = self.world.rows.jobs[held.job_id]
+        if not owned:
+            assert self.world.rows == before, "an attempt that had lost its job wrote something"
+            assert struck.fired or ended == "Ignore"
+        elif not struck.fired and held.kind is JobKind.REFRESH_SCHEMA:
+            end = "superseded" if void else None
+            assert (ended, (job["error"] or {}).get("code")) == (
+                "Ignore" if end else "success",
+                end,
+            )
+
+    def _fail(self, held: Claim, at: int, fault: Fault | None, error: JobError) -> None:
+        """The read raises an error; or its child dies, and the parent tells, perhaps twice."""
+        before, owned = self.world.rows, self.world.owns(held)
+        with self.world.step(fault) as struck:
+            self.world.fail(held, at, error)
+        job = self.world.rows.jobs[held.job_id]
+        if not owned:
+            assert self.world.rows == before
+        elif not struck.fired:
+            asked = before.jobs[held.job_id]["cancel_requested_at"] is not None
+            again = "queued" if held.attempt < held.max_attempts else "failed"
+            again = "cancelled" if asked else again
+            assert job["state"] == (again if error.retryable else "failed")
+
+    # --- what time and the clock do -------------------------------------------------------
+
+    @rule(data=st.data())
+    def let_time_pass(self, data: st.DataObject) -> None:
+        with self.world.step():
+            self.world.let_time_pass(self._job(data))
+
+    @rule(at=processes, fault=faults)
+    def rescue(self, at: int, fault: Fault | None) -> None:
+        with self.world.step(fault):
+            self.world.processes[at].clock.rescue_jobs()
+
+    # --- the end --------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Nothing breaks any more: every job ends, by the clock's rescues and rings alone."""
+        self.world.rings.take()
+        for _ in range(PATIENCE):
+            open_ = [
+                job for job in self.world.rows.jobs.values() if not JobState(job["state"]).done
+            ]
+            if not open_:
+                return
+            for job in open_:
+                self.world.let_time_pass(job["id"])
+            with self.world.step():
+                assert self.world.processes[0].clock.tick()
+            for job_id in self.world.rings.take():
+                if held := self._claim(job_id, 0):
+                    self._finish(held, 0, None)
+        raise AssertionError(f"never ended: {open_}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # a history that breaks the promise is made shorter, which takes a while
+def test_whatever_happens_every_accepted_job_ends_once(
+    migrated_database_url: str, tmp_path: Path
+) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for name in FILES:
+        (sources / name).write_text("id,paid\n1,true\n")
+    configured = settings_for(
+        migrated_database_url,
+        tmp_path,
+        allowed_url_schemes=("https", "file"),
+        local_roots=(sources,),
+        job_max_attempts=3,
+        # Days: a retry comes due when the history says so.
+        job_retry_base_seconds=1e6,
+        job_retry_max_seconds=1e7,
+        lease_seconds=LEASE_SECONDS,
+    )
+    rings = RecordedRings()
+    databases = [Database(migrated_database_url, rings.ring) for _ in range(2)]
+    killer = Killer(databases)
+    try:
+        with killer.listening():
+            new_world = partial(make_world, databases, rings, killer, configured)
+            run_state_machine_as_test(lambda: Jobs(new_world), settings=modelled)
+    finally:
+        for database in databases:
+            database.dispose()

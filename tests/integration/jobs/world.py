@@ -1,0 +1,230 @@
+"""Two processes' worth of the service over one database, whose steps may be struck by a fault."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from celery.exceptions import Ignore, Retry
+from sqlalchemy import delete, update
+from sqlalchemy.exc import OperationalError
+
+from stocktake.db.clock import now
+from stocktake.db.models import Base, Job
+from stocktake.db.session import Database
+from stocktake.errors import JobError, WorkerLostError
+from stocktake.introspection import Coverage, Introspection, no_progress
+from stocktake.jobs import rescue
+from stocktake.jobs.leases import Claim
+from stocktake.runs import expand, ingest, refresh, validate
+from stocktake.runs.attempt import Attempt
+from stocktake.schema.columns import Column
+from stocktake.security.encryption import Keyring, make_secret_key
+from stocktake.services import idempotency
+from stocktake.services.context import Context
+from stocktake.settings import Settings
+from stocktake.states import JobKind, Queue
+from stocktake.storage.configured import guard_policy, managed_storage
+from tasks.base import JobFailed, Runtime, run_attempt
+from tests.integration.jobs.killing import Fault, Killer, Struck
+from tests.integration.jobs.promises import Rows, check_moment, check_step, look
+from tests.integration.runs.conftest import Desk
+from tests.rows import RecordedRings, context, make_project
+from workers.clock import ClockWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process: its connections, its clock, and its place to work."""
+
+    database: Database
+    runtime: Runtime
+    clock: ClockWork
+    desk: Desk
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """The rows as last seen, and what the outside knows that the rows do not say.
+
+    Attributes:
+        source_version: of every source; a read finds the one of its moment.
+        must_see: by refresh job, the version that was there when a request was answered with it.
+    """
+
+    processes: Sequence[Process]
+    rings: RecordedRings
+    killer: Killer
+    rows: Rows
+    project_id: int
+    source_version: int = 0
+    must_see: dict[UUID, int] = field(default_factory=dict)
+    seen: dict[tuple[UUID, int], int] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, fault: Fault | None = None) -> Iterator[Struck]:
+        """One operation; afterwards the rows are looked at and held to the promises.
+
+        An operation that was struck before any of its commits has changed nothing at all.
+        """
+        before = self.rows
+        with self.killer.striking(fault) as struck:
+            try:
+                yield struck
+            except OperationalError:
+                if not struck.fired:
+                    raise
+        self.rows = look(self.processes[0].database)
+        if struck.fired and not struck.commits:
+            assert self.rows == before
+        check_step(before, self.rows)
+        check_moment(self.rows)
+        for job_id, version in self.must_see.items():
+            if result := self.rows.jobs[job_id]["result"]:
+                assert result["source_version"] >= version, "the read began before the request"
+
+    def ask(self, at: int) -> Any:
+        """A request's transaction in the process."""
+        process = self.processes[at]
+        return context(process.database, process.desk.settings, self.project_id)
+
+    def answered(
+        self, at: int, key: str | None, work: Callable[[Context], UUID]
+    ) -> tuple[UUID, bool]:
+        """A POST, as the API guards it; the job's id, and whether it was answered before."""
+        with self.ask(at) as ctx:
+            if key is None:
+                return work(ctx), False
+            guard = idempotency.make_key(self.project_id, key, b"POST")
+            if (earlier := idempotency.begin(ctx.session, guard)) is not None:
+                return UUID(earlier.body), True
+            job_id = work(ctx)
+            answer = idempotency.StoredAnswer(status=202, body=str(job_id))
+            idempotency.keep(ctx.session, guard, answer, final=True)
+            return job_id, False
+
+    def owns(self, held: Claim) -> bool:
+        """Whether the attempt is still the job's."""
+        job = self.rows.jobs[held.job_id]
+        return bool(job["state"] == "running" and job["attempt"] == held.attempt)
+
+    def void(self, held: Claim) -> bool:
+        """Whether the table changed since the claim."""
+        if held.table_id is None:
+            return False
+        table = self.rows.tables[held.table_id]
+        return bool(table["deleted"] or table["generation"] != held.generation)
+
+    def read(self, held: Claim) -> None:
+        """The attempt reads its source now; what it found is written later, or never."""
+        self.seen.setdefault((held.job_id, held.attempt), self.source_version)
+
+    def finish(self, held: Claim, at: int) -> str:
+        """Do the rest of the attempt as a worker's child does; how Celery sees it end."""
+        process = self.processes[at]
+
+        def work(attempt: Attempt) -> None:
+            if held.kind is JobKind.REFRESH_SCHEMA:
+                self.read(held)
+                refresh.store(attempt, found(self.seen[held.job_id, held.attempt]))
+            elif held.kind is JobKind.EXPAND_BATCH:
+                expand.run(attempt, chunk=1)
+            else:
+                {JobKind.VALIDATE_COLUMNS: validate, JobKind.INGEST_FILE: ingest}[held.kind].run(
+                    attempt
+                )
+
+        return self._attempt(process, held, work)
+
+    def fail(self, held: Claim, at: int, error: JobError) -> None:
+        """The attempt raises this error, or its parent reports it lost."""
+        process = self.processes[at]
+
+        def work(_: Attempt) -> None:
+            raise error
+
+        if isinstance(error, WorkerLostError):
+            with process.database.write() as session:
+                retry = process.runtime.retry
+                rescue.end_lost(session, held.job_id, held.worker, error, retry)
+        else:
+            self._attempt(process, held, work)
+
+    def _attempt(self, process: Process, held: Claim, work: Callable[[Attempt], None]) -> str:
+        try:
+            run_attempt(process.runtime, held, work)
+        except (Ignore, Retry, JobFailed) as exc:
+            return type(exc).__name__
+        return "success"
+
+    def let_time_pass(self, job_id: UUID) -> None:
+        """The job's lease runs out, its retry is due, and nobody has rung for it for long."""
+        with self.processes[0].database.write() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.finished_at.is_(None))
+                .values(next_run_at=now(-1), rung_at=now(-3600))
+                .execution_options(synchronize_session=False)
+            )
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.lease_expires_at.is_not(None))
+                .values(lease_expires_at=now(-1))
+                .execution_options(synchronize_session=False)
+            )
+
+
+def found(version: int) -> Introspection:
+    """What a read of any source finds at this version."""
+    names = ["id", *(f"c{number}" for number in range(version % 3))]
+    return Introspection(
+        columns=tuple(Column.of(name, "Nullable(String)") for name in names),
+        source_version=version,
+        row_count=None,
+        size_bytes=version,
+        state={"version": version},
+        coverage=Coverage(files_matched=1, files_read=1),
+    )
+
+
+def make_world(
+    databases: Sequence[Database], rings: RecordedRings, killer: Killer, settings: Settings
+) -> World:
+    """An empty database with one project."""
+    with databases[0].write() as session:
+        for table in reversed(Base.metadata.sorted_tables):
+            session.execute(delete(table))
+        project_id = make_project(session).id
+    rings.take()
+    return World(
+        processes=[_process(each, settings, project_id) for each in databases],
+        rings=rings,
+        killer=killer,
+        rows=look(databases[0]),
+        project_id=project_id,
+    )
+
+
+def _process(database: Database, settings: Settings, project_id: int) -> Process:
+    storage = managed_storage(settings)
+    runtime = Runtime(
+        settings=settings,
+        database=database,
+        keyring=Keyring([make_secret_key("test")]),
+        guard=guard_policy(settings),
+        storage=storage,
+        watch=lambda _runtime, _claim: nullcontext(no_progress),
+    )
+    return Process(
+        database=database,
+        runtime=runtime,
+        clock=ClockWork(database, settings, storage, lambda: dict.fromkeys(Queue, 0)),
+        desk=Desk(
+            database=database,
+            settings=settings,
+            project_id=project_id,
+            sources=Path(settings.local_roots[0]),
+        ),
+    )
