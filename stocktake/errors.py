@@ -34,7 +34,8 @@
     │       ├── CommitConflictError       commit_conflict
     │       ├── TableChangedError         table_changed: an upload is read again
     │       ├── DatabaseUnavailableError  database_unavailable
-    │       └── WorkerLostError           worker_lost
+    │       ├── WorkerLostError           worker_lost
+    │       └── WorkerStoppedError        worker_stopped: costs no attempt
     ├── CommandError                  a command of the command line that cannot go on
     ├── SupersededError               the table changed while its source was being read
     └── StaleAttemptError             a write by an attempt that no longer owns its job
@@ -369,6 +370,12 @@ class WorkerLostError(TransientError):
     """The process that held the lease vanished."""
 
     default_code = "worker_lost"
+
+
+class WorkerStoppedError(TransientError):
+    """The worker was asked to stop, and handed its job back."""
+
+    default_code = "worker_stopped"
 
 
 class CommandError(StocktakeError):

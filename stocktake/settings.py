@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=2.0, gt=0)
     worker_concurrency: int = Field(default=2, ge=1)
+    #: A worker that is asked to stop lets its reads go on for this long, then hands them back.
+    worker_grace_seconds: float = Field(default=10.0, ge=0)
 
     clock_interval_seconds: float = Field(default=0.5, gt=0)
     clock_rings_per_tick: int = Field(default=200, ge=1)

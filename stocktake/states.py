@@ -11,8 +11,8 @@ from typing import Final
 class JobState(StrEnum):
     """Where a job stands."""
 
-    #: Made by the API, the clock or a batch; or put back by its worker for a retry, or by the
-    #: clock when its lease ran out.
+    #: Made by the API, the clock or a batch; or put back by its worker for a retry or because
+    #: that stops, or by the clock when its lease ran out.
     QUEUED = "queued"
     #: Moved here by the one worker child whose claim won; it holds the lease until it ends.
     RUNNING = "running"

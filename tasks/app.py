@@ -36,8 +36,6 @@ app.conf.update(
     worker_enable_remote_control=True,
     # A blip of the broker must not end a read: its lease makes the redelivery harmless.
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_soft_shutdown_timeout=10.0,
-    worker_enable_soft_shutdown_on_idle=True,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_channel_error_retry=True,

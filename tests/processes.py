@@ -145,6 +145,28 @@ class Server(ABC):
         self.kill()
         self.start()
 
+    def ask_to_end(self) -> None:
+        """Send its stop signal; `wait_for_exit` tells how it took it."""
+        os.kill(self.pid, self.stop_signal)
+
+    def wait_for_exit(self, within_seconds: float) -> int:
+        """Its exit status, once it has ended by itself.
+
+        Raises:
+            ServerDiedError: it had not by then.
+        """
+        if self._process is None:
+            raise ServerDiedError(f"{self.name} is not running; call start() first")
+        try:
+            status = self._process.wait(within_seconds)
+        except subprocess.TimeoutExpired as exc:
+            raise ServerDiedError(
+                f"{self.name} did not end within {within_seconds:g} s; its log ends:\n"
+                f"{self._log_tail()}"
+            ) from exc
+        self._process = None
+        return status
+
     def pause(self) -> None:
         """Freeze it: connections stand, nothing answers, until ``resume``."""
         os.kill(self.pid, signal.SIGSTOP)

@@ -126,6 +126,7 @@ class JobView:
     id: UUID
     state: JobState
     attempt: int
+    max_attempts: int
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     worker: str | None
@@ -188,6 +189,7 @@ def see_job(database: Database, job_id: UUID) -> JobView:
             id=job.id,
             state=JobState(job.state),
             attempt=job.attempt,
+            max_attempts=job.max_attempts,
             result=job.result,
             error=job.error,
             worker=job.worker,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from stocktake.errors import CommandError
+from stocktake.settings import Settings
 from workers.broker import broker_command
 from workers.first_run import (
     FLOWER_USER,
@@ -34,7 +35,8 @@ from workers.supervision import Child, Program, stop
 FLOWER_PORT: Final = 5555
 PREFIX: Final = "STOCKTAKE_"
 _START_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 15.0
+#: Beyond the time that a worker gives its reads.
+_STOP_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.1
 _PYTHON: Final = (sys.executable, "-P", "-m")
 
@@ -122,12 +124,17 @@ class Stack:
     def stop(self) -> None:
         """End all processes: those that use the broker first."""
         broker = self._children.pop("broker", None)
-        stop(self._children.values(), _STOP_SECONDS)
+        stop(self._children.values(), self._grace_seconds + _STOP_SECONDS)
         if broker is not None:
             stop([broker], _STOP_SECONDS)
         self._children.clear()
         os.close(self._lock)
         self._lock = -1
+
+    @property
+    def _grace_seconds(self) -> float:
+        default = Settings.model_fields["worker_grace_seconds"].default
+        return float(self._environment.get(f"{PREFIX}WORKER_GRACE_SECONDS", default))
 
     def _run(self, program: Program) -> None:
         log = self.folder / "logs" / f"{program.name}.log"
@@ -310,8 +317,6 @@ def _get(url: str, *, login: str | None = None) -> bytes | None:
 
 def main(arguments: list[str]) -> None:
     """``python -m workers.embedded broker``: become the broker that the settings name."""
-    from stocktake.settings import Settings
-
     if arguments != ["broker"]:
         sys.exit("usage: python -m workers.embedded broker")
     settings = Settings()

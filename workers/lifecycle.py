@@ -34,6 +34,7 @@ from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobTask, Runtime, retry_policy, worker_name
 from tasks.doorbell import CeleryDoorbell
 from workers.parent_death import die_with_parent
+from workers.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.watchdog import time_limit_error, watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
@@ -89,7 +90,8 @@ def _load_readers(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _takes_jobs(**_: Any) -> None:
+def _takes_jobs(sender: Any, **_: Any) -> None:
+    GracefulStop(sender, process_settings().worker_grace_seconds).install()
     if file := os.environ.get(READY_FILE):
         Path(file).touch()
 
@@ -98,6 +100,7 @@ def _takes_jobs(**_: Any) -> None:
 def _child_starts(**_: Any) -> None:
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
+    leave_stopping_to_the_parent()
     os.nice(NICENESS)
     scrub_environment()
     JobTask.runtime = make_runtime(process_settings())

@@ -19,11 +19,17 @@ import psutil
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from stocktake.errors import JobError, LimitExceededError, StaleAttemptError
+from stocktake.errors import (
+    JobError,
+    LimitExceededError,
+    StaleAttemptError,
+    WorkerStoppedError,
+)
 from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
 from tasks.base import Runtime, note_stale
+from workers.stopping import must_hand_back
 
 #: How often deadline and memory are looked at; they cost no query.
 _LOOK_SECONDS: Final = 0.2
@@ -65,6 +71,8 @@ class Watchdog:
         while not self._done.wait(_LOOK_SECONDS):
             if error := self._broken_limit():
                 self._end(error)
+            elif must_hand_back():
+                self._end(WorkerStoppedError("The worker was stopped while it read the source."))
             elif time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + self._runtime.settings.heartbeat_seconds
                 self._beat()
@@ -109,6 +117,8 @@ class Watchdog:
             with self._runtime.database.write() as session:
                 if error is None:
                     leases.cancel(session, self._claim)
+                elif isinstance(error, WorkerStoppedError):
+                    leases.hand_back(session, self._claim, error)
                 else:
                     leases.fail(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:

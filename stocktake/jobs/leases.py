@@ -12,7 +12,12 @@ from sqlalchemy.orm import Session, aliased
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table
 from stocktake.db.session import ring_after_commit
-from stocktake.errors import JobError, StaleAttemptError, SupersededError
+from stocktake.errors import (
+    JobError,
+    StaleAttemptError,
+    SupersededError,
+    WorkerStoppedError,
+)
 from stocktake.jobs.queueing import ring_for
 from stocktake.states import JobKind, JobState
 
@@ -231,6 +236,30 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         rings=0,
     )
     return JobState.QUEUED
+
+
+def hand_back(session: Session, claim: Claim, error: WorkerStoppedError) -> None:
+    """Put the job back for another worker at once: this one was asked to stop.
+
+    It costs no attempt: `max_attempts` rises by the one that was interrupted.
+
+    Raises:
+        StaleAttemptError: the lease was lost.
+    """
+    if _cancel_requested(session, claim):
+        cancel(session, claim)
+        return
+    _end(
+        session,
+        claim,
+        JobState.QUEUED,
+        outcome=error.code,
+        error=error.as_dict(),
+        max_attempts=Job.max_attempts + 1,
+        next_run_at=now(),
+        rung_at=None,
+        rings=0,
+    )
 
 
 def _cancel_requested(session: Session, claim: Claim) -> bool:

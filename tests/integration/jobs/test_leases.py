@@ -13,6 +13,7 @@ from stocktake.errors import (
     StaleAttemptError,
     StorageThrottledError,
     SupersededError,
+    WorkerStoppedError,
 )
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
@@ -223,6 +224,19 @@ def test_a_transient_error_queues_the_job_again_until_its_attempts_are_used_up(
     assert (ended.state, ended.error["code"]) == ("failed", "storage_throttled")
     assert ended.finished_at is not None
     assert _attempts(database, queued) == [(n, "storage_throttled") for n in (1, 2, 3)]
+
+
+def test_a_job_that_a_stopping_worker_hands_back_is_due_at_once_and_has_lost_no_attempt(
+    database: Database, queued
+) -> None:
+    for _ in range(5):
+        won = claimed(database, queued)
+        with database.write() as session:
+            leases.hand_back(session, won, WorkerStoppedError("a deploy"))
+    back = job(database, queued)
+    assert (back.state, back.attempt, back.max_attempts) == ("queued", 5, 8)
+    assert _attempts(database, queued) == [(n, "worker_stopped") for n in range(1, 6)]
+    assert claim(database, queued) is not None
 
 
 def test_a_job_that_is_to_be_cancelled_is_not_tried_again(database: Database, queued) -> None:

@@ -1,7 +1,7 @@
 """Two processes' worth of the service over one database, whose steps may be struck by a fault."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 from stocktake.db.clock import now
 from stocktake.db.models import Base, Job
 from stocktake.db.session import Database
-from stocktake.errors import JobError, WorkerLostError
+from stocktake.errors import JobError, StaleAttemptError, WorkerLostError, WorkerStoppedError
 from stocktake.introspection import Coverage, Introspection, no_progress
-from stocktake.jobs import rescue
+from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
@@ -149,6 +149,9 @@ class World:
             with process.database.write() as session:
                 retry = process.runtime.retry
                 rescue.end_lost(session, held.job_id, held.worker, error, retry)
+        elif isinstance(error, WorkerStoppedError):
+            with suppress(StaleAttemptError), process.database.write() as session:
+                leases.hand_back(session, held, error)
         else:
             self._attempt(process, held, work)
 

@@ -1,0 +1,95 @@
+"""Processes that are asked to stop, as in a deploy: no job fails, none is late by more than what
+it had read so far and three seconds, and no request under way is dropped.
+"""
+
+import os
+import signal
+from uuid import UUID
+
+import pytest
+
+from stocktake.states import JobState
+from tests.harness import Stack
+from tests.scripted_store import ScriptedStore
+from tests.servers import Valkey
+from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
+
+#: Beside the reads' own time: for a write, and for Celery to end.
+AN_END_SECONDS = 12.0
+
+
+@pytest.fixture
+def held_table(stack: Stack, store: ScriptedStore) -> UUID:
+    """A table whose read hangs until the store lets go."""
+    return add_table(
+        stack.database,
+        stack.project_id,
+        format="Delta",
+        url_pattern=store.url("orders"),
+        options={"public": True},
+    )
+
+
+def _stopping(worker: Worker) -> bool:
+    return "stopping on SIGTERM" in worker.log_text()
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["worker", "worker_and_children"])
+def test_a_read_under_way_ends_in_order(
+    stack: Stack, store: ScriptedStore, held_table: UUID, group: bool
+) -> None:
+    worker = stack.start_worker()
+    job_id = stack.refresh(held_table)
+    store.wait_for_request()
+
+    if group:  # systemd signals every process of a service
+        for child in worker.children():
+            os.kill(child.pid, signal.SIGTERM)
+    worker.ask_to_end()
+    wait_until(lambda: _stopping(worker), "the worker's word that it stops")
+    store.release()
+
+    assert worker.wait_for_exit(AN_END_SECONDS) == 0
+    assert see_job(stack.database, job_id).outcomes == ("source_not_found",)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["after_its_time", "on_a_second_signal"])
+def test_a_read_that_takes_longer_is_handed_back_and_costs_no_attempt(
+    stack: Stack, store: ScriptedStore, held_table: UUID, again: bool
+) -> None:
+    stack.start_clock()
+    worker = stack.start_worker(WORKER_GRACE_SECONDS="60" if again else "1")
+    job_id = stack.refresh(held_table)
+    store.wait_for_request()
+    stack.start_worker()
+
+    worker.ask_to_end()
+    wait_until(lambda: _stopping(worker), "the worker's word that it stops")
+    if again:
+        worker.ask_to_end()
+    wait_until(lambda: see_job(stack.database, job_id).attempt == 2, "the second attempt")
+
+    assert worker.wait_for_exit(AN_END_SECONDS) == 0
+    store.release()
+    job = wait_for_end(stack.database, job_id)
+    assert job.outcomes == ("worker_stopped", "source_not_found")
+    assert job.max_attempts == 4
+
+
+def test_an_idle_worker_ends_at_once(stack: Stack) -> None:
+    worker = stack.start_worker(WORKER_GRACE_SECONDS="60")
+    worker.ask_to_end()
+    assert worker.wait_for_exit(AN_END_SECONDS) == 0
+
+
+def test_a_worker_without_its_broker_ends_too(
+    stack: Stack, broker_server: Valkey, store: ScriptedStore, held_table: UUID
+) -> None:
+    worker = stack.start_worker(WORKER_GRACE_SECONDS="1")
+    job_id = stack.refresh(held_table)
+    store.wait_for_request()
+    broker_server.kill()
+    worker.ask_to_end()
+    worker.wait_for_exit(AN_END_SECONDS)
+    job = see_job(stack.database, job_id)
+    assert (job.state, job.outcomes) == (JobState.QUEUED, ("worker_stopped",))

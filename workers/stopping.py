@@ -1,0 +1,76 @@
+"""A worker's stop: its reads may go on for a while, then their jobs are handed back.
+
+Celery's own soft shutdown (5.7) sleeps for all of its time inside the signal handler, idle or
+not. Its event loop stands still meanwhile, so that nothing is acknowledged, and a job whose
+message was popped a moment before waits until the end. Here the loop goes on without a consumer.
+"""
+
+import ctypes
+import mmap
+import os
+import signal
+import threading
+import time
+from typing import Any, Final
+
+import structlog
+from celery.worker import state
+from kombu.common import ignore_errors
+
+#: Beyond the reads' own time: for the children to write their ends and to leave.
+_LAST_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 0.1
+_WAKE_SECONDS: Final = 0.5
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+#: On the monotonic clock, which all processes of a machine share; 0 while nobody asked. In
+#: memory that the children share with the parent that forked them.
+_stop_at: Final = ctypes.c_double.from_buffer(mmap.mmap(-1, ctypes.sizeof(ctypes.c_double)))
+
+log = structlog.get_logger(__name__)
+
+
+def must_hand_back() -> bool:
+    """Whether this worker stops, and the time that its reads were given is over."""
+    return 0 < _stop_at.value <= time.monotonic()
+
+
+def leave_stopping_to_the_parent() -> None:
+    """In a child: a signal to the whole group (systemd's way) must not end its read."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class GracefulStop:
+    """What the signals do to a running worker. A second one ends the time given at once.
+
+    Args:
+        consumer: Celery's, which holds the connection to the broker.
+        grace_seconds: how long a read may go on.
+    """
+
+    def __init__(self, consumer: Any, grace_seconds: float) -> None:
+        self._consumer = consumer
+        self._grace_seconds = grace_seconds
+
+    def install(self) -> None:
+        """Take the signals over from Celery; in the main thread."""
+        for number in _SIGNALS:
+            signal.signal(number, self._on_signal)
+        # Celery sees that it must stop when its loop wakes, which idle takes up to five seconds.
+        self._consumer.hub.call_repeatedly(_WAKE_SECONDS, lambda: None)
+
+    def _on_signal(self, number: int, _frame: Any) -> None:
+        again = _stop_at.value > 0
+        _stop_at.value = time.monotonic() + (0 if again else self._grace_seconds)
+        if not again:
+            # Only the broker is told by this, and in memory: what was popped is put back.
+            if consumer := self._consumer.task_consumer:
+                ignore_errors(self._consumer, consumer.cancel)
+            threading.Thread(target=self._wait, name="stopping", daemon=True).start()
+        os.write(2, f"stopping on {signal.Signals(number).name}\n".encode())
+
+    def _wait(self) -> None:
+        """Let Celery stop once nothing is read any more."""
+        pause = threading.Event()
+        while state.active_requests and time.monotonic() < _stop_at.value + _LAST_SECONDS:
+            pause.wait(_LOOK_SECONDS)
+        state.should_stop = os.EX_OK  # type: ignore[assignment]  # the stub knows None only
