@@ -135,8 +135,9 @@ def end_lost(
 
 
 def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> bool:
+    lost = leases.as_claim(job)
     try:
-        leases.fail(session, leases.as_claim(job), error, retry)
+        leases.fail(session, lost, error, retry)
     except StaleAttemptError:
         return False
     log_after_commit(session, "job_rescued", **lost.log_fields(), worker=lost.worker)
