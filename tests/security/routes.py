@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from stocktake.security.scopes import TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
 
 #: Asked without a key, and why.
 OPEN: Final = {
@@ -58,6 +58,7 @@ _UPLOADED: Final = {"filename": "a.csv", "file_format": "csv", "table_name": "wa
 #: Below a project, under both prefixes.
 PROJECT: Final = {
     "GET ": _READ,
+    "GET audit_log/": Rule(scope=AUDIT_READ),
     "GET jobs/": Rule(scope=TABLE_READ, names="filters"),
     "GET jobs/{job_id}/": _READ,
     "GET jobs/{job_id}/events/": _READ,

@@ -1,7 +1,7 @@
 """A second tenant's ids and each kind of key, on every route: nothing is seen, nothing changes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -13,13 +13,20 @@ from sqlalchemy import select
 from api.app import create_app
 from stocktake.db.models import Base, SchemaVersion
 from stocktake.db.session import Database
-from stocktake.security.scopes import TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import ALL, AUDIT_READ, KNOWN, TABLE_READ, TABLE_WRITE
 from stocktake.services import identity
 from stocktake.settings import Settings
 from tests.security.routes import ACCOUNT, OPEN, OWN_TOKEN, PREFIXES, PROJECT, Rule, routes_of
 
 UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
 NO_PROJECT: Final = 999_999
+#: What a key with one scope may ask for.
+OPENS: Final = {
+    TABLE_READ: {TABLE_READ},
+    TABLE_WRITE: {TABLE_READ, TABLE_WRITE},
+    AUDIT_READ: {AUDIT_READ},
+    ALL: {TABLE_READ, TABLE_WRITE, AUDIT_READ},
+}
 
 Connect = Callable[..., httpx.Client]
 MakeKey = Callable[..., str]
@@ -130,7 +137,7 @@ def test_the_walk_finds_what_its_owner_finds(
     connect: Connect, make_key: MakeKey, theirs: Things, other_project: int
 ) -> None:
     """Else a 404 to a stranger would prove nothing."""
-    owner = connect(make_key([TABLE_READ], other_project))
+    owner = connect(make_key(["*"], other_project))
     for route, rule in PROJECT.items():
         if route.startswith("GET ") and "events" not in route:
             method, url, sent = _asking(route, rule, PREFIXES[0], other_project, theirs)
@@ -170,6 +177,27 @@ def test_another_tenants_things_are_like_none(
     assert rows() == before
 
 
+def test_no_list_shows_another_tenants_things(
+    connect: Connect, make_key: MakeKey, theirs: Things, project_id: int, other_project: int
+) -> None:
+    """And it shows them to their owner, at least one of them somewhere."""
+    ids = [str(each) for each in astuple(theirs)]
+    found = {}
+    for project in (project_id, other_project):
+        holder = connect(make_key(["*"], project))
+        found[project] = sorted(
+            each
+            for route, rule in PROJECT.items()
+            if route.startswith("GET ") and "_id}" not in route
+            for method, url, _ in [_asking(route, rule, PREFIXES[0], project, Things())]
+            for text in [holder.request(method, url).text]
+            for each in ids
+            if each in text
+        )
+    assert found[project_id] == []
+    assert {str(theirs.table_id), str(theirs.schedule_id)} <= set(found[other_project])
+
+
 def _renamed(seen: tuple[int, Any, set[str]], things: Things) -> tuple[int, Any, set[str]]:
     """The answer as it is where a sentence repeats the id that was asked for."""
     status, body, headers = seen
@@ -203,7 +231,7 @@ def test_another_tenants_project_is_like_none(
     assert rows() == before
 
 
-@pytest.mark.parametrize("scope", [TABLE_READ, TABLE_WRITE])
+@pytest.mark.parametrize("scope", OPENS)
 def test_each_scope_opens_what_it_says(
     connect: Connect, make_key: MakeKey, project_id: int, scope: str
 ) -> None:
@@ -212,17 +240,20 @@ def test_each_scope_opens_what_it_says(
     for route, rule in PROJECT.items():
         method, url, sent = _asking(route, rule, PREFIXES[0], project_id, Things())
         answer = holder.request(method, url, **sent)
-        if scope == TABLE_READ and rule.scope == TABLE_WRITE:
-            assert answer.status_code == 403, route
-            assert answer.json()["detail"] == f"API key missing required scope '{TABLE_WRITE}'"
-        else:
+        if rule.scope in OPENS[scope]:
             assert answer.status_code not in (401, 403), route
+        else:
+            assert answer.status_code == 403, route
+            assert answer.json()["detail"] == f"API key missing required scope '{rule.scope}'"
+
+
+def test_every_scope_is_walked() -> None:
+    assert OPENS.keys() == KNOWN
 
 
 def test_routes_that_only_read_are_gets() -> None:
-    assert all(
-        (rule.scope == TABLE_READ) == (route[:4] == "GET ") for route, rule in PROJECT.items()
-    )
+    for route, rule in PROJECT.items():
+        assert rule.scope.endswith(":read") == route.startswith("GET "), route
 
 
 @pytest.fixture
