@@ -1,17 +1,20 @@
-"""What Prometheus reads: requests as they end, jobs as the table has them."""
+"""What Prometheus reads: this process's requests as they end; all else as the database, which
+knows of every process, and the broker have it. docs/metrics.md explains each.
+"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
-from stocktake.db.clock import now
-from stocktake.db.models import Job
+from stocktake import __version__
 from stocktake.db.session import Database
+from stocktake.jobs import counting
 from stocktake.jobs.doorbell import Doorbell
-from stocktake.states import JobState
+from stocktake.services import figures
+from stocktake.states import Queue
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 60.0)
 
@@ -21,6 +24,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        build = Info("stocktake_build", "The running version.", registry=self.registry)
+        build.info({"version": __version__})
         self._requests = Counter(
             "stocktake_http_requests",
             "Requests by route and status.",
@@ -41,12 +46,12 @@ class Metrics:
         self._seconds.labels(method, route).observe(seconds)
 
     def watch(self, database: Database, doorbell: Doorbell) -> None:
-        """Read the jobs' figures from this database at each scrape."""
-        self.registry.register(_Jobs(database))
-        self.registry.register(_Rings(doorbell))
+        """Read database and broker at each scrape: their figures are those of all processes."""
+        self.registry.register(_FromDatabase(database))
+        self.registry.register(_FromBroker(doorbell))
 
 
-class _Jobs(Collector):
+class _FromDatabase(Collector):
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -55,25 +60,50 @@ class _Jobs(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Jobs by state and kind, and how long the oldest one has waited past its due time."""
-        with self._database.read() as session:
-            counts = session.execute(
-                select(Job.state, Job.kind, func.count()).group_by(Job.state, Job.kind)
-            ).all()
-            due = Job.state == JobState.QUEUED.value, Job.next_run_at <= now()
-            oldest = session.scalar(select(func.min(Job.next_run_at)).where(*due))
-            moment = session.scalars(select(now())).one()
-        jobs = GaugeMetricFamily("stocktake_jobs", "Jobs by state.", labels=("state", "kind"))
-        for state, kind, count in counts:
-            jobs.add_metric((state, kind), count)
-        yield jobs
-        age = 0.0 if oldest is None else (moment - oldest).total_seconds()
-        yield GaugeMetricFamily(
-            "stocktake_oldest_queued_seconds", "Age of the oldest due job.", value=max(age, 0.0)
-        )
+        """What the tables say; only that the database is away where it does not answer."""
+        try:
+            found = figures.read(self._database)
+        except SQLAlchemyError:
+            yield _gauge("database_up", "Whether the database answers.", 0)
+            return
+        yield _gauge("database_up", "Whether the database answers.", 1)
+        yield from _counters(found.totals)
+        yield from _gauges(found)
 
 
-class _Rings(Collector):
+def _counters(totals: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
+    for name, text, counter, label in (
+        ("attempts", "Attempts that ended, by how.", counting.ATTEMPTS, "code"),
+        ("rescues", "Attempts taken from a lost worker.", counting.RESCUES, "reason"),
+        ("rings_dropped", "Rings that the broker did not take.", counting.DROPPED_RINGS, "process"),
+    ):
+        family = CounterMetricFamily(f"stocktake_{name}", text, labels=(label,))
+        for value, total in totals[counter].items():
+            family.add_metric((value,), total)
+        yield family
+    yield CounterMetricFamily(
+        "stocktake_stale_writes_refused",
+        "Writes of attempts that had lost their lease.",
+        value=sum(totals[counting.STALE_WRITES].values()),
+    )
+
+
+def _gauges(found: figures.Figures) -> Iterator[Metric]:
+    yield _gauge_by("state", "jobs", "Jobs by state.", found.jobs)
+    yield _gauge_by("queue", "due_jobs", "Queued jobs whose time has come.", found.due)
+    yield _gauge_by(
+        "queue", "oldest_queued_seconds", "Since when the oldest is due.", found.oldest_seconds
+    )
+    yield _gauge_by("state", "upload_bytes", "Uploads in managed storage.", found.upload_bytes)
+    yield _gauge("canary_away_seconds", "Since it left; 0: home.", found.canary_away_seconds)
+    if found.canary_age_seconds is not None:
+        text = "Since a canary came home."
+        yield _gauge("canary_age_seconds", text, found.canary_age_seconds)
+    if found.clock_age_seconds is not None:
+        yield _gauge("clock_age_seconds", "Since a clock ticked.", found.clock_age_seconds)
+
+
+class _FromBroker(Collector):
     def __init__(self, doorbell: Doorbell) -> None:
         self._doorbell = doorbell
 
@@ -82,12 +112,25 @@ class _Rings(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Messages published and dropped, where the doorbell counts them."""
-        rings = CounterMetricFamily(
-            "stocktake_rings", "Rings by what became of them.", labels=("outcome",)
-        )
-        for outcome in ("published", "dropped"):
-            count = getattr(self._doorbell, outcome, None)
-            if isinstance(count, int):
-                rings.add_metric((outcome,), count)
-        yield rings
+        """Messages that wait at the broker, and those that this process gave it."""
+        waiting = self._doorbell.queue_lengths()
+        yield _gauge("broker_up", "Whether the broker answers.", waiting is not None)
+        if waiting is not None:
+            counts = {queue.value: waiting.get(queue, 0) for queue in Queue}
+            yield _gauge_by("queue", "queue_messages", "Messages at the broker.", counts)
+        published = getattr(self._doorbell, "published", None)
+        if isinstance(published, int):
+            yield CounterMetricFamily(
+                "stocktake_rings_published", "Rings that the broker took.", value=published
+            )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"stocktake_{name}", text, value=value)
+
+
+def _gauge_by(label: str, name: str, text: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"stocktake_{name}", text, labels=(label,))
+    for labelled, value in values.items():
+        family.add_metric((labelled,), value)
+    return family

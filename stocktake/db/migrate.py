@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -44,9 +45,22 @@ def newest() -> str:
 
 def pending(engine: Engine) -> bool:
     """Whether the database is not yet at the package's newest revision."""
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return True
-        revisions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+    found = revision(engine)
     # A newer one than ours is that of a deploy in progress, which the code before it bears.
-    return not revisions or max(revisions) < newest()
+    return found is None or found < newest()
+
+
+def revision(engine: Engine) -> str | None:
+    """The revision that the database is at; None where it was never migrated."""
+    with engine.connect() as connection:
+        try:
+            found: str | None = connection.scalar(
+                text("SELECT max(version_num) FROM alembic_version")
+            )
+        except DBAPIError:
+            # Asked only now: looking the table up first takes longer than reading it.
+            connection.rollback()
+            if inspect(connection).has_table("alembic_version"):
+                raise
+            return None
+    return found

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from stocktake.db.models import Canary, ClockBeat, JobAttempt
+from stocktake.db.models import Canary, ClockBeat, JobAttempt, Upload
 from stocktake.db.session import Database
-from stocktake.jobs import leases
-from stocktake.states import Queue
+from stocktake.jobs import counting, leases
+from stocktake.states import Queue, UploadState
 from tests.integration.api.conftest import FinishJob, MakeJob, Served
 
 Connect = Callable[..., httpx.Client]
@@ -184,10 +185,102 @@ def test_metrics_count_requests_by_route_and_jobs_by_state(
     }
     assert requests[("/jobs/{job_id}/", "200")] == 1
     assert requests[("none", "404")] == 1
-    jobs = {labels["state"]: value for labels, value in samples["stocktake_jobs"]}
-    assert jobs == {"succeeded": 1, "queued": 1}
-    ((_, age),) = samples["stocktake_oldest_queued_seconds"]
-    assert 0 <= age < 60
+    jobs = _by("state", samples["stocktake_jobs"])
+    assert {state: count for state, count in jobs.items() if count} == {"succeeded": 1, "queued": 1}
+    assert _by("queue", samples["stocktake_due_jobs"]) == {
+        "interactive": 1,
+        "bulk": 0,
+        "validate": 0,
+    }
+    oldest = _by("queue", samples["stocktake_oldest_queued_seconds"])
+    assert 0 < oldest["interactive"] < 60
+    assert (oldest["bulk"], oldest["validate"]) == (0, 0)
+
+
+def test_metrics_show_what_all_processes_counted(
+    anonymous: httpx.Client, served: Served, database: Database, project_id: int
+) -> None:
+    before = _samples(anonymous.get("/metrics").text)
+    assert _by("reason", before["stocktake_rescues_total"])["lease_expired"] == 0
+    assert before["stocktake_stale_writes_refused_total"] == [({}, 0)]
+    assert "stocktake_canary_age_seconds" not in before
+
+    _tick(database, ago=timedelta(seconds=7))
+    _canary(database, sent_at=_ago(40), last_ended_at=_ago(50))
+    counting.note(database, counting.ATTEMPTS, "succeeded", 3)
+    counting.note(database, counting.ATTEMPTS, "storage_timeout", 2)
+    counting.note(database, counting.RESCUES, "lease_expired", 4)
+    counting.note(database, counting.STALE_WRITES)
+    counting.drops_of("worker", database)(6)
+    with database.write() as session:
+        for state, size in ((UploadState.ACTIVE, 100), (UploadState.ACTIVE, 20)):
+            upload = Upload(id=uuid4(), project_id=project_id, filename="a.csv", object_key="k")
+            upload.state, upload.size_bytes = state.value, size
+            session.add(upload)
+    served.rings.waiting = {Queue.BULK: 9}
+
+    samples = _samples(anonymous.get("/metrics").text)
+    assert _by("code", samples["stocktake_attempts_total"]) == {
+        "succeeded": 3,
+        "storage_timeout": 2,
+    }
+    assert _by("reason", samples["stocktake_rescues_total"])["lease_expired"] == 4
+    assert samples["stocktake_stale_writes_refused_total"] == [({}, 1)]
+    assert _by("process", samples["stocktake_rings_dropped_total"]) == {
+        "web": 0,
+        "worker": 6,
+        "clock": 0,
+    }
+    assert _by("state", samples["stocktake_upload_bytes"])["active"] == 120
+    assert _by("queue", samples["stocktake_queue_messages"])["bulk"] == 9
+    ages = [
+        samples[f"stocktake_{name}_seconds"][0][1]
+        for name in ("clock_age", "canary_away", "canary_age")
+    ]
+    assert ages == pytest.approx([7, 40, 50], abs=5)
+
+
+def test_metrics_say_that_the_broker_is_silent(anonymous: httpx.Client, served: Served) -> None:
+    served.rings.waiting = None
+    samples = _samples(anonymous.get("/metrics").text)
+    assert samples["stocktake_broker_up"] == [({}, 0)]
+    assert "stocktake_queue_messages" not in samples
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_metrics_say_that_the_database_is_away(serve: Serve, connect: Connect) -> None:
+    gone = connect(url=serve(database_url="postgresql+psycopg://x@127.0.0.1:1/gone").url)
+    gone.get("/healthz")
+    answer = gone.get("/metrics")
+    assert answer.status_code == 200
+    samples = _samples(answer.text)
+    assert samples["stocktake_database_up"] == [({}, 0)]
+    assert samples["stocktake_http_requests_total"]
+
+
+def test_each_metric_is_documented_and_no_other(
+    anonymous: httpx.Client, database: Database
+) -> None:
+    _tick(database)
+    _canary(database, last_ended_at=_ago(1))
+    anonymous.get("/healthz")
+    families = text_string_to_metric_families(anonymous.get("/metrics").text)
+    exported = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in families
+        if not family.name.endswith("_created")  # the client's own companion of each counter
+    }
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    documented = set(re.findall(r"^\| `(stocktake_\w+)", page, re.MULTILINE))
+    # The doorbell of this test counts nothing.
+    assert documented == exported | {"stocktake_rings_published_total"}
+
+
+Sample = tuple[dict[str, str], float]
+
+
+def _by(label: str, samples: list[Sample]) -> dict[str, float]:
+    return {labels[label]: value for labels, value in samples}
 
 
 def _samples(text: str) -> dict[str, list[tuple[dict[str, str], float]]]:

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
-from stocktake.jobs import leases, rescue
+from stocktake.jobs import counting, leases, rescue
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.states import JobKind, Queue
 from tests.rows import RecordedRings, claimed, enqueue, job, make_tables, race, refresh_of
@@ -233,3 +233,17 @@ def test_the_rescue_goes_by_the_databases_clock(database: Database, queued: UUID
     assert lease is not None
     assert started is not None
     assert timedelta(seconds=29) < lease - started < timedelta(seconds=31)
+
+
+def test_rescues_are_counted_by_what_told_of_them(
+    database: Database, project: Project, queued: UUID
+) -> None:
+    claimed(database, queued, worker="node/7")
+    with database.write() as session:
+        rescue.end_lost(session, queued, "node/7", rescue.lost_error("node/7"), AT_ONCE)
+    claimed(database, queued, lease_seconds=-1)
+    assert _rescue(database) == 1
+    assert _rescue(database) == 0
+    with database.read() as session:
+        totals = counting.totals(session, counting.RESCUES)
+    assert totals == {"worker_lost": 1, "lease_expired": 1}
