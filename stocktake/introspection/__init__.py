@@ -15,7 +15,7 @@ from stocktake.storage.objects import ObjectStore
 
 #: Part of every stored source state: a reader that answers differently raises it, and states
 #: written by another version are ignored.
-READER_VERSION = 1
+READER_VERSION = 2
 
 #: ``progress(phase, files_done, files_total)``; called now and then while a source is read.
 Progress = Callable[[str, int, int | None], None]

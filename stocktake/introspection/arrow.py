@@ -66,19 +66,22 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
     """The columns of an Arrow schema, in its order.
 
     Args:
-        schema: as pyarrow reads it from a footer, extension types enabled.
+        schema: as pyarrow reads it from a footer, extension types enabled. A column without a
+            name is left out, as ClickHouse does: no query can ask for it.
         limits: `max_columns` and `max_nesting` apply.
 
     Raises:
         LimitExceededError: too many columns, or one nested too deep.
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
-        UnsupportedError: a type that ClickHouse does not read.
+        UnsupportedError: a type that ClickHouse does not read, or a struct's field without a
+            name.
     """
     check_columns(len(schema), limits)
     refuse_duplicates(schema.names)
     return tuple(
         Column.of(each.name, clickhouse_type(each, limits), nullable=each.nullable)
         for each in schema
+        if each.name
     )
 
 
@@ -173,6 +176,12 @@ def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
     Nullable(Tuple) only where no leaf can have a null of its own."""
     fields = list(arrow)
     refuse_duplicates((field.name for field in fields), within=f"{place.path}.")
+    if not all(field.name for field in fields):
+        raise UnsupportedError(
+            f'The column "{place.path}" has a struct with a field that has no name.',
+            code="unsupported_type",
+            hint="Name the field at the source.",
+        )
     optional = nullable or place.in_optional
     elements = [
         f"{tuple_label(field.name)} "
@@ -180,7 +189,7 @@ def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
         for field in fields
     ]
     tuple_type = f"Tuple({', '.join(elements)})"
-    if nullable and not place.in_optional and all(map(_never_null, fields)):
+    if nullable and not place.in_optional and fields and all(map(_never_null, fields)):
         return f"Nullable({tuple_type})"
     return tuple_type
 

@@ -14,6 +14,7 @@ from stocktake.errors import (
 from stocktake.introspection import Limits
 from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.schema.columns import Column
+from stocktake.schema.types import tuple_label
 
 _PRIMITIVES: Final = {
     "byte": "Int8",
@@ -37,13 +38,6 @@ _PRIMITIVES: Final = {
 }
 _DECIMAL: Final = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _STRINGS: Final = re.compile(r"(?:var)?char\(\s*\d+\s*\)|interval(?: .*)?")
-
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-#: Identifiers that ClickHouse 26.9 quotes all the same, in any case (asked of it one by one).
-_QUOTED_WORDS: Final = frozenset(
-    {"all", "distinct", "false", "from", "inf", "nan", "null", "select", "table", "true"}
-)
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "`": "\\`", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 _FIELD_ID: Final = "delta.columnMapping.id"
 
@@ -138,7 +132,7 @@ class _Types:
         fields = _fields(kind, where)
         _names(fields, where)
         return [
-            f"{_quoted(each['name'])} "
+            f"{tuple_label(each['name'])} "
             + self.clickhouse(each.get("type"), each.get("nullable", True) is not False, depth)
             for each in fields
         ]
@@ -185,17 +179,6 @@ def _names(fields: list[dict[str, Any]], where: str) -> list[str]:
             )
         seen[name.lower()] = name
     return list(seen.values())
-
-
-def _quoted(name: str) -> str:
-    """A tuple element's name as ClickHouse prints it.
-
-    >>> _quoted("city"), _quoted("zip code"), _quoted("from")
-    ('city', '`zip code`', '`from`')
-    """
-    if _IDENTIFIER.fullmatch(name) and name.lower() not in _QUOTED_WORDS:
-        return name
-    return f"`{name.translate(_ESCAPES)}`"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ class _Schemas:
         """The same of one that is not known yet."""
         start, end = schema_range(footer)
         columns = arrow.columns(_open(footer_of(footer[start:end])), limits)
-        if end <= _KEPT_BYTES:
+        if columns and end <= _KEPT_BYTES:
             if len(self._known) >= _KEPT_SCHEMAS:
                 self._known.clear()
             self._known[footer[:_KEY_BYTES], limits] = (footer[:end], columns)

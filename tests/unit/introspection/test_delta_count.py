@@ -206,6 +206,16 @@ def test_sidecar_that_is_gone_is_said(log: HandWrittenLog) -> None:
         counts(log)
 
 
+def test_v2_checkpoint_of_the_classic_name_is_counted_with_its_sidecars(
+    log: HandWrittenLog,
+) -> None:
+    write_adds(log.folder / "_sidecars" / "one.parquet", add("a", 1), add("b", 2), stats=STATS)
+    sidecar_table(log, "parquet", "one.parquet")
+    (log.folder / f"{3:020}.checkpoint.{UUID}.parquet").rename(log.folder / checkpoint_name(3))
+    log.last_checkpoint({"version": 3, "size": 9})
+    assert counts(log) == (3, 300, 108)
+
+
 def test_checkpoint_without_counts_leaves_rows_unknown(log: HandWrittenLog) -> None:
     log.checkpoint(checkpoint_name(5), *ACTIONS, files=3)
     log.last_checkpoint({"version": 5, "size": 5})

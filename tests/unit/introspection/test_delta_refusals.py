@@ -252,9 +252,12 @@ class TestFeatures:
             "deletionVectors",
             "timestampNtz",
             "typeWidening",
+            "typeWidening-preview",
             "v2Checkpoint",
             "vacuumProtocolCheck",
+            "variantShredding-preview",
             "variantType",
+            "variantType-preview",
         ],
     )
     def test_feature_that_leaves_the_schema_readable_is_read(
@@ -262,6 +265,56 @@ class TestFeatures:
     ) -> None:
         log.create(ID, reader=3, writer=7, readerFeatures=[feature], writerFeatures=[feature])
         assert read_table(store).source_version == 0
+
+    def test_features_of_writers_leave_the_schema_readable(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        """Those of the protocol that a reader need not know, all at once."""
+        features = [
+            *("appendOnly", "invariants", "checkConstraints", "changeDataFeed", "generatedColumns"),
+            *(
+                "identityColumns",
+                "domainMetadata",
+                "rowTracking",
+                "clustering",
+                "allowColumnDefaults",
+            ),
+            *("allowColumnDefaults", "icebergCompatV1", "icebergCompatV2", "inCommitTimestamp"),
+            "checkpointProtection",
+        ]
+        log.create(ID, reader=1, writer=7, writerFeatures=features)
+        log.commit(
+            1,
+            {"commitInfo": {"inCommitTimestamp": 1_700_000_000_000, "operation": "WRITE"}},
+            {"domainMetadata": {"domain": "delta.clustering", "configuration": "{}"}},
+            {"txn": {"appId": "x", "version": 1}},
+            add_action("x", baseRowId=0, defaultRowCommitVersion=1, clusteringProvider="liquid"),
+            {"action of tomorrow": {"path": "../elsewhere"}},
+        )
+        assert read_table(store).source_version == 1
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            f"_staged_commits/{2:020}.0b3c9f3e-4c0a-4d8e-8f6b-0123456789ab.json",
+            f"{2:020}.0b3c9f3e-4c0a-4d8e-8f6b-0123456789ab.json",
+            f"{2:020}.json.tmp",
+            f".{2:020}.json.crc",
+            f"{2:019}.json",
+            f"{2:020}.checkpoint.parquet.tmp",
+            "_commits/00000000000000000002.json",
+        ],
+    )
+    def test_what_is_no_commit_makes_no_version(
+        self, log: HandWrittenLog, store: CountingFolder, name: str
+    ) -> None:
+        """Staged commits of a catalog, and what engines that died left behind."""
+        log.create(ID)
+        log.appends(1)
+        (log.folder / name).parent.mkdir(exist_ok=True)
+        log.write(name, metadata_action(field_of("staged", "long")))
+        found = read_table(store)
+        assert (found.source_version, [one.name for one in found.columns]) == (1, ["id"])
 
 
 class TestLimits:
