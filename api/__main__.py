@@ -1,28 +1,60 @@
 """``python -m api``: the web process, as the settings want it."""
 
-import uvicorn
+import asyncio
+import sys
+from contextlib import suppress
+from types import FrameType
 
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
 from api.protocol import protocol
 from stocktake.settings import Settings
 
 #: Requests that are under way when the process is asked to end may take this long.
 _GRACE_SECONDS = 10
+_NOT_STARTED = 3
+
+
+class _Server(uvicorn.Server):
+    """Asked to end, it finishes what is under way; requests that only wait are answered at once.
+
+    Without this, one long poll or event stream holds the process up for all of its grace, and
+    is cut off at the end.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        # Python runs a signal's handler in the main thread, which is the loop's.
+        if parts := getattr(self._app.state, "parts", None):
+            asyncio.get_running_loop().call_soon_threadsafe(parts.hub.close)
 
 
 def main() -> None:
     """Serve until a signal ends it."""
     settings = Settings()
-    uvicorn.run(
-        "api.app:create_app",
-        factory=True,
+    app = create_app()
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         http=protocol(settings),
         ws="none",
         access_log=False,
+        log_config=None,  # its lines go through our logging, as all do
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    server = _Server(config, app)
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn, once it has ended in order
+        server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class Hub:
         self._joined = asyncio.Event()
         # A thread of its own: a pool that is full of slow requests must not stop the watching.
         self._thread = CapacityLimiter(1)
+        self._closed = False
         #: Queries made so far; none is made while nobody waits.
         self.polls = 0
 
@@ -84,7 +85,7 @@ class Hub:
         return await self._wait(_Waiter(job_id, after_revision), seconds)
 
     async def _wait(self, waiter: _Waiter, seconds: float) -> Sight | None:
-        if seconds <= 0 or len(self._waiters) >= MAX_WAITERS:
+        if seconds <= 0 or self._closed or len(self._waiters) >= MAX_WAITERS:
             return None
         self._waiters.add(waiter)
         self._joined.set()
@@ -95,6 +96,12 @@ class Hub:
             return None
         finally:
             self._waiters.discard(waiter)
+
+    def close(self) -> None:
+        """Let nobody wait any more: the process ends. Whoever waits is told that nothing came."""
+        self._closed = True
+        for waiter in self._waiters:
+            waiter.look(None)
 
     async def run(self) -> None:
         """Watch until cancelled; the app's lifespan runs it."""

@@ -4,15 +4,17 @@ it had read so far and three seconds, and no request under way is dropped.
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
+import httpx
 import pytest
 
 from stocktake.states import JobState
 from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
-from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
+from tests.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
 
 #: Beside the reads' own time: for a write, and for Celery to end.
 AN_END_SECONDS = 12.0
@@ -93,3 +95,34 @@ def test_a_worker_without_its_broker_ends_too(
     worker.wait_for_exit(AN_END_SECONDS)
     job = see_job(stack.database, job_id)
     assert (job.state, job.outcomes) == (JobState.QUEUED, ("worker_stopped",))
+
+
+def test_requests_that_wait_are_answered_when_the_web_process_stops(
+    stack: Stack, web: Web, held_table: UUID
+) -> None:
+    """Nobody works on the job: a long poll and an event stream would wait for a minute."""
+    job_id = stack.refresh(held_table)
+    url = f"{web.url}/api/projects/{stack.project_id}/jobs/{job_id}/"
+    headers = {"Authorization": f"Bearer {stack.make_key()}"}
+
+    with (
+        httpx.Client(headers=headers, timeout=70, trust_env=False) as client,
+        ThreadPoolExecutor() as thread,
+        client.stream("GET", f"{url}events/") as stream,
+    ):
+        polled = thread.submit(client.get, f"{url}?wait=60")
+        lines = stream.iter_lines()
+        assert next(lines) == "event: state"
+        web.ask_to_end()
+        rest = list(lines)  # without an error: the stream was ended in order
+        assert polled.result(AN_END_SECONDS).json()["state"] == "queued"
+
+    assert not any("end" in line for line in rest if line.startswith("event"))
+    assert web.wait_for_exit(AN_END_SECONDS) == -signal.SIGTERM
+    assert not stack.logged("graceful shutdown exceeded")
+
+
+def test_a_clock_ends_at_once(stack: Stack) -> None:
+    clock = stack.start_clock()
+    clock.ask_to_end()
+    assert clock.wait_for_exit(AN_END_SECONDS) == 0
