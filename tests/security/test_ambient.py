@@ -210,9 +210,12 @@ def test_no_clouds_client_looks_around(tmp_path: Path, url: str, public: bool) -
         "except BaseException as error:\n    print(type(error).__name__)\n"
     )
     with Canary() as canary:
+        variables = ambient(canary.url, tmp_path)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"):
+            del variables[name]  # one that finds these need not ask
         done = subprocess.run(
             [sys.executable, "-c", program],
-            env=ambient(canary.url, tmp_path),
+            env=variables,
             check=False,
             capture_output=True,
             text=True,
