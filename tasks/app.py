@@ -7,7 +7,7 @@ from stocktake.settings import Settings
 from stocktake.states import Queue
 
 #: Celery's own limit stands behind the watchdog's, for a reader that holds the interpreter lock.
-HARD_LIMIT_GRACE_SECONDS = 30
+HARD_LIMIT_GRACE_SECONDS = 3
 
 app = Celery(
     "stocktake",
