@@ -8,10 +8,10 @@ A test that puts something between two parts overrides ``broker_url`` or ``servi
 one that wants other settings overrides ``extra_settings``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
@@ -35,6 +35,10 @@ from tests.processes import Server
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Clock, ServiceProcess, Web, Worker, add_project, service_settings
+
+Process = TypeVar("Process", bound=ServiceProcess)
+#: Environment variables of one process.
+Variables = Mapping[str, str] | None
 
 
 class LocalContainer(CeleryTestContainer):  # type: ignore[misc]  # untyped upstream
@@ -113,6 +117,7 @@ class Stack:
 
     Attributes:
         settings: what all processes share, ``STOCKTAKE_*`` without the prefix.
+        variables: other environment variables that all of them share.
         database: the test's own view.
         processes: all that were started, in that order, the dead ones too.
     """
@@ -122,21 +127,23 @@ class Stack:
     settings: dict[str, str]
     project_id: int
     sources: Path
+    variables: dict[str, str] = field(default_factory=dict)
     processes: list[ServiceProcess] = field(default_factory=list)
 
-    def start_web(self, **settings: str) -> Web:
+    def start_web(self, variables: Variables = None, **settings: str) -> Web:
         """The API, with settings of its own over the shared ones."""
-        return self._start(Web(self.settings | settings))
+        return self._start(Web(self.settings | settings), variables)
 
-    def start_worker(self, **settings: str) -> Worker:
+    def start_worker(self, variables: Variables = None, **settings: str) -> Worker:
         """A worker with two children."""
-        return self._start(Worker(self.settings | settings))
+        return self._start(Worker(self.settings | settings), variables)
 
-    def start_clock(self, **settings: str) -> Clock:
+    def start_clock(self, variables: Variables = None, **settings: str) -> Clock:
         """A clock; any number may run."""
-        return self._start(Clock(self.settings | settings))
+        return self._start(Clock(self.settings | settings), variables)
 
-    def _start(self, process: Any) -> Any:
+    def _start(self, process: Process, variables: Variables) -> Process:
+        process.variables |= self.variables | (variables or {})
         self.processes.append(process)
         return process.start()
 

@@ -212,8 +212,9 @@ class Server(ABC):
         if process is None:
             return
         children = _children(process.pid)
-        process.send_signal(signal.SIGCONT)  # a paused process would not see a SIGTERM
         process.send_signal(how)
+        if how != signal.SIGKILL:  # which reaches a paused process too, and leaves it no moment
+            process.send_signal(signal.SIGCONT)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:

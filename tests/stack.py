@@ -36,13 +36,15 @@ class ServiceProcess(Server):
     def __init__(self, settings: dict[str, str], folder: Path | None = None) -> None:
         super().__init__(folder)
         self.settings = settings
+        #: Any other variables of its environment.
+        self.variables: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith("STOCKTAKE_")
         }
         ours = {f"STOCKTAKE_{name}": value for name, value in self.settings.items()}
-        return inherited | ours
+        return inherited | ours | self.variables
 
     def log_text(self) -> str:
         """All that it has written since its first start."""

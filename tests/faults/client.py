@@ -146,6 +146,10 @@ class Client:
             files={"file": (f"{marker}.csv", f"marker,number\n{lines}".encode())},
         )
 
+    def jobs(self) -> list[UUID]:
+        """The jobs that it was answered with, each once, in the order of the answers."""
+        return list(dict.fromkeys(sent.job for sent in self.log if sent.job is not None))
+
     def job(self, job_id: UUID) -> dict[str, Any]:
         """A job as the API shows it; not a request of the log."""
         answer = self._http.get(f"{self._base}jobs/{job_id}/")

@@ -13,7 +13,7 @@ from stocktake.db.models import Job
 from stocktake.states import JobState
 from stocktake.storage.configured import managed_storage
 from tests.faults import promises
-from tests.faults.client import Client, Sent
+from tests.faults.client import Client
 from tests.faults.promises import Broken
 from tests.faults.records import Records, history, read_records
 from tests.faults.sources import loaded_markers
@@ -21,6 +21,8 @@ from tests.harness import Stack
 
 #: What a read of these tests' small sources takes on a busy machine.
 RUN_SECONDS = 30.0
+#: Of what is broken, so much is told.
+SHOWN = 20
 HISTORIES = 5
 
 
@@ -115,7 +117,7 @@ class Oracle:
         return Verdict(
             records=records,
             broken=tuple(broken),
-            accepted=len(_jobs(log)),
+            accepted=len(self._client.jobs()),
             ended=Counter(job.state for job in records.jobs.values()),
             attempts=Counter(
                 attempt.outcome for each in records.attempts.values() for attempt in each
@@ -132,7 +134,7 @@ class Oracle:
 
     def told(self, verdict: Verdict) -> str:
         """The broken promises, and the whole history of the first jobs concerned."""
-        lines = [str(broken) for broken in verdict.broken]
+        lines = [f"{len(verdict.broken)} broken promises", *map(str, verdict.broken[:SHOWN])]
         concerned = dict.fromkeys(job for broken in verdict.broken for job in broken.jobs)
         histories = [self.history(job, verdict.records) for job in list(concerned)[:HISTORIES]]
         return "\n".join(lines + histories)
@@ -147,7 +149,3 @@ class Oracle:
         storage = managed_storage(self._stack.parsed_settings())
         uri, options = storage.delta_root(self._stack.project_id, str(table_id))
         return loaded_markers(uri, options)
-
-
-def _jobs(log: list[Sent]) -> set[UUID]:
-    return {sent.job for sent in log if sent.job is not None}

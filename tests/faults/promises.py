@@ -159,7 +159,9 @@ def nothing_older(records: Records, sources: Mapping[UUID, Source]) -> Iterator[
     for table_id, source in sources.items():
         table = records.tables[table_id]
         names = [column["name"] for column in table.columns]
-        seen, there = (table.source_version, names), (source.version(), source.columns())
+        version = source.version()
+        seen = (table.source_version if version is not None else None, names)
+        there = (version, source.columns())
         if seen != there:
             last = [table.latest_job_id] if table.latest_job_id else []
             yield Broken(promise=4, what=f"{table.name} says {seen}, its source {there}", jobs=last)

@@ -1,10 +1,14 @@
 """Sources that a test grows, and that know what the service should say about them."""
 
+import io
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
+
+from tests.scripted_store import ScriptedStore
 
 
 class Source(Protocol):
@@ -69,6 +73,29 @@ class DeltaSource:
 
     def version(self) -> int:
         return self._version
+
+
+class ParquetSource:
+    """One file in a store that holds its answers back for as long as the test wants."""
+
+    def __init__(self, store: ScriptedStore, key: str, *names: str) -> None:
+        self._store, self._key = store, key
+        self.url_pattern = store.url(key)
+        self.fields: dict[str, Any] = {"format": "Parquet", "options": {"public": True}}
+        self.write(*names)
+
+    def write(self, *names: str) -> None:
+        """Put a new file in the place of the one before."""
+        self._names = list(names)
+        sink = io.BytesIO()
+        pq.write_table(pa.table({name: pa.array([1], pa.int64()) for name in names}), sink)
+        self._store.put(self._key, sink.getvalue())
+
+    def columns(self) -> list[str]:
+        return list(self._names)
+
+    def version(self) -> None:
+        return None
 
 
 def loaded_markers(uri: str, storage_options: dict[str, str]) -> dict[str, int]:

@@ -1,0 +1,56 @@
+"""How a test breaks a process, and sees that it did."""
+
+import signal
+from uuid import UUID
+
+import psutil
+
+from tests.harness import Stack
+from tests.stack import see_job, wait_until
+
+#: A dead process's entry is gone, or its parent has yet to fetch its exit status.
+GONE_SECONDS = 20
+
+
+def reader_of(stack: Stack, job_id: UUID) -> psutil.Process:
+    """The worker's child that runs the job."""
+
+    def running() -> bool:
+        return see_job(stack.database, job_id).worker is not None
+
+    wait_until(running, f"a worker that runs job {job_id}")
+    worker = see_job(stack.database, job_id).worker
+    assert worker is not None
+    return psutil.Process(int(worker.rsplit("/", 1)[1]))
+
+
+def kill_reader(stack: Stack, child: psutil.Process) -> None:
+    """Kill a reading child as the kernel would; its parent must say so."""
+    child.send_signal(signal.SIGKILL)
+    gone(child)
+    wait_until(
+        lambda: bool(stack.logged(f"pid:{child.pid}", "SIGKILL")), f"the parent's word on {child}"
+    )
+
+
+def gone(*processes: psutil.Process) -> None:
+    """Wait until none of these runs any more."""
+    _, alive = psutil.wait_procs(list(processes), timeout=GONE_SECONDS)
+    assert not alive, alive
+
+
+def freeze(*processes: psutil.Process) -> None:
+    """Stop processes where they are, until `thaw`."""
+    for process in processes:
+        process.suspend()
+    wait_until(lambda: all(map(is_frozen, processes)), f"{processes} to be frozen")
+
+
+def is_frozen(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
+
+
+def thaw(*processes: psutil.Process) -> None:
+    """Let frozen processes go on."""
+    for process in processes:
+        process.resume()

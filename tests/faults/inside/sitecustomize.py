@@ -1,0 +1,101 @@
+"""What a test does inside one of the service's processes. Python runs it at the start of each
+process that has this folder on its PYTHONPATH (`tests.faults.inside.variables`).
+
+FAULTS_FREEZE_AFTER_COMMIT
+    The start of an SQL statement: right after the commit of a transaction that ran one like it,
+    the process freezes itself (SIGSTOP). The test sees that it did, and kills it there.
+FAULTS_SHIFT_SECONDS
+    How far off the process's wall clock is, in Python's eyes: `time.time`, `datetime.now` and
+    what is built on them, Celery and kombu included. A time namespace of the kernel can shift
+    the monotonic clock only, and a preloaded libfaketime would need a compiler.
+FAULTS_DATABASE_CLOCK
+    A file with the seconds that SQLite's clock is ahead, read anew at each statement.
+"""
+
+import datetime as dt
+import os
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+
+def freeze_after_commit(statement: str) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.orm import Session
+
+    here = threading.local()
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def _executes(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        here.ran = getattr(here, "ran", False) or text.startswith(statement)
+
+    @event.listens_for(Session, "after_rollback")
+    def _rolled_back(_: Session) -> None:
+        here.ran = False
+
+    @event.listens_for(Session, "after_commit")
+    def _committed(_: Session) -> None:
+        if getattr(here, "ran", False):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def shift_wall_clock(seconds: float) -> None:
+    true_time, true_time_ns, true_datetime = time.time, time.time_ns, dt.datetime
+    shift = dt.timedelta(seconds=seconds)
+
+    class Either(type):
+        """Times that C code made are times as well."""
+
+        def __instancecheck__(cls, thing: object) -> bool:
+            return isinstance(thing, true_datetime)
+
+        def __subclasscheck__(cls, kind: type) -> bool:
+            return issubclass(kind, true_datetime)
+
+    class Shifted(true_datetime, metaclass=Either):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> true_datetime:
+            return true_datetime.now(tz) + shift
+
+        @classmethod
+        def utcnow(cls) -> true_datetime:
+            return true_datetime.now(dt.UTC).replace(tzinfo=None) + shift
+
+        today = now
+
+    time.time = lambda: true_time() + seconds
+    time.time_ns = lambda: true_time_ns() + int(seconds * 1e9)
+    dt.datetime = Shifted  # type: ignore[misc]
+
+
+def move_sqlite_clock(file: Path) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def strftime(layout: str, *rest: str) -> Any:
+        ahead = f"{float(file.read_text())} seconds"
+        marks = ", ".join("?" * (len(rest) + 2))
+        with_clock = sqlite3.connect(":memory:")
+        try:
+            return with_clock.execute(
+                f"SELECT strftime({marks})", (layout, *rest, ahead)
+            ).fetchone()[0]
+        finally:
+            with_clock.close()
+
+    @event.listens_for(Engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.create_function("strftime", -1, strftime)
+
+
+if found := os.environ.get("FAULTS_FREEZE_AFTER_COMMIT"):
+    freeze_after_commit(found)
+if found := os.environ.get("FAULTS_SHIFT_SECONDS"):
+    shift_wall_clock(float(found))
+if found := os.environ.get("FAULTS_DATABASE_CLOCK"):
+    move_sqlite_clock(Path(found))
