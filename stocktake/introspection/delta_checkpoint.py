@@ -26,7 +26,7 @@ from stocktake.introspection.delta_actions import (
 )
 from stocktake.introspection.delta_log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.introspection.excess import exceeded
-from stocktake.introspection.parquet_footer import ColumnChunk, column_chunks, narrowed
+from stocktake.introspection.parquet_footer import ColumnChunk, Footer
 from stocktake.introspection.ranges import RangeFile
 from stocktake.storage.objects import Chunk, ObjectInfo, ObjectStore
 
@@ -44,6 +44,8 @@ _COLUMNS: Final = (
 )
 #: One leaf of each action that is null exactly where the action is.
 _MARKS: Final = ("metaData.schemaString", "protocol.minReaderVersion")
+#: The actions are among the first rows, as a rule.
+_BATCH_ROWS: Final = 2048
 _MAGIC: Final = b"PAR1"
 _TRAILER: Final = struct.Struct("<I4s")
 
@@ -69,6 +71,7 @@ class CheckpointFile:
         size: its bytes.
         segments: the bytes that were fetched, by their offset.
         chunks: the column chunks that may hold the actions, once the footer was here.
+        footer: what was read of it for that.
     """
 
     path: str
@@ -76,6 +79,7 @@ class CheckpointFile:
     size: int
     segments: dict[int, bytes] = field(default_factory=dict)
     chunks: list[ColumnChunk] = field(default_factory=list)
+    footer: Footer | None = None
 
     @classmethod
     def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
@@ -113,7 +117,8 @@ class CheckpointFile:
             InvalidSourceError: the footer is corrupt.
         """
         with self._wrapped():
-            self.chunks = _promising(column_chunks(self._footer(), until=_MARKS))
+            self.footer = Footer(self._footer_bytes())
+            self.chunks = _promising(self.footer.column_chunks(until=_MARKS))
         wanted = [Range(start=each.start, end=each.start + each.size) for each in self.chunks]
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
 
@@ -146,11 +151,13 @@ class CheckpointFile:
     def _rows(self) -> Iterator[dict[str, Any]]:
         groups = sorted({each.row_group for each in self.chunks})
         columns = sorted({each.path for each in self.chunks})
-        if not groups:
+        if not groups or self.footer is None:
             return
-        footer = narrowed(self._footer(), groups)
-        parquet = pq.ParquetFile(self._with_footer(footer), pre_buffer=False)
-        for batch in parquet.iter_batches(batch_size=16_384, columns=columns, use_threads=False):
+        narrowed = self.footer.narrowed(groups)
+        parquet = pq.ParquetFile(self._with_footer(narrowed), pre_buffer=False)
+        for batch in parquet.iter_batches(
+            batch_size=_BATCH_ROWS, columns=columns, use_threads=False
+        ):
             valid = [column.is_valid() for column in batch.columns]
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
 
@@ -166,7 +173,7 @@ class CheckpointFile:
 
         return RangeFile(self.size + len(ending), read)
 
-    def _footer(self) -> bytes:
+    def _footer_bytes(self) -> bytes:
         trailer = self.size - _TRAILER.size
         length, _ = _TRAILER.unpack(self.held(trailer, self.size) or b"")
         return self.held(trailer - length, trailer) or b""

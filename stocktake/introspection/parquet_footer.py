@@ -102,7 +102,7 @@ def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
 
     Args:
         schema: the bytes of `schema_range`.
-        row_groups: each as `narrowed` finds it in a footer.
+        row_groups: each as it stands in a footer.
     """
     count = len(row_groups)
     size = bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT, *_number(count)])
@@ -110,64 +110,73 @@ def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
     return b"".join((b"\x15\x02\x19", schema, b"\x16\x00\x19", size, *row_groups, b"\x00"))
 
 
-def narrowed(footer: bytes, row_groups: Sequence[int]) -> bytes:
-    """The footer with a few of its row groups; they are counted from 0 again.
+class Footer:
+    """A whole footer (parquet-format, `FileMetaData`), read so far as it is asked for.
 
     Args:
-        footer: a whole one, of which `column_chunks` has read these row groups.
-        row_groups: their indexes, ascending.
-    """
-    start, end = schema_range(footer)
-    at = next(at for field_id, _, at in _fields(footer) if field_id == _ROW_GROUPS)
-    _, _, at = _list_header(footer, at)
-    groups: list[bytes] = []
-    for index in range(row_groups[-1] + 1):
-        after = _after_struct(footer, at, 1)
-        if index in row_groups:
-            groups.append(footer[at:after])
-        at = after
-    return footer_of(footer[start:end], groups)
-
-
-def column_chunks(footer: bytes, until: Sequence[str] = ()) -> list[ColumnChunk]:
-    """The column chunks of a file, by its Thrift footer (parquet-format, `FileMetaData`).
-
-    Args:
-        footer: without its length and magic.
-        until: paths of leaves; the row groups after the first ones that have a value of each, by
-            their statistics, are left out. All of them where this is empty.
+        data: without its length and magic.
 
     Raises:
-        ValueError: the footer is corrupt.
+        ValueError: it is corrupt.
     """
-    chunks: list[ColumnChunk] = []
-    left = set(until)
-    try:
-        for index, group in enumerate(_row_groups(footer)):
-            found = [_chunk(index, column[3]) for column in group.get(1, [])]
-            chunks += found
-            left -= {each.path for each in found if each.has_value}
-            if until and not left:
-                break
-    except (IndexError, KeyError, TypeError, AttributeError) as exc:
-        raise _corrupt() from exc
-    return chunks
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._schema = schema_range(data)
+        #: Where the row groups lie that were read.
+        self._row_groups: list[tuple[int, int]] = []
+
+    def column_chunks(self, until: Sequence[str] = ()) -> list[ColumnChunk]:
+        """The column chunks of the row groups.
+
+        Args:
+            until: paths of leaves; the row groups after the first ones that have a value of each,
+                by their statistics, are left out. All of them where this is empty.
+
+        Raises:
+            ValueError: the footer is corrupt.
+        """
+        chunks: list[ColumnChunk] = []
+        left = set(until)
+        try:
+            for index, group in enumerate(self._groups()):
+                found = [_chunk(index, column[3]) for column in group.get(1, [])]
+                chunks += found
+                left -= {each.path for each in found if each.has_value}
+                if until and not left:
+                    break
+        except (IndexError, KeyError, TypeError, AttributeError) as exc:
+            raise _corrupt() from exc
+        return chunks
+
+    def narrowed(self, row_groups: Sequence[int]) -> bytes:
+        """The footer with a few of its row groups, counted from 0 again.
+
+        Args:
+            row_groups: the indexes of some that `column_chunks` has read, ascending.
+        """
+        start, end = self._schema
+        groups = [self._data[slice(*self._row_groups[index])] for index in row_groups]
+        return footer_of(self._data[start:end], groups)
+
+    def _groups(self) -> Iterator[dict[int, Any]]:
+        """One after the other: a file of many is mostly row groups that nobody asks for."""
+        self._row_groups = []
+        for field_id, _, at in _fields(self._data, _SCHEMA, self._schema[1]):
+            if field_id == _ROW_GROUPS:
+                size, kind, start = _list_header(self._data, at)
+                reader = _Compact(self._data, start)
+                for _ in range(size):
+                    start = reader.at
+                    group = reader.value(kind, _ROW_GROUP, 1)
+                    self._row_groups.append((start, reader.at))
+                    yield group
+                return
 
 
-def _row_groups(footer: bytes) -> Iterator[dict[int, Any]]:
-    """One after the other: a file of many is mostly row groups that nobody asks for."""
-    for field_id, _, at in _fields(footer):
-        if field_id == _ROW_GROUPS:
-            size, kind, start = _list_header(footer, at)
-            reader = _Compact(footer, start)
-            for _ in range(size):
-                yield reader.value(kind, _ROW_GROUP, 1)
-            return
-
-
-def _fields(footer: bytes) -> Iterator[tuple[int, int, int]]:
-    """Id, kind and place of the footer's fields, each stepped over when the next is asked for."""
-    field_id = at = 0
+def _fields(footer: bytes, field_id: int = 0, at: int = 0) -> Iterator[tuple[int, int, int]]:
+    """Id, kind and place of the footer's fields after one that ends at `at`, each stepped over
+    when the next is asked for."""
     while header := footer[at]:
         if header < 16:
             raise ValueError("the fields of the footer are not in their order")
@@ -202,7 +211,7 @@ class _Compact:
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data = data
-        self._at = at
+        self.at = at
 
     def value(self, kind: int, wanted: _Wanted, depth: int) -> Any:
         """The value at the cursor; of structs, the wanted fields by their ids."""
@@ -217,12 +226,12 @@ class _Compact:
             return self._struct(wanted, depth + 1)
         if kind in (_LIST, _SET):
             return self._list(wanted, depth + 1)
-        self._at = _after(self._data, self._at, kind, depth)
+        self.at = _after(self._data, self.at, kind, depth)
         return None
 
     def _struct(self, wanted: _Wanted, depth: int) -> dict[int, Any]:
         wanted = wanted or {}
-        data, at = self._data, self._at
+        data, at = self._data, self.at
         fields: dict[int, Any] = {}
         field_id = 0
         while header := data[at]:
@@ -232,30 +241,30 @@ class _Compact:
                 zigzag, at = _varint(data, at + 1)
                 field_id = zigzag >> 1 ^ -(zigzag & 1)
             if field_id in wanted:
-                self._at = at
+                self.at = at
                 fields[field_id] = self.value(header & 15, wanted[field_id], depth)
-                at = self._at
+                at = self.at
             else:
                 at = _after(data, at, header & 15, depth)
-        self._at = at + 1
+        self.at = at + 1
         return fields
 
     def _list(self, wanted: _Wanted, depth: int) -> list[Any]:
-        size, kind, self._at = _list_header(self._data, self._at)
+        size, kind, self.at = _list_header(self._data, self.at)
         # In a collection a boolean takes a byte too; so a forged size ends where the data does.
         kind = _BYTE if kind in (_TRUE, _FALSE) else kind
         return [self.value(kind, wanted, depth) for _ in range(size)]
 
     def _varint(self) -> int:
-        number, self._at = _varint(self._data, self._at)
+        number, self.at = _varint(self._data, self.at)
         return number
 
     def _take(self, length: int) -> bytes:
-        end = self._at + length
+        end = self.at + length
         if end > len(self._data):
             raise IndexError("the footer ends early")
-        taken = self._data[self._at : end]
-        self._at = end
+        taken = self._data[self.at : end]
+        self.at = end
         return taken
 
 

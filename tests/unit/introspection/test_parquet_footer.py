@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.introspection.parquet_footer import (
+    ColumnChunk,
+    Footer,
     IncompleteError,
-    column_chunks,
     footer_of,
-    narrowed,
     row_count,
     schema_range,
 )
@@ -28,6 +29,10 @@ def parquet_footer(data: bytes) -> bytes:
 def schema_file(schema: bytes) -> io.BytesIO:
     footer = footer_of(schema)
     return io.BytesIO(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+def chunks_of(data: bytes, until: Sequence[str] = ()) -> list[ColumnChunk]:
+    return Footer(parquet_footer(data)).column_chunks(until)
 
 
 def written(table: pa.Table, **options: Any) -> bytes:
@@ -60,7 +65,7 @@ def test_chunks_are_the_ones_that_pyarrow_reads(options: dict[str, Any]) -> None
     data = written(TABLE, **options)
     metadata = pq.read_metadata(io.BytesIO(data))
 
-    found = column_chunks(parquet_footer(data))
+    found = chunks_of(data)
 
     expected = []
     for index in range(metadata.num_row_groups):
@@ -78,7 +83,7 @@ def test_chunks_are_the_ones_that_pyarrow_reads(options: dict[str, Any]) -> None
 
 
 def test_row_group_of_nulls_is_known_by_its_statistics() -> None:
-    nulls = {(c.row_group, c.path) for c in column_chunks(parquet_footer(SOUND)) if c.all_null}
+    nulls = {(c.row_group, c.path) for c in chunks_of(SOUND) if c.all_null}
     assert {(1, "number"), (2, "number"), (0, "text"), (2, "text")} <= nulls
     assert not {(0, "number"), (1, "text")} & nulls
 
@@ -96,12 +101,16 @@ def test_row_group_of_nulls_is_known_by_its_statistics() -> None:
 def test_row_groups_after_the_values_that_are_looked_for_are_left_out(
     until: list[str], groups: set[int]
 ) -> None:
-    assert {chunk.row_group for chunk in column_chunks(parquet_footer(SOUND), until)} == groups
+    assert {chunk.row_group for chunk in chunks_of(SOUND, until)} == groups
 
 
 def test_without_statistics_no_row_group_is_left_out() -> None:
     data = written(TABLE, row_group_size=2, write_statistics=False)
-    assert {c.row_group for c in column_chunks(parquet_footer(data), ["number"])} == {0, 1, 2}
+    assert {c.row_group for c in chunks_of(data, ["number"])} == {
+        0,
+        1,
+        2,
+    }
 
 
 def test_schema_and_rows_are_those_of_the_whole_footer() -> None:
@@ -126,7 +135,9 @@ def test_schema_is_incomplete_until_its_last_byte_is_here() -> None:
 
 @pytest.mark.parametrize("groups", [[0], [1], [0, 2], [0, 1, 2]])
 def test_narrowed_footer_reads_as_the_row_groups_it_keeps(groups: list[int]) -> None:
-    footer = narrowed(parquet_footer(SOUND), groups)
+    whole = Footer(parquet_footer(SOUND))
+    whole.column_chunks()
+    footer = whole.narrowed(groups)
     sink = io.BytesIO(SOUND + footer + len(footer).to_bytes(4, "little") + b"PAR1")
     rows = pq.ParquetFile(io.BytesIO(SOUND)).read_row_groups(groups).to_pylist()
     assert pq.ParquetFile(sink).read().to_pylist() == rows
@@ -134,7 +145,9 @@ def test_narrowed_footer_reads_as_the_row_groups_it_keeps(groups: list[int]) -> 
 
 def test_footer_narrowed_to_many_row_groups() -> None:
     data = written(pa.table({"a": range(200)}), row_group_size=1)
-    footer = narrowed(parquet_footer(data), range(5, 200))
+    whole = Footer(parquet_footer(data))
+    whole.column_chunks()
+    footer = whole.narrowed(range(5, 200))
     sink = io.BytesIO(data + footer + len(footer).to_bytes(4, "little") + b"PAR1")
     assert pq.ParquetFile(sink).read()["a"].to_pylist() == list(range(5, 200))
 
@@ -142,7 +155,7 @@ def test_footer_narrowed_to_many_row_groups() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        column_chunks(data)
+        Footer(data).column_chunks()
     with contextlib.suppress(ValueError):
         schema_range(data)
     with contextlib.suppress(ValueError):
@@ -154,7 +167,7 @@ def test_any_changed_byte_is_refused_or_read(at: int, byte: int) -> None:
     footer = bytearray(parquet_footer(SOUND))
     footer[at] = byte
     with contextlib.suppress(ValueError):
-        column_chunks(bytes(footer))
+        Footer(bytes(footer)).column_chunks()
     with contextlib.suppress(ValueError):
         row_count(bytes(footer), schema_range(bytes(footer))[1])
 
@@ -173,6 +186,6 @@ def test_any_changed_byte_is_refused_or_read(at: int, byte: int) -> None:
 )
 def test_forged_footer_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"footer|nested|number"):
-        column_chunks(data)
+        Footer(data).column_chunks()
     with pytest.raises(ValueError, match=r"footer|nested|number"):
         schema_range(data)
