@@ -33,6 +33,7 @@ from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobTask, Runtime, retry_policy, worker_name
 from tasks.doorbell import CeleryDoorbell
+from workers.core_dumps import forbid_core_dumps
 from workers.parent_death import die_with_parent
 from workers.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.watchdog import time_limit_error, watch
@@ -100,6 +101,7 @@ def _takes_jobs(sender: Any, **_: Any) -> None:
 def _child_starts(**_: Any) -> None:
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
+    forbid_core_dumps()
     leave_stopping_to_the_parent()
     os.nice(NICENESS)
     scrub_environment()

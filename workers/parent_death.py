@@ -12,7 +12,7 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 # Loaded at import: between fork and exec nothing may be imported.
-_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
@@ -21,8 +21,8 @@ def die_with_parent(parent: int, signal_number: int = signal.SIGKILL) -> None:
     Args:
         parent: the process id that the caller's parent must have.
     """
-    if _LIBC is None:
+    if LIBC is None:
         return
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal_number))
+    LIBC.prctl(_PR_SET_PDEATHSIG, int(signal_number))
     if os.getppid() != parent:
         os._exit(1)

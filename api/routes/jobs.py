@@ -1,7 +1,7 @@
 """Jobs: the history, one job, its events, cancel and retry."""
 
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -13,8 +13,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
 from api.schemas.base import PageBody
-from api.schemas.jobs import JobBody, job_view
-from stocktake.db.models import Job
+from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
+from stocktake.db.models import Job, JobAttempt
 from stocktake.services import jobs
 from stocktake.services.context import Context
 from stocktake.services.jobs import JobFilter
@@ -74,7 +74,7 @@ async def list_jobs(
 
 @router.get(
     "/jobs/{job_id}/",
-    response_model=JobBody,
+    response_model=FullJobBody,
     responses={304: {"description": "Nothing changed since the ETag in If-None-Match."}},
 )
 async def get_job(
@@ -85,23 +85,26 @@ async def get_job(
     ] = None,
 ) -> Response:
     """A job: always 200, also when the job failed; its failure is in the body."""
-    job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds and not JobState(job.state).done:
         await edge.wait(edge.parts.hub.wait_for_end(job_id, seconds))
-        job = await edge.read(lambda context: jobs.get_job(context, job_id))
-    return _represent(job, edge.request, asked.applied if wait is None else {})
+        job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
+    return _represent(job, attempts, edge.request, asked.applied if wait is None else {})
 
 
-def _represent(job: Job, request: Request, more_headers: Any) -> Response:
+def _represent(
+    job: Job, attempts: Sequence[JobAttempt], request: Request, more_headers: Any
+) -> Response:
     tag = f'"{job.id}-{job.revision}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **more_headers}
     if not JobState(job.state).done:
         headers["Retry-After"] = str(_retry_after(job))
     if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    return JSONResponse(job_view(job).model_dump(mode="json"), headers=headers)
+    body = full_job_view(job, attempts).model_dump(mode="json")
+    return JSONResponse(body, headers=headers)
 
 
 def _retry_after(job: Job) -> int:

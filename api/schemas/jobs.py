@@ -1,11 +1,12 @@
 """A job on the wire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from api.schemas.base import Wire
-from stocktake.db.models import Job
+from stocktake.db.models import Job, JobAttempt
 from stocktake.states import JobState
 
 
@@ -38,6 +39,30 @@ class JobBody(Wire):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class AttemptBody(Wire):
+    """One try at a job: when, where (`node/process id` of the worker), and how it ended."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    #: `succeeded`, `cancelled`, or the code of the error that ended it; null while it runs.
+    outcome: str | None
+    detail: str | None
+
+
+class FullJobBody(JobBody):
+    """A job with each try at it, the oldest first."""
+
+    attempts: list[AttemptBody]
+
+
+def full_job_view(job: Job, attempts: Sequence[JobAttempt]) -> FullJobBody:
+    """A job with its attempts on the wire."""
+    shown = [AttemptBody.model_validate(attempt, from_attributes=True) for attempt in attempts]
+    return FullJobBody(**job_view(job).model_dump(), attempts=shown)
 
 
 def job_view(job: Job, deduplicated: bool = False) -> JobBody:

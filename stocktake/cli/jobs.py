@@ -136,3 +136,18 @@ def _show(job: dict[str, Any]) -> None:
     )
     for line in describe_diff(result.get("diff", {})):
         say(f"  {line}")
+    if job["attempts"]:
+        show_rows(
+            ("ATTEMPT", "STARTED", "ENDED", "WORKER", "OUTCOME"),
+            [
+                (
+                    attempt["number"],
+                    moment(attempt["started_at"]),
+                    moment(attempt["ended_at"]),
+                    attempt["worker"],
+                    attempt["outcome"],
+                )
+                for attempt in job["attempts"]
+            ],
+            empty="",
+        )

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select, update
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, Table, Upload
+from stocktake.db.models import Job, JobAttempt, Table, Upload
 from stocktake.errors import ConflictError, NotFoundError
 from stocktake.jobs import leases
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
@@ -68,6 +68,18 @@ def get_job(context: Context, job_id: UUID) -> Job:
     if job is None:
         raise NotFoundError
     return job
+
+
+def with_attempts(context: Context, job_id: UUID) -> tuple[Job, Sequence[JobAttempt]]:
+    """One job and each try at it, the oldest first.
+
+    Raises:
+        NotFoundError: none of this project has that id.
+    """
+    job = get_job(context, job_id)
+    return job, context.session.scalars(
+        select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.number)
+    ).all()
 
 
 def cancel_job(context: Context, job_id: UUID) -> Job:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -346,7 +347,9 @@ def test_jobs_are_listed_watched_and_shown(up: Up) -> None:
     [job] = json.loads(_run(up, "jobs", "list", "--table", "watched", "--json"))
 
     assert "succeeded" in _run(up, "jobs", "watch", job["id"])
-    assert "refresh_schema" in _run(up, "jobs", "show", job["id"])
+    shown = _run(up, "jobs", "show", job["id"])
+    assert "refresh_schema" in shown
+    assert re.search(r"^1 .* worker@\S+/\d+ +succeeded", shown, re.MULTILINE)
     assert job["id"] in _run(up, "jobs", "list")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from stocktake.db.models import AuditEntry, Job, Table, Upload
 from stocktake.db.session import Database, Ring
-from stocktake.errors import StorageThrottledError
+from stocktake.errors import StorageThrottledError, WorkerStoppedError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, UploadState
@@ -28,7 +28,7 @@ def test_a_queued_job_has_the_shape_of_the_contract(
     assert list(body) == [
         *("id", "kind", "table_id", "batch_id", "state", "done", "attempt", "max_attempts"),
         *("next_run_at", "deduplicated", "progress", "result", "error"),
-        *("created_at", "started_at", "finished_at"),
+        *("created_at", "started_at", "finished_at", "attempts"),
     ]
     assert (body["id"], body["state"], body["done"]) == (str(job_id), "queued", False)
     assert body["created_at"].endswith("Z")
@@ -61,6 +61,24 @@ def test_a_backed_off_job_says_why_and_when_to_look_again(
     assert body["error"]["code"] == "storage_throttled"
     assert body["error"]["retryable"] is True
     assert answer.headers["retry-after"] == "60"
+
+
+def test_each_attempt_says_when_where_and_why_it_ended(
+    client: httpx.Client, make_job: MakeJob, claim_job: ClaimJob, database: Database
+) -> None:
+    stopped = claim_job(job_id := make_job())
+    with database.write() as session:
+        leases.hand_back(session, stopped, WorkerStoppedError("A deploy."))
+    running = claim_job(job_id)
+    first, second = client.get(f"jobs/{job_id}/").json()["attempts"]
+    assert first["started_at"] <= first["ended_at"] <= second["started_at"]
+    assert (first["number"], first["outcome"], first["detail"]) == (
+        1,
+        "worker_stopped",
+        "A deploy.",
+    )
+    assert (second["worker"], second["ended_at"], second["outcome"]) == (running.worker, None, None)
+    assert "attempts" not in client.get("jobs/").json()["results"][0]
 
 
 def test_an_unchanged_job_is_304_until_it_changes(
