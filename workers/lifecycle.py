@@ -85,9 +85,12 @@ def _logging(**_: Any) -> None:
 
 @worker_init.connect
 def _load_readers(**_: Any) -> None:
-    """Before the fork, so that children share the code and no first job waits for it."""
+    """Before the fork, so that children share the code and no first job waits for it. What a run
+    imports late, for those who run it elsewhere, half a second of it, is named too."""
     for run in ("refresh", "ingest", "validate", "expand"):
         import_module(f"stocktake.runs.{run}")
+    import_module("stocktake.introspection.delta")
+    import_module("stocktake.storage.remote")
 
 
 @worker_ready.connect

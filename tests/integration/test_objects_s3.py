@@ -392,6 +392,19 @@ def test_opening_a_store_starts_no_thread() -> None:
     assert run(script) == "1"
 
 
+def test_worker_loads_every_reader_before_it_forks_and_starts_no_thread_by_that() -> None:
+    script = (
+        "import os, sys; from workers import lifecycle;"
+        "import pyarrow, deltalake;"  # numpy's own threads are here before
+        "before = len(os.listdir('/proc/self/task'));"
+        "lifecycle._load_readers();"
+        "names = ('csv', 'json', 'parquet', 'delta', 'delta_count');"
+        "wanted = {f'stocktake.introspection.{name}' for name in names} | {'obstore'};"
+        "print(sorted(wanted - set(sys.modules)), len(os.listdir('/proc/self/task')) - before)"
+    )
+    assert run(script) == "[] 0"
+
+
 # --- managed storage -----------------------------------------------------------------------
 
 
