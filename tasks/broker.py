@@ -1,16 +1,21 @@
-"""What the broker says of itself: how many messages wait, if it answers at all."""
+"""What is asked of the broker: how many messages wait, and which workers are connected."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import redis
 import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from stocktake.states import Queue
 
+#: The inspect command by which a worker names its release.
+VERSION_COMMAND: Final = "stocktake_version"
 _TIMEOUT_SECONDS: Final = 1.0
+_REPLY_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -45,3 +50,19 @@ class BrokerQueueLengths:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def worker_versions(url: str) -> dict[str, str]:
+    """The release of each worker that answers within two seconds, by its node's name.
+
+    Args:
+        url: the broker's.
+    """
+    try:
+        with Celery(broker=url, set_as_current=False) as celery:
+            replies: list[dict[str, Any]] | None = celery.control.broadcast(
+                VERSION_COMMAND, reply=True, timeout=_REPLY_SECONDS
+            )
+    except (OperationalError, OSError):
+        return {}
+    return {node: str(answer) for reply in replies or () for node, answer in reply.items()}

@@ -28,6 +28,7 @@ from workers.first_run import (
     load_secrets,
     open_data_dir,
     prepare_database,
+    write_private,
 )
 from workers.ports import HOST, usable_port
 from workers.supervision import Child, Program, stop
@@ -182,7 +183,9 @@ class Stack:
         return {PREFIX + name: value for name, value in values.items()}
 
     def _broker(self) -> Program:
-        command = broker_command(self._environment[f"{PREFIX}BROKER_URL"], self.folder / "broker")
+        url = self._environment[f"{PREFIX}BROKER_URL"]
+        command = broker_command(url, self.folder / "broker")
+        write_private(self.folder / "broker" / "url", url + "\n")  # for `stocktake doctor`
         return Program(
             name="broker",
             command=command,

@@ -21,9 +21,11 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
 )
+from celery.worker.control import inspect_command
 from celery.worker.request import Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from stocktake import __version__
 from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.jobs import counting, rescue
@@ -32,6 +34,7 @@ from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobTask, Runtime, retry_policy, worker_name
+from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
 from workers.parent_death import die_with_parent
@@ -115,6 +118,12 @@ def _child_starts(**_: Any) -> None:
 def _child_stops(**_: Any) -> None:
     if JobTask.runtime is not None:
         JobTask.runtime.database.dispose()
+
+
+@inspect_command(name=VERSION_COMMAND)
+def _version(_state: Any) -> str:
+    """Which release this worker runs; for `stocktake doctor`."""
+    return __version__
 
 
 class ParentRequest(Request):

@@ -11,6 +11,7 @@ import typer
 
 from stocktake import __version__
 from stocktake.cli.database import db, keys, projects, show_audit_log
+from stocktake.cli.doctor import doctor
 from stocktake.cli.inspecting import inspect
 from stocktake.cli.jobs import app as jobs
 from stocktake.cli.output import complain
@@ -60,6 +61,7 @@ app.command()(refresh)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)
+app.command()(doctor)
 
 
 def main() -> None:

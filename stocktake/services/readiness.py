@@ -69,7 +69,7 @@ class Readiness:
     """
 
     checks: Mapping[Part, Status]
-    reasons: tuple[str, ...] = ()
+    reasons: Mapping[Part, str] = field(default_factory=dict)
     clock_age_seconds: float | None = None
     canary_age_seconds: float | None = None
     worker: str | None = None
@@ -84,7 +84,7 @@ class Readiness:
         return {
             "status": "ok" if self.ready else "unavailable",
             "checks": {part.value: self.checks[part].value for part in Part},
-            "reasons": list(self.reasons),
+            "reasons": list(self.reasons.values()),
             "clock_age_seconds": self.clock_age_seconds,
             "canary_age_seconds": self.canary_age_seconds,
         }
@@ -95,12 +95,12 @@ class _Findings:
     """The parts as they are looked at, from the ground up."""
 
     checks: dict[Part, Status] = field(default_factory=lambda: dict.fromkeys(Part, Status.UNKNOWN))
-    reasons: list[str] = field(default_factory=list)
+    reasons: dict[Part, str] = field(default_factory=dict)
 
     def note(self, part: Part, status: Status, reason: str = "") -> None:
         self.checks[part] = status
         if reason:
-            self.reasons.append(reason)
+            self.reasons[part] = reason
 
 
 def look(database: Database, settings: Settings, queue_lengths: QueueLengths) -> Readiness:
@@ -121,11 +121,11 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
         _judge_clock(found, seen, settings)
         _judge_worker(found, seen)
     if seen is None:
-        return Readiness(checks=found.checks, reasons=tuple(found.reasons))
+        return Readiness(checks=found.checks, reasons=found.reasons)
     canary = seen.canary
     return Readiness(
         checks=found.checks,
-        reasons=tuple(found.reasons),
+        reasons=found.reasons,
         clock_age_seconds=_age(seen.moment, seen.ticked_at),
         canary_age_seconds=_age(seen.moment, canary.last_ended_at) if canary else None,
         worker=canary.worker if canary else None,

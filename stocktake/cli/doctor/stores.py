@@ -1,0 +1,223 @@
+"""What keeps the service's state: database, broker, object store."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from stocktake.cli.doctor.findings import Area, Finding
+from stocktake.cli.output import size
+from stocktake.db import migrate
+from stocktake.db.session import Database
+from stocktake.errors import JobError, RequestError, SourceNotFoundError
+from stocktake.settings import Settings
+from stocktake.storage.configured import managed_storage
+from stocktake.storage.uploads import ManagedStorage
+
+#: What the tests run on is far newer; the oldest with all that is used.
+OLDEST_POSTGRESQL: Final = 14
+OLDEST_REDIS: Final = (6, 2)
+_BROKER_SECONDS: Final = 3.0
+_ENDPOINT_SECONDS: Final = 5.0
+_PROBE: Final = b"stocktake doctor was here\n"
+
+_database, _broker, _store = Area("database"), Area("broker"), Area("object store")
+
+
+# --- database -----------------------------------------------------------------------------
+
+
+def look_at_database(database: Database) -> Iterator[Finding]:
+    """Does it answer, is it migrated, and does it keep what it has confirmed."""
+    shown = make_url(str(database.engine.url)).render_as_string(hide_password=True)
+    try:
+        version, durability = _ask(database)
+        revision = migrate.revision(database.engine)
+    except SQLAlchemyError as exc:
+        todo = "Start it, or correct STOCKTAKE_DATABASE_URL. Requests get 503 until then."
+        yield _database.failed("answers", f"{shown}: {type(exc).__name__}", todo)
+        return
+    yield _database.ok("answers", f"{version} at {shown}")
+    yield judge_revision(revision, migrate.newest())
+    yield from judge_durability(durability)
+
+
+def judge_revision(revision: str | None, newest: str) -> Finding:
+    """Whether the tables are those of this code."""
+    if revision is None or revision < newest:
+        found = f"at {revision}, this code wants {newest}" if revision else "never migrated"
+        return _database.failed("revision", found, "Run `stocktake db upgrade`.")
+    if revision > newest:
+        found = f"at {revision}, newer than this code's {newest}"
+        todo = "Upgrade this installation to the release that migrated the database."
+        return _database.warning("revision", found, todo)
+    return _database.ok("revision", f"{revision}, the newest")
+
+
+def _ask(database: Database) -> tuple[str, dict[str, str]]:
+    """The version for people, and what the database says of its durability."""
+    with database.engine.connect() as connection:
+        if database.sqlite:
+            version = f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
+            pragmas = ("journal_mode", "synchronous")
+            asked = {name: connection.scalar(text(f"PRAGMA {name}")) for name in pragmas}
+            return version, {name: str(value) for name, value in asked.items()}
+        wanted = ("server_version", "fsync", "full_page_writes", "synchronous_commit")
+        rows = connection.execute(
+            text("SELECT name, setting FROM pg_settings WHERE name = ANY(:wanted)"),
+            {"wanted": list(wanted)},
+        )
+        values = {name: str(setting) for name, setting in rows}
+        return f"PostgreSQL {values['server_version']}", values
+
+
+def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
+    """Whether a power cut may take what was confirmed.
+
+    Args:
+        values: SQLite's PRAGMAs or PostgreSQL's settings, by name.
+    """
+    if "journal_mode" in values:
+        wrong = values != {"journal_mode": "wal", "synchronous": "2"}
+        todo = "Put the database on a local disk: SQLite's WAL does not work over a network."
+    else:
+        version = values.pop("server_version")
+        if int(version.split(".")[0]) < OLDEST_POSTGRESQL:
+            todo = f"Upgrade to {OLDEST_POSTGRESQL} or newer."
+            yield _database.failed("version", f"PostgreSQL {version}", todo)
+        wrong = "off" in values.values()
+        todo = "Set them to `on`: a crash would lose jobs that were answered 202."
+    shown = ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
+    if wrong:
+        yield _database.failed("durability", shown, todo)
+    else:
+        yield _database.ok("durability", shown)
+
+
+# --- broker -------------------------------------------------------------------------------
+
+
+def look_at_broker(settings: Settings) -> Iterator[Finding]:
+    """Does it answer, does it keep messages over a restart, does it throw any away."""
+    url = settings.broker_url.get_secret_value()
+    client = redis.Redis.from_url(
+        url,
+        socket_timeout=_BROKER_SECONDS,
+        socket_connect_timeout=_BROKER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    where = "{host}:{port}".format_map(
+        {"host": "?", "port": 6379} | client.connection_pool.connection_kwargs
+    )
+    try:
+        info: dict[str, Any] = client.info()
+    except (redis.RedisError, OSError) as exc:
+        todo = (
+            "Start it, or correct STOCKTAKE_BROKER_URL and its password. Jobs are accepted "
+            "meanwhile, and wait."
+        )
+        yield _broker.failed("answers", f"{where}: {type(exc).__name__}", todo)
+        return
+    finally:
+        client.close()
+    yield from judge_broker(info, where)
+
+
+def judge_broker(info: dict[str, Any], where: str) -> Iterator[Finding]:
+    """What a broker says of itself.
+
+    Args:
+        info: the answer to INFO.
+    """
+    name = "Valkey" if info.get("server_name") == "valkey" else "Redis"
+    version = str(info.get("valkey_version") or info.get("redis_version", "0.0"))
+    yield _broker.ok("answers", f"{name} {version} at {where}")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+        yield _broker.failed("version", f"{name} {version}", "Upgrade to 6.2 or newer.")
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    if policy == "noeviction":
+        yield _broker.ok("maxmemory-policy", policy)
+    else:
+        todo = "Set `maxmemory-policy noeviction`: a full broker would drop queues silently."
+        yield _broker.failed("maxmemory-policy", policy, todo)
+    if info.get("aof_enabled"):
+        yield _broker.ok("persistence", "append-only file")
+    else:
+        todo = (
+            "Set `appendonly yes`. No job is lost without it, but after a restart of the broker "
+            "waiting jobs are rung for again little by little."
+        )
+        yield _broker.warning("persistence", "no append-only file", todo)
+
+
+# --- object store -------------------------------------------------------------------------
+
+
+def look_at_stores(settings: Settings) -> Iterator[Finding]:
+    """Managed storage takes, gives and removes an object; trusted endpoints answer."""
+    try:
+        storage = managed_storage(settings)
+    except RequestError as exc:
+        todo = "Correct STOCKTAKE_MANAGED_STORAGE_URL and what belongs to it."
+        yield _store.failed("managed storage", str(exc), todo)
+    else:
+        yield _round_trip(storage)
+    for endpoint in settings.trusted_endpoints:
+        yield _look_at_endpoint(endpoint)
+
+
+def _round_trip(storage: ManagedStorage) -> Finding:
+    root = storage.root
+    where = root.key if root.provider == "file" else f"{root.endpoint or root.host} {root.bucket}"
+    key = storage.upload_key(0, f"doctor-{uuid4().hex}")
+    step = "write"
+    try:
+        asyncio.run(_write(storage, key))
+        step = "read"
+        store, path = storage.store(), storage.path(key)
+        back = store.get(path).data
+        step = "remove"
+        asyncio.run(storage.remove(key))
+        left = _is_there(storage, key)
+    except (JobError, OSError) as exc:
+        reason = exc.detail if isinstance(exc, JobError) else exc.strerror or type(exc).__name__
+        todo = "Uploads fail until it works: check that it is there, and the keys' rights to it."
+        return _store.failed("managed storage", f"{where}: cannot {step}: {reason}", todo)
+    if back != _PROBE or left:
+        todo = "It is no plain object store: a cache or a proxy in front of it answers for it."
+        return _store.failed("managed storage", f"{where}: does not give what was put", todo)
+    return _store.ok("managed storage", f"written, read and removed {size(len(_PROBE))} at {where}")
+
+
+async def _write(storage: ManagedStorage, key: str) -> None:
+    sink = storage.open_upload(key)
+    await sink.write(_PROBE)
+    await sink.finish()
+
+
+def _is_there(storage: ManagedStorage, key: str) -> bool:
+    try:
+        storage.store().get(storage.path(key))
+    except SourceNotFoundError:
+        return False
+    return True
+
+
+def _look_at_endpoint(endpoint: str) -> Finding:
+    if "*" in endpoint:
+        return _store.skipped(endpoint, "stands for many hosts")
+    try:
+        # Any answer will do: without keys most refuse.
+        with httpx.Client(timeout=_ENDPOINT_SECONDS, trust_env=False) as client:
+            status = client.head(endpoint).status_code
+    except httpx.HTTPError as exc:
+        todo = "Tables there cannot be read: check the name, the network and the certificate."
+        return _store.failed(endpoint, f"does not answer from here ({type(exc).__name__})", todo)
+    return _store.ok(endpoint, f"answers from here ({status})")
