@@ -74,6 +74,11 @@ def test_up_is_ready_when_it_says_so(up: Up) -> None:
     assert up.output().count("ready ") == 1
     assert len(_descendants(up)) == PROCESSES
 
+    # It finds the broker and the secrets that this stack made for itself.
+    here = {"DATA_DIR": str(up.data_dir)}
+    examined = stocktake("doctor", "--json", folder=up.folder, settings=here)
+    assert json.loads(examined.stdout)["healthy"], examined.stdout
+
 
 def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
     flower = next(line.split()[1] for line in up.output().splitlines() if "Flower" in line)
@@ -97,14 +102,14 @@ def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
 
 
 def test_secrets_are_readable_by_their_owner_only(up: Up) -> None:
-    secrets = ("api_key", "secret_key", "broker_password", "flower_password")
+    secrets = ("api_key", "secret_key", "broker_password", "flower_password", "broker/url")
     for name in (*secrets, "stocktake.db", "logs/web.log"):
         assert stat.S_IMODE((up.data_dir / name).stat().st_mode) == 0o600, name
     assert stat.S_IMODE((up.data_dir / "broker" / "valkey.conf").stat().st_mode) == 0o600
 
 
 def test_no_secret_is_in_a_command_line_or_on_the_terminal(up: Up) -> None:
-    names = ("api_key", "secret_key", "broker_password", "flower_password")
+    names = ("api_key", "secret_key", "broker_password", "flower_password", "broker/url")
     secrets = [(up.data_dir / name).read_text().strip() for name in names]
     shown = [up.output(), *(" ".join(process.cmdline()) for process in _descendants(up))]
 
