@@ -40,7 +40,10 @@ OPTIONS_SCHEMA: Final[dict[str, Any]] = {
         "sample_bytes": {
             "type": ["integer", "null"],
             "minimum": 1,
-            "description": "How much of each file of a text table a refresh samples.",
+            "description": (
+                "How many bytes of each file of a text table a refresh samples; of a compressed "
+                "file also how much text."
+            ),
         },
     },
     "additionalProperties": True,

@@ -5,7 +5,7 @@ The standard library's reader drops the quotes, which is why it is not used here
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from stocktake.errors import LimitExceededError, UnsupportedError
 from stocktake.introspection import Limits
-from stocktake.introspection.text import line_too_long
+from stocktake.introspection.lines import Lines
+from stocktake.introspection.text import Text, line_too_long
 
 DELIMITERS: Final = (",", ";", "|", "\t")
 _NULLS: Final = frozenset({"", "\\N"})
 _SNIFFED_RECORDS: Final = 200
-_BLOCK_ROWS: Final = 4_096
 
 
 class Block(NamedTuple):
@@ -33,32 +33,6 @@ class Block(NamedTuple):
     rows: list[list[str]]
 
 
-class _Feed:
-    """Lines out of batches, counted; a quoted field may cross into the next batch."""
-
-    def __init__(self, batches: Iterable[list[str]]) -> None:
-        self._batches = iter(batches)
-        self._current: Iterator[str] = iter(())
-        self.number = 0
-
-    def batch(self) -> list[str] | None:
-        """What is left for the next block, whole, not yet counted as taken."""
-        batch = next(self._batches, None)
-        self._current = iter(batch or ())
-        return batch
-
-    def rest_of_batch(self) -> Iterator[str]:
-        while (line := next(self._current, None)) is not None:
-            self.number += 1
-            yield line
-
-    def __iter__(self) -> Iterator[str]:
-        """The lines of this batch and all after it."""
-        yield from self.rest_of_batch()
-        while self.batch() is not None:
-            yield from self.rest_of_batch()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """How to split.
@@ -67,15 +41,16 @@ class Dialect:
         delimiter: one character.
         quote: one character, or empty where quotes mean nothing.
         nulls: the unquoted fields that stand for null.
+        blanks: the characters that count for nothing around a field.
     """
 
     delimiter: str = ","
     quote: str = '"'
     nulls: frozenset[str] = _NULLS
+    blanks: str = field(init=False, repr=False, compare=False)
     _fields: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _open: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _close: re.Pattern[str] = field(init=False, repr=False, compare=False)
-    _blanks: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         d, q = re.escape(self.delimiter), re.escape(self.quote)
@@ -87,13 +62,11 @@ class Dialect:
             ("_fields", re.compile(rf"(?:^|{d})({quoted}|[^{d}]*+)" if q else "", re.DOTALL)),
             ("_open", re.compile(rf"[{blanks}]*+{q}{body}\Z" if q else "", re.DOTALL)),
             ("_close", re.compile(rf"{body}{q}[^{d}]*+" if q else "", re.DOTALL)),
-            ("_blanks", blanks),
+            ("blanks", blanks),
         ):
             object.__setattr__(self, name, value)
 
-    def blocks(
-        self, batches: Iterable[list[str]], *, path: str, limits: Limits, complete: bool
-    ) -> Iterator[Block]:
+    def blocks(self, lines: Lines, *, path: str, limits: Limits, complete: bool) -> Iterator[Block]:
         """Split lines into records; a quoted field may run over several.
 
         Args:
@@ -103,35 +76,34 @@ class Dialect:
         Raises:
             LimitExceededError: a record is longer than `max_line_bytes`.
         """
-        feed = _Feed(part for batch in batches for part in _parts(batch))
-        while (batch := feed.batch()) is not None:
-            rows = self._line_by_line(batch)
+        while (block := lines.block()) is not None:
+            rows = self._line_by_line(block)
             if rows is None:
-                yield self._quoted_block(feed, path, limits, complete=complete)
+                yield self._quoted_block(lines, path, limits, complete=complete)
             else:
-                first = feed.number + 1
-                feed.number += len(rows)
+                first = lines.number + 1
+                lines.number += len(rows)
                 yield Block(range(first, first + len(rows)), rows)
 
-    def _line_by_line(self, batch: list[str]) -> list[list[str]] | None:
+    def _line_by_line(self, block: list[str]) -> list[list[str]] | None:
         """The records where each is one line; None where a quoted field runs over its line."""
         delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
-        if not quote or quote not in "\n".join(batch):
-            return [line.split(delimiter) for line in batch]
-        rows = [split(line) if quote in line else line.split(delimiter) for line in batch]
+        if not quote or quote not in "\n".join(block):
+            return [line.split(delimiter) for line in block]
+        rows = [split(line) if quote in line else line.split(delimiter) for line in block]
         lasts = [row[-1] for row in rows if quote in row[-1]]
         return None if any(map(self._open.match, lasts)) else rows
 
-    def _quoted_block(self, feed: _Feed, path: str, limits: Limits, *, complete: bool) -> Block:
+    def _quoted_block(self, lines: Lines, path: str, limits: Limits, *, complete: bool) -> Block:
         delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
         starts: list[int] = []
         rows: list[list[str]] = []
-        for line in feed.rest_of_batch():
-            start, closed = feed.number, True
+        for line in lines.rest_of_block():
+            start, closed = lines.number, True
             fields = line.split(delimiter) if quote not in line else split(line)
             while closed and self.is_open(fields[-1]):
                 too_long = partial(line_too_long, path, start, limits)
-                tail, closed = self._close_field(fields.pop(), feed, too_long, limits)
+                tail, closed = self._close_field(fields.pop(), lines, too_long, limits)
                 fields += tail
             if closed or complete:
                 starts.append(start)
@@ -145,13 +117,13 @@ class Dialect:
     def _close_field(
         self,
         opening: str,
-        feed: _Feed,
+        lines: Lines,
         too_long: Callable[[], LimitExceededError],
         limits: Limits,
     ) -> tuple[list[str], bool]:
         """The field that `opening` begins, those after it, and whether it closed."""
         parts, size = [opening], len(opening)
-        for line in feed:
+        for line in lines:
             size += len(line) + 1
             if size > limits.max_line_bytes:
                 raise too_long()
@@ -164,7 +136,7 @@ class Dialect:
 
     def strip(self, raw: str) -> str:
         """A field without the blanks around it."""
-        return raw.strip(self._blanks)
+        return raw.strip(self.blanks)
 
     def unquote(self, raw: str) -> tuple[str, bool]:
         """The field's text, and whether it was quoted.
@@ -216,21 +188,20 @@ def _character(options: dict[str, Any], name: str, default: str) -> str:
 def _sniff(candidates: list[Dialect], sample: list[str], limits: Limits) -> Dialect:
     """The one that splits the records into the most fields, all records alike; else the one
     that splits the first record most. The comma wins ties."""
-    return max(candidates, key=lambda dialect: _score(dialect, sample, limits))
+    splitting = [each for each in candidates if next(_widths(each, sample, limits), 1) > 1]
+    if len(splitting) > 1:
+        return max(splitting, key=lambda dialect: _score(dialect, sample, limits))
+    return (splitting or candidates)[0]
 
 
 def _score(dialect: Dialect, sample: list[str], limits: Limits) -> tuple[bool, int]:
-    if dialect.delimiter not in "\n".join(sample):
-        return False, 1
-    blocks = dialect.blocks([sample], path="the sample", limits=limits, complete=False)
-    rows = (row for block in blocks for row in block.rows if row != [""])
-    widths = [len(row) for row in islice(rows, _SNIFFED_RECORDS)]
-    if not widths:
-        return False, 1
-    return widths[0] > 1 and len(set(widths)) == 1, widths[0]
+    widths = list(islice(_widths(dialect, sample, limits), _SNIFFED_RECORDS))
+    return len(set(widths)) == 1, widths[0]
 
 
-def _parts(batch: list[str]) -> Iterator[list[str]]:
-    """Batches that are not too large to be held as fields."""
-    for start in range(0, len(batch), _BLOCK_ROWS):
-        yield batch[start : start + _BLOCK_ROWS]
+def _widths(dialect: Dialect, sample: list[str], limits: Limits) -> Iterator[int]:
+    """How many fields each record has that is no empty line."""
+    if dialect.delimiter in "\n".join(sample):
+        text = Text(path="the sample", chunks=iter(["\n".join(sample)]), complete=True)
+        blocks = dialect.blocks(Lines(text, limits), path=text.path, limits=limits, complete=False)
+        yield from (len(row) for block in blocks for row in block.rows if row != [""])

@@ -31,7 +31,8 @@ from stocktake.introspection.text import Text, line_too_long, mismatch, sample_t
 from stocktake.schema.columns import Column
 from stocktake.storage.objects import Chunk, ObjectInfo
 
-#: What one file gives to a sample unless `options.sample_bytes` says otherwise.
+#: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
+#: and bytes of text where it is compressed.
 SAMPLE_BYTES: Final = 4 * 1024 * 1024
 #: Of many files each gives its share of `Limits.max_bytes`, but no less than this.
 _LEAST_SHARE_BYTES: Final = 64 * 1024
@@ -183,7 +184,7 @@ def _parts(
         fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
         for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
             if data is not None:
-                yield _part(source, file, data, limits, rules)
+                yield _part(source, file, data, length, limits, rules)
         done += len(batch)
         progress("sample", done, total)
 
@@ -215,14 +216,15 @@ def _fetch(
 
 
 def _part(
-    source: Source, file: ObjectInfo, data: bytes, limits: Limits, rules: Rules
+    source: Source, file: ObjectInfo, data: bytes, length: int, limits: Limits, rules: Rules
 ) -> _Part | None:
-    text = sample_text(source, file, data, limits)
+    text = sample_text(source, file, data, limits, max_bytes=length)
     inferred = rules.infer(text)
     if inferred is None and not text.complete:
         # not one whole line: take as much as a line may have
-        data = source.store.get(file.path, length=limits.max_line_bytes + 1).data
-        text = sample_text(source, file, data, limits)
+        length = limits.max_line_bytes + 1
+        data = source.store.get(file.path, length=length).data
+        text = sample_text(source, file, data, limits, max_bytes=length)
         inferred = rules.infer(text)
         if inferred is None and not text.complete:
             raise line_too_long(file.path, 1, limits)

@@ -22,11 +22,11 @@ from stocktake.introspection.compression import decompress, detect
 from stocktake.introspection.excess import exceeded
 from stocktake.storage.objects import ObjectInfo
 
-#: A compressed sample may grow to so many times its size; more would be work without a gain.
-_SAMPLE_GROWTH: Final = 8
-#: But never to less than this, so that the ratio of a bomb is judged.
+#: A compressed sample may have so much text in any case, so that the ratio of a bomb is judged.
 _LEAST_GROWN_BYTES: Final = 2 << 20
 _STREAM_BYTES: Final = 1 << 20
+#: What is held of a sample in each of its forms at once; small enough to stay in a cache.
+_PART_BYTES: Final = 1 << 18
 
 #: Binary formats by their first bytes; a control character must follow, since a CSV header may
 #: well begin with ``ORC``.
@@ -83,13 +83,19 @@ def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
     return Text(path=file.path, chunks=_decoded(plain, source, file.path), complete=True)
 
 
-def sample_text(source: Source, file: ObjectInfo, data: bytes, limits: Limits) -> Text:
-    """The beginning of a file, of which `data` was fetched. Raises what `stream_text` raises."""
+def sample_text(
+    source: Source, file: ObjectInfo, data: bytes, limits: Limits, *, max_bytes: int
+) -> Text:
+    """The beginning of a file, of which `data` was fetched. Raises what `stream_text` raises.
+
+    Args:
+        max_bytes: of text; what is compressed is not decompressed any further.
+    """
     whole = len(data) >= file.size
     # in parts, so that the lines of one are gone before those of the next are made
-    parts = (data[at : at + _STREAM_BYTES] for at in range(0, len(data), _STREAM_BYTES))
+    parts = (data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES))
     plain = _plain(parts, source, file.path, limits, whole=whole)
-    pieces, complete = _bounded(plain, len(data) * _SAMPLE_GROWTH)
+    pieces, complete = _bounded(plain, max_bytes)
     return Text(
         path=file.path,
         chunks=_decoded(iter(pieces), source, file.path),
@@ -117,10 +123,23 @@ def _plain(
     head, chunks = _peek(chunks)
     codec = detect(head, source.options.get("compression"))
     if codec is not None and head:
-        chunks = decompress(chunks, codec, limits=limits, file=path, whole=whole)
+        chunks = _merged(decompress(chunks, codec, limits=limits, file=path, whole=whole))
         head, chunks = _peek(chunks)
     refuse_foreign(head, path, declared=source.format.value)
     return chunks
+
+
+def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Fewer and larger chunks: what is done for each costs more than what is done for a byte."""
+    pieces, size = list[bytes](), 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size >= _PART_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -205,35 +224,7 @@ def _is_utf8(head: bytes) -> bool:
     return True
 
 
-# --- lines --------------------------------------------------------------------------------
-
-
-def lines(text: Text, limits: Limits) -> Iterator[list[str]]:
-    """The lines in batches, without their ends; the last one only where the text is complete
-    or it has its end.
-
-    Raises:
-        LimitExceededError: one is longer than `max_line_bytes`.
-    """
-    carry, number = "", 1
-    for chunk in text.chunks:
-        carry += chunk
-        batch = carry.replace("\r\n", "\n").split("\n") if "\n" in chunk else [carry]
-        # most chunks are shorter than one line may be
-        if len(carry) > limits.max_line_bytes:
-            _refuse_long_lines(batch, number, text.path, limits)
-        carry = batch.pop()
-        number += len(batch)
-        if batch:
-            yield batch
-    if carry and text.complete:
-        yield [carry.removesuffix("\r")]
-
-
-def _refuse_long_lines(batch: list[str], first: int, path: str, limits: Limits) -> None:
-    for number, line in enumerate(batch, start=first):
-        if len(line) > limits.max_line_bytes:
-            raise line_too_long(path, number, limits)
+# --- refusals ---------------------------------------------------------------------------
 
 
 def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:

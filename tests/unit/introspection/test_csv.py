@@ -28,6 +28,8 @@ from stocktake.introspection import (
     no_progress,
 )
 from stocktake.introspection.dialect import Dialect
+from stocktake.introspection.lines import Lines
+from stocktake.introspection.text import Text
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
 from stocktake.storage.objects import LocalObjects
@@ -268,7 +270,8 @@ def test_quoted_rows_come_back_as_they_were_written(rows: list[list[str]]) -> No
         ",".join('"' + field.replace('"', '""') + '"' for field in row) for row in rows
     )
     dialect = Dialect()
-    blocks = dialect.blocks([text.split("\n")], path="x", limits=Limits(), complete=True)
+    lines = Lines(Text(path="x", chunks=iter([text]), complete=True), Limits())
+    blocks = dialect.blocks(lines, path="x", limits=Limits(), complete=True)
     got = [[dialect.unquote(field)[0] for field in row] for block in blocks for row in block.rows]
     assert got == rows
 
