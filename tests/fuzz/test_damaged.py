@@ -82,8 +82,9 @@ def _bare(answer: Answer) -> Answer:
     return {"columns": bare}
 
 
-#: Ends in a blank, or inside of quotes, without a line end; UTF-16; a map without a value.
-_READ_OTHERWISE = re.compile(rb" \Z|\A(?:\xff\xfe|\xfe\xff)|:\s*[,}]")
+#: Ends in a blank, or inside of quotes, without a line end; UTF-16; a map without a value, an
+#: array without an element.
+_READ_OTHERWISE = re.compile(rb" \Z|\A(?:\xff\xfe|\xfe\xff)|:\s*[,}]|\[\s*,")
 
 
 def alike(data: bytes, answer: Answer) -> Answer:
