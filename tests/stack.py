@@ -78,6 +78,10 @@ class Worker(ServiceProcess):
         """The processes that read."""
         return psutil.Process(self.pid).children()
 
+    def all_processes(self) -> list[psutil.Process]:
+        """The parent and those that read."""
+        return [psutil.Process(self.pid), *self.children()]
+
 
 class Clock(ServiceProcess):
     """Celery beat with our scheduler."""

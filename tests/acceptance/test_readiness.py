@@ -10,6 +10,7 @@ import pytest
 from celery import Celery
 
 from stocktake.states import JobState, Queue
+from tests.faults.breaking import freeze, thaw
 from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Postgres, Valkey
@@ -64,7 +65,8 @@ def test_an_idle_worker_is_fine_and_a_frozen_one_is_told_apart(
     status, body = _readyz(web)
     assert (status, body["status"]) == (200, "ok")
 
-    _freeze(worker)
+    frozen = worker.all_processes()
+    freeze(*frozen)
     _wait_for(web, "worker", "silent")
     status, body = _readyz(web)
     assert status == 503
@@ -76,20 +78,8 @@ def test_an_idle_worker_is_fine_and_a_frozen_one_is_told_apart(
     }
     assert "wedged" in body["reasons"][0]
 
-    _thaw(worker)
+    thaw(*frozen)
     _wait_for(web, "worker", "ok")
-
-
-def _freeze(worker: Worker) -> None:
-    worker.pause()
-    for child in worker.children():
-        child.suspend()
-
-
-def _thaw(worker: Worker) -> None:
-    for child in worker.children():
-        child.resume()
-    worker.resume()
 
 
 def test_a_worker_that_is_connected_but_consumes_nothing_is_silent(
