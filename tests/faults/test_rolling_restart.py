@@ -4,20 +4,37 @@ it had read so far and three seconds, and no request under way is dropped.
 
 import os
 import signal
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import httpx
 import pytest
 
+from stocktake.db.models import Job, JobAttempt
 from stocktake.states import JobState
+from tests.faults.client import Client
+from tests.faults.oracle import Oracle, Verdict
+from tests.faults.sources import DeltaSource
 from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
-from tests.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
+from tests.stack import (
+    Clock,
+    ServiceProcess,
+    Web,
+    Worker,
+    add_table,
+    see_job,
+    wait_for_end,
+    wait_until,
+)
 
 #: Beside the reads' own time: for a write, and for Celery to end.
 AN_END_SECONDS = 12.0
+#: The promise of a deploy: beside what it had read so far, no job is later than this.
+LATE_SECONDS = 3.0
 
 
 @pytest.fixture
@@ -95,6 +112,64 @@ def test_a_worker_without_its_broker_ends_too(
     worker.wait_for_exit(AN_END_SECONDS)
     job = see_job(stack.database, job_id)
     assert (job.state, job.outcomes) == (JobState.QUEUED, ("worker_stopped",))
+
+
+@pytest.mark.timeout(300)
+def test_a_rolling_restart_under_load_fails_no_job_and_delays_none(
+    stack: Stack, web: Web, client: Client, oracle: Oracle, new_source: Callable[[], DeltaSource]
+) -> None:
+    # A message that is lost or held up by a process that stops shows as a long wait.
+    stack.settings["RING_AGAIN_SECONDS"] = "60"
+    running = [web, *(stack.start_worker() for _ in range(2)), stack.start_clock()]
+    sources = [new_source() for _ in range(8)]
+    tables = [client.create(source) for source in sources]
+    over = threading.Event()
+
+    def ask() -> int:
+        asked = 0
+        while not over.wait(0.1):
+            sources[asked % len(sources)].grow()
+            assert client.refresh(tables[asked % len(tables)]).status == 202
+            asked += 1
+        return asked
+
+    with ThreadPoolExecutor() as thread:
+        load = thread.submit(ask)
+        try:
+            for old in running:
+                new = _replacement(stack, old)
+                if isinstance(new, Web):
+                    client.move_to(new.url)
+                old.ask_to_end()
+                assert old.wait_for_exit(AN_END_SECONDS) in {0, -signal.SIGTERM}
+        finally:
+            over.set()
+        assert load.result() > len(running)
+
+    verdict = oracle.check()
+    assert set(verdict.ended) == {"succeeded"}
+    assert set(verdict.attempts) <= {"succeeded", "worker_stopped"}
+    assert max(map(_idle_seconds, *_with_attempts(verdict))) <= LATE_SECONDS
+
+
+def _replacement(stack: Stack, old: ServiceProcess) -> ServiceProcess:
+    start = {Web: stack.start_web, Worker: stack.start_worker, Clock: stack.start_clock}
+    return start[type(old)]()
+
+
+def _with_attempts(verdict: Verdict) -> tuple[list[Job], list[Sequence[JobAttempt]]]:
+    jobs = list(verdict.records.jobs.values())
+    return jobs, [verdict.records.attempts[job.id] for job in jobs]
+
+
+def _idle_seconds(job: Job, attempts: Sequence[JobAttempt]) -> float:
+    """For how long nobody worked on a job, from its making to its end."""
+    assert job.finished_at is not None
+    total = job.finished_at - job.created_at
+    for attempt in attempts:
+        assert attempt.ended_at is not None
+        total -= attempt.ended_at - attempt.started_at
+    return total.total_seconds()
 
 
 def test_requests_that_wait_are_answered_when_the_web_process_stops(
