@@ -144,7 +144,11 @@ def schedules(clock: DatabaseClock, stack: Stack, client: Client, oracle: Oracle
         # 02:30 does not come: it fires when the clock has jumped from 02:00 to 03:00.
         (datetime(2027, 3, 28, 0, 10, tzinfo=UTC), datetime(2027, 3, 28, 1, 0, tzinfo=UTC)),
         # 02:30 comes twice: it fires the first time.
-        (datetime(2027, 10, 31, 0, 10, tzinfo=UTC), datetime(2027, 10, 31, 0, 30, tzinfo=UTC)),
+        pytest.param(
+            datetime(2027, 10, 31, 0, 10, tzinfo=UTC),
+            datetime(2027, 10, 31, 0, 30, tzinfo=UTC),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["spring", "autumn"],
 )

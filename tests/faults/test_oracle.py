@@ -14,6 +14,8 @@ from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
 from tests.harness import Stack
 
+pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def table(
