@@ -70,7 +70,8 @@ def test_kills_at_random_moments_leave_no_job_unended(
 
     print(killed, verdict.ended, verdict.attempts, verdict.slowest_seconds)  # noqa: T201
     assert sum(killed.values()) == refreshes // REFRESHES_PER_KILL
-    assert set(verdict.ended) == {"succeeded"}
+    unwanted = [job.id for job in verdict.records.jobs.values() if job.state != "succeeded"]
+    assert not unwanted, "\n".join(map(oracle.history, unwanted[:5]))
     lost = verdict.attempts["worker_lost"]
     assert lost >= killed["reading child"], "each kill of a reading child costs it its attempt"
 
