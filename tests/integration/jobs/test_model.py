@@ -46,7 +46,7 @@ from tests.rows import LEASE_SECONDS, RecordedRings, claim, settings_for
 #: Set: so many histories a database, new ones each time. Else a few, always alike; a step costs
 #: five times as much on PostgreSQL.
 ASKED = os.environ.get("STOCKTAKE_MODEL_EXAMPLES")
-HISTORIES = {"sqlite": 80, "postgresql": 15}
+HISTORIES = {"sqlite": 30, "postgresql": 10}
 
 
 def modelled(dialect: str) -> settings:
