@@ -19,6 +19,15 @@ from tests.servers import SeaweedFS, Valkey
 from tests.stack import Web, Worker, opened, service_settings
 
 WAIT_SECONDS = 50
+#: Whoever finds these does not ask the metadata address.
+FOUND_FIRST = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_FEDERATED_TOKEN_FILE",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +220,8 @@ def test_no_clouds_client_looks_around(tmp_path: Path, url: str, public: bool) -
     )
     with Canary() as canary:
         variables = ambient(canary.url, tmp_path)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY"):
-            del variables[name]  # one that finds these need not ask
+        for name in FOUND_FIRST:
+            del variables[name]
         done = subprocess.run(
             [sys.executable, "-c", program],
             env=variables,
