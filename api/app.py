@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from prometheus_client import generate_latest
 from starlette.middleware import Middleware
 
 from api import description, errors, metrics
@@ -106,8 +107,11 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         hub=Hub(database),
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
-        readiness=Shared(partial(readiness.look, database, settings, doorbell.queue_lengths)),
-        registry=observed.registry,
+        readiness=Shared(
+            partial(readiness.look, database, settings, doorbell.queue_lengths),
+            settings.health_fresh_seconds,
+        ),
+        metrics=Shared(partial(generate_latest, observed.registry), settings.health_fresh_seconds),
     )
 
 

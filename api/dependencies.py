@@ -10,7 +10,6 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -63,7 +62,7 @@ class Parts:
     limits: RateLimits
     afterwards: Afterwards
     readiness: Shared[Readiness]
-    registry: CollectorRegistry
+    metrics: Shared[bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,6 @@ from limits.strategies import MovingWindowRateLimiter
 from stocktake.errors import ThrottledError
 from stocktake.settings import Settings
 
-#: Refused keys a minute from one address, before they cost a 429.
-_FAILURES_PER_MINUTE = 30
-
 
 class RateLimits:
     """The counters of one process; a limit of 0 is off."""
@@ -24,7 +21,8 @@ class RateLimits:
         self._per_address: list[RateLimitItem] = []
         if settings.rate_limit_per_minute:
             self._per_key.append(RateLimitItemPerMinute(settings.rate_limit_per_minute))
-            self._per_address.append(RateLimitItemPerMinute(_FAILURES_PER_MINUTE))
+        if settings.refused_keys_per_minute:
+            self._per_address.append(RateLimitItemPerMinute(settings.refused_keys_per_minute))
         if settings.rate_limit_per_hour:
             self._per_key.append(RateLimitItemPerHour(settings.rate_limit_per_hour))
 

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     default_wait_seconds: float = Field(default=0.0, ge=0, le=60)
     rate_limit_per_minute: int = Field(default=480, ge=0)
     rate_limit_per_hour: int = Field(default=4800, ge=0)
+    #: Refused keys a minute from one address, before they are answered 429; 0 is off.
+    refused_keys_per_minute: int = Field(default=30, ge=0)
+    #: `/readyz` and `/metrics` give the same answer for so long.
+    health_fresh_seconds: float = Field(default=1.0, ge=0)
     #: `api.protocol.EdgeLimits` says what these three bound.
     max_connections: int = Field(default=1000, ge=1)
     request_head_seconds: float = Field(default=10.0, gt=0)
@@ -96,7 +100,8 @@ class Settings(BaseSettings):
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
 
     flower_basic_auth: SecretStr | None = None
-    #: Required as a bearer token by ``/metrics`` where set.
+    #: Required as a bearer token by ``/metrics``, which serves this machine alone where it is not
+    #: set.
     metrics_token: SecretStr | None = None
 
     @field_validator(

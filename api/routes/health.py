@@ -1,11 +1,11 @@
 """Liveness, readiness, metrics, and the description of the API."""
 
 import hmac
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
 import swagger_ui_bundle  # type: ignore[import-untyped]  # ships no types
-from anyio import to_thread
 from fastapi import Request, Response
 from fastapi.responses import (
     FileResponse,
@@ -14,7 +14,8 @@ from fastapi.responses import (
     PlainTextResponse,
     RedirectResponse,
 )
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import SecretStr
 
 from api.dependencies import Bearer, Parts, PartsDep, Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
@@ -86,16 +87,31 @@ def _doorbell(parts: Parts) -> dict[str, int]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(parts: PartsDep, credentials: Bearer) -> Response:
-    """Prometheus' text; with the token from the settings, where one is set."""
-    token = parts.settings.metrics_token
+async def metrics(request: Request, parts: PartsDep, credentials: Bearer) -> Response:
+    """Prometheus' text: with the token from the settings; without one, on this machine only."""
+    _require_reader(request, parts.settings.metrics_token, credentials)
+    return Response(await parts.metrics(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _require_reader(request: Request, token: SecretStr | None, credentials: Bearer) -> None:
+    if token is None:
+        if not _is_local(request):
+            raise NotAuthenticatedError(
+                "The metrics are for this machine only, as STOCKTAKE_METRICS_TOKEN is not set."
+            )
+        return
     given = credentials.credentials if credentials is not None else ""
-    if token is not None and not hmac.compare_digest(
+    if not hmac.compare_digest(
         given.encode("utf-8", "surrogatepass"), token.get_secret_value().encode()
     ):
         raise NotAuthenticatedError("The metrics need their own token as a bearer token.")
-    text = await to_thread.run_sync(generate_latest, parts.registry)
-    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_local(request: Request) -> bool:
+    try:
+        return ip_address(request.client.host if request.client else "").is_loopback
+    except ValueError:
+        return False
 
 
 @router.get("/api/schema/")

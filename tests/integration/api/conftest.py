@@ -78,6 +78,8 @@ def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
             "secret_keys": make_secret_key("test"),
             "rate_limit_per_minute": 0,
             "rate_limit_per_hour": 0,
+            "refused_keys_per_minute": 0,
+            "health_fresh_seconds": 0,
             "log_level": "WARNING",
         }
     )

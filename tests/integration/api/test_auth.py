@@ -163,7 +163,7 @@ def test_the_hourly_limit_holds_by_itself(
 def test_bad_keys_from_one_address_are_throttled_and_good_ones_are_not(
     serve: Callable[..., Served], connect: Connect, make_key: MakeKey, project_id: int
 ) -> None:
-    limited = serve(rate_limit_per_minute=1000)
+    limited = serve(refused_keys_per_minute=30)
     url = f"/api/projects/{project_id}/jobs/"
     bad = connect("stk_wrong", limited.url)
     statuses = {bad.get(url).status_code for _ in range(40)}
