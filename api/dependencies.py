@@ -18,7 +18,7 @@ from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
-from api.waiting import Hub
+from api.waiting import Hub, Sight
 from stocktake.db.session import Database
 from stocktake.errors import (
     NotAuthenticatedError,
@@ -159,7 +159,7 @@ class Edge:
 
     async def _waited(self, given: Answer, job_id: UUID, key: idempotency.Key | None) -> Response:
         preference = self.preference
-        sight = await self.wait(self.parts.hub.wait_for_end(job_id, preference.seconds))
+        sight = await self.wait_for_end(job_id, preference.seconds)
         if sight is None or given.after_wait is None:
             if key is not None:
                 await self.change(_keeper(key, given))
@@ -167,9 +167,14 @@ class Edge:
         final = await self.change(_finisher(key, given.after_wait))
         return respond(final.stored(), preference.applied)
 
-    async def wait(self, waiting: Awaitable[T]) -> T | None:
-        """Await something, but no longer than the client is there; then None."""
-        return await disconnected_or(self.request, waiting)
+    async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
+        """What a job was when it had ended; None if it had not in time, or the client has gone,
+        or its key has as many requests waiting as it may."""
+        with self.parts.limits.waiting(self.caller.key_id) as granted:
+            if not granted:
+                return None
+            waiting = self.parts.hub.wait_for_end(job_id, seconds)
+            return await disconnected_or(self.request, waiting)
 
     async def _idempotency_key(self, fingerprint: bytes | None) -> idempotency.Key | None:
         key = self.request.headers.get("idempotency-key")

@@ -32,6 +32,7 @@ _STATUSES: Final = MappingProxyType(
         errors.ValidationError: (400, "validation_error"),
         errors.NotAuthenticatedError: (401, "authentication_error"),
         errors.PermissionDeniedError: (403, "authentication_error"),
+        errors.QuotaExceededError: (403, "invalid_request"),
         errors.NotFoundError: (404, "invalid_request"),
         errors.ConflictError: (409, "invalid_request"),
         errors.PayloadTooLargeError: (413, "invalid_request"),

@@ -7,6 +7,7 @@
     │   ├── ValidationError           400, with the attribute at fault
     │   ├── NotAuthenticatedError     401
     │   ├── PermissionDeniedError     403
+    │   ├── QuotaExceededError        403
     │   ├── NotFoundError             404
     │   ├── ConflictError             409
     │   ├── PayloadTooLargeError      413
@@ -104,6 +105,12 @@ class PermissionDeniedError(RequestError):
     """The key holds, but not for this."""
 
     default_code = "permission_denied"
+
+
+class QuotaExceededError(RequestError):
+    """The project has as much as it may have; the message names the setting."""
+
+    default_code = "quota_exceeded"
 
 
 class NotFoundError(RequestError):

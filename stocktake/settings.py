@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     rate_limit_per_hour: int = Field(default=4800, ge=0)
     #: Refused keys a minute from one address, before they are answered 429; 0 is off.
     refused_keys_per_minute: int = Field(default=30, ge=0)
+    #: Long polls, `Prefer: wait` and event streams of a key at once, in one process; 0 is off.
+    max_waits_per_key: int = Field(default=200, ge=0)
+    #: What a project may have, so that one can't take the service from the others; 0 is off.
+    max_tables_per_project: int = Field(default=50_000, ge=0)
+    max_schedules_per_project: int = Field(default=1000, ge=0)
+    max_stored_bytes_per_project: int = Field(default=50 * 1024**3, ge=0)
     #: `/readyz` and `/metrics` give the same answer for so long.
     health_fresh_seconds: float = Field(default=1.0, ge=0)
     #: `api.protocol.EdgeLimits` says what these three bound.

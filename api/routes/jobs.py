@@ -89,7 +89,7 @@ async def get_job(
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds and not JobState(job.state).done:
-        await edge.wait(edge.parts.hub.wait_for_end(job_id, seconds))
+        await edge.wait_for_end(job_id, seconds)
         job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
     return _represent(job, attempts, edge.request, asked.applied if wait is None else {})
 
@@ -122,6 +122,8 @@ def _matches(header: str, tag: str) -> bool:
 
 async def _visible_job(edge: ReadEdge, job_id: UUID) -> Edge:
     await edge.read(lambda context: jobs.get_job(context, job_id))
+    # Here, as a stream that has begun can't be refused.
+    edge.parts.limits.require_wait(edge.caller.key_id)
     return edge
 
 
@@ -130,6 +132,13 @@ async def stream_job_events(
     edge: Annotated[Edge, Depends(_visible_job)], job_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
     """The job's life as server-sent events: `state`, `progress`, and `end` as the last one."""
+    with edge.parts.limits.waiting(edge.caller.key_id) as granted:
+        if granted:
+            async for event in _life(edge, job_id):
+                yield event
+
+
+async def _life(edge: Edge, job_id: UUID) -> AsyncIterator[ServerSentEvent]:
     before: JobBody | None = None
     while True:
         job = await edge.read(lambda context: jobs.get_job(context, job_id))

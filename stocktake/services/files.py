@@ -14,7 +14,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.services import audit, refreshes, table_views, tables, words
+from stocktake.services import audit, quotas, refreshes, table_views, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
     FILE_FORMATS,
@@ -45,7 +45,12 @@ class Ingest:
 
 
 def begin(context: Context, filename: str) -> Upload:
-    """Note an upload before its first byte is stored, so that whatever is stored has an owner."""
+    """Note an upload before its first byte is stored, so that whatever is stored has an owner.
+
+    Raises:
+        QuotaExceededError: the project's storage is full.
+    """
+    quotas.require_room_for_upload(context)
     upload_id = new_id()
     project_id = context.caller.project_id
     upload = Upload(
@@ -186,6 +191,7 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
 
 
 def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
+    quotas.require_room_for_table(context)
     table = tables.new_table(
         context,
         name=form.name,

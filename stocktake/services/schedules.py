@@ -17,7 +17,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
 from stocktake.db.selection import parse_selector, require_known_ids
 from stocktake.errors import NotFoundError, ValidationError
-from stocktake.services import audit, batches, cron, words
+from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView
 from stocktake.services.context import Context
 from stocktake.settings import Settings
@@ -42,12 +42,14 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
 
     Raises:
         ValidationError: a value is wrong, or the selector names a table this project lacks.
+        QuotaExceededError: the project has as many schedules as it may.
     """
     given = {"timezone": "UTC", "jitter_seconds": 0.0, "paused": False} | dict(fields)
     schedule = Schedule(
         project_id=context.caller.project_id, created_by_id=context.caller.user_id, **given
     )
     _check(context, schedule, given)
+    quotas.require_room_for_schedule(context)
     _plan(schedule, _database_now(context.session))
     context.session.add(schedule)
     context.session.flush()

@@ -10,7 +10,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.errors import ValidationError
 from stocktake.jobs.queueing import Enqueued
-from stocktake.services import audit, credentials, refreshes, table_views, words
+from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
@@ -39,6 +39,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
 
     Raises:
         ValidationError: a field is wrong; the first one in PostHog's order.
+        QuotaExceededError: the project has as many tables as it may.
     """
     name = new_name(context, _required("name", fields))
     format_ = check_format(_required("format", fields))
@@ -49,6 +50,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     check_root(format_, location)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
+    quotas.require_room_for_table(context)
     table = new_table(context, name=name, format_=format_, url_pattern=url_pattern, options=options)
     add_uniquely(context, table)
     if pair is not None:

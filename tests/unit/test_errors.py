@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stocktake import errors
-from stocktake.errors import JobError, TerminalError, TransientError
+from stocktake.errors import JobError, RequestError, TerminalError, TransientError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
@@ -73,3 +73,10 @@ def test_code_is_on_the_page_with_whether_it_is_retried(code: str) -> None:
 def test_page_names_no_code_that_is_never_raised() -> None:
     assert set(DOCUMENTED) - set(RAISED) == set()
     assert len(DOCUMENTED) > 30
+
+
+def test_every_code_of_a_refused_request_is_documented() -> None:
+    kinds = [each for each in RequestError.__subclasses__() if each.__module__ == errors.__name__]
+    rows = re.findall(r"^\| \d{3} \| (.+?) \|", PAGE, re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert {each.default_code for each in kinds} <= documented

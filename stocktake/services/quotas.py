@@ -1,0 +1,86 @@
+"""What one project may have, so that it can't take the service from the others.
+
+Asked before something is added, without a lock: requests at the same moment may each be let in.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from stocktake.db.models import Schedule, Table, Upload
+from stocktake.errors import QuotaExceededError
+from stocktake.services.context import Context
+from stocktake.states import TableFormat, UploadState
+
+_DELTA = [each.value for each in TableFormat if each.is_delta]
+
+
+def require_room_for_table(context: Context) -> None:
+    """Refuse a table that is one too many.
+
+    Raises:
+        QuotaExceededError: it is.
+    """
+    live = Table.project_id == context.caller.project_id, Table.deleted.is_(False)
+    most = context.settings.max_tables_per_project
+    _require_fewer(context, Table.id, live, most, "tables")
+
+
+def require_room_for_schedule(context: Context) -> None:
+    """Refuse a schedule that is one too many.
+
+    Raises:
+        QuotaExceededError: it is.
+    """
+    mine = (Schedule.project_id == context.caller.project_id,)
+    most = context.settings.max_schedules_per_project
+    _require_fewer(context, Schedule.id, mine, most, "schedules")
+
+
+def require_room_for_upload(context: Context) -> None:
+    """Refuse an upload where uploads and managed Delta tables are as large as they may be.
+
+    One that is still coming in counts as large as an upload can be.
+
+    Raises:
+        QuotaExceededError: they are.
+    """
+    most = context.settings.max_stored_bytes_per_project
+    if not most:
+        return
+    size_bytes = func.coalesce(Upload.size_bytes, context.settings.max_upload_bytes)
+    uploads = select(func.sum(size_bytes)).where(
+        Upload.project_id == context.caller.project_id,
+        Upload.state != UploadState.REMOVED.value,
+    )
+    tables = select(func.sum(Table.size_bytes)).where(
+        Table.project_id == context.caller.project_id,
+        Table.managed,
+        Table.format.in_(_DELTA),
+        Table.deleted.is_(False),
+    )
+    stored = sum(context.session.scalar(query) or 0 for query in (uploads, tables))
+    if stored >= most:
+        raise _exceeded(f"stores {stored} of {most} bytes", "stored_bytes")
+
+
+def _require_fewer(
+    context: Context,
+    counted: InstrumentedAttribute[Any],
+    where: tuple[ColumnElement[bool], ...],
+    most: int,
+    things: str,
+) -> None:
+    if not most:
+        return
+    some = select(counted).where(*where).limit(most).subquery()
+    if (context.session.scalar(select(func.count()).select_from(some)) or 0) >= most:
+        raise _exceeded(f"has {most} {things}, which is as many as it may", things)
+
+
+def _exceeded(what: str, things: str) -> QuotaExceededError:
+    return QuotaExceededError(
+        f"The project {what}. Remove some, or have the operator raise "
+        f"STOCKTAKE_MAX_{things.upper()}_PER_PROJECT."
+    )
