@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults coverage lint types fmt bench lock clean
+.PHONY: help setup demo up test faults soak coverage lint types fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS=
 
 faults: $(STAMP) ## Break everything that can break, on both databases; takes long
 	$(BIN)/python -m pytest tests/faults --timeout 1800 $(ARGS)
+
+soak: $(STAMP) ## Load and random faults together (SECONDS=300 SEED=7 DATABASE=sqlite|postgresql)
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE))
 
 coverage: $(STAMP) ## Run all tests and measure branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term -m "not long" $(ARGS)

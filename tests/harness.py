@@ -9,6 +9,7 @@ one that wants other settings overrides ``extra_settings``.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -243,16 +244,31 @@ def stack(
     extra_settings: dict[str, str],
 ) -> Iterator[Stack]:
     """The database and the settings that all processes of this test share; none runs yet."""
-    sources = tmp_path / "sources"
-    sources.mkdir()
     settings = service_settings(service_database_url, broker_url, tmp_path, **extra_settings)
+    with open_stack(migrated_database_url, broker_server, settings, tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def open_stack(
+    database_url: str, broker: Valkey, settings: dict[str, str], folder: Path
+) -> Iterator[Stack]:
+    """A service of which nothing runs yet; what was started is ended with the block.
+
+    Args:
+        database_url: of a migrated database, for the test's own view.
+        settings: what `service_settings` gives; the URLs in them may lead through proxies.
+        folder: the one that the settings were made with.
+    """
+    sources = folder / "sources"
+    sources.mkdir()
     doorbell = CeleryDoorbell(
-        Settings(broker_url=broker_server.url)  # type: ignore[arg-type]  # pydantic takes the text
+        Settings(broker_url=broker.url)  # type: ignore[arg-type]  # pydantic takes the text
     )
-    database = Database(migrated_database_url, doorbell.ring)
+    database = Database(database_url, doorbell.ring)
     stack = Stack(
         database=database,
-        database_url=migrated_database_url,
+        database_url=database_url,
         settings=settings,
         project_id=add_project(database),
         sources=sources,

@@ -65,7 +65,7 @@ class Server(ABC):
     """
 
     name: ClassVar[str]
-    ready_seconds: ClassVar[float] = 60
+    ready_seconds: float = 60
     poll_seconds: ClassVar[float] = 0.02
     death_signal: ClassVar[signal.Signals] = signal.SIGKILL
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM

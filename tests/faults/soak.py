@@ -1,0 +1,299 @@
+"""Load and random faults together, for as long as it is told, and then the oracle's verdict.
+
+``python -m tests.faults.soak --seconds 300 --seed 7`` prints what happened and PASS, or the
+promise that was broken with the whole history of the jobs concerned; it then ends with 1. The
+seed decides which requests and which faults come, in which order and when.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import psutil
+from sqlalchemy import func, make_url, select
+
+from stocktake.db import migrate
+from stocktake.db.models import Batch, ScheduleFire
+from tests.faults.client import Client
+from tests.faults.load import Customers, Planned, plan_faults, plan_requests
+from tests.faults.oracle import Oracle, Verdict
+from tests.faults.proxy import Proxy
+from tests.faults.random_faults import Fault, Site, lanes
+from tests.faults.sources import DeltaSource
+from tests.harness import open_stack
+from tests.processes import HOST, Server
+from tests.servers import Postgres, SeaweedFS, Valkey
+from tests.stack import service_settings
+
+#: Of local files, and as many again in a bucket.
+TABLES: Final = 6
+#: All that was accepted must have ended so long after the last fault; twice the fault suite's
+#: bound, since a whole backlog is worked off.
+BACKLOG_SECONDS: Final = 120.0
+#: What a process may need until it serves.
+READY_SECONDS: Final = 180.0
+#: What a customer may hear while a part is broken. He asks again, with the same key.
+EXCUSED: Final = (None, 503)
+SETTINGS: Final = {
+    "LEASE_SECONDS": "4",
+    "HEARTBEAT_SECONDS": "0.5",
+    "RING_AGAIN_SECONDS": "1",
+    "CLOCK_INTERVAL_SECONDS": "0.2",
+    # A store that is broken for ten seconds must not use a job's attempts up.
+    "JOB_MAX_ATTEMPTS": "40",
+}
+
+
+@dataclass(slots=True)
+class Soak:
+    """One run.
+
+    Attributes:
+        breakers: threads that end after all processes: one that was started in a thread is
+            killed when that thread ends.
+        fired: faults that were seen, by name.
+        problems: what went wrong beside the promises: a fault that did not fire, a request that
+            was refused or never taken.
+    """
+
+    site: Site
+    client: Client
+    breakers: ThreadPoolExecutor
+    fired: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def run(self, seed: int, seconds: float, dialect: str) -> None:
+        """All requests and faults, to the end of the last of them."""
+        customers = Customers(self.client)
+        begin = time.monotonic()
+        breaking = []
+        for faults in lanes(dialect):
+            planned = plan_faults(seed, seconds, list(faults))
+            lane = self.breakers.submit(self._break, faults, planned, begin, begin + seconds)
+            breaking.append(lane)
+        with ThreadPoolExecutor(64, "customer") as asking:
+            for request in plan_requests(seed, seconds, customers.weights):
+                _wait_for(begin + request.at)
+                asking.submit(self._note, request, lambda r: customers.ask(r.name, r.numbers()))
+            for lane in breaking:
+                lane.result()
+        for process in self.site.stack.processes:
+            if not _runs(process):
+                end_of_log = process.log_text()[-2000:]
+                self.problems.append(f"{process.name} does not run any more: {end_of_log}")
+                print(self.problems[-1], flush=True)
+                process.restart()
+
+    def _break(
+        self, faults: Mapping[str, Fault], planned: Sequence[Planned], begin: float, end: float
+    ) -> None:
+        """One fault after the other; one that is late comes at once, until the load ends."""
+        for each in planned:
+            _wait_for(begin + each.at)
+            if time.monotonic() > end:
+                return
+            since = time.monotonic()
+            if self._note(each, lambda each: faults[each.name](self.site, each.numbers())):
+                self.fired[each.name] += 1
+            took = time.monotonic() - since
+            print(f"{since - begin:7.1f} s  {each.name}, over after {took:.1f} s", flush=True)
+
+    def _note(self, planned: Planned, act: Callable[[Planned], None]) -> bool:
+        try:
+            act(planned)
+        except Exception as exc:  # noqa: BLE001 - told at the end, whatever it was
+            self.problems.append(f"{planned}: {type(exc).__name__}: {exc}")
+            print(self.problems[-1], flush=True)
+            return False
+        return True
+
+
+def _runs(process: Server) -> bool:
+    try:
+        return psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _wait_for(moment: float) -> None:
+    threading.Event().wait(max(0.0, moment - time.monotonic()))
+
+
+@contextmanager
+def running(dialect: str, folder: Path) -> Iterator[tuple[Site, Client]]:
+    """A whole service with two workers and two clocks, its parts behind proxies, and its tables."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(Valkey())
+        store = stack.enter_context(SeaweedFS())
+        broker_proxy = stack.enter_context(Proxy(broker.port))
+        store_port = int(store.endpoint.rsplit(":", 1)[1])
+        store_proxy = stack.enter_context(Proxy(store_port))
+        postgres, database_proxy, own_url, url = None, None, "", ""
+        if dialect == "sqlite":
+            own_url = url = f"sqlite:///{folder / 'stocktake.db'}"
+        else:
+            postgres = stack.enter_context(Postgres())
+            database_proxy = stack.enter_context(Proxy(postgres.port))
+            own_url = postgres.create_database()
+            behind = make_url(own_url).set(port=database_proxy.port)
+            url = behind.render_as_string(hide_password=False)
+        migrate.upgrade(own_url)
+        endpoint = f"http://{HOST}:{store_proxy.port}"
+        settings = service_settings(
+            url,
+            f"redis://{HOST}:{broker_proxy.port}/0",
+            folder,
+            **SETTINGS,
+            TRUSTED_ENDPOINTS=endpoint,
+        )
+        service = stack.enter_context(open_stack(own_url, broker, settings, folder))
+        web = service.start_web()
+        for _ in range(2):
+            service.start_worker()
+            service.start_clock()
+        for process in service.processes:
+            # It may have to wait for a broker that is broken just then.
+            process.ready_seconds = READY_SECONDS
+        client = Client(web.url, service.make_key(), service.project_id)
+        stack.callback(client.close)
+        _register(client, service.sources, store, endpoint)
+        yield (
+            Site(
+                stack=service,
+                broker=broker,
+                broker_proxy=broker_proxy,
+                store_proxy=store_proxy,
+                postgres=postgres,
+                database_proxy=database_proxy,
+            ),
+            client,
+        )
+
+
+def _register(client: Client, folder: Path, store: SeaweedFS, endpoint: str) -> None:
+    bucket = store.bucket()
+    keys = {"access_key": store.access_key, "access_secret": store.secret_key}
+    for number in range(TABLES):
+        client.create(DeltaSource(folder / f"t{number}"))
+        client.create(
+            DeltaSource(
+                f"s3://{bucket}/t{number}",
+                url_pattern=f"{endpoint}/{bucket}/t{number}",
+                storage_options=store.delta_options(),
+                credential=keys,
+            )
+        )
+    body = {"name": "often", "cron": "* * * * *", "selector": {"all": True}}
+    sent = client.ask("schedule", "POST", "schedules/", json=body)
+    assert sent.status == 201, (sent.status, sent.body, sent.why)
+
+
+def judge(soak: Soak) -> tuple[Oracle, Verdict]:
+    """Let all end, compare each table with its source once more, and ask the oracle."""
+    client = soak.client
+    oracle = Oracle(soak.site.stack, client)
+    oracle.wait_for_ends(BACKLOG_SECONDS)
+    for table in client.sources:
+        try:
+            client.insist(client.refresh(table))
+        except AssertionError as exc:
+            soak.problems.append(f"with nothing broken any more: {exc}")
+    oracle.wait_for_ends(BACKLOG_SECONDS)
+    return oracle, oracle.judge(allowed=EXCUSED)
+
+
+def fires(site: Site, since: datetime) -> tuple[str, list[str]]:
+    """How often the schedule of every minute fired, and what is wrong with that."""
+    with site.stack.database.read() as session:
+        fired = session.scalars(select(ScheduleFire.fire_at)).all()
+        started = session.scalar(select(func.count(Batch.schedule_id)))
+    minutes = int((datetime.now(UTC) - since).total_seconds() // 60) + 1
+    wrong = []
+    if started != len(fired):
+        wrong.append(f"{len(fired)} fires started {started} batches")
+    if len(fired) > minutes:
+        wrong.append(f"a schedule of every minute fired {len(fired)} times in {minutes} minutes")
+    return f"{len(fired)} in {minutes} minutes", wrong
+
+
+def report(site: Site, verdict: Verdict, soak: Soak, fired: str) -> str:
+    """The figures."""
+    log = soak.client.log
+    heard = Counter("none" if sent.status is None else str(sent.status) for sent in log)
+    codes = Counter(
+        (job.error or {}).get("code") for job in verdict.records.jobs.values() if job.error
+    )
+    lines = {
+        "requests": f"{len(log)}, answers {_counts(heard)}",
+        "accepted": f"{verdict.accepted} jobs; {len(verdict.records.jobs)} with those of batches",
+        "ended": f"{_counts(verdict.ended)}; errors {_counts(codes) or 'none'}",
+        "attempts": f"{sum(verdict.attempts.values())}: {_counts(verdict.attempts)}",
+        "rescues": verdict.attempts.get("worker_lost", 0),
+        "duplicates refused": len(site.stack.logged("claim_refused")),
+        "stale writes refused": len(site.stack.logged("stale_attempt")),
+        "longest to its end": f"{verdict.slowest_seconds:.1f} s",
+        "schedule fired": fired,
+        "faults": f"{soak.fired.total()}: {_counts(soak.fired)}",
+    }
+    return "\n".join(f"{name:<20}  {value}" for name, value in lines.items())
+
+
+def slowest(verdict: Verdict) -> UUID:
+    """The job that took the longest time from its making to its end."""
+    jobs = [job for job in verdict.records.jobs.values() if job.finished_at is not None]
+    return max(jobs, key=lambda job: (job.finished_at or job.created_at) - job.created_at).id
+
+
+def _counts(counter: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counter.items(), key=str))
+
+
+def main() -> int:
+    """Run it; 0 where every promise held and every fault was seen."""
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=None, help="a random one if not given")
+    parser.add_argument(
+        "--database",
+        choices=["sqlite", "postgresql"],
+        help="SQLite for an odd seed, PostgreSQL for an even one if not given",
+    )
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(10_000) if given.seed is None else given.seed
+    dialect = given.database or ("sqlite" if seed % 2 else "postgresql")
+    print(f"soak: seed {seed}, {dialect}, {given.seconds:.0f} s", flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="stocktake-soak-") as folder,
+        ThreadPoolExecutor(2, "fault") as breakers,
+        running(dialect, Path(folder)) as (site, client),
+    ):
+        since = datetime.now(UTC)
+        soak = Soak(site, client, breakers)
+        soak.run(seed, given.seconds, dialect)
+        oracle, verdict = judge(soak)
+        fired, wrong = fires(site, since)
+        print(report(site, verdict, soak, fired))
+        print(f"the slowest: {oracle.history(slowest(verdict), verdict.records)}")
+        problems = [*soak.problems, *wrong]
+        if not soak.fired:
+            problems.append("no fault fired")
+        if verdict.broken:
+            problems.append(oracle.told(verdict))
+    print("\n".join([f"FAIL (seed {seed}, {dialect})", *problems]) if problems else "PASS")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
