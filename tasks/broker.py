@@ -14,7 +14,9 @@ from stocktake.states import Queue
 
 #: The inspect command by which a worker names its release.
 VERSION_COMMAND: Final = "stocktake_version"
-_TIMEOUT_SECONDS: Final = 1.0
+#: Above the answer of a broker that is far away and works: over a link with 2 s of latency nothing
+#: was rung for while the doorbell waited for 2 s and the clock for 1.
+PATIENCE_SECONDS: Final = 5.0
 _REPLY_SECONDS: Final = 2.0
 
 log = structlog.get_logger(__name__)
@@ -25,13 +27,14 @@ class BrokerQueueLengths:
 
     Args:
         url: the broker's.
+        timeout_seconds: for its answer; short where somebody waits for ours.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         self._client = redis.Redis.from_url(
             url,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
             # Whoever asks asks again; redis-py's own retries would hold it for seconds.
             retry=Retry(NoBackoff(), 0),
         )

@@ -18,10 +18,13 @@ from stocktake.db.session import Ring
 from stocktake.settings import Settings
 from stocktake.states import CANARY, Queue
 from tasks.app import app
-from tasks.broker import BrokerQueueLengths
+from tasks.broker import PATIENCE_SECONDS, BrokerQueueLengths
 
 _CAPACITY: Final = 10_000
-_BROKER_TIMEOUT_SECONDS: Final = 2.0
+#: For the broker's answer where a request waits for ours.
+_QUESTION_SECONDS: Final = 1.0
+#: What `close` gives to rings that are under way.
+_CLOSE_SECONDS: Final = 4.0
 #: After a failed publish nothing is tried for this long.
 _PAUSE_SECONDS: Final = 1.0
 #: Between messages while more than a few wait, so that the drain after an outage leaves the
@@ -60,7 +63,7 @@ class CeleryDoorbell:
         self.dropped = 0
         self.on_drop: Callable[[int], None] = _ignore
         self._reported = 0
-        self._lengths = BrokerQueueLengths(self._url)
+        self._lengths = BrokerQueueLengths(self._url, timeout_seconds=_QUESTION_SECONDS)
 
     def ring(self, ring: Ring) -> None:
         """Take the ring and return at once."""
@@ -77,10 +80,10 @@ class CeleryDoorbell:
         return self._lengths()
 
     def close(self) -> None:
-        """Stop after what is queued has left, or after the broker's time-out."""
+        """Stop after what is queued has left, or after a few seconds."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(timeout=2 * _BROKER_TIMEOUT_SECONDS)
+            self._thread.join(timeout=_CLOSE_SECONDS)
         self._lengths.close()
 
     def _start(self) -> None:
@@ -105,10 +108,10 @@ class CeleryDoorbell:
     def _connection(self) -> Connection:
         return Connection(
             self._url,
-            connect_timeout=_BROKER_TIMEOUT_SECONDS,
+            connect_timeout=PATIENCE_SECONDS,
             transport_options={
-                "socket_timeout": _BROKER_TIMEOUT_SECONDS,
-                "socket_connect_timeout": _BROKER_TIMEOUT_SECONDS,
+                "socket_timeout": PATIENCE_SECONDS,
+                "socket_connect_timeout": PATIENCE_SECONDS,
                 "socket_keepalive": True,
             },
         )

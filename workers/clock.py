@@ -29,6 +29,7 @@ from stocktake.states import Queue
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
 from tasks.base import retry_policy
+from tasks.broker import BrokerQueueLengths
 from tasks.doorbell import CeleryDoorbell
 from workers.upkeep import Upkeep
 
@@ -245,10 +246,9 @@ class Clock(Scheduler):
         doorbell = CeleryDoorbell(settings)
         database = Database(settings.database_url, doorbell.ring, pool_size=1)
         doorbell.on_drop = counting.drops_of("clock", database)
-        self._closers = (doorbell.close, database.dispose)
-        self._work = ClockWork(
-            database, settings, managed_storage(settings), doorbell.queue_lengths
-        )
+        lengths = BrokerQueueLengths(settings.broker_url.get_secret_value())
+        self._closers = (doorbell.close, lengths.close, database.dispose)
+        self._work = ClockWork(database, settings, managed_storage(settings), lengths)
 
     def tick(self, *_: Any, **__: Any) -> float:
         """One tick of ours; the seconds to sleep until the next."""

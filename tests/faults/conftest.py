@@ -6,6 +6,7 @@ broke, and ends with ``oracle.check()``.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -67,3 +68,21 @@ def new_source(stack: Stack) -> Callable[[], DeltaSource]:
         return made[-1]
 
     return new
+
+
+@pytest.fixture
+def tables(
+    stack: Stack, client: Client, oracle: Oracle, new_source: Callable[[], DeltaSource]
+) -> dict[UUID, DeltaSource]:
+    """Tables with their sources, in a service with one worker and one clock that is whole: each
+    was read once, and has a newer version to read."""
+    stack.start_worker()
+    stack.start_clock()
+    made = {}
+    for _ in range(3):
+        source = new_source()
+        made[client.create(source)] = source
+    assert set(oracle.check().ended) == {"succeeded"}
+    for source in made.values():
+        source.grow()
+    return made
