@@ -25,21 +25,12 @@ from stocktake.db.session import Database
 from stocktake.services import identity
 from stocktake.states import JobState, TableFormat
 from tests.processes import HOST
-from tests.servers import Postgres, Valkey
+from tests.servers import DurablePostgres, Valkey
 from tests.stack import Clock, Web, add_project, opened, service_settings
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
 _UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
-
-
-class DurablePostgres(Postgres):
-    """The tests' PostgreSQL with its own defaults for durability, which the tests turn off."""
-
-    def command(self) -> list[str]:
-        """The later setting of a name wins."""
-        durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
-        return [*super().command(), *(part for each in durable for part in ("-c", each))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,13 +127,20 @@ def worker_name(node: str | None, pid: int) -> str:
 
 
 def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
-    with runtime.database.write() as session:
-        return leases.claim(
-            session,
-            job_id,
-            worker=worker,
-            lease_seconds=runtime.settings.lease_seconds,
-        )
+    try:
+        with runtime.database.write() as session:
+            return leases.claim(
+                session,
+                job_id,
+                worker=worker,
+                lease_seconds=runtime.settings.lease_seconds,
+            )
+    except DBAPIError as exc:
+        # The commit may have succeeded, and only its answer be lost: then the job is ours, and
+        # would stand still until the lease runs out. Otherwise the clock rings for it again.
+        log.warning("claim_not_confirmed", reason=type(exc).__name__)
+        with runtime.database.read() as session:
+            return leases.held(session, job_id, worker=worker)
 
 
 def _as_attempt(runtime: Runtime, claim: Claim, progress: Progress) -> Attempt:

@@ -67,8 +67,7 @@ class Valkey(Server):
 class Postgres(Server):
     """One PostgreSQL cluster; every test takes a database of its own from it.
 
-    ``fsync`` is off, since no test cuts the machine's power: a killed server still finds all its
-    commits in the page cache.
+    It keeps nothing safe, for speed: a test that kills it takes a `DurablePostgres`.
     """
 
     name = "postgres"
@@ -157,6 +156,18 @@ class Postgres(Server):
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
         url = self.url().replace("+psycopg", "")
         return psycopg.connect(url, autocommit=True, connect_timeout=5)
+
+
+class DurablePostgres(Postgres):
+    """With PostgreSQL's own defaults for durability: what it committed outlives a kill of it.
+
+    Without `synchronous_commit` the last commits are in no file yet when a client hears of them.
+    """
+
+    def command(self) -> list[str]:
+        """The later setting of a name wins."""
+        durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
+        return [*super().command(), *(part for each in durable for part in ("-c", each))]
 
 
 def _user_namespaces_allowed() -> bool:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import TimeoutError as BusyError
 from sqlalchemy.orm import Session
 
 from stocktake.states import JobKind, Queue
@@ -86,12 +88,18 @@ class Database:
         self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, pool_size)
         self._ringer = ringer
         # SQLite has one write lock; threads of one process need not poll for it.
-        self._turn: AbstractContextManager[Any] = threading.Lock() if self.sqlite else nullcontext()
+        self._turn: Callable[[], AbstractContextManager[Any]] = (
+            partial(_held, threading.Lock()) if self.sqlite else nullcontext
+        )
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A transaction that commits at the end of the block, and then rings."""
-        with self._turn, Session(self.engine, expire_on_commit=False) as session:
+        """A transaction that commits at the end of the block, and then rings.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database is away, or busy for too long.
+        """
+        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
             with session.begin():
                 yield session
             rings: list[Ring] = session.info.pop(_RINGS, [])
@@ -111,6 +119,21 @@ class Database:
     def dispose(self) -> None:
         """Close the pool."""
         self.engine.dispose()
+
+
+@contextmanager
+def _held(lock: threading.Lock) -> Iterator[None]:
+    """Hold the lock for the block, but wait for it no longer than for SQLite's own.
+
+    While another process kept that one, the threads of this process waited for it in turn, each
+    for the whole time: of twelve requests the last was answered after a minute.
+    """
+    if not lock.acquire(timeout=_PATIENCE_SECONDS):
+        raise BusyError("another transaction of this process holds the database's write lock")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _postgresql_engine(url: str, pool_size: int) -> Engine:

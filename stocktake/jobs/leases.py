@@ -138,6 +138,20 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     return as_claim(job)
 
 
+def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
+    """The claim on the job that `worker` holds already; None where it holds none.
+
+    For a child that asks after an error of the commit: it works on one job at a time, so what it
+    holds is what it has just claimed.
+    """
+    job = session.scalars(
+        select(Job).where(
+            Job.id == job_id, Job.state == JobState.RUNNING.value, Job.worker == worker
+        )
+    ).one_or_none()
+    return None if job is None else as_claim(job)
+
+
 def as_claim(job: Job) -> Claim:
     """The attempt that holds this running job."""
     return Claim(

@@ -40,6 +40,7 @@ class Sent:
     status: int | None
     body: Any = None
     location: str = ""
+    retry_after: str = ""
     why: str = ""
     request: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -190,6 +191,7 @@ class Client:
                 "status": answer.status_code,
                 "body": _json(answer),
                 "location": answer.headers.get("Location", ""),
+                "retry_after": answer.headers.get("Retry-After", ""),
             }
         except httpx.HTTPError as exc:
             heard["why"] = f"{type(exc).__name__}: {exc}"

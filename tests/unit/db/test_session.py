@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from stocktake.db import session as sessions
 from stocktake.db.session import Database
@@ -70,3 +70,14 @@ def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
     with Database(url).write() as session:
         session.execute(text("UPDATE counters SET value = 10"))
         assert _value(url) == 0
+
+
+def test_a_writer_waits_for_another_thread_no_longer_than_for_another_process(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_PATIENCE_SECONDS", 0.05)
+    database = Database(url)
+    with database.write(), pytest.raises(SQLAlchemyError, match="write lock"), database.write():
+        pass
+    _add_one(database, 1)
+    assert _value(url) == 1
