@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote
 
-from stocktake.errors import SourceNotFoundError
+from stocktake.errors import SourceNotFoundError, StorageUnavailableError
 from stocktake.introspection import (
     READER_VERSION,
     Coverage,
@@ -94,6 +94,30 @@ def relative_name(source: Source, path: str) -> str:
     """A file's name for messages: what the pattern's literal folders leave of its key."""
     folder, slash, _ = literal_prefix(source.path).rpartition("/")
     return path.removeprefix(folder + slash)
+
+
+def refuse_rewritten(source: Source, listed: ObjectInfo, read: ObjectInfo) -> None:
+    """Refuse what was read of another version of a file than the one that was listed.
+
+    Its columns would stand under the listed version's fingerprint, and stay once that version is
+    back. A listing may spell an ETag as no other answer does, so of a glob's files only the size
+    is compared.
+
+    Raises:
+        StorageUnavailableError: the file was rewritten meanwhile.
+    """
+    listed_as, read_as = (
+        (listed.size, read.size) if is_glob(source.path) else (listed.etag, read.etag)
+    )
+    if listed_as != read_as:
+        raise rewritten(relative_name(source, read.path))
+
+
+def rewritten(name: str) -> StorageUnavailableError:
+    """The error of a read that met two versions of one file; the next attempt reads one."""
+    return StorageUnavailableError(
+        f'The file "{name}" was rewritten while it was being read.', file=name
+    )
 
 
 def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:

@@ -33,7 +33,9 @@ from stocktake.introspection.files import (
     hive_partitions,
     list_files,
     list_or_fetch,
+    refuse_rewritten,
     relative_name,
+    rewritten,
     stored_columns,
     unchanged,
     with_partitions,
@@ -243,6 +245,7 @@ def _footer(
         return None
     name = relative_name(source, file.path)
     tail = fetched or _tail(source, file.path)
+    refuse_rewritten(source, file, tail.info)
     budget.spend(len(tail.data), files=1)
     length = _footer_length(source, tail, name, limits)
     for start in _beginnings(source, tail, length, budget, name):
@@ -273,7 +276,8 @@ def _beginnings(
             tail.info.path, start=start, length=min(footer_start + size, tail_start) - start
         )
         budget.spend(len(more.data))
-        _refuse_rewritten(tail, more, name)
+        if more.info.etag != tail.info.etag:
+            raise rewritten(name)
         before += more.data
         if footer_start + size >= tail_start:
             yield before + here
@@ -325,10 +329,3 @@ def _refuse_format(source: Source, tail: Chunk, name: str) -> NoReturn:
             file=name,
         )
     raise FormatMismatchError("The provided file is not in Parquet format", file=name)
-
-
-def _refuse_rewritten(tail: Chunk, rest: Chunk, name: str) -> None:
-    if tail.info.etag != rest.info.etag:
-        raise StorageUnavailableError(
-            f'The file "{name}" was rewritten while it was being read.', file=name
-        )

@@ -22,6 +22,7 @@ from stocktake.introspection.files import (
     hive_partitions,
     list_files,
     list_or_fetch,
+    refuse_rewritten,
     stored_columns,
     unchanged,
     with_partitions,
@@ -210,9 +211,15 @@ def _fetch(
     if sample is not None:
         data = sample.data
     else:
-        data = source.store.get(file.path, length=length).data if file.size else b""
+        data = _beginning(source, file, length) if file.size else b""
     budget.spend(len(data), files=1)
     return data
+
+
+def _beginning(source: Source, file: ObjectInfo, length: int) -> bytes:
+    chunk = source.store.get(file.path, length=length)
+    refuse_rewritten(source, file, chunk.info)
+    return chunk.data
 
 
 def _part(
@@ -223,7 +230,7 @@ def _part(
     if inferred is None and not text.complete:
         # not one whole line: take as much as a line may have
         length = limits.max_line_bytes + 1
-        data = source.store.get(file.path, length=length).data
+        data = _beginning(source, file, length)
         text = sample_text(source, file, data, limits, max_bytes=length)
         inferred = rules.infer(text)
         if inferred is None and not text.complete:

@@ -357,6 +357,20 @@ def test_file_that_is_rewritten_between_two_reads_is_tried_again() -> None:
         run(Rewritten({"x.parquet": wide}))
 
 
+@pytest.mark.parametrize("pattern", ["x.parquet", "*.parquet"])
+def test_file_that_is_rewritten_after_it_was_listed_is_tried_again(pattern: str) -> None:
+    class Rewritten(MemoryObjects):
+        def get_tail(self, path: str, length: int) -> Chunk:
+            self.put(path, parquet(a=LONG, b=LONG))
+            return super().get_tail(path, length)
+
+    source = files_source(store_of(x=parquet(a=LONG)), pattern)
+    store = Rewritten({"x.parquet": parquet(c=LONG)})
+    again = replace(source, store=store, state=run(source).state)
+    with pytest.raises(StorageUnavailableError, match=r'"x\.parquet" was rewritten'):
+        run(again)
+
+
 def test_message_names_the_file_below_the_patterns_folder() -> None:
     store = MemoryObjects({"secret/folder/day=1/x.parquet": b"PAR1 cut off"})
     with pytest.raises(InvalidSourceError) as caught:
