@@ -50,6 +50,11 @@ class Sent:
         return self.status in {200, 201, 202}
 
     @property
+    def put_off(self) -> bool:
+        """Whether it was told to come back later, and nothing else."""
+        return self.status == 503 and int(self.retry_after) > 0 and not self.location
+
+    @property
     def job(self) -> UUID | None:
         """The job that it was answered with."""
         if not self.accepted or "/jobs/" not in self.location:

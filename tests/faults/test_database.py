@@ -29,11 +29,6 @@ CLAIM = b"INSERT INTO job_attempts"
 END = b"UPDATE job_attempts"
 
 
-def refused_for_now(sent: Sent) -> bool:
-    """A 503 that says when to come back, and not an answer that means anything else."""
-    return sent.status == 503 and int(sent.retry_after) > 0 and sent.job is None
-
-
 class TestPostgres:
     """Behind a proxy, on a server of this test's own that loses nothing when it is killed."""
 
@@ -71,7 +66,7 @@ class TestPostgres:
                 sent = client.upload("ledger", rows=2) if upload else client.refresh(table)
                 proxy.wait_for_cut()
                 if during == REQUEST:
-                    assert refused_for_now(sent), sent
+                    assert sent.put_off, sent
                     assert client.insist(sent).job
                 verdict = oracle.check(allowed={503})
         # A claim or a result that was committed is known, even if the commit's answer was lost.
@@ -92,12 +87,12 @@ class TestPostgres:
             server.kill()
             assert not server.answers()
             threading.Event().wait(seconds)
-            assert refused_for_now(client.refresh(next(iter(tables))))
+            assert client.refresh(next(iter(tables))).put_off
             server.start()
             before = len(heard)
             wait_until(lambda: any(sent.accepted for sent in heard[before:]), "a 202 again")
         for sent in heard:
-            assert sent.accepted or refused_for_now(sent), sent
+            assert sent.accepted or sent.put_off, sent
             client.insist(sent)
         oracle.check(allowed={503})
 
@@ -133,7 +128,7 @@ def test_another_writer_holds_sqlite_for_longer_than_anybody_waits(
         with ThreadPoolExecutor(12) as pool:
             refused = list(pool.map(client.refresh, [*tables] * 4))
         for sent in refused:
-            assert refused_for_now(sent), sent
+            assert sent.put_off, sent
         threading.Event().wait(seconds)
         other.rollback()
     for sent in refused:
