@@ -39,7 +39,7 @@ _PREFER: Final = {
 _REFUSALS: Final = {
     "400": "The request is not valid.",
     "401": "No API key, or one that does not hold.",
-    "403": "The API key does not allow this.",
+    "403": "The API key does not allow this, or the project has as much as it may have.",
     "404": "No such thing in this project.",
     "409": "The thing is in a state that does not allow this.",
     "413": "The body is too large.",

@@ -16,6 +16,9 @@ from stocktake.settings import Settings
 from tests.integration.api.conftest import Served
 from tests.security.routes import OPEN, OWN_TOKEN, routes_of
 
+#: None of this asks the database for anything of its own.
+pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+
 #: On every answer; what pages may load is tested by itself.
 HEADERS = {
     "x-content-type-options": "nosniff",
