@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks import accept, machine, readers, ready, report, start, throughput
+from benchmarks import accept, broker, machine, readers, ready, report, start, throughput
 from benchmarks.figures import Outcome
 from benchmarks.options import Options
 
 BENCHMARKS: Final[dict[str, Callable[[Options], Outcome]]] = {
     "ready": ready.measure,
     "accept": accept.measure,
+    "broker": broker.measure,
     "start": start.measure,
     "throughput": throughput.measure,
     "readers": readers.measure,

@@ -24,6 +24,7 @@ from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.services import identity
 from stocktake.states import JobState, TableFormat
+from tests.faults.proxy import Proxy
 from tests.processes import HOST
 from tests.servers import DurablePostgres, Valkey
 from tests.stack import Clock, Web, add_project, opened, service_settings
@@ -38,6 +39,7 @@ class Deployment:
     """A running service, and the way into it.
 
     Attributes:
+        proxy: between broker and service; made for every deployment, used where asked for.
         sources: the folder that ``file://`` tables may read.
         key: an API key with all scopes.
         settings: what all processes share, ``STOCKTAKE_*`` without the prefix.
@@ -45,6 +47,7 @@ class Deployment:
 
     database: Database
     broker: Valkey
+    proxy: Proxy
     web: Web
     project_id: int
     key: str
@@ -111,12 +114,13 @@ class Deployment:
 
 
 @contextmanager
-def deployed(options: Options, **more: str) -> Iterator[Deployment]:
+def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterator[Deployment]:
     """Start web, clock, broker and database in a new folder, with a project and a key.
 
     Workers are for the benchmark to start: what they do is what differs.
 
     Args:
+        proxied: whether the service reaches its broker through `Deployment.proxy`.
         more: settings beside the defaults, without their prefix.
     """
     with ExitStack() as started:
@@ -126,8 +130,10 @@ def deployed(options: Options, **more: str) -> Iterator[Deployment]:
         url = _database_url(options.database, folder, started)
         migrate.upgrade(url)
         broker = started.enter_context(Valkey())
+        proxy = started.enter_context(Proxy(broker.port))
+        broker_url = f"redis://{HOST}:{proxy.port}/0" if proxied else broker.url
         database = started.enter_context(opened(url))
-        settings = service_settings(url, broker.url, folder, **more)
+        settings = service_settings(url, broker_url, folder, **more)
         project_id = add_project(database)
         with database.write() as session:
             key = identity.create_key(session, [project_id], ["*"])
@@ -136,6 +142,7 @@ def deployed(options: Options, **more: str) -> Iterator[Deployment]:
         yield Deployment(
             database=database,
             broker=broker,
+            proxy=proxy,
             web=web,
             project_id=project_id,
             key=key,

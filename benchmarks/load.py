@@ -41,10 +41,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """One request: the status, and milliseconds from when it was due to its whole answer."""
+    """One request: the status, and milliseconds from when it was due to its whole answer.
+
+    Attributes:
+        ended_at: when that was, in seconds of the sender's own clock.
+    """
 
     status: int
     latency_ms: float
+    ended_at: float = 0.0
 
 
 def post_all(plan: Plan) -> list[Answered]:
@@ -92,6 +97,7 @@ def _send(
         connection.request("POST", path, headers={"Authorization": f"Bearer {plan.key}"})
         answer = connection.getresponse()
         answer.read()
-        latency_ms = (time.perf_counter() - moment) * 1000
-        answers.append(Answered(status=answer.status, latency_ms=latency_ms))
+        ended_at = time.perf_counter()
+        latency_ms = (ended_at - moment) * 1000
+        answers.append(Answered(status=answer.status, latency_ms=latency_ms, ended_at=ended_at))
     connection.close()
