@@ -34,7 +34,7 @@ from tests.faults.random_faults import Fault, Site, lanes
 from tests.faults.sources import DeltaSource
 from tests.harness import open_stack
 from tests.processes import HOST, Server
-from tests.servers import Postgres, SeaweedFS, Valkey
+from tests.servers import DurablePostgres, SeaweedFS, Valkey
 from tests.stack import service_settings
 
 #: Of local files, and as many again in a bucket.
@@ -144,7 +144,7 @@ def running(dialect: str, folder: Path) -> Iterator[tuple[Site, Client]]:
         if dialect == "sqlite":
             own_url = url = f"sqlite:///{folder / 'stocktake.db'}"
         else:
-            postgres = stack.enter_context(Postgres())
+            postgres = stack.enter_context(DurablePostgres())
             database_proxy = stack.enter_context(Proxy(postgres.port))
             own_url = postgres.create_database()
             behind = make_url(own_url).set(port=database_proxy.port)
