@@ -31,6 +31,7 @@ _INTERNAL: Final[tuple[IPv4Network | IPv6Network, ...]] = tuple(
         "240.0.0.0/4",
         "::/128",
         "::1/128",
+        "64:ff9b:1::/48",  # local translation: which address is meant, only that network knows
         "100::/64",
         "2001:2::/48",
         "2001:10::/28",
@@ -49,9 +50,11 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _COMPATIBLE = IPv6Network("::/96")
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 _TEREDO = IPv6Network("2001::/32")
+#: The interface identifier's first half; a bit of it tells whether the IPv4 address is unique.
+_ISATAP = 0x00005EFE  # RFC 5214, section 6.1
 
 
 class NotAnAddressError(ValueError):
@@ -104,7 +107,9 @@ def _wrapped(address: Address) -> list[Address]:
         return []
     value = int(address)
     low = IPv4Address(value & 0xFFFFFFFF)
-    if any(address in block for block in (_MAPPED, _TRANSLATED, _COMPATIBLE, *_NAT64)):
+    if any(address in block for block in (_MAPPED, _TRANSLATED, _COMPATIBLE, _NAT64)):
+        return [low]
+    if (value >> 32) & 0xFDFFFFFF == _ISATAP:
         return [low]
     if address in _SIX_TO_FOUR:
         return [IPv4Address((value >> 80) & 0xFFFFFFFF)]

@@ -241,6 +241,8 @@ def _from_status(status: int, path: str, listing: bool) -> JobError:
         return _no_bucket(path)
     if build := _BY_STATUS.get(status):
         return build(path)
+    if 300 <= status < 400:
+        return redirected(path)
     if status >= 500:
         return _unavailable(path)
     return TerminalError(READ_ERROR, code="storage_refused", file=path)

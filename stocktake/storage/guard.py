@@ -253,7 +253,7 @@ def _matches_endpoint(location: Location, entry: str) -> bool:
         (location.scheme, location.port) == (trusted.scheme, trusted.port)
         and len(labels) == len(pattern)
         and all(
-            (want == "*" and _LABEL.fullmatch(label) is not None) or want == label
+            _LABEL.fullmatch(label) is not None if want == "*" else want == label
             for want, label in zip(pattern, labels, strict=True)
         )
     )

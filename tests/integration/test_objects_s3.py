@@ -5,12 +5,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from obstore.exceptions import GenericError
@@ -32,6 +28,7 @@ from stocktake.storage.guard import GuardPolicy, check
 from stocktake.storage.objects import Credential, ObjectStore, open_source, open_store
 from stocktake.storage.uploads import ManagedStorage, managed_storage
 from stocktake.storage.urls import Location, parse
+from tests.hostile_store import FOUND, Hostile, hostile
 from tests.servers import SeaweedFS
 
 KEYS = ("t/a/x", "t/a.csv", "t/part-1", "t/part-10", "t/part-2/x", "t/z", "u")
@@ -184,54 +181,6 @@ def test_source_without_credential_is_not_opened_unless_public(location: Locatio
 
 
 # --- stores that lie -----------------------------------------------------------------------
-
-Answer = tuple[int, bytes, dict[str, str]]
-FOUND: Answer = (200, b"bytes", {"ETag": '"x"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"})
-
-
-class Hostile(ThreadingHTTPServer):
-    """A store that answers each request with `answer`, and remembers the requests."""
-
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer = answer
-        self.seen: list[tuple[str, dict[str, str]]] = []
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hostile
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-        status, body, headers = self.server.answer(self.path)
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_HEAD = do_GET  # noqa: N815 - the name is http.server's
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def hostile(answer: Callable[[str], Answer]) -> Iterator[Hostile]:
-    with Hostile(answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def opened(server: Hostile, *, public: bool = False, host: str = "127.0.0.1") -> ObjectStore:

@@ -1,7 +1,7 @@
 """What the attacks are aimed at: the API over a socket, and a web process of its own."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -48,13 +48,14 @@ def start_web(
     """Start a web process: `start_web(MAX_CONNECTIONS="3")`. No broker answers, none is needed."""
     started: list[Web] = []
 
-    def start(**settings: str) -> Web:
+    def start(variables: Mapping[str, str] | None = None, **settings: str) -> Web:
         folder = tmp_path_factory.mktemp("web")
         database = folder / "stocktake.db"
         shutil.copyfile(migrated_sqlite_file, database)
         broker = "redis://127.0.0.1:9/0"  # the discard port: nothing listens
         url = f"sqlite:///{database}"
         started.append(Web(service_settings(url, broker, folder, **settings), folder))
+        started[-1].variables |= variables or {}
         return started[-1].start()
 
     yield start

@@ -8,6 +8,9 @@ FAULTS_SHIFT_SECONDS
     How far off the process's wall clock is, in Python's eyes: `time.time`, `datetime.now` and
     what is built on them, Celery and kombu included. A time namespace of the kernel can shift
     the monotonic clock only, and a preloaded libfaketime would need a compiler.
+FAULTS_RECORD_CONNECTIONS
+    A file that gets a line for each name that Python code resolves and each address that it
+    connects to. Native clients are not heard.
 FAULTS_DATABASE_CLOCK
     A file with the seconds that SQLite's clock is ahead, read anew at each statement.
 """
@@ -16,6 +19,7 @@ import datetime as dt
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from pathlib import Path
@@ -93,9 +97,24 @@ def move_sqlite_clock(file: Path) -> None:
             connection.create_function("strftime", -1, strftime)
 
 
+def record_connections(file: Path) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    heard = ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto")
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in heard:
+            # the first argument of the last two is the socket
+            where = arguments[:2] if event.startswith("socket.get") else arguments[1]
+            os.write(descriptor, f"{event} {where!r}\n".encode(errors="replace"))
+
+    sys.addaudithook(hear)
+
+
 if found := os.environ.get("FAULTS_FREEZE_AFTER_COMMIT"):
     freeze_after_commit(found)
 if found := os.environ.get("FAULTS_SHIFT_SECONDS"):
     shift_wall_clock(float(found))
 if found := os.environ.get("FAULTS_DATABASE_CLOCK"):
     move_sqlite_clock(Path(found))
+if found := os.environ.get("FAULTS_RECORD_CONNECTIONS"):
+    record_connections(Path(found))

@@ -93,6 +93,8 @@ def test_other_schemes_are_refused(url: str) -> None:
         "[fd00:ec2::254]",
         "[fec0::1]",
         "[fe80::1]",
+        "[2600::5efe:a9fe:a9fe]",
+        "[2600::200:5efe:10.0.0.1]",
     ],
 )
 def test_internal_address_is_refused_in_every_spelling(host: str) -> None:
@@ -255,7 +257,8 @@ def test_neighbour_of_a_trusted_endpoint_is_refused(url: str) -> None:
 
 
 def test_wildcard_of_a_bucket_is_refused_at_a_trusted_endpoint_too() -> None:
-    assert sentence("http://127.0.0.1:8333/b*/k", TRUSTING) == guard.BUCKET_WILDCARD
+    for url in ("http://127.0.0.1:8333/b*/k", "https://*.store.example/b/k"):
+        assert sentence(url, TRUSTING) == guard.BUCKET_WILDCARD
 
 
 def test_plain_http_is_allowed_where_the_operator_says_so() -> None:
