@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -126,9 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head, self._head_bytes, self._body_bytes = False, 0, 0
         busy = len(self.connections) > self.limits.connections
-        self.app = answering = _Answering(_busy if busy else self.config.loaded_app)
+        self.app = _busy if busy else self.config.loaded_app
         super().on_headers_complete()
-        answering.cycle = self.cycle
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; with too much of one that was answered already, all ends."""
@@ -233,26 +232,6 @@ class BoundedProtocol(HttpToolsProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[status] + lines.encode("ascii") + b"\r\n" + body)
         self._hang_up()
-
-
-class _Answering:
-    """Says that the connection closes where an answer begins before its request is in.
-
-    Else a client would send its next request on a connection that is hung up on.
-    """
-
-    cycle: RequestResponseCycle
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def answer(message: Message) -> None:
-            if self.cycle.more_body:
-                self.cycle.keep_alive = False
-            await send(message)
-
-        await self._app(scope, receive, answer)
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:

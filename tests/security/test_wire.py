@@ -202,8 +202,7 @@ def test_a_strangers_gigabyte_is_refused_before_it_is_read(
             *([key] if key else []),
         )
     )
-    answer = raw.answer()
-    assert (answer.status, answer.headers["connection"]) == (401, "close")
+    assert raw.answer().status == 401
     raw.pour(b"a" * 65536, 1024**3)
     assert raw.sent_bytes < IN_FLIGHT_BYTES
 
