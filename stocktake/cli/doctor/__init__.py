@@ -110,7 +110,7 @@ def _show(findings: list[Finding]) -> None:
                 found += f"\n[bold]→ {escape(harmless(each.todo))}[/bold]"
             style = _STYLES[each.verdict]
             table.add_row(f"[{style}]{each.verdict}[/{style}]", escape(each.check), found)
-        out.print(Padding(table, (0, 0, 1, 2)))
+        out.print(Padding(table, (0, 0, 1, 2), expand=False))
     out.print(_summary(findings))
 
 
