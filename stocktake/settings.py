@@ -76,9 +76,9 @@ class Settings(BaseSettings):
 
     clock_interval_seconds: float = Field(default=0.5, gt=0)
     clock_rings_per_tick: int = Field(default=200, ge=1)
-    #: No ringing while this many messages wait already: the workers are behind, not idle.
+    #: No ringing for a queue in which this many messages wait: the workers are behind, not idle.
     clock_max_queue_length: int = Field(default=5000, ge=1)
-    #: A queued job is rung again after this long, then after twice that, and so on.
+    #: A queued job is rung again after this long, then after twice that, then after four times.
     ring_again_seconds: float = Field(default=5.0, gt=0)
 
     #: How long ended jobs (with their attempts and batches) and audit entries stay; 0: for ever.

@@ -138,7 +138,7 @@ class ClockWork:
     def ring_for_jobs(self) -> int:
         """Ring for jobs that are due and that nobody rang for lately; how many.
 
-        Never more than fit under the longest queue allowed, and none while the broker is
+        Never more in a queue than fit under the longest allowed, and none while the broker is
         silent: a ring that is marked and lost would only delay the job.
         """
         again = self._settings.ring_again_seconds
@@ -161,22 +161,23 @@ class ClockWork:
         was not forgotten: without this, a backlog of 600 got two more messages for each job,
         and the workers spent three quarters of their time on refusing duplicates.
         """
-        messages = sum(waiting.values())
-        room = self._settings.clock_max_queue_length - messages
-        if room <= 0:
-            log.warning("queue_full", messages=messages)
-        room = min(room, self._settings.clock_rings_per_tick)
+        settings = self._settings
         found: list[UUID] = []
         with self._database.read() as session:
             jobs = rescue.runnable(session)
             for queue in Queue:
-                missing = jobs.get(queue, 0) - waiting.get(queue, 0)
-                if (limit := min(missing, room - len(found))) > 0:
+                messages = waiting.get(queue, 0)
+                missing = jobs.get(queue, 0) - messages
+                room = settings.clock_max_queue_length - messages
+                if missing > 0 >= room:
+                    log.warning("queue_full", queue=queue.value, messages=messages)
+                limit = min(missing, room, settings.clock_rings_per_tick - len(found))
+                if limit > 0:
                     found += rescue.due_for_ring(
                         session,
                         queue=queue,
                         limit=limit,
-                        ring_again_seconds=self._settings.ring_again_seconds,
+                        ring_again_seconds=settings.ring_again_seconds,
                     )
         return found
 
