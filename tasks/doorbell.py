@@ -98,9 +98,11 @@ class CeleryDoorbell:
                 with self._connection() as connection, connection.Producer() as producer:
                     self._drain(producer)
             except self._broker_errors as exc:
-                self._drop_all(exc)
-                self._report()
-                self._stop.wait(_PAUSE_SECONDS)
+                self._pause(exc)
+            except Exception as exc:
+                # A thread that ended would go unnoticed, and each job wait for the clock.
+                log.exception("doorbell_failed")
+                self._pause(exc)
 
     def _finished(self) -> bool:
         return self._stop.is_set() and self._rings.empty()
@@ -143,6 +145,11 @@ class CeleryDoorbell:
         self.published += 1
         if ring.kind != CANARY:
             log.info("ring_published", job_id=str(ring.job_id), queue=ring.queue.value)
+
+    def _pause(self, exc: BaseException) -> None:
+        self._drop_all(exc)
+        self._report()
+        self._stop.wait(_PAUSE_SECONDS)
 
     def _drop_all(self, exc: BaseException) -> None:
         dropped = 0
