@@ -7,8 +7,10 @@ each write repeats the guard under which its row was selected.
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
@@ -38,6 +40,8 @@ RESCUES_PER_TICK: Final = 200
 BEAT_SECONDS: Final = 2.0
 TALLY_SECONDS: Final = 5.0
 UPKEEP_SECONDS: Final = 60.0
+#: What `close` gives to upkeep that is under way. Where it is cut off, the next one goes on.
+_CLOSE_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -83,8 +87,6 @@ class ClockWork:
         ]
         if self._is_time("tally", TALLY_SECONDS):
             steps.append(self.tally)
-        if self._is_time("upkeep", UPKEEP_SECONDS):
-            steps.append(self.tidy)
         outcomes = [self._attempt(step) for step in steps]
         return all(outcomes) and (
             not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat)
@@ -207,10 +209,23 @@ class ClockWork:
         with self._database.write() as session:
             counting.tally_attempts(session)
 
-    def tidy(self) -> None:
-        """Remove old bytes and rows, one batch; the next tick goes on where more is left."""
-        if self._upkeep.run():
-            self._last.pop("upkeep", None)
+    def tidy(self) -> bool:
+        """Remove old bytes and rows, one batch; whether more is left."""
+        return self._upkeep.run()
+
+    def keep_tidy(self, stop: threading.Event) -> None:
+        """Tidy once a minute, and tick by tick while more is left, until `stop` is set.
+
+        For a thread of its own: storage that does not answer must keep no job waiting.
+        """
+        pause_seconds = 0.0
+        while not stop.wait(pause_seconds):
+            try:
+                more = self.tidy()
+            except Exception:
+                log.exception("clock_step_failed", step="tidy", node=self.node)
+                more = False
+            pause_seconds = self._settings.clock_interval_seconds if more else UPKEEP_SECONDS
 
     def record_beat(self) -> None:
         """Say that this clock has just finished a good tick: readiness is asked of the database."""
@@ -248,8 +263,13 @@ class Clock(Scheduler):
         database = Database(settings.database_url, doorbell.ring, pool_size=1)
         doorbell.on_drop = counting.drops_of("clock", database)
         lengths = BrokerQueueLengths(settings.broker_url.get_secret_value())
-        self._closers = (doorbell.close, lengths.close, database.dispose)
-        self._work = ClockWork(database, settings, managed_storage(settings), lengths)
+        work = ClockWork(database, settings, managed_storage(settings), lengths)
+        stop = threading.Event()
+        upkeep = threading.Thread(target=work.keep_tidy, args=(stop,), name="upkeep", daemon=True)
+        upkeep.start()
+        wait_for_upkeep = partial(upkeep.join, _CLOSE_SECONDS)
+        self._closers = (stop.set, wait_for_upkeep, doorbell.close, lengths.close, database.dispose)
+        self._work = work
 
     def tick(self, *_: Any, **__: Any) -> float:
         """One tick of ours; the seconds to sleep until the next."""

@@ -1,6 +1,7 @@
 """The clock's ticks on both databases, alone and two at once, and inside beat."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,7 @@ from tests.rows import (
     settings_for,
 )
 from tests.servers import Valkey, free_ports
+from tests.stack import PATIENCE_SECONDS
 from workers import upkeep
 from workers.clock import Clock, ClockWork
 
@@ -573,21 +575,6 @@ def test_first_answers_are_forgotten_after_a_day_in_small_batches(
         assert session.scalars(select(IdempotencyKey.key)).all() == ["k3"]
 
 
-def test_upkeep_runs_once_a_minute(
-    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
-) -> None:
-    seconds = Seconds()
-    clock = make_clock(monotonic=seconds)
-    clock.tick()
-    upload_id = _upload(database, settings, project_id, UploadState.SUPERSEDED, 9999)
-    seconds.now += 59
-    clock.tick()
-    assert _bytes_of(settings, project_id, upload_id).exists()
-    seconds.now += 2
-    clock.tick()
-    assert not _bytes_of(settings, project_id, upload_id).exists()
-
-
 # --- the broker and beat --------------------------------------------------------------------
 
 
@@ -627,6 +614,32 @@ def test_beats_scheduler_ticks_at_our_interval_and_closes_twice(database: Databa
     clock.close()
     clock.close()
     assert clock.tick() == 0.25, "a tick after the close does nothing"
+
+
+@pytest.mark.usefixtures("environment")
+def test_storage_that_does_not_answer_keeps_no_job_waiting(
+    database: Database,
+    settings: Settings,
+    project_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tasks.app import app
+
+    _upload(database, settings, project_id, UploadState.SUPERSEDED, 9999)
+    with socket.create_server(("127.0.0.1", 0)) as store:
+        store.settimeout(PATIENCE_SECONDS)
+        monkeypatch.setenv("STOCKTAKE_MANAGED_STORAGE_URL", "s3://silent")
+        monkeypatch.setenv("STOCKTAKE_MANAGED_STORAGE_ACCESS_KEY", "k")
+        monkeypatch.setenv("STOCKTAKE_MANAGED_STORAGE_ACCESS_SECRET", "s")
+        monkeypatch.setenv(
+            "STOCKTAKE_MANAGED_STORAGE_ENDPOINT", f"http://127.0.0.1:{store.getsockname()[1]}"
+        )
+        clock = Clock(app)
+        unanswered, _ = store.accept()  # the removal of the upload's bytes is under way
+        clock.tick()
+        assert _count(database, ClockBeat) == 1
+    unanswered.close()
+    clock.close()
 
 
 def test_the_banners_scheduler_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
