@@ -181,6 +181,8 @@ class JobError(StocktakeError):
         hint: str | None = None,
         file: str | None = None,
     ) -> None:
+        # a source may hold half of a surrogate pair, which no answer can carry
+        detail = detail.encode("utf-8", "backslashreplace").decode()
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code

@@ -7,8 +7,9 @@ Arrow types; Delta's own names in `delta`). The readers take bytes from a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from stocktake.errors import InvalidSourceError
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
 from stocktake.storage.objects import ObjectStore
@@ -16,6 +17,9 @@ from stocktake.storage.objects import ObjectStore
 #: Part of every stored source state: a reader that answers differently raises it, and states
 #: written by another version are ignored.
 READER_VERSION = 2
+
+#: Rows or bytes that a database's integer can count.
+_MOST: Final = 2**63 - 1
 
 #: ``progress(phase, files_done, files_total)``; called now and then while a source is read.
 Progress = Callable[[str, int, int | None], None]
@@ -181,7 +185,13 @@ def introspect(
     Raises:
         JobError: a terminal or a transient one, as `stocktake.errors` draws them.
     """
-    return _reader(source.format)(source, limits or Limits(), progress)
+    found = _reader(source.format)(source, limits or Limits(), progress)
+    if max(found.row_count or 0, found.size_bytes or 0) > _MOST:
+        raise InvalidSourceError(
+            "The source's metadata claims more than 2^63 - 1 rows or bytes.",
+            hint="Write the files, or the table's checkpoint, again.",
+        )
+    return found
 
 
 def read_all(

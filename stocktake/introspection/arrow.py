@@ -14,6 +14,7 @@ import pyarrow as pa
 from stocktake.errors import DuplicateColumnError, UnsupportedError
 from stocktake.introspection import Limits
 from stocktake.introspection.excess import check_columns, exceeded
+from stocktake.introspection.names import refuse_names
 from stocktake.schema.columns import Column
 from stocktake.schema.types import tuple_label
 
@@ -72,11 +73,13 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
 
     Raises:
         LimitExceededError: too many columns, or one nested too deep.
+        InvalidSourceError: a column's name has a NUL.
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
         UnsupportedError: a type that ClickHouse does not read, or a struct's field without a
             name.
     """
     check_columns(len(schema), limits)
+    refuse_names(filter(None, schema.names), "The schema")
     refuse_duplicates(schema.names)
     return tuple(
         Column.of(each.name, clickhouse_type(each, limits), nullable=each.nullable)

@@ -13,6 +13,7 @@ from stocktake.errors import (
 )
 from stocktake.introspection import Limits
 from stocktake.introspection.excess import check_columns, exceeded
+from stocktake.introspection.names import refuse_names
 from stocktake.schema.columns import Column
 from stocktake.schema.types import tuple_label
 
@@ -53,7 +54,8 @@ def columns_of(
         limits: `max_columns` and `max_nesting` hold here.
 
     Raises:
-        InvalidSourceError: not a Delta schema, or a partition column that it lacks.
+        InvalidSourceError: not a Delta schema, a name that cannot be stored, or a partition
+            column that it lacks.
         UnsupportedError: `unsupported_type`, naming the column.
         DuplicateColumnError: two names that differ in case only.
         LimitExceededError: too many columns, or types nested too deep.
@@ -170,6 +172,7 @@ def _fields(kind: object, where: str) -> list[dict[str, Any]]:
 
 def _names(fields: list[dict[str, Any]], where: str) -> list[str]:
     """The names in order. Delta compares them without regard to case."""
+    refuse_names((each["name"] for each in fields if each["name"]), f"In the Delta log, {where}")
     seen: dict[str, str] = {}
     for each in fields:
         name = each["name"]

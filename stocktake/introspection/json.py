@@ -21,11 +21,12 @@ from stocktake.introspection.inference import (
     join,
 )
 from stocktake.introspection.moments import STRING
+from stocktake.introspection.names import refuse_names
 from stocktake.introspection.objects import Objects, Record, too_deep
 from stocktake.introspection.records import BLOCK_CELLS, Counted, Records
 from stocktake.introspection.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.introspection.shapes import Shape
-from stocktake.introspection.text import Text, refuse_names
+from stocktake.introspection.text import Text
 from stocktake.introspection.validating import Checked, Finding, validate_files
 from stocktake.schema.columns import Column, unwrap
 
@@ -107,7 +108,7 @@ def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
             rows += count
     if not kinds:
         return None
-    refuse_names(_all_names(kinds), text.path)
+    refuse_names(_all_names(kinds), text.path, file=text.path)
     return Inferred(kinds=kinds, rows=rows)
 
 

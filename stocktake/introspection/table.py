@@ -12,9 +12,10 @@ from stocktake.introspection.dialect import DELIMITERS, Block, Dialect, dialect_
 from stocktake.introspection.excess import exceeded
 from stocktake.introspection.inference import Kind
 from stocktake.introspection.lines import Lines
+from stocktake.introspection.names import refuse_names
 from stocktake.introspection.skimming import rows_of
 from stocktake.introspection.sure import row_pattern
-from stocktake.introspection.text import Text, mismatch, refuse_names
+from stocktake.introspection.text import Text, mismatch
 from stocktake.states import TableFormat
 
 _SNIFFED_LINES: Final = 1_000
@@ -174,7 +175,7 @@ def _names(
         return [f"c{number}" for number in range(1, len(head) + 1)]
     names = [dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head, start=1)]
     _refuse_duplicates(names, path)
-    refuse_names(names, path)
+    refuse_names(names, path, file=path)
     return names
 
 

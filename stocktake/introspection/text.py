@@ -6,14 +6,13 @@ and an option always wins over what the bytes suggest.
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
 from stocktake.errors import (
     FormatMismatchError,
-    InvalidSourceError,
     LimitExceededError,
     UnsupportedError,
 )
@@ -44,7 +43,6 @@ _FOREIGN: Final = (
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MARKUP: Final = re.compile(rb"\s*+<(?:!doctype\s|html\b|\?xml\b)", re.IGNORECASE)
 _HEAD_BYTES: Final = 512
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _BOMS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -236,18 +234,3 @@ def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:
         advice="Split the record, check the file's quotes and line ends",
         file=path,
     )
-
-
-def refuse_names(names: Iterable[str], path: str) -> None:
-    """Refuse names that neither a database nor ClickHouse can hold.
-
-    Raises:
-        InvalidSourceError: one is empty, or has a NUL or half of a surrogate pair.
-    """
-    for name in names:
-        if not name or _UNSTORABLE.search(name):
-            raise InvalidSourceError(
-                f"{path}: a column is named {ascii(name)[:80]}, which cannot be stored. Rename "
-                "it at the source.",
-                file=path,
-            )

@@ -65,6 +65,10 @@ def test_error_has_a_code_of_its_own_and_says_what_to_do(kind: type[JobError]) -
     assert told["retryable"] is issubclass(kind, TransientError)
 
 
+def test_error_says_what_a_source_holds_in_words_that_can_be_sent() -> None:
+    assert JobError("A column is named \ud800.").as_dict()["detail"] == r"A column is named \ud800."
+
+
 @pytest.mark.parametrize("code", sorted(RAISED))
 def test_code_is_on_the_page_with_whether_it_is_retried(code: str) -> None:
     assert DOCUMENTED.get(code) == ("yes" if RAISED[code].retryable else "no")

@@ -7,7 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stocktake.errors import DuplicateColumnError, LimitExceededError, UnsupportedError
+from stocktake.errors import (
+    DuplicateColumnError,
+    InvalidSourceError,
+    LimitExceededError,
+    UnsupportedError,
+)
 from stocktake.introspection import Limits
 from stocktake.introspection.arrow import clickhouse_type, columns
 from tests.unit.introspection.clickhouse import describe_parquet
@@ -140,6 +145,11 @@ def test_optional_list_is_marked_nullable() -> None:
     (column,) = columns(pa.schema({"x": pa.list_(LONG)}), Limits())
     assert (column.clickhouse, column.nullable) == ("Array(Nullable(Int64))", True)
     assert column.hogql == "StringArrayDatabaseField"
+
+
+def test_name_that_cannot_be_stored_is_refused() -> None:
+    with pytest.raises(InvalidSourceError, match=r"named 'a\\x00b', which cannot"):
+        columns(pa.schema([("a\0b", LONG)]), Limits())
 
 
 def test_names_that_come_twice_are_refused_by_name() -> None:

@@ -173,6 +173,13 @@ def test_unknown_type_is_refused_by_the_columns_name(kind: Any, wrap: Any) -> No
     assert caught.value.code == "unsupported_type"
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("wrap", [lambda field: field, lambda f: field_of("s", struct_of(f))])
+def test_name_that_cannot_be_stored_is_refused(name: str, wrap: Any) -> None:
+    with pytest.raises(InvalidSourceError, match=r"named '(a\\x00b|\\ud800)', which cannot"):
+        columns(wrap(field_of(name, "long")))
+
+
 @pytest.mark.parametrize("fields", [("id", "ID"), ("a", "a")])
 def test_names_that_differ_in_case_only_are_refused(fields: tuple[str, ...]) -> None:
     with pytest.raises(DuplicateColumnError, match=f"'{fields[0]}' and '{fields[1]}'"):

@@ -331,6 +331,17 @@ def test_footer_that_is_not_as_writers_write_it_is_invalid(footer: bytes) -> Non
         run(store_of(x=with_footer(footer)))
 
 
+def test_more_rows_than_a_database_counts_are_refused() -> None:
+    # one column, then 2^62 rows
+    schema = b"\x15\x02\x19\x2c\x48\x00\x15\x02\x00\x15\x04\x25\x02\x18\x01a\x00"
+    file = with_footer(schema + b"\x16" + b"\x80" * 9 + b"\x01" + b"\x19\x0c\x00")
+    one = files_source(store_of(x=file), table_format=TableFormat.PARQUET)
+    assert introspect(one).row_count == 2**62
+    two = files_source(store_of(x=file, y=file), table_format=TableFormat.PARQUET)
+    with pytest.raises(InvalidSourceError, match="claims more than"):
+        introspect(two)
+
+
 def test_columns_of_one_name_are_refused_with_the_file() -> None:
     table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     with pytest.raises(DuplicateColumnError, match='"a"') as caught:
