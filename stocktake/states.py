@@ -96,7 +96,8 @@ class UploadState(StrEnum):
     STORED = "stored"
     #: The live content of a table.
     ACTIVE = "active"
-    #: Replaced by a newer upload, or loaded into a managed Delta table; the clock removes it.
+    #: Replaced by a newer upload, loaded into a managed Delta table, or given up for its age; the
+    #: clock removes it.
     SUPERSEDED = "superseded"
     #: Its bytes are gone.
     REMOVED = "removed"

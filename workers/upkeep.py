@@ -111,7 +111,11 @@ def remove_uploads(
         superseded_seconds: how long a replaced upload is kept for readers of the old URL.
         limit: how many at most, so that a call stays short.
     """
-    stale = _stale(superseded_seconds)
+    _give_up(database, limit)
+    stale = and_(
+        Upload.state == UploadState.SUPERSEDED.value,
+        Upload.changed_at <= now(-superseded_seconds),
+    )
     with database.read() as session:
         found = session.execute(
             select(Upload.id, Upload.object_key)
@@ -134,12 +138,29 @@ def remove_uploads(
     return len(removed)
 
 
-def _stale(superseded_seconds: float) -> ColumnElement[bool]:
+def _give_up(database: Database, limit: int) -> None:
+    """Let no job want the bytes from here on: a retry that was accepted while they were being
+    removed would have found nothing to read."""
+    unwanted = _unwanted()
+    with database.read() as session:
+        found = session.scalars(
+            select(Upload.id).where(unwanted).order_by(Upload.changed_at).limit(limit)
+        ).all()
+    if not found:
+        return
+    with database.write() as session:
+        # Whoever is about to queue a job for one has locked it. The rest is judged again.
+        free = select(Upload.id).where(Upload.id.in_(found)).with_for_update(skip_locked=True)
+        session.execute(
+            update(Upload)
+            .where(Upload.id.in_(session.scalars(free).all()), unwanted)
+            .values(state=UploadState.SUPERSEDED.value)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _unwanted() -> ColumnElement[bool]:
     return or_(
-        and_(
-            Upload.state == UploadState.SUPERSEDED.value,
-            Upload.changed_at <= now(-superseded_seconds),
-        ),
         and_(
             Upload.state == UploadState.RECEIVING.value,
             Upload.changed_at <= now(-ABANDONED_SECONDS),

@@ -182,7 +182,8 @@ def _live_table(context: Context, old: Job) -> Table | None:
 def _check_upload(context: Context, old: Job) -> None:
     if old.upload_id is None:
         return
-    upload = context.session.get(Upload, old.upload_id)
+    # Locked, so that it is not given up for its age meanwhile.
+    upload = context.session.get(Upload, old.upload_id, with_for_update=True)
     # A load that succeeded is data already: once more would double an append.
     if old.state == JobState.SUCCEEDED.value or (
         upload is None or upload.state != UploadState.STORED.value

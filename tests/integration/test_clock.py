@@ -23,10 +23,13 @@ from stocktake.db.models import (
     Upload,
 )
 from stocktake.db.session import Database
+from stocktake.errors import ConflictError
 from stocktake.services import schedules
+from stocktake.services.jobs import retry_job
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, UploadState
 from stocktake.storage.configured import managed_storage
+from stocktake.storage.uploads import ManagedStorage
 from tasks.broker import BrokerQueueLengths
 from tests.rows import (
     RecordedRings,
@@ -532,6 +535,40 @@ def test_an_upload_that_a_job_still_wants_is_kept(
         )
     make_clock().tidy()
     assert _bytes_of(settings, project_id, upload_id).exists()
+
+
+def test_a_failed_load_cannot_be_tried_again_once_its_bytes_are_being_removed(
+    database: Database, settings: Settings, project_id: int
+) -> None:
+    """Bytes of a slow store take their time; a retry that was accepted meanwhile would fail."""
+    upload_id = _upload(database, settings, project_id, UploadState.STORED, 99_999)
+    failed = Job(
+        project_id=project_id,
+        kind=JobKind.INGEST_FILE.value,
+        queue=Queue.INTERACTIVE.value,
+        state=JobState.FAILED.value,
+        max_attempts=1,
+        upload_id=upload_id,
+    )
+    with database.write() as session:
+        session.add(failed)
+    outcomes: list[str] = []
+
+    class Slow(ManagedStorage):
+        async def remove(self, key: str) -> None:
+            with (
+                pytest.raises(ConflictError, match="upload it again"),
+                context(database, settings, project_id) as edge,
+            ):
+                retry_job(edge, failed.id)
+            outcomes.append("refused")
+            await super().remove(key)
+
+    slow = Slow(root=managed_storage(settings).root)
+    assert upkeep.remove_uploads(database, slow, superseded_seconds=60) == 1
+    assert outcomes == ["refused"]
+    with database.read() as session:
+        assert session.get_one(Upload, upload_id).state == "removed"
 
 
 def test_an_upload_whose_bytes_are_gone_already_is_marked_all_the_same(
