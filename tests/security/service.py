@@ -63,11 +63,13 @@ def running(
     folder: Path,
     migrated_sqlite_file: Path,
     variables: Mapping[str, str] | None = None,
+    broker_password: str | None = None,
     **settings: str,
 ) -> Iterator[Service]:
     """A service with its own database and broker.
 
     Args:
+        broker_password: what the broker asks for, where it asks.
         variables: any other variables that web and worker find on their machine.
         settings: ``STOCKTAKE_*`` without the prefix.
     """
@@ -79,7 +81,12 @@ def running(
         project = identity.create_project(session, "Shop").id
         key = identity.create_key(session, [project], ["*"])
     with Valkey() as broker:
-        shared = service_settings(url, broker.url, folder, **settings)
+        broker_url = broker.url
+        if broker_password is not None:
+            with broker.client() as own_client:
+                own_client.config_set("requirepass", broker_password)
+            broker_url = broker_url.replace("//", f"//:{broker_password}@")
+        shared = service_settings(url, broker_url, folder, **settings)
         worker, web = Worker(shared), Web(shared)
         worker.variables |= variables or {}
         web.variables |= variables or {}
