@@ -23,10 +23,9 @@ TRAILER: Final = struct.Struct("<I4s")
 #: each, before it says how many there are.
 MAX_ELEMENTS: Final = 200_000
 
-#: Schemas that a process keeps, none of them longer than this, and the bytes that tell most of
-#: them from each other: among them is how many columns they have.
-_KEPT_SCHEMAS: Final = 128
-_KEPT_BYTES: Final = 64 * 1024
+#: Bytes of all schemas that a process keeps, whose columns take some forty times as much, and
+#: the bytes that tell most schemas from each other: among them is how many columns they have.
+_KEPT_BYTES: Final = 1024 * 1024
 _KEY_BYTES: Final = 128
 
 
@@ -63,6 +62,7 @@ class _Schemas:
 
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, Limits], tuple[bytes, tuple[Column, ...]]] = {}
+        self._size = 0
 
     def find(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]] | None:
         """Where the schema of this footer ends and its columns, where one begins as it does."""
@@ -74,8 +74,10 @@ class _Schemas:
         start, end = schema_range(footer)
         columns = arrow.columns(_open(footer_of(footer[start:end])), limits)
         if columns and end <= _KEPT_BYTES:
-            if len(self._known) >= _KEPT_SCHEMAS:
+            self._size += end
+            if self._size > _KEPT_BYTES:
                 self._known.clear()
+                self._size = end
             self._known[footer[:_KEY_BYTES], limits] = (footer[:end], columns)
         return end, columns
 

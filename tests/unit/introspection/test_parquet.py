@@ -26,6 +26,7 @@ from stocktake.errors import (
 from stocktake.introspection import Introspection, Limits, Source, introspect, no_progress
 from stocktake.introspection.arrow import columns
 from stocktake.introspection.parquet import TAIL_BYTES, read
+from stocktake.introspection.parquet_schema import columns_and_rows
 from stocktake.states import TableFormat
 from stocktake.storage.objects import Chunk, LocalObjects
 from tests.unit.introspection.clickhouse import describe_parquet
@@ -340,6 +341,21 @@ def test_more_rows_than_a_database_counts_are_refused() -> None:
     two = files_source(store_of(x=file, y=file), table_format=TableFormat.PARQUET)
     with pytest.raises(InvalidSourceError, match="claims more than"):
         introspect(two)
+
+
+def test_schemas_are_kept_until_they_are_a_megabyte() -> None:
+    def columns_of(number: int) -> object:
+        data = parquet(**{f"{number:08}{'x' * 60_000}": LONG})
+        footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+        return columns_and_rows(footer, "x", Limits())[0]
+
+    first = columns_of(0)
+    assert columns_of(0) is first
+    assert columns_of(1) is not first
+    assert columns_of(0) is first
+    for number in range(2, 20):
+        columns_of(number)
+    assert columns_of(0) is not first
 
 
 def test_columns_of_one_name_are_refused_with_the_file() -> None:
