@@ -144,11 +144,12 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         pool_pre_ping=True,
         pool_timeout=10,
         connect_args={"connect_timeout": 5},
+        hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=40, max_overflow=20)
+    engine = create_engine(url, pool_size=40, max_overflow=20, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _pragmas(dbapi: Any, _record: Any) -> None:

@@ -81,3 +81,13 @@ def test_a_writer_waits_for_another_thread_no_longer_than_for_another_process(
         pass
     _add_one(database, 1)
     assert _value(url) == 1
+
+
+def test_an_error_of_a_statement_names_no_value(migrated_database_url: str) -> None:
+    """It goes into the log with its traceback, and values are what sources and requests hold."""
+    database = Database(migrated_database_url)
+    with pytest.raises(SQLAlchemyError) as caught, database.write() as session:
+        session.execute(text("SELECT nothing FROM nowhere WHERE :value"), {"value": "a customer's"})
+    assert "nowhere" in str(caught.value)
+    assert "customer" not in str(caught.value)
+    database.dispose()
