@@ -7,6 +7,7 @@ from urllib.parse import unquote
 ROOT = Path(__file__).parents[2]
 _PACKAGES = ("api", "benchmarks", "examples", "stocktake", "tasks", "tests", "workers")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*)`")
 _NAMED = re.compile(r"(?<![\w/.-])((?:[\w.-]+/)*[\w-]+\.md)\b")
 
 
@@ -39,3 +40,18 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
         if "://" not in target and not (page.parent / unquote(target)).exists()
     ]
     assert missing == []
+
+
+def test_security_page_names_what_is_there_and_a_test_for_each_rule() -> None:
+    """Paths from the root on; every attack is named somewhere."""
+    rows = [
+        [_PATH.findall(cell) for cell in line.strip("|").split("|")]
+        for line in (ROOT / "SECURITY.md").read_text().splitlines()
+        if line.startswith("|") and "/" in line
+    ]
+    named = {name for row in rows for cell in row[1:] for name in cell}
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+    assert all(code and shown for _, code, shown in rows)
+    assert all(name.startswith("tests/") for *_, shown in rows for name in shown)
+    attacks = {f"tests/security/{file.name}" for file in ROOT.glob("tests/security/test_*.py")}
+    assert attacks - named == set()
