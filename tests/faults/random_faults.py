@@ -37,7 +37,11 @@ _pause = Event()
 
 
 class NotFiredError(AssertionError):
-    """A fault of which nothing was seen."""
+    """A fault that did not do what it says."""
+
+
+class NobodyThereError(NotFiredError):
+    """A fault that met nobody, such as connections that are cut while none is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ def _until(condition: Callable[[], Value], what: str) -> Value:
         except SQLAlchemyError:
             pass
         _pause.wait(0.01)
-    raise NotFiredError(f"never seen: {what}")
+    raise NobodyThereError(f"never seen: {what}")
 
 
 def _last(numbers: random.Random, shortest: float, longest: float) -> None:

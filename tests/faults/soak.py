@@ -30,7 +30,7 @@ from tests.faults.client import Client
 from tests.faults.load import Customers, Planned, plan_faults, plan_requests
 from tests.faults.oracle import Oracle, Verdict
 from tests.faults.proxy import Proxy
-from tests.faults.random_faults import Fault, Site, lanes
+from tests.faults.random_faults import Fault, NobodyThereError, Site, lanes
 from tests.faults.sources import DeltaSource
 from tests.harness import open_stack
 from tests.processes import HOST, Server
@@ -64,6 +64,7 @@ class Soak:
         breakers: threads that end after all processes: one that was started in a thread is
             killed when that thread ends.
         fired: faults that were seen, by name.
+        missed: faults that met nobody, by name. A kind that met nobody at all is a problem.
         problems: what went wrong beside the promises: a fault that did not fire, a request that
             was refused or never taken.
     """
@@ -72,6 +73,7 @@ class Soak:
     client: Client
     breakers: ThreadPoolExecutor
     fired: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def run(self, seed: int, seconds: float, dialect: str) -> None:
@@ -113,6 +115,9 @@ class Soak:
     def _note(self, planned: Planned, act: Callable[[Planned], None]) -> bool:
         try:
             act(planned)
+        except NobodyThereError:
+            self.missed[planned.name] += 1
+            return False
         except Exception as exc:  # noqa: BLE001 - told at the end, whatever it was
             self.problems.append(f"{planned}: {type(exc).__name__}: {exc}")
             print(self.problems[-1], flush=True)
@@ -246,6 +251,7 @@ def report(site: Site, verdict: Verdict, soak: Soak, fired: str) -> str:
         "longest to its end": f"{verdict.slowest_seconds:.1f} s",
         "schedule fired": fired,
         "faults": f"{soak.fired.total()}: {_counts(soak.fired)}",
+        "met nobody": _counts(soak.missed) or "none",
     }
     return "\n".join(f"{name:<20}  {value}" for name, value in lines.items())
 
@@ -287,6 +293,7 @@ def main() -> int:
         print(report(site, verdict, soak, fired))
         print(f"the slowest: {oracle.history(slowest(verdict), verdict.records)}")
         problems = [*soak.problems, *wrong]
+        problems += [f"{name} never fired" for name in soak.missed.keys() - soak.fired.keys()]
         if not soak.fired:
             problems.append("no fault fired")
         if verdict.broken:
