@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults soak coverage lint types fmt bench lock clean
+.PHONY: help setup demo up test faults soak fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ faults: $(STAMP) ## Break everything that can break, on both databases; takes lo
 soak: $(STAMP) ## Load and random faults together (SECONDS=300 SEED=7 DATABASE=sqlite|postgresql)
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE))
 
+# The tests of random things that are `make test`'s in their short form.
+EXAMPLES ?= 10000
+fuzz: $(STAMP) ## Run the random tests for long, new each time, on both databases (EXAMPLES=10000)
+	STOCKTAKE_FUZZ_EXAMPLES=$(EXAMPLES) STOCKTAKE_MODEL_EXAMPLES=$(EXAMPLES) \
+		$(BIN)/python -m pytest tests/fuzz tests/integration/jobs/test_model.py --timeout 0 $(ARGS)
+
 coverage: $(STAMP) ## Run all tests and measure branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term -m "not long" $(ARGS)
 
@@ -48,6 +54,9 @@ lint: $(STAMP) ## Check style, format and who imports whom
 
 types: $(STAMP) ## Check types
 	$(BIN)/mypy
+
+audit: $(STAMP) ## Look the locked packages up among the known vulnerabilities
+	$(BIN)/python .ci/audit.py
 
 fmt: $(STAMP) ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix .

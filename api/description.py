@@ -25,7 +25,7 @@ _IDEMPOTENCY_KEY: Final = {
     "in": "header",
     "required": False,
     "description": "The same key and body get the first answer again for 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
 }
 _PREFER: Final = {
     "name": "Prefer",
@@ -34,21 +34,46 @@ _PREFER: Final = {
     "description": "`wait=N`: hold the answer until the job has ended, N seconds at most.",
     "schema": {"type": "string", "examples": ["wait=20"]},
 }
-#: What any route under a project may refuse with. Written here and not on the routes, where each
-#: one costs a pydantic schema at start-up: they were three quarters of it.
+#: What a request may be refused with. Written here and not on the routes, where each one costs a
+#: pydantic schema at start-up: they were three quarters of it.
 _REFUSALS: Final = {
     "400": "The request is not valid.",
+    "408": "The request came too slowly.",
+    "431": "The request's head is too large.",
+    "503": "The service is busy or restarting.",
+}
+_KEYED: Final = {
     "401": "No API key, or one that does not hold.",
     "403": "The API key does not allow this, or the project has as much as it may have.",
     "404": "No such thing in this project.",
+    "429": "Too many requests.",
+}
+_WRITES: Final = {
     "409": "The thing is in a state that does not allow this.",
     "413": "The body is too large.",
     "422": "The Idempotency-Key was used with another request.",
-    "429": "Too many requests.",
-    "503": "The service is busy or restarting.",
 }
-_NOT_FOR_READS: Final = frozenset({"409", "413", "422"})
 _REFUSAL_REF: Final = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
+
+
+def _header(description: str, *, required: bool = True, **schema: Any) -> dict[str, Any]:
+    return {
+        "description": description,
+        "required": required,
+        "schema": {"type": "string"} | schema,
+    }
+
+
+_RETRY_AFTER: Final = _header("Seconds until it is worth while to ask again.", type="integer")
+_ETAG: Final = _header("Of this state of the job, for If-None-Match.")
+#: What answers of a status carry, whatever the route.
+_HEADERS: Final = {
+    "202": {"Location": _header("The path of the job or batch."), "Retry-After": _RETRY_AFTER},
+    "304": {"ETag": _ETAG},
+    "401": {"WWW-Authenticate": _header("`Bearer`.")},
+    "429": {"Retry-After": _RETRY_AFTER},
+    "503": {"Retry-After": _RETRY_AFTER},
+}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -63,8 +88,10 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     for path, method, operation in _operations(schema):
         if method == "post" and path.startswith("/api/"):
             operation.setdefault("parameters", []).extend([_IDEMPOTENCY_KEY, _PREFER])
-        if operation.get("security"):
-            _add_refusals(operation, reads=method == "get")
+        _add_refusals(operation, reads=method == "get")
+        for status, headers in _HEADERS.items():
+            if response := operation["responses"].get(status):
+                response["headers"] = headers
         for response in operation["responses"].values():
             for media in response.get("content", {}).values():
                 # OpenAPI 3.2's, inside a document that says 3.1.
@@ -73,15 +100,13 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_refusals(operation: dict[str, Any], *, reads: bool) -> None:
-    for status, description in _REFUSALS.items():
-        if not (reads and status in _NOT_FOR_READS):
-            operation["responses"][status] = {
-                "description": description,
-                "content": _REFUSAL_REF,
-            }
-        else:
-            # The framework's own shape of a 422, which is never sent.
-            operation["responses"].pop(status, None)
+    keyed = bool(operation.get("security"))
+    # The framework's own shape of a 422 is never sent.
+    operation["responses"].pop("422", None)
+    refusals = _REFUSALS | (_KEYED if keyed else {}) | (_WRITES if keyed and not reads else {})
+    for status, description in refusals.items():
+        if status not in operation["responses"]:
+            operation["responses"][status] = {"description": description, "content": _REFUSAL_REF}
 
 
 def _operations(schema: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

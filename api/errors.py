@@ -9,6 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -165,7 +166,16 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         404: ("invalid_request", "not_found", "Not found."),
         405: ("invalid_request", "method_not_allowed", f'Method "{request.method}" not allowed.'),
     }.get(error.status_code, ("invalid_request", "error", str(error.detail)))
-    return JSONResponse(body_of(type_, code, detail), error.status_code, headers=error.headers)
+    headers = {"Allow": _methods(request)} if error.status_code == 405 else error.headers
+    return JSONResponse(body_of(type_, code, detail), error.status_code, headers=headers)
+
+
+def _methods(request: Request) -> str:
+    """All that the path takes; the framework names the methods of its first route alone."""
+    path = request.scope["path"]
+    routes = iter_route_contexts(request.app.routes)
+    takes = (route.methods for route in routes if route.methods and route.path_regex.match(path))
+    return ", ".join(sorted(set().union(*takes)))
 
 
 async def _database_away(_: Request, error: Exception) -> JSONResponse:

@@ -96,11 +96,22 @@ def _ingesting(context: Context, ingest: Ingest) -> Answer:
     )
 
 
+#: The OpenAPI of what follows an upload.
+_NEXT: Final[dict[str, Any]] = {
+    "operationId": "create_from_upload",
+    "requestBody": {
+        name: f"$response.body#/{name}" for name in ("upload_id", "filename", "file_format")
+    }
+    | {"table_name": "uploaded"},
+}
+
+
 @router.post(
     "/warehouse_tables/upload_file/",
     status_code=201,
     response_model=UploadBody,
     max_body_size=_COUNTED_HERE,
+    responses={201: {"links": {"create_from_upload": _NEXT}}},
     openapi_extra=_form(file_format={"type": "string", "enum": list(upload_forms.FILE_FORMATS)}),
 )
 async def upload_file(edge: WriteEdge) -> Response:

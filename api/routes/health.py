@@ -86,7 +86,12 @@ def _doorbell(parts: Parts) -> dict[str, int]:
     return {name: count for name, count in counts.items() if isinstance(count, int)}
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    # beside the token: nothing, where none is set
+    openapi_extra={"security": [{}]},
+)
 async def metrics(request: Request, parts: PartsDep, credentials: Bearer) -> Response:
     """Prometheus' text: with the token from the settings; without one, on this machine only."""
     _require_reader(request, parts.settings.metrics_token, credentials)

@@ -6,6 +6,16 @@ import pytest
 
 from tests.fuzz.children import child
 from tests.fuzz.watched import Watched
+from tests.integration.api.conftest import (
+    database,
+    other_project,
+    project_id,
+    serve,
+    served,
+    settings,
+)
+
+__all__ = ["database", "other_project", "project_id", "serve", "served", "settings"]
 
 
 @pytest.fixture(scope="module")

@@ -92,16 +92,27 @@ def test_both_prefixes_offer_the_same(description: dict[str, Any]) -> None:
     assert "/jobs/{job_id}/" in projects
 
 
-def test_every_project_route_needs_a_key_and_says_how_it_refuses(
-    description: dict[str, Any], anonymous: httpx.Client
-) -> None:
+def test_every_route_says_how_it_refuses(description: dict[str, Any]) -> None:
+    """That it refuses so, and with these headers, is held by `tests/fuzz/test_api.py`."""
     for path, method, operation in _operations(description):
-        if "{project_id}" not in path:
-            continue
-        assert operation["security"] == [{"HTTPBearer": []}], path
-        assert {"400", "401", "403", "404", "429", "503"} <= operation["responses"].keys()
-        answer = anonymous.request(method, _fill(path, 1))
-        assert answer.status_code == 401, (method, path)
+        refusals = {"400", "408", "431", "503"}
+        if "{project_id}" in path:
+            assert operation["security"] == [{"HTTPBearer": []}], path
+            refusals |= {"401", "403", "404", "429"}
+            refusals |= set() if method == "get" else {"409", "413", "422"}
+        assert refusals <= operation["responses"].keys(), path
+        assert "Retry-After" in operation["responses"]["503"]["headers"], path
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_another_method_is_told_all_that_the_path_takes(client: httpx.Client) -> None:
+    """The framework alone names those of the first route with the path."""
+    for path, takes in (
+        ("schedules/", "GET, POST"),
+        (f"schedules/{UNKNOWN}/", "DELETE, GET, PATCH"),
+    ):
+        answer = client.options(path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, takes)
 
 
 def test_every_route_parses_json_strictly() -> None:
