@@ -130,6 +130,10 @@ class Hub:
             # They wait on, and time out by themselves if the database stays away.
             log.warning("waiting_poll_failed", reason=type(exc).__name__)
             return
+        except Exception:
+            # The watching must go on for those who come later.
+            log.exception("waiting_poll_broken")
+            sights = {}
         for waiter in waiters:
             waiter.look(sights.get(waiter.job_id))
 

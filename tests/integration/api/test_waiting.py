@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import update
 
-from api.waiting import Hub
+from api.waiting import Hub, Sight
+from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.states import JobState
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
@@ -169,6 +171,24 @@ def test_an_ended_job_is_seen_right_after_somebody_begins_to_wait(
 
 def test_a_job_that_is_gone_ends_the_wait(database: Database) -> None:
     assert _with_hub(database, lambda hub: hub.wait_for_end(uuid4(), 30)) is None
+
+
+def test_an_error_that_nobody_foresaw_ends_the_waits_and_not_the_watching(
+    database: Database, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    """A newer version, beside which this one still runs, knows one more state."""
+    newer, known = make_job(), make_job()
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == newer).values(state="paused"))
+    finish_job(known)
+
+    async def work(hub: Hub) -> Sight | None:
+        assert await hub.wait_for_end(newer, 3600) is None
+        return await hub.wait_for_end(known, 30)
+
+    seen = _with_hub(database, lambda hub: asyncio.wait_for(work(hub), 60))
+    assert seen is not None
+    assert seen.state is JobState.SUCCEEDED
 
 
 def test_a_change_is_seen_and_no_change_is_not(database: Database, make_job: MakeJob) -> None:
