@@ -178,14 +178,16 @@ def _parts(
     rules: Rules,
     sample: Chunk | None,
 ) -> Iterator[_Part | None]:
-    total, done = len(listing.files), 0
+    total, done, found = len(listing.files), 0, False
     while done < total and not budget.truncated:
         length = _share(source, total - done, budget, limits)
         batch = _batch(listing.files[done : done + _FETCHED_AT_ONCE], length)
         fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
         for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
             if data is not None:
-                yield _part(source, file, data, length, limits, rules)
+                part = _part(source, file, data, length, budget, limits, rules, must=not found)
+                found = found or part is not None
+                yield part
         done += len(batch)
         progress("sample", done, total)
 
@@ -223,14 +225,26 @@ def _beginning(source: Source, file: ObjectInfo, length: int) -> bytes:
 
 
 def _part(
-    source: Source, file: ObjectInfo, data: bytes, length: int, limits: Limits, rules: Rules
+    source: Source,
+    file: ObjectInfo,
+    data: bytes,
+    length: int,
+    budget: Budget,
+    limits: Limits,
+    rules: Rules,
+    *,
+    must: bool,
 ) -> _Part | None:
     text = sample_text(source, file, data, limits, max_bytes=length)
     inferred = rules.infer(text)
     if inferred is None and not text.complete:
         # not one whole line: take as much as a line may have
+        if not (must or budget.bytes_left):
+            budget.cut()
+            return None
         length = limits.max_line_bytes + 1
         data = _beginning(source, file, length)
+        budget.spend(len(data))
         text = sample_text(source, file, data, limits, max_bytes=length)
         inferred = rules.infer(text)
         if inferred is None and not text.complete:

@@ -353,3 +353,17 @@ def test_lines_that_end_in_a_carriage_return_alone_are_refused(table_format: Tab
     with pytest.raises(InvalidSourceError, match="line 1: a carriage return without") as caught:
         csv.read(source, Limits(), no_progress)
     assert caught.value.file == "x"
+
+
+def test_lines_longer_than_a_share_are_read_within_the_budget() -> None:
+    line = b"x" * 100_000 + b"\n1\n"
+    source = source_of({f"{number:02}.csv": line for number in range(40)})
+    store = source.store
+    assert isinstance(store, MemoryObjects)
+    limits = Limits(max_bytes=1 << 20)
+    found = read(source, limits)
+    assert found.coverage.truncated
+    assert found.coverage.bytes_read == sum(size for _, size in store.reads)
+    # of one file at least the first line is read
+    assert found.coverage.bytes_read < limits.max_bytes + len(line) + 65_536
+    assert [column.name for column in found.columns] == ["x" * 100_000]
