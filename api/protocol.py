@@ -29,7 +29,7 @@ MAX_HEADERS: Final = 100
 _BODY_WINDOW_SECONDS: Final = 5.0
 #: A body that was answered before it came in may still come, up to this size: most clients send
 #: it anyway, and go on with the connection.
-_UNWANTED_BYTES: Final = 64 * 1024
+_UNWANTED_BYTES: Final = 1024 * 1024
 #: How long a client has to take the last answer, and how much of what it sends is thrown away
 #: meanwhile: closing at once would reset the connection, and the answer might never be seen.
 _LINGER_SECONDS: Final = 2.0
