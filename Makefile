@@ -33,7 +33,7 @@ test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS=
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
 
 faults: $(STAMP) ## Break everything that can break, on both databases; takes long
-	$(BIN)/python -m pytest tests/faults --timeout 1800 $(ARGS)
+	$(BIN)/python -m pytest tests/faults tests/acceptance/test_metrics.py --timeout 1800 $(ARGS)
 
 soak: $(STAMP) ## Load and random faults together (SECONDS=300 SEED=7 DATABASE=sqlite|postgresql)
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE))

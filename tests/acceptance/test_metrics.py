@@ -28,6 +28,7 @@ def extra_settings(store: ScriptedStore) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_drops_rescues_stale_writes_and_ends_are_counted_wherever_they_happen(
     stack: Stack, broker_server: Valkey, worker: Worker, store: ScriptedStore
 ) -> None:

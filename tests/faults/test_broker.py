@@ -160,7 +160,7 @@ Fault = Callable[[Scene], None]
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param([killed, killed_and_wiped, flushed, reset], id="gone"),
+        pytest.param([killed, killed_and_wiped, flushed, reset], id="gone", marks=pytest.mark.long),
         pytest.param([frozen, black_hole, two_seconds_away], id="silent", marks=pytest.mark.long),
     ],
 )
