@@ -37,6 +37,7 @@ from tasks.base import JobTask, Runtime, retry_policy, worker_name
 from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
+from workers.inherited_sockets import let_go_of_connections
 from workers.parent_death import die_with_parent
 from workers.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.watchdog import time_limit_error, watch
@@ -107,6 +108,7 @@ def _takes_jobs(sender: Any, **_: Any) -> None:
 def _child_starts(**_: Any) -> None:
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
+    let_go_of_connections()
     forbid_core_dumps()
     leave_stopping_to_the_parent()
     os.nice(NICENESS)

@@ -88,6 +88,7 @@ class Proxy:
         self.answer_pace: float | None = None
         self._server_port = port
         self._black_hole = False
+        self._silenced: bytes | None = None
         self._cut: Cut | None = None
         self._cut_came = threading.Event()
         self._connections: set[_Connection] = set()
@@ -115,6 +116,10 @@ class Proxy:
         """Take all bytes and deliver none; connections, old and new, stay open."""
         self._run(self._fall_silent())
 
+    def silence(self, request: bytes) -> None:
+        """Deliver nothing more on connections that ask this, from then on; others work."""
+        self._silenced = request
+
     def reset(self) -> None:
         """Reset all connections; new ones work."""
         self._run(self._reset_all())
@@ -132,7 +137,7 @@ class Proxy:
         """End every fault. What was in a black hole stays silent, as a connection does that a
         gateway on the way has forgotten; new ones work."""
         self._black_hole = False
-        self._cut = None
+        self._silenced = self._cut = None
         self.latency_seconds, self.answer_bytes, self.answer_pace = 0.0, None, None
 
     def _run(self, work: "Coroutine[Any, Any, Any]") -> Any:
@@ -194,6 +199,8 @@ class Proxy:
         while (request := await connection.requests.get()) is not None:
             due, data = request
             await asyncio.sleep(due - self._loop.time())
+            if self._silenced is not None and self._silenced in data:
+                connection.silent = True
             if not self._meets_cut(connection, data):
                 await self._deliver(connection, connection.server, data)
         if not connection.silent:

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import psutil
 import pytest
 
+from tests.faults.breaking import gone
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
@@ -173,3 +175,43 @@ def test_every_job_ends_whatever_the_broker_does(scene: Scene, faults: list[Faul
         scene.oracle.check()
     for pid in pids:
         os.kill(pid, 0)  # still there
+
+
+def replace_children(worker: Worker) -> list[psutil.Process]:
+    """Kill the worker's children while it is connected; those that it forks in their place."""
+    first = worker.children()
+    for child in first:
+        child.kill()
+    gone(*first)
+    wait_until(lambda: len(worker.children()) == worker.concurrency, "new children")
+    return worker.children()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_a_child_that_is_forked_later_holds_no_connection_to_the_broker(worker: Worker) -> None:
+    """epoll goes on about a socket that any process still has open, whoever has closed it."""
+    connected = psutil.Process(worker.pid)
+    wait_until(lambda: bool(connected.net_connections()), "the parent's connections")
+
+    replaced = replace_children(worker)
+
+    wait_until(lambda: not any(child.net_connections() for child in replaced), "no connections")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_a_worker_outlives_the_silence_of_its_remote_control(
+    stack: Stack, scene: Scene, proxy: Proxy
+) -> None:
+    """kombu drops that connection alone and makes another. With a copy of the old one in a child
+    the worker then waited for ever, for an answer on the new one to what the old one said."""
+    worker = next(process for process in stack.processes if isinstance(process, Worker))
+    replace_children(worker)
+    proxy.silence(b"redis-py-health-check")
+    wait_until(lambda: bool(stack.logged("dropping stale connection")), "the dropped connection")
+    assert proxy.counts.swallowed_bytes > 0
+    proxy.heal()
+
+    scene.ask()
+
+    scene.oracle.check()
