@@ -37,7 +37,7 @@ FLOWER_PORT: Final = 5555
 PREFIX: Final = "STOCKTAKE_"
 _START_SECONDS: Final = 60.0
 #: Beyond the time that a worker gives its reads.
-_STOP_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 8.0
 _POLL_SECONDS: Final = 0.1
 _PYTHON: Final = (sys.executable, "-P", "-m")
 

@@ -19,6 +19,9 @@ from kombu.common import ignore_errors
 
 #: Beyond the reads' own time: for the children to write their ends and to leave.
 _LAST_SECONDS: Final = 2.0
+#: For Celery to stop once it was told. Its one thread may wait for a broker that is silent, and
+#: try several connections one after another; what it would still tell it, the leases tell as well.
+_LEAVE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.1
 _WAKE_SECONDS: Final = 0.5
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -69,8 +72,11 @@ class GracefulStop:
         os.write(2, f"stopping on {signal.Signals(number).name}\n".encode())
 
     def _wait(self) -> None:
-        """Let Celery stop once nothing is read any more."""
+        """Let Celery stop once nothing is read any more, and make sure that it has."""
         pause = threading.Event()
         while state.active_requests and time.monotonic() < _stop_at.value + _LAST_SECONDS:
             pause.wait(_LOOK_SECONDS)
         state.should_stop = os.EX_OK  # type: ignore[assignment]  # the stub knows None only
+        pause.wait(_LEAVE_SECONDS)
+        os.write(2, b"stopped without the broker, which does not answer\n")
+        os._exit(os.EX_OK)

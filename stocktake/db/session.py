@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import TimeoutError as BusyError
 from sqlalchemy.orm import Session
@@ -29,6 +29,16 @@ _EVENTS: Final = "events"
 #: How long a connection to SQLite waits for another process's lock.
 _PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
+#: What libpq is told where the URL does not say otherwise. It waits for an answer without an end,
+#: so a host that is gone without a word must be noticed by the kernel: within 10 s when something
+#: was sent to it, within 25 s when nothing was.
+_POSTGRESQL: Final[dict[str, int]] = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +153,9 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         max_overflow=max(5, pool_size),
         pool_pre_ping=True,
         pool_timeout=10,
-        connect_args={"connect_timeout": 5},
+        connect_args={
+            name: value for name, value in _POSTGRESQL.items() if name not in make_url(url).query
+        },
         hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
 

@@ -101,13 +101,14 @@ def test_an_idle_worker_ends_at_once(stack: Stack) -> None:
     assert worker.wait_for_exit(AN_END_SECONDS) == 0
 
 
+@pytest.mark.parametrize("fault", ["kill", "pause"])
 def test_a_worker_without_its_broker_ends_too(
-    stack: Stack, broker_server: Valkey, store: ScriptedStore, held_table: UUID
+    stack: Stack, broker_server: Valkey, store: ScriptedStore, held_table: UUID, fault: str
 ) -> None:
     worker = stack.start_worker(WORKER_GRACE_SECONDS="1")
     job_id = stack.refresh(held_table)
     store.wait_for_request()
-    broker_server.kill()
+    getattr(broker_server, fault)()
     worker.ask_to_end()
     worker.wait_for_exit(AN_END_SECONDS)
     job = see_job(stack.database, job_id)

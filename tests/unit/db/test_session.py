@@ -1,7 +1,14 @@
-"""Who writes to SQLite, and when. Two `Database`s of one file stand for two processes."""
+"""Who writes to SQLite, and when; what PostgreSQL's client is told.
 
+Two `Database`s of one file stand for two processes.
+"""
+
+import os
+import socket
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from stocktake.db import session as sessions
 from stocktake.db.session import Database
+from tests.servers import Postgres
 
 
 @pytest.fixture
@@ -91,3 +99,23 @@ def test_an_error_of_a_statement_names_no_value(migrated_database_url: str) -> N
     assert "nowhere" in str(caught.value)
     assert "customer" not in str(caught.value)
     database.dispose()
+
+
+@pytest.mark.parametrize(
+    ("asked", "milliseconds"), [("", 10_000), ("?tcp_user_timeout=3000", 3000)]
+)
+def test_a_postgresql_that_vanishes_is_noticed_by_the_kernel(
+    postgres: Postgres, asked: str, milliseconds: int
+) -> None:
+    """libpq waits for an answer without an end. The URL may ask for another patience."""
+    database = Database(postgres.create_database() + asked)
+    try:
+        with database.read() as session:
+            driver: Any = session.connection().connection.dbapi_connection
+            with closing(socket.socket(fileno=os.dup(driver.fileno()))) as copy:
+                assert copy.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+                patience = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    finally:
+        database.dispose()
+    assert patience == milliseconds
