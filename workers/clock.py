@@ -41,6 +41,7 @@ RESCUES_PER_TICK: Final = 200
 BEAT_SECONDS: Final = 2.0
 TALLY_SECONDS: Final = 5.0
 UPKEEP_SECONDS: Final = 60.0
+UNKNOWN_SECONDS: Final = 300.0
 #: What `close` gives to upkeep that is under way. Where it is cut off, the next one goes on.
 _CLOSE_SECONDS: Final = 3.0
 
@@ -88,6 +89,8 @@ class ClockWork:
         ]
         if self._is_time("tally", TALLY_SECONDS):
             steps.append(self.tally)
+        if self._is_time("unknown", UNKNOWN_SECONDS):
+            steps.append(self.name_unknown_jobs)
         outcomes = [self._attempt(step) for step in steps]
         return all(outcomes) and (
             not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat)
@@ -209,6 +212,13 @@ class ClockWork:
                 return
         with self._database.write() as session:
             counting.tally_attempts(session)
+
+    def name_unknown_jobs(self) -> None:
+        """Log the jobs that are left alone: a newer release made their kind or their queue."""
+        with self._database.read() as session:
+            found = rescue.unknown(session)
+        for kind, queue, count in found:
+            log.warning("unknown_jobs_left_alone", kind=kind, queue=queue, count=count)
 
     def tidy(self) -> bool:
         """Remove old bytes and rows, one batch; whether more is left."""

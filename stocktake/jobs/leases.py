@@ -18,7 +18,7 @@ from stocktake.errors import (
     SupersededError,
     WorkerStoppedError,
 )
-from stocktake.jobs.queueing import ring_for
+from stocktake.jobs.queueing import KNOWN, ring_for
 from stocktake.states import JobKind, JobState
 
 
@@ -339,6 +339,7 @@ def _ring_next(session: Session, claim: Claim) -> None:
             Job.state == JobState.QUEUED.value,
             Job.next_run_at <= now(),
             Job.id != claim.job_id,
+            KNOWN,
         )
         .order_by(Job.id)
         .limit(1)

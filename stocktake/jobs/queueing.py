@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -14,6 +14,12 @@ from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_c
 from stocktake.logging import request_id
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, TableFormat
+
+#: A newer release that runs beside this one, or ran before it, may have made jobs of other kinds:
+#: those are left to its own processes.
+KNOWN_KIND: Final = Job.kind.in_([kind.value for kind in JobKind])
+#: What `ring_for` can announce.
+KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_([queue.value for queue in Queue]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,5 +214,5 @@ def _promote(session: Session, job: Job, queue: Queue) -> None:
 
 
 def ring_for(job: Job) -> Ring:
-    """The ring that announces this job."""
+    """The ring that announces this job, which is `KNOWN`."""
     return Ring(job_id=job.id, kind=JobKind(job.kind), queue=Queue(job.queue))

@@ -17,7 +17,7 @@ from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import counting, leases
 from stocktake.jobs.leases import RetryPolicy
-from stocktake.jobs.queueing import ring_for
+from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, ring_for
 from stocktake.states import JobState, Queue
 
 #: Rings double their distance this many times and then keep it: 20 s by default. The clock rings
@@ -45,7 +45,9 @@ def runnable(session: Session) -> Mapping[Queue, int]:
     """How many jobs of each queue could run now, whether or not they were rung for."""
     counted = session.execute(
         select(Job.queue, func.count())
-        .where(Job.state == JobState.QUEUED.value, Job.next_run_at <= now(), ~leases.MUST_WAIT)
+        .where(
+            Job.state == JobState.QUEUED.value, Job.next_run_at <= now(), KNOWN, ~leases.MUST_WAIT
+        )
         .group_by(Job.queue)
     )
     return {Queue(queue): count for queue, count in counted}
@@ -91,6 +93,7 @@ def _due(ring_again_seconds: float) -> ColumnElement[bool]:
     return and_(
         Job.state == JobState.QUEUED.value,
         Job.next_run_at <= now(),
+        KNOWN,
         or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
         # A worker would only refuse it; and its distance must be short once its turn has come.
         ~leases.MUST_WAIT,
@@ -103,7 +106,19 @@ def expired(session: Session, *, limit: int) -> Sequence[UUID]:
 
 
 def _expired() -> ColumnElement[bool]:
-    return and_(Job.state == JobState.RUNNING.value, Job.lease_expires_at < now())
+    # In a queue of any name: what runs keeps the other jobs of its table from running.
+    return and_(Job.state == JobState.RUNNING.value, Job.lease_expires_at < now(), KNOWN_KIND)
+
+
+def unknown(session: Session) -> Sequence[tuple[str, str, int]]:
+    """Kind, queue and number of the unended jobs that this release does not know."""
+    counted = session.execute(
+        select(Job.kind, Job.queue, func.count())
+        .where(Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)), ~KNOWN)
+        .group_by(Job.kind, Job.queue)
+        .order_by(Job.kind, Job.queue)
+    )
+    return [(kind, queue, count) for kind, queue, count in counted]
 
 
 def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy) -> int:

@@ -141,6 +141,11 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
     old = get_job(context, job_id)
     if old.state not in _ENDED:
         raise ConflictError(f"The job has not ended ({old.state}); cancel it first.")
+    if old.kind not in tuple(JobKind):
+        raise ConflictError(
+            f"This release knows no jobs of the kind {old.kind!r}; the newer one that made this "
+            "job can try it again."
+        )
     table = _live_table(context, old)
     _check_upload(context, old)
     new = enqueue(context.session, _again(context, old))
@@ -155,7 +160,7 @@ def _again(context: Context, old: Job) -> JobRequest:
     return JobRequest(
         project_id=old.project_id,
         kind=kind,
-        queue=Queue(old.queue) if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
+        queue=Queue.BULK if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
         max_attempts=context.settings.job_max_attempts,
         table_id=old.table_id,
         # A batch counts the jobs that it made; one tried again by hand is not among them.

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 import redis
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 from stocktake.db.clock import now
 from stocktake.db.models import (
@@ -135,6 +136,11 @@ def _overdue(database: Database, schedule_id: UUID, **back: float) -> datetime:
         assert schedule.next_fire_at is not None
         schedule.next_fire_at -= timedelta(**back)
         return schedule.next_fire_at
+
+
+def _set(database: Database, job_id: UUID, **values: Any) -> None:
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(**values))
 
 
 def _count(database: Database, model: Any) -> int:
@@ -401,6 +407,59 @@ def test_a_job_whose_worker_vanished_is_rescued_and_rung_for(
     assert job(database, forgotten[0]).state == "queued"
     assert clock.tick()
     assert rings.take() == [forgotten[0]]
+
+
+@pytest.mark.parametrize(
+    "words", [{"kind": "compact_table"}, {"queue": "urgent"}], ids=["kind", "queue"]
+)
+def test_a_queued_job_that_only_a_newer_release_knows_keeps_no_other_from_being_rung_for(
+    database: Database,
+    make_clock: MakeClock,
+    forgotten: list[UUID],
+    rings: RecordedRings,
+    words: dict[str, str],
+) -> None:
+    _set(database, forgotten[0], **words)
+    clock = make_clock(settings={"clock_rings_per_tick": 100})
+    assert clock.tick()
+    assert sorted(rings.take()) == sorted(forgotten[1:])
+    assert job(database, forgotten[0]).rung_at is None
+
+
+def test_a_running_job_of_a_kind_that_only_a_newer_release_knows_is_left_to_its_clock(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID]
+) -> None:
+    """One in a queue of an unknown name is rescued: it keeps other jobs of its table waiting."""
+    of_kind, in_queue, plain = forgotten[:3]
+    for job_id in (of_kind, in_queue, plain):
+        claimed(database, job_id, lease_seconds=-1.0)
+    _set(database, of_kind, kind="compact_table")
+    _set(database, in_queue, queue="urgent")
+    assert make_clock().rescue_jobs() == 2
+    states = [job(database, job_id).state for job_id in (of_kind, in_queue, plain)]
+    assert states == ["running", "queued", "queued"]
+
+
+def test_jobs_that_only_a_newer_release_knows_are_named_in_the_log_once_in_a_while(
+    database: Database, make_clock: MakeClock, forgotten: list[UUID]
+) -> None:
+    _set(database, forgotten[0], kind="compact_table", state="running")
+    _set(database, forgotten[1], queue="urgent")
+    _set(database, forgotten[2], kind="compact_table", state="succeeded")
+    seconds = Seconds()
+    clock = make_clock(monotonic=seconds)
+
+    def named() -> list[tuple[str, str, int]]:
+        with capture_logs() as lines:
+            assert clock.tick()
+        found = [line for line in lines if line["event"] == "unknown_jobs_left_alone"]
+        return [(line["kind"], line["queue"], line["count"]) for line in found]
+
+    both = [("compact_table", "interactive", 1), ("refresh_schema", "urgent", 1)]
+    assert named() == both
+    assert named() == []
+    seconds.now += 301
+    assert named() == both
 
 
 def test_an_idle_tick_writes_nothing(

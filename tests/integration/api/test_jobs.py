@@ -219,6 +219,30 @@ def test_a_job_of_a_deleted_table_is_not_retried(
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
+def test_a_job_that_only_a_newer_release_knows_is_shown_cancelled_and_not_retried(
+    client: httpx.Client,
+    anonymous: httpx.Client,
+    make_job: MakeJob,
+    database: Database,
+) -> None:
+    """It was written during a rolling upgrade, or before the release was rolled back."""
+    job_id = make_job()
+    with database.write() as session:
+        session.query(Job).update({Job.kind: "compact_table", Job.queue: "urgent"})
+
+    [listed] = client.get("jobs/").json()["results"]
+    shown = client.get(f"jobs/{job_id}/").json()
+    scraped = anonymous.get("/metrics").text
+    cancelled = client.post(f"jobs/{job_id}/cancel/")
+    retried = client.post(f"jobs/{job_id}/retry/")
+
+    assert (listed["kind"], shown["kind"]) == ("compact_table", "compact_table")
+    assert 'stocktake_due_jobs{queue="urgent"} 1.0' in scraped
+    assert cancelled.json()["state"] == "cancelled"
+    assert (retried.status_code, retried.json()["code"]) == (409, "conflict")
+    assert "compact_table" in retried.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("state", "ends_well", "status"),
     [

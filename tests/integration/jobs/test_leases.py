@@ -1,6 +1,7 @@
 """Claims, fences, and the ends of an attempt."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
@@ -103,6 +104,20 @@ def test_of_two_jobs_of_one_table_claimed_at_once_one_runs(
         with database.write() as session:
             assert session.scalars(select(Job.state)).all().count("running") == 1
             session.execute(update(Job).values(state="queued"))
+
+
+def test_a_job_ends_though_the_one_behind_it_is_in_a_queue_of_a_newer_release(
+    database: Database, table: Table, rings: RecordedRings, queued: UUID
+) -> None:
+    won = claimed(database, queued)
+    behind = enqueue(database, refresh_of(table))
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == behind).values(queue="urgent"))
+    rings.take()
+    with database.write() as session:
+        leases.succeed(session, won, {})
+    assert job(database, queued).state == "succeeded"
+    assert rings.take() == []
 
 
 def test_a_job_waits_for_its_running_sibling_whose_end_rings_for_it(
