@@ -147,12 +147,24 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
             "job can try it again."
         )
     table = _live_table(context, old)
+    _keep(context, old)
     _check_upload(context, old)
     new = enqueue(context.session, _again(context, old))
     if table is not None and JobKind(old.kind) in _SHOWN:
         table.latest_job_id = new.job.id
     audit.record(context, "job.retry", new.job.id, retry_of=str(old.id))
     return new
+
+
+def _keep(context: Context, job: Job) -> None:
+    """Lock the job, so that retention removes neither it nor its batch meanwhile.
+
+    Raises:
+        NotFoundError: it has removed the job.
+    """
+    kept = select(Job.id).where(Job.id == job.id).with_for_update(read=True, key_share=True)
+    if context.session.scalar(kept) is None:
+        raise NotFoundError
 
 
 def _again(context: Context, old: Job) -> JobRequest:

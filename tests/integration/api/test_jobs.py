@@ -1,17 +1,20 @@
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import delete, text
 
-from stocktake.db.models import AuditEntry, Job, Table, Upload
+from stocktake.db.models import AuditEntry, Batch, Job, JobAttempt, Table, Upload
 from stocktake.db.session import Database, Ring
 from stocktake.errors import StorageThrottledError, WorkerStoppedError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, UploadState
 from tests.integration.api.conftest import FinishJob, MakeJob
+from tests.stack import wait_until
 
 ClaimJob = Callable[[UUID], Claim]
 JobRow = Callable[[UUID], Job]
@@ -241,6 +244,23 @@ def test_a_job_that_only_a_newer_release_knows_is_shown_cancelled_and_not_retrie
     assert cancelled.json()["state"] == "cancelled"
     assert (retried.status_code, retried.json()["code"]) == (409, "conflict")
     assert "compact_table" in retried.json()["detail"]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)  # SQLite writes one by one
+def test_a_batch_that_retention_removes_at_that_moment_is_not_expanded_again(
+    client: httpx.Client, finish_job: FinishJob, database: Database
+) -> None:
+    started = client.post("warehouse_tables/refresh/", json={"all": True}).json()
+    finish_job(UUID(started["expand_job_id"]))
+
+    with ThreadPoolExecutor(1) as one, database.write() as session:
+        for model in (JobAttempt, Job, Batch):
+            session.execute(delete(model))
+        retry = one.submit(client.post, f"jobs/{started['expand_job_id']}/retry/")
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        wait_until(lambda: bool(session.scalar(waiting)), "a retry that waits for the removal")
+
+    assert (retry.result().status_code, retry.result().json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
