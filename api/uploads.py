@@ -4,6 +4,7 @@ The upload's row is committed before its first byte is stored and says at any ti
 of it, so that what a crash leaves behind is found and removed.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -44,6 +45,7 @@ class Receiver:
         self._edge = edge
         self._sink: UploadSink | None = None
         self._ours = False
+        self._touch_at = 0.0
         self.filename: str | None = None
         self.fields: dict[str, str] = {}
         self.size_bytes = 0
@@ -65,7 +67,8 @@ class Receiver:
         """Read the request's body to its end.
 
         Raises:
-            ValidationError: a broken form, two files, or a file over the cap.
+            ValidationError: a broken form, two files, a file over the cap, or an upload that the
+                clock gave up meanwhile.
             PayloadTooLargeError: a body far over the cap; nothing is stored of one that says so.
             StorageUnavailableError: managed storage failed.
         """
@@ -128,6 +131,7 @@ class Receiver:
         self.filename = filename = upload_forms.clean_filename(event.filename)
         self.upload = await self._edge.change(lambda context: files.begin(context, filename))
         self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)
+        self._touch_at = time.monotonic() + files.TOUCH_SECONDS
 
     async def _write(self, event: FileData) -> None:
         self.size_bytes += len(event.data)
@@ -136,6 +140,15 @@ class Receiver:
             raise upload_forms.too_large(limit)
         if self._sink is not None:
             await self._sink.write(event.data)
+        if time.monotonic() >= self._touch_at:
+            await self._touch(self.upload_id)
+
+    async def _touch(self, upload_id: UUID) -> None:
+        """Keep the clock from giving up an upload whose bytes come slowly."""
+        self._touch_at = time.monotonic() + files.TOUCH_SECONDS
+        # The next one makes up for one that the database did not take.
+        with suppress(SQLAlchemyError):
+            await self._edge.change(lambda context: files.touch(context, upload_id))
 
 
 @asynccontextmanager

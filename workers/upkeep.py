@@ -17,14 +17,13 @@ from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Job, Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import JobError, StorageUnavailableError
+from stocktake.services.files import ABANDONED_SECONDS
 from stocktake.settings import Settings
 from stocktake.states import JobState, TableFormat, UploadState
 from stocktake.storage.uploads import ManagedStorage
 from workers import retention
 from workers.orphans import OrphanSweep
 
-#: A request that streams for longer than this has died.
-ABANDONED_SECONDS: Final = 3600.0
 #: An upload that became no table's content within this time is not wanted any more: none was
 #: made from it, or its job failed and nobody retried.
 UNUSED_SECONDS: Final = 86_400.0

@@ -5,7 +5,7 @@ then points the table at it, so that a bad file never breaks a good table.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import exists, select, update
@@ -26,6 +26,10 @@ from stocktake.services.upload_forms import (
 )
 from stocktake.states import JobKind, JobState, Queue, TableFormat, UploadState
 
+#: An upload that is being received and was not touched for so long has died.
+ABANDONED_SECONDS: Final = 3600.0
+#: How often it is touched while its bytes come.
+TOUCH_SECONDS: Final = ABANDONED_SECONDS / 6
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
     "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
@@ -72,18 +76,17 @@ def discard(context: Context, upload_id: UUID) -> bool:
     Returns:
         True where it is given up, so that its bytes are to be removed.
     """
-    given_up = context.session.execute(
-        update(Upload)
-        .where(
-            Upload.id == upload_id,
-            Upload.project_id == context.caller.project_id,
-            Upload.state == UploadState.RECEIVING.value,
-        )
-        .values(state=UploadState.REMOVED.value, changed_at=now())
-        .returning(Upload.id)
-        .execution_options(synchronize_session=False)
-    )
-    return given_up.one_or_none() is not None
+    return _change(context, upload_id, state=UploadState.REMOVED.value) is not None
+
+
+def touch(context: Context, upload_id: UUID) -> None:
+    """Note that bytes of an upload are still coming.
+
+    Raises:
+        ValidationError: the upload was given up meanwhile.
+    """
+    if _change(context, upload_id) is None:
+        raise refusal(NO_UPLOAD, "upload_id")
 
 
 def store(
@@ -94,26 +97,32 @@ def store(
     Raises:
         ValidationError: the upload was given up meanwhile.
     """
-    upload = context.session.scalars(
+    upload = _change(
+        context,
+        upload_id,
+        state=UploadState.STORED.value,
+        size_bytes=size_bytes,
+        file_format=file_format,
+    )
+    if upload is None:
+        raise refusal(NO_UPLOAD, "upload_id")
+    audit.record(context, "upload.store", upload_id, size_bytes=size_bytes)
+    return upload
+
+
+def _change(context: Context, upload_id: UUID, **values: Any) -> Upload | None:
+    """Change an upload that is being received; None where it is not any more."""
+    return context.session.scalars(
         update(Upload)
         .where(
             Upload.id == upload_id,
             Upload.project_id == context.caller.project_id,
             Upload.state == UploadState.RECEIVING.value,
         )
-        .values(
-            state=UploadState.STORED.value,
-            size_bytes=size_bytes,
-            file_format=file_format,
-            changed_at=now(),
-        )
+        .values(changed_at=now(), **values)
         .returning(Upload)
         .execution_options(synchronize_session=False, populate_existing=True)
     ).one_or_none()
-    if upload is None:
-        raise refusal(NO_UPLOAD, "upload_id")
-    audit.record(context, "upload.store", upload_id, size_bytes=size_bytes)
-    return upload
 
 
 def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:

@@ -9,12 +9,15 @@ from uuid import UUID
 import httpx
 import pytest
 
+from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import EmptySourceError
 from stocktake.schema.columns import Column
+from stocktake.services import files
 from stocktake.services.upload_forms import too_large
 from stocktake.settings import Settings
+from stocktake.storage.configured import managed_storage
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import (
     fail_with,
@@ -24,6 +27,8 @@ from tests.integration.api.playing import (
     table_row,
     take,
 )
+from tests.stack import wait_until
+from workers import upkeep
 
 CSV = b"id,name\n1,Ada\n"
 FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, JSONEachRow, Parquet"
@@ -313,6 +318,71 @@ def test_a_body_that_never_ends_is_cut_off(small: tuple[httpx.Client, Served]) -
     assert answer.status_code == 400
     assert stored_files(served.settings) == []
     assert [upload.state for upload in uploads(served.database)] == ["removed"]
+
+
+class Slow:
+    """A body that takes two hours for each of its pieces; the clock tidies up meanwhile.
+
+    Each piece is noted in the upload's row: in earnest they are only after ten minutes.
+    """
+
+    PIECE = b"1\n" * 5000
+
+    def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files, "TOUCH_SECONDS", 0.0)
+        self.served = served
+
+    def begin(self) -> Iterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="orders"\r\n\r\n'
+        wait_until(lambda: bool(uploads(self.served.database)), "the upload's row")
+
+    def piece(self) -> Iterator[bytes]:
+        database = self.served.database
+        with database.write() as session:
+            session.query(Upload).update({Upload.changed_at: now(-7200)})
+        [before] = uploads(database)
+        yield self.PIECE
+        wait_until(lambda: uploads(database)[0].changed_at > before.changed_at, "a touch")
+
+    def tidy(self) -> None:
+        storage = managed_storage(self.served.settings)
+        upkeep.remove_uploads(self.served.database, storage, superseded_seconds=0)
+
+
+@pytest.fixture
+def slow(served: Served, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    return Slow(served, monkeypatch)
+
+
+def test_an_upload_whose_bytes_come_for_hours_is_not_given_up(
+    client: httpx.Client, served: Served, slow: Slow
+) -> None:
+    def body() -> Iterator[bytes]:
+        yield from slow.begin()
+        for _ in range(3):
+            yield from slow.piece()
+            slow.tidy()
+        yield b"\r\n--b--\r\n"
+
+    assert post_raw(client, body()).status_code == 201
+    assert stored_files(served.settings) == [slow.PIECE * 3]
+
+
+def test_an_upload_that_was_given_up_is_refused_while_it_still_comes(
+    client: httpx.Client, served: Served, slow: Slow
+) -> None:
+    def body() -> Iterator[bytes]:
+        yield from slow.begin()
+        yield from slow.piece()
+        with served.database.write() as session:
+            session.query(Upload).update({Upload.changed_at: now(-7200)})
+        slow.tidy()
+        for _ in range(64):
+            yield b"x" * 1024**2
+
+    answer = post_raw(client, body())
+    assert (answer.status_code, answer.json()["message"]) == (400, files.NO_UPLOAD)
+    assert stored_files(served.settings) == []
 
 
 @pytest.mark.parametrize(
