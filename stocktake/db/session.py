@@ -39,6 +39,9 @@ _POSTGRESQL: Final[dict[str, int]] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
+#: After which PostgreSQL ends a transaction whose client does nothing: one that is frozen, or gone
+#: with its machine, would keep its locks, and the rescue pass over the job that it has locked.
+_IDLE_SECONDS: Final = 30
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +150,7 @@ def _held(lock: threading.Lock) -> Iterator[None]:
 
 
 def _postgresql_engine(url: str, pool_size: int) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=max(5, pool_size),
@@ -158,6 +161,15 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         },
         hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
+
+    # Not among libpq's options: a pooler between refuses those.
+    @event.listens_for(engine, "connect")
+    def _limits(dbapi: Any, _record: Any) -> None:
+        with dbapi.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+        dbapi.commit()
+
+    return engine
 
 
 def _sqlite_engine(url: str) -> Engine:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.faults.breaking import freeze, thaw
+from tests.faults.breaking import freeze_between_writes, thaw
 from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
@@ -46,7 +46,7 @@ def test_drops_rescues_stale_writes_and_ends_are_counted_wherever_they_happen(
     stack.start_clock()
     store.wait_for_request()
     frozen = worker.all_processes()
-    freeze(*frozen)
+    freeze_between_writes(stack.database, *frozen)
     wait_until(
         lambda: _read(web, "stocktake_rescues_total", reason="lease_expired") == 1, "the rescue"
     )

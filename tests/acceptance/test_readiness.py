@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 from stocktake.states import JobState, Queue
-from tests.faults.breaking import freeze, thaw
+from tests.faults.breaking import freeze_between_writes, thaw
 from tests.harness import Stack
 from tests.scripted_store import ScriptedStore
 from tests.servers import Postgres, Valkey
@@ -66,7 +66,7 @@ def test_an_idle_worker_is_fine_and_a_frozen_one_is_told_apart(
     assert (status, body["status"]) == (200, "ok")
 
     frozen = worker.all_processes()
-    freeze(*frozen)
+    freeze_between_writes(stack.database, *frozen)
     _wait_for(web, "worker", "silent")
     status, body = _readyz(web)
     assert status == 503

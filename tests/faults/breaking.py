@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psutil
 
+from stocktake.db.session import Database
 from tests.harness import Stack
 from tests.stack import see_job, wait_until
 
@@ -44,6 +45,13 @@ def freeze(*processes: psutil.Process) -> None:
     for process in processes:
         process.suspend()
     wait_until(lambda: all(map(is_frozen, processes)), f"{processes} to be frozen")
+
+
+def freeze_between_writes(database: Database, *processes: psutil.Process) -> None:
+    """Stop processes while they hold no lock of SQLite: with it in a frozen process nobody writes,
+    the clock that has to rescue its job neither. PostgreSQL ends such a transaction by itself."""
+    with database.write():
+        freeze(*processes)
 
 
 def is_frozen(process: psutil.Process) -> bool:

@@ -4,7 +4,7 @@ import psutil
 import pytest
 
 from stocktake.db.models import Job, Table
-from tests.faults.breaking import freeze, is_frozen, kill_reader, reader_of, thaw
+from tests.faults.breaking import freeze_between_writes, is_frozen, kill_reader, reader_of, thaw
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import ParquetSource
@@ -26,7 +26,7 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing(
     store.wait_for_request()  # it will be answered with the old file, however late
     sleepers = [psutil.Process(worker.pid), *worker.children()]
     assert reader_of(stack, job) in sleepers
-    freeze(*sleepers)
+    freeze_between_writes(stack.database, *sleepers)
     source.write("new", "newer")
     stack.start_worker()
     store.release()
@@ -64,7 +64,7 @@ def test_a_child_whose_watchdog_cannot_run_fails_at_its_time_limit(
     [job] = client.jobs()
     store.wait_for_request()
     child = reader_of(stack, job)
-    freeze(child)
+    freeze_between_writes(stack.database, child)
 
     assert wait_for_end(stack.database, job).outcomes == ("time_limit",)
     assert seconds_running(stack, job) <= 2 + GRACE_SECONDS

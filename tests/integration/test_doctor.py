@@ -11,7 +11,7 @@ from stocktake.db.models import StoredCredential, new_id
 from stocktake.db.session import Database
 from stocktake.security.encryption import AccessPair, Keyring, make_secret_key
 from tests.commands import COMMAND, environment, stocktake
-from tests.faults.breaking import freeze
+from tests.faults.breaking import freeze_between_writes
 from tests.harness import Stack
 from tests.processes import free_ports
 from tests.rows import make_project
@@ -216,7 +216,7 @@ def test_a_whole_stack_is_well_and_a_frozen_worker_is_not(
     assert {each["verdict"] for each in checks.values()} == {"ok"}
     assert worker.node in checks[("worker", "version")]["found"]
 
-    freeze(*worker.all_processes())
+    freeze_between_writes(stack.database, *worker.all_processes())
     wait_until(lambda: canary() == "failed", "a late canary")
     checks = examine(1)
     assert _verdict(checks, "worker", "version") == "failed"

@@ -119,3 +119,27 @@ def test_a_postgresql_that_vanishes_is_noticed_by_the_kernel(
     finally:
         database.dispose()
     assert patience == milliseconds
+
+
+def test_a_transaction_whose_client_does_nothing_loses_its_locks(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_IDLE_SECONDS", 1)
+    one = Database(url := postgres.create_database())
+    other = Database(url)
+    with one.write() as session:
+        session.execute(text("CREATE TABLE counters (value INTEGER)"))
+        session.execute(text("INSERT INTO counters VALUES (0)"))
+
+    def freeze() -> None:
+        with one.write() as frozen:
+            frozen.execute(text("UPDATE counters SET value = 1"))
+            with other.write() as session:
+                session.execute(text("UPDATE counters SET value = 2"))
+
+    with pytest.raises(SQLAlchemyError):
+        freeze()
+    with other.read() as session:
+        assert session.scalar(text("SELECT value FROM counters")) == 2
+    one.dispose()
+    other.dispose()
