@@ -45,9 +45,19 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 class Up(Server):
-    """`stocktake up` on a free port, with a folder that file:// tables may be in."""
+    """`stocktake up` on a free port, with a folder that file:// tables may be in.
+
+    Attributes:
+        settings: ``STOCKTAKE_*`` variables that it finds, without the prefix.
+        variables: any others.
+    """
 
     name = "up"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(folder)
+        self.settings: dict[str, str] = {}
+        self.variables: dict[str, str] = {}
 
     def prepare(self) -> None:
         self._started_at_byte = self.log.stat().st_size if self.log.exists() else 0
@@ -58,7 +68,7 @@ class Up(Server):
         return [*COMMAND, "up", "--port", "0", *data_dir, "--local-root", str(self.sources)]
 
     def environment(self) -> dict[str, str]:
-        return environment({})
+        return environment(self.settings) | self.variables
 
     def answers(self) -> bool:
         return "ready http://" in self.output()

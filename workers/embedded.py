@@ -182,6 +182,15 @@ class Stack:
             )
         return {PREFIX + name: value for name, value in values.items()}
 
+    def _environment_with(self, *settings: str) -> dict[str, str]:
+        """For a process that needs these settings only: it is not given the others' secrets."""
+        needed = {PREFIX + name for name in settings}
+        return {
+            name: value
+            for name, value in self._environment.items()
+            if name in needed or not name.startswith(PREFIX)
+        }
+
     def _broker(self) -> Program:
         url = self._environment[f"{PREFIX}BROKER_URL"]
         command = broker_command(url, self.folder / "broker")
@@ -189,7 +198,7 @@ class Stack:
         return Program(
             name="broker",
             command=command,
-            environment=self._environment,
+            environment=self._environment_with(),
             death_signal=signal.SIGTERM,  # it writes what it holds, and ends at once
         )
 
@@ -227,7 +236,8 @@ class Stack:
                 "--state_save_interval=10000",
             ),
             # Not as an option: everybody on the machine can read those.
-            environment=self._environment | {"FLOWER_BASIC_AUTH": self._flower_login},
+            environment=self._environment_with("BROKER_URL")
+            | {"FLOWER_BASIC_AUTH": self._flower_login},
         )
 
     # --- whether it answers ---------------------------------------------------------------

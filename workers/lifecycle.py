@@ -37,6 +37,7 @@ from tasks.base import JobTask, Runtime, retry_policy, worker_name
 from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
+from workers.environment import scrub_environment
 from workers.inherited_sockets import let_go_of_connections
 from workers.parent_death import die_with_parent
 from workers.stopping import GracefulStop, leave_stopping_to_the_parent
@@ -44,9 +45,6 @@ from workers.watchdog import time_limit_error, watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
 READY_FILE = "STOCKTAKE_READY_FILE"
-#: Without them an SDK that is given no key finds one: the service's own.
-AMBIENT_PREFIXES = ("AWS_", "AZURE_", "GOOGLE_", "GCLOUD_", "GCP_")
-
 #: How far a reading child steps back where it shares processors with the API: a parse is busy for
 #: seconds and a request for milliseconds.
 NICENESS = 5
@@ -58,12 +56,6 @@ log = structlog.get_logger(__name__)
 def process_settings() -> Settings:
     """This worker's settings, read from the environment once."""
     return Settings()
-
-
-def scrub_environment() -> None:
-    """Take the host's cloud identity out of this process's environment."""
-    for name in [name for name in os.environ if name.startswith(AMBIENT_PREFIXES)]:
-        del os.environ[name]
 
 
 def make_runtime(settings: Settings) -> Runtime:

