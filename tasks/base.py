@@ -1,10 +1,11 @@
 """The base task: claims the job, runs it under a watchdog, and ends the attempt by its error."""
 
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import structlog
@@ -32,6 +33,10 @@ from stocktake.settings import Settings
 from stocktake.states import JobState
 from stocktake.storage.guard import GuardPolicy
 from stocktake.storage.uploads import ManagedStorage
+
+#: Of this worker and the children that it forks. Another one may have its node's name, where two
+#: machines have one host name, and a child of the same process id.
+_START: Final = secrets.token_hex(3)
 
 log = structlog.get_logger(__name__)
 
@@ -125,8 +130,8 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
 
 
 def worker_name(node: str | None, pid: int) -> str:
-    """How a child signs its claims."""
-    return f"{node or 'local'}/{pid}"
+    """How a child signs its claims: as no other does, on any machine."""
+    return f"{node or 'local'}/{_START}/{pid}"
 
 
 def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:

@@ -135,9 +135,13 @@ class Stack:
         """The API, with settings of its own over the shared ones."""
         return self._start(Web(self.settings | settings), variables)
 
-    def start_worker(self, variables: Variables = None, **settings: str) -> Worker:
-        """A worker with two children."""
-        return self._start(Worker(self.settings | settings), variables)
+    def start_worker(
+        self, variables: Variables = None, node: str | None = None, **settings: str
+    ) -> Worker:
+        """A worker with two children, under a node's name of its own if none is given."""
+        worker = Worker(self.settings | settings)
+        worker.node = node or worker.node
+        return self._start(worker, variables)
 
     def start_clock(self, variables: Variables = None, **settings: str) -> Clock:
         """A clock; any number may run."""

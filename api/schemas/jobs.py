@@ -42,7 +42,10 @@ class JobBody(Wire):
 
 
 class AttemptBody(Wire):
-    """One try at a job: when, where (`node/process id` of the worker), and how it ended."""
+    """One try at a job: when, where, and how it ended.
+
+    `worker` is node, start and process id: `worker@host/5c1f0a/1234`.
+    """
 
     number: int
     worker: str

@@ -298,7 +298,7 @@ class Job(Base):
     rung_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(Integer, default=0)
     lease_expires_at: Mapped[datetime | None]
-    #: ``node/pid`` of the child that holds the lease.
+    #: ``node/start/pid`` of the child that holds the lease.
     worker: Mapped[str | None] = mapped_column(String(200))
     cancel_requested_at: Mapped[datetime | None]
     #: The `X-Request-ID` of the request that led to it, for logs.

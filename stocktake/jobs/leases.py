@@ -122,7 +122,7 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     one), and for an upload while an older one of the table is not done: uploads land in order.
 
     Args:
-        worker: ``node/pid`` of the child that claims.
+        worker: ``node/start/pid`` of the child that claims.
         lease_seconds: how long the claim holds without a heartbeat.
     """
     given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}

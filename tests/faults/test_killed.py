@@ -47,6 +47,25 @@ def test_a_killed_child_costs_its_job_one_attempt_and_its_neighbour_nothing(
     assert other in worker.children()
 
 
+def test_a_killed_child_gives_its_job_back_at_once_and_only_where_its_worker_is_meant(
+    stack: Stack, worker: Worker, store: ScriptedStore, client: Client, oracle: Oracle
+) -> None:
+    """Two machines of one host name: the nodes' names are the same, and process ids may be."""
+    stack.start_worker(node=worker.node)
+    jobs = jobs_that_are_held(client, store, 4)
+    names = {job: see_job(stack.database, job).worker or "" for job in jobs}
+    assert {name.split("/")[0] for name in names.values()} == {worker.node}
+    assert len({name.rsplit("/", 1)[0] for name in names.values()}) == 2
+
+    kill_reader(stack, reader_of(stack, jobs[0]))
+
+    told = ("child_lost", names[jobs[0]], '"handed_back": true')
+    wait_until(lambda: bool(stack.logged(*told)), "the parent's report")
+    stack.start_clock()
+    store.release()
+    oracle.check()
+
+
 def test_a_killed_worker_leaves_no_child_behind_and_another_one_takes_its_jobs(
     stack: Stack, worker: Worker, store: ScriptedStore, client: Client, oracle: Oracle
 ) -> None:
@@ -65,9 +84,9 @@ def test_a_killed_worker_leaves_no_child_behind_and_another_one_takes_its_jobs(
         assert see_job(stack.database, job).outcomes == ("worker_lost", "succeeded")
 
 
-def jobs_that_are_held(client: Client, store: ScriptedStore) -> list[UUID]:
-    """Two jobs whose reads hang until the store lets go."""
-    for number in range(2):
+def jobs_that_are_held(client: Client, store: ScriptedStore, count: int = 2) -> list[UUID]:
+    """Jobs whose reads hang until the store lets go."""
+    for number in range(count):
         client.create(ParquetSource(store, f"{number}.parquet", "id"))
         store.wait_for_request()
     return client.jobs()

@@ -89,14 +89,18 @@ def kill_any(stack: Stack, victims: list[ServiceProcess], chance: random.Random)
 
 def kill_child(stack: Stack, worker: Worker, chance: random.Random) -> str:
     """Kill one of its children, in the middle of a job if one runs."""
-    children = {f"{worker.node}/{child.pid}": child for child in worker.children()}
-    with stack.database.read() as session:
-        busy = session.scalars(select(Job.worker).where(Job.worker.in_(children))).all()
-    name = chance.choice(sorted(busy) or sorted(children))
-    child = children[name]
+    children = {child.pid: child for child in worker.children()}
+    busy = readers(stack, worker) & children.keys()
+    child = children[chance.choice(sorted(busy or children))]
     child.suspend()  # so that what it does now cannot end before it does
-    with stack.database.read() as session:
-        reading = session.scalars(select(Job.id).where(Job.worker == name)).all()
+    reading = child.pid in readers(stack, worker)
     child.kill()
     gone(child)
     return "reading child" if reading else "idle child"
+
+
+def readers(stack: Stack, worker: Worker) -> set[int]:
+    """The process ids of the worker's children that hold a job."""
+    with stack.database.read() as session:
+        held = session.scalars(select(Job.worker).where(Job.worker.startswith(f"{worker.node}/")))
+        return {int(name.rsplit("/", 1)[1]) for name in held if name is not None}
