@@ -1,5 +1,7 @@
 """A store that lies: each of its answers is what a test's function says."""
 
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,16 +13,31 @@ FOUND: Answer = (200, b"bytes", {"ETag": '"x"', "Last-Modified": "Wed, 21 Oct 20
 
 
 class Hostile(ThreadingHTTPServer):
-    """A store that answers each request with `answer`, and remembers the requests."""
+    """A store that answers each request with `answer`, and remembers the requests.
 
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
+    Attributes:
+        connections: how many were made, whatever was said on them.
+        seen: each request's target and headers.
+    """
+
+    def __init__(self, answer: Callable[[str], Answer], tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
+        self.connections = 0
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self._tls = tls
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.server_port}"
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection. One whose handshake fails is over, as the base class has it."""
+        connection, address = super().get_request()
+        self.connections += 1
+        if self._tls:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        return connection, address
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -44,8 +61,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hostile(answer: Callable[[str], Answer]) -> Iterator[Hostile]:
-    with Hostile(answer) as server:
+def hostile(
+    answer: Callable[[str], Answer], tls: ssl.SSLContext | None = None
+) -> Iterator[Hostile]:
+    """A running one, which speaks TLS where it is given a context."""
+    with Hostile(answer, tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -22,6 +22,7 @@ from psycopg import sql
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.certificates import Certificate, make_certificate
 from tests.processes import HOST, LAUNCH, Server, ServerDiedError, free_ports, inside
 
 
@@ -177,7 +178,11 @@ def _user_namespaces_allowed() -> bool:
 
 
 class SeaweedFS(Server):
-    """An S3-compatible store with one pair of keys, made up for this run; others get a 403."""
+    """An S3-compatible store with one pair of keys, made up for this run; others get a 403.
+
+    Attributes:
+        certificate: of its second port, which speaks TLS.
+    """
 
     name = "seaweedfs"
     region = "us-east-1"
@@ -190,11 +195,17 @@ class SeaweedFS(Server):
         self.access_key = secrets.token_hex(8)
         self.secret_key = secrets.token_hex(16)
         names = [f"{part}{kind}" for part in self._parts for kind in ("", ".grpc")]
+        names.append("s3.https")
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.certificate: Certificate = make_certificate(self.folder)
 
     @property
     def endpoint(self) -> str:
         return f"http://{HOST}:{self._ports['s3']}"
+
+    @property
+    def tls_endpoint(self) -> str:
+        return f"https://{HOST}:{self._ports['s3.https']}"
 
     def bucket(self, name: str | None = None) -> str:
         """Make a bucket (a new name if none is given) and give its name."""
@@ -245,6 +256,8 @@ class SeaweedFS(Server):
             str(Path(sysconfig.get_path("scripts")) / "weed"),
             *("server", f"-dir={self.folder / 'data'}", f"-ip={HOST}", f"-ip.bind={HOST}"),
             *("-s3", f"-s3.config={self._config}", *ports),
+            f"-s3.cert.file={self.certificate.identity}",
+            f"-s3.key.file={self.certificate.identity}",
             *("-master.volumeSizeLimitMB=64", "-master.electionTimeout=1s"),
             *("-volume.max=10000", "-volume.preStopSeconds=0", "-master.telemetry=false"),
             *("-s3.port.iceberg=0", "-s3.port.lance=0"),

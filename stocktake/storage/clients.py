@@ -1,16 +1,14 @@
-"""Building obstore's clients: explicit credentials only, one host only, nothing from outside.
+"""Building obstore's clients: explicit credentials only, one store only, nothing from outside.
 
-Two traps of obstore 0.12, both measured. Its constructors read ``AWS_*`` and ``AZURE_*`` from the
-environment, and a session token found there is sent along with explicit keys: so credentials are
+A trap of obstore 0.12, measured: its constructors read ``AWS_*`` and ``AZURE_*`` from the
+environment, and a session token found there is sent along with explicit keys. So credentials are
 given by a provider, which wins over all of that, and each option that decides where a request
-goes is set. And its HTTP client follows redirects, to any host, with no option against it: so
-every other host is routed to a proxy that does not exist, and fails before a connection.
+goes is set, as `stocktake.storage.routes` says.
 """
 
 import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import httpx
 from obstore.exceptions import BaseError
@@ -18,15 +16,13 @@ from obstore.store import AzureStore, S3Store
 
 from stocktake.errors import AccessDeniedError, CredentialUnavailableError
 from stocktake.storage.protocol import Credential
+from stocktake.storage.routes import Route, route
 from stocktake.storage.urls import Location
 
 if TYPE_CHECKING:
     from obstore.store import AzureAccessKey, ClientConfig, RetryConfig, S3Credential
 
 Client = S3Store | AzureStore
-
-#: Port 0 can be connected to by nobody, so whatever is sent here fails at once.
-NOWHERE = "http://127.0.0.1:0"
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
@@ -51,7 +47,7 @@ _regions: dict[str, str] = {}
 def build_client(
     location: Location, credential: Credential | None, *, public: bool, allow_http: bool
 ) -> Client:
-    """A client for the location's bucket, which talks to the location's host and no other.
+    """A client for the location's bucket, which talks to the location's store and no other.
 
     Raises:
         CredentialUnavailableError: there is no credential, and the source is not public.
@@ -77,13 +73,6 @@ def _no_such_key() -> AccessDeniedError:
     )
 
 
-def answers_with_redirect(location: Location, path: str) -> bool:
-    """Whether the store redirects a plain HEAD for the key. The redirect is not followed."""
-    url = f"{_bucket_url(location, _endpoint(location))}/{quote(path)}"
-    answer = _head(url)
-    return answer is not None and answer.is_redirect
-
-
 def discover_region(location: Location) -> str | None:
     """The region of an AWS bucket whose URL names none: from the headers of one unsigned HEAD.
 
@@ -105,36 +94,37 @@ def _s3(location: Location, credential: Credential | None, allow_http: bool) -> 
     if location.provider == "s3" and region is None:
         region = discover_region(location)
         endpoint = _regional(location, region) if region else endpoint
+    way = route(endpoint, allow_http=allow_http)
     keys: dict[str, Any] = {"credential_provider": _S3Keys(credential)} if credential else {}
     return S3Store(
         location.bucket,
-        endpoint=endpoint,
-        aws_endpoint_url_s3=endpoint,
+        endpoint=way.endpoint,
+        aws_endpoint_url_s3=way.endpoint,
         region=region or _REGIONLESS.get(location.provider, "us-east-1"),
         virtual_hosted_style_request=not location.path_style,
         skip_signature=credential is None,
         s3_express=False,
         request_payer=False,
         unsigned_payload=False,
-        client_options=_client_options(endpoint, allow_http),
+        client_options=_client_options(way),
         retry_config=_RETRY,
         **keys,
     )
 
 
 def _azure(location: Location, credential: Credential | None, allow_http: bool) -> AzureStore:
-    endpoint = _endpoint(location)
+    way = route(_endpoint(location), allow_http=allow_http)
     if credential:
         base64.b64decode(credential.access_secret, validate=True)
     keys: dict[str, Any] = {"credential_provider": _AzureKeys(credential)} if credential else {}
     return AzureStore(
         location.bucket,
         account_name=credential.access_key if credential else location.account or "",
-        endpoint=endpoint,
+        endpoint=way.endpoint,
         skip_signature=credential is None,
         use_emulator=False,
         use_fabric_endpoint=False,
-        client_options=_client_options(endpoint, allow_http),
+        client_options=_client_options(way),
         retry_config=_RETRY,
         **keys,
     )
@@ -161,23 +151,17 @@ class _AzureKeys:
         return {"access_key": self._credential.access_secret, "expires_at": None}
 
 
-def _client_options(endpoint: str, allow_http: bool) -> "ClientConfig":
-    options: ClientConfig = {
-        "allow_http": allow_http,
+def _client_options(way: Route) -> "ClientConfig":
+    return {
+        "allow_http": way.allow_http,
+        "proxy_url": way.proxy_url,
+        "proxy_excludes": way.proxy_excludes,
         "allow_invalid_certificates": False,
         "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=_READ_SECONDS),
         "timeout": timedelta(seconds=_ANSWER_SECONDS),
         "user_agent": "stocktake",
     }
-    if endpoint.startswith("http://"):
-        # The endpoint is its own proxy: whatever a redirect names, the request comes back here.
-        options["proxy_url"] = endpoint
-        options["proxy_excludes"] = ""
-    else:
-        options["proxy_url"] = NOWHERE
-        options["proxy_excludes"] = httpx.URL(endpoint).host
-    return options
 
 
 def _endpoint(location: Location) -> str:

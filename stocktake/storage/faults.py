@@ -27,6 +27,10 @@ from stocktake.errors import (
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
+#: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that: the store
+#: itself is reached without, as `stocktake.storage.routes` says.
+_ELSEWHERE = re.compile(r"\bConnect,\s+(?:ConnectFailed|Tunnel\w+|Proxy\w+|Io)\b")
+
 Build = Callable[[str | None], JobError]
 
 
@@ -114,8 +118,7 @@ def _unreachable(path: str | None) -> JobError:
     )
 
 
-def redirected(path: str | None) -> JobError:
-    """The error for a store that answers with a redirect; redirects are never followed."""
+def _redirected(path: str | None) -> JobError:
     return UrlRefusedError("The store answered with a redirect, which is not followed.", file=path)
 
 
@@ -228,12 +231,6 @@ def is_unsatisfiable_range(error: Exception) -> bool:
     return status is not None and status[1] == "416"
 
 
-def is_connect_failure(error: Exception) -> bool:
-    """Whether no connection came about, which may also be a redirect that led elsewhere."""
-    causes = str(error).partition("Debug source")[2]
-    return "kind: Connect" in causes
-
-
 def _from_status(status: int, path: str, listing: bool) -> JobError:
     if listing and status in (401, 403):
         return _denied_bucket(path)
@@ -242,15 +239,15 @@ def _from_status(status: int, path: str, listing: bool) -> JobError:
     if build := _BY_STATUS.get(status):
         return build(path)
     if 300 <= status < 400:
-        return redirected(path)
+        return _redirected(path)
     if status >= 500:
         return _unavailable(path)
     return TerminalError(READ_ERROR, code="storage_refused", file=path)
 
 
 def _from_causes(causes: str, path: str) -> JobError:
-    if "TooManyRedirects" in causes or "kind: Redirect" in causes:
-        return redirected(path)
+    if "TooManyRedirects" in causes or "kind: Redirect" in causes or _ELSEWHERE.search(causes):
+        return _redirected(path)
     if "BareRedirect" in causes:
         return _other_region(path)
     if "kind: Timeout" in causes:

@@ -13,6 +13,7 @@ from stocktake.storage.protocol import (
     ObjectInfo,
     ObjectStore,
 )
+from stocktake.storage.routes import route
 from stocktake.storage.urls import Location, has_glob
 
 __all__ = [
@@ -103,11 +104,14 @@ def _s3_options(location: Location, credential: Credential) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": credential.access_key,
         "AWS_SECRET_ACCESS_KEY": credential.access_secret,
         "AWS_REGION": location.region or "us-east-1",
-        "AWS_ALLOW_HTTP": "true" if location.scheme == "http" else "false",
+        "AWS_ALLOW_HTTP": "false",
         # Without it two writers may both believe that they made the same version.
         "aws_conditional_put": "etag",
     }
     if location.endpoint is not None:
-        options["AWS_ENDPOINT_URL"] = location.endpoint
+        way = route(location.endpoint, allow_http=location.scheme == "http")
+        options["AWS_ENDPOINT_URL"] = way.endpoint
+        options["AWS_ALLOW_HTTP"] = str(way.allow_http).lower()
         options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false"
+        options["proxy_url"], options["proxy_excludes"] = way.proxy_url, way.proxy_excludes
     return options

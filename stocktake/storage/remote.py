@@ -147,10 +147,6 @@ class RemoteObjects:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            if faults.is_connect_failure(error) and clients.answers_with_redirect(
-                self._location, path
-            ):
-                raise faults.redirected(path) from error
             raise faults.from_store(error, path, listing=listing) from error
 
 

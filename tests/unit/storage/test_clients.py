@@ -19,10 +19,9 @@ KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
         ("https://s3.eu-west-1.amazonaws.com/b/k", "https://s3.eu-west-1.amazonaws.com", None),
         ("https://storage.googleapis.com/b/k", "https://storage.googleapis.com", "auto"),
         ("https://b.nyc3.digitaloceanspaces.com/k", "https://b.nyc3.digitaloceanspaces.com", None),
-        ("https://minio.corp:9000/b/k", "https://minio.corp:9000", "us-east-1"),
     ],
 )
-def test_client_talks_to_the_host_of_the_url_only(
+def test_client_of_a_known_store_goes_past_the_proxy_to_its_host_only(
     url: str, endpoint: str, region: str | None
 ) -> None:
     location = parse(url)
@@ -33,6 +32,32 @@ def test_client_talks_to_the_host_of_the_url_only(
     assert options is not None
     assert options["proxy_url"] == "http://127.0.0.1:0"
     assert options["proxy_excludes"] == location.host
+    assert str(options["allow_http"]) == "false"
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint", "proxy"),
+    [
+        ("https://minio.corp:9000/b/k", "http://minio.corp:9000", "https://minio.corp:9000"),
+        ("https://minio.corp/b/k", "http://minio.corp", "https://minio.corp"),
+        ("https://[2001:db8::1]:9000/b/k", "http://[2001:db8::1]:9000", None),
+        ("https://s3.amazonaws.com:8443/b/k", "http://s3.amazonaws.com:8443", None),
+        ("http://minio.corp:9000/b/k", "http://minio.corp:9000", "http://minio.corp:9000"),
+    ],
+)
+def test_client_of_a_trusted_store_goes_to_its_endpoint_as_its_proxy(
+    url: str, endpoint: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No host is excepted, so that the http URL is never connected to."""
+    monkeypatch.setattr(clients, "_head", lambda url: None)
+    location = parse(url)
+    client = build_client(location, KEYS, public=False, allow_http=location.scheme == "http")
+    assert client.config["endpoint"] == endpoint
+    options = client.client_options
+    assert options is not None
+    assert options["proxy_url"] == (proxy or url.removesuffix("/b/k"))
+    assert options["proxy_excludes"] == ""
+    assert str(options["allow_http"]) == "true"
 
 
 def test_azure_key_that_is_no_key_is_denied() -> None:

@@ -62,6 +62,12 @@ def test_refused_listing_is_refused_for_the_bucket() -> None:
     [
         ("HttpError { kind: Timeout }", "storage_timeout", True),
         ("HttpError { kind: Connect }", "storage_unavailable", True),
+        ('Connect,\n  ConnectError(\n  "tcp connect error"', "storage_unavailable", True),
+        ("Connect,\n  Custom { kind: Other, error: Invalid", "storage_unavailable", True),
+        ("Connect,\n  ConnectFailed(\n  ConnectError(\n", "url_refused", False),
+        ("Connect,\n  TunnelUnsuccessful,\n", "url_refused", False),
+        ("Connect,\n  ProxyAuthRequired,\n", "url_refused", False),
+        ("Connect,\n  Io(\n  Custom { kind: UnexpectedEof", "url_refused", False),
         ("HttpError { kind: Unknown, source: TooManyRedirects }", "url_refused", False),
         ("BareRedirect", "wrong_region", False),
     ],

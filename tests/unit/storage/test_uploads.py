@@ -62,6 +62,25 @@ def test_delta_options_for_an_s3_compatible_store_commit_conditionally() -> None
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("http://minio:1", ("http://minio:1", "true", "http://minio:1", "")),
+        ("https://minio:1", ("http://minio:1", "true", "https://minio:1", "")),
+        (
+            "https://s3.fr-par.scw.cloud",
+            ("https://s3.fr-par.scw.cloud", "false", "http://127.0.0.1:0", "s3.fr-par.scw.cloud"),
+        ),
+    ],
+)
+def test_delta_writer_goes_to_the_store_and_nowhere_else(
+    endpoint: str, expected: tuple[str, ...]
+) -> None:
+    _, options = managed_storage("s3://ours", **KEYS, endpoint=endpoint).delta_root(7, "id")
+    names = ("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "proxy_url", "proxy_excludes")
+    assert tuple(options[name] for name in names) == expected
+
+
+@pytest.mark.parametrize(
     ("url", "settings"),
     [
         ("s3://", KEYS),
