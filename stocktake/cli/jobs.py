@@ -136,18 +136,20 @@ def _show(job: dict[str, Any]) -> None:
     )
     for line in describe_diff(result.get("diff", {})):
         say(f"  {line}")
-    if job["attempts"]:
-        show_rows(
-            ("ATTEMPT", "STARTED", "ENDED", "WORKER", "OUTCOME"),
-            [
-                (
-                    attempt["number"],
-                    moment(attempt["started_at"]),
-                    moment(attempt["ended_at"]),
-                    attempt["worker"],
-                    attempt["outcome"],
-                )
-                for attempt in job["attempts"]
-            ],
-            empty="",
+    for attempt in job["attempts"]:
+        _show_attempt(attempt)
+
+
+def _show_attempt(attempt: dict[str, Any]) -> None:
+    started, ended = moment(attempt["started_at"]), moment(attempt["ended_at"])
+    times = f"{started} to {ended}" if ended else f"since {started}"
+    say("")
+    show_fields(
+        (name, value)
+        for name, value in (
+            (f"Attempt {attempt['number']}", attempt["outcome"] or "running"),
+            ("", attempt["detail"]),
+            ("", f"{times} on {attempt['worker']}"),
         )
+        if value is not None
+    )

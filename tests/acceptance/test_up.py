@@ -354,7 +354,9 @@ def test_jobs_are_listed_watched_and_shown(up: Up) -> None:
     assert "succeeded" in _run(up, "jobs", "watch", job["id"])
     shown = _run(up, "jobs", "show", job["id"])
     assert "refresh_schema" in shown
-    assert re.search(r"^1 .* worker@\S+/\d+ +succeeded", shown, re.MULTILINE)
+    assert re.search(
+        r"^Attempt 1 +succeeded *\n +\S+ \S+ to \S+ \S+ on worker@\S+/\d+$", shown, re.MULTILINE
+    )
     assert job["id"] in _run(up, "jobs", "list")
 
 

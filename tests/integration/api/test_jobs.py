@@ -1,6 +1,8 @@
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -13,7 +15,8 @@ from stocktake.errors import StorageThrottledError, WorkerStoppedError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, UploadState
-from tests.integration.api.conftest import FinishJob, MakeJob
+from tests.commands import stocktake
+from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
 from tests.stack import wait_until
 
 ClaimJob = Callable[[UUID], Claim]
@@ -82,6 +85,30 @@ def test_each_attempt_says_when_where_and_why_it_ended(
     )
     assert (second["worker"], second["ended_at"], second["outcome"]) == (running.worker, None, None)
     assert "attempts" not in client.get("jobs/").json()["results"][0]
+
+
+def test_the_command_line_shows_each_attempt_with_its_reason_times_and_worker(
+    served: Served,
+    make_key: MakeKey,
+    make_job: MakeJob,
+    claim_job: ClaimJob,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    stopped = claim_job(job_id := make_job())
+    with database.write() as session:
+        leases.hand_back(session, stopped, WorkerStoppedError("A deploy."))
+    claim_job(job_id)
+
+    settings = {"URL": served.url, "API_KEY": make_key()}
+    shown = stocktake("jobs", "show", str(job_id), folder=tmp_path, settings=settings)
+
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    told = (
+        rf"Attempt 1 +worker_stopped\n +A deploy\.\n +{moment} to {moment} on test/1\n\n"
+        rf"Attempt 2 +running\n +since {moment} on test/1\n"
+    )
+    assert re.search(told, re.sub(" +$", "", shown.stdout, flags=re.MULTILINE)), shown.stdout
 
 
 def test_an_unchanged_job_is_304_until_it_changes(
