@@ -25,6 +25,8 @@ from stocktake.settings import Settings
 #: Bytes of a request line and its headers; nginx takes 32 KiB, h11 16 KiB.
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
+#: Of each a request has one: whoever stands in front of us might have looked at the other.
+_ONCE: Final = (b"authorization", b"host")
 #: A slow body is looked at this often.
 _BODY_WINDOW_SECONDS: Final = 5.0
 #: A body that was answered before it came in may still come, up to this size: most clients send
@@ -122,7 +124,12 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("too many headers")  # the parser makes an error of its own of it
 
     def on_headers_complete(self) -> None:
-        """The head is complete."""
+        """The head is complete; one that can be read in two ways ends the request."""
+        names, version = [name for name, _ in self.headers], self.parser.get_http_version()
+        twice = any(names.count(name) > 1 for name in _ONCE)
+        # RFC 9112, 3.2; and the parser takes 0.9, which has no head.
+        if twice or version not in ("1.0", "1.1") or (version == "1.1" and b"host" not in names):
+            raise ValueError("ambiguous head")  # as above
         self._disarm()
         self._in_head, self._head_bytes, self._body_bytes = False, 0, 0
         busy = len(self.connections) > self.limits.connections

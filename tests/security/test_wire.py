@@ -148,6 +148,12 @@ def test_an_idle_connection_is_hung_up_on(raw: Raw) -> None:
         b"GET / HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nX Y: a\r\n\r\n",
         b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /healthz\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n",
+        b"GET /healthz HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\n"
+        b"Authorization: Bearer b\r\n\r\n",
         b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
         b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT metadata:80 HTTP/1.1\r\nHost: x\r\n\r\n",
