@@ -162,7 +162,8 @@ Fault = Callable[[Scene], None]
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param([killed, killed_and_wiped, flushed, reset], id="gone", marks=pytest.mark.long),
+        pytest.param([killed], id="killed"),
+        pytest.param([killed_and_wiped, flushed, reset], id="gone", marks=pytest.mark.long),
         pytest.param([frozen, black_hole, two_seconds_away], id="silent", marks=pytest.mark.long),
     ],
 )
