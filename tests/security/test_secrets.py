@@ -8,12 +8,14 @@ where secrets are meant to be is a process's environment: who may have which is 
 import base64
 import html
 import json
+import re
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
+from uuid import UUID
 
 import httpx
 import psutil
@@ -25,6 +27,7 @@ from tests.processes import inside
 from tests.security.planted import IDEMPOTENCY_KEY, Planted, planted_service
 from tests.security.searching import canary, found
 from tests.security.test_flower import LOGIN, PATHS
+from tests.servers import Postgres
 from tests.stack import wait_until
 
 #: The operator's own, in every process that he gives all settings to.
@@ -50,12 +53,16 @@ SETTINGS_OF = {
 def planted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Planted]:
-    migrated = request.getfixturevalue("migrated_sqlite_file")
-    if request.param == "postgresql":
-        template = request.getfixturevalue("migrated_postgres_template")
-        migrated = request.getfixturevalue("postgres").create_database(template)
-    with planted_service(tmp_path_factory.mktemp("secrets"), migrated) as planted:
+    folder = tmp_path_factory.mktemp("secrets")
+    if request.param == "sqlite":
+        with planted_service(folder, request.getfixturevalue("migrated_sqlite_file")) as planted:
+            yield planted
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.create_database(request.getfixturevalue("migrated_postgres_template"))
+    with planted_service(folder, url) as planted:
         yield planted
+    server.drop_database(url)
 
 
 def assert_clean(planted: Planted, held: Mapping[str, bytes]) -> None:
@@ -193,6 +200,19 @@ def test_the_broker(planted: Planted) -> None:
     [log] = planted.service.broker.folder.rglob("*.incr.aof")
     assert b"refresh_schema" in log.read_bytes()
     assert_clean(planted, {log.name: log.read_bytes()})
+
+
+def test_messages_carry_the_id_of_a_job_and_nothing_else(planted: Planted) -> None:
+    """Every one since the broker began: they are in its log after they were taken."""
+    [log] = planted.service.broker.folder.rglob("*.incr.aof")
+    bodies = re.findall(rb'"body": "([A-Za-z0-9+/=]+)"', log.read_bytes())
+    decoded = [json.loads(base64.b64decode(body)) for body in bodies]
+    tasks = [each for each in decoded if isinstance(each, list)]  # not the answers to `doctor`
+    jobs = {job["id"] for job in planted.service.client.get("jobs/").json()["results"]}
+    assert jobs <= {task[0][0] for task in tasks}
+    for arguments, named, _ in tasks:
+        assert UUID(*arguments)
+        assert named == {}
 
 
 def test_the_database(planted: Planted, request: pytest.FixtureRequest) -> None:
