@@ -138,16 +138,16 @@ def create(context: Context, selector: Any) -> BatchView:
     return view(context.session, batch)
 
 
-def get(context: Context, batch_id: str | UUID) -> BatchView:
+def get(context: Context, batch_id: UUID) -> BatchView:
     """One batch with its counters.
 
     Raises:
         NotFoundError: no such batch in this project.
     """
-    return view(context.session, _find(context, batch_id))
+    return view(context.session, context.find(Batch, batch_id))
 
 
-def cancel(context: Context, batch_id: str | UUID) -> BatchView:
+def cancel(context: Context, batch_id: UUID) -> BatchView:
     """Cancel a batch: no more jobs are made, its queued ones end, its running ones are asked to.
 
     A job that waited already and serves the batch's table too belongs to whoever asked for it
@@ -158,7 +158,7 @@ def cancel(context: Context, batch_id: str | UUID) -> BatchView:
         ConflictError: it has ended already.
     """
     # Batch before jobs, as in the expansion.
-    batch = _find(context, batch_id, lock=True)
+    batch = context.find(Batch, batch_id, lock=True)
     if batch.cancelled_at is None:
         if view(context.session, batch).done:
             raise ConflictError(f"Batch {batch.id} has ended already; there is nothing to cancel.")
@@ -167,22 +167,6 @@ def cancel(context: Context, batch_id: str | UUID) -> BatchView:
         _cancel_jobs(context.session, batch.id)
         audit.record(context, "batch.cancel", batch.id)
     return view(context.session, batch)
-
-
-def _find(context: Context, batch_id: str | UUID, *, lock: bool = False) -> Batch:
-    try:
-        wanted = UUID(str(batch_id))
-    except ValueError as exc:
-        raise NotFoundError from exc
-    statement = select(Batch).where(
-        Batch.id == wanted, Batch.project_id == context.caller.project_id
-    )
-    if lock:
-        statement = statement.with_for_update(key_share=True)
-    batch = context.session.scalars(statement).one_or_none()
-    if batch is None:
-        raise NotFoundError
-    return batch
 
 
 def _cancel_jobs(session: Session, batch_id: UUID) -> None:

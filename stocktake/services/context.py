@@ -1,14 +1,20 @@
 """What every service function is handed: the session, who asks, and the service's own parts."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from stocktake.db.models import Batch, Job, Schedule
+from stocktake.errors import NotFoundError
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.storage.guard import GuardPolicy
 from stocktake.storage.uploads import ManagedStorage
+
+T = TypeVar("T", Batch, Job, Schedule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +45,21 @@ class Context:
     keyring: Keyring
     guard: GuardPolicy
     storage: ManagedStorage
+
+    def find(self, model: type[T], row_id: UUID, *, lock: bool = False) -> T:
+        """The project's own row of that id, as it is now.
+
+        Args:
+            lock: for a change; or so that it stays, until the transaction ends.
+
+        Raises:
+            NotFoundError: this project has none.
+        """
+        mine = model.id == row_id, model.project_id == self.caller.project_id
+        query = select(model).where(*mine).execution_options(populate_existing=True)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        row = self.session.scalars(query).one_or_none()
+        if row is None:
+            raise NotFoundError
+        return row

@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select, update
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
-from stocktake.errors import ConflictError, NotFoundError
+from stocktake.errors import ConflictError
 from stocktake.jobs import leases
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit
@@ -60,14 +60,7 @@ def get_job(context: Context, job_id: UUID) -> Job:
     Raises:
         NotFoundError: none of this project has that id.
     """
-    job = context.session.scalars(
-        select(Job)
-        .where(Job.id == job_id, Job.project_id == context.caller.project_id)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
-    if job is None:
-        raise NotFoundError
-    return job
+    return context.find(Job, job_id)
 
 
 def with_attempts(context: Context, job_id: UUID) -> tuple[Job, Sequence[JobAttempt]]:
@@ -147,24 +140,14 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
             "job can try it again."
         )
     table = _live_table(context, old)
-    _keep(context, old)
+    # Retention removes neither it nor its batch from here on.
+    old = context.find(Job, job_id, lock=True)
     _check_upload(context, old)
     new = enqueue(context.session, _again(context, old))
     if table is not None and JobKind(old.kind) in _SHOWN:
         table.latest_job_id = new.job.id
     audit.record(context, "job.retry", new.job.id, retry_of=str(old.id))
     return new
-
-
-def _keep(context: Context, job: Job) -> None:
-    """Lock the job, so that retention removes neither it nor its batch meanwhile.
-
-    Raises:
-        NotFoundError: it has removed the job.
-    """
-    kept = select(Job.id).where(Job.id == job.id).with_for_update(read=True, key_share=True)
-    if context.session.scalar(kept) is None:
-        raise NotFoundError
 
 
 def _again(context: Context, old: Job) -> JobRequest:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
 from stocktake.db.selection import parse_selector, require_known_ids
-from stocktake.errors import NotFoundError, ValidationError
+from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView
 from stocktake.services.context import Context
@@ -69,23 +69,23 @@ def page(context: Context, *, limit: int, offset: int) -> Page:
     )
 
 
-def get(context: Context, schedule_id: str | UUID) -> Schedule:
+def get(context: Context, schedule_id: UUID) -> Schedule:
     """One schedule.
 
     Raises:
         NotFoundError: no such schedule in this project.
     """
-    return _find(context, schedule_id)
+    return context.find(Schedule, schedule_id)
 
 
-def change(context: Context, schedule_id: str | UUID, fields: Mapping[str, Any]) -> Schedule:
+def change(context: Context, schedule_id: UUID, fields: Mapping[str, Any]) -> Schedule:
     """Change some fields; a new rule, zone or an end of the pause plans the next fire anew.
 
     Raises:
         NotFoundError: no such schedule in this project.
         ValidationError: a value is wrong; nothing was changed.
     """
-    schedule = _find(context, schedule_id, lock=True)
+    schedule = context.find(Schedule, schedule_id, lock=True)
     changed = {name: new for name, new in fields.items() if getattr(schedule, name) != new}
     with context.session.no_autoflush:
         for name, new in changed.items():
@@ -98,44 +98,28 @@ def change(context: Context, schedule_id: str | UUID, fields: Mapping[str, Any])
     return schedule
 
 
-def remove(context: Context, schedule_id: str | UUID) -> None:
+def remove(context: Context, schedule_id: UUID) -> None:
     """Delete a schedule. The batches that it started stay.
 
     Raises:
         NotFoundError: no such schedule in this project.
     """
-    schedule = _find(context, schedule_id, lock=True)
+    schedule = context.find(Schedule, schedule_id, lock=True)
     context.session.delete(schedule)
     context.session.flush()
     audit.record(context, "schedule.delete", schedule.id)
 
 
-def run_now(context: Context, schedule_id: str | UUID) -> BatchView:
+def run_now(context: Context, schedule_id: UUID) -> BatchView:
     """Start the schedule's batch at once, paused or not; its rule is not touched.
 
     Raises:
         NotFoundError: no such schedule in this project.
     """
-    schedule = _find(context, schedule_id)
+    schedule = context.find(Schedule, schedule_id)
     batch = _start(context.session, context.settings, schedule, context.caller.user_id)
     audit.record(context, "schedule.run", schedule.id, batch_id=str(batch.id))
     return batches.view(context.session, batch)
-
-
-def _find(context: Context, schedule_id: str | UUID, *, lock: bool = False) -> Schedule:
-    try:
-        wanted = UUID(str(schedule_id))
-    except ValueError as exc:
-        raise NotFoundError from exc
-    statement = select(Schedule).where(
-        Schedule.id == wanted, Schedule.project_id == context.caller.project_id
-    )
-    if lock:
-        statement = statement.with_for_update()
-    schedule = context.session.scalars(statement).one_or_none()
-    if schedule is None:
-        raise NotFoundError
-    return schedule
 
 
 def _check(context: Context, schedule: Schedule, changed: Mapping[str, Any]) -> None:

@@ -37,9 +37,7 @@ class Comparison:
     diff: dict[str, Any]
 
 
-def list_versions(
-    context: Context, table_id: UUID | str, *, limit: int, offset: int
-) -> VersionPage:
+def list_versions(context: Context, table_id: UUID, *, limit: int, offset: int) -> VersionPage:
     """A page of the table's schema versions, newest first.
 
     Raises:
@@ -54,7 +52,7 @@ def list_versions(
     )
 
 
-def get_version(context: Context, table_id: UUID | str, number: int) -> SchemaVersion:
+def get_version(context: Context, table_id: UUID, number: int) -> SchemaVersion:
     """One version with its columns and its diff from the one before.
 
     Raises:
@@ -72,7 +70,7 @@ def get_version(context: Context, table_id: UUID | str, number: int) -> SchemaVe
 
 
 def compare(
-    context: Context, table_id: UUID | str, number: int, *, against: int | None = None
+    context: Context, table_id: UUID, number: int, *, against: int | None = None
 ) -> Comparison:
     """What changed up to a version: since the one before it, or since another one.
 
@@ -92,7 +90,7 @@ def compare(
     )
 
 
-def update_types(context: Context, table_id: UUID | str, updates: Any) -> Table:
+def update_types(context: Context, table_id: UUID, updates: Any) -> Table:
     """Set column types over the source's, or clear them again.
 
     An override is merged again by each refresh when it writes, so this is no new generation: a

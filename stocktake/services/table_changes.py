@@ -45,9 +45,7 @@ class _Source:
         return [name for name in fields if getattr(self, name) != getattr(old, name)]
 
 
-def change(
-    context: Context, table_id: UUID | str, fields: TableFields
-) -> tuple[Table, Enqueued | None]:
+def change(context: Context, table_id: UUID, fields: TableFields) -> tuple[Table, Enqueued | None]:
     """Change a table: all of it, or on an error nothing.
 
     A value equal to the current one is no change and is not looked at: clients send back what

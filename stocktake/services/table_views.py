@@ -30,21 +30,7 @@ class TablePage:
     views: Sequence[TableView]
 
 
-def parse_id(raw: UUID | str) -> UUID:
-    """An id from a path. One that is none names nothing, so it is not found.
-
-    Raises:
-        NotFoundError: it is no UUID.
-    """
-    if isinstance(raw, UUID):
-        return raw
-    try:
-        return UUID(raw)
-    except ValueError as exc:
-        raise NotFoundError from exc
-
-
-def get_view(context: Context, table_id: UUID | str, *, columns: bool = True) -> TableView:
+def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> TableView:
     """One live table of the caller's project.
 
     Args:
@@ -53,7 +39,7 @@ def get_view(context: Context, table_id: UUID | str, *, columns: bool = True) ->
     Raises:
         NotFoundError: none of this project has that id.
     """
-    query = _views(context, columns=columns).where(Table.id == parse_id(table_id))
+    query = _views(context, columns=columns).where(Table.id == table_id)
     row = context.session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError
@@ -87,7 +73,7 @@ def list_views(
     return TablePage(count=count or 0, views=[_view(*row) for row in rows])
 
 
-def locked(context: Context, table_id: UUID | str) -> Table:
+def locked(context: Context, table_id: UUID) -> Table:
     """One live table of the caller's project, locked for a change.
 
     Raises:
@@ -96,7 +82,7 @@ def locked(context: Context, table_id: UUID | str) -> Table:
     table = context.session.scalars(
         select(Table)
         .where(
-            Table.id == parse_id(table_id),
+            Table.id == table_id,
             Table.project_id == context.caller.project_id,
             Table.deleted.is_(False),
         )

@@ -59,7 +59,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     return table, refreshes.request(context, table)
 
 
-def delete(context: Context, table_id: UUID | str) -> Table:
+def delete(context: Context, table_id: UUID) -> Table:
     """Delete a table softly: the row stays for its history, its name is free, its keys are gone.
 
     Raises:
