@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from structlog.typing import Processor
 
-from stocktake.redaction import redact, redact_text
+from stocktake.redaction import harmless, redact, redact_text
 from stocktake.settings import Settings
 
 #: They say at INFO what our own request log says better.
@@ -61,11 +61,21 @@ def _shared() -> list[Processor]:
     ]
 
 
+def _for_a_terminal(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """JSON escapes what a terminal would obey; here it is masked, before the colours come in."""
+    return {
+        name: harmless(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
 def _formatter(json: bool) -> logging.Formatter:
-    render: Processor = (
-        structlog.processors.JSONRenderer(default=_as_text)
+    render: list[Processor] = (
+        [structlog.processors.JSONRenderer(default=_as_text)]
         if json
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        else [
+            _for_a_terminal,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
@@ -73,7 +83,7 @@ def _formatter(json: bool) -> logging.Formatter:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             redaction,
-            render,
+            *render,
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Masks secrets in text and in data, before either is logged.
+"""Masks secrets in text and in data before either is logged, and in text what a terminal obeys.
 
 The last line of defence, not the first: nothing should put a secret there at all.
 """
@@ -6,8 +6,11 @@ The last line of defence, not the first: nothing should put a secret there at al
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from unicodedata import category
 
 MASK: Final = "***"
+#: Control characters, and those of format, which turn the direction of what follows.
+_OBEYED: Final = frozenset({"Cc", "Cf"})
 
 #: Names of fields whose value is a secret, whatever it looks like.
 _SECRET_NAME: Final = re.compile(
@@ -76,3 +79,12 @@ def redact(value: Any) -> Any:
 def _redact_item(key: Any, value: Any) -> Any:
     secret = isinstance(key, str) and _SECRET_NAME.search(key) and value not in (None, "")
     return MASK if secret else redact(value)
+
+
+def harmless(text: str) -> str:
+    r"""The text without what a terminal would obey: names come from customers and their files.
+
+    >>> harmless("a\x1b[2Jb\nc") == "a\ufffd[2Jb\nc"
+    True
+    """
+    return "".join(c if c in "\n\t" or category(c) not in _OBEYED else "\ufffd" for c in text)

@@ -7,16 +7,15 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
-from unicodedata import category
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stocktake.redaction import harmless
+
 _PIPED_WIDTH: Final = 10_000
-#: Control characters, and those of format, which turn the direction of what follows.
-_OBEYED: Final = frozenset({"Cc", "Cf"})
 _STATE_STYLES: Final = {
     "succeeded": "green",
     "failed": "red",
@@ -28,15 +27,6 @@ _STATE_STYLES: Final = {
 def console() -> Console:
     """The console of stdout."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-
-
-def harmless(text: str) -> str:
-    r"""The text without what a terminal would obey: names come from customers and their files.
-
-    >>> harmless("a\x1b[2Jb\nc") == "a\ufffd[2Jb\nc"
-    True
-    """
-    return "".join(c if c in "\n\t" or category(c) not in _OBEYED else "\ufffd" for c in text)
 
 
 def say(text: str) -> None:

@@ -73,3 +73,19 @@ def test_the_console_form_is_no_json_and_redacted_too(capsys: pytest.CaptureFixt
     assert "read" in text
     assert not text.startswith("{")
     assert "canary" not in text
+
+
+def test_what_a_customer_named_cannot_command_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging(Settings(log_level="INFO", log_json=False))
+    hostile = "a\x1b[2J\x9b31m\u202eb"
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        structlog.get_logger("x").exception("read", column=hostile)
+    logging.getLogger("library").warning("no column %s", hostile)
+    text = capsys.readouterr().err
+    assert text.count("[2J") == 3
+    for obeyed in ("\x1b[2J", "\x9b", "\u202e"):
+        assert obeyed not in text

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from stocktake.cli.database import database_url
 from stocktake.cli.doctor.findings import Area, Finding, Verdict
-from stocktake.cli.output import console, harmless, show_json
+from stocktake.cli.output import console, show_json
 from stocktake.errors import CommandError
+from stocktake.redaction import harmless
 from stocktake.settings import Settings
 
 _STYLES: Final = {
