@@ -100,7 +100,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
     return Parts(
         settings=settings,
         database=database,
-        keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+        keyring=Keyring.of(settings.secret_keys),
         guard=guard_policy(settings),
         storage=managed_storage(settings),
         doorbell=doorbell,

@@ -67,7 +67,7 @@ def make_runtime(settings: Settings) -> Runtime:
     return Runtime(
         settings=settings,
         database=database,
-        keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+        keyring=Keyring.of(settings.secret_keys),
         guard=guard_policy(settings),
         storage=managed_storage(settings),
         watch=watch,

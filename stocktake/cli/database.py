@@ -158,7 +158,7 @@ def rotate_secrets() -> None:
             "STOCKTAKE_SECRET_KEYS is not set. Set it as the service's processes have it; a stack "
             "of `stocktake up` keeps its own in the file secret_key of its data directory."
         )
-    keyring = Keyring([key.get_secret_value() for key in listed])
+    keyring = Keyring.of(listed)
     done, after, unreadable = 0, None, list[str]()
     with _database() as database:
         while True:

@@ -7,12 +7,14 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
 
 from stocktake.errors import CredentialUnavailableError
 
@@ -52,6 +54,11 @@ class Keyring:
     def __init__(self, keys: Sequence[str]) -> None:
         self._keys = dict(_parse(key, index) for index, key in enumerate(keys))
         self._first = next(iter(self._keys), None)
+
+    @classmethod
+    def of(cls, keys: Iterable[SecretStr]) -> Self:
+        """The ring of the keys as the settings hold them. Raises what the ring raises."""
+        return cls([key.get_secret_value() for key in keys])
 
     @property
     def first(self) -> str:

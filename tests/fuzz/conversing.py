@@ -170,7 +170,7 @@ class Worker(list[Ring]):
         self._runtime = Runtime(
             settings=settings,
             database=self._database,
-            keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+            keyring=Keyring.of(settings.secret_keys),
             guard=guard_policy(settings),
             storage=storage,
             watch=lambda _runtime, _claim: nullcontext(no_progress),

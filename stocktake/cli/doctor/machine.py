@@ -78,7 +78,7 @@ def look_at_secrets(settings: Settings, database: Database | None) -> Iterator[F
         database: None where it does not answer.
     """
     try:
-        keyring = Keyring([key.get_secret_value() for key in settings.secret_keys])
+        keyring = Keyring.of(settings.secret_keys)
         first = keyring.first
     except (ValueError, CredentialUnavailableError) as exc:
         todo = "Set STOCKTAKE_SECRET_KEYS; .env.example says how to make one."

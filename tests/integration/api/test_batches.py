@@ -36,7 +36,7 @@ def expand_batch(database: Database, settings: Settings) -> Expand:
             claim=claimed(database, UUID(batch["expand_job_id"])),
             database=database,
             settings=settings,
-            keyring=Keyring([key.get_secret_value() for key in settings.secret_keys]),
+            keyring=Keyring.of(settings.secret_keys),
             guard=guard_policy(settings),
             storage=managed_storage(settings),
             progress=no_progress,

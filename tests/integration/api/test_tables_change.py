@@ -44,7 +44,7 @@ def stored_pair(served: Served, table_id: str) -> tuple[str, str]:
     with served.database.read() as session:
         table = session.get_one(Table, UUID(table_id))
         row = session.get_one(StoredCredential, table.credential_id)
-    keyring = Keyring([key.get_secret_value() for key in served.settings.secret_keys])
+    keyring = Keyring.of(served.settings.secret_keys)
     pair = keyring.open(
         Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
         project_id=table.project_id,
