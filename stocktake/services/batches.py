@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import parse_selector, require_known_ids
+from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ConflictError, NotFoundError
 from stocktake.jobs import leases, queueing
 from stocktake.services import audit
@@ -126,12 +126,13 @@ def create(context: Context, selector: Any) -> BatchView:
         ValidationError: the selector is wrong, or names a table that this project lacks.
     """
     caller = context.caller
-    require_known_ids(context.session, caller.project_id, parse_selector(selector))
+    checked = parse_selector(selector)
+    require_known_ids(context.session, caller.project_id, checked)
     batch = start(
         context.session,
         context.settings,
         project_id=caller.project_id,
-        selector=selector,
+        selector=kept_selector(selector, checked),
         created_by_id=caller.user_id,
     )
     audit.record(context, "batch.create", batch.id)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
-from stocktake.db.selection import parse_selector, require_known_ids
+from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView
@@ -135,6 +135,7 @@ def _check(context: Context, schedule: Schedule, changed: Mapping[str, Any]) -> 
     if "selector" in changed:
         selector = parse_selector(schedule.selector, attr="selector")
         require_known_ids(context.session, schedule.project_id, selector, attr="selector")
+        schedule.selector = kept_selector(schedule.selector, selector)
 
 
 def _plan(schedule: Schedule, moment: datetime) -> None:

@@ -272,6 +272,20 @@ def test_a_body_that_is_no_object_is_refused(client: httpx.Client, body: str) ->
     assert answer.status_code == 400, answer.text
 
 
+def test_a_table_that_is_named_again_and_again_is_kept_once(
+    client: httpx.Client, make_table: MakeTable
+) -> None:
+    table = str(make_table())
+    spellings = [table, table.upper(), f"{{{table}}}", table.replace("-", "-" * 1000)]
+    selector = {"tables": spellings * 20}
+    assert _start(client, selector)["selector"] == {"tables": [table]}
+    fields = {"name": "nightly", "cron": "0 3 * * *", "selector": selector}
+    schedule = client.post("schedules/", json=fields).json()
+    assert schedule["selector"] == {"tables": [table]}
+    changed = client.patch(f"schedules/{schedule['id']}/", json={"selector": selector}).json()
+    assert changed["selector"] == {"tables": [table]}
+
+
 def test_another_tenants_table_is_unknown_and_named(
     client: httpx.Client, make_table: MakeTable, other_project: int
 ) -> None:
