@@ -2,8 +2,8 @@
 
 uvicorn's parser takes a request head of any size, waits for it for ever, and reads on where a
 request was answered before its body came (0.54: a header of 200 MB was taken into memory). Here
-a head has a size, a number of headers and a time; a body has a least rate; a client that stops
-reading is cut off; and what was answered early is closed.
+a head has a size, a number of headers and a time; a body has a least rate, and little beside its
+data; a client that stops reading is cut off; and what was answered early is closed.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 #: Of each a request has one: whoever stands in front of us might have looked at the other.
 _ONCE: Final = (b"authorization", b"host")
+#: So many bytes beside its data may come with each byte of a body, and MAX_HEAD_BYTES more: sizes
+#: and extensions of chunks, and trailers (RFC 9112, 7.1). A chunk of one byte has 5.
+_FRAMING_PER_BYTE: Final = 16
 #: A slow body is looked at this often.
 _BODY_WINDOW_SECONDS: Final = 5.0
 #: A body that was answered before it came in may still come, up to this size: most clients send
@@ -42,8 +45,8 @@ _SENTENCES: Final = {
     408: ("request_timeout", "The request came too slowly."),
     431: (
         "head_too_large",
-        f"The request's head is larger than {MAX_HEAD_BYTES} bytes or has more than "
-        f"{MAX_HEADERS} headers.",
+        f"The request's head, or what comes beside the data of its chunks, is larger than "
+        f"{MAX_HEAD_BYTES} bytes, or it has more than {MAX_HEADERS} headers.",
     ),
 }
 
@@ -75,7 +78,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A client connects, and has to send a head in time."""
         super().connection_made(transport)
         self._in_head, self._unwanted, self._hung_up = True, False, False
-        self._head_bytes = self._body_bytes = self._thrown_away_bytes = 0
+        self._head_bytes = self._body_bytes = self._framing_bytes = self._thrown_away_bytes = 0
         self._refusal = 400
         self._write_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; of a head no more than its limit."""
+        """Take what came; of a head, and of what frames a body, no more than the limit."""
         if self._hung_up:
             self._throw_away(len(data))
             return
@@ -97,13 +100,25 @@ class BoundedProtocol(HttpToolsProtocol):
         while data and not self._closing:
             was_in_head, room = self._in_head, MAX_HEAD_BYTES - self._head_bytes
             piece, data = (data[:room], data[room:]) if was_in_head else (data, b"")
+            request, body_bytes = self.scope, self._body_bytes
+            self._head_bytes += len(piece) if was_in_head else 0  # 0 again where one is complete
             super().data_received(piece)
-            if was_in_head and self._in_head:
-                self._head_bytes += len(piece)
-            if self._head_bytes >= MAX_HEAD_BYTES:
-                self._refuse(431)
+            if not (was_in_head or self._in_head) and self.scope is request:
+                self._count_framing(len(piece), self._body_bytes - body_bytes)
+            if max(self._head_bytes, self._framing_bytes) >= MAX_HEAD_BYTES and not self._closing:
+                self._too_much()
         if not self._in_head and self._timer is None:
             self._watch_body()
+
+    def _count_framing(self, size_bytes: int, of_body: int) -> None:
+        beside = size_bytes - of_body - _FRAMING_PER_BYTE * of_body
+        self._framing_bytes = max(0, self._framing_bytes + beside)
+
+    def _too_much(self) -> None:
+        if self._unwanted:
+            self._hang_up()
+        else:
+            self._refuse(431)
 
     @property
     def _idle(self) -> bool:
@@ -117,7 +132,9 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- what the parser finds ------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; one too many ends the request."""
+        """A header; one too many ends the request. A trailer is none, and is dropped."""
+        if not self._in_head:
+            return
         super().on_header(name, value)
         if len(self.headers) > MAX_HEADERS:
             self._refusal = 431
@@ -131,7 +148,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if twice or version not in ("1.0", "1.1") or (version == "1.1" and b"host" not in names):
             raise ValueError("ambiguous head")  # as above
         self._disarm()
-        self._in_head, self._head_bytes, self._body_bytes = False, 0, 0
+        self._in_head = False
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
         busy = len(self.connections) > self.limits.connections
         self.app = _busy if busy else self.config.loaded_app
         super().on_headers_complete()

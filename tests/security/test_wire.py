@@ -349,6 +349,110 @@ def test_a_slow_body_above_the_least_rate_is_read(raw: Raw, keyed: tuple[str, by
     assert (answer.status, answer.json()["attr"]) == (400, "name")
 
 
+# --- beside the body's data ---------------------------------------------------------------
+
+#: What may come beside the data of a chunked body, begun and without an end.
+FRAMING = pytest.mark.parametrize(
+    "begin",
+    [b"0\r\nX-A: ", b"0\r\nX", b"1;", b"1;a=", b'1;a="', b"000"],
+    ids=["trailer", "trailer-name", "extension", "extension-value", "quoted", "size"],
+)
+CHUNKED = b"Transfer-Encoding: chunked"
+
+
+@FRAMING
+def test_framing_without_end_is_told_so(raw: Raw, keyed: tuple[str, bytes], begin: bytes) -> None:
+    path, key = keyed
+    raw.send(_post(f"{path}/schedules/", key, CHUNKED) + begin)
+    raw.send(b"0" * (2 * MAX_HEAD_BYTES + 1))  # of which half may have come with the head
+    answer = raw.answer()
+    assert (answer.status, answer.json()["code"]) == (431, "head_too_large")
+    assert raw.closed()
+
+
+@FRAMING
+def test_a_strangers_framing_without_end_is_hung_up_on(
+    web: Web, raw: Raw, keyed: tuple[str, bytes], begin: bytes
+) -> None:
+    """And costs the server less than a second, which all of it would not."""
+    process = psutil.Process(web.pid)
+    memory, busy = _resident_bytes(web), process.cpu_times().user
+    raw.send(_post(f"{keyed[0]}/schedules/", CHUNKED))
+    assert raw.answer().status == 401
+    raw.send(begin).pour(b"0" * 65536, 200 * MIB)
+    assert raw.sent_bytes < IN_FLIGHT_BYTES
+    assert _resident_bytes(web) - memory < IN_FLIGHT_BYTES
+    with Raw(web.port) as other:
+        assert other.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer().status == 200
+    assert process.cpu_times().user - busy < 1
+
+
+def test_framing_is_weighed_against_the_data_that_it_frames(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    """A byte of data for each kilobyte beside it; and what came before gives no credit."""
+    path, key = keyed
+    raw.send(_post(f"{path}/schedules/", key, CHUNKED))
+    raw.send(b"8000\r\n" + b" " * 0x8000 + b"\r\n")
+    # More than the server takes at once, 256 KiB, and less than 16 times the data above.
+    raw.send((b"1;" + b"a" * 1000 + b"\r\n \r\n") * 400)
+    assert raw.answer().status == 431
+
+
+def test_a_body_in_the_smallest_chunks_is_read_and_so_is_a_small_trailer(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    path, key = keyed
+    body = b"1\r\n \r\n" * MAX_HEAD_BYTES + b"2\r\n{}\r\n0\r\nX-Sum: 1\r\n\r\n"
+    for _ in range(2):
+        answer = raw.send(_post(f"{path}/schedules/", key, CHUNKED) + body).answer()
+        assert (answer.status, answer.json()["attr"]) == (400, "name")
+
+
+def test_requests_that_come_at_once_are_not_taken_for_one_long_head(raw: Raw) -> None:
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 10_000 + b"\r\n\r\n"
+    raw.send(get * 10)
+    assert [raw.answer().status for _ in range(10)] == [200] * 10
+
+
+def test_requests_that_follow_a_body_at_once_are_not_taken_for_its_framing(
+    raw: Raw, keyed: tuple[str, bytes]
+) -> None:
+    path, key = keyed
+    raw.send(_post(f"{path}/schedules/", key, CHUNKED, b"Expect: 100-continue"))
+    assert raw.answer().status == 100  # the server is past the head
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 10_000 + b"\r\n\r\n"
+    raw.send(
+        b"2\r\n{}\r\n0\r\n\r\n" + get * 10 + _post(f"{path}/schedules/", key, CHUNKED) + b"2\r\n"
+    )
+    raw.send(b"{}\r\n0\r\n\r\n")
+    assert [raw.answer().status for _ in range(12)] == [400, *[200] * 10, 400]
+
+
+def test_a_trailer_is_no_header() -> None:
+    """Nor is one that may be there once only, which would be refused in a head."""
+
+    async def echo(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        body = b"\n".join(b"%s: %s" % header for header in scope["headers"])
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": body})
+
+    class Patient(BoundedProtocol):
+        limits = EdgeLimits(head_seconds=10, body_bytes_per_second=0, connections=10)
+
+    with _served(echo, Patient) as port, Raw(port) as raw:
+        raw.send(_post("/", b"Authorization: Bearer one", CHUNKED) + b"2\r\nhi\r\n0\r\n")
+        raw.send(b"Authorization: Bearer two\r\nHost: y\r\nIdempotency-Key: z\r\n\r\n")
+        assert raw.answer().body.splitlines() == [
+            b"host: x",
+            b"authorization: Bearer one",
+            b"transfer-encoding: chunked",
+        ]
+
+
 # --- the server as a whole ----------------------------------------------------------------
 
 
