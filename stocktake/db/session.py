@@ -223,7 +223,8 @@ def _begun(raw: sqlite3.Connection) -> bool:
         try:
             raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            # The code's low byte: the rest says for what, as for a log that is being recovered.
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 return False
             time.sleep(_TRY_AGAIN_SECONDS)
         else:

@@ -5,13 +5,17 @@ Two `Database`s of one file stand for two processes.
 
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from stocktake.db import session as sessions
@@ -60,6 +64,42 @@ def test_a_writer_waits_for_another_process_to_end_its_transaction(url: str) -> 
         waiting.start()
     waiting.join()
     assert _value(url) == 11
+
+
+#: Does to the log's shared index what a process does that recovers it: its header is void, and the
+#: locks of the writer and of the recovery are held (bytes 120 and 122, sqlite.org/walformat.html).
+_RECOVERING = """
+import fcntl, sys
+with open(sys.argv[1], "r+b", buffering=0) as index:
+    for byte in (120, 122):
+        fcntl.lockf(index, fcntl.LOCK_EX, 1, byte)
+    index.write(bytes(96))
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_writer_waits_for_another_process_to_recover_the_log(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(url)
+    _add_one(database, 1)
+    command = [sys.executable, "-c", _RECOVERING, f"{make_url(url).database}-shm"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as recovering:
+        assert recovering.stdout is not None
+        assert recovering.stdout.readline() == "holds\n"
+        waits = []
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            recovering.communicate("")
+
+        monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=time.monotonic, sleep=wait))
+        _add_one(database, 1)
+    assert len(waits) == 1
+    assert _value(url) == 2
 
 
 def test_a_lock_that_is_never_given_back_is_an_error_of_the_databases(
