@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import exists, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import exists, func, select, text, update
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -30,13 +30,34 @@ DROPPED_RINGS: Final = "dropped_rings"
 _TALLIED: Final = "attempts_tallied"
 #: A row's time is that of its statement; its commit must have come by then.
 _SETTLED_SECONDS: Final = 10.0
+#: How long to wait for a counter that another transaction is adding to.
+_PATIENCE_SECONDS: Final = 2
+#: PostgreSQL's SQLSTATE for a lock that was not given in time.
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger(__name__)
 
 
 def add(session: Session, name: str, label: str = "", amount: int = 1) -> None:
-    """Add to a total. Let it be a transaction's last statement: it locks a row that others want."""
+    """Add to a total. Let it be a transaction's last statement: it locks a row that others want.
+
+    The amount is lost, and the transaction goes on, where another process keeps that row for
+    longer than `_PATIENCE_SECONDS`: a figure must stop nothing, and a frozen clock is no reason
+    for the other to rescue nothing.
+    """
+    try:
+        with session.begin_nested():
+            if session.get_bind().dialect.name != "sqlite":
+                session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'"))
+            _add(session, name, label, amount)
+    except OperationalError as exc:
+        if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        _log_lost(name, amount, exc)
+
+
+def _add(session: Session, name: str, label: str, amount: int) -> None:
     given = inserting(session, Counter).values(name=name, label=label, value=amount)
     more = Counter.value + given.excluded.value
     session.execute(
@@ -50,7 +71,11 @@ def note(database: Database, name: str, label: str = "", amount: int = 1) -> Non
         with database.write() as session:
             add(session, name, label, amount)
     except SQLAlchemyError as exc:
-        log.warning("count_lost", counter=name, amount=amount, reason=type(exc).__name__)
+        _log_lost(name, amount, exc)
+
+
+def _log_lost(name: str, amount: int, exc: SQLAlchemyError) -> None:
+    log.warning("count_lost", counter=name, amount=amount, reason=type(exc).__name__)
 
 
 def drops_of(process: str, database: Database) -> Callable[[int], None]:
@@ -65,15 +90,22 @@ def drops_of(process: str, database: Database) -> Callable[[int], None]:
 def tally_attempts(session: Session) -> int:
     """Add the attempts that ended since the last call to their totals; how many.
 
-    Two clocks take turns at the row that says how far the last one came.
+    None are added where another clock holds the row that says how far the last one came: it does
+    this work, or is frozen in it.
     """
-    session.execute(
-        inserting(session, Counter)
-        .values(name=_TALLIED, label="", value=0, counted_to=_BEGINNING)
-        .on_conflict_do_nothing()
-    )
     mark = Counter.name == _TALLIED
-    since = session.scalars(select(Counter.counted_to).where(mark).with_for_update()).one()
+    # Looked for first: an insert waits for whoever has the row, even to do nothing.
+    if not session.scalar(select(exists().where(mark))):
+        session.execute(
+            inserting(session, Counter)
+            .values(name=_TALLIED, label="", value=0, counted_to=_BEGINNING)
+            .on_conflict_do_nothing()
+        )
+    since = session.scalars(
+        select(Counter.counted_to).where(mark).with_for_update(skip_locked=True)
+    ).one_or_none()
+    if since is None:
+        return 0
     until = session.scalars(select(now(-_SETTLED_SECONDS))).one()
     found = session.execute(
         select(JobAttempt.outcome, func.count())

@@ -2,12 +2,17 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
 from stocktake.db.models import JobAttempt, Table
 from stocktake.db.session import Database
 from stocktake.jobs import counting, leases
 from tests.rows import claimed, enqueue, race, refresh_of
+
+#: SQLite has one write lock, which whoever is frozen keeps from all.
+ONLY_POSTGRESQL = pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 
 
 def _totals(database: Database, name: str) -> dict[str, int]:
@@ -58,6 +63,36 @@ def test_an_attempt_is_tallied_once_and_when_it_has_settled(
     assert sum(tallied) == 2
     assert not _any(database)
     assert _totals(database, counting.ATTEMPTS) == {"succeeded": 2}
+
+
+@ONLY_POSTGRESQL
+def test_a_clock_frozen_in_its_tally_does_not_hold_the_other_up(
+    database: Database, other_process: Database, table: Table
+) -> None:
+    _ended(database, table, seconds_ago=60)
+    assert _tally(database) == 1
+    with other_process.write() as frozen:
+        counting.tally_attempts(frozen)
+        with database.write() as session:
+            session.execute(text("SET LOCAL lock_timeout = '1s'"))
+            assert counting.tally_attempts(session) == 0
+    assert _totals(database, counting.ATTEMPTS) == {"succeeded": 1}
+
+
+@ONLY_POSTGRESQL
+def test_a_counter_that_a_frozen_process_keeps_costs_the_amount_and_not_the_work(
+    database: Database, other_process: Database, table: Table
+) -> None:
+    counting.note(database, counting.RESCUES, "lease_expired")
+    with other_process.write() as frozen:
+        counting.add(frozen, counting.RESCUES, "lease_expired")
+        with capture_logs() as lines, database.write() as session:
+            session.get_one(Table, table.id).name = "renamed"
+            counting.add(session, counting.RESCUES, "lease_expired", 5)
+    assert [(line["event"], line["amount"]) for line in lines] == [("count_lost", 5)]
+    assert _totals(database, counting.RESCUES) == {"lease_expired": 2}
+    with database.read() as session:
+        assert session.get_one(Table, table.id).name == "renamed"
 
 
 def test_a_total_outlives_the_rows(database: Database, table: Table) -> None:
