@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfoNotFoundError
 
 import structlog
 from celery.beat import Scheduler
-from cronsim import CronSimError
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -42,6 +40,7 @@ BEAT_SECONDS: Final = 2.0
 TALLY_SECONDS: Final = 5.0
 UPKEEP_SECONDS: Final = 60.0
 UNKNOWN_SECONDS: Final = 300.0
+SCHEDULES_NAMED: Final = 10
 #: What `close` gives to upkeep that is under way. Where it is cut off, the next one goes on.
 _CLOSE_SECONDS: Final = 3.0
 
@@ -90,7 +89,7 @@ class ClockWork:
         if self._is_time("tally", TALLY_SECONDS):
             steps.append(self.tally)
         if self._is_time("unknown", UNKNOWN_SECONDS):
-            steps.append(self.name_unknown_jobs)
+            steps += [self.name_unknown_jobs, self.name_unfireable_schedules]
         outcomes = [self._attempt(step) for step in steps]
         return all(outcomes) and (
             not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat)
@@ -118,14 +117,9 @@ class ClockWork:
             due = schedules.due(session, limit=FIRES_PER_TICK)
         return sum(self._fire(schedule_id) for schedule_id in due)
 
-    def _fire(self, schedule_id: Any) -> bool:
-        try:
-            with self._database.write() as session:
-                batch = schedules.fire(session, self._settings, schedule_id)
-        except (ZoneInfoNotFoundError, CronSimError) as exc:
-            # A zone or a rule that a newer library does not know must not hold up the others.
-            log.error("schedule_not_fired", schedule_id=str(schedule_id), exc_info=exc)
-            return False
+    def _fire(self, schedule_id: UUID) -> bool:
+        with self._database.write() as session:
+            batch = schedules.fire(session, self._settings, schedule_id)
         if batch is not None:
             log.info("schedule_fired", schedule_id=str(schedule_id), batch_id=str(batch.id))
         return batch is not None
@@ -219,6 +213,14 @@ class ClockWork:
             found = rescue.unknown(session)
         for kind, queue, count in found:
             log.warning("unknown_jobs_left_alone", kind=kind, queue=queue, count=count)
+
+    def name_unfireable_schedules(self) -> None:
+        """Log the due schedules whose zone this machine lacks or whose rule it cannot read."""
+        with self._database.read() as session:
+            found = schedules.unfireable(session)
+        if found:
+            first = [(str(each.id), each.cron, each.timezone) for each in found[:SCHEDULES_NAMED]]
+            log.error("schedules_not_fired", count=len(found), first=first)
 
     def tidy(self) -> bool:
         """Remove old bytes and rows, one batch; whether more is left."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -65,6 +65,15 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
         raise ValidationError(f"No date fits the cron rule {expression!r}.", attr="cron")
 
 
+def is_known(expression: str, timezone: str, now: datetime) -> bool:
+    """Whether the zone and the rule, which were known when they were accepted, are so here too."""
+    try:
+        _fires(expression, timezone, now)
+    except (ZoneInfoNotFoundError, CronSimError):
+        return False
+    return True
+
+
 def next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
     """The first fire later than `moment`; None where no date fits.
 
@@ -88,8 +97,8 @@ def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[da
 def _fires(
     expression: str, timezone: str, begin: datetime, *, reverse: bool = False
 ) -> Iterator[datetime]:
-    for fire in CronSim(expression, begin.astimezone(ZoneInfo(timezone)), reverse=reverse):
-        yield fire.astimezone(UTC)
+    local = CronSim(expression, begin.astimezone(ZoneInfo(timezone)), reverse=reverse)
+    return (fire.astimezone(UTC) for fire in local)
 
 
 def jitter(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> timedelta:

@@ -4,9 +4,10 @@
 a paused schedule missed is not made up for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -167,19 +168,34 @@ def _start(
 
 
 def due(session: Session, *, limit: int) -> list[UUID]:
-    """Schedules that must fire now, longest overdue first. Only reads.
+    """Schedules that must fire now and can, longest overdue first. Only reads.
 
     Args:
         limit: how many at most.
     """
     moment = _database_now(session)
-    # No limit in the query: schedules that still wait for their jitter would fill it.
+    # No limit in the query: those that wait for their jitter or cannot fire would fill it.
+    ready = (each.id for each in _overdue(session, moment) if _knows(each, moment))
+    return list(islice(ready, limit))
+
+
+def unfireable(session: Session) -> Sequence[Schedule]:
+    """Schedules that must fire now and cannot: `due` leaves them out. Only reads."""
+    moment = _database_now(session)
+    return [each for each in _overdue(session, moment) if not _knows(each, moment)]
+
+
+def _overdue(session: Session, moment: datetime) -> Iterator[Schedule]:
     candidates = session.scalars(
         select(Schedule)
         .where(Schedule.paused.is_(False), Schedule.next_fire_at <= moment)
         .order_by(Schedule.next_fire_at)
     ).all()
-    return [each.id for each in candidates if _due_fire(each, moment) is not None][:limit]
+    return (each for each in candidates if _due_fire(each, moment) is not None)
+
+
+def _knows(schedule: Schedule, moment: datetime) -> bool:
+    return cron.is_known(schedule.cron, schedule.timezone, moment)
 
 
 def _due_fire(schedule: Schedule, moment: datetime) -> datetime | None:

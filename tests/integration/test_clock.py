@@ -46,6 +46,7 @@ from tests.rows import (
 )
 from tests.servers import Valkey, free_ports
 from tests.stack import PATIENCE_SECONDS
+from workers import clock as clocks
 from workers import upkeep
 from workers.clock import Clock, ClockWork
 
@@ -233,22 +234,70 @@ def test_a_paused_schedule_does_not_fire_and_makes_nothing_up_afterwards(
     assert make_clock().fire_schedules() == 0
 
 
-@pytest.mark.parametrize("broken", [{"timezone": "Atlantis/Capital"}, {"cron": "99 * * * *"}])
-def test_a_rule_that_a_newer_library_does_not_know_holds_up_no_other_schedule(
+@pytest.fixture
+def unfireable(database: Database, settings: Settings, project_id: int) -> dict[UUID, str]:
+    """Schedules, long overdue, that were accepted where more zones and rules were known; by what
+    is wrong."""
+    broken = {"timezone": "Atlantis/Capital", "cron": "99 * * * *"}
+    found = {}
+    for field, value in broken.items():
+        schedule_id = _schedule(database, settings, project_id, name=f"bad {field}")
+        _overdue(database, schedule_id, hours=2)
+        with database.write() as session:
+            setattr(session.get_one(Schedule, schedule_id), field, value)
+        found[schedule_id] = value
+    return found
+
+
+def test_schedules_that_cannot_fire_take_no_other_ones_turn(
     database: Database,
     settings: Settings,
     make_clock: MakeClock,
     project_id: int,
-    broken: dict[str, str],
+    unfireable: dict[UUID, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bad, good = (_schedule(database, settings, project_id, name=name) for name in ("bad", "good"))
-    _overdue(database, bad, hours=2)
-    _overdue(database, good, hours=1)
+    monkeypatch.setattr(clocks, "FIRES_PER_TICK", 1)
+    good = [_schedule(database, settings, project_id, name=name) for name in ("one", "two")]
+    for schedule_id in good:
+        _overdue(database, schedule_id, hours=1)
+    clock = make_clock()
+    assert [clock.fire_schedules() for _ in range(3)] == [1, 1, 0]
+    assert all(_read(database, each).last_fire_at is not None for each in good)
+    assert all(_read(database, each).last_fire_at is None for each in unfireable)
+
+
+def test_a_schedule_that_could_not_fire_does_as_soon_as_it_can(
+    database: Database, make_clock: MakeClock, unfireable: dict[UUID, str]
+) -> None:
+    clock = make_clock()
+    assert clock.fire_schedules() == 0
     with database.write() as session:
-        session.execute(update(Schedule).where(Schedule.id == bad).values(**broken))
-    assert make_clock().fire_schedules() == 1
-    assert _read(database, good).last_fire_at is not None
-    assert _read(database, bad).last_fire_at is None
+        session.execute(update(Schedule).values(timezone="Europe/Berlin"))
+    assert clock.fire_schedules() == 1
+
+
+def test_schedules_that_cannot_fire_are_named_in_the_log_once_in_a_while(
+    make_clock: MakeClock, unfireable: dict[UUID, str]
+) -> None:
+    seconds = Seconds()
+    clock = make_clock(monotonic=seconds)
+
+    def named() -> list[dict[str, Any]]:
+        with capture_logs() as lines:
+            assert clock.tick()
+        return [line for line in lines if line["event"] == "schedules_not_fired"]
+
+    (line,) = named()
+    assert line["count"] == 2
+    for (schedule_id, *rule), (bad_id, wrong) in zip(
+        line["first"], unfireable.items(), strict=True
+    ):
+        assert schedule_id == str(bad_id)
+        assert wrong in rule
+    assert named() == []
+    seconds.now += 301
+    assert len(named()) == 1
 
 
 def test_a_schedule_waits_for_its_jitter(
