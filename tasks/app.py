@@ -31,6 +31,8 @@ app.conf.update(
     worker_send_task_events=True,
     worker_prefetch_multiplier=1,
     worker_max_tasks_per_child=1000,
+    # A parent that waits for a silent broker hears late that a new child is up, and would kill it.
+    worker_proc_alive_timeout=60.0,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     worker_enable_remote_control=True,
@@ -55,10 +57,10 @@ def configure(settings: Settings) -> Celery:
             # Above the hard limit, so that no message is given out again under a live read.
             "visibility_timeout": int(hard_limit * 2 + 60),
             "queue_order_strategy": "priority",
-            "socket_timeout": 10,
+            "socket_timeout": 5,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
-            "health_check_interval": 10,
+            "health_check_interval": 5,
             # A sweep is three round trips of the thread that consumes. One each second left it no
             # time to consume over a link with 2 s of latency; the clock rings sooner anyway.
             "unacked_restore_interval": 10,

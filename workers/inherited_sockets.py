@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final
 
 _STANDARD_STREAMS: Final = 3
-_INTERNET: Final = {socket.AF_INET, socket.AF_INET6}
 #: A process's own descriptors, on Linux and on macOS.
 _DESCRIPTORS: Final = Path("/dev/fd")
 
 
 def let_go_of_connections() -> None:
-    """Close every internet socket that this process holds; for a child, right after its fork.
+    """Close every connection that this process holds; for a child, right after its fork.
+
+    Its pipes stay, and sockets without an address, which connect processes of one family.
 
     Their numbers stay taken, by the null device: objects copied from the parent still have them,
     and would close whatever had got them since.
@@ -38,6 +39,6 @@ def _is_connection(descriptor: int) -> bool:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             return False
         with closing(socket.socket(fileno=os.dup(descriptor))) as copy:
-            return copy.family in _INTERNET
+            return copy.family != socket.AF_UNIX or bool(copy.getpeername())
     except OSError:
-        return False  # the descriptor of the listing itself, closed by now
+        return False  # closed by now, as the descriptor of the listing is, or without a peer

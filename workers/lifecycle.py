@@ -40,6 +40,7 @@ from workers.core_dumps import forbid_core_dumps
 from workers.environment import scrub_environment
 from workers.inherited_sockets import let_go_of_connections
 from workers.parent_death import die_with_parent
+from workers.prefetch import keep_credit
 from workers.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.watchdog import time_limit_error, watch
 
@@ -80,6 +81,11 @@ def _logging(**_: Any) -> None:
 
 
 @worker_init.connect
+def _before_the_broker(**_: Any) -> None:
+    keep_credit()
+
+
+@worker_init.connect
 def _load_readers(**_: Any) -> None:
     """Before the fork, so that children share the code and no first job waits for it. What a run
     imports late, for those who run it elsewhere, half a second of it, is named too."""
@@ -98,6 +104,15 @@ def _takes_jobs(sender: Any, **_: Any) -> None:
 
 @worker_process_init.connect
 def _child_starts(**_: Any) -> None:
+    try:
+        _prepare_child()
+    except Exception:
+        # Celery would go on with a child that takes jobs and can run none.
+        log.exception("child_not_started")
+        os._exit(os.EX_SOFTWARE)
+
+
+def _prepare_child() -> None:
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
     let_go_of_connections()

@@ -38,8 +38,10 @@ def must_hand_back() -> bool:
 
 
 def leave_stopping_to_the_parent() -> None:
-    """In a child: a signal to the whole group (systemd's way) must not end its read."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """In a child: a signal to the whole group (systemd's way) must not end its read, nor count
+    as a second one, which a child that was forked later would take for its own."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class GracefulStop:
@@ -78,5 +80,5 @@ class GracefulStop:
             pause.wait(_LOOK_SECONDS)
         state.should_stop = os.EX_OK  # type: ignore[assignment]  # the stub knows None only
         pause.wait(_LEAVE_SECONDS)
-        os.write(2, b"stopped without the broker, which does not answer\n")
+        os.write(2, b"ended, as Celery had not stopped in time\n")
         os._exit(os.EX_OK)
