@@ -7,7 +7,7 @@ keeps them in the data directory with mode 600.
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 #: A list in the environment is comma-separated.
@@ -127,3 +127,20 @@ class Settings(BaseSettings):
     def sqlite(self) -> bool:
         """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite")
+
+
+def explain(refused: ValidationError) -> str:
+    """What is wrong with which variable, one a line.
+
+    A value is repeated where a number was wanted: any other may be a secret, or hold one.
+    """
+    return "\n".join(
+        _explain_one(str(each["loc"][0]), each["msg"], each["input"]) for each in refused.errors()
+    )
+
+
+def _explain_one(name: str, message: str, value: Any) -> str:
+    found = ""
+    if Settings.model_fields[name].annotation in (int, float, bool):
+        found = f"; found {value!r}"
+    return f"STOCKTAKE_{name.upper()}: {message.removeprefix('Value error, ')}{found}."

@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from stocktake import __version__
 from stocktake.cli.database import db, keys, projects, show_audit_log
@@ -20,6 +21,7 @@ from stocktake.cli.stack import demo, up
 from stocktake.cli.tables import app as tables
 from stocktake.cli.tables import refresh
 from stocktake.errors import JobError, StocktakeError
+from stocktake.settings import Settings, explain
 
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
@@ -73,4 +75,9 @@ def main() -> None:
         sys.exit(1)
     except StocktakeError as exc:
         complain(str(exc))
+        sys.exit(1)
+    except ValidationError as exc:
+        if exc.title != Settings.__name__:
+            raise
+        complain(explain(exc))
         sys.exit(1)

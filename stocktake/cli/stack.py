@@ -46,8 +46,10 @@ def up(
     variables of the environment hold as well, such as STOCKTAKE_TRUSTED_ENDPOINTS,
     STOCKTAKE_RATE_LIMIT_PER_MINUTE and STOCKTAKE_LOG_LEVEL: .env.example explains each.
     """
+    from stocktake.settings import Settings
     from workers.embedded import Options, Stack
 
+    Settings()  # its processes read the same ones, and would each fail in a log
     options = Options(
         data_dir=data_dir,
         port=port,

@@ -38,6 +38,24 @@ def _assert_explained(done: Done, *words: str) -> None:
         assert word in done.stderr
 
 
+# --- the settings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("db", "upgrade"), ("audit-log",), ("up",)])
+def test_settings_that_are_wrong_are_each_named_in_a_sentence(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    settings = {"RETAIN_JOBS_DAYS": "abc", "LEASE_SECONDS": "-1"}
+
+    done = stocktake(*command, folder=tmp_path, settings=settings)
+
+    _assert_explained(
+        done, "STOCKTAKE_RETAIN_JOBS_DAYS: ", "found 'abc'", "STOCKTAKE_LEASE_SECONDS"
+    )
+    assert len(done.stderr.splitlines()) == 2, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- the database -------------------------------------------------------------------------
 
 
