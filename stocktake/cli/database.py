@@ -145,8 +145,8 @@ def make_secret(
 def rotate_secrets() -> None:
     """Encrypt every stored credential with the first of STOCKTAKE_SECRET_KEYS.
 
-    Put the new key first and keep the old ones after it, restart all processes, run this, and
-    then take out the keys that it says are not in use.
+    Add the new key after the old ones and restart all processes; put it first, restart them again
+    and run this; then take out the keys that it says are not in use.
     """
     from stocktake.security.encryption import Keyring
     from stocktake.services import credentials
