@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 #: A list in the environment is comma-separated.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
+_DATABASES = ("sqlite:", "postgresql+psycopg:")
+
 
 class Settings(BaseSettings):
     """What an operator can set. Times are in seconds and sizes in bytes, as the names say."""
@@ -122,6 +124,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_known_kind(cls, url: str) -> str:
+        if not url.startswith(_DATABASES):
+            raise ValueError("it must begin with sqlite:/// or postgresql+psycopg://")
+        return url
 
     @property
     def sqlite(self) -> bool:

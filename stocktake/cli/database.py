@@ -37,16 +37,12 @@ _NO_DATABASE = (
 @db.command()
 def upgrade() -> None:
     """Bring the database that STOCKTAKE_DATABASE_URL names up to date."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     from stocktake.db import migrate
 
     url = database_url(may_be_new=True)
     note(f"Database: {_shown(url)}")
-    try:
+    with database_answers():
         migrate.upgrade(url)
-    except SQLAlchemyError as exc:
-        raise _unreachable(exc) from exc
     say("The database is up to date.")
 
 
@@ -272,8 +268,6 @@ def _shown(url: str) -> str:
 
 @contextmanager
 def _database() -> Iterator["Database"]:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from stocktake.db import migrate
     from stocktake.db.session import Database
 
@@ -281,16 +275,28 @@ def _database() -> Iterator["Database"]:
     note(f"Database: {_shown(url)}")
     database = Database(url)
     try:
-        if migrate.pending(database.engine):
-            raise CommandError("The database is not up to date: run `stocktake db upgrade` first.")
-        yield database
-    except SQLAlchemyError as exc:
-        raise _unreachable(exc) from exc
+        with database_answers():
+            if migrate.pending(database.engine):
+                raise CommandError(
+                    "The database is not up to date: run `stocktake db upgrade` first."
+                )
+            yield database
     finally:
         database.dispose()
 
 
-def _unreachable(exc: Exception) -> CommandError:
-    return CommandError(
-        f"The database does not answer ({type(exc).__name__}). Check STOCKTAKE_DATABASE_URL."
-    )
+@contextmanager
+def database_answers() -> Iterator[None]:
+    """What goes wrong with the database within becomes a sentence.
+
+    Raises:
+        CommandError: it does not answer.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        raise CommandError(
+            f"The database does not answer ({type(exc).__name__}). Check STOCKTAKE_DATABASE_URL."
+        ) from exc

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from pydantic import SecretStr
 
+from stocktake.cli.database import database_answers
 from stocktake.cli.output import complain, say
+from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
     from workers.embedded import Stack
@@ -49,7 +52,8 @@ def up(
     from stocktake.settings import Settings
     from workers.embedded import Options, Stack
 
-    Settings()  # its processes read the same ones, and would each fail in a log
+    # Its processes read the same ones, and would each fail in a log.
+    _require_keys(Settings().secret_keys)
     options = Options(
         data_dir=data_dir,
         port=port,
@@ -62,12 +66,23 @@ def up(
     with _ended_by_signals():
         try:
             with Stack(options, complain) as stack:
-                _announce(stack, stack.start())
+                with database_answers():
+                    project = stack.start()
+                _announce(stack, project)
                 while True:
                     time.sleep(_WATCH_SECONDS)
                     stack.watch()
         except KeyboardInterrupt:
             say("Stopped.")
+
+
+def _require_keys(secret_keys: tuple[SecretStr, ...]) -> None:
+    from stocktake.security.encryption import Keyring
+
+    try:
+        Keyring.of(secret_keys)
+    except ValueError as exc:
+        raise CommandError(f"{exc}. `stocktake keys make-secret NAME` draws one.") from exc
 
 
 @contextmanager

@@ -56,6 +56,27 @@ def test_settings_that_are_wrong_are_each_named_in_a_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("url", ["mysql://u:secret@x/y", "postgresql://u:secret@x/y", "secret"])
+@pytest.mark.parametrize("command", [("up",), ("db", "upgrade")])
+def test_a_database_of_another_kind_is_refused_at_once(
+    tmp_path: Path, command: tuple[str, ...], url: str
+) -> None:
+    done = stocktake(*command, folder=tmp_path, settings={"DATABASE_URL": url})
+
+    _assert_explained(done, "STOCKTAKE_DATABASE_URL: ", "postgresql+psycopg://")
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_secret_keys_that_are_none_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    done = stocktake("up", folder=tmp_path, settings={"SECRET_KEYS": "garbage"})
+
+    _assert_explained(done, "STOCKTAKE_SECRET_KEYS, entry 1", "make-secret")
+    assert "garbage" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- the database -------------------------------------------------------------------------
 
 
@@ -111,14 +132,16 @@ def test_projects_and_live_keys_are_listed_and_the_database_is_named(
     assert keys.stderr.startswith(f"Database: {database_settings['DATABASE_URL']}")
 
 
-def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("up", "--port", "0")])
+def test_a_database_that_does_not_answer_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
     [port] = free_ports(1)
     settings = {"DATABASE_URL": f"postgresql+psycopg://u:secret@127.0.0.1:{port}/x"}
 
-    done = stocktake("db", "upgrade", folder=tmp_path, settings=settings)
+    done = stocktake(*command, folder=tmp_path, settings=settings)
 
     _assert_explained(done, "STOCKTAKE_DATABASE_URL")
     assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2, done.stderr
 
 
 def test_the_database_of_a_stack_right_here_is_taken_where_none_is_set(
