@@ -6,6 +6,7 @@ r"""Register a table, refresh it, wait for the job and print what changed.
 A bucket's keys are taken from ACCESS_KEY and ACCESS_SECRET. Needs only httpx.
 """
 
+import argparse
 import os
 import sys
 
@@ -52,4 +53,13 @@ def main(name: str, format_: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", help="of the table, as it is or will be registered")
+    parser.add_argument("format", help="such as Delta, Parquet or CSVWithNames")
+    parser.add_argument("url", help="of its files")
+    given = parser.parse_args()
+    if not os.environ.get("STOCKTAKE_API_KEY"):
+        parser.error("set STOCKTAKE_API_KEY; a stack of `stocktake up` keeps one in its folder")
+    main(given.name, given.format, given.url)
