@@ -59,7 +59,14 @@ def test_where_nothing_is_each_part_says_what_to_do(tmp_path: Path) -> None:
     assert _verdict(checks, "secrets", "secret keys") == "failed"
     assert _verdict(checks, "worker", "canary") == "skipped"
     assert _verdict(checks, "clock", "last tick") == "skipped"
-    assert not list(tmp_path.glob("*.db"))
+    assert _verdict(checks, "object store", "managed storage") == "skipped"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_managed_storage_in_the_folder_of_a_stack_is_tried(tmp_path: Path) -> None:
+    (tmp_path / ".stocktake").mkdir()
+    checks = _examine(tmp_path)
+    assert _verdict(checks, "object store", "managed storage") == "ok"
 
 
 def test_for_people_it_names_what_failed_and_the_remedy_and_no_password(tmp_path: Path) -> None:

@@ -168,7 +168,11 @@ def look_at_stores(settings: Settings) -> Iterator[Finding]:
         todo = "Correct STOCKTAKE_MANAGED_STORAGE_URL and what belongs to it."
         yield _store.failed("managed storage", str(exc), todo)
     else:
-        yield _round_trip(storage)
+        if settings.managed_storage_url is None and not settings.data_dir.exists():
+            why = f"there is no folder {settings.data_dir.resolve()}, and this makes none"
+            yield _store.skipped("managed storage", why)
+        else:
+            yield _round_trip(storage)
     for endpoint in settings.trusted_endpoints:
         yield _look_at_endpoint(endpoint)
 
