@@ -187,7 +187,7 @@ def _detail(answer: "httpx.Response") -> str:
         return f"status {answer.status_code} from something that is not Stocktake"
     if not isinstance(body, dict):
         return f"status {answer.status_code}"
-    attr = body.get("attr")
+    attr = str(body.get("attr") or "").replace("__", ".")  # as it is written in a body
     detail = str(body.get("detail") or body.get("message") or f"status {answer.status_code}")
     # A create that waited and whose read failed carries the job's error.
     hint = (body.get("error") or {}).get("hint")

@@ -1,6 +1,5 @@
 """`stocktake schedules`, through the API."""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +21,7 @@ def list_schedules(as_json: AsJson = False) -> None:
         show_json(found)
         return
     show_rows(
-        ("NAME", "CRON", "TIME ZONE", "TABLES", "LAST", "NEXT (UTC)"),
+        ("NAME", "CRON", "TIME ZONE", "TABLES", "LAST", "NEXT (UTC)", "ID"),
         [_row(schedule) for schedule in found],
         empty="No schedules yet: `stocktake schedules add` makes one.",
     )
@@ -33,9 +32,28 @@ def _row(schedule: dict[str, Any]) -> tuple[Any, ...]:
         schedule["name"],
         schedule["cron"],
         schedule["timezone"],
-        json.dumps(schedule["selector"]),
+        selected(schedule["selector"]),
         moment(schedule["last_fire_at"]),
         "paused" if schedule["paused"] else moment(schedule["next_fire_at"]),
+        schedule["id"],
+    )
+
+
+def selected(selector: dict[str, Any]) -> str:
+    """Which tables a selector means, for a column.
+
+    >>> selected({"all": True}), selected({"tables": ["a", "b"]})
+    ('all', '2 tables')
+    >>> selected({"name_glob": "g*", "format": "Delta", "stale_for_seconds": 60})
+    'g*, format Delta, stale for 60 s'
+    """
+    if "tables" in selector:
+        count = len(selector["tables"])
+        return f"{count} table{'' if count == 1 else 's'}"
+    parts = {"name_glob": "{}", "format": "format {}", "stale_for_seconds": "stale for {} s"}
+    return (
+        ", ".join(text.format(selector[name]) for name, text in parts.items() if name in selector)
+        or "all"
     )
 
 

@@ -285,6 +285,26 @@ def test_the_example_registers_refreshes_and_prints_what_changed(up: Up) -> None
     assert second.stdout == "additive, 2 columns\n+ note  Nullable(String)\n", second.stderr
 
 
+def test_the_example_says_what_it_wants(tmp_path: Path) -> None:
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, str(EXAMPLE), *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment({}),
+            timeout=60,
+        )
+
+    for done, words in (
+        (run(), "required: name, format, url"),
+        (run("shown", "Delta", "file:///x"), "STOCKTAKE_API_KEY"),
+    ):
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_a_refresh_of_a_table_without_an_accepted_upload_says_so(up: Up) -> None:
     client = up.client_settings()
     failed = httpx.post(
@@ -307,6 +327,8 @@ def test_options_reach_the_reader(up: Up) -> None:
     table = json.loads(_run(up, "tables", "show", "semicolons", "--json"))
     assert [column["name"] for column in table["columns"]] == ["a", "b,c"]
     assert table["options"] == {"csv_delimiter": ";", "validate": False}
+    refused = _refused(up, "tables", "add", "x", *source, "--option", "csv_delimiter=;;")
+    assert "Error: options.csv_delimiter: Option" in refused
 
 
 def test_a_table_and_a_schedule_are_removed_by_name(up: Up) -> None:
@@ -364,7 +386,12 @@ def test_a_schedule_is_added_and_listed(up: Up) -> None:
     assert "Added nightly" in _run(
         up, "schedules", "add", "nightly", "--cron", "0 6 * * *", "--all"
     )
-    assert "0 6 * * *" in _run(up, "schedules", "list")
+    listed = _run(up, "schedules", "list")
+    [schedule] = json.loads(_run(up, "schedules", "list", "--json"))
+    [row] = [line for line in listed.splitlines() if line.startswith("nightly")]
+    assert "0 6 * * *" in row
+    assert "  all  " in row
+    assert row.split()[-1] == schedule["id"]
 
 
 def test_projects_and_keys_are_made_beside_a_running_stack(up: Up) -> None:
