@@ -45,6 +45,8 @@ def main() -> None:
         port=settings.port,
         http=protocol(settings),
         ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         access_log=False,
         log_config=None,  # its lines go through our logging, as all do
         server_header=False,

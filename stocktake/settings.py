@@ -4,6 +4,7 @@ Nothing reads it at import, and there are no default secrets: ``stocktake up`` m
 keeps them in the data directory with mode 600.
 """
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".stocktake")
     host: str = "127.0.0.1"
     port: int = 8000
+    #: Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     log_level: str = "INFO"
     log_json: bool = True
 
@@ -117,6 +120,7 @@ class Settings(BaseSettings):
         "allowed_url_schemes",
         "trusted_endpoints",
         "local_roots",
+        "trusted_proxies",
         mode="before",
     )
     @classmethod

@@ -63,7 +63,7 @@ def test_a_flood_of_strangers_costs_the_database_one_look(
 def test_metrics_without_a_token_are_for_this_machine(anonymous: httpx.Client) -> None:
     """A proxy on this machine says for whom it asks."""
     assert anonymous.get("/metrics").status_code == 200
-    for address in ("203.0.113.7", "10.0.0.1", "2001:db8::1", "nonsense"):
+    for address in ("203.0.113.7", "10.0.0.1", "2001:db8::1", "127.0.0.1", "nonsense"):
         answer = anonymous.get("/metrics", headers={"X-Forwarded-For": address})
         assert answer.status_code == 401, address
         assert "STOCKTAKE_METRICS_TOKEN" in answer.json()["detail"]

@@ -107,6 +107,7 @@ def _start(settings: Settings) -> Served:
         uvicorn.Config(
             create_app(settings, rings),
             http=protocol(settings),
+            proxy_headers=False,
             log_config=None,
             access_log=False,
             lifespan="on",
