@@ -17,6 +17,11 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 _DATABASES = ("sqlite:", "postgresql+psycopg:")
 
 
+def listed(value: str) -> tuple[str, ...]:
+    """The parts of a comma-separated list, without the space around them and without blanks."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
 class Settings(BaseSettings):
     """What an operator can set. Times are in seconds and sizes in bytes, as the names say."""
 
@@ -125,9 +130,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return listed(value) if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod

@@ -154,7 +154,10 @@ def rotate_secrets() -> None:
             "STOCKTAKE_SECRET_KEYS is not set. Set it as the service's processes have it; a stack "
             "of `stocktake up` keeps its own in the file secret_key of its data directory."
         )
-    keyring = Keyring.of(listed)
+    try:
+        keyring = Keyring.of(listed)
+    except ValueError as exc:
+        raise CommandError(f"{exc}.") from exc
     done, after, unreadable = 0, None, list[str]()
     with _database() as database:
         while True:

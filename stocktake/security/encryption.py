@@ -4,7 +4,6 @@ Fernet has no associated data: a token copied into another tenant's row would de
 """
 
 import base64
-import binascii
 import json
 import secrets
 from collections.abc import Iterable, Sequence
@@ -48,11 +47,18 @@ class Keyring:
         keys: each ``key_id:base64url of 32 bytes``, as `make_secret_key` prints them.
 
     Raises:
-        ValueError: a key that is not of that form; the message does not repeat it.
+        ValueError: a key that is not of that form, or a second one of the same id; the message
+            says which by its position, and repeats nothing of it.
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._keys = dict(_parse(key, index) for index, key in enumerate(keys))
+        self._keys: dict[str, AESGCM] = {}
+        for position, key in enumerate(keys, start=1):
+            where = f"STOCKTAKE_SECRET_KEYS, entry {position} of {len(keys)}"
+            key_id, cipher = _parse(key, where)
+            if key_id in self._keys:
+                raise ValueError(f"{where}: an entry before it has the same key_id")
+            self._keys[key_id] = cipher
         self._first = next(iter(self._keys), None)
 
     @classmethod
@@ -115,15 +121,17 @@ def make_secret_key(key_id: str) -> str:
     return f"{key_id}:{raw}"
 
 
-def _parse(key: str, index: int) -> tuple[str, AESGCM]:
+def _parse(key: str, where: str) -> tuple[str, AESGCM]:
     key_id, _, encoded = key.partition(":")
     try:
-        raw = base64.urlsafe_b64decode(encoded)
-    except binascii.Error:
+        # Strictly: `urlsafe_b64decode` stops at the padding, and so would drop what a wrong
+        # separator has joined to this key.
+        raw = base64.b64decode(encoded, altchars=b"-_", validate=True)
+    except ValueError:
         raw = b""
     if not key_id or len(raw) != _KEY_BYTES:
         raise ValueError(
-            f"STOCKTAKE_SECRET_KEYS, entry {index + 1}: expected key_id:base64url of 32 bytes"
+            f"{where}: expected key_id:base64url of 32 bytes, and commas between the keys"
         )
     return key_id, AESGCM(raw)
 

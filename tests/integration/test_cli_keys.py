@@ -109,6 +109,16 @@ def test_a_rotation_without_keys_says_what_to_set(database: Database, tmp_path: 
     assert "STOCKTAKE_SECRET_KEYS" in done.stderr
 
 
+def test_a_rotation_with_a_spoilt_list_says_which_entry(database: Database, tmp_path: Path) -> None:
+    old, new = make_secret_key("old"), make_secret_key("new")
+
+    done = _rotate(database, tmp_path, f"{new};{old}")
+
+    assert done.returncode == 1
+    assert "entry 1 of 1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_secret_key_that_is_made_can_be_used(tmp_path: Path) -> None:
     made = stocktake("keys", "make-secret", "k2", folder=tmp_path)
 

@@ -173,6 +173,16 @@ def test_credentials_of_a_key_that_is_gone_are_told(tmp_path: Path, database_fil
     assert "'old'" in checks[("secrets", "credentials")]["found"]
     checks = _examine(tmp_path, DATABASE_URL=database_file, SECRET_KEYS=f"{new},{old}")
     assert checks[("secrets", "credentials")]["found"] == "all 1 decrypt"
+    data = tmp_path / ".stocktake"
+    data.mkdir(exist_ok=True)
+    (data / "secret_key").write_text(f"{new},{old}\n")
+    checks = _examine(tmp_path, DATABASE_URL=database_file)
+    assert checks[("secrets", "credentials")]["found"] == "all 1 decrypt"
+    (data / "secret_key").write_text(f"{new}\n{old}\n")
+    assert (
+        "entry 1 of 1"
+        in _examine(tmp_path, DATABASE_URL=database_file)[("secrets", "secret keys")]["found"]
+    )
 
 
 def test_limits_that_are_too_low_are_told(tmp_path: Path, database_file: str) -> None:

@@ -1,5 +1,6 @@
 """A stored secret opens in its own row, with its own key, and nowhere else."""
 
+import base64
 from dataclasses import replace
 from uuid import UUID
 
@@ -41,6 +42,24 @@ def test_a_changed_bit_is_noticed() -> None:
             Keyring([OLD]).open(
                 replace(SEALED, ciphertext=bytes(changed)), project_id=1, credential_id=ROW
             )
+
+
+def test_a_list_of_keys_that_is_not_quite_right_is_refused_and_not_repeated() -> None:
+    body, other = OLD.partition(":")[2], NEW.partition(":")[2]
+    short = "old:" + base64.urlsafe_b64encode(bytes(31)).decode()
+    long = "old:" + base64.urlsafe_b64encode(bytes(33)).decode()
+    joined = [f"{OLD}{between}{NEW}" for between in ("", " ", "\n", ";", ":", "\u00a0")]
+    spoilt = [short, long, body, f":{body}", f"old:{body[:-1]}", f"old:{body[:9]}!{body[9:]}"]
+    for entry in [*joined, *spoilt]:
+        with pytest.raises(ValueError, match="entry 2 of 2: expected key_id:base64url") as refused:
+            Keyring([make_secret_key("first"), entry])
+        assert body[:8] not in str(refused.value)
+        assert other[:8] not in str(refused.value)
+
+
+def test_two_keys_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="entry 3 of 3: an entry before it has the same key_id"):
+        Keyring([OLD, NEW, make_secret_key("old")])
 
 
 def test_the_same_pair_is_never_encrypted_alike() -> None:

@@ -6,7 +6,7 @@ Each `look_at_*` asks a real part; each `judge_*` says what its answer means.
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -20,7 +20,7 @@ from stocktake.cli.doctor.findings import Area, Finding, Verdict
 from stocktake.cli.output import console, show_json
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
-from stocktake.settings import Settings
+from stocktake.settings import Settings, listed
 
 _STYLES: Final = {
     Verdict.OK: "green",
@@ -86,13 +86,14 @@ def of_stack_here(settings: Settings) -> Settings:
         "broker_url": settings.data_dir / "broker" / "url",
         "secret_keys": settings.data_dir / "secret_key",
     }
-    made = {
+    made: dict[str, Any] = {
         name: SecretStr(file.read_text(encoding="utf-8").strip())
         for name, file in files.items()
         if name not in settings.model_fields_set and file.exists()
     }
     if "secret_keys" in made:
-        return settings.model_copy(update={**made, "secret_keys": (made["secret_keys"],)})
+        keys = listed(made["secret_keys"].get_secret_value())
+        made["secret_keys"] = tuple(SecretStr(key) for key in keys)
     return settings.model_copy(update=made)
 
 
