@@ -34,7 +34,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstProject:
-    """The project that comes with a new installation.
+    """The project that the key file opens.
 
     Attributes:
         key_file: holds the API key, with all scopes, and nothing else.
@@ -86,7 +86,9 @@ def write_private(file: Path, text: str) -> None:
 
 
 def prepare_database(url: str, folder: Path) -> FirstProject:
-    """Migrate the database, and see that the key file of the data directory opens a project."""
+    """Migrate the database, and see that the key file of the data directory opens a project:
+    with a new key for the only one there is, or for one that is made.
+    """
     # Late: the other processes start while these are imported.
     from stocktake.db import migrate
     from stocktake.db.session import Database
@@ -111,7 +113,9 @@ def _first_project(database: "Database", file: Path) -> FirstProject:
         except NotAuthenticatedError:
             pass  # of another database, or revoked: a new one takes its place
     with database.write() as session:
-        project = identity.create_project(session, _PROJECT_NAME)
+        # A restored database comes without its key file, and its one project is the one meant.
+        known = identity.all_projects(session)
+        project = known[0] if len(known) == 1 else identity.create_project(session, _PROJECT_NAME)
         key = identity.create_key(session, [project.id], ["*"], label="stocktake up")
     write_private(file, key + "\n")
     return FirstProject(id=project.id, key_file=file)

@@ -194,6 +194,24 @@ def test_a_key_that_another_database_does_not_know_is_replaced(tmp_path: Path) -
     assert caller.project_ids == (other.id,)
 
 
+def test_a_restored_database_keeps_its_one_project(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'restored.db'}"
+    made = first_run.prepare_database(url, tmp_path)
+    (tmp_path / "api_key").unlink()
+
+    again = first_run.prepare_database(url, tmp_path)
+
+    assert again.id == made.id
+    database = Database(url)
+    with database.write() as session:
+        caller = identity.authenticate(session, again.key_file.read_text().strip())
+        assert caller.project_ids == (made.id,)
+        other = identity.create_project(session, "Another")
+    again.key_file.unlink()
+    assert first_run.prepare_database(url, tmp_path).id not in (made.id, other.id)
+    database.dispose()
+
+
 def test_a_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "taken"
     file.write_text("")
