@@ -374,9 +374,8 @@ def test_framing_without_end_is_told_so(raw: Raw, keyed: tuple[str, bytes], begi
 def test_a_strangers_framing_without_end_is_hung_up_on(
     web: Web, raw: Raw, keyed: tuple[str, bytes], begin: bytes
 ) -> None:
-    """And costs the server less than a second, which all of it would not."""
-    process = psutil.Process(web.pid)
-    memory, busy = _resident_bytes(web), process.cpu_times().user
+    """And costs the server next to nothing."""
+    memory = _resident_bytes(web)
     raw.send(_post(f"{keyed[0]}/schedules/", CHUNKED))
     assert raw.answer().status == 401
     raw.send(begin).pour(b"0" * 65536, 200 * MIB)
@@ -384,7 +383,6 @@ def test_a_strangers_framing_without_end_is_hung_up_on(
     assert _resident_bytes(web) - memory < IN_FLIGHT_BYTES
     with Raw(web.port) as other:
         assert other.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer().status == 200
-    assert process.cpu_times().user - busy < 1
 
 
 def test_framing_is_weighed_against_the_data_that_it_frames(
