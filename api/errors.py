@@ -66,6 +66,7 @@ _RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 _OBJECT_TYPES: Final = frozenset({"dict_type", "model_type", "model_attributes_type"})
+_WANTED: Final = "Send a JSON object, with Content-Type: application/json."
 #: Parts of a pydantic location that name a branch of a union, not a field.
 _BRANCH: Final = re.compile(r"[a-z-]+\[.*\]|[A-Z]\w+|str|int|float|bool|none|dict|list|uuid")
 
@@ -134,7 +135,11 @@ def _sentence(problem: Any) -> tuple[str, str]:
     kind = problem["type"]
     if kind != "missing" and problem.get("input", ...) is None:
         return "null", "This field may not be null."
+    if kind == "missing" and tuple(problem["loc"]) == ("body",):
+        return "required", f"The request has no body. {_WANTED}"
     if kind in _OBJECT_TYPES:
+        if isinstance(problem.get("input"), bytes):  # of another content type
+            return "invalid_input", f"Invalid data. {_WANTED}"
         got = type(problem.get("input")).__name__
         return "invalid_input", f"Invalid data. Expected a dictionary, but got {got}."
     if kind in _RULES:

@@ -223,6 +223,23 @@ def test_a_wrong_field_is_refused_in_posthogs_words(
 
 
 @pytest.mark.parametrize(
+    ("body", "code", "begins"),
+    [
+        ({}, "required", "The request has no body. "),
+        ({"data": {"name": "orders"}}, "invalid_input", "Invalid data. "),
+        ({"files": {"name": ("orders.csv", b"a,b")}}, "invalid_input", "Invalid data. "),
+    ],
+    ids=["no body", "form", "multipart"],
+)
+def test_a_body_that_is_no_json_says_what_to_send(
+    client: httpx.Client, body: dict[str, Any], code: str, begins: str
+) -> None:
+    answer = client.post("warehouse_tables/", **body)
+    detail = begins + "Send a JSON object, with Content-Type: application/json."
+    assert refused(answer) == (400, code, detail, None)
+
+
+@pytest.mark.parametrize(
     ("url_pattern", "sentence"),
     [
         ("http://bucket.s3.amazonaws.com/x.csv", "URL pattern must use https."),
