@@ -28,6 +28,7 @@ from workers.first_run import (
     load_secrets,
     open_data_dir,
     prepare_database,
+    require_no_lost_key,
     write_private,
 )
 from workers.ports import HOST, usable_port
@@ -76,7 +77,8 @@ class Stack:
         tell: given a sentence when a process died and is started again.
 
     Raises:
-        CommandError: a port is taken, the data directory is in use, or a process did not start.
+        CommandError: a port is taken, the data directory is in use, its secret key is lost, or a
+            process did not start.
     """
 
     def __init__(self, options: Options, tell: Callable[[str], None]) -> None:
@@ -84,6 +86,8 @@ class Stack:
         self._tell = tell
         self._children: dict[str, Child] = {}
         self.folder = open_data_dir(options.data_dir)
+        if f"{PREFIX}SECRET_KEYS" not in options.environment:
+            require_no_lost_key(self.folder, self._database_url)
         self._lock = _lock(self.folder)
         self.secrets: Secrets = load_secrets(self.folder)
         port = usable_port(options.port)
@@ -110,7 +114,7 @@ class Stack:
             self._run(self._broker())
         for program in (self._worker(), self._web(), self._flower()):
             self._run(program)
-        project = prepare_database(self._environment[f"{PREFIX}DATABASE_URL"], self.folder)
+        project = prepare_database(self._database_url, self.folder)
         # Last, as it is the only one that asks the database by itself.
         self._run(self._clock())
         self._wait_until_ready()
@@ -137,6 +141,12 @@ class Stack:
         default = Settings.model_fields["worker_grace_seconds"].default
         return float(self._environment.get(f"{PREFIX}WORKER_GRACE_SECONDS", default))
 
+    @property
+    def _database_url(self) -> str:
+        name = f"{PREFIX}DATABASE_URL"
+        here = f"sqlite:///{self.folder / 'stocktake.db'}"
+        return _from_here(name, self._options.environment.get(name, here))
+
     def _run(self, program: Program) -> None:
         log = self.folder / "logs" / f"{program.name}.log"
         self._children[program.name] = Child(program, self.folder, log)
@@ -159,7 +169,7 @@ class Stack:
     def _defaults(self) -> dict[str, str]:
         password = self.secrets.broker_password
         values = {
-            "DATABASE_URL": f"sqlite:///{self.folder / 'stocktake.db'}",
+            "DATABASE_URL": self._database_url,
             "BROKER_URL": f"redis://:{password}@{HOST}:{self._broker_port}/0",
             "SECRET_KEYS": self.secrets.secret_key,
             "RATE_LIMIT_PER_MINUTE": "0",

@@ -4,6 +4,7 @@ project with a key to begin with. All of it is in the data directory, readable b
 
 import os
 import secrets
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FLOWER_USER: Final = "stocktake"
 _KEY_FILE: Final = "api_key"
+_SECRET_KEY_FILE: Final = "secret_key"
 _PROJECT_NAME: Final = "Default project"
 
 
@@ -64,10 +66,50 @@ def open_data_dir(folder: Path) -> Path:
 def load_secrets(folder: Path) -> Secrets:
     """The secrets of this data directory, drawn at the first call."""
     return Secrets(
-        secret_key=_kept(folder / "secret_key", lambda: make_secret_key("k1")),
+        # A name of its own: credentials say by it which key they need.
+        secret_key=_kept(
+            folder / _SECRET_KEY_FILE, lambda: make_secret_key(f"k{secrets.token_hex(4)}")
+        ),
         broker_password=_kept(folder / "broker_password", lambda: secrets.token_urlsafe(24)),
         flower_password=_kept(folder / "flower_password", lambda: secrets.token_urlsafe(12)),
     )
+
+
+def require_no_lost_key(folder: Path, url: str) -> None:
+    """See that no secret key is drawn for a database whose credentials need another one.
+
+    Args:
+        url: of the database, which need not exist yet.
+
+    Raises:
+        CommandError: the data directory has no secret key, and the database has credentials.
+    """
+    file = folder / _SECRET_KEY_FILE
+    sqlite = "sqlite:///"
+    if file.exists() or (url.startswith(sqlite) and not Path(url.removeprefix(sqlite)).exists()):
+        return
+    # Late: a first start on SQLite has ended above, and need not wait for these.
+    from stocktake.db import migrate
+    from stocktake.db.session import Database
+    from stocktake.services import credentials
+
+    database = Database(url)
+    try:
+        if migrate.revision(database.engine) is None:
+            return
+        with database.read() as session:
+            in_use = credentials.keys_in_use(session)
+    finally:
+        database.dispose()
+    if in_use:
+        names = ", ".join(map(repr, sorted(in_use)))
+        raise CommandError(
+            f"There is no {file}, and the database has credentials ({sum(in_use.values())}) that "
+            f"were encrypted with the keys {names}. Put the file back from its backup, or set "
+            "STOCKTAKE_SECRET_KEYS. Where the key is lost for good, go on without: "
+            f"(umask 077; stocktake keys make-secret NAME > {shlex.quote(str(file))}), with "
+            "a NAME that is none of these; the tables then need their access keys anew."
+        )
 
 
 def _kept(file: Path, make: Callable[[], str]) -> str:

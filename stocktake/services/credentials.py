@@ -226,4 +226,4 @@ def reseal(session: Session, keyring: Keyring, *, after: UUID | None, limit: int
 def keys_in_use(session: Session) -> dict[str, int]:
     """How many credentials are under each key."""
     counted = select(StoredCredential.key_id, func.count()).group_by(StoredCredential.key_id)
-    return dict(session.execute(counted).tuples().all())
+    return dict(session.execute(counted).all())

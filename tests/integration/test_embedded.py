@@ -16,13 +16,16 @@ import redis
 from alembic.script import ScriptDirectory
 
 from stocktake.db import migrate
+from stocktake.db.models import StoredCredential, new_id
 from stocktake.db.session import Database
 from stocktake.errors import CommandError
+from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import identity
 from tests.processes import HOST, Server, free_ports
 from tests.stack import wait_until
 from workers import first_run, ports
 from workers.broker import broker_command
+from workers.embedded import Options, Stack
 from workers.supervision import Child, Program, stop
 
 
@@ -173,6 +176,45 @@ def test_secrets_are_drawn_once(tmp_path: Path) -> None:
 
     assert first_run.load_secrets(tmp_path) == made
     assert made.secret_key not in repr(made)
+
+
+def test_no_key_is_drawn_where_credentials_need_the_lost_one(tmp_path: Path) -> None:
+    first_run.prepare_database(f"sqlite:///{tmp_path / 'stocktake.db'}", tmp_path)
+    Stack(Options(data_dir=tmp_path, port=0), print).stop()  # nothing is lost yet
+    key = (tmp_path / "secret_key").read_text()
+    _store_credential(tmp_path / "stocktake.db", key.strip())
+    Stack(Options(data_dir=tmp_path, port=0), print).stop()
+    (tmp_path / "secret_key").unlink()
+
+    with pytest.raises(CommandError, match=f"'{key.partition(':')[0]}'.*stocktake keys make"):
+        Stack(Options(data_dir=tmp_path, port=0), print)
+
+    assert not (tmp_path / "secret_key").exists()
+    given = {"STOCKTAKE_SECRET_KEYS": key.strip()}
+    Stack(Options(data_dir=tmp_path, port=0, environment=given), print).stop()
+
+
+def _store_credential(file: Path, key: str) -> None:
+    database, row_id = Database(f"sqlite:///{file}"), new_id()
+    pair = AccessPair(access_key="AK", access_secret="SK")
+    sealed = Keyring([key]).seal(pair, project_id=1, credential_id=row_id)
+    with database.write() as session:
+        session.add(
+            StoredCredential(
+                id=row_id, project_id=1, key_id=sealed.key_id, ciphertext=sealed.ciphertext
+            )
+        )
+    database.dispose()
+
+
+def test_drawn_keys_have_names_of_their_own(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+
+    drawn = [first_run.load_secrets(folder).secret_key for folder in folders]
+
+    assert len({Keyring([key]).first for key in drawn}) == 2
 
 
 def test_a_key_that_another_database_does_not_know_is_replaced(tmp_path: Path) -> None:
