@@ -59,7 +59,7 @@ class SchemaUpdate(BaseModel):
     updates: Any = Field(
         None,
         json_schema_extra={
-            "type": "object",
+            "type": ["object", "null"],
             "additionalProperties": {"type": ["string", "null"]},
         },
         examples=[{"id": "float"}],

@@ -7,6 +7,7 @@ and every job that was accepted has ended.
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -256,17 +257,10 @@ class Jobs(RuleBasedStateMachine):
             job["kind"] == JobKind.INGEST_FILE
             and any(each["state"] == "queued" and each["id"] < job_id for each in siblings)
         )
-        later = job["attempt"] > 0 and job["next_run_at"] > job["created_at"] and self._waits(job)
+        # Retries wait for days here, until time passes.
+        later = job["next_run_at"] > datetime.now(UTC)
         assert (won is not None) is (job["state"] == "queued" and not behind and not later)
         return won
-
-    def _waits(self, job: dict) -> bool:
-        """Whether the job's retry is not due: retries wait for days here, until time passes."""
-        return (
-            bool((job["next_run_at"] - job["rung_at"]).total_seconds() > 0)
-            if job["rung_at"]
-            else True
-        )
 
     @precondition(lambda self: self.claims)
     @rule(
