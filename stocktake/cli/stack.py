@@ -65,7 +65,9 @@ def up(
     os.umask(0o077)
     with _ended_by_signals():
         try:
-            with Stack(options, complain) as stack:
+            with database_answers():
+                stack = Stack(options, complain)
+            with stack:
                 with database_answers():
                     project = stack.start()
                 _announce(stack, project)

@@ -790,7 +790,7 @@ def test_storage_that_does_not_answer_keeps_no_job_waiting(
 def test_the_banners_scheduler_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.app import app
 
-    monkeypatch.setenv("STOCKTAKE_DATABASE_URL", "no database at all")
+    monkeypatch.setenv("STOCKTAKE_DATABASE_URL", "sqlite:////nowhere/none.db")
     banner = Clock(app, lazy=True, max_interval=None, schedule_filename="unused")
     assert banner.max_interval == Settings().clock_interval_seconds
     assert banner.info
