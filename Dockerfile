@@ -2,12 +2,13 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/stocktake && pip wheel --quiet --wheel-dir /tmp/build "hatchling>=1.27"
 # Before the source, so that a change of ours does not fetch the dependencies again.
-COPY requirements-service.lock ./
-RUN /opt/stocktake/bin/pip install --require-hashes -r requirements-service.lock
+COPY requirements-build.lock requirements-service.lock ./
+RUN python -m venv /opt/stocktake \
+    && pip install --no-deps --only-binary :all: --require-hashes -r requirements-build.lock \
+    && /opt/stocktake/bin/pip install --no-deps --only-binary :all: --require-hashes -r requirements-service.lock
 COPY . .
-RUN pip wheel --no-deps --no-index --find-links /tmp/build --wheel-dir /tmp/wheel . \
+RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /tmp/wheel . \
     && /opt/stocktake/bin/pip install --no-deps --no-index /tmp/wheel/*.whl
 
 FROM python:3.11-slim

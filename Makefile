@@ -1,7 +1,10 @@
-# Needs make and Python 3.11 or newer; everything else comes from the hashed lock.
+# Needs make and Python 3.11 or newer; everything else comes from the hashed locks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+comma := ,
+# The two sets of packages that .venv may hold: what the service and its demo need, or everything.
+DEMO := $(VENV)/.installed-demo
 STAMP := $(VENV)/.installed
 
 # Where it is set, each of the many processes of a stack or a test compiles all that it imports.
@@ -13,20 +16,33 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Build .venv from the hashed lock
+setup: $(STAMP) ## Build .venv from the hashed locks, with everything that the tests need
 
-# A venv left half-built by an interrupted run has no stamp, so it is completed next time.
+# A lock is complete and is installed as it stands: without --no-deps an old pip resolves anew what
+# a newer release offers; without --only-binary it builds with tools that nobody pinned. A run that
+# was interrupted leaves no stamp, so it is completed next time. A venv without pip is what Debian
+# leaves where python3-venv is missing.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stocktake needs Python 3.11 or newer: make PYTHON=python3.11")'
+@$(BIN)/python -m pip --version > /dev/null 2>&1 || { echo "Making a virtual environment in $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+@echo "Installing what $< pins into $(VENV): $(1) and the downloads"
+@$(INSTALL) --only-binary :all: --require-hashes -r $<
+@$(INSTALL) --no-build-isolation -e .
+@touch $@
+endef
+
+$(DEMO): requirements-demo.lock pyproject.toml
+	$(call install,700 MB$(comma) half a minute)
+
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stocktake needs Python 3.11 or newer: make PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	$(call install,2.1 GB$(comma) a minute)
+	@touch $(DEMO)
 
-demo: $(STAMP) ## Start the embedded stack, show the main job end to end, stop
+demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo
 
-up: $(STAMP) ## Start the embedded stack and leave it running
+up: $(DEMO) ## Start the embedded stack and leave it running
 	$(BIN)/stocktake up
 
 test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
@@ -65,11 +81,16 @@ fmt: $(STAMP) ## Format, and mend what can be mended
 bench: $(STAMP) ## Measure, and write the figures with their conditions
 	$(BIN)/python -m benchmarks $(ARGS)
 
-COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --no-header --no-annotate --generate-hashes --quiet
+# Without --no-strip-extras the lock names no extra, and pip before 24 then looks for a package with
+# an extra among the newest releases. The smaller locks are parts of the largest.
+COMPILE = $(BIN)/uv pip compile --universal --no-header --no-annotate --no-strip-extras --generate-hashes --quiet
+PART = $(COMPILE) -c requirements.lock
 
 lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows
-	$(COMPILE) --all-extras --upgrade -o requirements.lock
-	$(COMPILE) -c requirements.lock -o requirements-service.lock
+	$(COMPILE) pyproject.toml --all-extras --group build --upgrade -o requirements.lock
+	$(PART) pyproject.toml -o requirements-service.lock
+	$(PART) pyproject.toml --extra demo --group build -o requirements-demo.lock
+	$(PART) --group build -o requirements-build.lock
 
 clean: ## Remove the venv, caches and build output, but no data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist htmlcov .coverage .coverage.*
