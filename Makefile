@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-comma := ,
 # The two sets of packages that .venv may hold: what the service and its demo need, or everything.
 DEMO := $(VENV)/.installed-demo
 STAMP := $(VENV)/.installed
@@ -26,17 +25,17 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 define install
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stocktake needs Python 3.11 or newer: make PYTHON=python3.11")'
 @$(BIN)/python -m pip --version > /dev/null 2>&1 || { echo "Making a virtual environment in $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
-@echo "Installing what $< pins into $(VENV): $(1) and the downloads"
+@echo "Installing what $< pins into $(VENV) ($(1))"
 @$(INSTALL) --only-binary :all: --require-hashes -r $<
 @$(INSTALL) --no-build-isolation -e .
 @touch $@
 endef
 
 $(DEMO): requirements-demo.lock pyproject.toml
-	$(call install,700 MB$(comma) half a minute)
+	$(call install,700 MB; half a minute beside the downloads)
 
 $(STAMP): requirements.lock pyproject.toml
-	$(call install,2.1 GB$(comma) a minute)
+	$(call install,2.1 GB; a minute beside the downloads)
 	@touch $(DEMO)
 
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
