@@ -17,7 +17,7 @@ from typing import Any, Final
 
 #: It has several, the first of them CVE-2021-33503.
 CANARY: Final = "urllib3==1.26.4"
-#: The other one is a part of it.
+#: The others are parts of it.
 LOCK: Final = Path("requirements.lock")
 
 

@@ -81,17 +81,9 @@ def test_image_and_procfile_serve_the_same_app() -> None:
     assert 'CMD ["python", "-m", "api"]' in _read("Dockerfile")
 
 
-def test_locks_agree_on_every_version_of_the_service() -> None:
-    pins = {name: _pins(f"{name}.lock") for name in ("requirements", "requirements-service")}
-    assert {
-        package: versions
-        for package, versions in pins["requirements-service"].items()
-        if pins["requirements"].get(package, versions) != versions
-    } == {}
-
-
-def _pins(lock: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for package, version in re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", _read(lock), re.M):
-        found.setdefault(package, set()).add(version)
-    return found
+def test_image_is_built_from_nothing_that_docker_is_not_given() -> None:
+    given = {line.removeprefix("!") for line in _read(".dockerignore").splitlines()}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", _read("Dockerfile"), re.MULTILINE)
+    files = {name for line in copied for name in line.split() if name != "."}
+    assert files
+    assert files <= given

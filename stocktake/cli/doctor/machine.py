@@ -53,7 +53,10 @@ def judge_packages(required: list[str]) -> Finding:
     needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
     wrong = [problem for one in needed if (problem := _mismatch(one))]
     if wrong:
-        todo = "Install again from the lock: pip install --require-hashes -r requirements.lock"
+        todo = (
+            "Install again from the lock: "
+            "pip install --no-deps --require-hashes -r requirements-service.lock"
+        )
         return _versions.failed("packages", "; ".join(wrong), todo)
     return _versions.ok("packages", f"{len(needed)} as this release names them")
 
