@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test faults soak fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup demo up wheel test faults soak fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,12 @@ $(STAMP): requirements.lock tests/oldest-pip.lock pyproject.toml
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo
 
-up: $(DEMO) ## Start the embedded stack and leave it running
-	$(BIN)/stocktake up
+up: $(DEMO) ## Start the embedded stack and leave it running (ARGS="--local-root ~/data")
+	$(BIN)/stocktake up $(ARGS)
+
+wheel: $(DEMO) ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)

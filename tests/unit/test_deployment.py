@@ -1,6 +1,7 @@
 """The files that an operator copies agree with the code and with each other."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,15 @@ def test_image_is_built_from_nothing_that_docker_is_not_given() -> None:
     files = {name for line in copied for name in line.split() if name != "."}
     assert files
     assert files <= given
+
+
+def test_a_package_index_is_given_links_that_lead_somewhere() -> None:
+    project = tomllib.loads(_read("pyproject.toml"))
+    (rule,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    home = project["project"]["urls"]["Homepage"]
+    assert rule["replacement"].startswith(f"]({home}/")
+    assert all(url.startswith(home) for url in project["project"]["urls"].values())
+    page = re.sub(rule["pattern"], rule["replacement"], _read("README.md"))
+    targets = re.findall(r"\]\(([^)]+)\)", page)
+    assert len(targets) > 10
+    assert [each for each in targets if not each.startswith(("https://", "#"))] == []
