@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 from tests.servers import Postgres, SeaweedFS, Valkey
+from tests.stores.servers import Rclone
 
 #: The running service, for the acceptance and the fault tests.
 pytest_plugins = ["tests.harness"]
@@ -38,6 +39,13 @@ def postgres() -> Iterator[Postgres]:
 def s3() -> Iterator[SeaweedFS]:
     """A running S3-compatible store, shared over the run: take a bucket of your own."""
     with SeaweedFS() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[Rclone]:
+    """A running store that ignores `If-None-Match`; a new folder in its data is a bucket."""
+    with Rclone() as server:
         yield server
 
 

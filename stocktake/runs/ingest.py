@@ -32,6 +32,7 @@ from stocktake.runs.validate import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.states import TableFormat, UploadState
+from stocktake.storage.exclusive import require_exclusive_put
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,12 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     received = _receive(attempt)
+    into_delta = attempt.claim.arguments.get("target") == "delta"
+    if into_delta:
+        require_exclusive_put(attempt.storage)
     with _named(received):
         _check_size(received)
-        if attempt.claim.arguments.get("target") == "delta":
+        if into_delta:
             _load(attempt, received)
         else:
             _replace(attempt, received)

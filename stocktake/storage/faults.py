@@ -231,6 +231,12 @@ def is_unsatisfiable_range(error: Exception) -> bool:
     return status is not None and status[1] == "416"
 
 
+def is_not_implemented(error: Exception) -> bool:
+    """Whether the store answered 501: it does not know what the request's headers ask for."""
+    status = _STATUS.search(str(error))
+    return status is not None and status[1] == "501"
+
+
 def _from_status(status: int, path: str, listing: bool) -> JobError:
     if listing and status in (401, 403):
         return _denied_bucket(path)

@@ -17,6 +17,7 @@ from tests.processes import free_ports
 from tests.rows import make_project
 from tests.servers import Postgres, SeaweedFS, Valkey
 from tests.stack import Worker, wait_until
+from tests.stores.servers import Rclone
 
 Checks = dict[tuple[str, str], dict[str, str]]
 
@@ -144,12 +145,31 @@ def test_a_bucket_is_tried_with_its_keys_and_endpoints_are_called(
     }
     checks = _examine(tmp_path, MANAGED_STORAGE_ACCESS_SECRET=s3.secret_key, **given)
     assert _verdict(checks, "object store", "managed storage") == "ok"
+    assert _verdict(checks, "object store", "managed Delta") == "ok"
     assert _verdict(checks, "object store", s3.endpoint) == "ok"
     assert _verdict(checks, "object store", dead) == "failed"
     assert _verdict(checks, "object store", "https://*.store.example") == "skipped"
     checks = _examine(tmp_path, MANAGED_STORAGE_ACCESS_SECRET="not-the-secret", **given)
     assert _verdict(checks, "object store", "managed storage") == "failed"
     assert "not-the-secret" not in json.dumps(list(checks.values()))
+
+
+def test_a_bucket_that_would_lose_a_commit_is_told(
+    tmp_path: Path, database_file: str, rclone: Rclone
+) -> None:
+    (rclone.data / "lax-doctor").mkdir()
+    checks = _examine(
+        tmp_path,
+        DATABASE_URL=database_file,
+        MANAGED_STORAGE_URL="s3://lax-doctor/managed",
+        MANAGED_STORAGE_ENDPOINT=rclone.endpoint,
+        MANAGED_STORAGE_ACCESS_KEY=rclone.access_key,
+        MANAGED_STORAGE_ACCESS_SECRET=rclone.secret_key,
+    )
+    assert _verdict(checks, "object store", "managed storage") == "ok"
+    assert _verdict(checks, "object store", "managed Delta") == "warning"
+    assert "If-None-Match" in checks[("object store", "managed Delta")]["found"]
+    assert "target=delta are refused" in checks[("object store", "managed Delta")]["todo"]
 
 
 def test_credentials_of_a_key_that_is_gone_are_told(tmp_path: Path, database_file: str) -> None:

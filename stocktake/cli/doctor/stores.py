@@ -12,13 +12,14 @@ from redis.retry import Retry
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from stocktake.cli.doctor.findings import Area, Finding
+from stocktake.cli.doctor.findings import Area, Finding, Verdict
 from stocktake.cli.output import size
 from stocktake.db import migrate
 from stocktake.db.session import Database
 from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
+from stocktake.storage.exclusive import exclusive_put_holds
 from stocktake.storage.uploads import ManagedStorage
 
 #: What the tests run on is far newer; the oldest with all that is used.
@@ -161,7 +162,7 @@ def judge_broker(info: dict[str, Any], where: str) -> Iterator[Finding]:
 
 
 def look_at_stores(settings: Settings) -> Iterator[Finding]:
-    """Managed storage takes, gives and removes an object; trusted endpoints answer."""
+    """Managed storage takes, gives, removes and keeps apart objects; trusted endpoints answer."""
     try:
         storage = managed_storage(settings)
     except RequestError as exc:
@@ -172,7 +173,10 @@ def look_at_stores(settings: Settings) -> Iterator[Finding]:
             why = f"there is no folder {settings.data_dir.resolve()}, and this makes none"
             yield _store.skipped("managed storage", why)
         else:
-            yield _round_trip(storage)
+            found = _round_trip(storage)
+            yield found
+            if found.verdict is Verdict.OK:
+                yield _managed_delta(storage)
     for endpoint in settings.trusted_endpoints:
         yield _look_at_endpoint(endpoint)
 
@@ -198,6 +202,22 @@ def _round_trip(storage: ManagedStorage) -> Finding:
         todo = "It is no plain object store: a cache or a proxy in front of it answers for it."
         return _store.failed("managed storage", f"{where}: does not give what was put", todo)
     return _store.ok("managed storage", f"written, read and removed {size(len(_PROBE))} at {where}")
+
+
+def _managed_delta(storage: ManagedStorage) -> Finding:
+    try:
+        holds = exclusive_put_holds(storage)
+    except JobError as exc:
+        todo = "Uploads with target=delta fail until it works: check the keys' rights to it."
+        return _store.failed("managed Delta", f"cannot try conditional writes: {exc.detail}", todo)
+    if holds:
+        return _store.ok("managed Delta", "of writers at once one succeeds, and the others hear it")
+    todo = (
+        "Uploads with target=delta are refused; all else works. For them, put managed storage "
+        "into a store with conditional writes (docs/stores.md)."
+    )
+    found = "its store writes over an object in spite of If-None-Match: a commit would be lost"
+    return _store.warning("managed Delta", found, todo)
 
 
 async def _write(storage: ManagedStorage, key: str) -> None:

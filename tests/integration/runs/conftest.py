@@ -1,6 +1,7 @@
 """A desk at which uploads arrive and jobs are run, without a broker and without HTTP."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from stocktake.states import JobState
 from stocktake.storage.configured import guard_policy, managed_storage
 from tests.rows import RecordedRings, claimed, context, make_project, settings_for
 from tests.servers import SeaweedFS
+from tests.stores.servers import Rclone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +194,17 @@ def bucket_desk(
     database: Database, migrated_database_url: str, tmp_path: Path, s3: SeaweedFS
 ) -> Desk:
     """Managed storage is a bucket."""
-    return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(s3))
+    return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(s3, s3.bucket()))
+
+
+@pytest.fixture
+def lax_desk(
+    database: Database, migrated_database_url: str, tmp_path: Path, rclone: Rclone
+) -> Desk:
+    """Managed storage is a bucket of a store that writes over anything."""
+    bucket = f"lax-{secrets.token_hex(4)}"
+    (rclone.data / bucket).mkdir()
+    return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(rclone, bucket))
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -205,13 +217,14 @@ def any_desk(
     """Managed storage once in a folder, once in a bucket."""
     settings: dict[str, str] = {}
     if request.param == "bucket":
-        settings = _bucket_settings(request.getfixturevalue("s3"))
+        s3: SeaweedFS = request.getfixturevalue("s3")
+        settings = _bucket_settings(s3, s3.bucket())
     return _desk(database, migrated_database_url, tmp_path, **settings)
 
 
-def _bucket_settings(s3: SeaweedFS) -> dict[str, str]:
+def _bucket_settings(s3: SeaweedFS | Rclone, bucket: str) -> dict[str, str]:
     return {
-        "managed_storage_url": f"s3://{s3.bucket()}/managed",
+        "managed_storage_url": f"s3://{bucket}/managed",
         "managed_storage_access_key": s3.access_key,
         "managed_storage_access_secret": s3.secret_key,
         "managed_storage_endpoint": s3.endpoint,

@@ -17,10 +17,11 @@ from stocktake.errors import (
     SchemaConflictError,
     StaleAttemptError,
     StorageUnavailableError,
+    UnsupportedError,
 )
 from stocktake.runs import ingest, refresh
 from stocktake.runs.attempt import Attempt
-from stocktake.states import UploadState
+from stocktake.states import JobState, UploadState
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
 from tests.integration.runs.conftest import Desk
@@ -305,3 +306,22 @@ def test_a_loaded_table_is_unchanged_to_the_next_refresh_and_keeps_its_count(des
 
     assert desk.result(job_id)["coverage"]["unchanged"] is True
     assert desk.result(job_id)["row_count"] == 2
+
+
+def test_a_bucket_that_would_lose_a_commit_is_refused_before_anything_is_read(
+    lax_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("the upload was read in vain")
+
+    job = lax_desk.send(CSV, target="delta")
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "read_all", read)
+        error = lax_desk.fail(job, UnsupportedError)
+
+    assert (error.code, lax_desk.job(job).state) == ("unsupported_store", JobState.FAILED)
+    assert "lose one of two commits" in error.detail
+    assert "target=delta" in error.hint
+    assert lax_desk.upload_state(job) == UploadState.STORED
+    storage = managed_storage(lax_desk.settings)
+    assert [key for key, _ in storage.objects("delta/")] == []
