@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up wheel test faults soak fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup tools demo up wheel test faults soak fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ $(STAMP): requirements.lock tests/oldest-pip.lock pyproject.toml
 	$(call install,2.1 GB; a minute beside the downloads)
 	@$(BIN)/python -m pip download --quiet --no-deps --require-hashes -r tests/oldest-pip.lock -d $(VENV)/oldest-pip
 	@touch $(DEMO)
+
+# Servers that come out of no wheel. Node 20 and npm are needed for them, and for nothing else.
+TOOLS := azurite@3.35.0
+.tools/.installed: Makefile
+	npm install --prefix .tools --no-save --no-audit --no-fund --ignore-scripts --silent $(TOOLS)
+	@touch $@
+
+tools: .tools/.installed ## Install Azurite with npm, for the tests of Azure's storage; without it they skip
 
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo
@@ -98,5 +106,5 @@ lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows
 	$(PART) --group build -o requirements-build.lock
 
 clean: ## Remove the venv, caches and build output, but no data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist htmlcov .coverage .coverage.*
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist htmlcov .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

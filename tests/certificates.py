@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1, by an authority that is made up for it."""
+"""A certificate for this machine, by an authority that is made up for it."""
 
 import ipaddress
 import ssl
@@ -32,16 +32,17 @@ class Certificate:
         return context
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make one, good for a day, for 127.0.0.1 alone: not for localhost."""
+def make_certificate(folder: Path, *names: str) -> Certificate:
+    """Make one, good for a day, for 127.0.0.1 and those names alone: not for localhost."""
     made = Certificate(authority=folder / "authority.pem", identity=folder / "identity.pem")
     own_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate("authority", own_key).add_extension(
         x509.BasicConstraints(ca=True, path_length=None), critical=True
     )
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    hosts: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    hosts += [x509.DNSName(name) for name in names]
     server = _certificate("server", key).add_extension(
-        x509.SubjectAlternativeName([address]), critical=False
+        x509.SubjectAlternativeName(hosts), critical=False
     )
     pem = Encoding.PEM
     made.authority.write_bytes(authority.sign(own_key, hashes.SHA256()).public_bytes(pem))

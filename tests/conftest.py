@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from tests.servers import Postgres, SeaweedFS, Valkey
+from tests.servers import Azurite, Postgres, SeaweedFS, Valkey
 from tests.stores.servers import Rclone
 
 #: The running service, for the acceptance and the fault tests.
@@ -46,6 +46,15 @@ def s3() -> Iterator[SeaweedFS]:
 def rclone() -> Iterator[Rclone]:
     """A running store that ignores `If-None-Match`; a new folder in its data is a bucket."""
     with Rclone() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A running emulator of Azure's storage, shared over the run: take a container of your own."""
+    if why := Azurite.missing():
+        pytest.skip(why)
+    with Azurite() as server:
         yield server
 
 

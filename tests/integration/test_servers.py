@@ -13,7 +13,7 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
-from tests.servers import Postgres, SeaweedFS, Server, ServerDiedError, Valkey, free_ports
+from tests.servers import Azurite, Postgres, SeaweedFS, Server, ServerDiedError, Valkey, free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -176,3 +176,9 @@ def test_migrated_database_url_has_the_tables_and_no_rows(migrated_database_url:
         assert "jobs" in inspect(connection).get_table_names()
         assert connection.scalar(text("SELECT count(*) FROM jobs")) == 0
     engine.dispose()
+
+
+def test_azurite_takes_and_gives_under_azures_name(azurite: Azurite) -> None:
+    container = azurite.client(azurite.container())
+    container.put("a b/x#y;z?.txt", b"hello")
+    assert container.get("a b/x#y;z?.txt").bytes().to_bytes() == b"hello"
