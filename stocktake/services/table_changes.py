@@ -95,7 +95,7 @@ def _change_source(context: Context, table: Table, fields: TableFields) -> list[
     else:
         _check_linked(table, old, pair, has_credential=stored is not None)
         if "url_pattern" in changed and stored is not None:
-            _check_recipient(table, old, fields)
+            _check_recipient(context, table, old, fields)
     if pair is not None:
         credentials.store(context, table, pair)
         changed.append("credential")
@@ -161,9 +161,10 @@ def _check_linked(
         raise ValidationError(credentials.REQUIRED, code=CREDENTIAL_REQUIRED, attr="credential")
 
 
-def _check_recipient(table: Table, old: _Source, fields: TableFields) -> None:
+def _check_recipient(context: Context, table: Table, old: _Source, fields: TableFields) -> None:
     """A stored key must never be sent to a stranger who was named later."""
-    before, after = urls.parse(old.url_pattern), urls.parse(table.url_pattern)
+    before = guard.locate(old.url_pattern, context.guard)
+    after = guard.locate(table.url_pattern, context.guard)
     sent = fields.get("credential") or {}
     both = {"access_key", "access_secret"} <= sent.keys()
     if guard.requires_credential(before, after) and not both:

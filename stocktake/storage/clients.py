@@ -16,6 +16,7 @@ from obstore.store import AzureStore, S3Store
 
 from stocktake.errors import AccessDeniedError, CredentialUnavailableError
 from stocktake.storage.protocol import Credential
+from stocktake.storage.providers import match_host
 from stocktake.storage.routes import Route, route
 from stocktake.storage.urls import Location
 
@@ -37,8 +38,6 @@ _RETRY: "RetryConfig" = {
         "max_backoff": timedelta(seconds=2),
     },
 }
-
-_REGIONLESS = {"gcs": "auto", "r2": "auto"}
 
 #: Regions of AWS buckets that their URL does not name, for the life of the process.
 _regions: dict[str, str] = {}
@@ -100,10 +99,10 @@ def _s3(location: Location, credential: Credential | None, allow_http: bool) -> 
         location.bucket,
         endpoint=way.endpoint,
         aws_endpoint_url_s3=way.endpoint,
-        region=region or _REGIONLESS.get(location.provider, "us-east-1"),
+        region=region or _signs_with(location),
         virtual_hosted_style_request=not location.path_style,
         skip_signature=credential is None,
-        s3_express=False,
+        s3_express=location.provider == "s3_express",
         request_payer=False,
         unsigned_payload=False,
         client_options=_client_options(way),
@@ -171,6 +170,13 @@ def _endpoint(location: Location) -> str:
     shown = f"[{location.host}]" if ":" in location.host else location.host
     port = "" if location.port in (None, 443, 80) else f":{location.port}"
     return f"{location.scheme}://{shown}{port}"
+
+
+def _signs_with(location: Location) -> str:
+    """The region of signatures where the host names none."""
+    if known := match_host(location.host):
+        return known.signs_with
+    return "auto" if location.provider == "gcs" else "us-east-1"
 
 
 def _regional(location: Location, region: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stocktake.errors import UrlRefusedError, ValidationError
+from stocktake.storage import trusted
 from stocktake.storage.addresses import NotAnAddressError, is_internal, parse_address
 from stocktake.storage.providers import match_host
 from stocktake.storage.urls import Location, MalformedUrlError, has_glob, literal_prefix, parse
@@ -48,7 +49,7 @@ class GuardPolicy:
 
     Attributes:
         allowed_schemes: ``https``, and ``http`` or ``file`` where the operator wants them.
-        trusted_endpoints: further stores, ``scheme://host[:port]``; ``*`` stands for one label.
+        trusted_endpoints: further stores, as `stocktake.storage.trusted` reads them.
         local_roots: folders that a ``file://`` URL may name paths in.
         managed_location: our own storage, which no customer's URL may name.
         private_folders: folders of the service's own, with its keys and its database: nothing in
@@ -71,7 +72,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
     """
     _check_text(url_pattern, policy)
     try:
-        location = parse(url_pattern)
+        location = locate(url_pattern, policy)
     except MalformedUrlError as exc:
         raise _refusal(NO_HOSTNAME) from exc
     _check_path(location)
@@ -83,6 +84,18 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
     _check_bucket(location)
     if _is_managed(location, policy.managed_location):
         raise _refusal(HOST_NOT_ALLOWED)
+    return location
+
+
+def locate(url_pattern: str, policy: GuardPolicy) -> Location:
+    """The location that the URL names, whether or not it may be opened.
+
+    Raises:
+        MalformedUrlError: as `parse` does.
+    """
+    location = parse(url_pattern)
+    if entry := trusted.find(location, policy.trusted_endpoints):
+        return parse(url_pattern, entry.tells(location.host))
     return location
 
 
@@ -106,17 +119,12 @@ def requires_credential(old: Location, new: Location) -> bool:
     return new.provider != "file" and _recipient(old) != _recipient(new)
 
 
-def is_trusted(location: Location, trusted_endpoints: tuple[str, ...]) -> bool:
-    """Whether an entry of ``TRUSTED_ENDPOINTS`` names the location's scheme, host and port."""
-    return any(_matches_endpoint(location, entry) for entry in trusted_endpoints)
-
-
 def _refusal(sentence: str) -> ValidationError:
     return ValidationError(sentence, attr="url_pattern")
 
 
-def _recipient(location: Location) -> tuple[str, str, int | None, str]:
-    return location.scheme, location.host, location.port, location.bucket
+def _recipient(location: Location) -> tuple[str | int | None, ...]:
+    return location.scheme, location.host, location.port, location.account, location.bucket
 
 
 def _check_text(url_pattern: str, policy: GuardPolicy) -> None:
@@ -133,8 +141,8 @@ _UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def _schemes(policy: GuardPolicy) -> frozenset[str]:
-    trusted = {entry.partition("://")[0].lower() for entry in policy.trusted_endpoints}
-    return (policy.allowed_schemes | trusted) & {"https", "http", "file"}
+    named = {entry.scheme for entry in trusted.read_entries(policy.trusted_endpoints)}
+    return (policy.allowed_schemes | named) & {"https", "http", "file"}
 
 
 def _check_path(location: Location) -> None:
@@ -184,7 +192,7 @@ def literal_folder(key: str) -> str:
 
 
 def _check_host(location: Location, policy: GuardPolicy) -> None:
-    if is_trusted(location, policy.trusted_endpoints):
+    if trusted.find(location, policy.trusted_endpoints):
         return
     if location.scheme not in policy.allowed_schemes:
         raise _refusal(MUST_USE_HTTPS)
@@ -234,26 +242,11 @@ def _is_managed(location: Location, managed: Location | None) -> bool:
     return managed.provider in ("s3", "gcs") or _store(location) == _store(managed)
 
 
-def _store(location: Location) -> tuple[str, int | None]:
+def _store(location: Location) -> tuple[str | None, ...]:
+    """The store by one name, whichever of its hosts the URL has."""
+    if known := match_host(location.host):
+        return known.store, known.tenant, known.account
     host = location.host
     if not location.path_style:
         host = host.removeprefix(location.bucket + ".")
-    return host, location.port
-
-
-def _matches_endpoint(location: Location, entry: str) -> bool:
-    try:
-        trusted = parse(entry.rstrip("/"))
-    except MalformedUrlError:
-        return False
-    if trusted.provider == "file" or location.provider == "file":
-        return False
-    labels, pattern = location.host.split("."), trusted.host.split(".")
-    return (
-        (location.scheme, location.port) == (trusted.scheme, trusted.port)
-        and len(labels) == len(pattern)
-        and all(
-            _LABEL.fullmatch(label) is not None if want == "*" else want == label
-            for want, label in zip(pattern, labels, strict=True)
-        )
-    )
+    return host, str(location.port), location.account

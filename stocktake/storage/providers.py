@@ -1,13 +1,22 @@
-"""The object stores that are known by name: which hosts are theirs, and what such a host tells.
-
-A reviewed list, not a list of companies' domains: under ``amazonaws.com`` also live virtual
-machines, load balancers and static websites, and what answers there belongs to anybody. So each
-rule names the storage service itself. Hosts are matched label by label, lower case, after IDNA.
+"""Which known store a host belongs to, and what the host tells: the table of
+`stocktake.storage.known_stores`, matched label by label, lower case, after IDNA.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
+
+from stocktake.storage.known_stores import KNOWN_STORES, KnownStore
+
+#: What a placeholder stands for, where the table does not say otherwise. A bucket may have dots:
+#: the guard looks at it.
+_USUAL: Final = {
+    "region": r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+",
+    "account": r"[a-z0-9]{3,24}",
+    "bucket": r"[^/]+",
+}
+_PLACEHOLDER: Final = re.compile(r"\{([a-z]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,62 +24,31 @@ class HostMatch:
     """What a known host tells of itself.
 
     Attributes:
-        provider: ``s3``, ``gcs``, ``r2``, ``azure`` or ``s3_compatible``.
+        provider: ``s3``, ``s3_express``, ``gcs``, ``r2``, ``azure`` or ``s3_compatible``.
         bucket: the bucket or container that the host names; None in path style.
         account: the Azure storage account, else None.
-        region: the region that the host names, else None.
+        region: the region that the host names, as signatures call it, else None.
+        signs_with: the region of signatures where the host names none.
+        asked_host: the host that is asked: another one where a store has several names and
+            answers the calls of this service under one.
+        service_host: that host without the bucket, but for access points, which have none.
+        prefix: the path before the bucket; ends in a slash unless empty.
+        account_in_path: whether the account is the path's first part, as in Azure's emulator.
+        store: the row of the table, by its name; empty for a trusted endpoint.
+        tenant: what else the host names: an R2 account, an Oracle namespace.
     """
 
     provider: str
     bucket: str | None = None
     account: str | None = None
     region: str | None = None
-
-
-_REGION = r"(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+)"  # us-gov-west-1
-_SITE = r"(?P<region>[a-z]{3}[0-9])"  # fra1
-_PLAIN_REGION = r"(?P<region>[a-z0-9-]+)"
-
-#: Each is the service's endpoint; a bucket and a dot may stand before it unless noted.
-_ENDPOINTS: tuple[tuple[str, str], ...] = (
-    # Amazon S3: global, regional (also the old dash), dual-stack, FIPS; China.
-    # https://docs.aws.amazon.com/general/latest/gr/s3.html
-    ("s3", r"s3\.amazonaws\.com"),
-    ("s3", rf"s3(?:-fips)?(?:\.dualstack)?\.{_REGION}\.amazonaws\.com"),
-    ("s3", rf"s3\.(?:dualstack\.)?{_REGION}\.amazonaws\.com\.cn"),
-    ("s3", rf"s3-{_REGION}\.amazonaws\.com"),
-    ("gcs", r"storage\.googleapis\.com"),
-    # Cloudflare R2: the account is part of the endpoint; jurisdictions eu and fedramp.
-    ("r2", r"[0-9a-f]{32}(?:\.(?:eu|fedramp))?\.r2\.cloudflarestorage\.com"),
-    ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.backblazeb2\.com"),
-    ("s3_compatible", rf"s3(?:\.{_PLAIN_REGION})?\.wasabisys\.com"),
-    ("s3_compatible", rf"{_SITE}\.digitaloceanspaces\.com"),
-    ("s3_compatible", rf"{_SITE}\.your-objectstorage\.com"),  # Hetzner
-    ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.scw\.cloud"),  # Scaleway
-    ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.(?:io\.|perf\.)?cloud\.ovh\.(?:net|us)"),
-    ("s3_compatible", r"(?P<region>(?!website)[a-z]{2}-[a-z]+-[0-9]+)\.linodeobjects\.com"),
-    # Oracle: the namespace is part of the endpoint.
-    ("s3_compatible", rf"[a-z0-9]+\.compat\.objectstorage\.{_PLAIN_REGION}\.oraclecloud\.com"),
-    ("s3_compatible", rf"s3\.{_PLAIN_REGION}\.cloud-object-storage\.appdomain\.cloud"),  # IBM
-    (
-        "s3_compatible",
-        r"oss-(?P<region>[a-z0-9-]+(?<!-internal))\.aliyuncs\.com",
-    ),  # Alibaba, outside its network
-    ("s3_compatible", r"fly\.storage\.tigris\.dev"),
-    ("s3_compatible", r"t3\.storage\.dev"),  # Tigris
-    ("s3_compatible", r"(?P<region>[a-z]+[0-9])\.vultrobjects\.com"),
-)
-
-_COMPILED = tuple(
-    (provider, re.compile(rf"(?:(?P<bucket>[^/]+)\.)?{endpoint}", re.ASCII))
-    for provider, endpoint in _ENDPOINTS
-)
-
-#: Azure Blob Storage, with its sovereign clouds. The account is the host, the container the path.
-_AZURE = re.compile(
-    r"(?P<account>[a-z0-9]{3,24})\.blob\.core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)",
-    re.ASCII,
-)
+    signs_with: str = "us-east-1"
+    asked_host: str = ""
+    service_host: str = ""
+    prefix: str = ""
+    account_in_path: bool = False
+    store: str = ""
+    tenant: str | None = None
 
 
 def match_host(host: str) -> HostMatch | None:
@@ -84,13 +62,45 @@ def match_host(host: str) -> HostMatch | None:
     >>> match_host("s3.amazonaws.com.evil.example") is None
     True
     """
-    if azure := _AZURE.fullmatch(host):
-        return HostMatch(provider="azure", account=azure["account"])
     return next(_matches(host), None)
 
 
 def _matches(host: str) -> Iterator[HostMatch]:
-    for provider, pattern in _COMPILED:
+    for store, pattern in _COMPILED:
         if match := pattern.fullmatch(host):
-            found = match.groupdict()
-            yield HostMatch(provider=provider, bucket=found["bucket"], region=found.get("region"))
+            yield _told(store, host, match.groupdict())
+
+
+def _told(store: KnownStore, host: str, found: dict[str, str | None]) -> HostMatch:
+    asked = host
+    if store.provider == "azure":
+        asked = host.replace(".privatelink.", ".", 1).replace(".dfs.", ".blob.", 1)
+    bucket, region = found.get("bucket"), found.get("region")
+    account = found.get("account") or ("onelake" if store.provider == "azure" else None)
+    return HostMatch(
+        provider=store.provider,
+        bucket=bucket,
+        account=account,
+        # A region that only routes, and that signatures do not know, is none.
+        region=store.regions.get(region, region) if region and store.region != "auto" else None,
+        signs_with=store.region,
+        asked_host=asked,
+        service_host=asked if bucket is None or store.style == "host" else asked[len(bucket) + 1 :],
+        prefix=store.prefix,
+        store=store.name,
+        tenant=found.get("id"),
+    )
+
+
+def _pattern(store: KnownStore, host: str) -> re.Pattern[str]:
+    labels = _USUAL | dict(store.labels)
+    parts = _PLACEHOLDER.split(host)
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = [f"(?P<{name}>{labels[name]})" for name in parts[1::2]]
+    bucket = {"path": "", "host": "(?P<bucket>{})\\.", "either": "(?:(?P<bucket>{})\\.)?"}
+    return re.compile(bucket[store.style].format(labels["bucket"]) + "".join(parts), re.ASCII)
+
+
+_COMPILED: Final = tuple(
+    (store, _pattern(store, host)) for store in KNOWN_STORES for host in store.hosts
+)

@@ -85,12 +85,19 @@ class RemoteObjects:
         offset = max(start_after or "", _just_before(prefix))
         ordered = self._location.provider in _ORDERED
         with self._mapped(prefix, listing=True):
-            for page in self._client.list(folder, offset=offset or None, chunk_size=_PAGE):
+            for page in self._pages(folder, offset or None):
                 for meta in page:
                     if ordered and meta["path"] > prefix and not meta["path"].startswith(prefix):
                         return
                     if meta["path"].startswith(prefix) and meta["path"] > (start_after or ""):
                         yield _info(meta)
+
+    def _pages(self, folder: str | None, offset: str | None) -> "Iterable[Sequence[ObjectMeta]]":
+        if self._location.provider != "s3_express":
+            return self._client.list(folder, offset=offset, chunk_size=_PAGE)
+        # Directory buckets list in no order, and begin nowhere but at the start.
+        pages = self._client.list(folder, chunk_size=_PAGE)
+        return [sorted((meta for page in pages for meta in page), key=lambda meta: meta["path"])]
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
         """Call `function` on each item in one of 128 threads. `function` must not call `map`.

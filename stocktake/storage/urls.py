@@ -30,12 +30,13 @@ class Location:
     """Where a source is.
 
     Attributes:
-        provider: ``s3``, ``gcs``, ``r2``, ``azure``, ``s3_compatible`` or ``file``.
+        provider: ``s3``, ``s3_express``, ``gcs``, ``r2``, ``azure``, ``s3_compatible`` or ``file``.
         scheme: lower case.
         host: lower case, in its IDNA form, without brackets; empty for a file.
         port: as written, or the scheme's own; None for a file.
-        endpoint: ``scheme://host[:port]`` that answers for the store, without the bucket; None
-            where it follows from the region (S3 virtual hosted) and for a file.
+        endpoint: ``scheme://host[:port][/path]`` that answers for the store, without the bucket,
+            but for an access point, whose host is all it has; None where it follows from the
+            region (S3 virtual hosted) and for a file.
         bucket: the bucket or container, exactly as written; empty for a file.
         key: percent-decoded key, glob or Delta root, without a leading slash; for a file the
             absolute path.
@@ -56,8 +57,12 @@ class Location:
     account: str | None = None
 
 
-def parse(url_pattern: str) -> Location:
+def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
     """What the URL names.
+
+    Args:
+        url_pattern: the URL.
+        known: what the host tells, where an operator has said so.
 
     Percent-decoding is done once, on the key alone: a bucket is kept as written, so that an
     encoded one can be refused. A ``?`` is a glob and a ``#`` is a character of the key: a
@@ -78,7 +83,12 @@ def parse(url_pattern: str) -> Location:
     if scheme == "file":
         return _file(match["authority"], path)
     host, port = _split_authority(match["authority"])
-    return _remote(scheme, host, port or _DEFAULT_PORTS.get(scheme), path.removeprefix("/"))
+    known = (
+        known
+        or match_host(host)
+        or HostMatch(provider="s3_compatible", asked_host=host, service_host=host)
+    )
+    return _remote(scheme, host, port or _DEFAULT_PORTS.get(scheme), path.removeprefix("/"), known)
 
 
 def has_glob(key: str) -> bool:
@@ -131,8 +141,14 @@ def _file(authority: str, path: str) -> Location:
     )
 
 
-def _remote(scheme: str, host: str, port: int | None, path: str) -> Location:
-    known = match_host(host) or HostMatch(provider="s3_compatible")
+def _remote(scheme: str, host: str, port: int | None, path: str, known: HostMatch) -> Location:
+    account = known.account
+    endpoint = _endpoint(scheme, port, known)
+    if known.account_in_path:
+        account, _, path = path.partition("/")
+        endpoint = f"{endpoint}/{account}"
+    # Without the path that the store's own begins with, no bucket is named.
+    path = path.removeprefix(known.prefix) if path.startswith(known.prefix) else ""
     first, _, rest = path.partition("/")
     bucket, key = (first, rest) if known.bucket is None else (known.bucket, path)
     return Location(
@@ -140,22 +156,22 @@ def _remote(scheme: str, host: str, port: int | None, path: str) -> Location:
         scheme=scheme,
         host=host,
         port=port,
-        endpoint=_endpoint(scheme, host, port, known),
+        endpoint=endpoint,
         bucket=bucket,
         key=unquote(key, errors="strict") if _decodes(key) else key,
         region=known.region,
         path_style=known.bucket is None,
-        account=known.account,
+        account=account,
     )
 
 
-def _endpoint(scheme: str, host: str, port: int | None, known: HostMatch) -> str | None:
-    if known.bucket is not None:
-        if known.provider == "s3":
-            return None
-        host = host.removeprefix(known.bucket + ".")
+def _endpoint(scheme: str, port: int | None, known: HostMatch) -> str | None:
+    host = known.service_host
+    if known.provider == "s3" and known.bucket is not None and host != known.asked_host:
+        return None
     shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS.get(scheme) else f":{port}")
+    shown += "" if port == _DEFAULT_PORTS.get(scheme) else f":{port}"
+    return f"{scheme}://{shown}/{known.prefix}".rstrip("/")
 
 
 def _split_authority(authority: str) -> tuple[str, int | None]:

@@ -20,7 +20,9 @@ from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.exclusive import exclusive_put_holds
+from stocktake.storage.trusted import read_entry
 from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.urls import MalformedUrlError
 
 #: What the tests run on is far newer; the oldest with all that is used.
 OLDEST_POSTGRESQL: Final = 14
@@ -234,14 +236,19 @@ def _is_there(storage: ManagedStorage, key: str) -> bool:
     return True
 
 
-def _look_at_endpoint(endpoint: str) -> Finding:
-    if "*" in endpoint:
-        return _store.skipped(endpoint, "stands for many hosts")
+def _look_at_endpoint(entry: str) -> Finding:
+    try:
+        endpoint = read_entry(entry)
+    except MalformedUrlError as exc:
+        todo = "Correct STOCKTAKE_TRUSTED_ENDPOINTS: until then it trusts nobody."
+        return _store.failed(entry, str(exc), todo)
+    if endpoint.many:
+        return _store.skipped(entry, "stands for many hosts")
     try:
         # Any answer will do: without keys most refuse.
         with httpx.Client(timeout=_ENDPOINT_SECONDS, trust_env=False) as client:
-            status = client.head(endpoint).status_code
+            status = client.head(endpoint.url).status_code
     except httpx.HTTPError as exc:
         todo = "Tables there cannot be read: check the name, the network and the certificate."
-        return _store.failed(endpoint, f"does not answer from here ({type(exc).__name__})", todo)
-    return _store.ok(endpoint, f"answers from here ({status})")
+        return _store.failed(entry, f"does not answer from here ({type(exc).__name__})", todo)
+    return _store.ok(entry, f"answers from here ({status})")
