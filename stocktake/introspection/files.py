@@ -21,7 +21,7 @@ from stocktake.introspection import (
 from stocktake.introspection.excess import exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, widen
-from stocktake.storage.globs import glob_regex, is_glob, literal_prefix
+from stocktake.storage.globs import is_glob, literal_prefix, matcher
 from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: What Hive, Spark and others write in the path for a null.
@@ -121,7 +121,7 @@ def rewritten(name: str) -> StorageUnavailableError:
 
 
 def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
-    regex = glob_regex(source.path)
+    matches = matcher(source.path)
     found = []
     for count, file in enumerate(source.store.list(literal_prefix(source.path)), start=1):
         if count > limits.max_listed:
@@ -132,7 +132,7 @@ def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
                 advice="Narrow the URL pattern (only what stands before its first wildcard "
                 "narrows the listing)",
             )
-        if not file.path.endswith("/") and regex.fullmatch(file.path):
+        if not file.path.endswith("/") and matches(file.path):
             found.append(file)
     return found
 

@@ -8,14 +8,14 @@ from sqlalchemy.exc import IntegrityError
 
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
-from stocktake.errors import ValidationError
+from stocktake.errors import LimitExceededError, ValidationError
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
 from stocktake.states import JobKind, TableFormat, UploadState
-from stocktake.storage import guard, urls
+from stocktake.storage import globs, guard
 from stocktake.storage.urls import Location
 
 DELTA_GLOB: Final = (
@@ -47,7 +47,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     location = guard.check(url_pattern, context.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
-    check_root(format_, location)
+    check_pattern(format_, location)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
     quotas.require_room_for_table(context)
@@ -198,14 +198,19 @@ def checked_url(value: str | None) -> str:
     return words.require_text(value, "url_pattern", max_length=words.MAX_URL_LENGTH)
 
 
-def check_root(format_: TableFormat, location: Location) -> None:
-    """Refuse a pattern where one folder must be named.
+def check_pattern(format_: TableFormat, location: Location) -> None:
+    """Refuse a pattern where one folder must be named, and one that stands for too much.
 
     Raises:
-        ValidationError: a Delta table with a wildcard in its path.
+        ValidationError: a Delta table with a wildcard in its path, or braces that spell out more
+            than a listing is compared with.
     """
-    if format_.is_delta and urls.has_glob(location.key):
+    if format_.is_delta and globs.is_glob(location.key):
         raise ValidationError(DELTA_GLOB, attr="url_pattern")
+    try:
+        globs.check_size(location.key)
+    except LimitExceededError as exc:
+        raise ValidationError(f"{exc.detail} {exc.hint}", attr="url_pattern") from exc
 
 
 def needs_credential(location: Location, options: dict[str, Any]) -> bool:

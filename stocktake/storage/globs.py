@@ -1,34 +1,33 @@
-"""Globs in an object's key: ``*``, ``**``, ``?``, ``{a,b}``, ``{1..9}`` and ``[…]``.
+"""The pattern language of keys: ``*``, ``**``, ``?``, ``{a,b}`` and ``{1..9}``; nothing else.
 
-Patterns come from users and are held against up to a million keys, so the regular expression is
-built to run in at most quadratic time: between two stars the leftmost match is always good
-enough, which an atomic group pins down (the way of :func:`fnmatch.translate`).
+This is the one place that says what a pattern is; a bracket is a character of a key. Patterns
+come from users and are held against up to a million keys, so RE2 matches them, in linear time, in
+an expression that is about as long as what the braces spell out, which is bounded.
 """
 
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Final
+
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
 from stocktake.errors import LimitExceededError
 
-#: Alternatives that one pattern may spell out.
+#: Alternatives that all braces of one pattern may spell out.
 MAX_ALTERNATIVES: Final = 10_000
 
-_SPECIAL = re.compile(r"[*?]|\{[^{}]*\}|\[[^\[\]/]+\]")
-_RANGE = re.compile(r"^(\d{1,18})\.\.(\d{1,18})$")
-#: The braces that alternatives in place cannot express: they hold a wildcard.
-_WILD_BRACES = re.compile(r"\{([^{}]*[*?\[][^{}]*)\}")
-_TOKEN = re.compile(r"\*|\?|\{[^{}]*\}|\[[^\[\]/]+\]|[^*?{\[]+|[{\[]")
-#: A whole component ``**`` stands for any number of folders, none included; elsewhere ``**``
-#: stands for any text.
-_GLOBSTAR = re.compile(r"(?:(?<=/)|^)(?:\*\*+/)+|\*\*+")
+_SPECIAL: Final = re.compile(r"[*?]|\{[^{}]*\}")
+_RANGE: Final = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
+_TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\{[^{}]*\}|[^*?{]+|\{")
+#: A key's own characters, and those of a folder or more, its slash included.
+_NAME: Final = "[^/]*"
+_FOLDERS: Final = "(?:.*/)?"
 
 
 def is_glob(pattern: str) -> bool:
     """Whether the pattern can match more than itself.
 
-    >>> is_glob("a/*.csv"), is_glob("a/b.csv"), is_glob("a/{b")
+    >>> is_glob("a/*.csv"), is_glob("a/b[1].csv"), is_glob("a/{b")
     (True, False, False)
     """
     return _SPECIAL.search(pattern) is not None
@@ -44,38 +43,13 @@ def literal_prefix(pattern: str) -> str:
     return pattern[: match.start()] if match else pattern
 
 
-def glob_regex(pattern: str) -> re.Pattern[str]:
-    """Compile a glob, to be used with ``fullmatch`` on whole keys.
-
-    Args:
-        pattern: the key below the bucket, wildcards and all.
+def check_size(pattern: str) -> None:
+    """Refuse a pattern that stands for too much to be matched; nothing is compiled.
 
     Raises:
         LimitExceededError: the braces spell out more than `MAX_ALTERNATIVES`.
-
-    >>> bool(glob_regex("a/**/{1..3}.csv").fullmatch("a/b/c/2.csv"))
-    True
     """
-    return re.compile("|".join(_translate(plain) for plain in _expand(pattern)), re.DOTALL)
-
-
-def _expand(pattern: str) -> list[str]:
-    """Multiply out the braces that hold wildcards, one pair at a time."""
-    done: list[str] = []
-    waiting = [pattern]
-    while waiting:
-        current = waiting.pop()
-        match = _WILD_BRACES.search(current)
-        if match is None:
-            done.append(current)
-        else:
-            before, after = current[: match.start()], current[match.end() :]
-            waiting += [f"{before}{choice}{after}" for choice in match[1].split(",")]
-        _check_alternatives(len(done) + len(waiting))
-    return done
-
-
-def _check_alternatives(count: int) -> None:
+    count = sum(_count(body) for body in _braces(pattern))
     if count > MAX_ALTERNATIVES:
         raise LimitExceededError(
             f"The braces of the URL pattern stand for {count:,} alternatives; "
@@ -84,75 +58,89 @@ def _check_alternatives(count: int) -> None:
         )
 
 
-def _translate(pattern: str) -> str:
-    """A glob without wildcards in braces, as a regular expression."""
-    regex, start = "", 0
-    search = "{}"
-    for match in _GLOBSTAR.finditer(pattern):
-        regex += search.format(_chunk(pattern[start : match.start()], last=False))
-        # earliest match wins: whatever a later one would skip, the next ** takes up
-        search = "(?>(?:.*?/)??{})" if match[0].endswith("/") else "(?>.*?{})"
-        start = match.end()
-    return regex + search.replace("?>", "?:").format(_chunk(pattern[start:], last=True)) + r"\Z"
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """What tells whether a key is meant by a pattern.
+
+    Args:
+        pattern: the key below the bucket, wildcards and all.
+
+    Raises:
+        LimitExceededError: as `check_size` does.
+
+    >>> matcher("a/**/{1..3}.csv")("a/b/c/2.csv")
+    True
+    """
+    check_size(pattern)
+    parts = pattern.split("*")
+    if len(parts) == 2 and not is_glob("".join(parts)):
+        return _one_star(*parts)
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    fullmatch = re2.compile(_translate(pattern, at_folder=True).encode(), options).fullmatch
+    # what UTF-8 cannot spell, no pattern holds
+    return lambda key: fullmatch(key.encode("utf-8", "replace")) is not None
 
 
-def _chunk(pattern: str, *, last: bool) -> str:
-    """What stands between two ``**``. Only the last star of the last chunk may backtrack."""
-    first, *segments = _segments(pattern)
-    if not segments:
-        return first
-    *middle, tail = segments
-    regex = first + "".join(f"(?>[^/]*?{segment})" for segment in middle)
-    return regex + (f"[^/]*{tail}" if last else f"(?>[^/]*?{tail})")
+def _one_star(before: str, after: str) -> Callable[[str], bool]:
+    """The most common pattern, without an expression: it is asked of every key of a listing."""
+    start, least = len(before), len(before) + len(after)
+
+    def matches(key: str) -> bool:
+        if len(key) < least or not (key.startswith(before) and key.endswith(after)):
+            return False
+        return key.find("/", start, len(key) - len(after)) < 0
+
+    return matches
 
 
-def _segments(pattern: str) -> Iterator[str]:
-    segment = ""
-    for token in _TOKEN.findall(pattern):
-        if token == "*":
-            yield segment
-            segment = ""
+def _translate(pattern: str, *, at_folder: bool) -> str:
+    """The pattern in RE2's syntax.
+
+    Args:
+        at_folder: whether a folder's name may begin here: a ``**/`` then stands for any number
+            of folders, none included; elsewhere ``**`` stands for any text.
+    """
+    regex, at = "", 0
+    while match := _TOKEN.match(pattern, at):
+        token, at = match[0], match.end()
+        if token[0] == "{" and len(token) > 1:
+            choices = list(_choices(token[1:-1]))
+            if pattern.startswith("/", at) and any(each.endswith("**") for each in choices):
+                choices, at = [f"{each}/" for each in choices], at + 1
+            regex += f"(?:{'|'.join(_translate(each, at_folder=at_folder) for each in choices)})"
+            at_folder = all(each.endswith("/") for each in choices)
         else:
-            segment += _token(token)
-    yield segment
-
-
-def _token(token: str) -> str:
-    if token == "?":
-        return "[^/]"
-    if len(token) > 1 and token[0] == "{":
-        choices = sorted(_choices(token[1:-1]), key=len)
-        return f"(?:{'|'.join(map(re.escape, choices))})"
-    if len(token) > 1 and token[0] == "[":
-        return _character_class(token[1:-1])
-    return re.escape(token)
-
-
-def _choices(body: str) -> list[str]:
-    """``a,b`` or ``1..9``; a range keeps the width of a start that is padded with zeros."""
-    match = _RANGE.match(body)
-    if match is None:
-        choices = body.split(",")
-        _check_alternatives(len(choices))
-        return choices
-    low, high = sorted((int(match[1]), int(match[2])))
-    _check_alternatives(high - low + 1)
-    width = len(match[1]) if match[1].startswith("0") else 0
-    return list(map(partial(_padded, width=width), range(low, high + 1)))
-
-
-def _padded(number: int, *, width: int) -> str:
-    return str(number).zfill(width)
-
-
-def _character_class(body: str) -> str:
-    negated = body[0] in "!^" and len(body) > 1
-    members = "".join(
-        character if character == "-" else re.escape(character) for character in body[negated:]
-    )
-    regex = f"[^/{members}]" if negated else f"[{members}]"
-    try:
-        re.compile(regex)
-    except re.error:  # a range that runs backwards: the brackets are part of the name
-        return re.escape(f"[{body}]")
+            regex += _plain(token, at_folder=at_folder)
+            at_folder = token.endswith("/")
     return regex
+
+
+def _plain(token: str, *, at_folder: bool) -> str:
+    if token.startswith("**"):
+        slash = token.endswith("/")
+        return _FOLDERS if slash and at_folder else ".*/" if slash else ".*"
+    if token in ("*", "?"):
+        return _NAME if token == "*" else "[^/]"
+    return re2.escape(token)  # type: ignore[no-any-return]
+
+
+def _braces(pattern: str) -> Iterator[str]:
+    tokens = (match[0] for match in _TOKEN.finditer(pattern))
+    return (token[1:-1] for token in tokens if token[0] == "{" and len(token) > 1)
+
+
+def _count(body: str) -> int:
+    match = _RANGE.fullmatch(body)
+    return abs(int(match[1]) - int(match[2])) + 1 if match else body.count(",") + 1
+
+
+def _choices(body: str) -> Iterator[str]:
+    """``a,b`` or ``1..9``; a range keeps the width of a start that is padded with zeros."""
+    match = _RANGE.fullmatch(body)
+    if match is None:
+        yield from body.split(",")
+        return
+    low, high = sorted((int(match[1]), int(match[2])))
+    width = len(match[1]) if match[1].startswith("0") else 0
+    yield from (str(number).zfill(width) for number in range(low, high + 1))

@@ -12,8 +12,9 @@ from pathlib import Path
 from stocktake.errors import UrlRefusedError, ValidationError
 from stocktake.storage import trusted
 from stocktake.storage.addresses import NotAnAddressError, is_internal, parse_address
+from stocktake.storage.globs import is_glob, literal_prefix
 from stocktake.storage.providers import match_host
-from stocktake.storage.urls import Location, MalformedUrlError, has_glob, literal_prefix, parse
+from stocktake.storage.urls import Location, MalformedUrlError, parse
 
 MUST_USE_HTTPS = "URL pattern must use https."
 NO_HOSTNAME = "URL pattern must include a valid hostname."
@@ -160,7 +161,7 @@ def _check_unsigned(location: Location) -> None:
 
 
 def _check_folder(location: Location, policy: GuardPolicy) -> None:
-    path = literal_folder(location.key) if has_glob(location.key) else location.key
+    path = literal_folder(location.key) if is_glob(location.key) else location.key
     resolved = Path(path).resolve()
     if not any(_opens(root.resolve(), resolved, policy) for root in policy.local_roots):
         raise _refusal(FOLDER_NOT_ALLOWED)
@@ -220,7 +221,7 @@ def _host_sentence(host: str) -> str:
 
 def _check_bucket(location: Location) -> None:
     bucket = location.bucket
-    if has_glob(bucket) or "}" in bucket or "]" in bucket:
+    if set("*?{}[]") & set(bucket):
         raise _refusal(BUCKET_WILDCARD)
     if "%" in bucket:
         raise _refusal(BUCKET_ENCODED)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from stocktake.storage.globs import is_glob
 from stocktake.storage.guard import literal_folder
 from stocktake.storage.local import LocalObjects
 from stocktake.storage.protocol import (
@@ -14,7 +15,7 @@ from stocktake.storage.protocol import (
     ObjectStore,
 )
 from stocktake.storage.routes import route
-from stocktake.storage.urls import Location, has_glob
+from stocktake.storage.urls import Location
 
 __all__ = [
     "Answer",
@@ -72,7 +73,7 @@ def split_root(location: Location) -> tuple[Path, str]:
     For a glob the folder is the one before the first glob character; for a file or a Delta table
     it is the parent of what the path, symlinks resolved, names.
     """
-    if has_glob(location.key):
+    if is_glob(location.key):
         folder = literal_folder(location.key)
         return Path(os.path.realpath(folder)), location.key[len(folder) :]
     resolved = Path(os.path.realpath(location.key))

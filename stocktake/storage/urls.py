@@ -10,9 +10,6 @@ from urllib.parse import unquote
 
 from stocktake.storage.providers import HostMatch, match_host
 
-#: The characters that make a key a pattern.
-_GLOB = re.compile(r"[*?{\[]")
-
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>.*)", re.S)
 
 #: The dots that IDNA takes for a full stop (RFC 3490, section 3.1).
@@ -89,24 +86,6 @@ def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
         or HostMatch(provider="s3_compatible", asked_host=host, service_host=host)
     )
     return _remote(scheme, host, port or _DEFAULT_PORTS.get(scheme), path.removeprefix("/"), known)
-
-
-def has_glob(key: str) -> bool:
-    """Whether the key is a pattern and not one object's name.
-
-    >>> has_glob("orders/*.parquet"), has_glob("orders/part-0.parquet")
-    (True, False)
-    """
-    return _GLOB.search(key) is not None
-
-
-def literal_prefix(key: str) -> str:
-    """The part of the key before its first glob character.
-
-    >>> literal_prefix("orders/2024-*/x.csv")
-    'orders/2024-'
-    """
-    return _GLOB.split(key, maxsplit=1)[0]
 
 
 def normalise_host(host: str) -> str:

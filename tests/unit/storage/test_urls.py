@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.storage.providers import match_host
-from stocktake.storage.urls import MalformedUrlError, has_glob, normalise_host, parse
+from stocktake.storage.urls import MalformedUrlError, normalise_host, parse
 
 COMPATIBLE = "s3_compatible"
 R2 = "0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com"
@@ -167,11 +167,6 @@ def test_host_is_normalised(written: str, normal: str) -> None:
 )
 def test_neighbour_of_a_known_store_is_a_stranger(host: str) -> None:
     assert match_host(host) is None
-
-
-@given(st.text(alphabet=st.characters(exclude_characters="*?{[", codec="utf-8")))
-def test_text_without_glob_characters_is_no_glob(key: str) -> None:
-    assert not has_glob(key)
 
 
 @given(st.from_regex(r"[a-z0-9-]{3,10}", fullmatch=True), st.text(alphabet="ab/ *%?é", max_size=9))
