@@ -53,6 +53,9 @@ READ_ERROR = (
     "file format, and credentials are correct, then try again."
 )
 
+#: Characters of a text in an error that is stored and shown.
+_LONGEST_TEXT = 2_000
+
 
 class StocktakeError(Exception):
     """Base of every error that Stocktake raises on purpose."""
@@ -198,10 +201,18 @@ class JobError(StocktakeError):
         return {
             "code": self.code,
             "retryable": self.retryable,
-            "detail": self.detail,
-            "hint": self.hint,
-            "file": self.file,
+            "detail": _shortened(self.detail),
+            "hint": _shortened(self.hint),
+            "file": None if self.file is None else _shortened(self.file),
         }
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle, where the names in it, which strangers gave, are too long."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 class TerminalError(JobError):

@@ -31,7 +31,8 @@ _RULES: Final = (
     # Our own keys.
     (re.compile(r"stk_[A-Za-z0-9]+"), f"stk_{MASK}"),
     # User info in a URL; a password may hold an at sign, so up to the last one.
-    (re.compile(r"([a-z][a-z0-9+.\-]*://)[^\s/?#\"'<>]+@", re.IGNORECASE), rf"\1{MASK}@"),
+    # It begins with what is fixed: a scheme in front would be looked for again at each letter.
+    (re.compile(r"://[^\s/?#\"'<>]+@"), f"://{MASK}@"),
     # What signs a URL's query.
     (re.compile(rf"([?&](?:{_SIGNED})=)[^&\s\"'#]+", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),

@@ -107,8 +107,11 @@ class Settings(BaseSettings):
     #: The hard limits of a read: `stocktake.introspection.Limits` says what each bounds.
     inference_max_listed: int = Field(default=1_000_000, ge=1)
     inference_max_columns: int = Field(default=10_000, ge=1)
+    inference_max_fields: int = Field(default=50_000, ge=1)
     #: The readers recurse: far deeper would overflow their stack.
     inference_max_nesting: int = Field(default=100, ge=1, le=200)
+    inference_max_name_length: int = Field(default=1_000, ge=1)
+    inference_max_schema_bytes: int = Field(default=4 * 1024**2, ge=1024)
     inference_max_line_bytes: int = Field(default=16 * 1024**2, ge=1024)
     inference_max_footer_bytes: int = Field(default=128 * 1024**2, ge=1024)
     inference_max_log_bytes: int = Field(default=2 * 1024**3, ge=1024)

@@ -40,7 +40,10 @@ class Limits:
         max_seconds: time spent reading for the schema (the sample's budget).
         max_listed: objects a listing may return (hard).
         max_columns: columns a source may have (hard).
+        max_fields: fields of all columns, those nested in them included (hard).
         max_nesting: depth of nested types (hard).
+        max_name_length: characters of the name of a column or of a nested field (hard).
+        max_schema_bytes: bytes that a table's columns take in the database (hard).
         max_line_bytes: longest CSV or JSON line (hard).
         max_footer_bytes: largest Parquet footer (hard).
         max_log_bytes: bytes of a Delta log that one read may take (hard).
@@ -52,7 +55,10 @@ class Limits:
     max_seconds: float = 60.0
     max_listed: int = 1_000_000
     max_columns: int = 10_000
+    max_fields: int = 50_000
     max_nesting: int = 100
+    max_name_length: int = 1_000
+    max_schema_bytes: int = 4 * 1024 * 1024
     max_line_bytes: int = 16 * 1024 * 1024
     max_footer_bytes: int = 128 * 1024 * 1024
     max_log_bytes: int = 2 * 1024 * 1024 * 1024
@@ -185,7 +191,14 @@ def introspect(
     Raises:
         JobError: a terminal or a transient one, as `stocktake.errors` draws them.
     """
-    found = _reader(source.format)(source, limits or Limits(), progress)
+    return _checked(_reader(source.format)(source, limits or Limits(), progress), limits)
+
+
+def _checked(found: Introspection, limits: Limits | None) -> Introspection:
+    """What no answer may be, whatever the format."""
+    from stocktake.introspection.excess import check_schema
+
+    check_schema(found.columns, limits or Limits())
     if max(found.row_count or 0, found.size_bytes or 0) > _MOST:
         raise InvalidSourceError(
             "The source's metadata claims more than 2^63 - 1 rows or bytes.",
@@ -216,7 +229,8 @@ def read_all(
         TableFormat.JSON_EACH_ROW: json.read_all,
         TableFormat.PARQUET: parquet.read_all,
     }
-    return readers.get(source.format, csv.read_all)(source, limits or Limits(), progress)
+    found = readers.get(source.format, csv.read_all)(source, limits or Limits(), progress)
+    return _checked(found, limits)
 
 
 def validate(

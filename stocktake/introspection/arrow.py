@@ -6,15 +6,14 @@ differences that docs/types.md lists.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
 from stocktake.errors import DuplicateColumnError, UnsupportedError
 from stocktake.introspection import Limits
-from stocktake.introspection.excess import check_columns, exceeded
-from stocktake.introspection.names import refuse_names
+from stocktake.introspection.excess import check_columns, check_lengths, check_names, exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import tuple_label
 
@@ -69,7 +68,7 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
     Args:
         schema: as pyarrow reads it from a footer, extension types enabled. A column without a
             name is left out, as ClickHouse does: no query can ask for it.
-        limits: `max_columns` and `max_nesting` apply.
+        limits: `max_columns`, `max_nesting` and `max_name_length` apply.
 
     Raises:
         LimitExceededError: too many columns, or one nested too deep.
@@ -79,7 +78,7 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
             name.
     """
     check_columns(len(schema), limits)
-    refuse_names(filter(None, schema.names), "The schema")
+    check_names([name for name in schema.names if name], limits, where="The schema")
     refuse_duplicates(schema.names)
     return tuple(
         Column.of(each.name, clickhouse_type(each, limits), nullable=each.nullable)
@@ -117,7 +116,7 @@ def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
     >>> clickhouse_type(pa.field("x", pa.list_(pa.int64())))
     'Array(Nullable(Int64))'
     """
-    place = _Place(path=column.name, depth=0, limits=limits or Limits())
+    place = _Place(name=column.name, depth=0, limits=limits or Limits())
     return _visit(column.type, column.nullable, place)
 
 
@@ -126,16 +125,27 @@ class _Place:
     """Where the visitor is.
 
     Attributes:
-        path: the column and the fields below it, joined by dots.
+        name: of the column or the field; empty for what a list or a map holds.
         depth: how many nested types are around it.
         limits: `max_nesting` says how many may be.
         in_optional: whether a struct around it, inside of the innermost list, is optional.
+        around: what holds it; None for a column.
     """
 
-    path: str
+    name: str
     depth: int
     limits: Limits
     in_optional: bool = False
+    around: "_Place | None" = None
+
+    @property
+    def path(self) -> str:
+        """The column and the fields below it, joined by dots; made for messages alone."""
+        names, place = list[str](), self
+        while place.around is not None:
+            names.append(place.name)
+            place = place.around
+        return ".".join([place.name, *filter(None, reversed(names))])
 
     def enter(self, name: str = "", *, in_optional: bool = False) -> "_Place":
         """One level down, refusing to go too deep."""
@@ -147,8 +157,13 @@ class _Place:
                 f'The column "{column}" is nested deeper than {self.limits.max_nesting} levels',
                 advice="Flatten it at the source",
             )
-        path = f"{self.path}.{name}" if name else self.path
-        return replace(self, path=path, depth=self.depth + 1, in_optional=in_optional)
+        return _Place(
+            name=name,
+            depth=self.depth + 1,
+            limits=self.limits,
+            in_optional=in_optional,
+            around=self,
+        )
 
 
 def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> str:
@@ -178,8 +193,11 @@ def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
     """A Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
     Nullable(Tuple) only where no leaf can have a null of its own."""
     fields = list(arrow)
-    refuse_duplicates((field.name for field in fields), within=f"{place.path}.")
-    if not all(field.name for field in fields):
+    names = [field.name for field in fields]
+    if len(set(names)) < len(names):
+        refuse_duplicates(names, within=f"{place.path}.")
+    check_lengths(names, place.limits, where="The schema")
+    if not all(names):
         raise UnsupportedError(
             f'The column "{place.path}" has a struct with a field that has no name.',
             code="unsupported_type",

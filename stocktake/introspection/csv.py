@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from stocktake.errors import RaggedRowsError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
 from stocktake.introspection.dialect import Block, Dialect
+from stocktake.introspection.excess import too_deep
 from stocktake.introspection.fits import fits_csv
 from stocktake.introspection.inference import (
     BOOL,
@@ -16,6 +17,7 @@ from stocktake.introspection.inference import (
     Kind,
     KindConflictError,
     Map,
+    NestingError,
     describe,
     infer_field,
     infer_quoted,
@@ -155,24 +157,26 @@ def _infer(table: Table) -> Inferred:
     count = 0
     for block in table.blocks():
         count += len(block.rows)
-        kinds = [
-            _observe(kind, values, table.dialect)
-            for kind, values in zip(kinds, zip(*block.rows, strict=True), strict=True)
-        ]
+        columns = zip(kinds, zip(*block.rows, strict=True), strict=True)
+        kinds = [_observe(kind, values, table, block) for kind, values in columns]
         count += table.skip(kinds)
     # to ClickHouse a column of empty lists and maps alone is a text, as one of nulls is
     settled = [None if kind in _EMPTY else kind for kind in kinds]
     return Inferred(kinds=dict(zip(table.names, settled, strict=True)), rows=count)
 
 
-def _observe(kind: Kind, values: Sequence[str], dialect: Dialect) -> Kind:
+def _observe(kind: Kind, values: Sequence[str], table: Table, block: Block) -> Kind:
     """The kind of a column after one more block of its values."""
+    dialect = table.dialect
     if kind == STRING or keeps(kind, values, dialect):
         return kind
     for value in dict.fromkeys(values):
         if dialect.strip(value) in dialect.nulls:
             continue
-        joined = _join(kind, _kind_of(value, dialect))
+        try:
+            joined = _join(kind, _kind_of(value, dialect, table.limits))
+        except NestingError as exc:
+            raise too_deep(table.path, block.lines[values.index(value)], table.limits) from exc
         if joined != kind:
             kind = joined
             if kind == STRING or keeps(kind, values, dialect):
@@ -180,9 +184,9 @@ def _observe(kind: Kind, values: Sequence[str], dialect: Dialect) -> Kind:
     return kind
 
 
-def _kind_of(raw: str, dialect: Dialect) -> Kind:
+def _kind_of(raw: str, dialect: Dialect, limits: Limits) -> Kind:
     text, quoted = dialect.unquote(raw)
-    return infer_quoted(text) if quoted else infer_field(text)
+    return infer_quoted(text, levels=limits.max_nesting) if quoted else infer_field(text)
 
 
 def _join(a: Kind, b: Kind) -> Kind:
@@ -236,6 +240,13 @@ class _Check:
         return self._fits(self._dialect.unquote(raw)[0].strip())
 
 
+def _found(raw: str, table: Table) -> str:
+    try:
+        return describe(_kind_of(raw, table.dialect, table.limits))
+    except NestingError:
+        return "Array"
+
+
 def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) -> Checked | None:
     table = open_table(source, Lines(text, limits), text, limits)
     if table is None:
@@ -254,7 +265,7 @@ def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) ->
             position = check.misfit(values)
             if position is not None:
                 del checks[name]
-                found = describe(_kind_of(values[position], table.dialect))
+                found = _found(values[position], table)
                 findings[name] = Finding(line=block.lines[position], found=found)
         sure = [checks[name].kind if name in checks else STRING for name in table.names]
         count += table.skip(sure, quotes=True)

@@ -24,6 +24,7 @@ from stocktake.introspection.delta_log import (
     Read,
 )
 from stocktake.introspection.delta_types import columns_of
+from stocktake.introspection.excess import check_size
 from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: Reader features that leave the schema readable (Delta protocol, "Table Features").
@@ -180,6 +181,8 @@ def _introspection(log: DeltaLog, snapshot: Snapshot) -> Introspection:
             f"The Delta log has no {missing} action up to version {snapshot.version}; "
             "a table's first commit carries one."
         )
+    features = (*protocol.reader_features, *protocol.writer_features)
+    check_size(sum(map(len, features)), log.limits, what="The list of the table's Delta features")
     _require_readable(protocol)
     return Introspection(
         columns=columns_of(metadata.schema_string, metadata.partition_columns, log.limits),

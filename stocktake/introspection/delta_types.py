@@ -12,8 +12,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.introspection import Limits
-from stocktake.introspection.excess import check_columns, exceeded
-from stocktake.introspection.names import refuse_names
+from stocktake.introspection.excess import check_columns, check_names, check_size, exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import tuple_label
 
@@ -51,7 +50,7 @@ def columns_of(
     Args:
         schema_string: the action's `schemaString`, a struct type as JSON.
         partition_columns: the action's `partitionColumns`; those columns are marked.
-        limits: `max_columns` and `max_nesting` hold here.
+        limits: of a schema's bounds all hold here.
 
     Raises:
         InvalidSourceError: not a Delta schema, a name that cannot be stored, or a partition
@@ -60,9 +59,12 @@ def columns_of(
         DuplicateColumnError: two names that differ in case only.
         LimitExceededError: too many columns, or types nested too deep.
     """
+    check_size(
+        len(schema_string) + sum(map(len, partition_columns)), limits, what="The Delta schema"
+    )
     fields = _fields(_parsed(schema_string, limits), "the table schema")
     check_columns(len(fields), limits)
-    names = _names(fields, "the table schema")
+    names = _names(fields, "the table schema", limits)
     if missing := sorted(set(partition_columns) - set(names)):
         raise InvalidSourceError(
             f"The Delta schema lacks the partition column {_listed(missing)}; "
@@ -132,7 +134,7 @@ class _Types:
     def _elements(self, kind: dict[str, Any], depth: int) -> list[str]:
         where = f"column '{self._column}'"
         fields = _fields(kind, where)
-        _names(fields, where)
+        _names(fields, where, self._limits)
         return [
             f"{tuple_label(each['name'])} "
             + self.clickhouse(each.get("type"), each.get("nullable", True) is not False, depth)
@@ -170,9 +172,10 @@ def _fields(kind: object, where: str) -> list[dict[str, Any]]:
     return fields
 
 
-def _names(fields: list[dict[str, Any]], where: str) -> list[str]:
+def _names(fields: list[dict[str, Any]], where: str, limits: Limits) -> list[str]:
     """The names in order. Delta compares them without regard to case."""
-    refuse_names((each["name"] for each in fields if each["name"]), f"In the Delta log, {where}")
+    named = [each["name"] for each in fields if each["name"]]
+    check_names(named, limits, where=f"In the Delta log, {where}")
     seen: dict[str, str] = {}
     for each in fields:
         name = each["name"]

@@ -18,7 +18,7 @@ from stocktake.introspection import (
     Limits,
     Source,
 )
-from stocktake.introspection.excess import exceeded
+from stocktake.introspection.excess import check_columns, check_names, exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, widen
 from stocktake.storage.globs import is_glob, literal_prefix, matcher
@@ -338,9 +338,16 @@ def combine(
     return tuple(union[name].result(len(parts)) for name in order if name in union)
 
 
-def hive_partitions(paths: Iterable[str]) -> tuple[Column, ...]:
+def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple[Column, ...]:
     """The columns that ``key=value/`` folders carry: Int64 or Date where every value reads as
     that, else String; always nullable, since a folder for null may come any day.
+
+    Args:
+        limits: `max_columns` and `max_name_length` apply; the default when None.
+
+    Raises:
+        LimitExceededError: a name is too long, or there are too many.
+        InvalidSourceError: one cannot be stored.
 
     >>> [(c.name, c.clickhouse) for c in hive_partitions(["t/day=2024-01-31/n=7/a.csv"])]
     [('day', 'Nullable(Date)'), ('n', 'Nullable(Int64)')]
@@ -351,6 +358,8 @@ def hive_partitions(paths: Iterable[str]) -> tuple[Column, ...]:
             key, equals, value = folder.partition("=")
             if key and equals:
                 values.setdefault(unquote(key), set()).add(unquote(value))
+        check_columns(len(values), limits or Limits(), where="The path of the files")
+    check_names(list(values), limits or Limits(), where="The path of the files")
     return tuple(
         Column.of(key, f"Nullable({_partition_type(found - {HIVE_NULL})})", partition=True)
         for key, found in values.items()

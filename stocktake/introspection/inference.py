@@ -7,8 +7,8 @@ the differences.
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final
 
@@ -42,11 +42,19 @@ class Map:
     value: "Kind"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Tuple:
-    """A JSON object."""
+    """A JSON object. It grows in place, so that a new key costs no copy of all those before it.
+
+    Attributes:
+        count: of its fields, those of the objects in them included.
+    """
 
     fields: "dict[str, Kind]"
+    count: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.count = len(self.fields) + sum(map(count_fields, self.fields.values()))
 
 
 Kind = str | Array | Map | Tuple | None
@@ -63,6 +71,17 @@ class NestingError(ValueError):
     """A value is nested more deeply than the caller allows."""
 
 
+def count_fields(kind: Kind) -> int:
+    """How many fields the objects in a kind have in all.
+
+    >>> count_fields(Array(element=Tuple(fields={"a": None, "b": Tuple(fields={"c": None})})))
+    3
+    """
+    while isinstance(kind, Array | Map):
+        kind = kind.element if isinstance(kind, Array) else kind.value
+    return kind.count if isinstance(kind, Tuple) else 0
+
+
 # --- joining and printing -----------------------------------------------------------------
 
 
@@ -70,6 +89,7 @@ def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
     """The narrowest kind that holds both.
 
     Args:
+        a: what was joined so far; the objects in it take in the fields of b's.
         json_rules: JSON's true and 1 make Int64; CSV's make String.
         nested: whether a and b are elements of a container.
 
@@ -79,11 +99,11 @@ def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
     >>> join("Int64", "Float64", json_rules=False), join("Bool", "Int64", json_rules=True)
     ('Float64', 'Int64')
     """
-    if a is None or a == b:
-        return b
-    if b is None:
-        return a
+    if a is None or b is None:
+        return b if a is None else a
     if isinstance(a, str) and isinstance(b, str):
+        if a == b:
+            return a
         joined = _join_scalars(a, b, json_rules=json_rules)
         if nested and not json_rules and joined == STRING and not {a, b} <= _TEXTS:
             raise KindConflictError(a, b)
@@ -108,10 +128,13 @@ def _join_scalars(a: str, b: str, *, json_rules: bool) -> str:
 
 
 def _join_tuples(a: Tuple, b: Tuple) -> Tuple:
-    fields = dict(a.fields)
+    fields = a.fields
     for name, kind in b.fields.items():
-        fields[name] = join(fields.get(name), kind, json_rules=True)
-    return Tuple(fields=fields)
+        before = fields.get(name)
+        more = -count_fields(before) if name in fields else 1
+        fields[name] = joined = join(before, kind, json_rules=True)
+        a.count += more + count_fields(joined)
+    return a
 
 
 def render(kind: Kind, *, unknown: str = STRING) -> str:
@@ -157,7 +180,8 @@ def describe(kind: Kind) -> str:
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]++")
 _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]++\.[0-9]*+|\.[0-9]++|(?i:inf(?:inity)?|nan))")
-_LITERAL: Final = re.compile(r"'(?P<text>(?:[^'\\]++|\\.)*+)'|\b(?P<null>NULL)\b|\bnull\b")
+_TEXT: Final = re.compile(r"'((?:[^'\\]++|\\.)*+)'")
+_NULL: Final = re.compile(r"\b(?:(NULL)|null)\b")
 #: The longest field that is tried as an array: a longer one costs more than its type is worth.
 _LONGEST_LITERAL: Final = 1 << 20
 INT64_RANGE: Final = range(-(2**63), 2**63)
@@ -167,27 +191,43 @@ UINT64_RANGE: Final = range(2**64)
 def infer_field(field: str) -> Kind:
     """The kind of a CSV field without quotes that is no null."""
     if _INTEGER.fullmatch(field):
-        # nothing above 20 digits fits, and int() refuses thousands of them
-        digits = field.lstrip("+-").lstrip("0")
-        return _integer(int(field), FLOAT64) if len(digits) <= 20 else FLOAT64
+        # nothing above 20 digits fits, and int() refuses thousands of them, zeros as well
+        digits = field.lstrip("+-").lstrip("0") or "0"
+        if len(digits) > 20:
+            return FLOAT64
+        return _integer(-int(digits) if field[0] == "-" else int(digits), FLOAT64)
     if _FLOAT.fullmatch(field):
         return FLOAT64
     return BOOL if field in ("true", "false") else infer_text(field)
 
 
-def infer_quoted(text: str) -> Kind:
-    """The kind of a quoted CSV field: never a number, but a date, an array or a map may be."""
+def infer_quoted(text: str, *, levels: int) -> Kind:
+    """The kind of a quoted CSV field: never a number, but a date, an array or a map may be.
+
+    Args:
+        levels: how deep arrays and maps may nest in it.
+
+    Raises:
+        NestingError: it is nested more deeply.
+    """
     stripped = text.strip()
     if stripped[:1] in ("[", "{") and len(stripped) <= _LONGEST_LITERAL:
-        return _infer_literal(stripped)
+        return _infer_literal(stripped, levels)
     return infer_text(text)
 
 
-def _infer_literal(text: str) -> Kind:
+def _infer_literal(text: str, levels: int) -> Kind:
     """ClickHouse's own notation, ``['a', 'b']`` or ``{'a': 1}``; what is not is a text."""
     try:
-        return _container(parse_literal(text))
-    except (ValueError, RecursionError):
+        return _container(parse_literal(text), levels)
+    except NestingError:
+        raise
+    except ValueError:
+        return STRING
+    except RecursionError:
+        # too deep for the parser, which cannot say whether it is whole
+        if sum(map(text.count, "[{")) == sum(map(text.count, "]}")):
+            raise NestingError from None
         return STRING
 
 
@@ -203,27 +243,41 @@ def parse_literal(text: str) -> Any:
     """
     if '"' in text:
         raise ValueError("ClickHouse writes its texts in single quotes")
-    return json.loads(_LITERAL.sub(_as_json, text))
+    return json.loads("".join(_as_json(text)))
 
 
-def _as_json(match: re.Match[str]) -> str:
-    if match["text"] is not None:
-        return json.dumps(match["text"])
-    return "null" if match["null"] else "?"
+def _as_json(text: str) -> Iterator[str]:
+    """The same in JSON. A quote that nothing closes ends it at once: to look for one that is
+    closed behind it would read the rest again for each."""
+    at = 0
+    while (quote := text.find("'", at)) >= 0:
+        match = _TEXT.match(text, quote)
+        if match is None:
+            raise ValueError("a quote is not closed")
+        yield _NULL.sub(_null, text[at:quote])
+        yield json.dumps(match[1])
+        at = match.end()
+    yield _NULL.sub(_null, text[at:])
 
 
-def _container(value: Any) -> Kind:
+def _null(match: re.Match[str]) -> str:
+    return "null" if match[1] else "?"
+
+
+def _container(value: Any, levels: int) -> Kind:
+    if isinstance(value, list | dict) and levels <= 0:
+        raise NestingError
     if isinstance(value, list):
-        return Array(element=_join_strictly(value))
+        return Array(element=_join_strictly(value, levels - 1))
     if isinstance(value, dict):
-        return Map(value=_join_strictly(value.values()))
+        return Map(value=_join_strictly(value.values(), levels - 1))
     if isinstance(value, int) and _integer(value, STRING) == STRING:
         raise KindConflictError(UINT64, STRING)
     return infer_json(value, levels=0)
 
 
-def _join_strictly(values: Iterable[Any]) -> Kind:
-    kinds = map(_container, values)
+def _join_strictly(values: Iterable[Any], levels: int) -> Kind:
+    kinds = (_container(value, levels) for value in values)
     return reduce(lambda a, b: join(a, b, json_rules=False, nested=True), kinds, None)
 
 

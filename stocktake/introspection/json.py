@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stocktake.errors import InvalidSourceError
 from stocktake.introspection import Introspection, Limits, Progress, Source, Validation
-from stocktake.introspection.excess import exceeded
+from stocktake.introspection.excess import check_columns, check_fields, check_names, too_deep
 from stocktake.introspection.fits import fits_json
 from stocktake.introspection.inference import (
     Array,
@@ -15,14 +15,14 @@ from stocktake.introspection.inference import (
     KindConflictError,
     NestingError,
     Tuple,
+    count_fields,
     describe,
     holds,
     infer_json,
     join,
 )
 from stocktake.introspection.moments import STRING
-from stocktake.introspection.names import refuse_names
-from stocktake.introspection.objects import Objects, Record, too_deep
+from stocktake.introspection.objects import Objects, Record
 from stocktake.introspection.records import BLOCK_CELLS, Counted, Records
 from stocktake.introspection.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.introspection.shapes import Shape
@@ -94,22 +94,21 @@ def _records(block: list[Record], names: Sequence[str]) -> Records:
 
 def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
     kinds: dict[str, Kind] = {}
-    rows = 0
+    rows = nested = 0
     objects = Objects(text, limits, source.format.value)
     trials = _Trials()
     for record in objects:
         rows += 1
         for name, value in record.value.items():
             if name not in kinds or not holds(kinds[name], value):
-                _add(kinds, name, value, text.path, record.line, limits)
+                nested += _add(kinds, name, value, text.path, record.line, limits)
+                where = f"{text.path}, line {record.line},"
+                check_fields(len(kinds) + nested, limits, where=where, file=text.path)
         if trials.is_due(record.value):
             count = objects.skip(trials.shape, kinds)
             trials.note(count)
             rows += count
-    if not kinds:
-        return None
-    refuse_names(_all_names(kinds), text.path, file=text.path)
-    return Inferred(kinds=kinds, rows=rows)
+    return Inferred(kinds=kinds, rows=rows) if kinds else None
 
 
 class _Trials:
@@ -134,10 +133,14 @@ class _Trials:
 
 def _add(
     kinds: dict[str, Kind], name: str, value: Any, path: str, line: int, limits: Limits
-) -> None:
+) -> int:
+    """Join a value's kind to its column's; how many nested fields are new."""
+    before = kinds.get(name)
+    known = count_fields(before)
     try:
         kind = infer_json(value, levels=limits.max_nesting)
-        kinds[name] = join(kinds.get(name), kind, json_rules=True)
+        check_names(list(_all_names({name: kind})), limits, where=f"{path}, line {line}", file=path)
+        kinds[name] = joined = join(before, kind, json_rules=True)
     except KindConflictError as exc:
         raise InvalidSourceError(
             f"{path}, line {line}: key {ascii(name)[:80]} holds {exc}; no column holds both.",
@@ -145,22 +148,8 @@ def _add(
         ) from exc
     except NestingError as exc:
         raise too_deep(path, line, limits) from exc
-    if len(kinds) > limits.max_columns or _is_wide(kinds[name], limits.max_columns):
-        raise exceeded(
-            limits,
-            "max_columns",
-            f"{path}, line {line}: more than {limits.max_columns:,} different keys",
-            advice="Put keys that are data into a list of key and value",
-            file=path,
-        )
-
-
-def _is_wide(kind: Kind, most: int) -> bool:
-    if isinstance(kind, Array):
-        return _is_wide(kind.element, most)
-    if not isinstance(kind, Tuple):
-        return False
-    return len(kind.fields) > most or any(_is_wide(f, most) for f in kind.fields.values())
+    check_columns(len(kinds), limits, where=f"{path}, line {line},", file=path)
+    return count_fields(joined) - known
 
 
 def _all_names(kinds: dict[str, Kind]) -> Iterator[str]:

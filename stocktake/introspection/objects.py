@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from stocktake.errors import InvalidSourceError, LimitExceededError
+from stocktake.errors import InvalidSourceError
 from stocktake.introspection import Limits
-from stocktake.introspection.excess import exceeded
+from stocktake.introspection.excess import too_deep
 from stocktake.introspection.inference import HugeInteger, Kind
 from stocktake.introspection.shapes import Shape
 from stocktake.introspection.skimming import rows_of
@@ -202,14 +202,3 @@ def _instead_of_object(found: str, *, in_array: bool) -> str:
     names = {"[": "an array", '"': "a text", "n": "null", "t": "true", "f": "false"}
     name = names.get(found, "a number" if found in "-0123456789" else f"the character {found!a}")
     return f"{name} stands where an object is expected"
-
-
-def too_deep(path: str, line: int, limits: Limits) -> LimitExceededError:
-    """The error for a value that is nested above the limit."""
-    return exceeded(
-        limits,
-        "max_nesting",
-        f"{path}, line {line}, is nested deeper than {limits.max_nesting} levels",
-        advice="Store the inner part as a text",
-        file=path,
-    )

@@ -223,7 +223,7 @@ def _rounds(files: Sequence[ObjectInfo]) -> Iterator[Sequence[ObjectInfo]]:
 def _united(
     source: Source, listing: Listing, footers: list[_Footer], limits: Limits, *, truncated: bool
 ) -> tuple[Column, ...]:
-    partitions = hive_partitions(file.path for file in listing.files)
+    partitions = hive_partitions((file.path for file in listing.files), limits)
     # Files of one schema have one tuple of columns (`_Schemas`), and say nothing new.
     distinct: dict[int, _Footer] = {}
     for footer in footers:

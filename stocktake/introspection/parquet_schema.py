@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError
 from stocktake.introspection import Limits, arrow
+from stocktake.introspection.excess import check_size
 from stocktake.introspection.parquet_footer import (
     IncompleteError,
     footer_of,
@@ -35,7 +36,7 @@ def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Co
     Args:
         footer: its first bytes, as many as are here.
         name: of the file, for messages.
-        limits: `max_columns` and `max_nesting` apply.
+        limits: of a schema's bounds all apply.
 
     Raises:
         IncompleteError: the footer goes on past what is here.
@@ -72,6 +73,7 @@ class _Schemas:
     def read(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]]:
         """The same of one that is not known yet."""
         start, end = schema_range(footer)
+        check_size(end - start, limits, what="The schema in the footer")
         columns = arrow.columns(_open(footer_of(footer[start:end])), limits)
         if columns and end <= _KEPT_BYTES:
             self._size += end

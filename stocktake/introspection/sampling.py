@@ -264,15 +264,19 @@ def _columns(
     truncated: bool,
 ) -> tuple[Column, ...]:
     kinds = _united(parts, rules)
+    # once each: of many files every one may have a column that is large
+    columns = {n: Column.of(n, render(kind, unknown=_UNKNOWN)) for n, kind in kinds.items()}
     united = combine(
-        [(part.file, _file_columns(part.inferred, kinds)) for part in parts],
+        [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],
         previous=stored_columns(source),
         truncated=truncated,
     )
     known = tuple(map(_settled, united))
-    columns = with_partitions(known, hive_partitions(file.path for file in listing.files))
-    check_columns(len(columns), limits)
-    return columns
+    all_columns = with_partitions(
+        known, hive_partitions((file.path for file in listing.files), limits)
+    )
+    check_columns(len(all_columns), limits)
+    return all_columns
 
 
 def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
@@ -288,10 +292,6 @@ def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
                     file=part.file.path,
                 ) from exc
     return kinds
-
-
-def _file_columns(inferred: Inferred, kinds: dict[str, Kind]) -> tuple[Column, ...]:
-    return tuple(Column.of(name, render(kinds[name], unknown=_UNKNOWN)) for name in inferred.kinds)
 
 
 def _settled(column: Column) -> Column:

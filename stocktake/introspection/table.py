@@ -9,10 +9,9 @@ from typing import Final
 from stocktake.errors import DuplicateColumnError, InvalidSourceError, RaggedRowsError
 from stocktake.introspection import Limits, Source
 from stocktake.introspection.dialect import DELIMITERS, Block, Dialect, dialect_of
-from stocktake.introspection.excess import exceeded
+from stocktake.introspection.excess import check_names, exceeded
 from stocktake.introspection.inference import Kind
 from stocktake.introspection.lines import Lines
-from stocktake.introspection.names import refuse_names
 from stocktake.introspection.skimming import rows_of
 from stocktake.introspection.sure import row_pattern
 from stocktake.introspection.text import Text, mismatch
@@ -30,6 +29,8 @@ class Table:
         names: of the columns.
         lines: what is left of the text.
         blocks: the records in it.
+        path: the file, for messages.
+        limits: they bound its lines and what it says of types.
     """
 
     def __init__(
@@ -47,8 +48,8 @@ class Table:
         self.dialect = dialect
         self._lines = lines
         self._blocks = blocks
-        self._path = path
-        self._limits = limits
+        self.path = path
+        self.limits = limits
         self._blank: int | None = None
 
     def blocks(self) -> Iterator[Block]:
@@ -70,7 +71,7 @@ class Table:
                     self._blank = self._blank or line
                 elif self._blank or len(row) != width:
                     found = 1 if self._blank else len(row)
-                    raise _ragged(self._blank or line, found, width, self._path)
+                    raise _ragged(self._blank or line, found, width, self.path)
                 else:
                     kept += 1
             if kept:
@@ -87,7 +88,7 @@ class Table:
         """
         if self._blank is not None:
             return 0
-        rows = rows_of(row_pattern(tuple(kinds), self.dialect, quotes=quotes), self._limits)
+        rows = rows_of(row_pattern(tuple(kinds), self.dialect, quotes=quotes), self.limits)
         return self._lines.skip(rows) if rows else 0
 
 
@@ -174,8 +175,8 @@ def _names(
     if not has_header:
         return [f"c{number}" for number in range(1, len(head) + 1)]
     names = [dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head, start=1)]
+    check_names(names, limits, where=f"The header of {path}", file=path)
     _refuse_duplicates(names, path)
-    refuse_names(names, path, file=path)
     return names
 
 

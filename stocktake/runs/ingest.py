@@ -115,7 +115,7 @@ def _replace(attempt: Attempt, received: Received) -> None:
     found, verdict = _read_in_full(attempt, received)
     with attempt.database.write() as session:
         table = _locked(session, attempt)
-        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
         _point_at_upload(session, attempt, table)
         table.source_state = found.state | {"generation": table.generation}
@@ -174,7 +174,7 @@ def _load(attempt: Attempt, received: Received) -> None:
     with attempt.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = leases.locked_table(session, attempt.claim, any_generation=True)
-        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
         _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED)
         leases.succeed(session, attempt.claim, result_of(table, found, change))

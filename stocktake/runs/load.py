@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
 from deltalake.exceptions import (
     CommitFailedError,
     DeltaError,
@@ -27,8 +27,9 @@ from stocktake.errors import (
     StorageUnavailableError,
     UnsupportedError,
 )
-from stocktake.introspection import Introspection, Source, introspect
-from stocktake.introspection.rows import arrow_batches, load_schema
+from stocktake.introspection import Introspection, Source, arrow, introspect
+from stocktake.introspection.excess import check_schema, check_size
+from stocktake.introspection.rows import ArrowTypes, arrow_batches, load_schema
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
@@ -60,7 +61,16 @@ class _Load:
         fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
         known = {field.name: field.type for field in fields}
         self._refuse_stranger(known)
-        return load_schema(self.columns, known)
+        schema = load_schema(self.columns, known)
+        self._check_bounds(known | {field.name: field.type for field in schema})
+        return schema
+
+    def _check_bounds(self, types: ArrowTypes) -> None:
+        """Refuse rows after which the table could not be read: a commit cannot be undone."""
+        merged, limits = pa.schema(list(types.items())), self.attempt.limits
+        check_schema(arrow.columns(merged, limits), limits)
+        text = Schema.from_arrow(merged).to_json()
+        check_size(len(text), limits, what="The managed table's schema")
 
     def _refuse_stranger(self, known: Collection[str]) -> None:
         """An append cannot be undone: rows of another kind altogether are a mistake."""

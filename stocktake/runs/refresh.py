@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.introspection import Introspection, introspect
+from stocktake.introspection.excess import check_schema
 from stocktake.jobs import leases
 from stocktake.jobs.queueing import enqueue_validation
 from stocktake.runs.attempt import Attempt
@@ -37,7 +38,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
     """
     with attempt.database.write() as session:
         table = leases.locked_table(session, attempt.claim)
-        change = store_introspection(session, table, found, job_id=attempt.claim.job_id)
+        change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": attempt.claim.generation}
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.settings, table)
@@ -45,7 +46,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
 
 
 def store_introspection(
-    session: Session, table: Table, found: Introspection, *, job_id: UUID
+    session: Session, table: Table, found: Introspection, attempt: Attempt
 ) -> Diff:
     """Write what was found to the locked table; a schema version only where something changed.
 
@@ -54,6 +55,9 @@ def store_introspection(
 
     Returns:
         the difference from the columns stored before.
+
+    Raises:
+        LimitExceededError: with what earlier samples found, the columns are too many or too large.
     """
     stored = tuple(Column.from_dict(column) for column in table.columns)
     fresh = _fresh_columns(stored, found)
@@ -61,12 +65,15 @@ def store_introspection(
     table.last_refreshed_at = now()  # by the database's clock
     if found.coverage.unchanged:
         return change
+    if fresh != found.columns:
+        # a sample only ever adds to what is stored, and overrides are no part of what was read
+        check_schema(fresh, attempt.limits)
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version
     table.row_count = found.row_count
     table.size_bytes = found.size_bytes
     if change.change != "none" or table.schema_version == 0:
-        add_schema_version(session, table, change, job_id=job_id)
+        add_schema_version(session, table, change, job_id=attempt.claim.job_id)
     return change
 
 

@@ -1,7 +1,6 @@
 """ClickHouse type strings: parse, widen; the types that users may set; the names on the wire."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -9,7 +8,12 @@ from typing import Final
 
 from stocktake.schema.columns import database_field
 
-_LABEL = re.compile(r"^(`(?:[^`\\]|\\.)*`|[A-Za-z_]\w*) (?=\S)")
+_LABEL = re.compile(r"(`(?:[^`\\]++|\\.)*+`|[A-Za-z_]\w*+) (?=\S)", re.DOTALL)
+#: A quote that nothing closes takes in all that follows: it is not looked for again behind it.
+_TOKEN = re.compile(
+    r"[^(),'`]++|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|`(?:[^`\\]++|\\.)*+(?:`|\\?\Z)|[(),]", re.DOTALL
+)
+_UNESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _INTEGER = re.compile(r"^(U?)Int(\d+)$")
 _MAX_PRECISION: Final = 76
 #: Decimal digits that hold every integer of so many bits.
@@ -23,8 +27,12 @@ _QUOTED: Final = frozenset(
     {"all", "distinct", "false", "from", "inf", "infinity", "nan", "null", "select", "table"}
     | {"top", "true", "values"}
 )
+#: Characters of two types whose common one is remembered.
+_LONGEST_KEPT: Final = 500
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "`": r"\`", "\n": r"\n", "\t": r"\t", "\0": r"\0"})
+_WRAPPERS: Final = frozenset({"Nullable", "LowCardinality"})
+_NESTING: Final = frozenset({"Array", "Map", "Tuple", "Nested"})
 _TEXT: Final = frozenset({"String", "FixedString", "Enum8", "Enum16"})
 
 _OVERRIDES: Final = MappingProxyType(
@@ -68,39 +76,88 @@ def parse(clickhouse: str) -> Node:
     >>> parse("Decimal(18, 2)").args[1].name
     '2'
     """
-    return _parse(clickhouse.strip(), labelled=False)
+    tokens = _TOKEN.findall(clickhouse)
+    try:
+        node, end = _node(tokens, 0, labelled=False)
+    except _OpaqueError:
+        return Node(name=clickhouse.strip())
+    return node if end == len(tokens) else Node(name=clickhouse.strip())
 
 
-def _parse(text: str, *, labelled: bool) -> Node:
-    label = None
-    if labelled and (match := _LABEL.match(text)):
-        label, text = match[1], text[match.end() :].strip()
-    name, paren, rest = text.partition("(")
-    if not paren or not rest.endswith(")") or "'" in name:
-        return Node(name=text, label=label)
-    inside = tuple(_split(rest[:-1]))
-    args = tuple(_parse(part, labelled=name in ("Tuple", "Nested")) for part in inside)
-    return Node(name=name, args=args, label=label)
+class _OpaqueError(ValueError):
+    """The parentheses of a type do not match."""
 
 
-def _split(text: str) -> Iterator[str]:
-    """Split at the commas that no parenthesis and no quote encloses."""
-    depth, start, quote, skip = 0, 0, "", False
-    for at, character in enumerate(text):
-        if skip:
-            skip = False
-        elif quote:
-            skip = character == "\\"
-            quote = "" if character == quote else quote
-        elif character in "'`":
-            quote = character
-        elif character in "()":
-            depth += 1 if character == "(" else -1
-        elif character == "," and depth == 0:
-            yield text[start:at].strip()
-            start = at + 1
-    if text[start:].strip():
-        yield text[start:].strip()
+def _node(tokens: list[str], at: int, *, labelled: bool) -> tuple[Node, int]:
+    """The node that begins at a token, each of which is looked at once, and where it ends."""
+    start = at
+    while at < len(tokens) and tokens[at] not in ("(", ",", ")"):
+        at += 1
+    label, name = _label("".join(tokens[start:at]).strip(), labelled=labelled)
+    if at == len(tokens) or tokens[at] != "(":
+        return Node(name=name, label=label), at
+    args: list[Node] = []
+    while tokens[at] != ")":
+        arg, at = _node(tokens, at + 1, labelled=name in ("Tuple", "Nested"))
+        if at == len(tokens):
+            raise _OpaqueError
+        if tokens[at] == "," or arg.name or arg.args is not None:
+            args.append(arg)
+    at += 1
+    while at < len(tokens) and not tokens[at].strip():
+        at += 1
+    if at < len(tokens) and tokens[at] not in (",", ")"):
+        raise _OpaqueError
+    return Node(name=name, args=tuple(args), label=label), at
+
+
+def _label(text: str, *, labelled: bool) -> tuple[str | None, str]:
+    match = _LABEL.match(text) if labelled else None
+    return (match[1], text[match.end() :].strip()) if match else (None, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """How much there is in one type.
+
+    Attributes:
+        fields: the elements of all its Tuples.
+        depth: how many arrays, maps and Tuples are in each other.
+        longest: the name of an element that no other is longer than; empty where there is none.
+    """
+
+    fields: int = 0
+    depth: int = 0
+    longest: str = ""
+
+
+def extent(clickhouse: str) -> Extent:
+    """How much there is in a type.
+
+    >>> extent("Array(Tuple(a Int8, `b c` Map(String, String)))")
+    Extent(fields=2, depth=3, longest='b c')
+    """
+    fields, depth, longest = 0, 0, ""
+    level = [parse(clickhouse)] if "(" in clickhouse else []
+    while level:
+        fields += sum(node.label is not None for node in level)
+        longest = max((longest, *map(_name_of, level)), key=len)
+        # what wraps a type, such as Nullable, is on the level of what it wraps
+        while any(node.name in _WRAPPERS and node.args for node in level):
+            level = [each for node in level for each in _unwrapped(node)]
+        level = [node for node in level if node.args]
+        depth += any(node.name in _NESTING for node in level)
+        level = [arg for node in level for arg in node.args or ()]
+    return Extent(fields=fields, depth=depth, longest=longest)
+
+
+def _unwrapped(node: Node) -> tuple[Node, ...]:
+    return node.args or () if node.name in _WRAPPERS else (node,)
+
+
+def _name_of(node: Node) -> str:
+    label = node.label or ""
+    return _UNESCAPED.sub(r"\1", label[1:-1]) if label.startswith("`") else label
 
 
 def render(node: Node) -> str:
@@ -142,7 +199,6 @@ def _nullable(node: Node) -> Node:
     return Node(name="Nullable", args=(replace(node, label=None),), label=node.label)
 
 
-@lru_cache(maxsize=16_384)
 def widen(a: str, b: str) -> str:
     """The narrowest type that holds the values of both; Nullable where either is.
 
@@ -154,8 +210,16 @@ def widen(a: str, b: str) -> str:
     """
     if a == b:
         return a
+    # a cache of types as large as a schema may be would be larger than what may be held
+    return (_widen if len(a) + len(b) <= _LONGEST_KEPT else _widened)(a, b)
+
+
+def _widened(a: str, b: str) -> str:
     joined = _join(parse(a), parse(b), strict=False)
     return render(joined if joined is not None else _STRING)
+
+
+_widen = lru_cache(maxsize=16_384)(_widened)
 
 
 def is_widening(old: str, new: str) -> bool:

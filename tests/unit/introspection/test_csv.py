@@ -360,7 +360,7 @@ def test_lines_longer_than_a_share_are_read_within_the_budget() -> None:
     source = source_of({f"{number:02}.csv": line for number in range(40)})
     store = source.store
     assert isinstance(store, MemoryObjects)
-    limits = Limits(max_bytes=1 << 20)
+    limits = Limits(max_bytes=1 << 20, max_name_length=100_000)
     found = read(source, limits)
     assert found.coverage.truncated
     assert found.coverage.bytes_read == sum(size for _, size in store.reads)

@@ -114,9 +114,18 @@ def test_deep_nesting_is_refused(depth: int) -> None:
 
 
 def test_more_keys_than_allowed_are_refused() -> None:
-    for data in (b'{"a":1,"b":1,"c":1}', b'{"a":1}{"b":1}{"c":1}', b'{"a":[{"b":1,"c":1,"d":1}]}'):
+    for data in (b'{"a":1,"b":1,"c":1}', b'{"a":1}{"b":1}{"c":1}'):
         with pytest.raises(LimitExceededError, match="MAX_COLUMNS"):
             read(source_of(data), Limits(max_columns=2))
+    for data in (
+        b'{"a":[{"b":1,"c":1,"d":1}]}',
+        b'{"a":[{"b":1},{"c":1},{"d":1}]}',
+        b'{"a":{"b":1}}{"a":{"c":1}}{"a":{"d":{}}}',
+        b'{"a":1,"b":{"c":[[{"d":1}]]}}',
+    ):
+        with pytest.raises(LimitExceededError, match=r"4 fields, .*MAX_FIELDS"):
+            read(source_of(data), Limits(max_fields=3))
+        assert read(source_of(data), Limits(max_fields=4)).columns
 
 
 def test_object_above_the_limit_is_refused() -> None:

@@ -34,6 +34,7 @@ HARD = sorted({field.name for field in fields(Limits)} - SAMPLE)
 CSV, JSON = TableFormat.CSV_WITH_NAMES, TableFormat.JSON_EACH_ROW
 PARQUET, DELTA = TableFormat.PARQUET, TableFormat.DELTA
 NUMBERS = "".join(f"{number}\n" for number in range(300_000)).encode()
+LONG_NAMES = [letter * 300 for letter in "abcd"]
 NESTED = b'{"x":[[[[1]]]]}\n'
 
 
@@ -54,6 +55,40 @@ FILES = [
     ("max_columns", 3, CSV, {"a": b"a,b\n1,2\n", "b": b"c,d\n3,4\n"}, None),
     ("max_columns", 3, JSON, {"a": b'{"a":1,"b":1,"c":1,"d":1}\n'}, "a"),
     ("max_columns", 3, PARQUET, {"a": parquet(wide(4))}, "a"),
+    ("max_fields", 3, CSV, {"a": b"a,b,c,d\n1,2,3,4\n"}, None),
+    ("max_fields", 3, JSON, {"a": b'{"a":1,"b":[{"c":1},{"d":1}]}\n'}, "a"),
+    ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n{"a":{"c":[{"d":1}]}}\n'}, "a"),
+    ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n', "b": b'{"a":{"c":[{"d":1}]}}\n'}, None),
+    ("max_fields", 3, PARQUET, {"a": parquet(pa.table({"x": [{"b": [{"c": 1, "d": 2}]}]}))}, None),
+    ("max_name_length", 9, CSV, {"a": b"a,bbbbbbbbbb\n1,2\n"}, "a"),
+    ("max_name_length", 9, JSON, {"a": b'{"bbbbbbbbbb":1}\n'}, "a"),
+    ("max_name_length", 9, JSON, {"a": b'{"a":[{"b":{"\xc3\xa9\xc3\xa9bbbbbbbb":1}}]}\n'}, "a"),
+    ("max_name_length", 9, PARQUET, {"a": parquet(pa.table({"b" * 10: [1]}))}, "a"),
+    ("max_name_length", 9, PARQUET, {"a": parquet(pa.table({"x": [[{"b" * 10: 1}]]}))}, "a"),
+    ("max_schema_bytes", 1024, CSV, {"a": f"{','.join(LONG_NAMES)}\n1,2,3,4\n".encode()}, None),
+    (
+        "max_schema_bytes",
+        1024,
+        JSON,
+        {"a": json.dumps(dict.fromkeys(LONG_NAMES, 1)).encode()},
+        None,
+    ),
+    (
+        "max_schema_bytes",
+        1024,
+        JSON,
+        {"a": json.dumps({"a": [dict.fromkeys(LONG_NAMES, 1)]}).encode()},
+        None,
+    ),
+    (
+        "max_schema_bytes",
+        1024,
+        PARQUET,
+        {"a": parquet(pa.table({name: [1] for name in LONG_NAMES}))},
+        "a",
+    ),
+    ("max_nesting", 3, CSV, {"a": b'x\n"[]"\n"[[1],[[[2]]]]"\n'}, "a"),
+    ("max_nesting", 3, CSV, {"a": b"x\n\"{'a':{'b':{'c':{'d':1}}}}\"\n"}, "a"),
     ("max_nesting", 3, JSON, {"a": NESTED}, "a"),
     ("max_nesting", 3, PARQUET, {"a": parquet(pa.table({"x": [[[[[1]]]]]}))}, "a"),
     ("max_line_bytes", 2000, CSV, {"a": b"x\n" + b"y" * 3000 + b"\n"}, "a"),
@@ -108,7 +143,10 @@ def write_log(root: Path) -> None:
     [
         ("max_listed", 2, "2"),
         ("max_columns", 2, "2"),
+        ("max_fields", 2, "2"),
         ("max_nesting", 3, "3"),
+        ("max_name_length", 0, "0"),
+        ("max_schema_bytes", 300, "300"),
         ("max_line_bytes", 2000, "2,000"),
         ("max_footer_bytes", 100, "100"),
         ("max_log_bytes", 1500, "1,500"),

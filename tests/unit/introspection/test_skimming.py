@@ -75,7 +75,7 @@ def keeps_csv(kind: Kind, raw: str, dialect: Dialect) -> bool:
         return True
     text, quoted = dialect.unquote(raw)
     try:
-        own = infer_quoted(text) if quoted else infer_field(text)
+        own = infer_quoted(text, levels=9) if quoted else infer_field(text)
         return join(kind, own, json_rules=False) == kind
     except KindConflictError:
         return kind == STRING
