@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import psutil
 
-from benchmarks.deployment import Deployment, deployed, wait_until
+from benchmarks.busy import LOG_COMMITS, long_reads
+from benchmarks.deployment import Deployment, deployed
 from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
 from benchmarks.load import Answered, post_all, statuses
 from benchmarks.options import Options
-from benchmarks.sources import csv_file, delta_tables
-from stocktake.states import JobState, TableFormat
+from benchmarks.sources import delta_tables
+from stocktake.states import TableFormat
 from tests.stack import Worker
 
 #: Half of what one web process could answer, so that a queue comes from a stall and not from us.
@@ -21,24 +23,23 @@ _REQUESTS_A_WINDOW: Final = 250
 #: Quiet and frozen windows alternate, so that a disturbance from outside hits both.
 _ROUNDS: Final = 2
 _TARGET: Final = Target(bound=20.0)
-_CSV_BYTES: Final = 48 * 1024**2
-#: More than two children can read while a window is open.
-_LONG_READS: Final = 80
 _ACCEPTED: Final = 202
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options) -> Iterator[Outcome]:
     """Post at a fixed pace to distinct tables, so that single flight collapses nothing."""
     requests = options.sized(_REQUESTS_A_WINDOW)
-    with deployed(options) as deployment, Worker(deployment.settings):
+    with deployed(options) as deployment:
         urls = delta_tables(deployment.sources, requests)
         table_ids = deployment.register(urls, TableFormat.DELTA)
-        _window(deployment, table_ids)  # fills pools and caches; not counted
-        before = _processor_ms(deployment)
-        quiet, frozen = _alternate(deployment, table_ids)
-        each_ms = (_processor_ms(deployment) - before) / len(quiet + frozen)
-        busy, reads = _while_busy(deployment, table_ids)
-    return _outcome(quiet, frozen, busy, reads, each_ms)
+        with Worker(deployment.settings):
+            _window(deployment, table_ids)  # fills pools and caches; not counted
+            before = _processor_ms(deployment)
+            quiet, frozen = _alternate(deployment, table_ids)
+            each_ms = (_processor_ms(deployment) - before) / len(quiet + frozen)
+        still = _figure("POST refresh_schema to 202, quiet", quiet)
+        yield _undisturbed(still, frozen, each_ms)
+        yield _while_busy(deployment, table_ids, still)
 
 
 def _processor_ms(deployment: Deployment) -> float:
@@ -77,50 +78,39 @@ def _frozen_broker(deployment: Deployment) -> Iterator[None]:
         deployment.broker.resume()
 
 
-def _while_busy(deployment: Deployment, table_ids: Sequence[UUID]) -> tuple[list[Answered], int]:
-    """A window while all children read; and how many long reads ended in it."""
-    url = csv_file(deployment.sources, _CSV_BYTES)
-    long_ids = deployment.register([url] * _LONG_READS, TableFormat.CSV)
-    post_all(deployment.refreshes(long_ids, per_second=200))
-    running = JobState.RUNNING.value
-    wait_until(
-        lambda: deployment.count_jobs(running) == Worker.concurrency, "a long read in every child"
-    )
-    before = deployment.count_undone(long_ids)
-    busy = _window(deployment, table_ids)
-    left = deployment.count_undone(long_ids)
-    if left < Worker.concurrency:
-        raise RuntimeError("the workers ran out of long reads before the window closed")
-    return busy, before - left
-
-
-def _outcome(
-    quiet: list[Answered],
-    frozen: list[Answered],
-    busy: list[Answered],
-    reads: int,
-    each_ms: float,
-) -> Outcome:
-    figures = [
-        _figure("POST refresh_schema to 202, quiet", quiet),
-        _figure("POST refresh_schema to 202, broker frozen", frozen),
-        _figure("POST refresh_schema to 202, workers busy", busy),
-    ]
-    still, stopped, working = figures
+def _undisturbed(still: Figure, frozen: list[Answered], each_ms: float) -> Outcome:
+    stopped = _figure("POST refresh_schema to 202, broker frozen", frozen)
     return Outcome(
         figures=[
-            *figures,
+            still,
+            stopped,
             ratio("broker frozen : quiet", stopped.value, still.value),
-            ratio("workers busy : quiet", working.value, still.value),
             Figure(name="processor time of the web process, a POST", value=each_ms, unit="ms"),
         ],
         conditions=[
             f"{_PER_SECOND} POSTs a second, open loop, latency from when a request was due; one "
             "web process; the clock runs; workers read the tables that were posted",
-            f"quiet and frozen windows of {len(quiet) // _ROUNDS} requests alternate; frozen is "
+            f"quiet and frozen windows of {len(frozen) // _ROUNDS} requests alternate; frozen is "
             "SIGSTOP of the broker",
-            f"busy: all {Worker.concurrency} children read a CSV file of "
-            f"{_CSV_BYTES // 1024**2} MiB for the whole window, {reads} such reads ended in it",
+        ],
+    )
+
+
+def _while_busy(deployment: Deployment, table_ids: Sequence[UUID], still: Figure) -> Outcome:
+    with long_reads(deployment) as reads:
+        opened_at = datetime.now(UTC)
+        answers = _window(deployment, table_ids)
+        proof = reads.proof(opened_at, datetime.now(UTC))
+    working = _figure("POST refresh_schema to 202, workers busy", answers)
+    share = Figure(
+        name="children's time in long reads, workers busy", value=proof.share * 100, unit="%"
+    )
+    return Outcome(
+        figures=[working, ratio("workers busy : quiet", working.value, still.value), share],
+        conditions=[
+            f"busy: all {Worker.concurrency} children read Delta logs of {LOG_COMMITS:,} commits; "
+            "reads are added for as long as the window lasts, and by the rows' own times at every "
+            "moment of it one read at least waited for a child; what was posted waits behind them",
         ],
     )
 

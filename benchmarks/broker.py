@@ -93,26 +93,23 @@ class _Windows:
         return distributed(name, [answer.latency_ms for answer in self.answers], "ms")
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options) -> Iterator[Outcome]:
     """Post at a fixed pace to distinct tables, so that single flight collapses nothing."""
     requests = options.sized(_REQUESTS_A_WINDOW)
-    figures: list[Figure] = []
+    conditions = [
+        f"{_PER_SECOND} POSTs a second, open loop, latency from when a request was due; "
+        f"windows of {requests} requests with and without the fault take turns, {_ROUNDS} of "
+        f"each, {len(_FAULTS) * _ROUNDS * requests / _PER_SECOND:.0f} s with a fault in all",
+        "frozen is SIGSTOP of the broker; killed is SIGKILL, and its start after the window; "
+        "out of reach is a proxy that takes all bytes and passes none on",
+    ]
     with deployed(options, proxied=True) as deployment, Worker(deployment.settings):
         urls = delta_tables(deployment.sources, requests)
         table_ids = deployment.register(urls, TableFormat.DELTA)
         post_all(deployment.refreshes(table_ids, _PER_SECOND))  # fills pools and caches
         for name, fault in _FAULTS.items():
-            figures += _compared(name, *_alternate(deployment, table_ids, fault))
-    return Outcome(
-        figures=figures,
-        conditions=[
-            f"{_PER_SECOND} POSTs a second, open loop, latency from when a request was due; "
-            f"windows of {requests} requests with and without the fault take turns, {_ROUNDS} of "
-            f"each, {len(_FAULTS) * _ROUNDS * requests / _PER_SECOND:.0f} s with a fault in all",
-            "frozen is SIGSTOP of the broker; killed is SIGKILL, and its start after the window; "
-            "out of reach is a proxy that takes all bytes and passes none on",
-        ],
-    )
+            figures = _compared(name, *_alternate(deployment, table_ids, fault))
+            yield Outcome(figures=figures, conditions=conditions)
 
 
 def _alternate(

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -95,21 +96,21 @@ class Deployment:
             return content
 
     def drain(self) -> None:
-        """Wait until no job is queued or running."""
-        wait_until(lambda: self.count_jobs(*_UNDONE) == 0, "the end of all jobs")
+        """Wait until no job is queued or running.
+
+        Raises:
+            TimeoutError: for two minutes none ended.
+        """
+        while left := self.count_jobs(*_UNDONE):
+            wait_until(partial(self._fewer_than, left), f"the end of one of {left} jobs")
+
+    def _fewer_than(self, count: int) -> bool:
+        return self.count_jobs(*_UNDONE) < count
 
     def count_jobs(self, *states: str) -> int:
         """How many jobs are in one of these states."""
         with self.database.read() as session:
             statement = select(func.count()).select_from(Job).where(Job.state.in_(states))
-            return session.scalars(statement).one()
-
-    def count_undone(self, table_ids: Sequence[UUID]) -> int:
-        """How many of these tables wait for a job to end."""
-        statement = select(func.count(Job.table_id.distinct())).where(
-            Job.table_id.in_(table_ids), Job.state.in_(_UNDONE)
-        )
-        with self.database.read() as session:
             return session.scalars(statement).one()
 
 

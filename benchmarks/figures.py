@@ -2,8 +2,8 @@
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -53,14 +53,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """All that one benchmark found.
+    """What a benchmark has found so far and not yet told; it tells as soon as it knows.
 
     Attributes:
         conditions: sentences without which the figures mean little.
+        rows: single measurements, as JSON holds them, for a table of their own.
     """
 
     figures: Sequence[Figure]
     conditions: Sequence[str] = field(default=())
+    rows: Sequence[Mapping[str, Any]] = field(default=())
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -112,22 +114,17 @@ def ratio(name: str, of: float, to: float, target: Target | None = None) -> Figu
 
 
 def as_dict(figure: Figure) -> dict[str, Any]:
-    """The figure as JSON can hold it."""
-    spread, target = figure.spread, figure.target
-    return {
-        "name": figure.name,
-        "value": figure.value,
-        "unit": figure.unit,
-        "target": None if target is None else target.bound,
-        "lower_is_better": None if target is None else target.lower_is_better,
-        "met": figure.met,
-        "spread": None
-        if spread is None
-        else {
-            "count": spread.count,
-            "median": spread.median,
-            "p90": spread.p90,
-            "p99": spread.p99,
-            "max": spread.max,
-        },
-    }
+    """The figure as JSON can hold it; whether its target was met stands there for other readers."""
+    return asdict(figure) | {"met": figure.met}
+
+
+def from_dict(stored: Mapping[str, Any]) -> Figure:
+    """Read what `as_dict` gave."""
+    target, spread = stored["target"], stored["spread"]
+    return Figure(
+        name=stored["name"],
+        value=stored["value"],
+        unit=stored["unit"],
+        target=target and Target(**target),
+        spread=spread and Spread(**spread),
+    )

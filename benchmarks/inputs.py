@@ -1,6 +1,5 @@
 """The generated inputs of the readers' benchmark: what each is, made once and kept in a cache."""
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,12 +149,6 @@ INPUTS: Final[Sequence[Input]] = (
         quick=True,
     ),
 )
-
-
-def default_cache() -> Path:
-    """A folder outside the source tree: generated inputs take some two gigabytes."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "stocktake-benchmarks"
 
 
 def made(cache: Path, each: Input) -> Path:

@@ -16,23 +16,36 @@ _LIBRARIES: Final = ("celery", "kombu", "sqlalchemy", "fastapi", "uvicorn", "pya
 _SYNCS: Final = 50
 
 
-def facts(options: str) -> dict[str, str]:
+def facts(asked: str) -> dict[str, str]:
     """The conditions that all benchmarks of a run share.
 
     Args:
-        options: how the run was asked for.
+        asked: the command line of the run.
     """
-    load = os.getloadavg()[0]
     return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "run as": options,
+        "run": now(),
+        "run as": asked,
         "machine": f"{_cores()} cores, {_memory_gib()} GiB, {platform.system()}; the load "
-        f"generator runs on the same cores; load average {load:.1f} before the run",
+        "generator runs on the same cores",
         "disk": f"one small write with fsync takes {_sync_ms():.2f} ms (median of {_SYNCS})",
         "versions": ", ".join(
             [f"Python {platform.python_version()}", *(f"{it} {version(it)}" for it in _LIBRARIES)]
         ),
     }
+
+
+def now() -> str:
+    """The minute, in UTC.
+
+    >>> len(now())
+    16
+    """
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+def load() -> float:
+    """How many processes ran or wanted to, on average over the last minute; 2 cores carry 2."""
+    return os.getloadavg()[0]
 
 
 def _cores() -> int:

@@ -2,31 +2,25 @@
 
 Each reader has a process of its own for each input and place. Its first read, timed from the
 process's start, is the fresh figure; the reads that follow are the warm ones, as a worker makes
-them. ``python -m benchmarks.readers`` runs this alone, and can draw the chart.
+them.
 """
 
-import argparse
 import importlib.metadata
-import json
-import re
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks import chart, machine, report
 from benchmarks.delay_proxy import DelayProxy
 from benchmarks.figures import Outcome
-from benchmarks.inputs import INPUTS, Input, default_cache, made
+from benchmarks.inputs import INPUTS, Input, made
 from benchmarks.options import Options
 from benchmarks.peers import PEERS, Place
 from benchmarks.readers_children import Child, PeerFailedError, TooSlowError
 from benchmarks.readers_figures import OURS, RIVAL, Measured, Where, figures
 from benchmarks.readers_store import BUCKET, KeptStore
-from benchmarks.readers_table import table
 
 DELAY_SECONDS: Final = 0.030
 _TIMEOUT_SECONDS: Final = 60.0
@@ -37,10 +31,6 @@ _WARM_SECONDS: Final = 0.8
 #: A first read above this is its own warm figure: a second one would tell nothing new.
 _LONG_SECONDS: Final = 5.0
 _PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta")
-_BEGIN: Final = "<!-- begin: readers, written by `python -m benchmarks.readers --write-readme` -->"
-_END: Final = "<!-- end: readers -->"
-_README: Final = Path(__file__).with_name("README.md")
-_CHART: Final = Path(__file__).with_name("readers.png")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +44,30 @@ class _Job:
     proxy: DelayProxy | None
 
 
-def measure(options: Options) -> Outcome:
-    """Compare on all inputs, or on a few where the run is quick, and print the readers' table."""
+def measure(options: Options) -> Iterator[Outcome]:
+    """Compare on all inputs, or on a few where the run is quick; one part for each input.
+
+    Raises:
+        PeerFailedError: ours did, somewhere; all inputs have been read by then.
+    """
     inputs = [each for each in INPUTS if each.quick or not options.quick]
-    found = compare(inputs, list(PEERS), default_cache())
-    print(table(found), end="\n\n")
-    return Outcome(figures=figures(found), conditions=conditions())
+    chosen = [each for each in inputs if not options.inputs or each.name in options.inputs]
+    found: list[Measured] = []
+    told: set[str] = set()
+    for new in compare(chosen, options.peers or tuple(PEERS), Path(options.cache)):
+        found += new
+        # One figure is of two inputs, and comes with the second.
+        fresh = [each for each in figures(found) if each.name not in told]
+        told |= {each.name for each in fresh}
+        rows = [each.as_dict() for each in new]
+        yield Outcome(figures=fresh, conditions=conditions(), rows=rows)
+    _refuse_failures([each for each in found if each.peer == OURS and each.error])
+
+
+def _refuse_failures(failed: Sequence[Measured]) -> None:
+    if failed:
+        where = "; ".join(f"{each.label}, {each.where}: {each.error}" for each in failed)
+        raise PeerFailedError(f"our own reader failed on {where}")
 
 
 def conditions() -> list[str]:
@@ -79,32 +87,27 @@ def conditions() -> list[str]:
     ]
 
 
-def compare(inputs: Sequence[Input], peers: Sequence[str], cache: Path) -> list[Measured]:
-    """Have the peers read the inputs, locally and through the delaying proxy."""
+def compare(inputs: Sequence[Input], peers: Sequence[str], cache: Path) -> Iterator[list[Measured]]:
+    """Have the peers read the inputs, locally and through the delaying proxy; input by input."""
     folders = {each.name: made(cache, each) for each in inputs}
-    with ExitStack() as stack:
-        remote = [each for each in inputs if each.on_s3]
-        store = stack.enter_context(KeptStore(cache))
-        store.hold(cache, remote)
-        proxy = stack.enter_context(DelayProxy(store.port, DELAY_SECONDS))
-        found: list[Measured] = []
-        for each in inputs:
-            for peer in (peer for peer in peers if _reads(peer, each)):
-                place = _local(each, folders[each.name])
-                found += _measured(
-                    _Job(peer=peer, input=each, where="local", place=place, proxy=None)
-                )
-            for peer in (peer for peer in peers if each.on_s3 and _reads(peer, each)):
-                place = _remote(each, store, proxy)
-                found += _measured(
-                    _Job(peer=peer, input=each, where="S3", place=place, proxy=proxy)
-                )
-            print(".", end="", file=sys.stderr, flush=True)
-    return sorted(found, key=lambda one: (_order(one.input), one.where == "S3", one.unchanged))
+    with KeptStore(cache) as store:
+        store.hold(cache, [each for each in inputs if each.on_s3])
+        with DelayProxy(store.port, DELAY_SECONDS) as proxy:
+            for each in inputs:
+                jobs = _jobs(each, peers, _local(each, folders[each.name]), None)
+                if each.on_s3:
+                    jobs += _jobs(each, peers, _remote(each, store, proxy), proxy)
+                found = [one for job in jobs for one in _measured(job)]
+                yield sorted(found, key=lambda one: (one.where == "S3", one.unchanged))
 
 
-def _order(name: str) -> int:
-    return [each.name for each in INPUTS].index(name)
+def _jobs(each: Input, peers: Sequence[str], place: Place, proxy: DelayProxy | None) -> list[_Job]:
+    where: Where = "local" if proxy is None else "S3"
+    return [
+        _Job(peer=peer, input=each, where=where, place=place, proxy=proxy)
+        for peer in peers
+        if _reads(peer, each)
+    ]
 
 
 def _reads(peer: str, each: Input) -> bool:
@@ -182,60 +185,3 @@ def _repeated(child: Child, place: Place) -> list[dict[str, float]]:
         if len(answers) >= _LEAST_READS and spent > _WARM_SECONDS:
             break
     return answers
-
-
-def page(found: Sequence[Measured], facts: dict[str, str]) -> str:
-    """The readers' part of the README."""
-    described = [*(f"- {name}: {fact}" for name, fact in facts.items())]
-    described += [f"- {sentence}" for sentence in conditions()]
-    parts = [
-        f"![Time and memory of the readers]({_CHART.name})",
-        table(found),
-        report.table(figures(found)),
-        "Conditions:",
-        "\n".join(described),
-    ]
-    return "\n\n".join(parts)
-
-
-def with_page(readme: str, text: str) -> str:
-    """The README with what stands between the readers' two markers replaced.
-
-    Raises:
-        ValueError: it has not one pair of markers.
-    """
-    pattern = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
-    if len(pattern.findall(readme)) != 1:
-        raise ValueError(f"the page must have one place between {_BEGIN!r} and {_END!r}")
-    return pattern.sub(lambda _: f"{_BEGIN}\n\n{text}\n\n{_END}", readme)
-
-
-def main() -> None:
-    """Run the comparison alone, and write what the command line names."""
-    asked = _parser().parse_args()
-    chosen = [each for each in INPUTS if each.name in asked.only] if asked.only else list(INPUTS)
-    inputs = [each for each in chosen if each.quick or not asked.quick]
-    facts = machine.facts("`python -m benchmarks.readers`")
-    found = compare(inputs, asked.peer or list(PEERS), asked.cache)
-    print(table(found), report.table(figures(found)), sep="\n\n")
-    if asked.json is not None:
-        asked.json.write_text(json.dumps([each.as_dict() for each in found], indent=1))
-    if asked.write_readme:
-        chart.draw(found, _CHART, caption=f"{facts['machine']}, {facts['date']}")
-        _README.write_text(with_page(_README.read_text(), page(found, facts)))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
-    names = [each.name for each in INPUTS]
-    parser.add_argument("--only", action="append", choices=names, help="this input; repeatable")
-    parser.add_argument("--peer", action="append", choices=PEERS, help="this reader; repeatable")
-    parser.add_argument("--quick", action="store_true", help="a few inputs, not to quote")
-    parser.add_argument("--cache", type=Path, default=default_cache(), metavar="FOLDER")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
-    parser.add_argument("--write-readme", action="store_true", help="also write README and chart")
-    return parser
-
-
-if __name__ == "__main__":
-    main()

@@ -95,7 +95,7 @@ class Child:
         except queue.Empty:
             self._process.kill()
             raise TooSlowError from None
-        answer: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
+        answer = _parsed(line)
         if "error" in answer:
             raise PeerFailedError(answer["error"])
         return answer
@@ -105,6 +105,16 @@ class Child:
         for line in self._process.stdout:
             self._lines.put(line)
         self._lines.put("")
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    if not line:
+        return {"error": "its process ended"}
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return {"error": f"its answer is not JSON: {line[:200].strip()}"}
+    return answer
 
 
 def _environment() -> dict[str, str]:

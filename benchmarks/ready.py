@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,10 @@ _READY: Final = "ready http://"
 _PATIENCE_SECONDS: Final = 60.0
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options) -> Iterator[Outcome]:
     """Start and stop the embedded stack, each time in a new data directory."""
     starts = 1 if options.quick else _STARTS
-    return Outcome(
+    yield Outcome(
         figures=[
             distributed("stocktake up, ready", [_start_once() for _ in range(starts)], "s", _TARGET)
         ],

@@ -1,15 +1,19 @@
-"""A run as text: one Markdown table that reads as well in a terminal, its conditions, and JSON."""
+"""Records as text: Markdown tables that read as well in a terminal, and their conditions."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.figures import Figure, Outcome, as_dict
+from benchmarks.figures import Figure
+from benchmarks.results import Record
 
-HEADINGS: Final = ("figure", "value", "p90", "p99", "max", "n", "target", "met")
-BEGIN: Final = "<!-- begin: last run, written by `python -m benchmarks --write-readme` -->"
-END: Final = "<!-- end: last run -->"
+HEADINGS: Final = (
+    *("figure", "database", "value", "p90", "p99", "max", "n"),
+    *("target", "met", "load", "measured"),
+)
+#: Columns of words; the others hold numbers.
+_WORDS: Final = 2
+_DATABASES: Final = {None: "", "sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def number(value: float) -> str:
@@ -24,15 +28,24 @@ def number(value: float) -> str:
     return f"{value:.1f}" if size < 100 else f"{value:,.0f}"
 
 
-def row(figure: Figure) -> tuple[str, ...]:
+def row(figure: Figure, record: Record) -> tuple[str, ...]:
     """The figure's cells, in the order of `HEADINGS`."""
-    spread = figure.spread
-    spread_cells = (
-        ("", "", "", "")
-        if spread is None
-        else (*(number(each) for each in (spread.p90, spread.p99, spread.max)), str(spread.count))
+    return (
+        figure.name,
+        _DATABASES[record.database],
+        _with_unit(figure),
+        *_spread(figure),
+        _target(figure),
+        _met(figure),
+        record.facts["load"],
+        record.facts["measured"],
     )
-    return (figure.name, _with_unit(figure), *spread_cells, _target(figure), _met(figure))
+
+
+def _spread(figure: Figure) -> tuple[str, ...]:
+    if (spread := figure.spread) is None:
+        return ("", "", "", "")
+    return (*(number(each) for each in (spread.p90, spread.p99, spread.max)), str(spread.count))
 
 
 def _with_unit(figure: Figure) -> str:
@@ -50,56 +63,73 @@ def _met(figure: Figure) -> str:
     return {None: "", True: "yes", False: "NO"}[figure.met]
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """A Markdown table: names to the left, all else to the right, columns aligned."""
-    rows = [HEADINGS, *map(row, figures)]
+def table(lines: Sequence[tuple[Figure, Record]]) -> str:
+    """A Markdown table: words to the left, all else to the right, columns aligned."""
+    rows = [HEADINGS, *(row(figure, record) for figure, record in lines)]
     # Two at least: a rule of Markdown needs a dash beside its colon.
     widths = [max(2, *(len(cells[column]) for cells in rows)) for column in range(len(HEADINGS))]
-    rule = ["-" * widths[0], *(f"{'-' * (width - 1)}:" for width in widths[1:])]
-    lines = [_aligned(rows[0], widths), rule, *(_aligned(cells, widths) for cells in rows[1:])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rule = [
+        "-" * width if column < _WORDS else "-" * (width - 1) + ":"
+        for column, width in enumerate(widths)
+    ]
+    aligned = [_aligned(rows[0], widths), rule, *(_aligned(cells, widths) for cells in rows[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in aligned)
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = zip(cells, widths, strict=True)
-    return [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+    return [
+        cell.ljust(width) if column < _WORDS else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
 
 
-def text(outcomes: Mapping[str, Outcome], machine: Mapping[str, str]) -> str:
-    """The whole report: the table, then the conditions of the machine and of each benchmark."""
-    figures = [figure for outcome in outcomes.values() for figure in outcome.figures]
-    lines = [table(figures), "", "Conditions:", ""]
-    lines += [f"- {name}: {fact}" for name, fact in machine.items()]
-    lines += [
-        f"- `{name}`: {sentence}"
-        for name, outcome in outcomes.items()
-        for sentence in outcome.conditions
+def text(records: Sequence[Record]) -> str:
+    """The whole report: a table for each benchmark, its conditions, and what failed."""
+    names = dict.fromkeys(record.benchmark for record in records if record.figures)
+    parts = [section(name, [each for each in records if each.benchmark == name]) for name in names]
+    failed = [f"- {each.label}: {each.failure}" for each in records if each.failure is not None]
+    if failed:
+        parts += ["### Failed", "\n".join(failed)]
+    return "\n\n".join([*parts, runs(records)])
+
+
+def section(name: str, records: Sequence[Record]) -> str:
+    """One benchmark: its table, with databases one below the other, and its conditions."""
+    lines = [(figure, record) for record in records for figure in record.figures]
+    order = list(dict.fromkeys(figure.name for figure, _ in lines))
+    lines.sort(key=lambda line: order.index(line[0].name))
+    conditions = dict.fromkeys(it for record in records for it in record.conditions)
+    described = "\n".join(f"- {sentence}" for sentence in conditions)
+    return "\n\n".join([f"### {name}", table(lines), described])
+
+
+def runs(records: Sequence[Record]) -> str:
+    """What the runs were taken on, the newest first; the tables name a run by its `measured`."""
+    shared = {each.facts["run"]: each.facts for each in records}
+    lines = [
+        f"- run of {name} UTC, {facts['run as']}: {facts['machine']}; disk: {facts['disk']}; "
+        f"{facts['versions']}"
+        for name, facts in sorted(shared.items(), reverse=True)
     ]
     return "\n".join(lines)
 
 
-def as_json(outcomes: Mapping[str, Outcome], machine: Mapping[str, str]) -> str:
-    """The report for a program."""
-    content = {
-        "machine": dict(machine),
-        "benchmarks": {
-            name: {
-                "figures": [as_dict(figure) for figure in outcome.figures],
-                "conditions": list(outcome.conditions),
-            }
-            for name, outcome in outcomes.items()
-        },
-    }
-    return json.dumps(content, indent=2)
+def line(figure: Figure) -> str:
+    """One figure for a terminal, as soon as it is known."""
+    spread = f"   p99 {number(figure.spread.p99)}, n {figure.spread.count}" if figure.spread else ""
+    target = f"   target {_target(figure)}: {_met(figure)}" if figure.target else ""
+    return f"  {figure.name:<60} {_with_unit(figure):>10}{spread}{target}"
 
 
-def with_last_run(page: str, report: str) -> str:
-    """The page with what stands between the two markers replaced.
+def with_section(page: str, name: str, content: str) -> str:
+    """The page with what stands between the two markers of this name replaced.
 
     Raises:
-        ValueError: the page has not one pair of markers.
+        ValueError: the page has not one pair of them.
     """
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    begin = f"<!-- begin: {name}, written by `python -m benchmarks --write-readme` -->"
+    end = f"<!-- end: {name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if len(pattern.findall(page)) != 1:
-        raise ValueError(f"the page must have one place between {BEGIN!r} and {END!r}")
-    return pattern.sub(lambda _: f"{BEGIN}\n\n{report}\n\n{END}", page)
+        raise ValueError(f"the page must have one place between {begin!r} and {end!r}")
+    return pattern.sub(lambda _: f"{begin}\n\n{content}\n\n{end}", page)

@@ -1,6 +1,7 @@
 """How long a job waits from its 202 until a worker runs it, on an idle service."""
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -16,10 +17,11 @@ from tests.stack import Worker, wait_for_end
 _JOBS: Final = 150
 _TARGET: Final = Target(bound=50.0)
 _POLL_SECONDS: Final = 0.0005
-_PATIENCE_SECONDS: Final = 10.0
+#: A job that waits longer is lost, not late.
+_PATIENCE_SECONDS: Final = 60.0
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options) -> Iterator[Outcome]:
     """Post one refresh after another, each after the end of the last."""
     count = options.sized(_JOBS)
     with deployed(options) as deployment, Worker(deployment.settings):
@@ -28,7 +30,7 @@ def measure(options: Options) -> Outcome:
         for table_id in table_ids[:10]:  # both children connect and import; not counted
             _one(deployment, table_id)
         measured = [_one(deployment, table_id) for table_id in table_ids]
-    return Outcome(
+    yield Outcome(
         figures=[
             distributed(
                 "202 to running, idle, seen from outside",

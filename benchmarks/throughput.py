@@ -17,7 +17,7 @@ from benchmarks.sources import delta_tables
 from stocktake.states import JobState, Queue, TableFormat
 from tests.stack import Worker
 
-_JOBS: Final = 2000
+_JOBS: Final = 1000
 #: Of the broker's databases, one in which no other worker looks.
 _NOOP_DATABASE: Final = 1
 #: Where Celery's Redis transport keeps what was given out and not yet acknowledged.
@@ -44,7 +44,7 @@ class MeasuredWorker(Worker):
         ]
 
 
-def measure(options: Options) -> Outcome:
+def measure(options: Options) -> Iterator[Outcome]:
     """Refresh unchanged tables in bulk, and publish as many no-ops, in turns."""
     count = options.sized(_JOBS)
     with deployed(options) as deployment:
@@ -52,17 +52,22 @@ def measure(options: Options) -> Outcome:
         deployment.register(urls, TableFormat.DELTA)
         with _worker(deployment, "workers", events=True):
             first = _jobs(deployment, count)
-        rates = {events: _in_turns(deployment, count, events=events) for events in (True, False)}
-    return Outcome(
-        figures=[_rate("jobs, tables never read before, task events on", first), *_figures(rates)],
-        conditions=[
-            f"{count} jobs or no-ops a run, one worker of {Worker.concurrency} children; jobs: "
-            "from one bulk POST until the last row has ended, tables of one commit; no-ops: from "
-            "the first publish, by this process, until the broker holds none",
-            "task events on is how the service ships (Flower shows them); each rate is the mean "
-            "of two runs, jobs and no-ops in turns",
-        ],
-    )
+        yield Outcome(
+            figures=[_rate("jobs, tables never read before, task events on", first)],
+            conditions=[
+                f"{count} jobs or no-ops a run, one worker of {Worker.concurrency} children; jobs: "
+                "from one bulk POST until the last row has ended, tables of one commit; no-ops: "
+                "from the first publish, by this process, until the broker holds none"
+            ],
+        )
+        for events in (True, False):
+            yield Outcome(
+                figures=_figures(*_in_turns(deployment, count, events=events), events=events),
+                conditions=[
+                    "task events on is how the service ships (Flower shows them); each rate is "
+                    "the mean of two runs, jobs and no-ops in turns"
+                ],
+            )
 
 
 def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
@@ -119,16 +124,13 @@ def _noops(deployment: Deployment, count: int) -> float:
         return count / (time.perf_counter() - started)
 
 
-def _figures(rates: dict[bool, tuple[float, float]]) -> list[Figure]:
-    lines: list[Figure] = []
-    for events, (jobs, noops) in rates.items():
-        switch = f"task events {'on' if events else 'off'}"
-        lines += [
-            _rate(f"jobs, unchanged tables, {switch}", jobs),
-            _rate(f"no-op tasks, {switch}", noops),
-            ratio(f"no-ops : jobs, {switch}", noops, jobs),
-        ]
-    return lines
+def _figures(jobs: float, noops: float, *, events: bool) -> list[Figure]:
+    switch = f"task events {'on' if events else 'off'}"
+    return [
+        _rate(f"jobs, unchanged tables, {switch}", jobs),
+        _rate(f"no-op tasks, {switch}", noops),
+        ratio(f"no-ops : jobs, {switch}", noops, jobs),
+    ]
 
 
 def _rate(name: str, per_second: float) -> Figure:

@@ -1,0 +1,54 @@
+"""What there is to measure, and how long each may take."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """One benchmark.
+
+    Attributes:
+        function: ``module:name`` of what measures; takes `Options`, yields an `Outcome` for each
+            part as soon as it is known.
+        question: what it answers, for people.
+        limit_minutes: after which it is stopped; a broken one hangs, and others wait behind it.
+            Some ten times what it takes on two idle cores.
+        by_database: whether it runs on each database that was asked for.
+    """
+
+    function: str
+    question: str
+    limit_minutes: float = 30.0
+    by_database: bool = True
+
+
+BENCHMARKS: Final[dict[str, Benchmark]] = {
+    "ready": Benchmark(
+        function="benchmarks.ready:measure",
+        question="how long does `stocktake up` take in a new folder?",
+        by_database=False,
+    ),
+    "accept": Benchmark(
+        function="benchmarks.accept:measure",
+        question="how long does a client wait for the 202 of `refresh_schema`?",
+    ),
+    "broker": Benchmark(
+        function="benchmarks.broker:measure",
+        question="does a client feel that the broker is frozen, killed or out of reach?",
+    ),
+    "start": Benchmark(
+        function="benchmarks.start:measure",
+        question="how long does a job wait for a worker on an idle service?",
+    ),
+    "throughput": Benchmark(
+        function="benchmarks.throughput:measure",
+        question="how many jobs a second, from the POST to the last row?",
+    ),
+    "readers": Benchmark(
+        function="benchmarks.readers:measure",
+        question="how long does reading a schema take, beside chdb, deltalake, polars and duckdb?",
+        limit_minutes=150.0,
+        by_database=False,
+    ),
+}
