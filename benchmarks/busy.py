@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from benchmarks.deployment import Deployment, wait_until
@@ -163,9 +164,7 @@ def long_reads(deployment: Deployment) -> Iterator[LongReads]:
 
 @contextmanager
 def _ringing_database(settings: dict[str, str]) -> Iterator[Database]:
-    doorbell = CeleryDoorbell(
-        Settings(broker_url=settings["BROKER_URL"])  # type: ignore[arg-type]  # takes the text
-    )
+    doorbell = CeleryDoorbell(Settings(broker_url=SecretStr(settings["BROKER_URL"])))
     database = Database(settings["DATABASE_URL"], doorbell.ring)
     try:
         yield database

@@ -34,9 +34,12 @@ def main(function: str, options: str) -> int:
     try:
         for outcome in _found(function)(Options.parse(options)):
             _tell(lines, asdict(outcome) | {"figures": [as_dict(one) for one in outcome.figures]})
+    except KeyboardInterrupt:  # whoever stops us knows why
+        return 128 + signal.SIGINT
     except Exception as exc:  # noqa: BLE001  whatever it is, the other benchmarks must run
         _tell(lines, {"failure": _reason(exc), "traceback": traceback.format_exc()})
         return 1
+    _tell(lines, {"done": True})
     return 0
 
 

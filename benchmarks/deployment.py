@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from benchmarks.load import Plan
+from benchmarks.load import Plan, post_all
 from benchmarks.options import DatabaseKind, Options
 from stocktake.db import migrate
 from stocktake.db.models import Job, Table
@@ -32,6 +32,8 @@ from tests.stack import Clock, Web, add_project, opened, service_settings
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
+#: A pace that nobody keeps.
+_AT_ONCE: Final = 1e6
 _UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
@@ -71,6 +73,17 @@ class Deployment:
             session.add_all(tables)
             session.flush()
             return [table.id for table in tables]
+
+    def pace(self, table_ids: Sequence[UUID], at_most: float) -> float:
+        """POSTs a second that make no queue by themselves on this machine, as busy as it is now.
+
+        Half of what the web process answers where all are due at once, beside workers and all
+        else; what then waits has met a stall.
+        """
+        answers = post_all(self.refreshes(table_ids, per_second=_AT_ONCE))
+        self.drain()
+        seconds = max(answer.latency_ms for answer in answers) / 1000
+        return min(at_most, len(answers) / seconds / 2)
 
     def refreshes(self, table_ids: Sequence[UUID], per_second: float) -> Plan:
         """One POST ``refresh_schema`` for each table."""

@@ -56,6 +56,15 @@ class Answered:
     ended_at: float = 0.0
 
 
+def window(per_second: float, most: int) -> int:
+    """How many requests to send: some twenty seconds of them, but enough for a percentile.
+
+    >>> window(50.0, 250), window(5.0, 250), window(0.5, 250)
+    (250, 100, 50)
+    """
+    return min(most, max(50, round(per_second * 20)))
+
+
 def post_all(plan: Plan) -> list[Answered]:
     """Send the plan's requests from another process, and wait for all answers.
 

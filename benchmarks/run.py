@@ -13,8 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -31,7 +31,6 @@ _ROOT: Final = Path(__file__).parent.parent
 _STOP_SECONDS: Final = 40.0
 #: In which a second Ctrl-C ends the whole run.
 _AGAIN_SECONDS: Final = 3.0
-_INTERRUPTED: Final = "interrupted by Ctrl-C"
 
 
 class BenchmarkFailedError(Exception):
@@ -78,13 +77,15 @@ def run(
         limit = unit.benchmark.limit_minutes
         announce(f"{unit.label} ({number} of {len(units)}; for {limit:g} min at most) …")
         started = time.monotonic()
-        failure = None
-        for record in _records(unit, facts):
-            keep(record)
-            failure = record.failure
+        try:
+            with closing(_records(unit, facts)) as records:
+                for record in records:
+                    keep(record)
+        except KeyboardInterrupt:
+            keep(_failed(unit, facts, "interrupted by Ctrl-C"))
+            if _interrupted_again(announce):
+                return
         announce(f"  took {time.monotonic() - started:.0f} s")
-        if failure == _INTERRUPTED and _interrupted_again(announce):
-            return
 
 
 def _interrupted_again(announce: Callable[[str], None]) -> bool:
@@ -97,27 +98,27 @@ def _interrupted_again(announce: Callable[[str], None]) -> bool:
     return False
 
 
-def _records(unit: Unit, facts: Mapping[str, str]) -> Iterator[Record]:
+def _records(unit: Unit, facts: Mapping[str, str]) -> Generator[Record, None, None]:
     load, since = machine.load(), time.monotonic()
-    said = dict(facts)
     try:
         for told in measured(unit):
             before, load = load, machine.load()
             began, since = since, time.monotonic()
-            said |= {"measured": machine.now(), "load": f"{before:.1f} to {load:.1f}"}
-            said |= {"took": f"{since - began:.0f} s"}
+            part = {
+                "measured": machine.now(),
+                "load": f"{before:.1f} to {load:.1f}",
+                "took": f"{since - began:.0f} s",
+            }
             yield Record(
                 benchmark=unit.name,
                 database=unit.database,
-                facts=dict(said),
+                facts={**facts, **part},
                 figures=tuple(from_dict(one) for one in told["figures"]),
                 conditions=tuple(told["conditions"]),
                 rows=tuple(told["rows"]),
             )
     except BenchmarkFailedError as exc:
-        yield _failed(unit, said, str(exc), exc.trace)
-    except KeyboardInterrupt:
-        yield _failed(unit, said, _INTERRUPTED)
+        yield _failed(unit, facts, str(exc), exc.trace)
 
 
 def _failed(unit: Unit, facts: Mapping[str, str], reason: str, trace: str = "") -> Record:
@@ -143,9 +144,10 @@ def measured(unit: Unit) -> Iterator[dict[str, Any]]:
             told: dict[str, Any] = json.loads(line)
             if "failure" in told:
                 raise BenchmarkFailedError(told["failure"], told["traceback"])
+            if "done" in told:
+                return
             yield told
-        if status := process.wait():
-            raise BenchmarkFailedError(_ended(status))
+        raise BenchmarkFailedError(_ended(process.wait()))
 
 
 def _next_line(lines: "queue.SimpleQueue[str]", seconds: float, unit: Unit) -> str:
@@ -189,17 +191,20 @@ def _process(
         )
         assert process.stdout is not None
         lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=_collect, args=(process.stdout, lines), daemon=True).start()
+        collecting = threading.Thread(target=_collect, args=(process.stdout, lines), daemon=True)
+        collecting.start()
         try:
             yield process, lines
         finally:
             _stop(process)
+            collecting.join()
 
 
 def _collect(written: IO[str], lines: "queue.SimpleQueue[str]") -> None:
-    for line in written:
-        if line.endswith("\n"):  # one that is not was cut off by the end of its process
-            lines.put(line)
+    with written:
+        for line in written:
+            if line.endswith("\n"):  # one that is not was cut off by the end of its process
+                lines.put(line)
     lines.put("")
 
 

@@ -1,8 +1,19 @@
 """What figures say of measurements and targets."""
 
+import json
+
 import pytest
 
-from benchmarks.figures import Figure, Target, as_dict, distributed, percentile, ratio, spread_of
+from benchmarks.figures import (
+    Figure,
+    Target,
+    as_dict,
+    distributed,
+    from_dict,
+    percentile,
+    ratio,
+    spread_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +63,17 @@ def test_a_figure_without_a_target_is_neither_met_nor_missed() -> None:
     assert ratio("a : b", 6.0, 4.0).met is None
 
 
-def test_json_carries_the_spread_and_the_target() -> None:
-    said = as_dict(distributed("wait", [1.0, 2.0, 6.0], "ms", Target(bound=1.0)))
+def test_json_carries_the_spread_the_target_and_the_verdict() -> None:
+    figure = distributed("wait", [1.0, 2.0, 6.0], "ms", Target(bound=1.0))
+    said = as_dict(figure)
 
     assert said["met"] is False
-    assert said["target"] == 1.0
+    assert said["target"] == {"bound": 1.0, "lower_is_better": True}
     assert said["spread"] == {"count": 3, "median": 2.0, "p90": 6.0, "p99": 6.0, "max": 6.0}
+    assert from_dict(json.loads(json.dumps(said))) == figure
+
+
+def test_a_bare_figure_survives_as_json_holds_it() -> None:
+    figure = ratio("a : b", 6.0, 4.0)
+
+    assert from_dict(as_dict(figure)) == figure

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import chart
-from benchmarks.readers import with_page
 from benchmarks.readers_figures import Measured, figures, rival_of, times_faster
 from benchmarks.readers_table import HEADINGS, row, table
 
@@ -106,8 +105,3 @@ def test_a_curve_has_the_points_that_were_measured() -> None:
     series = chart.SERIES["files in the checkpoint"]
     found = chart.points([DELTA, few, failed, remote, RIVAL], series, "ours", "warm_seconds")
     assert found == [(100, 0.004), (1_000_000, 0.01)]
-
-
-def test_a_page_without_the_readers_markers_is_refused() -> None:
-    with pytest.raises(ValueError, match="one place"):
-        with_page("# Benchmarks\n", "text")

@@ -1,41 +1,61 @@
-"""A run as text."""
-
-import json
+"""Records as text."""
 
 import pytest
 
-from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
-from benchmarks.report import BEGIN, END, as_json, number, table, text, with_last_run
+from benchmarks.figures import Figure, Target, distributed, ratio
+from benchmarks.report import line, number, section, table, text, with_section
+from benchmarks.results import Record
 
+RUN = {
+    "run": "2026-11-29 02:00",
+    "run as": "`python -m benchmarks`",
+    "machine": "2 cores",
+    "disk": "slow",
+    "versions": "Python 3.11",
+    "measured": "2026-11-29 02:10",
+    "load": "8.1 to 9",
+}
 WAIT = distributed("wait", [1.0, 2.0, 4.0], "ms", Target(bound=20.0))
 SLOW = Figure(name="start of all", value=12.0, unit="s", target=Target(bound=10.0))
 MANY = Figure(name="jobs", value=470.2, unit="/s", target=Target(bound=400, lower_is_better=False))
 
+BEGIN = "<!-- begin: cats, written by `python -m benchmarks --write-readme` -->"
+END = "<!-- end: cats -->"
 
-def test_a_table_shows_value_spread_target_and_verdict() -> None:
-    lines = table([WAIT, SLOW]).splitlines()
 
-    assert lines == [
-        "| figure       |   value |  p90 |  p99 |  max |  n |  target | met |",
-        "| ------------ | ------: | ---: | ---: | ---: | -: | ------: | --: |",
-        "| wait         | 2.00 ms | 4.00 | 4.00 | 4.00 |  3 | < 20 ms | yes |",
-        "| start of all |  12.0 s |      |      |      |    |  < 10 s |  NO |",
+def record(*figures: Figure, **more: object) -> Record:
+    said = {"benchmark": "waiting", "database": "sqlite", "facts": RUN}
+    return Record(**said | more, figures=figures)  # type: ignore[arg-type]
+
+
+def test_a_table_shows_value_spread_target_verdict_and_conditions() -> None:
+    nowhere = record(database=None, facts=RUN | {"measured": "2026-11-23 07:29"})
+
+    assert table([(WAIT, record()), (SLOW, nowhere)]).splitlines() == [
+        "| figure       | database |   value |  p90 |  p99 |  max |  n |  target | met |     load |         measured |",  # noqa: E501
+        "| ------------ | -------- | ------: | ---: | ---: | ---: | -: | ------: | --: | -------: | ---------------: |",  # noqa: E501
+        "| wait         | SQLite   | 2.00 ms | 4.00 | 4.00 | 4.00 |  3 | < 20 ms | yes | 8.1 to 9 | 2026-11-29 02:10 |",  # noqa: E501
+        "| start of all |          |  12.0 s |      |      |      |    |  < 10 s |  NO | 8.1 to 9 | 2026-11-23 07:29 |",  # noqa: E501
     ]
 
 
 def test_a_figure_that_should_be_high_has_its_target_the_other_way_round() -> None:
-    assert "> 400 /s | yes |" in table([MANY])
+    assert "> 400 /s | yes |" in table([(MANY, record())])
 
 
 def test_a_figure_without_target_has_empty_cells_for_it() -> None:
-    last = table([WAIT, ratio("frozen : quiet", 3.0, 2.0)]).splitlines()[-1]
+    [*_, last] = table([(WAIT, record()), (ratio("frozen : quiet", 3.0, 2.0), record())]).split(
+        "\n"
+    )
 
-    assert last.split("|")[2].strip() == "1.50 x"
-    assert [cell.strip() for cell in last.split("|")[-3:-1]] == ["", ""]
+    assert last.split("|")[3].strip() == "1.50 x"
+    assert [cell.strip() for cell in last.split("|")[8:10]] == ["", ""]
 
 
 def test_all_lines_of_a_table_are_equally_long() -> None:
-    assert len({len(line) for line in table([WAIT, SLOW, MANY]).splitlines()}) == 1
+    lines = table([(each, record()) for each in (WAIT, SLOW, MANY)]).splitlines()
+
+    assert len({len(line) for line in lines}) == 1
 
 
 @pytest.mark.parametrize(
@@ -45,32 +65,56 @@ def test_a_number_has_about_three_digits(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
-def test_the_report_ends_with_the_conditions_of_the_machine_and_of_each_benchmark() -> None:
-    outcomes = {"waiting": Outcome(figures=[WAIT], conditions=["one client"])}
+def test_a_figure_stands_beside_itself_on_the_other_database() -> None:
+    shown = section("waiting", [record(WAIT, SLOW), record(WAIT, SLOW, database="postgresql")])
 
-    assert text(outcomes, {"machine": "2 cores"}).splitlines()[-2:] == [
-        "- machine: 2 cores",
-        "- `waiting`: one client",
+    cells = [row.split("|")[1:3] for row in shown.splitlines() if row.startswith("| ")][2:]
+    assert [" ".join(each).split() for each in cells] == [
+        ["wait", "SQLite"],
+        ["wait", "PostgreSQL"],
+        ["start", "of", "all", "SQLite"],
+        ["start", "of", "all", "PostgreSQL"],
     ]
 
 
-def test_json_has_the_figures_under_their_benchmark() -> None:
-    outcomes = {"waiting": Outcome(figures=[WAIT], conditions=["one client"])}
+def test_a_condition_of_several_parts_is_said_once() -> None:
+    both = [record(WAIT, conditions=["one client"]), record(SLOW, conditions=["one client", "two"])]
 
-    said = json.loads(as_json(outcomes, {"machine": "2 cores"}))
-
-    assert said["machine"] == {"machine": "2 cores"}
-    assert said["benchmarks"]["waiting"]["conditions"] == ["one client"]
-    assert [figure["value"] for figure in said["benchmarks"]["waiting"]["figures"]] == [2.0]
+    assert section("waiting", both).splitlines()[-2:] == ["- one client", "- two"]
 
 
-def test_the_last_run_replaces_only_what_is_between_the_markers() -> None:
+def test_the_report_ends_with_what_each_run_was_taken_on_the_newest_first() -> None:
+    older = RUN | {"run": "2026-11-23 07:29", "machine": "4 cores"}
+    shown = text([record(WAIT, facts=older), record(SLOW), record(MANY)])
+
+    assert shown.splitlines()[-2:] == [
+        "- run of 2026-11-29 02:00 UTC, `python -m benchmarks`: 2 cores; disk: slow; Python 3.11",
+        "- run of 2026-11-23 07:29 UTC, `python -m benchmarks`: 4 cores; disk: slow; Python 3.11",
+    ]
+
+
+def test_a_benchmark_that_failed_is_named_with_its_reason_after_all_figures() -> None:
+    failed = record(benchmark="broker", failure="TimeoutError: the end of all jobs did not come")
+    shown = text([failed, record(WAIT)])
+
+    failure = "- broker on sqlite: TimeoutError: the end of all jobs did not come"
+    assert shown.index("| wait") < shown.index("### Failed") < shown.index(failure)
+
+
+def test_a_figure_is_a_line_as_soon_as_it_is_known() -> None:
+    assert " ".join(line(WAIT).split()) == "wait 2.00 ms p99 4.00, n 3 target < 20 ms: yes"
+    assert " ".join(line(ratio("a : b", 3.0, 2.0)).split()) == "a : b 1.50 x"
+
+
+def test_a_section_replaces_only_what_is_between_its_markers() -> None:
     page = f"before\n{BEGIN}\nold \\1\n{END}\nafter\n"
 
-    assert with_last_run(page, "new \\g<0>") == f"before\n{BEGIN}\n\nnew \\g<0>\n\n{END}\nafter\n"
+    changed = with_section(page, "cats", "new \\g<0>")
+
+    assert changed == f"before\n{BEGIN}\n\nnew \\g<0>\n\n{END}\nafter\n"
 
 
 @pytest.mark.parametrize("page", ["no markers", f"{BEGIN}{END} twice {BEGIN}{END}"])
 def test_a_page_without_one_place_for_it_is_refused(page: str) -> None:
     with pytest.raises(ValueError, match="one place"):
-        with_last_run(page, "new")
+        with_section(page, "cats", "new")
