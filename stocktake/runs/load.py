@@ -18,6 +18,7 @@ from deltalake.exceptions import (
     DeltaError,
     DeltaProtocolError,
     SchemaMismatchError,
+    TableNotFoundError,
 )
 
 from stocktake.errors import (
@@ -118,9 +119,12 @@ def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> In
 
 
 def _existing(load: _Load) -> DeltaTable | None:
-    if not DeltaTable.is_deltatable(load.uri, load.options):
+    # Not by `is_deltatable`, which asks the store with the interpreter's lock held: neither the
+    # heartbeat nor the relay that leads to the store could run meanwhile.
+    try:
+        return DeltaTable(load.uri, storage_options=load.options)
+    except TableNotFoundError:
         return None
-    return DeltaTable(load.uri, storage_options=load.options)
 
 
 def _create(load: _Load) -> DeltaTable:

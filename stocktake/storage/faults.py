@@ -27,9 +27,9 @@ from stocktake.errors import (
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
-#: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that: the store
-#: itself is reached without, as `stocktake.storage.routes` says.
-_ELSEWHERE = re.compile(r"\bConnect,\s+(?:ConnectFailed|Tunnel\w+|Proxy\w+|Io)\b")
+#: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that, as
+#: `stocktake.storage.routes` says; a relay that does not reach the store hangs up instead.
+_ELSEWHERE = re.compile(r"\bConnect,\s+(?:ConnectFailed|Tunnel(?!UnexpectedEof)\w+|Proxy\w+|Io)\b")
 
 Build = Callable[[str | None], JobError]
 
@@ -199,6 +199,7 @@ _BY_STATUS: Final[Mapping[int, Build]] = {
     404: _no_object,
     408: _timed_out,
     409: _denied,
+    421: _redirected,  # the relay's answer to a plain request that was sent elsewhere
     429: _throttled,
     504: _timed_out,
 }

@@ -1,5 +1,5 @@
 """Stores that speak TLS: a redirect leads nowhere, not even to another port, and nothing is sent
-in clear, though the client is told an http URL.
+in clear.
 """
 
 from collections.abc import Iterator

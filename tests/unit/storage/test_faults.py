@@ -67,6 +67,7 @@ def test_refused_listing_is_refused_for_the_bucket() -> None:
         ("Connect,\n  ConnectFailed(\n  ConnectError(\n", "url_refused", False),
         ("Connect,\n  TunnelUnsuccessful,\n", "url_refused", False),
         ("Connect,\n  ProxyAuthRequired,\n", "url_refused", False),
+        ("HttpError { Connect,\n  TunnelUnexpectedEof,\n", "storage_unavailable", True),
         ("Connect,\n  Io(\n  Custom { kind: UnexpectedEof", "url_refused", False),
         ("HttpError { kind: Unknown, source: TooManyRedirects }", "url_refused", False),
         ("BareRedirect", "wrong_region", False),
