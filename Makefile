@@ -41,7 +41,7 @@ $(STAMP): requirements.lock tests/oldest-pip.lock pyproject.toml
 	@touch $(DEMO)
 
 # Servers that come out of no wheel. Node 20 and npm are needed for them, and for nothing else.
-TOOLS := azurite@3.35.0
+TOOLS := azurite@3.37.0
 .tools/.installed: Makefile
 	npm install --prefix .tools --no-save --no-audit --no-fund --ignore-scripts --silent $(TOOLS)
 	@touch $@

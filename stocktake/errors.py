@@ -32,6 +32,7 @@
     │       ├── StorageUnavailableError   storage_unavailable
     │       ├── StorageThrottledError     storage_throttled
     │       ├── StorageTimeoutError       storage_timeout
+    │       ├── SourceChangedError        source_changed: files went or changed under the read
     │       ├── CommitConflictError       commit_conflict
     │       ├── TableChangedError         table_changed: an upload is read again
     │       ├── DatabaseUnavailableError  database_unavailable
@@ -366,6 +367,22 @@ class StorageTimeoutError(TransientError):
     """The store did not answer in time."""
 
     default_code = "storage_timeout"
+
+
+class SourceChangedError(TransientError):
+    """A file was removed or rewritten between the listing and the read, and again after the
+    source was listed anew."""
+
+    default_code = "source_changed"
+    default_hint = (
+        "Nothing to do: the job tries again by itself. If it comes again, the source is rewritten "
+        "faster than it can be read: refresh when its writer has ended."
+    )
+
+    def __init__(
+        self, detail: str = "The source was changed while it was being read.", **kwargs: Any
+    ) -> None:
+        super().__init__(detail, **kwargs)
 
 
 class CommitConflictError(TransientError):

@@ -6,6 +6,7 @@ A test that changes a server's health (kills, freezes) starts one of its own fro
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +57,21 @@ def azurite() -> Iterator[Azurite]:
         pytest.skip(why)
     with Azurite() as server:
         yield server
+
+
+@pytest.fixture
+def azures_name(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections of this process to Azure's host arrive at the emulator, as if a resolver had
+    said so."""
+    from stocktake.storage import clients, objects
+    from stocktake.storage.routes import Route, route
+
+    def local(endpoint: str, *, allow_http: bool) -> Route:
+        return replace(route(endpoint, allow_http=allow_http), proxy_url=azurite.address)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(azurite.certificate.authority))
+    monkeypatch.setattr(clients, "route", local)
+    monkeypatch.setattr(objects, "route", local)
 
 
 @pytest.fixture

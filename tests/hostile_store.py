@@ -4,12 +4,26 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = tuple[int, bytes, dict[str, str]]
 FOUND: Answer = (200, b"bytes", {"ETag": '"x"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"})
+
+
+class Asked(str):
+    """A request's target, with the rest of the request.
+
+    Attributes:
+        method: GET or HEAD.
+        headers: by their names in lower case.
+    """
+
+    __slots__ = ("headers", "method")
+
+    method: str
+    headers: dict[str, str]
 
 
 class Hostile(ThreadingHTTPServer):
@@ -45,14 +59,21 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
-        status, body, headers = self.server.answer(self.path)
+        asked = Asked(self.path)
+        asked.method, asked.headers = self.command, {k.lower(): v for k, v in self.headers.items()}
+        self.server.seen.append((self.path, asked.headers))
+        status, body, headers = self.server.answer(asked)
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        if "Transfer-Encoding" in headers:
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        else:
+            self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            with suppress(OSError):  # the reader has what it wanted
+                self.wfile.write(body)
 
     do_HEAD = do_GET  # noqa: N815 - the name is http.server's
 

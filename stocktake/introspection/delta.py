@@ -246,7 +246,7 @@ def _listing_with_tails(log: DeltaLog, hint: Hint) -> tuple[Listing, Tails]:
     answers = log.store.map(lambda call: call(), calls)
     listing = next(each for each in answers if isinstance(each, Listing))
     found = {each.info.path: each for each in answers if isinstance(each, Chunk)}
-    log.charge(files=len(found), size_bytes=sum(len(tail.data) for tail in found.values()))
+    log.charge(files=len(found), size_bytes=sum(tail.cost_bytes for tail in found.values()))
     return listing, found
 
 

@@ -99,7 +99,7 @@ class Adds:
         """
         with self._wrapped():
             tail = self._log.store.get_tail(self._path, _TAIL_BYTES)
-            self._log.charge(files=1, size_bytes=len(tail.data))
+            self._log.charge(files=1, size_bytes=tail.cost_bytes)
             start = tail.info.size - len(tail.data)
 
             def read(begin: int, end: int) -> bytes:

@@ -275,8 +275,10 @@ def _with_tails(
     log: DeltaLog, infos: Sequence[ObjectInfo], tails: Tails
 ) -> Iterator[CheckpointFile]:
     new = [info for info in infos if info.path not in tails]
-    fetched = log.store.map(lambda info: log.store.get_tail(info.path, TAIL_BYTES), new)
-    log.charge(files=len(new), size_bytes=sum(len(tail.data) for tail in fetched))
+    fetched = log.store.map(
+        lambda info: log.store.get_tail(info.path, TAIL_BYTES, size_bytes=info.size), new
+    )
+    log.charge(files=len(new), size_bytes=sum(tail.cost_bytes for tail in fetched))
     known = {**tails, **{tail.info.path: tail for tail in fetched}}
     return (CheckpointFile.of(known[info.path], log.shown(info)) for info in infos)
 

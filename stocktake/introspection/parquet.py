@@ -244,9 +244,9 @@ def _footer(
     if not budget.admit():
         return None
     name = relative_name(source, file.path)
-    tail = fetched or _tail(source, file.path)
+    tail = fetched or _tail(source, file.path, file.size)
     refuse_rewritten(source, file, tail.info)
-    budget.spend(len(tail.data), files=1)
+    budget.spend(tail.cost_bytes, files=1)
     length = _footer_length(source, tail, name, limits)
     for start in _beginnings(source, tail, length, budget, name):
         with suppress(IncompleteError):
@@ -275,7 +275,7 @@ def _beginnings(
         more = source.store.get(
             tail.info.path, start=start, length=min(footer_start + size, tail_start) - start
         )
-        budget.spend(len(more.data))
+        budget.spend(more.cost_bytes)
         if more.info.etag != tail.info.etag:
             raise rewritten(name)
         before += more.data
@@ -286,8 +286,8 @@ def _beginnings(
     raise excess(name, f"has a schema of more than {_MAX_SCHEMA_BYTES:,} bytes")
 
 
-def _tail(source: Source, path: str) -> Chunk:
-    return source.store.get_tail(path, TAIL_BYTES)
+def _tail(source: Source, path: str, size_bytes: int | None = None) -> Chunk:
+    return source.store.get_tail(path, TAIL_BYTES, size_bytes=size_bytes)
 
 
 def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> int:

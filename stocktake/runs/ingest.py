@@ -100,7 +100,7 @@ def _gone() -> SourceNotFoundError:
 
 
 def _check_size(received: Received) -> None:
-    stored = received.source.store.get_tail(received.source.path, 1).info.size
+    stored = received.source.store.get(received.source.path, length=0).info.size
     if stored != received.size_bytes:
         raise InvalidSourceError(
             f"The stored upload holds {stored:,} bytes; {received.size_bytes:,} were received.",

@@ -44,9 +44,17 @@ _regions: dict[str, str] = {}
 
 
 def build_client(
-    location: Location, credential: Credential | None, *, public: bool, allow_http: bool
+    location: Location,
+    credential: Credential | None,
+    *,
+    public: bool,
+    allow_http: bool,
+    as_stored: bool = False,
 ) -> Client:
     """A client for the location's bucket, which talks to the location's store and no other.
+
+    Args:
+        as_stored: whether the store is asked not to unpack what it stores compressed.
 
     Raises:
         CredentialUnavailableError: there is no credential, and the source is not public.
@@ -61,7 +69,7 @@ def build_client(
         raise _no_such_key()
     build = _azure if location.provider == "azure" else _s3
     try:
-        return build(location, None if public else credential, allow_http)
+        return build(location, None if public else credential, allow_http, as_stored)
     except (BaseError, ValueError) as exc:
         raise _no_such_key() from exc
 
@@ -87,7 +95,9 @@ def discover_region(location: Location) -> str | None:
     return _regions[location.bucket]
 
 
-def _s3(location: Location, credential: Credential | None, allow_http: bool) -> S3Store:
+def _s3(
+    location: Location, credential: Credential | None, allow_http: bool, as_stored: bool
+) -> S3Store:
     region = location.region
     endpoint = _endpoint(location)
     if location.provider == "s3" and region is None:
@@ -105,13 +115,15 @@ def _s3(location: Location, credential: Credential | None, allow_http: bool) -> 
         s3_express=location.provider == "s3_express",
         request_payer=False,
         unsigned_payload=False,
-        client_options=_client_options(way),
+        client_options=_client_options(way, as_stored),
         retry_config=_RETRY,
         **keys,
     )
 
 
-def _azure(location: Location, credential: Credential | None, allow_http: bool) -> AzureStore:
+def _azure(
+    location: Location, credential: Credential | None, allow_http: bool, as_stored: bool
+) -> AzureStore:
     way = route(_endpoint(location), allow_http=allow_http)
     if credential:
         base64.b64decode(credential.access_secret, validate=True)
@@ -123,7 +135,7 @@ def _azure(location: Location, credential: Credential | None, allow_http: bool) 
         skip_signature=credential is None,
         use_emulator=False,
         use_fabric_endpoint=False,
-        client_options=_client_options(way),
+        client_options=_client_options(way, as_stored),
         retry_config=_RETRY,
         **keys,
     )
@@ -150,8 +162,10 @@ class _AzureKeys:
         return {"access_key": self._credential.access_secret, "expires_at": None}
 
 
-def _client_options(way: Route) -> "ClientConfig":
+def _client_options(way: Route, as_stored: bool) -> "ClientConfig":
+    headers = {"accept-encoding": "gzip"} if as_stored else {}
     return {
+        "default_headers": headers,
         "allow_http": way.allow_http,
         "proxy_url": way.proxy_url,
         "proxy_excludes": way.proxy_excludes,

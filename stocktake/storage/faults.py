@@ -238,6 +238,38 @@ def is_not_implemented(error: Exception) -> bool:
     return status is not None and status[1] == "501"
 
 
+#: object_store's errors for an answer in which the part that was asked for cannot be told: all of
+#: the object, another part, or an answer of no known length.
+_NO_PART = re.compile(
+    r"\bNotPartial\b|\bUnexpectedRange\b|\bNoContentRange\b|\bParseContentRange\b"
+    r"|\bMissingContentLength\b"
+)
+
+#: Statuses and codes with which stores refuse a kind of range that they do not have.
+_RANGE_STATUSES = frozenset({"405", "416", "501"})
+_RANGE_CODES = frozenset(
+    {"InvalidArgument", "InvalidRange", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
+)
+
+
+def is_no_part(error: Exception) -> bool:
+    """Whether the store answered for a part of an object, but not with that part."""
+    return _tells_no_part(str(error).partition("Debug source")[2])
+
+
+def _tells_no_part(causes: str) -> bool:
+    return _NO_PART.search(causes) is not None
+
+
+def is_refused_range(error: Exception) -> bool:
+    """Whether the store does not give that kind of range, though it may give another."""
+    summary, _, _ = str(error).partition("Debug source")
+    code, status = _CODE.search(summary), _STATUS.search(summary)
+    if status and code:
+        return code[1] in _RANGE_CODES
+    return bool(status and status[1] in _RANGE_STATUSES)
+
+
 def _from_status(status: int, path: str, listing: bool) -> JobError:
     if listing and status in (401, 403):
         return _denied_bucket(path)
@@ -261,7 +293,19 @@ def _from_causes(causes: str, path: str) -> JobError:
         return _timed_out(path)
     if "Http(" in causes or "HttpError" in causes or "reqwest" in causes:
         return _unreachable(path)
+    if _tells_no_part(causes):
+        return _no_length(path)
     return TerminalError(READ_ERROR, code="storage_refused", file=path)
+
+
+def _no_length(path: str) -> JobError:
+    return UnsupportedError(
+        "The store's answer for the file does not say which part of it, or how long, it is.",
+        code="ranges_unsupported",
+        hint="Read it from the store itself, and not through a gateway that packs or cuts its "
+        "answers on the way; or set the object's Content-Encoding to none.",
+        file=path,
+    )
 
 
 def _bad_key(path: str) -> JobError:

@@ -50,7 +50,7 @@ class LocalObjects:
             finally:
                 os.close(descriptor)
 
-    def get_tail(self, path: str, length: int) -> Chunk:
+    def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
         """The last `length` bytes of one file, or all where there are fewer."""
         with _mapped(path):
             descriptor, info = self._open(path)

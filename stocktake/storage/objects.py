@@ -93,11 +93,20 @@ def delta_storage_options(
     if location.provider == "file" or credential is None:
         return location.key.rstrip("/"), {}
     if location.provider == "azure":
-        return f"az://{location.bucket}/{key}", {
-            "azure_storage_account_name": credential.access_key,
-            "azure_storage_account_key": credential.access_secret,
-        }
+        return f"az://{location.bucket}/{key}", _azure_options(location, credential)
     return f"s3://{location.bucket}/{key}", _s3_options(location, credential)
+
+
+def _azure_options(location: Location, credential: Credential) -> dict[str, str]:
+    way = route(location.endpoint or f"https://{location.host}", allow_http=False)
+    return {
+        "azure_storage_account_name": credential.access_key,
+        "azure_storage_account_key": credential.access_secret,
+        "azure_storage_endpoint": way.endpoint,
+        "allow_http": str(way.allow_http).lower(),
+        "proxy_url": way.proxy_url,
+        "proxy_excludes": way.proxy_excludes,
+    }
 
 
 def _s3_options(location: Location, credential: Credential) -> dict[str, str]:

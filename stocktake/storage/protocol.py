@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+#: What may be read in vain before a part of an object, where a store sends whole ones only: as
+#: much as a sample may have.
+MOST_SKIPPED_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +32,20 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Bytes of one object, with what the same answer said of the whole object."""
+    """Bytes of one object, with what the same answer said of the whole object.
+
+    Attributes:
+        skipped: bytes that had to be read before them, from a store that sends whole objects.
+    """
 
     data: bytes
     info: ObjectInfo
+    skipped: int = 0
+
+    @property
+    def cost_bytes(self) -> int:
+        """What was read for it."""
+        return self.skipped + len(self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +62,7 @@ class Credential:
 
 class ObjectStore(Protocol):
     """Read access to one bucket or one local folder. Each method but `map` is one round trip
-    (a listing: one a page).
+    (a listing: one a page), and more only where a store cannot give a part of an object.
 
     Raises (every method):
         JobError: SourceNotFoundError, AccessDeniedError, ArchivedSourceError, or a transient one.
@@ -59,8 +73,13 @@ class ObjectStore(Protocol):
         object ends before, none where it ends before `start`."""
         ...
 
-    def get_tail(self, path: str, length: int) -> Chunk:
-        """The last `length` bytes, or all where there are fewer."""
+    def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
+        """The last `length` bytes, or all where there are fewer.
+
+        Args:
+            size_bytes: the object's size as a listing gave it, which saves a round trip where
+                the store must be told where the end is.
+        """
         ...
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:

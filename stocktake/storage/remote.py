@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import BaseError
 
 from stocktake.storage import clients, faults
+from stocktake.storage.parts import Parts, info_of
 from stocktake.storage.protocol import Answer, Chunk, Credential, Item, ObjectInfo
 from stocktake.storage.urls import Location
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult, ObjectMeta
+    from obstore import ObjectMeta
 
 #: A round trip is nearly all waiting: the hundred commits behind a checkpoint go in one round.
 _THREADS = 128
@@ -26,6 +27,9 @@ _PAGE = 1000
 
 #: Stores whose documentation promises listings in ascending order of keys.
 _ORDERED = frozenset({"s3", "gcs", "r2", "azure"})
+
+#: Those without suffix ranges. Others may lack them too, and say so.
+_SUFFIXLESS = frozenset({"azure"})
 
 _CHARACTER_MAX = "\U0010ffff"
 
@@ -59,20 +63,33 @@ class RemoteObjects:
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one object; to the end when `length` is None."""
-        if length == 0:
-            return self._nothing(path)
-        if length is not None:
-            return self._get(path, {"range": (start, start + length)})
-        return self._get(path, {"range": {"offset": start}} if start else {})
+        with self._mapped(path):
+            if length == 0:
+                return self._nothing(path)
+            try:
+                return self._parts.get(path, start, length)
+            except BaseError as error:
+                if not faults.is_unsatisfiable_range(error):
+                    raise
+                return self._nothing(path)
 
-    def get_tail(self, path: str, length: int) -> Chunk:
+    def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
         """The last `length` bytes of one object, or all where there are fewer."""
-        return self._get(path, {"range": {"suffix": length}}) if length else self._nothing(path)
+        with self._mapped(path):
+            if not length:
+                return self._nothing(path)
+            if self._location.provider not in _SUFFIXLESS:
+                try:
+                    return self._parts.get_suffix(path, length)
+                except BaseError as error:
+                    if not (faults.is_refused_range(error) or faults.is_no_part(error)):
+                        raise
+            return self._parts.get_end(path, length, size_bytes)
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """The whole object in chunks of about `chunk_bytes`."""
         with self._mapped(path):
-            for chunk in self._client.get(path).stream(min_chunk_size=chunk_bytes):
+            for chunk in self._parts.open(path).stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -90,7 +107,7 @@ class RemoteObjects:
                     if ordered and meta["path"] > prefix and not meta["path"].startswith(prefix):
                         return
                     if meta["path"].startswith(prefix) and meta["path"] > (start_after or ""):
-                        yield _info(meta)
+                        yield info_of(meta)
 
     def _pages(self, folder: str | None, offset: str | None) -> "Iterable[Sequence[ObjectMeta]]":
         if self._location.provider != "s3_express":
@@ -127,27 +144,26 @@ class RemoteObjects:
         return [answers[index] for index in range(len(items))]
 
     @cached_property
+    def _parts(self) -> Parts:
+        return Parts(lambda: self._client, lambda: self._client_as_stored)
+
+    @cached_property
     def _client(self) -> clients.Client:
+        return self._build(as_stored=False)
+
+    @cached_property
+    def _client_as_stored(self) -> clients.Client:
+        return self._build(as_stored=True)
+
+    def _build(self, *, as_stored: bool) -> clients.Client:
         location = replace(self._location, key="")
         with _building:
-            return _kept_client(location, self._credential, self._public, self._allow_http)
-
-    def _get(self, path: str, options: "GetOptions") -> Chunk:
-        with self._mapped(path):
-            try:
-                result: GetResult = self._client.get(path, options=options)
-            except BaseError as error:
-                if not faults.is_unsatisfiable_range(error):
-                    raise
-                return Chunk(data=b"", info=self._head(path))
-            return Chunk(data=result.bytes().to_bytes(), info=_info(result.meta))
+            return _kept_client(
+                location, self._credential, self._public, self._allow_http, as_stored
+            )
 
     def _nothing(self, path: str) -> Chunk:
-        with self._mapped(path):
-            return Chunk(data=b"", info=self._head(path))
-
-    def _head(self, path: str) -> ObjectInfo:
-        return _info(self._client.head(path))
+        return Chunk(data=b"", info=self._parts.head(path))
 
     @contextmanager
     def _mapped(self, path: str, *, listing: bool = False) -> Iterator[None]:
@@ -162,23 +178,20 @@ _building = Lock()
 
 @lru_cache(maxsize=_KEPT_CLIENTS)
 def _kept_client(
-    location: Location, credential: Credential | None, public: bool, allow_http: bool
+    location: Location,
+    credential: Credential | None,
+    public: bool,
+    allow_http: bool,
+    as_stored: bool,
 ) -> clients.Client:
-    return clients.build_client(location, credential, public=public, allow_http=allow_http)
+    return clients.build_client(
+        location, credential, public=public, allow_http=allow_http, as_stored=as_stored
+    )
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
-
-
-def _info(meta: "ObjectMeta") -> ObjectInfo:
-    return ObjectInfo(
-        path=meta["path"],
-        size=meta["size"],
-        etag=meta["e_tag"] or f"{meta['last_modified'].timestamp()}-{meta['size']}",
-        modified_at=meta["last_modified"],
-    )
 
 
 def _just_before(prefix: str) -> str:

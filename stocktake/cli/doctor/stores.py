@@ -20,6 +20,7 @@ from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.exclusive import exclusive_put_holds
+from stocktake.storage.protocol import MOST_SKIPPED_BYTES
 from stocktake.storage.trusted import read_entry
 from stocktake.storage.uploads import ManagedStorage
 from stocktake.storage.urls import MalformedUrlError
@@ -190,9 +191,13 @@ def _round_trip(storage: ManagedStorage) -> Finding:
     step = "write"
     try:
         asyncio.run(_write(storage, key))
-        step = "read"
         store, path = storage.store(), storage.path(key)
+        step = "read"
         back = store.get(path).data
+        step = "read a part of a file"
+        parts = [store.get(path, start=2, length=8), store.get_tail(path, 8)]
+        step = "list"
+        listed = [info.size for info in store.list(path)]
         step = "remove"
         asyncio.run(storage.remove(key))
         left = _is_there(storage, key)
@@ -200,9 +205,20 @@ def _round_trip(storage: ManagedStorage) -> Finding:
         reason = exc.detail if isinstance(exc, JobError) else exc.strerror or type(exc).__name__
         todo = "Uploads fail until it works: check that it is there, and the keys' rights to it."
         return _store.failed("managed storage", f"{where}: cannot {step}: {reason}", todo)
-    if back != _PROBE or left:
+    wanted = [_PROBE[2:10], _PROBE[-8:]]
+    if back != _PROBE or left or [part.data for part in parts] != wanted:
         todo = "It is no plain object store: a cache or a proxy in front of it answers for it."
         return _store.failed("managed storage", f"{where}: does not give what was put", todo)
+    if listed != [len(_PROBE)]:
+        todo = "Jobs do not find what was uploaded: it is no plain object store."
+        return _store.failed("managed storage", f"{where}: does not list what was put", todo)
+    if any(part.skipped for part in parts):
+        found = f"{where}: sends a whole file where a part is asked for"
+        todo = (
+            f"Uploads of more than {size(MOST_SKIPPED_BYTES)} in Parquet, and long Delta logs, "
+            "cannot be read: name the store itself, and no gateway without range requests."
+        )
+        return _store.warning("managed storage", found, todo)
     return _store.ok("managed storage", f"written, read and removed {size(len(_PROBE))} at {where}")
 
 

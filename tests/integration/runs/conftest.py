@@ -26,7 +26,7 @@ from stocktake.settings import Settings
 from stocktake.states import JobState
 from stocktake.storage.configured import guard_policy, managed_storage
 from tests.rows import RecordedRings, claimed, context, make_project, settings_for
-from tests.servers import SeaweedFS
+from tests.servers import Azurite, SeaweedFS
 from tests.stores.servers import Rclone
 
 
@@ -207,18 +207,21 @@ def lax_desk(
     return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(rclone, bucket))
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "bucket", "azure"])
 def any_desk(
     request: pytest.FixtureRequest,
     database: Database,
     migrated_database_url: str,
     tmp_path: Path,
 ) -> Desk:
-    """Managed storage once in a folder, once in a bucket."""
+    """Managed storage once in a folder, once in a bucket, once in a container of Azure's."""
     settings: dict[str, str] = {}
     if request.param == "bucket":
         s3: SeaweedFS = request.getfixturevalue("s3")
         settings = _bucket_settings(s3, s3.bucket())
+    elif request.param == "azure":
+        request.getfixturevalue("azures_name")
+        settings = _azure_settings(request.getfixturevalue("azurite"))
     return _desk(database, migrated_database_url, tmp_path, **settings)
 
 
@@ -229,4 +232,12 @@ def _bucket_settings(s3: SeaweedFS | Rclone, bucket: str) -> dict[str, str]:
         "managed_storage_access_secret": s3.secret_key,
         "managed_storage_endpoint": s3.endpoint,
         "managed_storage_region": s3.region,
+    }
+
+
+def _azure_settings(azurite: Azurite) -> dict[str, str]:
+    return {
+        "managed_storage_url": azurite.url(azurite.container(), "managed"),
+        "managed_storage_access_key": azurite.account,
+        "managed_storage_access_secret": azurite.account_key,
     }

@@ -32,7 +32,7 @@ class CountingFolder:
         data = self._read("get", path)
         return self._chunk(path, data[start : None if length is None else start + length])
 
-    def get_tail(self, path: str, length: int) -> Chunk:
+    def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
         return self._chunk(path, self._read("tail", path)[-length:])
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ class MemoryObjects:
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         return self._chunk(path, slice(start, None if length is None else start + length))
 
-    def get_tail(self, path: str, length: int) -> Chunk:
+    def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
         return self._chunk(path, slice(max(len(self._files.get(path, b"")) - length, 0), None))
 
     def _chunk(self, path: str, part: slice) -> Chunk:

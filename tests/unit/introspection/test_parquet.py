@@ -387,7 +387,7 @@ def test_file_that_is_rewritten_between_two_reads_is_tried_again() -> None:
 @pytest.mark.parametrize("pattern", ["x.parquet", "*.parquet"])
 def test_file_that_is_rewritten_after_it_was_listed_is_tried_again(pattern: str) -> None:
     class Rewritten(MemoryObjects):
-        def get_tail(self, path: str, length: int) -> Chunk:
+        def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
             self.put(path, parquet(a=LONG, b=LONG))
             return super().get_tail(path, length)
 
