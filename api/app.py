@@ -7,6 +7,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from prometheus_client import generate_latest
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 
 from api import description, errors, metrics
 from api.afterwards import Afterwards
-from api.bodies import MAX_JSON_BYTES
+from api.bodies import MAX_JSON_BYTES, PARSED_AT_ONCE
 from api.dependencies import Parts
 from api.limiting import RateLimits
 from api.middleware import RequestMiddleware, SlashMiddleware, TooLargeMiddleware
@@ -107,6 +108,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         hub=Hub(database),
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
+        parsing=CapacityLimiter(PARSED_AT_ONCE),
         readiness=Shared(
             partial(readiness.look, database, settings, doorbell.queue_lengths),
             settings.health_fresh_seconds,

@@ -1,12 +1,13 @@
 """What a route works through: the authenticated edge of one request, and its transactions."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,6 +20,7 @@ from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
 from api.waiting import Hub, Sight
+from stocktake.db.models import Schedule, Table
 from stocktake.db.session import Database
 from stocktake.errors import (
     NotAuthenticatedError,
@@ -37,7 +39,7 @@ from stocktake.settings import Settings
 from stocktake.storage.guard import GuardPolicy
 from stocktake.storage.uploads import ManagedStorage
 
-__all__ = ["Answer", "AuditEdge", "Edge", "Page", "ReadEdge", "Router", "WriteEdge", "requires"]
+__all__ = ["Answer", "AuditEdge", "Edge", "Page", "ReadEdge", "Router", "WriteEdge"]
 
 T = TypeVar("T")
 
@@ -45,6 +47,8 @@ T = TypeVar("T")
 MAX_PAGE: Final = 1000
 #: Project ids are PostgreSQL integers.
 _PROJECT_ID: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+#: What paths name, whose bodies are not read where the project has no such thing.
+_NAMED: Final[dict[str, type[Table | Schedule]]] = {"table_id": Table, "schedule_id": Schedule}
 _bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
 
 
@@ -61,6 +65,7 @@ class Parts:
     hub: Hub
     limits: RateLimits
     afterwards: Afterwards
+    parsing: CapacityLimiter
     readiness: Shared[Readiness]
     metrics: Shared[bytes]
 
@@ -280,9 +285,34 @@ AccountEdge = Annotated[Edge, Depends(account_edge)]
 
 
 class _KeyedRoute(StrictRoute):
-    async def admit(self, request: Request) -> None:
-        plaintext = _plaintext(await _bearer(request))
-        request.state.caller = await _authenticated(request, parts_of(request), plaintext)
+    async def admit(self, request: Request) -> CapacityLimiter:
+        parts, plaintext = parts_of(request), _plaintext(await _bearer(request))
+        edge = Edge(request, parts, await _authenticated(request, parts, plaintext))
+        request.state.caller = edge.caller
+        for dependency in self.dependant.dependencies:
+            if isinstance(dependency.call, _InProject):
+                edge = dependency.call.admit(edge, request.path_params["project_id"])
+                await _require_named(edge)
+        return parts.parsing
+
+
+async def _require_named(edge: Edge) -> None:
+    """Raise NotFoundError where the path names what the project does not have.
+
+    An answer that is kept under an Idempotency-Key outlives the thing that it was about.
+    """
+    if "idempotency-key" in edge.request.headers:
+        return
+    for name, text in edge.request.path_params.items():
+        if name in _NAMED:
+            await edge.read(partial(Context.require, model=_NAMED[name], row_id=_row_id(text)))
+
+
+def _row_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as exc:
+        raise NotFoundError from exc
 
 
 class Router(APIRouter):
@@ -292,18 +322,28 @@ class Router(APIRouter):
         super().__init__(route_class=_KeyedRoute, **kwargs)
 
 
-def requires(scope: str) -> Callable[..., Awaitable[Edge]]:
+@dataclass(frozen=True, slots=True)
+class _InProject:
     """A dependency that gives the edge of a request to a project, with a key of this scope."""
 
-    async def edge_for(edge: AccountEdge, project_id: ProjectId) -> Edge:
+    scope: str
+
+    async def __call__(self, edge: AccountEdge, project_id: ProjectId) -> Edge:
+        """As FastAPI asks it: after the body, so `admit` is asked before where there is one."""
+        return self.admit(edge, project_id)
+
+    def admit(self, edge: Edge, project_id: str) -> Edge:
+        """The edge of the project.
+
+        Raises:
+            RequestError: the key lacks the scope, or knows no such project.
+        """
         try:
-            caller = _in_project(edge, project_id, scope)
+            caller = _in_project(edge, project_id, self.scope)
         except RequestError as refusal:
-            edge.parts.afterwards.refused(edge.caller, scope, refusal.code)
+            edge.parts.afterwards.refused(edge.caller, self.scope, refusal.code)
             raise
         return Edge(edge.request, edge.parts, caller)
-
-    return edge_for
 
 
 def _in_project(edge: Edge, project_id: str, scope: str) -> Caller:
@@ -330,9 +370,9 @@ def _project(edge: Edge, text: str) -> int:
     return int(text)
 
 
-ReadEdge = Annotated[Edge, Depends(requires(TABLE_READ))]
-AuditEdge = Annotated[Edge, Depends(requires(AUDIT_READ))]
-WriteEdge = Annotated[Edge, Depends(requires(TABLE_WRITE))]
+ReadEdge = Annotated[Edge, Depends(_InProject(TABLE_READ))]
+AuditEdge = Annotated[Edge, Depends(_InProject(AUDIT_READ))]
+WriteEdge = Annotated[Edge, Depends(_InProject(TABLE_WRITE))]
 
 
 # --- pages --------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class FormReader:
         self.fields: dict[str, str] = {}
         self._hash = hashlib.sha256()
         self._events: list[Event] = []
+        self._data = bytearray()
         self._parts = 0
         self._name, self._value = bytearray(), bytearray()
         self._disposition = ""
@@ -81,11 +82,15 @@ class FormReader:
         self._complete = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take the next piece of the body; what it held of files, in order."""
+        """Take the next piece of the body; what it held of files, in order.
+
+        Off the event loop: a piece that looks like a boundary at each byte is walked in Python.
+        """
         try:
             self._parser.write(data)
         except FormParserError as exc:
             raise _broken("a boundary or a header is malformed or too long") from exc
+        self._hand_on()
         events, self._events = self._events, []
         return events
 
@@ -123,16 +128,23 @@ class FormReader:
         if filename is None:
             self._field = name
         else:
+            self._hand_on()
             self._events.append(FileBegins(field=name, filename=_text(filename)))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         self._hash.update(data[start:end])
         if self._field is None:
-            self._events.append(FileData(data=data[start:end]))
+            self._data += data[start:end]
             return
         self._content += data[start:end]
         if len(self._content) > MAX_FIELD_BYTES:
             raise _broken(f"a field is longer than {MAX_FIELD_BYTES} bytes")
+
+    def _hand_on(self) -> None:
+        """One event for what came in many bits: each costs the event loop a write."""
+        if self._data:
+            self._events.append(FileData(data=bytes(self._data)))
+            self._data.clear()
 
     def _part_ends(self) -> None:
         if self._field is not None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
+from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
@@ -116,7 +117,7 @@ class Receiver:
             )
 
     async def _take(self, reader: FormReader, chunk: bytes) -> None:
-        for event in reader.feed(chunk):
+        for event in await to_thread.run_sync(reader.feed, chunk):
             if isinstance(event, FileBegins):
                 await self._begin(event)
             elif self._ours:

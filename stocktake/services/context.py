@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import Batch, Job, Schedule
+from stocktake.db.models import Batch, Job, Schedule, Table
 from stocktake.errors import NotFoundError
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
@@ -63,3 +63,13 @@ class Context:
         if row is None:
             raise NotFoundError
         return row
+
+    def require(self, model: type[Table | Schedule], row_id: UUID) -> None:
+        """Raise NotFoundError where the project has no such row, or a deleted one."""
+        mine = select(model.id).where(
+            model.id == row_id, model.project_id == self.caller.project_id
+        )
+        if model is Table:
+            mine = mine.where(Table.deleted.is_(False))
+        if self.session.scalar(mine) is None:
+            raise NotFoundError

@@ -84,3 +84,11 @@ def test_names_that_are_not_utf8_are_replaced_and_not_an_error() -> None:
     body = b'--b0\r\nContent-Disposition: form-data; name="file"; filename="\xff.csv"\r\n\r\n'
     _, begun, _ = read(body + b"x\r\n--b0--\r\n")
     assert begun == ["file:\ufffd.csv"]
+
+
+def test_many_bits_of_a_file_are_one_event() -> None:
+    """Each would be a write of its own, on the event loop."""
+    reader = FormReader("multipart/form-data; boundary=b")
+    reader.feed(b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n')
+    bits = b"\r\n-x" * 10_000
+    assert reader.feed(bits) == [FileData(data=bits)]
