@@ -163,6 +163,15 @@ class ThrottledError(RequestError):
 # --- jobs ---------------------------------------------------------------------------------
 
 
+#: Names come from strangers' files: what an error says of them stays readable, and small.
+_LONGEST_DETAIL = 2000
+_LONGEST_FILE = 1100
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
 class JobError(StocktakeError):
     """Why an attempt at a job ended without its result.
 
@@ -186,12 +195,12 @@ class JobError(StocktakeError):
         file: str | None = None,
     ) -> None:
         # a source may hold half of a surrogate pair, which no answer can carry
-        detail = detail.encode("utf-8", "backslashreplace").decode()
+        detail = _shortened(detail.encode("utf-8", "backslashreplace").decode(), _LONGEST_DETAIL)
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
         self.hint = hint or self.default_hint
-        self.file = file
+        self.file = file and _shortened(file, _LONGEST_FILE)
 
     def as_dict(self) -> dict[str, Any]:
         """The job's ``error`` object on the wire.

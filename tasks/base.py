@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -23,6 +23,7 @@ from stocktake.errors import (
     LimitExceededError,
     StaleAttemptError,
     SupersededError,
+    WorkerStoppedError,
 )
 from stocktake.introspection import Progress
 from stocktake.jobs import counting, leases
@@ -45,12 +46,22 @@ class JobFailed(Exception):  # noqa: N818 - shown by Flower as the task's outcom
     """The job ended `failed`; its text is the job's code and sentence."""
 
 
+class ProcessSpoilt(JobFailed):
+    """It was native code that panicked. What locks it held stay poisoned: no further job must
+    run in this process."""
+
+
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """What a worker child owns; made after the fork and installed on `JobTask`.
 
     Attributes:
         watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
+        stopping: whether the worker was asked to stop.
     """
 
     settings: Settings
@@ -59,18 +70,12 @@ class Runtime:
     guard: GuardPolicy
     storage: ManagedStorage
     watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
+    stopping: Callable[[], bool] = _never
 
     @property
     def retry(self) -> RetryPolicy:
         """The backoff of transient errors."""
-        return retry_policy(self.settings)
-
-
-def retry_policy(settings: Settings) -> RetryPolicy:
-    """The backoff as configured."""
-    return RetryPolicy(
-        base_seconds=settings.job_retry_base_seconds, max_seconds=settings.job_retry_max_seconds
-    )
+        return RetryPolicy.of(self.settings)
 
 
 class JobTask(Task[Any, None]):
@@ -89,6 +94,7 @@ class JobTask(Task[Any, None]):
             Ignore: the message was a duplicate, or the attempt lost its lease.
             Retry: a transient error; the job is queued again in the database.
             JobFailed: the job has failed for good.
+            SystemExit: so it has, and the process must go; its worker makes another.
         """
         runtime = self.runtime
         if runtime is None:
@@ -99,7 +105,10 @@ class JobTask(Task[Any, None]):
                 log.info("claim_refused")
                 raise Ignore
             with structlog.contextvars.bound_contextvars(**claim.log_fields()):
-                run_attempt(runtime, claim, self.run)
+                try:
+                    run_attempt(runtime, claim, self.run)
+                except ProcessSpoilt:
+                    raise SystemExit(os.EX_SOFTWARE) from None
 
 
 def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None]) -> None:
@@ -109,9 +118,11 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
         Ignore: the attempt lost its lease, or the table changed under it.
         Retry: a transient error; the job is queued again in the database.
         JobFailed: the job has failed for good.
+        SystemExit, KeyboardInterrupt: the process was asked to end; the job is queued again.
     """
     log.info("job_started", kind=claim.kind.value, worker=claim.worker)
     error: JobError | None = None
+    outcome = JobFailed
     try:
         with runtime.watch(runtime, claim) as progress:
             work(_as_attempt(runtime, claim, progress))
@@ -120,13 +131,19 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
         raise Ignore from None
     except SupersededError as exc:
         _superseded(runtime, claim, exc)
+    except (SystemExit, KeyboardInterrupt):
+        with suppress(Ignore):
+            _leave(runtime, claim)
+        raise
     except BaseException as exc:  # noqa: BLE001 - the one place where anything is caught
-        # A MemoryError that left the task would stop the whole worker.
+        # A MemoryError that left the task would stop the whole worker. A panic of native code is
+        # no Exception either, and its job would stand there with nobody at work on it.
         error = _without_frames(_as_job_error(exc))
+        outcome = JobFailed if isinstance(exc, Exception) else ProcessSpoilt
     if error is None:
         log.info("job_succeeded")
     else:
-        _fail(runtime, claim, error)
+        _fail(runtime, claim, error, outcome)
 
 
 def worker_name(node: str | None, pid: int) -> str:
@@ -175,10 +192,8 @@ def _as_job_error(exc: BaseException) -> JobError:
     if isinstance(exc, DBAPIError | PoolTimeoutError):
         log.warning("database_error", reason=type(exc).__name__, exc_info=exc)
         return DatabaseUnavailableError("Stocktake's database did not take the result.")
-    if isinstance(exc, Exception):
-        log.error("job_crashed", exc_info=exc)
-        return InternalError("Something unforeseen ended the job.")
-    raise exc  # SystemExit, KeyboardInterrupt: the process is asked to stop
+    log.error("job_crashed", exc_info=exc)
+    return InternalError("Something unforeseen ended the job.")
 
 
 def _without_frames(error: JobError) -> JobError:
@@ -204,15 +219,32 @@ def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
     raise Ignore from None
 
 
-def _fail(runtime: Runtime, claim: Claim, error: JobError) -> None:
+def _leave(runtime: Runtime, claim: Claim) -> None:
+    """Hand the job back: this process is asked to end. It costs no attempt where the worker stops;
+    else it does, since a read that ended each of its processes would go on for ever."""
+    error = WorkerStoppedError("The process that read the source was asked to end.")
+
+    def end(session: Session) -> JobState:
+        if runtime.stopping():
+            leases.hand_back(session, claim, error)
+            return JobState.QUEUED
+        return leases.fail(session, claim, error, runtime.retry)
+
+    state = _settle(runtime, end)
+    log.info("job_attempt_failed", code=error.code, state=state.value)
+
+
+def _fail(
+    runtime: Runtime, claim: Claim, error: JobError, outcome: type[JobFailed] = JobFailed
+) -> None:
     state = _settle(runtime, lambda session: leases.fail(session, claim, error, runtime.retry))
     log.info("job_attempt_failed", code=error.code, state=state.value)
     if state is JobState.CANCELLED:
         raise Ignore from None
-    outcome = JobFailed(f"{error.code}: {error.detail}")
+    failed = outcome(f"{error.code}: {error.detail}")
     if state is JobState.QUEUED:
-        raise Retry(str(outcome)) from None
-    raise outcome from None
+        raise Retry(str(failed)) from None
+    raise failed from None
 
 
 def _settle(runtime: Runtime, end: Callable[[Session], JobState]) -> JobState:

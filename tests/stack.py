@@ -76,11 +76,25 @@ class Worker(ServiceProcess):
 
     def children(self) -> list[psutil.Process]:
         """The processes that read."""
-        return psutil.Process(self.pid).children()
+        return [each for each in psutil.Process(self.pid).children() if not is_guard(each)]
+
+    def guard(self) -> psutil.Process:
+        """The process that watches over them."""
+        [guard] = filter(is_guard, psutil.Process(self.pid).children())
+        return guard
 
     def all_processes(self) -> list[psutil.Process]:
-        """The parent and those that read."""
-        return [psutil.Process(self.pid), *self.children()]
+        """The parent, those that read, and their guard."""
+        parent = psutil.Process(self.pid)
+        return [parent, *parent.children()]
+
+
+def is_guard(process: psutil.Process) -> bool:
+    """Whether this child of a worker is no reader, but guards them."""
+    try:
+        return "workers.guard" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Clock(ServiceProcess):

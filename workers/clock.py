@@ -24,12 +24,12 @@ from stocktake.db.models import ClockBeat
 from stocktake.db.session import Database, inserting
 from stocktake.jobs import canary, counting, rescue
 from stocktake.jobs.doorbell import QueueLengths
+from stocktake.jobs.leases import RetryPolicy
 from stocktake.services import schedules
 from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
-from tasks.base import retry_policy
 from tasks.broker import BrokerQueueLengths
 from tasks.doorbell import CeleryDoorbell
 from workers.upkeep import Upkeep
@@ -131,7 +131,7 @@ class ClockWork:
         if not lost:
             return 0
         with self._database.write() as session:
-            rescued = rescue.rescue_expired(session, lost, retry_policy(self._settings))
+            rescued = rescue.rescue_expired(session, lost, RetryPolicy.of(self._settings))
         log.info("jobs_rescued", count=rescued)
         return rescued
 

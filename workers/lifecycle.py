@@ -29,20 +29,23 @@ from stocktake import __version__
 from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.jobs import counting, rescue
+from stocktake.jobs.leases import RetryPolicy
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
-from tasks.base import JobTask, Runtime, retry_policy, worker_name
+from tasks.base import JobTask, Runtime, worker_name
 from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
 from workers.environment import scrub_environment
+from workers.guarding import BOARD, KeptGuard
 from workers.inherited_sockets import let_go_of_connections
+from workers.limits import time_limit_error
 from workers.parent_death import die_with_parent
 from workers.prefetch import keep_credit
 from workers.stopping import GracefulStop, leave_stopping_to_the_parent
-from workers.watchdog import time_limit_error, watch
+from workers.watchdog import watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
 READY_FILE = "STOCKTAKE_READY_FILE"
@@ -72,6 +75,7 @@ def make_runtime(settings: Settings) -> Runtime:
         guard=guard_policy(settings),
         storage=managed_storage(settings),
         watch=watch,
+        stopping=lambda: BOARD.stop_at > 0,
     )
 
 
@@ -97,7 +101,9 @@ def _load_readers(**_: Any) -> None:
 
 @worker_ready.connect
 def _takes_jobs(sender: Any, **_: Any) -> None:
-    GracefulStop(sender, process_settings().worker_grace_seconds).install()
+    settings = process_settings()
+    GracefulStop(sender, settings.worker_grace_seconds).install()
+    KeptGuard(settings).keep(sender.hub)
     if file := os.environ.get(READY_FILE):
         Path(file).touch()
 
@@ -171,7 +177,7 @@ class ParentRequest(Request):
         try:
             with database.write() as session:
                 ended = rescue.end_lost(
-                    session, UUID(self.id), self._worker, error, retry_policy(settings)
+                    session, UUID(self.id), self._worker, error, RetryPolicy.of(settings)
                 )
         except SQLAlchemyError as exc:
             log.warning("lost_child_not_reported", job_id=self.id, reason=type(exc).__name__)

@@ -5,8 +5,6 @@ not. Its event loop stands still meanwhile, so that nothing is acknowledged, and
 message was popped a moment before waits until the end. Here the loop goes on without a consumer.
 """
 
-import ctypes
-import mmap
 import os
 import signal
 import threading
@@ -17,6 +15,8 @@ import structlog
 from celery.worker import state
 from kombu.common import ignore_errors
 
+from workers.guarding import BOARD
+
 #: Beyond the reads' own time: for the children to write their ends and to leave.
 _LAST_SECONDS: Final = 2.0
 #: For Celery to stop once it was told. Its one thread may wait for a broker that is silent, and
@@ -25,16 +25,8 @@ _LEAVE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.1
 _WAKE_SECONDS: Final = 0.5
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-#: On the monotonic clock, which all processes of a machine share; 0 while nobody asked. In
-#: memory that the children share with the parent that forked them.
-_stop_at: Final = ctypes.c_double.from_buffer(mmap.mmap(-1, ctypes.sizeof(ctypes.c_double)))
 
 log = structlog.get_logger(__name__)
-
-
-def must_hand_back() -> bool:
-    """Whether this worker stops, and the time that its reads were given is over."""
-    return 0 < _stop_at.value <= time.monotonic()
 
 
 def leave_stopping_to_the_parent() -> None:
@@ -64,8 +56,8 @@ class GracefulStop:
         self._consumer.hub.call_repeatedly(_WAKE_SECONDS, lambda: None)
 
     def _on_signal(self, number: int, _frame: Any) -> None:
-        again = _stop_at.value > 0
-        _stop_at.value = time.monotonic() + (0 if again else self._grace_seconds)
+        again = BOARD.stop_at > 0
+        BOARD.stop_at = time.monotonic() + (0 if again else self._grace_seconds)
         if not again:
             # Only the broker is told by this, and in memory: what was popped is put back.
             if consumer := self._consumer.task_consumer:
@@ -76,7 +68,7 @@ class GracefulStop:
     def _wait(self) -> None:
         """Let Celery stop once nothing is read any more, and make sure that it has."""
         pause = threading.Event()
-        while state.active_requests and time.monotonic() < _stop_at.value + _LAST_SECONDS:
+        while state.active_requests and time.monotonic() < BOARD.stop_at + _LAST_SECONDS:
             pause.wait(_LOOK_SECONDS)
         state.should_stop = os.EX_OK  # type: ignore[assignment]  # the stub knows None only
         pause.wait(_LEAVE_SECONDS)

@@ -19,20 +19,15 @@ import psutil
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from stocktake.errors import (
-    JobError,
-    LimitExceededError,
-    StaleAttemptError,
-    WorkerStoppedError,
-)
+from stocktake.errors import JobError, StaleAttemptError
 from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
 from tasks.base import Runtime, note_stale
-from workers.stopping import must_hand_back
+from workers.guard import LOOK_SECONDS
+from workers.guarding import BOARD, own_place
+from workers.limits import memory_limit_error, stopped_error, time_limit_error
 
-#: How often deadline and memory are looked at; they cost no query.
-_LOOK_SECONDS: Final = 0.2
 #: The exit status of a child that its watchdog ended.
 EXIT_STATUS: Final = 70
 
@@ -57,6 +52,8 @@ class Watchdog:
         self._deadline = time.monotonic() + runtime.settings.job_time_limit_seconds
         self._next_beat = time.monotonic() + runtime.settings.heartbeat_seconds
         self._process = psutil.Process()
+        self._place = own_place()
+        self._place.begin(claim.job_id, claim.attempt, self._deadline)
 
     def report(self, phase: str, files_done: int, files_total: int | None) -> None:
         """Remember how far the read has come; written with the next heartbeat."""
@@ -64,15 +61,17 @@ class Watchdog:
 
     def stop(self) -> None:
         """The attempt is over."""
+        self._place.end()
         self._done.set()
 
     def run(self) -> None:
         """Look until the attempt is over."""
-        while not self._done.wait(_LOOK_SECONDS):
+        while not self._done.wait(LOOK_SECONDS):
+            self._place.beat()
             if error := self._broken_limit():
                 self._end(error)
-            elif must_hand_back():
-                self._end(WorkerStoppedError("The worker was stopped while it read the source."))
+            elif BOARD.reads_are_over:
+                self._end(stopped_error())
             elif time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + self._runtime.settings.heartbeat_seconds
                 self._beat()
@@ -83,18 +82,13 @@ class Watchdog:
             return time_limit_error(settings.job_time_limit_seconds)
         resident = self._process.memory_info().rss
         if resident > settings.job_memory_limit_bytes:
-            return LimitExceededError(
-                f"The read held {resident} bytes of memory; the limit is "
-                f"{settings.job_memory_limit_bytes}.",
-                code="memory_limit",
-                hint="Narrow the source, or raise STOCKTAKE_JOB_MEMORY_LIMIT_BYTES.",
-            )
+            return memory_limit_error(resident, settings.job_memory_limit_bytes)
         return None
 
     def _beat(self) -> None:
         progress, self._progress = self._progress, None
         try:
-            with self._runtime.database.write() as session:
+            with self._place.writing(), self._runtime.database.write() as session:
                 beat = leases.heartbeat(
                     session,
                     self._claim,
@@ -114,30 +108,16 @@ class Watchdog:
     def _end(self, error: JobError | None) -> None:
         """Write why, then end the process; a result that was faster wins."""
         try:
-            with self._runtime.database.write() as session:
-                if error is None:
-                    leases.cancel(session, self._claim)
-                elif isinstance(error, WorkerStoppedError):
-                    leases.hand_back(session, self._claim, error)
-                else:
-                    leases.fail(session, self._claim, error, self._runtime.retry)
+            with self._place.writing(), self._runtime.database.write() as session:
+                leases.end_early(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:
-            self._done.wait(_LOOK_SECONDS)
+            self._done.wait(LOOK_SECONDS)
             return
         except SQLAlchemyError as exc:
             # Not written, but the process must go all the same: the lease ends the attempt.
             log.error("attempt_end_not_written", reason=type(exc).__name__)
         log.warning("attempt_ended_by_watchdog", code=error.code if error else "cancelled")
         self._leave(EXIT_STATUS)
-
-
-def time_limit_error(seconds: float) -> LimitExceededError:
-    """The error of an attempt that ran for too long."""
-    return LimitExceededError(
-        f"The read took longer than {seconds:g} seconds.",
-        code="time_limit",
-        hint="Narrow the source, or raise STOCKTAKE_JOB_TIME_LIMIT_SECONDS.",
-    )
 
 
 @contextmanager

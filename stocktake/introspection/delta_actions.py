@@ -9,9 +9,11 @@ from typing import Any, Final, Self
 from urllib.parse import unquote
 
 from stocktake.errors import InvalidSourceError
+from stocktake.storage.protocol import MAX_KEY_BYTES
 
-#: Without any of these a path cannot leave the folder; nearly all paths have none.
-_SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/")
+#: Without any of these a path is a plain one below the folder; nearly all paths have none.
+_SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/|[\x00-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")
 
 
@@ -177,12 +179,28 @@ def _require_inside(action: object, kind: str, number: int, file: str) -> None:
     path = fields.get("path")
     if not isinstance(path, str):
         raise _invalid(file, f"line {number} with an {kind} action that names no file")
-    if escapes(path) or _vector_escapes(fields.get("deletionVector")):
+    vector = fields.get("deletionVector")
+    if unnameable(path) or _vector_is_unnameable(vector):
+        raise _invalid(file, f"line {number} with a file name that no store has")
+    if escapes(path) or _vector_escapes(vector):
         raise InvalidSourceError(
             f"Line {number} of {file} names a file outside the table's folder.",
             hint="Shallow clones and tables with absolute paths are not read; copy the table.",
             file=file,
         )
+
+
+def unnameable(path: str) -> bool:
+    """Whether a `path`, percent-encoded as the protocol has it, is no name that a store would be
+    asked for: longer than a key can be, or with control characters.
+
+    >>> unnameable("day=1/part%20one.parquet"), unnameable("a%0Ab"), unnameable("a" * 70_000)
+    (False, True, True)
+    """
+    if len(path) <= MAX_KEY_BYTES and not _SUSPECT.search(path):
+        return False
+    plain = unquote(path)
+    return len(plain) > MAX_KEY_BYTES or _CONTROL.search(plain) is not None
 
 
 def escapes(path: str) -> bool:
@@ -204,6 +222,15 @@ def _vector_escapes(vector: object) -> bool:
         return False
     name = str(vector.get("pathOrInlineDv"))
     return vector["storageType"] == "p" or escapes(name[:-20])
+
+
+def _vector_is_unnameable(vector: object) -> bool:
+    """Whether a deletion vector that is a file of its own has no name that a store would have.
+    The last 20 characters of a `u` are Base85, where a percent sign is a digit."""
+    if not isinstance(vector, dict) or vector.get("storageType") != "u":
+        return False
+    name = str(vector.get("pathOrInlineDv"))
+    return unnameable(name[:-20]) or _CONTROL.search(name[-20:]) is not None
 
 
 def _row_count(fields: dict[str, Any]) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.introspection.delta_actions import count_or_none, parsed
+from stocktake.introspection.delta_actions import count_or_none, parsed, unnameable
 from stocktake.introspection.delta_adds import Adds, Key, Seen, vector_id
 from stocktake.introspection.delta_log import Checkpoint, DeltaLog, Listing
 from stocktake.storage.objects import ObjectInfo
@@ -185,7 +185,8 @@ def _sidecar(action: object, file: str) -> str:
     """The name of a sidecar: a file of the folder that is theirs, and nothing else."""
     path = action.get("path") if isinstance(action, dict) else None
     name = unquote(path) if isinstance(path, str) else ""
-    if not name or "/" in name or "\\" in name or name.startswith("."):
+    plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")
+    if not plain or unnameable(str(path)):
         raise InvalidSourceError(
             f"{file} names a sidecar that is no file of _delta_log/_sidecars.", file=file
         )

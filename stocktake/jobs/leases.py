@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Float, and_, bindparam, exists, func, or_, select, update
@@ -19,6 +19,7 @@ from stocktake.errors import (
     WorkerStoppedError,
 )
 from stocktake.jobs.queueing import KNOWN, ring_for
+from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState
 
 
@@ -66,6 +67,14 @@ class RetryPolicy:
 
     base_seconds: float
     max_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The backoff as configured."""
+        return cls(
+            base_seconds=settings.job_retry_base_seconds,
+            max_seconds=settings.job_retry_max_seconds,
+        )
 
     def delay(self, attempt: int) -> float:
         """A uniform draw up to the capped exponential.
@@ -147,6 +156,16 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
     job = session.scalars(
         select(Job).where(
             Job.id == job_id, Job.state == JobState.RUNNING.value, Job.worker == worker
+        )
+    ).one_or_none()
+    return None if job is None else as_claim(job)
+
+
+def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
+    """The attempt of this number, where it still holds its job."""
+    job = session.scalars(
+        select(Job).where(
+            Job.id == job_id, Job.state == JobState.RUNNING.value, Job.attempt == number
         )
     ).one_or_none()
     return None if job is None else as_claim(job)
@@ -250,6 +269,21 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         rings=0,
     )
     return JobState.QUEUED
+
+
+def end_early(session: Session, claim: Claim, error: JobError | None, retry: RetryPolicy) -> None:
+    """End an attempt that must not go on: by its error, by a cancel where there is none. What a
+    worker that stops had begun goes back to the queue.
+
+    Raises:
+        StaleAttemptError: the lease was lost.
+    """
+    if error is None:
+        cancel(session, claim)
+    elif isinstance(error, WorkerStoppedError):
+        hand_back(session, claim, error)
+    else:
+        fail(session, claim, error, retry)
 
 
 def hand_back(session: Session, claim: Claim, error: WorkerStoppedError) -> None:

@@ -23,6 +23,7 @@ from stocktake.errors import (
     UnsupportedError,
     UrlRefusedError,
 )
+from stocktake.storage.protocol import MAX_KEY_BYTES
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -268,6 +269,17 @@ def is_refused_range(error: Exception) -> bool:
     if status and code:
         return code[1] in _RANGE_CODES
     return bool(status and status[1] in _RANGE_STATUSES)
+
+
+def key_too_long(path: str) -> JobError:
+    """The error for a key longer than any store has; it is not repeated whole."""
+    return UnsupportedError(
+        f"A key of {len(path):,} characters was asked for; the longest that a store has is "
+        f"{MAX_KEY_BYTES:,} bytes.",
+        code="unsupported_key",
+        hint="Copy the object to a shorter key.",
+        file=path,
+    )
 
 
 def _from_status(status: int, path: str, listing: bool) -> JobError:

@@ -12,7 +12,14 @@ from obstore.exceptions import BaseError
 
 from stocktake.storage import clients, faults
 from stocktake.storage.parts import Parts, info_of
-from stocktake.storage.protocol import Answer, Chunk, Credential, Item, ObjectInfo
+from stocktake.storage.protocol import (
+    MAX_KEY_BYTES,
+    Answer,
+    Chunk,
+    Credential,
+    Item,
+    ObjectInfo,
+)
 from stocktake.storage.urls import Location
 
 if TYPE_CHECKING:
@@ -167,6 +174,8 @@ class RemoteObjects:
 
     @contextmanager
     def _mapped(self, path: str, *, listing: bool = False) -> Iterator[None]:
+        if len(path.encode(errors="replace")) > MAX_KEY_BYTES:
+            raise faults.key_too_long(path)
         try:
             yield
         except (BaseError, OSError, ValueError) as error:

@@ -265,7 +265,11 @@ def test_a_line_of_2_gb_fails_where_all_of_the_file_is_read(service: Service, st
         assert outcome(service.ended(validation["id"])) == "limit_exceeded"
 
 
-@pytest.mark.parametrize("where", ["../../../../etc/passwd", "s3://other/x.parquet"])
+@pytest.mark.parametrize(
+    "where",
+    ["../../../../etc/passwd", "s3://other/x.parquet", "a" * 70_000, "line%0Abreak.parquet"],
+    ids=["above", "elsewhere", "long", "control"],
+)
 def test_a_sidecar_outside_is_not_counted(service: Service, where: str) -> None:
     name = f"sidecar_{len(where)}"
     sidecar(where)(service.sources / name)

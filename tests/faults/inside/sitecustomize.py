@@ -11,12 +11,20 @@ FAULTS_SHIFT_SECONDS
 FAULTS_RECORD_CONNECTIONS
     A file that gets a line for each name that Python code resolves and each address that it
     connects to. Native clients are not heard.
+FAULTS_HOLD_INTERPRETER
+    The end of a file's name. Whoever opens such a file from Python keeps the interpreter's lock
+    from then on, as native code may: no other thread of the process runs. Of the bytes in
+    FAULTS_HOLD_BYTES it takes hold first.
+FAULTS_PANIC
+    The end of a file's name. Whoever opens such a file from Python is struck by a panic of native
+    code, a real one: obstore's, at a key of 70,000 characters.
 FAULTS_DATABASE_CLOCK
     A file with the seconds that SQLite's clock is ahead, read anew at each statement.
 """
 
 import datetime as dt
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -110,6 +118,38 @@ def record_connections(file: Path) -> None:
     sys.addaudithook(hear)
 
 
+def hold_interpreter(end: str, size_bytes: int) -> None:
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and str(arguments[0]).endswith(end):
+            kept = bytearray(b"x") * size_bytes
+            re.match(r"(a+)+$", "a" * 60 + "b")  # longer than the universe has lasted
+            del kept
+
+    sys.addaudithook(hear)
+
+
+if found := os.environ.get("FAULTS_HOLD_INTERPRETER"):
+    hold_interpreter(found, int(os.environ.get("FAULTS_HOLD_BYTES", "0")))
+
+
+def obstore_panics() -> None:
+    from obstore.store import S3Store
+
+    keys = {"access_key_id": "a", "secret_access_key": "b"}
+    store = S3Store("b", config={"endpoint": "http://127.0.0.1:9", **keys})
+    store.get("k" * 70_000)
+
+
+def panic(end: str) -> None:
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and str(arguments[0]).endswith(end):
+            obstore_panics()
+
+    sys.addaudithook(hear)
+
+
+if found := os.environ.get("FAULTS_PANIC"):
+    panic(found)
 if found := os.environ.get("FAULTS_FREEZE_AFTER_COMMIT"):
     freeze_after_commit(found)
 if found := os.environ.get("FAULTS_SHIFT_SECONDS"):

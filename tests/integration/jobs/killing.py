@@ -13,7 +13,8 @@ from stocktake.db.session import Database
 
 
 class Killed(BaseException):
-    """The process is gone: none of its own handlers runs, and the database rolls back."""
+    """The process is gone: whatever its own handlers would still do does not reach the database,
+    which rolls back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ class Killer:
     def _pass(self) -> None:
         fault, self._points = self._fault, self._points + 1
         if fault is not None and self._points > fault.point:
-            self._fault = None
+            # What is dead stays dead; a connection is cut once.
+            self._fault = None if fault.connection_only else fault
             self._struck.fired = True
             fault.strike()

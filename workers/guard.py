@@ -1,0 +1,210 @@
+"""The guard of a worker's children: a process beside them, for what their watchdogs cannot see.
+
+A watchdog is a thread of the process that it guards: native code that keeps the interpreter's lock
+keeps it from running, and with it the deadline, the memory limit, the lease and a cancel. The guard
+sees on the shared board that a child's sign of life has stopped. From then on it does the
+watchdog's work: renews the lease, asks for a cancel, and ends the child, the reason first.
+
+It loads the database's modules, and opens a connection, when there is something to write, and
+neither Celery nor a reader. Run as ``python -m workers.guard BOUNDS``, by `workers.guarding`.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final, Protocol
+
+import psutil
+
+from workers.board import Beat, Board, Reading
+from workers.parent_death import die_with_parent
+
+if TYPE_CHECKING:
+    from stocktake.errors import JobError
+
+#: As often as a watchdog gives its sign of life.
+LOOK_SECONDS: Final = 0.2
+#: A child that is silent for so long is looked at from here.
+_SUSPECT_SECONDS: Final = 0.6
+#: For one write. A database that is frozen must keep no child alive, nor its guard from the others.
+_WRITE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a read may take, by the settings of these names, and where the reads are.
+
+    Attributes:
+        board: its descriptor.
+        worker: the process id of the children's parent.
+    """
+
+    board: int
+    worker: int
+    heartbeat_seconds: float
+    lease_seconds: float
+    job_time_limit_seconds: float
+    job_memory_limit_bytes: int
+
+    def as_argument(self) -> str:
+        """For the command line: to read the settings would load more than all the rest."""
+        return json.dumps(asdict(self))
+
+
+class Ends(Protocol):
+    """What the guard writes to the database in a silent child's place. Never raises."""
+
+    def beat(self, reading: Reading) -> bool:
+        """Renew the lease; whether the job is still the child's, and wanted."""
+        ...
+
+    def end(self, reading: Reading, error: "JobError | None") -> bool:
+        """End the attempt by its error, by a cancel where there is none; whether it was written,
+        or nothing was there to be written."""
+        ...
+
+
+class LateEnds:
+    """Writes, with what that needs loaded at the first call, and waits only so long for it."""
+
+    def __init__(self) -> None:
+        self._writing: Thread | None = None
+
+    def beat(self, reading: Reading) -> bool:
+        """Renew the lease. A database that does not answer changes nothing."""
+        from workers import guard_ends
+
+        return self._in_time(lambda: guard_ends.beat(reading), otherwise=True)
+
+    def end(self, reading: Reading, error: "JobError | None") -> bool:
+        """End the attempt."""
+        from workers import guard_ends
+
+        return self._in_time(lambda: guard_ends.end(reading, error), otherwise=False)
+
+    def _in_time(self, write: Callable[[], bool], *, otherwise: bool) -> bool:
+        if self._writing is not None and self._writing.is_alive():
+            return otherwise
+        answer = [otherwise]
+
+        def run() -> None:
+            answer[0] = write()
+
+        self._writing = Thread(target=run, name="guard_writes", daemon=True)
+        self._writing.start()
+        self._writing.join(_WRITE_SECONDS)
+        return answer[0]
+
+
+@dataclass(slots=True)
+class Silence:
+    """How long nothing was heard of a read, and what was done about it."""
+
+    process: psutil.Process
+    beat: Beat
+    seconds: float = 0.0
+    next_lease_at: float = 0.0
+    killed: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Guard:
+    """Looks at the board, again and again.
+
+    Attributes:
+        worker: the children's parent.
+        ends: writes; a port, so that a test needs no second process.
+    """
+
+    board: Board
+    bounds: Bounds
+    ends: Ends
+    worker: psutil.Process
+    _silences: dict[Reading, Silence] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Look once at each read.
+
+        A silence grows by what lies between two looks, and not by the clock: when the machine
+        stood still, or had no time for anybody, a child's silence says nothing.
+        """
+        seen = self.board.readings()
+        self._silences = {each: kept for each, kept in self._silences.items() if each in seen}
+        for reading, beat in seen.items():
+            try:
+                self._hear(reading, beat)
+            except psutil.NoSuchProcess:
+                continue  # that is for the worker to tell
+
+    def _hear(self, reading: Reading, beat: Beat) -> None:
+        if (silence := self._silences.get(reading)) is None:
+            process = psutil.Process(reading.pid)
+            if process.ppid() == self.worker.pid:
+                self._silences[reading] = Silence(process, beat)
+        elif beat != silence.beat:
+            silence.seconds, silence.beat = 0.0, beat
+        elif not silence.killed and silence.process.status() != psutil.STATUS_ZOMBIE:
+            silence.seconds += LOOK_SECONDS
+            if silence.seconds >= _SUSPECT_SECONDS:
+                self._look_at(reading, silence)
+
+    def _look_at(self, reading: Reading, silence: Silence) -> None:
+        if self.worker.status() == psutil.STATUS_STOPPED:
+            silence.seconds = 0.0  # somebody froze the worker, and may let it go on
+        elif error := self._broken_limit(reading, silence):
+            self._end(reading, silence, error)
+        elif time.monotonic() >= silence.next_lease_at:
+            silence.next_lease_at = time.monotonic() + self.bounds.heartbeat_seconds
+            if not self.ends.beat(reading):
+                self._end(reading, silence, None)
+
+    def _broken_limit(self, reading: Reading, silence: Silence) -> "JobError | None":
+        from workers import limits  # late, as all that only a silent child needs
+
+        bounds = self.bounds
+        if time.monotonic() > reading.deadline:
+            return limits.time_limit_error(bounds.job_time_limit_seconds)
+        resident = silence.process.memory_info().rss
+        if resident > bounds.job_memory_limit_bytes:
+            return limits.memory_limit_error(resident, bounds.job_memory_limit_bytes)
+        if self.board.reads_are_over:
+            return limits.stopped_error()
+        if silence.seconds >= bounds.lease_seconds and not silence.beat.writing:
+            return limits.silence_error(bounds.lease_seconds)
+        return None
+
+    def _end(self, reading: Reading, silence: Silence, error: "JobError | None") -> None:
+        """Write why, then end the child: a worker that saw it vanish would write that it was lost.
+
+        A child that came to itself meanwhile is left to its own watchdog.
+        """
+        written = self.ends.end(reading, error)
+        if self.board.readings().get(reading) != silence.beat:
+            return
+        silence.killed = True
+        silence.process.kill()  # psutil sees that it is this process still
+        if not written:
+            self.ends.end(reading, error)  # SQLite's lock may have been with the child
+
+
+def main(argument: str) -> None:
+    """Guard the children of the worker that started this process, until that is gone."""
+    bounds = Bounds(**json.loads(argument))
+    die_with_parent(bounds.worker)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # it stays for as long as there are children
+    worker = psutil.Process(bounds.worker)
+    guard = Guard(board=Board(bounds.board), bounds=bounds, ends=LateEnds(), worker=worker)
+    pause = Event()
+    while os.getppid() == bounds.worker:
+        guard.look()
+        pause.wait(LOOK_SECONDS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,72 @@
+"""What the guard writes to the database: in a silent child's place, and fenced as its writes are.
+
+Over a connection of its own each time, since a silent child is rare.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from stocktake.db.session import Database
+from stocktake.errors import JobError, StaleAttemptError
+from stocktake.jobs import leases
+from stocktake.jobs.leases import RetryPolicy
+from stocktake.logging import configure_logging
+from stocktake.settings import Settings
+from workers.board import Reading
+
+log = structlog.get_logger(__name__)
+
+
+@cache
+def _settings() -> Settings:
+    settings = Settings()
+    configure_logging(settings)
+    return settings
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    database = Database(_settings().database_url, pool_size=1)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def beat(reading: Reading) -> bool:
+    """Renew the lease; whether the job is still the child's, and wanted. A database that does not
+    answer changes neither."""
+    try:
+        with _database() as database, database.write() as session:
+            if (claim := leases.attempt_of(session, reading.job_id, reading.attempt)) is None:
+                return False
+            found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
+    except SQLAlchemyError as exc:
+        log.warning("heartbeat_not_written", reason=type(exc).__name__, **_named(reading))
+        return True
+    return found.alive and not found.cancel_requested
+
+
+def end(reading: Reading, error: JobError | None) -> bool:
+    """End the attempt by its error, by a cancel where there is none; whether all is written."""
+    retry = RetryPolicy.of(_settings())
+    try:
+        with _database() as database, database.write() as session:
+            if claim := leases.attempt_of(session, reading.job_id, reading.attempt):
+                leases.end_early(session, claim, error, retry)
+    except StaleAttemptError:
+        claim = None
+    except SQLAlchemyError as exc:
+        log.error("attempt_end_not_written", reason=type(exc).__name__, **_named(reading))
+        return False
+    code = error.code if error else "cancelled"
+    log.warning("attempt_ended_by_guard", code=code, stale=claim is None, **_named(reading))
+    return True
+
+
+def _named(reading: Reading) -> dict[str, object]:
+    return {"job_id": str(reading.job_id), "attempt": reading.attempt, "child": reading.pid}
