@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     job_max_attempts: int = Field(default=5, ge=1)
     job_retry_base_seconds: float = Field(default=2.0, gt=0)
     job_retry_max_seconds: float = Field(default=300.0, gt=0)
-    #: Must outlast the longest stretch in which one parse holds the interpreter lock: the
-    #: heartbeat's thread waits for it.
+    #: Must outlast the longest stretch in which one parse holds the interpreter lock: a child
+    #: without a sign of life for so long is ended.
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=2.0, gt=0)
     worker_concurrency: int = Field(default=2, ge=1)

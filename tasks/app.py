@@ -6,7 +6,7 @@ from kombu import Queue as KombuQueue
 from stocktake.settings import Settings
 from stocktake.states import Queue
 
-#: Celery's own limit stands behind the watchdog's, for a reader that holds the interpreter lock.
+#: Celery's own limit stands behind the watchdog and the guard.
 HARD_LIMIT_GRACE_SECONDS = 3
 
 app = Celery(
