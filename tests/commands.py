@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import Server
+from tests.processes import PATIENCE_SECONDS, Server
 
 COMMAND = (sys.executable, "-P", "-m", "stocktake.cli")
 
@@ -32,7 +32,7 @@ def stocktake(
         input=typed,
         cwd=folder,
         env=environment(settings or {}) | (more or {}),
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -1,10 +1,15 @@
 """Fixtures shared by all tests: real servers, started on first use, and databases on them.
 
+All that the run and its processes leave in the folder for temporary files goes into one of the
+run's own, which goes with it.
+
 A test that changes a server's health (kills, freezes) starts one of its own from
 ``tests.servers``; the ones here are shared over the whole run.
 """
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +23,30 @@ from tests.stores.servers import Rclone
 #: The running service, for the acceptance and the fault tests.
 pytest_plugins = ["tests.harness"]
 
+RUN_FOLDER = pytest.StashKey[Path]()
+
 Dialect = Literal["sqlite", "postgresql"]
 TEMPLATE = "stocktake_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a folder for temporary files: chdb, killed servers and others leave theirs.
+
+    The workers of xdist and all children inherit it. Pytest's own, which stays after a failure,
+    is where it always was.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    usual = tempfile.gettempdir()
+    folder = config.stash[RUN_FOLDER] = Path(tempfile.mkdtemp(prefix="stocktake-tests-"))
+    folder.chmod(0o711)  # a PostgreSQL that runs as nobody has its folder in it
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", usual)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if folder := config.stash.get(RUN_FOLDER, None):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from stocktake.services.context import Caller, Context
 from stocktake.settings import Settings
 from stocktake.states import CANARY, JobKind, Queue
 from stocktake.storage.configured import guard_policy, managed_storage
+from tests.processes import PATIENCE_SECONDS
 
 LEASE_SECONDS = 30.0
 
@@ -150,7 +151,7 @@ def race(*calls: Any) -> list[Any]:
     errors: list[BaseException] = []
 
     def one(number: int) -> None:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=PATIENCE_SECONDS)
         try:
             outcomes[number] = calls[number]()
         except BaseException as exc:  # noqa: BLE001 - raised again in the test's thread
@@ -160,7 +161,7 @@ def race(*calls: Any) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=PATIENCE_SECONDS)
     if errors:
         raise errors[0]
     return outcomes

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.processes import PATIENCE_SECONDS
+
 _MISSING = b"<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
 _BUCKET = "/bucket/"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -56,7 +58,7 @@ class ScriptedStore:
         """Let an object be there from the next request on; its ETag is that of its bytes."""
         self._objects[key] = data
 
-    def wait_for_request(self, timeout_seconds: float = 60) -> None:
+    def wait_for_request(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Return when one more request has arrived, or fail."""
         assert self._arrived.acquire(timeout=timeout_seconds), "no request reached the store"
 

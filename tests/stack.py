@@ -20,10 +20,7 @@ from stocktake.db.models import Job, JobAttempt, Project, Table, User
 from stocktake.db.session import Database
 from stocktake.security.encryption import make_secret_key
 from stocktake.states import JobState
-from tests.processes import HOST, Server, free_ports
-
-#: How long a test waits for an event that should come at once; only a failure takes so long.
-PATIENCE_SECONDS = 60
+from tests.processes import HOST, PATIENCE_SECONDS, Server, free_ports
 
 
 class ServiceProcess(Server):
@@ -133,7 +130,7 @@ class Web(ServiceProcess):
 
     def answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=1) as answer:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

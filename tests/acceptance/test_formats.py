@@ -16,10 +16,11 @@ from obstore.store import S3Store
 
 from stocktake.db.session import Database
 from stocktake.services import identity
+from tests.security.service import ended
 from tests.servers import Postgres, SeaweedFS, Valkey
 from tests.stack import Web, Worker, service_settings
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,7 @@ class Service:
         return created
 
     def ended(self, job_id: str) -> dict[str, Any]:
-        job: dict[str, Any] = self.client.get(
-            f"jobs/{job_id}/", params={"wait": WAIT_SECONDS}
-        ).json()
+        job = ended(self.client, job_id)
         assert job["state"] == "succeeded", job["error"]
         return job
 
@@ -166,7 +165,8 @@ def test_a_column_that_is_added_at_the_source_shows_in_the_diff(service: Service
     service.write_delta("growing", pa.table({"id": [2], "note": ["y"], "price": [1.5]}))
 
     answer = service.client.post(
-        f"warehouse_tables/{table['id']}/refresh_schema/", headers={"Prefer": "wait=30"}
+        f"warehouse_tables/{table['id']}/refresh_schema/",
+        headers={"Prefer": f"wait={WAIT_SECONDS}"},
     )
 
     assert answer.status_code == 200

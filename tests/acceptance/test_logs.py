@@ -9,6 +9,7 @@ import pytest
 
 from stocktake.states import JobState
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_store import ScriptedStore
 from tests.stack import ServiceProcess, Web, Worker, add_table, see_job, wait_for_end, wait_until
 
@@ -70,7 +71,7 @@ def _post_refresh(stack: Stack, web: Web, table_id: UUID) -> UUID:
         method="POST",
         headers={"Authorization": f"Bearer {stack.make_key()}", "X-Request-ID": REQUEST_ID},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         assert answer.status == 202
         assert answer.headers["X-Request-ID"] == REQUEST_ID
         return UUID(json.loads(answer.read())["id"])

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.breaking import freeze_between_writes, thaw
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
@@ -81,13 +82,13 @@ def _post_refresh(stack: Stack, web: Web) -> UUID:
         method="POST",
         headers={"Authorization": f"Bearer {stack.make_key()}"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         return UUID(json.loads(answer.read())["id"])
 
 
 def _read(web: Web, name: str, **labels: str) -> float | None:
     """The sample of that name and those labels; None where there is none."""
-    with urllib.request.urlopen(f"{web.url}/metrics", timeout=30) as answer:
+    with urllib.request.urlopen(f"{web.url}/metrics", timeout=PATIENCE_SECONDS) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     samples = (sample for family in families for sample in family.samples)
     found = [each.value for each in samples if (each.name, each.labels) == (name, labels)]

@@ -12,6 +12,7 @@ from celery import Celery
 from stocktake.states import JobState, Queue
 from tests.faults.breaking import freeze_between_writes, thaw
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_store import ScriptedStore
 from tests.servers import Postgres, Valkey
 from tests.stack import Web, Worker, add_table, see_job, wait_until
@@ -41,7 +42,7 @@ def web(stack: Stack) -> Web:
 
 def _readyz(web: Web) -> tuple[int, dict[str, Any]]:
     try:
-        with urllib.request.urlopen(f"{web.url}/readyz", timeout=30) as answer:
+        with urllib.request.urlopen(f"{web.url}/readyz", timeout=PATIENCE_SECONDS) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as refused:
         with refused:
@@ -95,7 +96,7 @@ def test_a_worker_that_is_connected_but_consumes_nothing_is_silent(
 
         # It answers a ping all the while.
         pong = {worker.node: {"ok": "pong"}}
-        assert celery.control.ping(destination=[worker.node], timeout=5) == [pong]
+        assert celery.control.ping(destination=[worker.node], timeout=PATIENCE_SECONDS) == [pong]
 
 
 def test_workers_that_are_busy_for_long_are_not_taken_for_wedged(

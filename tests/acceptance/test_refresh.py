@@ -1,5 +1,6 @@
 """From a committed job row to a refreshed table, through a real broker and real children."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,8 +9,11 @@ from deltalake import write_deltalake
 from stocktake.db.models import Table
 from stocktake.states import JobState
 from tests.harness import Stack
-from tests.stack import Worker, add_table, see_job, wait_for_end
+from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
 from workers.lifecycle import NICENESS
+
+#: Where the kernel stops counting.
+LEAST_URGENT = 19
 
 
 def _delta(folder: Path, **columns: pa.Array) -> str:
@@ -27,7 +31,11 @@ def test_a_delta_table_is_refreshed_from_row_to_columns(stack: Stack, worker: Wo
 
     assert job.state is JobState.SUCCEEDED, job.error
     assert job.attempt == 1
-    assert {child.nice() for child in worker.children()} == {NICENESS}
+    niceness = min(os.getpriority(os.PRIO_PROCESS, worker.pid) + NICENESS, LEAST_URGENT)
+    wait_until(
+        lambda: {child.nice() for child in worker.children()} == {niceness},
+        "children that let their parent go first",
+    )
     assert job.result is not None
     assert job.result["source_version"] == 0
     with stack.database.read() as session:

@@ -20,7 +20,7 @@ import pytest
 from deltalake import write_deltalake
 
 from tests.commands import Up, environment, stocktake
-from tests.processes import HOST
+from tests.processes import HOST, PATIENCE_SECONDS
 from tests.stack import wait_until
 
 #: broker, worker and two children, web, clock, Flower
@@ -44,7 +44,7 @@ def own_up(tmp_path: Path) -> Iterator[Up]:
 
 def _get(url: str, headers: dict[str, str] | None = None) -> str:
     request = urllib.request.Request(url, headers=headers or {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
         return str(answer.read().decode())
 
 
@@ -153,7 +153,7 @@ def test_a_worker_that_is_killed_is_started_again(up: Up) -> None:
 
     worker.kill()
 
-    _, left = psutil.wait_procs([worker, *children], timeout=30)
+    _, left = psutil.wait_procs([worker, *children], timeout=PATIENCE_SECONDS)
     assert not left
     wait_until(lambda: len(_descendants(up)) == PROCESSES, "a new worker with its children")
     assert "worker ended" in up.output()
@@ -186,9 +186,9 @@ def test_a_signal_ends_it_with_status_zero_even_while_it_starts(
 
     process.send_signal(ending)
 
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_SECONDS) == 0
     # One that was being forked at that moment ends by the parent-death signal.
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert not left
 
 
@@ -199,7 +199,7 @@ def test_a_killed_parent_leaves_no_orphan(own_up: Up) -> None:
 
     os.kill(own_up.pid, signal.SIGKILL)
 
-    _, left = psutil.wait_procs(children, timeout=20)
+    _, left = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert not left
 
 
@@ -270,7 +270,7 @@ def test_the_example_registers_refreshes_and_prints_what_changed(up: Up) -> None
             capture_output=True,
             text=True,
             env=environment(up.client_settings()),
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
 
     missing = run()
@@ -293,7 +293,7 @@ def test_the_example_says_what_it_wants(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             env=environment({}),
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
 
     for done, words in (

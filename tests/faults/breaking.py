@@ -7,10 +7,8 @@ import psutil
 
 from stocktake.db.session import Database
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 from tests.stack import see_job, wait_until
-
-#: A dead process's entry is gone, or its parent has yet to fetch its exit status.
-GONE_SECONDS = 20
 
 
 def reader_of(stack: Stack, job_id: UUID) -> psutil.Process:
@@ -35,8 +33,11 @@ def kill_reader(stack: Stack, child: psutil.Process) -> None:
 
 
 def gone(*processes: psutil.Process) -> None:
-    """Wait until none of these runs any more."""
-    _, alive = psutil.wait_procs(list(processes), timeout=GONE_SECONDS)
+    """Wait until none of these runs any more.
+
+    A dead process's entry is gone, or its parent has yet to fetch its exit status.
+    """
+    _, alive = psutil.wait_procs(list(processes), timeout=PATIENCE_SECONDS)
     assert not alive, alive
 
 

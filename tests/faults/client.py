@@ -12,9 +12,10 @@ from uuid import UUID
 import httpx
 
 from tests.faults.sources import Source
+from tests.processes import PATIENCE_SECONDS
 
 #: Above what any single answer may take: a request that waited for the broker would show here.
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +215,7 @@ class Client:
             self.log.append(sent)
         return sent
 
-    def insist(self, sent: Sent, *, within_seconds: float = 60) -> Sent:
+    def insist(self, sent: Sent, *, within_seconds: float = PATIENCE_SECONDS) -> Sent:
         """Repeat a request that got no answer, or was told to try again, until it is taken."""
         give_up_at = time.monotonic() + within_seconds
         pause = threading.Event()

@@ -18,9 +18,10 @@ from tests.faults.promises import Broken
 from tests.faults.records import Records, history, read_records
 from tests.faults.sources import loaded_markers
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 
-#: What a read of these tests' small sources takes on a busy machine.
-RUN_SECONDS = 30.0
+#: What a read of these tests' small sources takes on a busy machine at most.
+RUN_SECONDS = float(PATIENCE_SECONDS)
 #: Of what is broken, so much is told.
 SHOWN = 20
 HISTORIES = 5

@@ -25,14 +25,12 @@ from stocktake.states import JobState
 from tests.faults.breaking import freeze, gone, is_frozen, thaw
 from tests.faults.proxy import Proxy
 from tests.harness import Stack
-from tests.processes import Server
+from tests.processes import PATIENCE_SECONDS, Server
 from tests.servers import Postgres, Valkey
 from tests.stack import Clock, Web, Worker
 
 Value = TypeVar("Value")
 
-#: How long a fault may take to find something to break, or to be seen.
-PATIENCE_SECONDS: Final = 60.0
 _pause = Event()
 
 

@@ -25,6 +25,7 @@ from tests.faults.oracle import Oracle
 from tests.faults.records import read_records
 from tests.faults.sources import DeltaSource, ParquetSource
 from tests.harness import Stack
+from tests.processes import PATIENCE_SECONDS
 from tests.scripted_store import ScriptedStore
 from tests.servers import Valkey
 from tests.stack import Web, Worker, see_job, wait_until
@@ -75,7 +76,7 @@ def test_a_killed_worker_leaves_no_child_behind_and_another_one_takes_its_jobs(
     assert {reader_of(stack, job) for job in jobs} == set(children)
     parent.send_signal(signal.SIGKILL)
 
-    assert parent.wait(20) == -signal.SIGKILL
+    assert parent.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     gone(*children)
     stack.start_worker()
     store.release()
@@ -193,7 +194,7 @@ def test_an_api_killed_between_commit_and_answer_gives_the_same_job_for_the_same
         [job] = set(read_records(stack.database).jobs) - known
         process.kill()
         unheard = asked.result()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     assert unheard.status is None
     oracle.wait_for_ends(60)  # a job that waits would be given for any key
     assert see_job(stack.database, job).state is JobState.SUCCEEDED

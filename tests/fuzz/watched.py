@@ -10,6 +10,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from tests.processes import PATIENCE_SECONDS
+
 
 class LostError(Exception):
     """The child gave no answer: it crashed, or it took too long. It is gone."""
@@ -74,7 +76,7 @@ class Watched:
                 stderr=self._errors,
             )
             # the imports are no part of the first request's time
-            self._line(self._child, 60)
+            self._line(self._child, PATIENCE_SECONDS)
         return self._child
 
     @staticmethod

@@ -13,7 +13,7 @@ from stocktake.security.encryption import AccessPair, Keyring, make_secret_key
 from tests.commands import COMMAND, environment, stocktake
 from tests.faults.breaking import freeze_between_writes
 from tests.harness import Stack
-from tests.processes import free_ports
+from tests.processes import PATIENCE_SECONDS, free_ports
 from tests.rows import make_project
 from tests.servers import Postgres, SeaweedFS, Valkey
 from tests.stack import Worker, wait_until
@@ -220,7 +220,7 @@ def test_limits_that_are_too_low_are_told(tmp_path: Path, database_file: str) ->
         text=True,
         cwd=tmp_path,
         env=environment(settings),
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
     checks = _parsed(done.stdout)

@@ -21,7 +21,7 @@ from stocktake.db.session import Database
 from stocktake.errors import CommandError
 from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import identity
-from tests.processes import HOST, Server, free_ports
+from tests.processes import HOST, PATIENCE_SECONDS, Server, free_ports
 from tests.stack import wait_until
 from workers import first_run, ports
 from workers.broker import broker_command
@@ -114,7 +114,7 @@ def test_a_dead_child_is_started_again_after_a_pause(tmp_path: Path) -> None:
         lambda: child.restart_if_dead() is None and child.exit_status is None, "the new process"
     )
     assert child.pid != first
-    stop([child], patience_seconds=5)
+    stop([child], patience_seconds=PATIENCE_SECONDS)
 
 
 def test_each_death_in_a_row_makes_the_pause_longer(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_each_death_in_a_row_makes_the_pause_longer(tmp_path: Path) -> None:
         return len(news) == 2
 
     wait_until(collect, "two deaths")
-    stop([child], patience_seconds=5)
+    stop([child], patience_seconds=PATIENCE_SECONDS)
 
     assert [line.rpartition(" in ")[2] for line in news] == ["0.5 s", "1 s"]
 
@@ -144,7 +144,7 @@ def test_a_child_that_will_not_end_is_killed_with_what_it_forked(tmp_path: Path)
 
     stop([child], patience_seconds=0.1)
 
-    _, left = psutil.wait_procs(family, timeout=10)
+    _, left = psutil.wait_procs(family, timeout=PATIENCE_SECONDS)
     assert not left
 
 
@@ -164,7 +164,7 @@ def test_a_child_ends_with_a_supervisor_that_was_killed(tmp_path: Path) -> None:
         child = psutil.Process(int(supervisor.stdout.readline()))
         supervisor.kill()
 
-    _, left = psutil.wait_procs([child], timeout=10)
+    _, left = psutil.wait_procs([child], timeout=PATIENCE_SECONDS)
     assert not left
 
 

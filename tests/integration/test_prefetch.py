@@ -8,6 +8,7 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.transport import redis
 
 import workers.lifecycle  # noqa: F401  has the signal's receivers
+from tests.processes import PATIENCE_SECONDS
 from tests.servers import Valkey
 
 NAME = "credit"
@@ -30,7 +31,7 @@ def test_a_message_whose_end_the_broker_did_not_hear_costs_no_credit(end: str) -
         Consumer(channel, [queue], on_message=taken.append, accept=["json"]).consume()
         with Connection(broker.url) as other:
             _publish(other, 1)
-            connection.drain_events(timeout=5)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
             broker.pause()
             with pytest.raises(connection.connection_errors):
                 getattr(taken[0], end)()
@@ -38,7 +39,7 @@ def test_a_message_whose_end_the_broker_did_not_hear_costs_no_credit(end: str) -
             _publish(other, 2)
         for _ in range(2):  # one to see that the connection is gone
             try:
-                connection.drain_events(timeout=5)
+                connection.drain_events(timeout=PATIENCE_SECONDS)
             except connection.connection_errors:
                 continue
             break
@@ -54,7 +55,7 @@ def test_a_connection_that_broke_is_closed_without_its_broker() -> None:
         queue = Queue(NAME, routing_key=NAME, channel=channel)
         Consumer(channel, [queue], on_message=taken.append, accept=["json"]).consume()
         _publish(connection, 1)
-        connection.drain_events(timeout=5)
+        connection.drain_events(timeout=PATIENCE_SECONDS)
         broker.kill()
         channel._disconnect_pools()
         connection.transport.client = None  # as the first try to close leaves it

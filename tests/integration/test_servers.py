@@ -13,6 +13,7 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
+from tests.processes import PATIENCE_SECONDS
 from tests.servers import Azurite, Postgres, SeaweedFS, Server, ServerDiedError, Valkey, free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -131,7 +132,7 @@ def test_server_ends_with_its_killed_parent(kind: type[Server], tmp_path: Path) 
         assert parent.stdout is not None
         server = psutil.Process(int(parent.stdout.readline()))
         parent.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs([server], timeout=20)
+    _, alive = psutil.wait_procs([server], timeout=PATIENCE_SECONDS)
     assert not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-PATIENCE_SECONDS = 30
+from tests.processes import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,27 @@ import httpx
 
 from stocktake.services import identity
 from tests.servers import Valkey
-from tests.stack import Web, Worker, opened, service_settings
+from tests.stack import Web, Worker, opened, service_settings, wait_until
 
 WAIT_SECONDS = 50
+
+
+def ended(client: httpx.Client, location: str) -> dict[str, Any]:
+    """A job once it has ended.
+
+    Args:
+        client: relative to a project.
+        location: of the job, or its id.
+    """
+    path = f"jobs/{location.rstrip('/').rpartition('/')[2]}/"
+    job: dict[str, Any] = {"done": False}
+
+    def done() -> bool:
+        job.update(client.get(path, params={"wait": WAIT_SECONDS}).json())
+        return bool(job["done"])
+
+    wait_until(done, f"the end of job {location}")
+    return job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +57,8 @@ class Service:
         return self.folder / "sources"
 
     def ended(self, location: str) -> dict[str, Any]:
-        """The job behind a `Location`, once it has ended."""
-        path = f"jobs/{location.rstrip('/').rpartition('/')[2]}/"
-        job: dict[str, Any] = self.client.get(path, params={"wait": WAIT_SECONDS}).json()
-        assert job["done"], job
-        return job
+        """The job behind a `Location`, or with an id, once it has ended."""
+        return ended(self.client, location)
 
     def register(self, **fields: Any) -> dict[str, Any]:
         """Register a table: its first job, ended."""

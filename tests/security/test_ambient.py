@@ -14,11 +14,12 @@ from deltalake import write_deltalake
 from obstore.store import S3Store
 
 from stocktake.services import identity
+from tests.processes import PATIENCE_SECONDS
 from tests.security.canary import Canary, ambient
+from tests.security.service import ended
 from tests.servers import SeaweedFS, Valkey
 from tests.stack import Web, Worker, opened, service_settings
 
-WAIT_SECONDS = 50
 #: Whoever finds these does not ask the metadata address.
 FOUND_FIRST = (
     "AWS_ACCESS_KEY_ID",
@@ -60,11 +61,7 @@ class Service:
         store.put(key, data)
 
     def ended(self, location: str) -> dict[str, Any]:
-        job: dict[str, Any] = self.client.get(
-            f"jobs/{location.rstrip('/').rpartition('/')[2]}/", params={"wait": WAIT_SECONDS}
-        ).json()
-        assert job["done"]
-        return job
+        return ended(self.client, location)
 
     def register(self, **fields: Any) -> dict[str, Any]:
         answer = self.client.post("warehouse_tables/", json=fields)
@@ -126,7 +123,7 @@ def service(
             client = httpx.Client(
                 base_url=f"{web.url}/api/projects/{project}/",
                 headers={"Authorization": f"Bearer {key}"},
-                timeout=2 * WAIT_SECONDS,
+                timeout=PATIENCE_SECONDS,
             )
             with client:
                 yield Service(client=client, canary=canary, s3=s3, bucket=bucket)
@@ -147,7 +144,7 @@ def test_the_canary_hears_who_does_look_around(tmp_path: Path) -> None:
                 env=variables,
                 check=False,
                 capture_output=True,
-                timeout=100,
+                timeout=PATIENCE_SECONDS,
             )
             assert canary.heard
 
@@ -214,7 +211,7 @@ def _run_without_found_keys(program: str, canary: Canary, folder: Path) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
     return done.stdout + done.stderr
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from flower.urls import handlers
 
-from tests.processes import HOST, free_ports
+from tests.processes import HOST, PATIENCE_SECONDS, free_ports
 from tests.servers import Valkey
 from tests.stack import ServiceProcess
 
@@ -150,7 +150,7 @@ def test_it_does_not_start_without_a_login(valkey: Valkey, login: str) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
     assert "FLOWER_BASIC_AUTH" in done.stderr
@@ -164,6 +164,6 @@ def test_it_ends_when_it_is_told(broker: str) -> None:
             valkey.pause()
         process.send_signal(signal.SIGTERM)
         try:
-            assert process.wait(timeout=20) in (0, None)
+            assert process.wait(timeout=PATIENCE_SECONDS) in (0, None)
         finally:
             valkey.resume()

@@ -23,7 +23,7 @@ import pytest
 import redis
 from sqlalchemy import URL, make_url
 
-from tests.processes import inside
+from tests.processes import PATIENCE_SECONDS, inside
 from tests.security.planted import IDEMPOTENCY_KEY, Planted, planted_service
 from tests.security.searching import canary, found
 from tests.security.test_flower import LOGIN, PATHS
@@ -173,7 +173,7 @@ def test_pages(planted: Planted) -> None:
 def test_flower(planted: Planted) -> None:
     """Its pages, and its API, with tasks that went well and tasks that failed."""
     login = httpx.BasicAuth(*LOGIN)
-    with httpx.Client(base_url=planted.flower.url, auth=login, timeout=30) as client:
+    with httpx.Client(base_url=planted.flower.url, auth=login, timeout=PATIENCE_SECONDS) as client:
         jobs = planted.service.client.get("jobs/").json()["results"]
         assert {job["state"] for job in jobs} == {"succeeded", "failed"}
         ids = {job["id"] for job in jobs}

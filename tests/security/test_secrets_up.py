@@ -15,6 +15,7 @@ import pytest
 
 from tests.commands import Up, stocktake
 from tests.hostile_store import hostile
+from tests.processes import PATIENCE_SECONDS
 from tests.security.planted import denied, table
 from tests.security.searching import canary, found
 
@@ -89,7 +90,7 @@ def _live(lived: Lived, endpoint: str) -> None:
     with httpx.Client(
         base_url=f"{lived.up.url}/api/projects/@current/",
         headers={"Authorization": f"Bearer {lived.secrets['api key'].decode()}"},
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     ) as client:
         made = client.post(
             "warehouse_tables/", json=table("denied", f"{endpoint}/bucket/*.csv", keys)

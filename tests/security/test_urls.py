@@ -12,6 +12,7 @@ import pytest
 
 from tests.commands import stocktake
 from tests.faults.inside import variables
+from tests.processes import PATIENCE_SECONDS
 from tests.security.canary import Canary
 from tests.security.conftest import StartWeb
 from tests.security.refused_urls import PORT, REFUSED
@@ -62,7 +63,7 @@ def guarded(
     client = httpx.Client(
         base_url=f"{web.url}/api/projects/{project}/",
         headers={"Authorization": f"Bearer {key}"},
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
     with client, Canary() as canary:
         answer = client.post("warehouse_tables/", json=body("https://b.s3.amazonaws.com/k"))

@@ -131,6 +131,9 @@ def test_a_row_that_was_changed_past_the_api_is_not_opened(
     )
     good = lured.service.ended(answer.headers["location"])
     assert good["state"] == "succeeded", good["error"]
+    # a sample is followed by a validation, which the job below would join or wait for
+    jobs = lured.service.client.get("jobs/", params={"table": answer.json()["id"]}).json()
+    assert all(lured.service.ended(job["id"])["done"] for job in jobs["results"])
     with opened(lured.service.settings["DATABASE_URL"]) as database:
         with database.write() as session:
             table = session.get_one(Table, UUID(answer.json()["id"]))

@@ -14,6 +14,7 @@ import uvicorn
 
 from api.protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, EdgeLimits
 from stocktake.db.models import Upload
+from tests.processes import PATIENCE_SECONDS
 from tests.security.conftest import StartWeb
 from tests.security.raw import Raw
 from tests.stack import Web, opened, wait_until
@@ -90,7 +91,7 @@ def test_headers_are_counted(raw: Raw, count: int, status: int) -> None:
 
 def test_a_head_that_trickles_in_is_cut_off(raw: Raw) -> None:
     """A byte now and then, for far longer than the second that a head may take."""
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
     pause = threading.Event()
     raw.send(b"GET /healthz HTTP/1.1\r\n")
     while time.monotonic() < give_up_at:
@@ -492,7 +493,7 @@ def test_who_does_not_take_an_answer_is_cut_off() -> None:
 
     with _served(endless, Impatient) as port, Raw(port) as reader:
         reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert ended.wait(30)
+        assert ended.wait(PATIENCE_SECONDS)
 
 
 @contextmanager

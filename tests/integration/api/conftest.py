@@ -22,6 +22,7 @@ from stocktake.security.encryption import make_secret_key
 from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
+from tests.processes import PATIENCE_SECONDS
 
 MakeKey = Callable[..., str]
 FinishJob = Callable[..., None]
@@ -176,7 +177,9 @@ def connect(served: Served) -> Iterator[Callable[..., httpx.Client]]:
 
     def open_client(key: str | None = None, url: str | None = None) -> httpx.Client:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        clients.append(httpx.Client(base_url=url or served.url, headers=headers, timeout=30))
+        clients.append(
+            httpx.Client(base_url=url or served.url, headers=headers, timeout=PATIENCE_SECONDS)
+        )
         return clients[-1]
 
     yield open_client

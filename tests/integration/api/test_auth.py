@@ -9,6 +9,7 @@ from stocktake.db.models import ApiKey, AuditEntry
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.integration.api.conftest import MakeJob, MakeKey, Served
+from tests.processes import PATIENCE_SECONDS
 
 READ = ["warehouse_table:read"]
 Connect = Callable[..., httpx.Client]
@@ -206,7 +207,9 @@ def test_a_stranger_is_refused_before_any_of_a_body_is_read(
     path = f"/api/projects/{project_id}/warehouse_tables/"
     authorization = f"Authorization: {header}\r\n" if header else ""
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{authorization}Content-Type: application/json\r\n"
-    with socket.create_connection(served.listening.getsockname(), timeout=10) as stranger:
+    with socket.create_connection(
+        served.listening.getsockname(), timeout=PATIENCE_SECONDS
+    ) as stranger:
         stranger.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())
         assert stranger.recv(100).startswith(b"HTTP/1.1 401")
 

@@ -1,7 +1,5 @@
 import asyncio
 import socket
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,6 +14,8 @@ from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.states import JobState
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.processes import PATIENCE_SECONDS
+from tests.stack import wait_until
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def test_a_long_poll_answers_when_the_job_ends(
     client: httpx.Client, make_job: MakeJob, finish_job: FinishJob, pool: ThreadPoolExecutor
 ) -> None:
     job_id = make_job()
-    asked = pool.submit(client.get, f"jobs/{job_id}/", params={"wait": 30})
+    asked = pool.submit(client.get, f"jobs/{job_id}/", params={"wait": 60})
     finish_job(job_id, {"columns": 3})
     assert asked.result().json()["result"] == {"columns": 3}
 
@@ -67,10 +67,7 @@ def test_a_submit_that_is_waited_for_is_200_with_the_ended_job(
 
 def _rung(served: Served) -> UUID:
     """The job that was rung for last, as soon as one is."""
-    deadline = time.monotonic() + 20
-    while not served.rings.rung:
-        assert time.monotonic() < deadline, "nobody rang"
-        threading.Event().wait(0.01)
+    wait_until(lambda: bool(served.rings.rung), "a ring")
     return served.rings.rung[-1].job_id
 
 
@@ -94,7 +91,7 @@ def test_the_operators_default_waits_for_clients_that_cannot_say_so(
     project_id: int,
 ) -> None:
     finish_job(old := make_job())
-    patient = serve(default_wait_seconds=30.0)
+    patient = serve(default_wait_seconds=60.0)
     client = connect(make_key(), patient.url)
     asked = pool.submit(client.post, f"/api/projects/{project_id}/jobs/{old}/retry/")
     finish_job(_rung(patient))
@@ -113,15 +110,8 @@ def test_a_client_that_hangs_up_ends_its_wait(
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_key()}\r\n\r\n"
         raw.sendall(head.encode())
         hub = served.server.config.app.state.parts.hub
-        _until(lambda: hub.waiting == 1)
-    _until(lambda: hub.waiting == 0)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        threading.Event().wait(0.01)
+        wait_until(lambda: hub.waiting == 1, "the wait")
+    wait_until(lambda: hub.waiting == 0, "its end")
 
 
 def _with_hub(database: Database, work: Callable[[Hub], Awaitable[T]]) -> T:
@@ -142,7 +132,7 @@ def test_the_hub_asks_once_for_all_and_not_at_all_when_nobody_waits(
     jobs = [make_job() for _ in range(5)]
 
     async def work(hub: Hub) -> list[JobState]:
-        waits = [asyncio.create_task(hub.wait_for_end(job, 30)) for job in jobs]
+        waits = [asyncio.create_task(hub.wait_for_end(job, PATIENCE_SECONDS)) for job in jobs]
         await asyncio.sleep(0)
         for job in jobs:
             await asyncio.to_thread(finish_job, job)
@@ -163,14 +153,14 @@ def test_an_ended_job_is_seen_right_after_somebody_begins_to_wait(
     finish_job(job_id := make_job())
 
     async def work(hub: Hub) -> int:
-        assert await hub.wait_for_end(job_id, 30)
+        assert await hub.wait_for_end(job_id, PATIENCE_SECONDS)
         return hub.polls
 
     assert _with_hub(database, work) == 1
 
 
 def test_a_job_that_is_gone_ends_the_wait(database: Database) -> None:
-    assert _with_hub(database, lambda hub: hub.wait_for_end(uuid4(), 30)) is None
+    assert _with_hub(database, lambda hub: hub.wait_for_end(uuid4(), PATIENCE_SECONDS)) is None
 
 
 def test_an_error_that_nobody_foresaw_ends_the_waits_and_not_the_watching(
@@ -184,9 +174,9 @@ def test_an_error_that_nobody_foresaw_ends_the_waits_and_not_the_watching(
 
     async def work(hub: Hub) -> Sight | None:
         assert await hub.wait_for_end(newer, 3600) is None
-        return await hub.wait_for_end(known, 30)
+        return await hub.wait_for_end(known, PATIENCE_SECONDS)
 
-    seen = _with_hub(database, lambda hub: asyncio.wait_for(work(hub), 60))
+    seen = _with_hub(database, lambda hub: asyncio.wait_for(work(hub), PATIENCE_SECONDS))
     assert seen is not None
     assert seen.state is JobState.SUCCEEDED
 
@@ -195,7 +185,7 @@ def test_a_change_is_seen_and_no_change_is_not(database: Database, make_job: Mak
     job_id = make_job()
 
     async def work(hub: Hub) -> None:
-        changed = await hub.wait_for_change(job_id, -1, 30)
+        changed = await hub.wait_for_change(job_id, -1, PATIENCE_SECONDS)
         assert changed is not None
         assert await hub.wait_for_change(job_id, changed.revision, 0.2) is None
 
@@ -206,4 +196,4 @@ def test_nobody_waits_beyond_the_hubs_capacity(
     database: Database, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.waiting.MAX_WAITERS", 0)
-    assert _with_hub(database, lambda hub: hub.wait_for_end(make_job(), 30)) is None
+    assert _with_hub(database, lambda hub: hub.wait_for_end(make_job(), PATIENCE_SECONDS)) is None

@@ -26,6 +26,7 @@ from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
+from tests.processes import PATIENCE_SECONDS
 from tests.rows import enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"
@@ -191,11 +192,11 @@ def test_a_frozen_attempt_that_thaws_after_its_successor_appends_nothing(
     attempt = replace(desk.attempt(job_id), progress=frozen)
     thread = threading.Thread(target=frozen.run, args=(attempt,))
     thread.start()
-    assert frozen.reached.wait(30)
+    assert frozen.reached.wait(PATIENCE_SECONDS)
     desk.expire(job_id)
     desk.run(job_id)
     frozen.go_on.set()
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
 
     assert isinstance(frozen.error, CommitConflictError | StaleAttemptError)
     assert delta(desk).count() == (2 if first else 3)
@@ -212,7 +213,7 @@ class _Frozen:
     def __call__(self, phase: str, done: int, total: int | None) -> None:
         if phase == "load":
             self.reached.set()
-            self.go_on.wait(30)
+            self.go_on.wait(PATIENCE_SECONDS)
 
     def run(self, attempt: Attempt) -> None:
         try:
@@ -229,11 +230,11 @@ def test_two_loads_at_once_both_land(desk: Desk) -> None:
     attempt = desk.attempt(job_id)
     thread = threading.Thread(target=slow.run, args=(replace(attempt, progress=slow),))
     thread.start()
-    assert slow.reached.wait(30)
+    assert slow.reached.wait(PATIENCE_SECONDS)
     write = pa.table({"id": pa.array([4], pa.int64()), "note": ["four"]})
     write_deltalake(delta(desk), write, mode="append")
     slow.go_on.set()
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
 
     assert slow.error is None
     assert [row["id"] for row in rows(desk)] == [1, 2, 3, 4]
@@ -248,10 +249,10 @@ def test_a_schema_that_another_writer_changed_meanwhile_is_a_conflict_that_is_re
     job_id = desk.send(b"id,price\n3,1.5\n", target="delta")
     thread = threading.Thread(target=slow.run, args=(replace(desk.attempt(job_id), progress=slow),))
     thread.start()
-    assert slow.reached.wait(30)
+    assert slow.reached.wait(PATIENCE_SECONDS)
     write_deltalake(delta(desk), pa.table({"other": ["x"]}), mode="append", schema_mode="merge")
     slow.go_on.set()
-    thread.join(30)
+    thread.join(PATIENCE_SECONDS)
     assert isinstance(slow.error, CommitConflictError)
     assert desk.upload_state(job_id) == UploadState.STORED
     desk.expire(job_id)

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.processes import PATIENCE_SECONDS
+
 _SWALLOWED = """
 import os, signal, sys, weakref
 from stocktake.cli.stack import _ended_by_signals
@@ -28,7 +30,11 @@ with _ended_by_signals():
 
 def test_a_signal_that_a_finalizer_swallows_is_heard_all_the_same() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _SWALLOWED], check=False, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", _SWALLOWED],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "swallowed\nheard\n", "")

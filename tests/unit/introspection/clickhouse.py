@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.processes import PATIENCE_SECONDS
+
 _DESCRIBE = """
 import json, os, sys
 import chdb
@@ -30,7 +32,7 @@ def describe_parquet(paths: Iterable[Path]) -> list[dict[str, str] | None]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
     return [dict(line) if isinstance(line, list) else None for line in lines]

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.processes import PATIENCE_SECONDS
+
 _PROGRAM = r"""
 import json, os, sys
 import chdb
@@ -74,6 +76,6 @@ def ask(queries: list[str]) -> list[list[list[str]] | None]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
