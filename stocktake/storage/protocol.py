@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
-#: No store has longer ones: S3 and Google allow 1,024 bytes of UTF-8, Azure 1,024 characters. A
-#: client whose URL grows too long for it panics.
-MAX_KEY_BYTES: Final = 1024
+#: No store has longer ones: S3 and Google allow 1,024 bytes of UTF-8, Azure 1,024 characters of up
+#: to four bytes each. A client whose URL grows beyond 64 KiB panics.
+MAX_KEY_BYTES: Final = 4096
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
