@@ -163,13 +163,12 @@ class ThrottledError(RequestError):
 # --- jobs ---------------------------------------------------------------------------------
 
 
-#: Names come from strangers' files: what an error says of them stays readable, and small.
-_LONGEST_DETAIL = 2000
-_LONGEST_FILE = 1100
-
-
-def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+def _shortened(text: str) -> str:
+    """The text without its middle, where the names in it, which strangers gave, are too long."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return f"{text[:half]} … {text[-half:]}"
 
 
 class JobError(StocktakeError):
@@ -195,12 +194,12 @@ class JobError(StocktakeError):
         file: str | None = None,
     ) -> None:
         # a source may hold half of a surrogate pair, which no answer can carry
-        detail = _shortened(detail.encode("utf-8", "backslashreplace").decode(), _LONGEST_DETAIL)
+        detail = _shortened(detail.encode("utf-8", "backslashreplace").decode())
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
         self.hint = hint or self.default_hint
-        self.file = file and _shortened(file, _LONGEST_FILE)
+        self.file = file
 
     def as_dict(self) -> dict[str, Any]:
         """The job's ``error`` object on the wire.
@@ -211,18 +210,10 @@ class JobError(StocktakeError):
         return {
             "code": self.code,
             "retryable": self.retryable,
-            "detail": _shortened(self.detail),
+            "detail": self.detail,
             "hint": _shortened(self.hint),
             "file": None if self.file is None else _shortened(self.file),
         }
-
-
-def _shortened(text: str) -> str:
-    """The text without its middle, where the names in it, which strangers gave, are too long."""
-    if len(text) <= _LONGEST_TEXT:
-        return text
-    half = _LONGEST_TEXT // 2
-    return f"{text[:half]} … {text[-half:]}"
 
 
 class TerminalError(JobError):
