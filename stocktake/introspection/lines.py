@@ -31,7 +31,9 @@ class Lines:
         self._limits = limits
         self._chunks = iter(text.chunks)
         self._ahead = next(self._chunks, None)
-        self._carry = ""
+        # the beginning of a line whose end is in none of these, and how long it is
+        self._carry: list[str] = []
+        self._carried = 0
         # of whole lines, each with a line feed
         self._piece = ""
         self._at = 0
@@ -104,16 +106,19 @@ class Lines:
     def _refill(self) -> bool:
         while (chunk := self._ahead) is not None:
             self._ahead = next(self._chunks, None)
-            self._carry += chunk
+            self._carry.append(chunk)
+            self._carried += len(chunk)
             # most chunks are shorter than one line may be
-            if len(self._carry) > self._limits.max_line_bytes:
+            if self._carried > self._limits.max_line_bytes:
                 self._refuse_long_lines()
-            if self._ahead is None and self._text.complete and not chunk.endswith("\n"):
-                self._carry, chunk = self._carry.removesuffix("\r") + "\n", "\n"
-            if "\n" in chunk:
-                end = self._carry.rindex("\n") + 1
-                self._hold(self._carry[:end])
-                self._carry = self._carry[end:]
+            is_last = self._ahead is None and self._text.complete
+            if is_last or "\n" in chunk:
+                whole = "".join(self._carry)
+                if is_last and not chunk.endswith("\n"):
+                    whole = whole.removesuffix("\r") + "\n"
+                end = whole.rindex("\n") + 1
+                self._hold(whole[:end])
+                self._carry, self._carried = [whole[end:]], len(whole) - end
                 return True
         return False
 
@@ -122,7 +127,7 @@ class Lines:
         self._at = 0
 
     def _refuse_long_lines(self) -> None:
-        lines = self._carry.replace("\r\n", "\n").split("\n")
+        lines = "".join(self._carry).replace("\r\n", "\n").split("\n")
         for number, line in enumerate(lines, start=self.number + 1):
             if len(line) > self._limits.max_line_bytes:
                 raise line_too_long(self._text.path, number, self._limits)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.errors import NotFoundError, ValidationError
-from stocktake.schema.columns import Column
+from stocktake.schema.columns import Column, stored_size
 from stocktake.schema.diff import diff
 from stocktake.schema.types import override_type
 from stocktake.services import audit, refreshes, table_views
@@ -177,9 +177,21 @@ def _cleared(context: Context, table: Table, column: Column) -> Column:
     return replace(column, override=False)
 
 
+def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
+    """A refresh holds to the same bound (`introspection.excess.check_schema`)."""
+    size, most = stored_size(columns), context.settings.inference_max_schema_bytes
+    if size > most:
+        raise ValidationError(
+            f"The schema would take {size:,} bytes; STOCKTAKE_INFERENCE_MAX_SCHEMA_BYTES allows "
+            f"{most:,}. Clear other types that were set, or let the operator raise it.",
+            attr="updates",
+        )
+
+
 def _store(
     context: Context, table: Table, old: tuple[Column, ...], new: tuple[Column, ...]
 ) -> None:
+    _require_room(context, new)
     table.columns = [column.as_dict() for column in new]
     # What was proved was proved of other types.
     table.validated_state = None
