@@ -171,7 +171,7 @@ def table(service: Service, name: str) -> dict[str, str]:
 LONG = "a" * 70_000
 
 
-@pytest.mark.parametrize("key", [LONG, "ü" * 600, "a/" * 513])
+@pytest.mark.parametrize("key", [LONG, "ü" * 2100, "a/" * 2100])
 def test_a_key_longer_than_any_store_has_reaches_no_client(key: str) -> None:
     store = RemoteObjects(parse("https://bucket.s3.amazonaws.com/orders/"), None)
     asks = (store.get, lambda key: store.get_tail(key, 8), lambda key: [*store.stream(key)])
@@ -179,7 +179,7 @@ def test_a_key_longer_than_any_store_has_reaches_no_client(key: str) -> None:
         with pytest.raises(UnsupportedError) as caught:
             ask(key)
         assert caught.value.code == "unsupported_key"
-        assert len(str(caught.value.as_dict())) < 2000
+        assert len(str(caught.value.as_dict())) < 2500
 
 
 @pytest.mark.parametrize("name", [LONG, "b%0Ac", "a\nb", "a\x00b", "%7f", "%61" * 4100])
