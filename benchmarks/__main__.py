@@ -89,8 +89,8 @@ def _options(asked: argparse.Namespace, database: DatabaseKind) -> Options:
 
 
 def _show(record: Record) -> None:
-    for figure in record.figures:
-        print(report.line(figure), flush=True)
+    if record.figures:
+        print(report.lines(record.figures), flush=True)
     if record.failure is not None:
         _say(f"  FAILED: {record.failure}")
 

@@ -98,9 +98,21 @@ def section(name: str, records: Sequence[Record]) -> str:
     lines = [(figure, record) for record in records for figure in record.figures]
     order = list(dict.fromkeys(figure.name for figure, _ in lines))
     lines.sort(key=lambda line: order.index(line[0].name))
-    conditions = dict.fromkeys(it for record in records for it in record.conditions)
-    described = "\n".join(f"- {sentence}" for sentence in conditions)
+    described = "\n".join(f"- {sentence}" for sentence in _conditions(records))
     return "\n\n".join([f"### {name}", table(lines), described])
+
+
+def _conditions(records: Sequence[Record]) -> list[str]:
+    """Each sentence once; where the figures are of several runs, with those that it holds for."""
+    runs_of: dict[str, set[str]] = {}
+    for record in records:
+        for sentence in record.conditions:
+            runs_of.setdefault(sentence, set()).add(record.facts["run"])
+    everywhere = {record.facts["run"] for record in records if record.figures}
+    return [
+        sentence if held >= everywhere else f"{sentence} (run of {', '.join(sorted(held))})"
+        for sentence, held in runs_of.items()
+    ]
 
 
 def runs(records: Sequence[Record]) -> str:
@@ -114,11 +126,16 @@ def runs(records: Sequence[Record]) -> str:
     return "\n".join(lines)
 
 
-def line(figure: Figure) -> str:
-    """One figure for a terminal, as soon as it is known."""
+def lines(figures: Sequence[Figure]) -> str:
+    """The figures of one part for a terminal, as soon as they are known."""
+    width = max((len(each.name) for each in figures), default=0)
+    return "\n".join(f"  {each.name:<{width}}{_told(each)}" for each in figures)
+
+
+def _told(figure: Figure) -> str:
     spread = f"   p99 {number(figure.spread.p99)}, n {figure.spread.count}" if figure.spread else ""
     target = f"   target {_target(figure)}: {_met(figure)}" if figure.target else ""
-    return f"  {figure.name:<60} {_with_unit(figure):>10}{spread}{target}"
+    return f" {_with_unit(figure):>10}{spread}{target}"
 
 
 def with_section(page: str, name: str, content: str) -> str:

@@ -87,6 +87,6 @@ def _without(old: Record, new: Record) -> Record | None:
         return old
     again = {each.name for each in new.figures}
     inputs = {each["input"] for each in new.rows}
-    figures = [each for each in old.figures if each.name not in again]
-    rows = [each for each in old.rows if each["input"] not in inputs]
+    figures = tuple(each for each in old.figures if each.name not in again)
+    rows = tuple(each for each in old.rows if each["input"] not in inputs)
     return replace(old, figures=figures, rows=rows) if figures or rows else None

@@ -90,8 +90,8 @@ def run(
 
 def _interrupted_again(announce: Callable[[str], None]) -> bool:
     """Whether a second Ctrl-C ends the whole run."""
-    announce(f"Ctrl-C once more within {_AGAIN_SECONDS:g} s ends the whole run.")
     try:
+        announce(f"Ctrl-C once more within {_AGAIN_SECONDS:g} s ends the whole run.")
         threading.Event().wait(_AGAIN_SECONDS)
     except KeyboardInterrupt:
         return True
@@ -145,6 +145,8 @@ def measured(unit: Unit) -> Iterator[dict[str, Any]]:
             if "failure" in told:
                 raise BenchmarkFailedError(told["failure"], told["traceback"])
             if "done" in told:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_STOP_SECONDS)
                 return
             yield told
         raise BenchmarkFailedError(_ended(process.wait()))

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 
@@ -36,6 +37,11 @@ def raises_no_error(_: Options) -> Iterator[Outcome]:
 
 def is_killed(_: Options) -> Iterator[Outcome]:
     yield part("before the kill")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves_files_and_is_killed(_: Options) -> Iterator[Outcome]:
+    yield part(tempfile.mkdtemp())
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.figures import Figure, Target, distributed, ratio
-from benchmarks.report import line, number, section, table, text, with_section
+from benchmarks.report import lines, number, section, table, text, with_section
 from benchmarks.results import Record
 
 RUN = {
@@ -53,9 +53,9 @@ def test_a_figure_without_target_has_empty_cells_for_it() -> None:
 
 
 def test_all_lines_of_a_table_are_equally_long() -> None:
-    lines = table([(each, record()) for each in (WAIT, SLOW, MANY)]).splitlines()
+    shown = table([(each, record()) for each in (WAIT, SLOW, MANY)]).splitlines()
 
-    assert len({len(line) for line in lines}) == 1
+    assert len({len(each) for each in shown}) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,20 @@ def test_a_condition_of_several_parts_is_said_once() -> None:
     assert section("waiting", both).splitlines()[-2:] == ["- one client", "- two"]
 
 
+def test_a_condition_of_one_run_alone_names_it() -> None:
+    older = RUN | {"run": "2026-11-23 07:29"}
+    both = [
+        record(WAIT, conditions=["one client", "on a desk"], facts=older),
+        record(SLOW, conditions=["one client", "on a shelf"]),
+    ]
+
+    assert section("waiting", both).splitlines()[-3:] == [
+        "- one client",
+        "- on a desk (run of 2026-11-23 07:29)",
+        "- on a shelf (run of 2026-11-29 02:00)",
+    ]
+
+
 def test_the_report_ends_with_what_each_run_was_taken_on_the_newest_first() -> None:
     older = RUN | {"run": "2026-11-23 07:29", "machine": "4 cores"}
     shown = text([record(WAIT, facts=older), record(SLOW), record(MANY)])
@@ -101,9 +115,11 @@ def test_a_benchmark_that_failed_is_named_with_its_reason_after_all_figures() ->
     assert shown.index("| wait") < shown.index("### Failed") < shown.index(failure)
 
 
-def test_a_figure_is_a_line_as_soon_as_it_is_known() -> None:
-    assert " ".join(line(WAIT).split()) == "wait 2.00 ms p99 4.00, n 3 target < 20 ms: yes"
-    assert " ".join(line(ratio("a : b", 3.0, 2.0)).split()) == "a : b 1.50 x"
+def test_figures_of_a_part_are_lines_of_which_the_values_stand_below_each_other() -> None:
+    assert lines([WAIT, ratio("frozen : quiet", 3.0, 2.0)]).splitlines() == [
+        "  wait              2.00 ms   p99 4.00, n 3   target < 20 ms: yes",
+        "  frozen : quiet     1.50 x",
+    ]
 
 
 def test_a_section_replaces_only_what_is_between_its_markers() -> None:

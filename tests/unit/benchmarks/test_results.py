@@ -83,7 +83,7 @@ def test_a_failure_replaces_nothing_and_is_not_published() -> None:
 
 def test_rows_are_replaced_by_those_of_their_input() -> None:
     def rows(facts: dict[str, str], *inputs: str) -> Record:
-        return record(facts=facts, rows=[{"input": name} for name in inputs], database=None)
+        return record(facts=facts, rows=tuple({"input": name} for name in inputs), database=None)
 
     found = merged([rows(OLD, "csv", "json")], [rows(NEW, "json")])
 
