@@ -9,13 +9,22 @@ from tests.fuzz.watched import Watched
 from tests.integration.api.conftest import (
     database,
     other_project,
+    plain_settings,
     project_id,
     serve,
     served,
     settings,
 )
 
-__all__ = ["database", "other_project", "project_id", "serve", "served", "settings"]
+__all__ = [
+    "database",
+    "other_project",
+    "plain_settings",
+    "project_id",
+    "serve",
+    "served",
+    "settings",
+]
 
 
 @pytest.fixture(scope="module")

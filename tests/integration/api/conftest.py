@@ -1,6 +1,8 @@
 """The API over a real socket on both databases, with recorded rings in the broker's place."""
 
+import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +31,10 @@ FinishJob = Callable[..., None]
 MakeJob = Callable[..., UUID]
 
 
+#: Shared by all clients: each would read the machine's certificates anew, for nobody to show one.
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class Rings:
     """A doorbell that keeps what was rung for.
 
@@ -50,6 +56,36 @@ class Rings:
         """Nothing runs."""
 
 
+class PromptServer(uvicorn.Server):
+    """Ends at once: uvicorn's own looks ten times a second whether to, and then waits as long."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def end(self) -> None:
+        """Tell it, from any thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self.on_tick(0)
+        if not self.should_exit:
+            await self._told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.sleep(0)  # who hung up is heard
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for each in (*self.servers, *(sockets or [])):
+            each.close()
+        await self.lifespan.shutdown()
+
+
 @dataclass
 class Served:
     """A running app and what a test may want of it."""
@@ -58,24 +94,22 @@ class Served:
     url: str
     rings: Rings
     database: Database
-    server: uvicorn.Server = field(repr=False)
+    server: PromptServer = field(repr=False)
     thread: threading.Thread = field(repr=False)
     listening: socket.socket = field(repr=False)
 
     def stop(self) -> None:
         """Shut the app down and wait until it has."""
-        self.server.should_exit = True
+        self.server.end()
         self.thread.join()
         self.listening.close()
 
 
-@pytest.fixture
-def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
-    """Settings without limits and with nothing of this machine; a test may copy and change them."""
+@pytest.fixture(scope="session")
+def plain_settings() -> Settings:
+    """What the settings of all tests have in common; to build them takes longer than a request."""
     return Settings.model_validate(
         {
-            "database_url": migrated_database_url,
-            "data_dir": tmp_path / "data",
             "secret_keys": make_secret_key("test"),
             "rate_limit_per_minute": 0,
             "rate_limit_per_hour": 0,
@@ -84,6 +118,13 @@ def settings(migrated_database_url: str, tmp_path: Path) -> Settings:
             "log_level": "WARNING",
         }
     )
+
+
+@pytest.fixture
+def settings(plain_settings: Settings, migrated_database_url: str, tmp_path: Path) -> Settings:
+    """Settings without limits and with nothing of this machine; a test may copy and change them."""
+    own = {"database_url": migrated_database_url, "data_dir": tmp_path / "data"}
+    return plain_settings.model_copy(update=own)
 
 
 @pytest.fixture
@@ -104,7 +145,7 @@ def serve(settings: Settings) -> Iterator[Callable[..., Served]]:
 def _start(settings: Settings) -> Served:
     rings = Rings()
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
+    server = PromptServer(
         uvicorn.Config(
             create_app(settings, rings),
             http=protocol(settings),
@@ -178,7 +219,12 @@ def connect(served: Served) -> Iterator[Callable[..., httpx.Client]]:
     def open_client(key: str | None = None, url: str | None = None) -> httpx.Client:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         clients.append(
-            httpx.Client(base_url=url or served.url, headers=headers, timeout=PATIENCE_SECONDS)
+            httpx.Client(
+                base_url=url or served.url,
+                headers=headers,
+                timeout=PATIENCE_SECONDS,
+                verify=PLAIN,
+            )
         )
         return clients[-1]
 
