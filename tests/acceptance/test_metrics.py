@@ -15,7 +15,7 @@ from tests.servers import Valkey
 from tests.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
 
 # The clock adds attempts up some fifteen seconds after they end.
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

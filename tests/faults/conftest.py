@@ -18,12 +18,22 @@ from tests.scripted_store import ScriptedStore
 from tests.stack import Web
 
 HERE = Path(__file__).parent
+#: Stay in `make test`: what the rows stand on, and the death of each process on one database.
+IN_EVERY_RUN = {"test_proxy.py", "test_core_dumps.py", "test_killed.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
+            if item.path.name not in IN_EVERY_RUN or _dialect(item) == "postgresql":
+                item.add_marker(pytest.mark.thorough)
+
+
+def _dialect(item: pytest.Item) -> str | None:
+    """The database of a test, if it has one."""
+    call = getattr(item, "callspec", None)
+    return call and call.params.get("dialect")
 
 
 @pytest.fixture

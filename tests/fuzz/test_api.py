@@ -38,6 +38,7 @@ from tests.integration.api.conftest import Served
 BOTH: Final = ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)]
 pytestmark = [
     pytest.mark.fuzz,
+    pytest.mark.thorough,
     pytest.mark.timeout(0 if ASKED else 1200),
     pytest.mark.parametrize("dialect", BOTH, indirect=True),
 ]

@@ -278,6 +278,7 @@ def test_a_sidecar_outside_is_not_counted(service: Service, where: str) -> None:
     assert outcome(job) == "invalid_source"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("write", "code"),
     [(large_values, "memory_limit"), (large_page, "succeeded"), (many_rows, "succeeded")],
