@@ -29,7 +29,8 @@ class Counts:
         delivered_bytes: in both directions.
         swallowed_bytes: taken and never delivered.
         delayed: requests that were held back.
-        cut: connections that were reset.
+        cut: connections that were reset, or closed too soon.
+        replaced: requests that the proxy answered itself.
     """
 
     connections: int = 0
@@ -37,6 +38,7 @@ class Counts:
     swallowed_bytes: int = 0
     delayed: int = 0
     cut: int = 0
+    replaced: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ class Proxy:
         counts: what it did so far.
         latency_seconds: between a request and its delivery; answers are not held back.
         answer_bytes: a connection is reset after so many bytes of answers; None for never.
+        cut_in_order: whether it is closed instead, as if the answer were complete.
+        answer_instead: what every request is answered with, which the server never sees.
         answer_pace: bytes of answers that a connection delivers in a second; None for no limit.
     """
 
@@ -86,6 +90,8 @@ class Proxy:
         self.latency_seconds = 0.0
         self.answer_bytes: int | None = None
         self.answer_pace: float | None = None
+        self.cut_in_order = False
+        self.answer_instead: bytes | None = None
         self._server_port = port
         self._black_hole = False
         self._silenced: bytes | None = None
@@ -139,6 +145,7 @@ class Proxy:
         self._black_hole = False
         self._silenced = self._cut = None
         self.latency_seconds, self.answer_bytes, self.answer_pace = 0.0, None, None
+        self.cut_in_order, self.answer_instead = False, None
 
     def _run(self, work: "Coroutine[Any, Any, Any]") -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -159,6 +166,13 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await asyncio.sleep(0)  # the sockets are closed by callbacks
+
+    def _end(self, connection: _Connection) -> None:
+        if self.cut_in_order:
+            self.counts.cut += 1
+            connection.client.close()
+        else:
+            self._reset(connection)
 
     def _reset(self, connection: _Connection) -> None:
         self.counts.cut += 1
@@ -201,6 +215,10 @@ class Proxy:
             await asyncio.sleep(due - self._loop.time())
             if self._silenced is not None and self._silenced in data:
                 connection.silent = True
+            if self.answer_instead is not None:
+                self.counts.replaced += 1
+                await self._deliver(connection, connection.client, self.answer_instead)
+                continue
             if not self._meets_cut(connection, data):
                 await self._deliver(connection, connection.server, data)
         if not connection.silent:
@@ -232,7 +250,7 @@ class Proxy:
             connection.answered_bytes += len(data)
             await self._deliver_paced(connection, data)
             if len(data) < len(whole):
-                self._reset(connection)
+                self._end(connection)
                 return
         if not connection.silent:
             connection.client.write_eof()
