@@ -32,7 +32,7 @@ def measure(options: Options) -> Iterator[Outcome]:
     with deployed(options) as deployment:
         urls = delta_tables(deployment.sources, most)
         table_ids = deployment.register(urls, TableFormat.DELTA)
-        with Worker(deployment.settings):
+        with Worker(deployment.settings, deployment.place("worker")):
             _window(deployment, table_ids, _PER_SECOND)  # fills pools and caches; not counted
             deployment.drain()
             pace = deployment.pace(table_ids, _PER_SECOND)

@@ -105,7 +105,10 @@ class _Windows:
 def measure(options: Options) -> Iterator[Outcome]:
     """Post at a fixed pace to distinct tables, so that single flight collapses nothing."""
     most = options.sized(_REQUESTS_A_WINDOW)
-    with deployed(options, proxied=True) as deployment, Worker(deployment.settings):
+    with (
+        deployed(options, proxied=True) as deployment,
+        Worker(deployment.settings, deployment.place("worker")),
+    ):
         urls = delta_tables(deployment.sources, most)
         table_ids = deployment.register(urls, TableFormat.DELTA)
         post_all(deployment.refreshes(table_ids, _PER_SECOND))  # fills pools and caches

@@ -149,7 +149,7 @@ def long_reads(deployment: Deployment) -> Iterator[LongReads]:
     stop = threading.Event()
     with (
         _ringing_database(deployment.settings) as database,
-        BulkWorker(deployment.settings),
+        BulkWorker(deployment.settings, deployment.place("worker")),
         ThreadPoolExecutor(1) as pool,
     ):
         reads = LongReads(deployment, database, f"file://{folder}")

@@ -32,6 +32,7 @@ from tests.stack import Clock, Web, add_project, opened, service_settings
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
+_LOG_BYTES: Final = 4000
 #: A pace that nobody keeps.
 _AT_ONCE: Final = 1e6
 _UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -44,6 +45,7 @@ class Deployment:
     Attributes:
         proxy: between broker and service; made for every deployment, used where asked for.
         sources: the folder that ``file://`` tables may read.
+        folder: of this deployment, with one of each process; where its log is.
         key: an API key with all scopes.
         settings: what all processes share, ``STOCKTAKE_*`` without the prefix.
     """
@@ -54,8 +56,13 @@ class Deployment:
     web: Web
     project_id: int
     key: str
+    folder: Path
     sources: Path
     settings: dict[str, str]
+
+    def place(self, name: str) -> Path:
+        """A new folder for a process, which stays until the deployment ends."""
+        return _place(self.folder, name)
 
     def register(self, urls: Sequence[str], kind: TableFormat) -> list[UUID]:
         """Put table rows in, as the API would have left them, one for each URL."""
@@ -143,7 +150,7 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
         sources.mkdir()
         url = _database_url(options.database, folder, started)
         migrate.upgrade(url)
-        broker = started.enter_context(Valkey())
+        broker = started.enter_context(Valkey(_place(folder, "broker")))
         proxy = started.enter_context(Proxy(broker.port))
         broker_url = f"redis://{HOST}:{proxy.port}/0" if proxied else broker.url
         database = started.enter_context(opened(url))
@@ -151,8 +158,9 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
         project_id = add_project(database)
         with database.write() as session:
             key = identity.create_key(session, [project_id], ["*"])
-        web = started.enter_context(Web(settings))
-        started.enter_context(Clock(settings))
+        web = started.enter_context(Web(settings, _place(folder, "web")))
+        started.enter_context(Clock(settings, _place(folder, "clock")))
+        started.enter_context(_telling_of_logs(folder))
         yield Deployment(
             database=database,
             broker=broker,
@@ -160,9 +168,26 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
             web=web,
             project_id=project_id,
             key=key,
+            folder=folder,
             sources=sources,
             settings=settings,
         )
+
+
+def _place(folder: Path, name: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+
+
+@contextmanager
+def _telling_of_logs(folder: Path) -> Iterator[None]:
+    """Add the ends of all logs to an error: the folder is about to be removed."""
+    try:
+        yield
+    except Exception as exc:
+        for log in sorted(folder.glob("*/server.log")):
+            end = log.read_bytes()[-_LOG_BYTES:].decode(errors="replace")
+            exc.add_note(f"{log.parent.name} ended its log with:\n{end}")
+        raise
 
 
 def _database_url(kind: DatabaseKind, folder: Path, started: ExitStack) -> str:

@@ -24,7 +24,7 @@ _PATIENCE_SECONDS: Final = 60.0
 def measure(options: Options) -> Iterator[Outcome]:
     """Post one refresh after another, each after the end of the last."""
     count = options.sized(_JOBS)
-    with deployed(options) as deployment, Worker(deployment.settings):
+    with deployed(options) as deployment, Worker(deployment.settings, deployment.place("worker")):
         urls = delta_tables(deployment.sources, count)
         table_ids = deployment.register(urls, TableFormat.DELTA)
         for table_id in table_ids[:10]:  # both children connect and import; not counted

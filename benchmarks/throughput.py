@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Final
 
 import redis
@@ -28,8 +29,8 @@ _UNACKED: Final = "unacked"
 class MeasuredWorker(Worker):
     """A worker whose app and events are the benchmark's choice; all else is as shipped."""
 
-    def __init__(self, settings: dict[str, str], app: str, *, events: bool) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: dict[str, str], folder: Path, app: str, *, events: bool) -> None:
+        super().__init__(settings, folder)
         self._app = app
         self._events = events
 
@@ -88,7 +89,7 @@ def _worker(deployment: Deployment, app: str, *, events: bool) -> Iterator[None]
     settings = deployment.settings
     if app == noop.__name__:
         settings = settings | {"BROKER_URL": _noop_url(deployment)}
-    with MeasuredWorker(settings, app, events=events):
+    with MeasuredWorker(settings, deployment.place("worker"), app, events=events):
         yield
 
 
