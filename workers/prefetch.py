@@ -6,6 +6,8 @@ that a frozen broker owed cost a credit, and a worker without any waited idle be
 for ever.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -21,14 +23,16 @@ class KeptCredit(redis.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Tell the broker that the message is done."""
         try:
-            super().ack(delivery_tag)
+            with _failing_as_its_connection(self.channel):
+                super().ack(delivery_tag)
         finally:
             virtual.QoS.ack(self, delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> Any:
         """Tell the broker that the message is not wanted, or wanted by another."""
         try:
-            super().reject(delivery_tag, requeue)
+            with _failing_as_its_connection(self.channel):
+                super().reject(delivery_tag, requeue)
         finally:
             virtual.QoS.ack(self, delivery_tag)
 
@@ -45,6 +49,18 @@ class KeptCredit(redis.QoS):
         except (AttributeError, *channel.connection_errors) as exc:
             log.warning("messages_not_put_back", count=len(taken), reason=repr(exc))
             taken.clear()
+
+
+@contextmanager
+def _failing_as_its_connection(channel: Any) -> Iterator[None]:
+    """Celery ends a job whose connection broke meanwhile on a channel that is closed, and logs no
+    other errors than a connection's: kombu's `AttributeError` ended the worker."""
+    try:
+        yield
+    except AttributeError as exc:
+        if not channel.closed:
+            raise
+        raise ConnectionResetError("the message's channel was closed with its connection") from exc
 
 
 def keep_credit() -> None:

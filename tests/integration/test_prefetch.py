@@ -65,6 +65,25 @@ def test_a_connection_that_broke_is_closed_without_its_broker() -> None:
     assert len(taken) == 1
 
 
+@pytest.mark.parametrize("end", ["ack", "reject", "requeue"])
+def test_the_end_of_a_message_of_a_closed_channel_fails_as_its_connection_did(end: str) -> None:
+    """A read that was under way when the connection broke ends after Celery has made another."""
+    taken: list[Any] = []
+    with Valkey() as broker, Connection(broker.url) as connection:
+        channel: Any = connection.default_channel
+        queue = Queue(NAME, routing_key=NAME, channel=channel)
+        Consumer(channel, [queue], on_message=taken.append, accept=["json"]).consume()
+        _publish(connection, 1)
+        connection.drain_events(timeout=5)
+        broker.kill()
+        channel._disconnect_pools()
+        connection.transport.client = None
+        channel.close()
+
+        with pytest.raises(connection.connection_errors):
+            getattr(taken[0], end)()
+
+
 def _publish(connection: Connection, number: int) -> None:
     Producer(connection.default_channel, serializer="json").publish(
         number, exchange="", routing_key=NAME
