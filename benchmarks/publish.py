@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import chart, report
+from benchmarks.catalogue import BENCHMARKS
+from benchmarks.inputs import INPUTS
 from benchmarks.readers_figures import Measured
 from benchmarks.readers_table import table
 from benchmarks.results import Record, merged, read
@@ -22,12 +24,20 @@ def publish(new: Sequence[Record], folder: Path = _HERE) -> None:
         folder: where the published records, the README and the chart are.
     """
     kept = folder / "published.jsonl"
-    records = merged(read(kept) if kept.exists() else [], new)
+    records = sorted(merged(read(kept) if kept.exists() else [], new), key=_order)
     _replace(kept, "".join(f"{each.line()}\n" for each in records))
     page = folder / "README.md"
     _replace(page, with_figures(page.read_text(), records))
     if any(each.rows for each in new):
         chart.draw(_measured(records), folder / _CHART, caption=_caption(records))
+
+
+def _order(record: Record) -> tuple[int, bool, int]:
+    """As a whole run measures; what is no more in the catalogue comes last."""
+    names = [*BENCHMARKS, record.benchmark]
+    inputs = [*(each.name for each in INPUTS), *(row["input"] for row in record.rows), ""]
+    first = record.rows[0]["input"] if record.rows else ""
+    return names.index(record.benchmark), record.database != "sqlite", inputs.index(first)
 
 
 def with_figures(page: str, records: Sequence[Record]) -> str:

@@ -97,7 +97,8 @@ def section(name: str, records: Sequence[Record]) -> str:
     """One benchmark: its table, with databases one below the other, and its conditions."""
     lines = [(figure, record) for record in records for figure in record.figures]
     order = list(dict.fromkeys(figure.name for figure, _ in lines))
-    lines.sort(key=lambda line: order.index(line[0].name))
+    databases = list(_DATABASES)
+    lines.sort(key=lambda it: (order.index(it[0].name), databases.index(it[1].database)))
     described = "\n".join(f"- {sentence}" for sentence in _conditions(records))
     return "\n\n".join([f"### {name}", table(lines), described])
 

@@ -9,8 +9,9 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import publish
 from benchmarks.catalogue import Benchmark
+from benchmarks.figures import Figure
 from benchmarks.publish import READERS, SERVICE, with_figures
-from benchmarks.results import read
+from benchmarks.results import Record, read
 from tests.unit.benchmarks import fakes
 
 MARKERS = (
@@ -149,6 +150,31 @@ def test_the_help_tells_every_benchmark_and_what_it_answers(
         command.main(["--help"])
 
     assert "  works       ?\n  raises      ?\n" in capsys.readouterr().out
+
+
+def test_published_figures_stand_as_a_whole_run_measures_them() -> None:
+    facts = dict.fromkeys(("run", "run as", "machine", "disk", "versions", "measured", "load"), "")
+    order = [("start", "sqlite"), ("start", "postgresql"), ("ready", None), ("accept", "sqlite")]
+    figure = Figure(name="f", value=1.0, unit="s")
+    records = [
+        Record(benchmark=name, database=database, facts=facts, figures=(figure,))
+        for name, database in reversed(order)
+    ]
+    inputs = ["json_one", "log_1k"]
+    records += [
+        Record(benchmark="readers", database=None, facts=facts, rows=({"input": name},))
+        for name in inputs
+    ]
+
+    found = sorted(records, key=publish._order)
+
+    assert [(each.benchmark, each.database) for each in found[:4]] == [
+        ("ready", None),
+        ("accept", "sqlite"),
+        ("start", "sqlite"),
+        ("start", "postgresql"),
+    ]
+    assert [each.rows[0]["input"] for each in found[4:]] == ["log_1k", "json_one"]
 
 
 def test_the_readme_shows_the_published_figures_and_no_others() -> None:
