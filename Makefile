@@ -99,7 +99,7 @@ fmt: $(STAMP) ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure, and write the figures with their conditions
+bench: $(STAMP) ## Measure on both databases; every figure is kept as it comes
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Without --no-strip-extras the lock names no extra, and pip before 24 then looks for a package with

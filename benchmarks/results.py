@@ -43,7 +43,9 @@ class Record:
 def append(file: Path, record: Record) -> None:
     """Add the record to the file, and have it on the disk before returning."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    whole = b"".join(_whole_lines(file)) if file.exists() else b""
     with file.open("ab") as stream:
+        stream.truncate(len(whole))  # what a killed run has cut off would spoil this line too
         stream.write(record.line().encode() + b"\n")
         stream.flush()
         os.fsync(stream.fileno())
@@ -56,11 +58,15 @@ def read(file: Path) -> list[Record]:
         OSError: the file cannot be read.
         ValueError: a whole line is no record.
     """
-    lines = file.read_text().splitlines(keepends=True)
-    return [_parsed(file, number, each) for number, each in enumerate(lines, 1) if each[-1] == "\n"]
+    return [_parsed(file, number, each) for number, each in enumerate(_whole_lines(file), 1)]
 
 
-def _parsed(file: Path, number: int, line: str) -> Record:
+def _whole_lines(file: Path) -> list[bytes]:
+    with file.open("rb") as stream:
+        return [line for line in stream if line.endswith(b"\n")]
+
+
+def _parsed(file: Path, number: int, line: bytes) -> Record:
     try:
         stored = json.loads(line)
         figures = tuple(from_dict(each) for each in stored.pop("figures"))

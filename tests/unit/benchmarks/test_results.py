@@ -47,6 +47,16 @@ def test_a_line_that_was_cut_off_is_no_record(tmp_path: Path) -> None:
     assert names(read(file)) == [(NEW["run"], ["quiet"])]
 
 
+def test_a_line_that_was_cut_off_does_not_spoil_the_next_one(tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    append(file, record(QUIET))
+    file.write_bytes(file.read_bytes() + b'{"benchmark": "acc')
+
+    append(file, record(BUSY))
+
+    assert names(read(file)) == [(NEW["run"], ["quiet"]), (NEW["run"], ["busy"])]
+
+
 def test_a_whole_line_that_is_no_record_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     append(file, record(QUIET))
