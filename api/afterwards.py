@@ -9,14 +9,15 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
-from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from api.threads import finish_in_thread
 from stocktake.db.session import Database
 from stocktake.services import audit, identity
 from stocktake.services.context import Caller
@@ -74,7 +75,7 @@ class Afterwards:
         if not used and not refusals:
             return
         try:
-            await to_thread.run_sync(self._write, used, refusals)
+            await finish_in_thread(partial(self._write, used, refusals))
         except SQLAlchemyError as exc:
             log.warning("afterwards_dropped", reason=type(exc).__name__)
 

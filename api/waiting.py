@@ -7,14 +7,16 @@ begins to wait. 200 waiters cost 24 % of a processor this way and 122 % with a p
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import structlog
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.threads import finish_in_thread
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.states import JobState
@@ -125,7 +127,7 @@ class Hub:
         waiters = list(self._waiters)
         ids = {waiter.job_id for waiter in waiters}
         try:
-            sights = await to_thread.run_sync(self._look, ids, limiter=self._thread)
+            sights = await finish_in_thread(partial(self._look, ids), self._thread)
         except SQLAlchemyError as exc:
             # They wait on, and time out by themselves if the database stays away.
             log.warning("waiting_poll_failed", reason=type(exc).__name__)

@@ -236,25 +236,21 @@ def test_a_whole_stack_is_well_and_a_frozen_worker_is_not(
 ) -> None:
     stack.start_clock(CANARY_INTERVAL_SECONDS="0.3", RING_AGAIN_SECONDS="1")
 
-    def examine(status: int) -> Checks:
-        return _examine(tmp_path, status, **stack.settings, CANARY_LATE_SECONDS="2")
+    def examine(status: int, late_seconds: str) -> Checks:
+        return _examine(tmp_path, status, **stack.settings, CANARY_LATE_SECONDS=late_seconds)
 
-    def canary() -> str:
-        done = stocktake(
-            "doctor",
-            "--json",
-            folder=tmp_path,
-            settings=stack.settings | {"CANARY_LATE_SECONDS": "2"},
-        )
+    def canary(late_seconds: str) -> str:
+        late = {"CANARY_LATE_SECONDS": late_seconds}
+        done = stocktake("doctor", "--json", folder=tmp_path, settings=stack.settings | late)
         return _verdict(_parsed(done.stdout), "worker", "canary")
 
-    wait_until(lambda: canary() == "ok", "a canary at home")
-    checks = examine(0)
+    wait_until(lambda: canary("60") == "ok", "a canary at home")
+    checks = examine(0, "60")
     assert {each["verdict"] for each in checks.values()} == {"ok"}
     assert worker.node in checks[("worker", "version")]["found"]
 
     freeze_between_writes(stack.database, *worker.all_processes())
-    wait_until(lambda: canary() == "failed", "a late canary")
-    checks = examine(1)
+    wait_until(lambda: canary("2") == "failed", "a late canary")
+    checks = examine(1, "2")
     assert _verdict(checks, "worker", "version") == "failed"
     assert _verdict(checks, "clock", "last tick") == "ok"

@@ -340,11 +340,12 @@ def test_a_body_that_stops_is_cut_off(
 def test_a_slow_body_above_the_least_rate_is_read(raw: Raw, keyed: tuple[str, bytes]) -> None:
     """For longer than the time after which a slower one is cut off."""
     path, key = keyed
-    pieces = 35
-    raw.send(_post(f"{path}/schedules/", key, b"Content-Length: %d" % (pieces * 1024 + 2)))
+    pieces, piece = 35, b" " * 4096  # twenty times the rate, for a client that is held up
+    length = pieces * len(piece) + 2
+    raw.send(_post(f"{path}/schedules/", key, b"Content-Length: %d" % length))
     pause = threading.Event()
     for _ in range(pieces):
-        raw.send(b" " * 1024)
+        raw.send(piece)
         pause.wait(0.2)
     answer = raw.send(b"{}").answer()
     assert (answer.status, answer.json()["attr"]) == (400, "name")

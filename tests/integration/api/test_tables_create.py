@@ -382,7 +382,7 @@ def test_the_operator_can_have_every_create_wait(
     make_key: Callable[..., str],
     project_id: int,
 ) -> None:
-    served = serve(default_wait_seconds=10.0)
+    served = serve(default_wait_seconds=60.0)
     start_worker(served, read_columns(COLUMNS))
     client = connect(make_key(["*"]), served.url)
     answer = client.post(f"/api/projects/{project_id}/warehouse_tables/", json=new())
