@@ -96,7 +96,7 @@ class LocalContainer(CeleryTestContainer):  # type: ignore[misc]  # untyped upst
         raise NotImplementedError("a local process runs no second command")
 
     def teardown(self) -> None:
-        self.server.stop()
+        self.server.discard()
 
     # What pytest-celery asks a worker's container for.
     def version(self) -> str:
@@ -185,7 +185,7 @@ class Stack:
     def stop(self) -> None:
         """End all processes, the youngest first."""
         for process in reversed(self.processes):
-            process.stop()
+            process.discard()
 
 
 @pytest.fixture
