@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from stocktake.db.models import Job, JobAttempt
+from stocktake.db.models import ApiKey, Job, JobAttempt
 from stocktake.states import JobState
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle, Verdict
@@ -179,16 +179,17 @@ def test_requests_that_wait_are_answered_when_the_web_process_stops(
     """Nobody works on the job: a long poll and an event stream would wait for a minute."""
     job_id = stack.refresh(held_table)
     url = f"{web.url}/api/projects/{stack.project_id}/jobs/{job_id}/"
-    headers = {"Authorization": f"Bearer {stack.make_key()}"}
+    streams, polls = ({"Authorization": f"Bearer {stack.make_key()}"} for _ in range(2))
 
     with (
-        httpx.Client(headers=headers, timeout=LATE_SECONDS, trust_env=False) as client,
+        httpx.Client(headers=streams, timeout=LATE_SECONDS, trust_env=False) as client,
         ThreadPoolExecutor() as thread,
         client.stream("GET", f"{url}events/") as stream,
     ):
-        polled = thread.submit(client.get, f"{url}?wait=60")
+        polled = thread.submit(client.get, f"{url}?wait=60", headers=polls)
         lines = stream.iter_lines()
         assert next(lines) == "event: state"
+        wait_until(lambda: _used_keys(stack) == 2, "the use of the poll's key")
         web.ask_to_end()
         rest = list(lines)  # without an error: the stream was ended in order
         assert polled.result(45).json()["state"] == "queued"
@@ -196,6 +197,12 @@ def test_requests_that_wait_are_answered_when_the_web_process_stops(
     assert not any("end" in line for line in rest if line.startswith("event"))
     assert web.wait_for_exit(LATE_SECONDS) == -signal.SIGTERM
     assert not stack.logged("graceful shutdown exceeded")
+
+
+def _used_keys(stack: Stack) -> int:
+    """How many keys a request has come with, as is written every few seconds."""
+    with stack.database.read() as session:
+        return session.query(ApiKey).where(ApiKey.last_used_at.is_not(None)).count()
 
 
 def test_a_clock_ends_at_once(stack: Stack) -> None:

@@ -23,7 +23,8 @@ from tests.stack import JobView, add_table, see_job, wait_for_end, wait_until
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 
 KEY = "orders.parquet"
-TIME_LIMIT_SECONDS = 6
+#: Enough for a read on a busy machine; a store that drips takes all of it.
+TIME_LIMIT_SECONDS = 20
 
 
 def parquet(prefix: str, columns: int = 900) -> bytes:
