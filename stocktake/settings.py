@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=30.0, gt=0)
     heartbeat_seconds: float = Field(default=2.0, gt=0)
     worker_concurrency: int = Field(default=2, ge=1)
+    #: Children of each worker beside those: for interactive jobs of projects of which nothing runs.
+    worker_reserve: int = Field(default=1, ge=0)
+    #: The part of all workers' children, without the reserve, that one project's jobs may take.
+    project_share: float = Field(default=1.0, gt=0, le=1)
     #: A worker that is asked to stop lets its reads go on for this long, then hands them back.
     worker_grace_seconds: float = Field(default=10.0, ge=0)
 

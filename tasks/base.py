@@ -28,6 +28,7 @@ from stocktake.errors import (
 from stocktake.introspection import Progress
 from stocktake.jobs import counting, leases
 from stocktake.jobs.leases import Claim, RetryPolicy
+from stocktake.jobs.shares import Presence
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
@@ -62,6 +63,7 @@ class Runtime:
     Attributes:
         watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
         stopping: whether the worker was asked to stop.
+        presence: what the worker says of its children, for their shares.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Runtime:
     storage: ManagedStorage
     watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
     stopping: Callable[[], bool] = _never
+    presence: Presence | None = None
 
     @property
     def retry(self) -> RetryPolicy:
@@ -148,12 +151,19 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
 
 def worker_name(node: str | None, pid: int) -> str:
     """How a child signs its claims: as no other does, on any machine."""
-    return f"{node or 'local'}/{_START}/{pid}"
+    return f"{pool_name(node)}/{pid}"
+
+
+def pool_name(node: str | None) -> str:
+    """How a worker signs for all of its children."""
+    return f"{node or 'local'}/{_START}"
 
 
 def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
     try:
         with runtime.database.write() as session:
+            if runtime.presence is not None:
+                runtime.presence.keep(session)
             return leases.claim(
                 session,
                 job_id,

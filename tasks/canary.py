@@ -24,6 +24,8 @@ def canary(self: Any, canary_id: str) -> None:
     worker = worker_name(self.request.hostname, os.getpid())
     try:
         with runtime.database.write() as session:
+            if runtime.presence is not None:
+                runtime.presence.keep(session)
             canaries.start(session, UUID(canary_id), worker=worker)
         with runtime.database.write() as session:
             canaries.end(session, UUID(canary_id))

@@ -52,6 +52,7 @@ class Worker(ServiceProcess):
     """A Celery worker with real children."""
 
     name = "worker"
+    #: Children for anybody's jobs; one more is in reserve.
     concurrency = 2
 
     def __init__(self, settings: dict[str, str], folder: Path | None = None) -> None:

@@ -20,6 +20,7 @@ from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
+    worker_shutdown,
 )
 from celery.worker.control import inspect_command
 from celery.worker.request import Request
@@ -30,11 +31,12 @@ from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.jobs import counting, rescue
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.storage.configured import guard_policy, managed_storage
-from tasks.base import JobTask, Runtime, worker_name
+from tasks.base import JobTask, Runtime, pool_name, worker_name
 from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
@@ -54,6 +56,7 @@ READY_FILE = "STOCKTAKE_READY_FILE"
 NICENESS = 5
 
 log = structlog.get_logger(__name__)
+_presence: Presence | None = None
 
 
 @cache
@@ -62,7 +65,7 @@ def process_settings() -> Settings:
     return Settings()
 
 
-def make_runtime(settings: Settings) -> Runtime:
+def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtime:
     """The parts that one child owns."""
     doorbell = CeleryDoorbell(settings)
     # Two connections: the attempt's and its watchdog's.
@@ -76,6 +79,7 @@ def make_runtime(settings: Settings) -> Runtime:
         storage=managed_storage(settings),
         watch=watch,
         stopping=lambda: BOARD.stop_at > 0,
+        presence=presence,
     )
 
 
@@ -97,6 +101,30 @@ def _load_readers(**_: Any) -> None:
         import_module(f"stocktake.runs.{run}")
     import_module("stocktake.introspection.delta")
     import_module("stocktake.storage.remote")
+
+
+@worker_init.connect
+def _add_reserve(sender: Any, **_: Any) -> None:
+    """Of a pool whose size Celery finds out by itself nothing is known, and nothing is reserved."""
+    global _presence  # noqa: PLW0603 - the children inherit it through the fork
+    settings = process_settings()
+    if isinstance(sender.concurrency, int):
+        _presence = Presence.of(settings, pool_name(sender.hostname), sender.concurrency)
+        sender.concurrency += settings.worker_reserve
+
+
+@worker_shutdown.connect
+def _takes_no_more(**_: Any) -> None:
+    if _presence is None:
+        return
+    database = Database(process_settings().database_url, pool_size=1)
+    try:
+        with database.write() as session:
+            _presence.end(session)
+    except SQLAlchemyError as exc:
+        log.warning("pool_not_taken_back", reason=type(exc).__name__)  # it is forgotten anyway
+    finally:
+        database.dispose()
 
 
 @worker_ready.connect
@@ -126,7 +154,7 @@ def _prepare_child() -> None:
     leave_stopping_to_the_parent()
     os.nice(NICENESS)
     scrub_environment()
-    JobTask.runtime = make_runtime(process_settings())
+    JobTask.runtime = make_runtime(process_settings(), _presence)
 
 
 @worker_process_shutdown.connect

@@ -95,6 +95,8 @@ class Watchdog:
                     lease_seconds=self._runtime.settings.lease_seconds,
                     progress=progress,
                 )
+                if self._runtime.presence is not None:
+                    self._runtime.presence.keep(session)
         except SQLAlchemyError as exc:
             # The lease may run out meanwhile; then the fence refuses what this attempt writes.
             log.warning("heartbeat_not_written", reason=type(exc).__name__)
@@ -108,7 +110,7 @@ class Watchdog:
     def _end(self, error: JobError | None) -> None:
         """Write why, then end the process; a result that was faster wins."""
         try:
-            with self._place.writing(), self._runtime.database.write() as session:
+            with self._place.writing(), self._runtime.database.write(leaving=True) as session:
                 leases.end_early(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:
             self._done.wait(LOOK_SECONDS)

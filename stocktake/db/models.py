@@ -162,6 +162,8 @@ class Table(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     last_refreshed_at: Mapped[datetime | None]
     latest_job_id: Mapped[UUID | None]
+    #: Of all of its schema versions, as JSON: they count against the project's stored bytes.
+    schema_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
 class SchemaVersion(Base):
@@ -268,6 +270,28 @@ class Job(Base):
             sqlite_where=text("upload_id IS NOT NULL"),
             postgresql_where=text("upload_id IS NOT NULL"),
         ),
+        # Jobs that wait for a place, in the order in which a project's are rung for.
+        Index(
+            "ix_jobs_unrung",
+            "project_id",
+            "queue",
+            "next_run_at",
+            sqlite_where=text("state = 'queued' AND rung_at IS NULL"),
+            postgresql_where=text("state = 'queued' AND rung_at IS NULL"),
+        ),
+        # What a project has under way, beside a history of thousands.
+        Index(
+            "ix_jobs_rung",
+            "project_id",
+            sqlite_where=text("state = 'queued' AND rung_at IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND rung_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_running",
+            "project_id",
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
+        ),
         Index(
             "ix_jobs_finished",
             "finished_at",
@@ -295,6 +319,7 @@ class Job(Base):
     #: The table's generation when the running attempt claimed.
     generation: Mapped[int | None]
     next_run_at: Mapped[datetime] = mapped_column(server_default=now())
+    #: None: nobody rang for it, or the ring found no place for it.
     rung_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(Integer, default=0)
     lease_expires_at: Mapped[datetime | None]
@@ -407,6 +432,20 @@ class ClockBeat(Base):
 
     node: Mapped[str] = mapped_column(String(200), primary_key=True)
     ticked_at: Mapped[datetime] = mapped_column(server_default=now())
+
+
+class WorkerPool(Base):
+    """How many children a worker has for jobs, told by them; gone with its last word's lease."""
+
+    __tablename__ = "worker_pools"
+
+    #: ``node/start``, of the names by which its children claim.
+    worker: Mapped[str] = mapped_column(String(200), primary_key=True)
+    #: For anybody's jobs; some more are in reserve.
+    places: Mapped[int]
+    #: How many of them one project's jobs may take.
+    project_places: Mapped[int]
+    expires_at: Mapped[datetime]
 
 
 class Canary(Base):

@@ -26,6 +26,7 @@ from stocktake.states import JobKind, Queue
 
 _RINGS: Final = "rings"
 _EVENTS: Final = "events"
+_RINGS_NOTHING: Final = "rings_nothing"
 #: How long a connection to SQLite waits for another process's lock.
 _PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
@@ -72,6 +73,11 @@ def ring_after_commit(session: Session, ring: Ring) -> None:
     session.info.setdefault(_RINGS, []).append(ring)
 
 
+def can_ring(session: Session) -> bool:
+    """Whether a ring of this session would be heard: who marks a job as rung for must know."""
+    return not session.info.get(_RINGS_NOTHING, False)
+
+
 def inserting(session: Session, into: Any) -> Any:
     """An INSERT that knows ON CONFLICT: each database has its own, with the same methods.
 
@@ -106,13 +112,17 @@ class Database:
         )
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, leaving: bool = False) -> Iterator[Session]:
         """A transaction that commits at the end of the block, and then rings.
+
+        Args:
+            leaving: whether the process ends right after it, so that no ring would get away.
 
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database is away, or busy for too long.
         """
         with self._turn(), Session(self.engine, expire_on_commit=False) as session:
+            session.info[_RINGS_NOTHING] = leaving or self._ringer is _do_not_ring
             with session.begin():
                 yield session
             rings: list[Ring] = session.info.pop(_RINGS, [])

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Float, and_, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table
-from stocktake.db.session import ring_after_commit
 from stocktake.errors import (
     JobError,
     StaleAttemptError,
     SupersededError,
     WorkerStoppedError,
 )
-from stocktake.jobs.queueing import KNOWN, ring_for
+from stocktake.jobs import turns
+from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT, lock_project
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState
 
@@ -86,20 +86,6 @@ class RetryPolicy:
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
-def _must_wait() -> ColumnElement[bool]:
-    sibling = aliased(Job)
-    of_same = and_(sibling.table_id == Job.table_id, sibling.kind == Job.kind, sibling.id != Job.id)
-    # Two conditions and no OR inside of one, which would read the table's whole history.
-    runs = exists().where(of_same, sibling.state == JobState.RUNNING.value)
-    older_waits = exists().where(
-        of_same, sibling.state == JobState.QUEUED.value, sibling.id < Job.id
-    )
-    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE.value, older_waits))
-
-
-#: Whether a queued job is behind another one of its table, whose end rings for it.
-MUST_WAIT: Final = _must_wait()
-
 #: Built once: building it anew took a third of the time that an unchanged table's job takes.
 _CLAIM: Final = (
     update(Job)
@@ -108,6 +94,7 @@ _CLAIM: Final = (
         Job.state == JobState.QUEUED.value,
         Job.next_run_at <= now(),
         ~MUST_WAIT,
+        HAS_PLACE,
     )
     .values(
         state=JobState.RUNNING.value,
@@ -128,13 +115,15 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     """Take the job, `queued -> running`, or None where the message was a duplicate.
 
     Refused as well while another job of the same table and kind runs (its end rings for this
-    one), and for an upload while an older one of the table is not done: uploads land in order.
+    one), for an upload while an older one of the table is not done (uploads land in order), and
+    where the project has its share of the children.
 
     Args:
         worker: ``node/start/pid`` of the child that claims.
         lease_seconds: how long the claim holds without a heartbeat.
     """
     given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}
+    lock_project(session, job_id)
     try:
         with session.begin_nested():
             job = session.scalars(_CLAIM, given).one_or_none()
@@ -142,9 +131,27 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
         # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
         return None
     if job is None:
+        _unring(session, job_id)
         return None
     session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
     return as_claim(job)
+
+
+def _unring(session: Session, job_id: UUID) -> None:
+    """Note that this job's ring is spent: for want of a place, so that whoever leaves one rings."""
+    session.execute(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.state == JobState.QUEUED.value,
+            Job.rung_at.is_not(None),
+            Job.next_run_at <= now(),
+            ~MUST_WAIT,
+            ~HAS_PLACE,
+        )
+        .values(rung_at=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
@@ -347,7 +354,9 @@ def _end(
             f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was written"
         )
     _end_attempt(session, claim, outcome, error)
-    _ring_next(session, claim)
+    if claim.table_id is not None:
+        turns.ring_sibling(session, claim.job_id, claim.table_id, claim.kind)
+    turns.ring_next(session, claim.job_id, claim.project_id)
 
 
 def _end_attempt(
@@ -359,27 +368,6 @@ def _end_attempt(
         .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
         .execution_options(synchronize_session=False)
     )
-
-
-def _ring_next(session: Session, claim: Claim) -> None:
-    """Ring for the job of the same table and kind that waited behind this one."""
-    if claim.table_id is None:
-        return
-    waiting = session.scalars(
-        select(Job)
-        .where(
-            Job.table_id == claim.table_id,
-            Job.kind == claim.kind.value,
-            Job.state == JobState.QUEUED.value,
-            Job.next_run_at <= now(),
-            Job.id != claim.job_id,
-            KNOWN,
-        )
-        .order_by(Job.id)
-        .limit(1)
-    ).one_or_none()
-    if waiting is not None:
-        ring_after_commit(session, ring_for(waiting))
 
 
 def locked_table(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, new_id
 from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_commit
+from stocktake.jobs.shares import room_for_rings
 from stocktake.logging import request_id
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, TableFormat
@@ -83,13 +84,16 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
         return {}
     rows = [_row(request) for request in requests.values()]
     jobs = Job.__table__
+    room = room_for_rings(session, rows[0]["project_id"])
     statement = inserting(session, jobs).values(**_TIMES).on_conflict_do_nothing()
     made = session.execute(statement.returning(jobs.c.id, jobs.c.table_id), rows).all()
     by_table = {row.table_id: row.id for row in made}
-    for table_id, job_id in by_table.items():
+    for number, (table_id, job_id) in enumerate(by_table.items()):
         request = requests[table_id]
         _log_accepted(session, request, job_id)
-        ring_after_commit(session, Ring(job_id=job_id, kind=request.kind, queue=request.queue))
+        if room is None or number < room:
+            ring_after_commit(session, Ring(job_id=job_id, kind=request.kind, queue=request.queue))
+    _leave_unrung(session, [] if room is None else list(by_table.values())[max(room, 0) :])
     for job in _all_waiting(session, requests, without=by_table):
         _promote(session, job, requests[job.table_id].queue)
         by_table[job.table_id] = job.id
@@ -127,6 +131,11 @@ def enqueue_validation(
     )
 
 
+def _leave_unrung(session: Session, job_ids: Sequence[UUID]) -> None:
+    if job_ids:
+        session.execute(update(Job).where(Job.id.in_(job_ids)).values(rung_at=None))
+
+
 def _all_waiting(
     session: Session, requests: Mapping[UUID, JobRequest], *, without: Container[UUID]
 ) -> Sequence[Any]:
@@ -145,10 +154,14 @@ def _all_waiting(
 
 
 def _insert(session: Session, request: JobRequest) -> Job | None:
-    statement = inserting(session, Job).values(**_row(request), **_TIMES)
+    room = room_for_rings(session, request.project_id)
+    rings = room is None or room > 0
+    times = _TIMES if rings else _TIMES | {"rung_at": None}
+    statement = inserting(session, Job).values(**_row(request), **times)
     job = session.scalars(statement.on_conflict_do_nothing().returning(Job)).one_or_none()
     if job is not None:
         _log_accepted(session, request, job.id)
+    if job is not None and rings:
         ring_after_commit(session, ring_for(job))
     return job
 
@@ -164,7 +177,7 @@ def _log_accepted(session: Session, request: JobRequest, job_id: UUID) -> None:
     )
 
 
-#: A new job is due at once, and its ring is on its way.
+#: A new job is due at once, and its ring is on its way; or it waits unrung for its turn.
 _TIMES: Final = {"created_at": now(), "next_run_at": now(), "rung_at": now()}
 
 

@@ -18,6 +18,7 @@ from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import counting, leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, ring_for
+from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load
 from stocktake.states import JobState, Queue
 
 #: Rings double their distance this many times and then keep it: 20 s by default. The clock rings
@@ -31,14 +32,24 @@ def due_for_ring(
 ) -> Sequence[UUID]:
     """Jobs of this queue that could run now and that nobody has rung for lately.
 
-    Those that nobody ever rang for come first, then the oldest.
+    The projects take turns; of each, those that nobody ever rang for come first, then the oldest.
     """
-    return session.scalars(
-        select(Job.id)
-        .where(Job.queue == queue.value, _due(ring_again_seconds))
-        .order_by(Job.rung_at.is_not(None), Job.next_run_at)
-        .limit(limit)
-    ).all()
+    load = Load.of(session)
+    order = (Job.rung_at.is_not(None), Job.next_run_at)
+    turn = func.row_number().over(partition_by=Job.project_id, order_by=order)
+    due = (
+        select(Job.id, turn.label("turn"), Job.rung_at, Job.next_run_at)
+        .where(
+            Job.queue == queue.value,
+            load.has_place(Job.project_id, queue),
+            _due(ring_again_seconds),
+        )
+        .subquery()
+    )
+    found = select(due.c.id).order_by(due.c.turn, due.c.rung_at.is_not(None), due.c.next_run_at)
+    if load.places:
+        found = found.where(due.c.turn <= TURNS_PER_PLACE * load.project_places)
+    return session.scalars(found.limit(limit)).all()
 
 
 def runnable(session: Session) -> Mapping[Queue, int]:
@@ -46,7 +57,11 @@ def runnable(session: Session) -> Mapping[Queue, int]:
     counted = session.execute(
         select(Job.queue, func.count())
         .where(
-            Job.state == JobState.QUEUED.value, Job.next_run_at <= now(), KNOWN, ~leases.MUST_WAIT
+            Job.state == JobState.QUEUED.value,
+            Job.next_run_at <= now(),
+            KNOWN,
+            ~MUST_WAIT,
+            _has_place(Load.of(session)),
         )
         .group_by(Job.queue)
     )
@@ -54,8 +69,14 @@ def runnable(session: Session) -> Mapping[Queue, int]:
 
 
 def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
-    """Whether there is a job that nobody has rung for lately."""
-    return bool(session.scalar(select(exists().where(_due(ring_again_seconds)))))
+    """Whether there is a job that could run now and that nobody has rung for lately."""
+    place = _has_place(Load.of(session))
+    return bool(session.scalar(select(exists().where(place, _due(ring_again_seconds)))))
+
+
+def _has_place(load: Load) -> ColumnElement[bool]:
+    queues = (and_(Job.queue == each.value, load.has_place(Job.project_id, each)) for each in Queue)
+    return or_(*queues)
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:
@@ -96,7 +117,7 @@ def _due(ring_again_seconds: float) -> ColumnElement[bool]:
         KNOWN,
         or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
         # A worker would only refuse it; and its distance must be short once its turn has come.
-        ~leases.MUST_WAIT,
+        ~MUST_WAIT,
     )
 
 

@@ -32,6 +32,7 @@ def extra_settings(store: ScriptedStore) -> dict[str, str]:
         "HEARTBEAT_SECONDS": "0.3",
         "LEASE_SECONDS": "30",
         "CLOCK_INTERVAL_SECONDS": "0.1",
+        "WORKER_RESERVE": "0",  # whose child is never busy here
     }
 
 

@@ -23,8 +23,8 @@ from tests.commands import Up, environment, stocktake
 from tests.processes import HOST, PATIENCE_SECONDS
 from tests.stack import wait_until
 
-#: broker, worker and two children, web, clock, Flower
-PROCESSES = 7
+#: broker, worker and three children (one in reserve) with their guard, web, clock, Flower
+PROCESSES = 9
 EXAMPLE = Path(__file__).parents[2] / "examples" / "refresh_and_wait.py"
 
 

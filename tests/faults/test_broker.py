@@ -184,7 +184,7 @@ def replace_children(worker: Worker) -> list[psutil.Process]:
     for child in first:
         child.kill()
     gone(*first)
-    wait_until(lambda: len(worker.children()) == worker.concurrency, "new children")
+    wait_until(lambda: len(worker.children()) == len(first), "new children")
     return worker.children()
 
 

@@ -73,7 +73,7 @@ def test_a_killed_worker_leaves_no_child_behind_and_another_one_takes_its_jobs(
     stack.start_clock()
     jobs = jobs_that_are_held(client, store)
     parent, children = psutil.Process(worker.pid), worker.children()
-    assert {reader_of(stack, job) for job in jobs} == set(children)
+    assert {reader_of(stack, job) for job in jobs} < set(children)
     parent.send_signal(signal.SIGKILL)
 
     assert parent.wait(PATIENCE_SECONDS) == -signal.SIGKILL

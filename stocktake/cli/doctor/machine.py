@@ -166,7 +166,8 @@ def _memory_bytes() -> int:
 
 def judge_memory(settings: Settings, total_bytes: int) -> Finding:
     """Whether the watched limit comes before the kernel's."""
-    limit, children = settings.job_memory_limit_bytes, settings.worker_concurrency
+    limit = settings.job_memory_limit_bytes
+    children = settings.worker_concurrency + settings.worker_reserve
     found = f"{children} reads of up to {size(limit)}; this machine has {size(total_bytes)}"
     todo = (
         "Lower STOCKTAKE_JOB_MEMORY_LIMIT_BYTES or STOCKTAKE_WORKER_CONCURRENCY on the workers' "

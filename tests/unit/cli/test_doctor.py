@@ -54,7 +54,7 @@ def test_a_package_that_is_missing_or_of_another_version_is_named() -> None:
     [(1 * GIB, Verdict.FAILED), (3 * GIB, Verdict.WARNING), (4 * GIB, Verdict.OK)],
 )
 def test_reads_that_the_kernel_would_end_first_are_told(total: int, verdict: Verdict) -> None:
-    settings = Settings(job_memory_limit_bytes=2 * GIB, worker_concurrency=2)
+    settings = Settings(job_memory_limit_bytes=2 * GIB, worker_concurrency=1, worker_reserve=1)
     assert machine.judge_memory(settings, total).verdict is verdict
 
 

@@ -1,0 +1,210 @@
+"""How the workers' children are shared: places for anybody, and a reserve for who has none.
+
+Each worker says how many of its children anybody's jobs may take, and how many of those one
+project's; it has some more in reserve. They are free for an interactive job of a project of which
+nothing runs, so that no number of slow reads of others keeps it waiting. docs/adr/0012 says why.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    and_,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, WorkerPool
+from stocktake.db.session import inserting
+from stocktake.settings import Settings
+from stocktake.states import JobKind, JobState, Queue
+
+#: The first half of the advisory lock under which PostgreSQL claims for a project; its id is the
+#: second.
+_LOCK: Final = 0x5354
+#: Rings of one project in one tick of the clock, for each of its places: more would be refused.
+TURNS_PER_PLACE: Final = 8
+#: A pool of which nothing was heard for so many leases is forgotten.
+_FORGOTTEN: Final = 100
+
+
+@dataclass(slots=True, kw_only=True)
+class Presence:
+    """What a worker says of itself, for as long as it lives.
+
+    Attributes:
+        worker: its part of the names by which its children claim.
+        places: children that anybody's jobs may take.
+        project_places: how many of them one project's may.
+    """
+
+    worker: str
+    places: int
+    project_places: int
+    lease_seconds: float
+    _again_at: float = field(default=0.0)
+
+    @classmethod
+    def of(cls, settings: Settings, worker: str, children: int) -> Self:
+        """As configured.
+
+        Args:
+            children: without those in reserve.
+        """
+        return cls(
+            worker=worker,
+            places=children,
+            project_places=max(1, int(children * settings.project_share)),
+            lease_seconds=settings.lease_seconds,
+        )
+
+    def keep(self, session: Session) -> None:
+        """Say it again, a few times in each lease. Call it in a transaction that writes anyway."""
+        if time.monotonic() < self._again_at:
+            return
+        given = inserting(session, WorkerPool).values(
+            worker=self.worker,
+            places=self.places,
+            project_places=self.project_places,
+            expires_at=now(self.lease_seconds),
+        )
+        later = {"expires_at": now(self.lease_seconds)}
+        session.execute(given.on_conflict_do_update(index_elements=["worker"], set_=later))
+        gone = WorkerPool.expires_at < now(-_FORGOTTEN * self.lease_seconds)
+        session.execute(delete(WorkerPool).where(gone))
+        self._again_at = time.monotonic() + self.lease_seconds / 4
+
+    def end(self, session: Session) -> None:
+        """Take it back: the worker stops."""
+        session.execute(delete(WorkerPool).where(WorkerPool.worker == self.worker))
+
+
+def _must_wait() -> ColumnElement[bool]:
+    sibling = aliased(Job)
+    of_same = and_(sibling.table_id == Job.table_id, sibling.kind == Job.kind, sibling.id != Job.id)
+    # Two conditions and no OR inside of one, which would read the table's whole history.
+    runs = exists().where(of_same, sibling.state == JobState.RUNNING.value)
+    older_waits = exists().where(
+        of_same, sibling.state == JobState.QUEUED.value, sibling.id < Job.id
+    )
+    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE.value, older_waits))
+
+
+#: Whether a queued job is behind another one of its table, whose end rings for it.
+MUST_WAIT: Final = _must_wait()
+
+
+def _has_place() -> ColumnElement[bool]:
+    running = aliased(Job)
+    runs = running.state == JobState.RUNNING.value
+    in_all = select(func.count()).select_from(running).where(runs).scalar_subquery()
+    of_project = (
+        select(func.count())
+        .select_from(running)
+        .where(runs, running.project_id == Job.project_id)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+    alive = WorkerPool.expires_at > now()
+    places, project_places = (
+        select(func.coalesce(func.sum(each), 0)).where(alive).scalar_subquery()
+        for each in (WorkerPool.places, WorkerPool.project_places)
+    )
+    return or_(
+        and_(in_all < places, of_project < project_places),
+        and_(Job.queue == Queue.INTERACTIVE.value, of_project == 0),
+        places == 0,  # nobody has said anything: a claim without a worker
+    )
+
+
+#: Whether a child may take the queued job, by all that runs now.
+HAS_PLACE: Final = _has_place()
+
+
+def lock_project(session: Session, job_id: UUID) -> None:
+    """Let claims for the job's project follow each other until the transaction ends: two at once
+    would each count without the other. SQLite has one writer at a time anyway."""
+    if session.get_bind().dialect.name == "sqlite":
+        return
+    lock = func.pg_advisory_xact_lock(cast(_LOCK, Integer), Job.project_id)
+    session.execute(select(lock).where(Job.id == job_id))
+
+
+#: A column that holds a project's id.
+ProjectId = ColumnElement[int] | InstrumentedAttribute[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """The places, and who has taken them, at one moment.
+
+    Attributes:
+        places: 0 where no worker is known: then nobody is kept waiting.
+        running: jobs by project.
+    """
+
+    places: int
+    project_places: int
+    running: Mapping[int, int]
+
+    @classmethod
+    def of(cls, session: Session) -> Self:
+        """As it is now."""
+        places, project_places = session.execute(
+            select(
+                func.coalesce(func.sum(WorkerPool.places), 0),
+                func.coalesce(func.sum(WorkerPool.project_places), 0),
+            ).where(WorkerPool.expires_at > now())
+        ).one()
+        counted = session.execute(
+            select(Job.project_id, func.count())
+            .where(Job.state == JobState.RUNNING.value)
+            .group_by(Job.project_id)
+        )
+        return cls(
+            places=int(places),
+            project_places=int(project_places),
+            running={row[0]: row[1] for row in counted},
+        )
+
+    def has_place(self, project_id: ProjectId, queue: Queue) -> ColumnElement[bool]:
+        """`HAS_PLACE` of this moment, cheap enough to be asked of thousands of rows."""
+        if not self.places:
+            return true()
+        full = [id_ for id_, count in self.running.items() if count >= self.project_places]
+        anybody = sum(self.running.values()) < self.places
+        reserved = project_id.not_in(list(self.running)) if queue is Queue.INTERACTIVE else false()
+        return or_(project_id.not_in(full), reserved) if anybody else reserved
+
+
+def room_for_rings(session: Session, project_id: int) -> int | None:
+    """How many more jobs of the project to ring for; None: as many as there are.
+
+    As many as have a place, less those that run or were rung for and can run. The end of each
+    rings for the next: a queue that one project's messages fill would keep the others' behind.
+    """
+    places = session.scalar(
+        select(func.sum(WorkerPool.project_places)).where(WorkerPool.expires_at > now())
+    )
+    if not places:
+        return None
+    mine = Job.project_id == project_id
+    taken = select(Job.id).where(mine, Job.state == JobState.RUNNING.value)
+    rung = select(Job.id).where(
+        mine, Job.state == JobState.QUEUED.value, Job.rung_at.is_not(None), ~MUST_WAIT
+    )
+    some = taken.union_all(rung).limit(int(places)).subquery()
+    return int(places) - (session.scalar(select(func.count()).select_from(some)) or 0)

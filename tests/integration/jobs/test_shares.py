@@ -1,0 +1,267 @@
+"""How many jobs of one project run at once, what stays free for others, and whose turn it is."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+
+from stocktake.db.clock import now
+from stocktake.db.models import Job, WorkerPool
+from stocktake.db.session import Database
+from stocktake.errors import InvalidSourceError
+from stocktake.jobs import leases, queueing, rescue
+from stocktake.jobs.leases import Claim, RetryPolicy
+from stocktake.jobs.shares import Presence
+from stocktake.settings import Settings
+from stocktake.states import JobState, Queue
+from tests.rows import (
+    RecordedRings,
+    claim,
+    claimed,
+    enqueue,
+    job,
+    make_project,
+    make_tables,
+    race,
+    refresh_of,
+)
+
+RETRY = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
+LATER = RetryPolicy(base_seconds=1e6, max_seconds=1e6)
+
+
+def announce(database: Database, places: int, project_places: int | None = None, name="a") -> None:
+    presence = Presence(
+        worker=name,
+        places=places,
+        project_places=places if project_places is None else project_places,
+        lease_seconds=30,
+    )
+    with database.write() as session:
+        presence.keep(session)
+
+
+def project(database: Database) -> int:
+    with database.write() as session:
+        return make_project(session).id
+
+
+def jobs_of(
+    database: Database, project_id: int, count: int, queue: Queue = Queue.INTERACTIVE
+) -> list[UUID]:
+    """As many jobs, each of a table of its own."""
+    with database.write() as session:
+        tables = make_tables(session, project_id, count, stem=f"p{project_id}_{queue.value}")
+    return [enqueue(database, refresh_of(table, queue=queue)) for table in tables]
+
+
+def won(database: Database, jobs: Sequence[UUID]) -> list[UUID]:
+    return [each for each in jobs if claim(database, each) is not None]
+
+
+def end(database: Database, held: Claim) -> None:
+    with database.write() as session:
+        leases.fail(session, held, InvalidSourceError("x"), RETRY)
+
+
+def running(database: Database, project_id: int) -> int:
+    with database.read() as session:
+        found = select(Job.id).where(Job.project_id == project_id, Job.state == "running")
+        return len(session.scalars(found).all())
+
+
+def test_where_no_worker_is_known_nobody_is_kept_waiting(database: Database) -> None:
+    jobs = jobs_of(database, project(database), 5)
+    assert won(database, jobs) == jobs
+
+
+def test_a_project_alone_takes_all_but_the_reserve(database: Database) -> None:
+    announce(database, places=2)
+    jobs = jobs_of(database, project(database), 4)
+    assert won(database, jobs) == jobs[:2]
+
+
+def test_two_workers_have_the_places_of_both(database: Database) -> None:
+    announce(database, places=2, name="a")
+    announce(database, places=1, name="b")
+    jobs = jobs_of(database, project(database), 5)
+    assert won(database, jobs) == jobs[:3]
+
+
+def test_a_worker_of_which_nothing_is_heard_any_more_has_no_places(database: Database) -> None:
+    announce(database, places=2, name="dead")
+    announce(database, places=1, name="alive")
+    with database.write() as session:
+        dead = update(WorkerPool).where(WorkerPool.worker == "dead")
+        session.execute(dead.values(expires_at=now(-1)))
+    jobs = jobs_of(database, project(database), 3)
+    assert won(database, jobs) == jobs[:1]
+
+
+def test_a_share_bounds_one_project_and_leaves_places_to_the_others(database: Database) -> None:
+    announce(database, places=4, project_places=2)
+    greedy, modest = project(database), project(database)
+    assert len(won(database, jobs_of(database, greedy, 4))) == 2
+    assert len(won(database, jobs_of(database, modest, 4, Queue.BULK))) == 2
+
+
+def test_what_is_in_reserve_is_for_interactive_jobs_of_who_has_nothing_running(
+    database: Database,
+) -> None:
+    announce(database, places=2)
+    greedy, modest, third = (project(database) for _ in range(3))
+    held = won(database, jobs_of(database, greedy, 3))
+    assert len(held) == 2
+    assert won(database, jobs_of(database, modest, 1, Queue.BULK)) == []
+    assert won(database, jobs_of(database, modest, 1, Queue.VALIDATE)) == []
+    mine = jobs_of(database, modest, 2)
+    assert won(database, mine) == mine[:1]
+    theirs = jobs_of(database, third, 1)
+    assert won(database, theirs) == theirs
+
+
+def test_two_claims_at_once_keep_the_bound(database: Database) -> None:
+    announce(database, places=3)
+    project_id = project(database)
+    jobs = jobs_of(database, project_id, 8)
+    race(*(lambda each=each: claim(database, each) for each in jobs))
+    assert running(database, project_id) == 3
+
+
+def test_a_job_that_found_no_place_is_rung_for_by_the_end_of_one_that_had_it(
+    database: Database, rings: RecordedRings
+) -> None:
+    project_id = project(database)
+    jobs = jobs_of(database, project_id, 3)
+    announce(database, places=1)
+    first = claimed(database, jobs[0])
+    assert won(database, jobs[1:]) == []
+    assert [job(database, each).rung_at is None for each in jobs] == [False, True, True]
+    rings.take()
+    end(database, first)
+    assert rings.take() == [jobs[1]]
+    end(database, claimed(database, jobs[1]))
+    assert rings.take() == [jobs[2]]
+
+
+def test_what_has_no_place_is_not_rung_for_at_all_when_it_is_accepted(
+    database: Database, rings: RecordedRings
+) -> None:
+    """A queue that one project's messages fill keeps the others' behind it."""
+    announce(database, places=2)
+    greedy, modest = project(database), project(database)
+    assert rings.take() == []
+    jobs = jobs_of(database, greedy, 20)
+    assert rings.take() == jobs[:2]
+    [mine] = jobs_of(database, modest, 1)
+    assert rings.take() == [mine]
+
+
+def test_a_bulk_refresh_rings_for_as_many_as_have_a_place(
+    database: Database, rings: RecordedRings
+) -> None:
+    announce(database, places=2)
+    project_id = project(database)
+    with database.write() as session:
+        tables = make_tables(session, project_id, 10)
+        requests = {each.id: refresh_of(each, queue=Queue.BULK) for each in tables}
+        made = queueing.enqueue_many(session, requests)
+    assert len(made) == 10
+    rung = rings.take()
+    assert len(rung) == 2
+    ended = set()
+    while rung:
+        for each in rung:
+            end(database, claimed(database, each))
+            ended.add(each)
+        rung = rings.take()
+    assert ended == set(made.values())
+
+
+def test_the_projects_take_turns(database: Database, rings: RecordedRings) -> None:
+    announce(database, places=1)
+    projects = [project(database) for _ in range(3)]
+    waiting = {
+        each.id: each.project_id
+        for project_id in projects
+        for job_id in jobs_of(database, project_id, 4, Queue.BULK)
+        for each in [job(database, job_id)]
+    }
+    with database.write() as session:
+        session.execute(update(Job).values(rung_at=None))
+    rings.take()
+    held = claimed(database, next(iter(waiting)))
+    order = [held.project_id]
+    for _ in range(8):
+        end(database, held)
+        [next_] = rings.take()
+        held = claimed(database, next_)
+        order.append(held.project_id)
+    assert order == projects * 3
+
+
+def test_the_clock_rings_for_the_unrung_in_turns_and_only_where_there_is_a_place(
+    database: Database, rings: RecordedRings
+) -> None:
+    announce(database, places=2)
+    greedy, modest = project(database), project(database)
+    jobs = jobs_of(database, greedy, 30)
+    [mine] = jobs_of(database, modest, 1)
+    with database.write() as session:
+        session.execute(update(Job).values(rung_at=None))
+
+    def due() -> list[UUID]:
+        with database.read() as session:
+            assert rescue.any_due_for_ring(session, ring_again_seconds=5)
+            found = rescue.due_for_ring(
+                session, queue=Queue.INTERACTIVE, limit=100, ring_again_seconds=5
+            )
+            return list(found)
+
+    assert due()[:2] in ([jobs[0], mine], [mine, jobs[0]])
+    assert len(due()) == 17  # of one project, eight for each of its places
+    assert len(won(database, jobs[:2])) == 2
+    assert due() == [mine]
+    assert len(won(database, [mine])) == 1
+    with database.read() as session:
+        assert not rescue.any_due_for_ring(session, ring_again_seconds=5)
+        assert rescue.runnable(session) == {}
+
+
+def test_a_rescue_leaves_its_place_to_who_waits(database: Database, rings: RecordedRings) -> None:
+    announce(database, places=1)
+    project_id = project(database)
+    first, second = jobs_of(database, project_id, 2)
+    claimed(database, first, lease_seconds=-1)
+    rings.take()
+    with database.write() as session:
+        assert rescue.rescue_expired(session, [first], LATER)
+    assert second in rings.take()
+
+
+@pytest.mark.parametrize(
+    ("children", "share", "expected"), [(2, 1.0, 2), (2, 0.5, 1), (1, 0.5, 1), (8, 0.25, 2)]
+)
+def test_a_share_is_a_part_of_the_children_and_at_least_one(
+    children: int, share: float, expected: int
+) -> None:
+    presence = Presence.of(Settings(project_share=share), "w", children)
+    assert (presence.places, presence.project_places) == (children, expected)
+
+
+def test_a_worker_that_stops_takes_its_places_with_it(database: Database) -> None:
+    presence = Presence(worker="w", places=2, project_places=2, lease_seconds=30)
+    with database.write() as session:
+        presence.keep(session)
+    with database.write() as session:
+        presence.end(session)
+        assert session.scalars(select(WorkerPool)).all() == []
+
+
+def test_states_of_the_refused_are_untouched(database: Database) -> None:
+    announce(database, places=1)
+    jobs = jobs_of(database, project(database), 2)
+    assert won(database, jobs) == jobs[:1]
+    refused = job(database, jobs[1])
+    assert (refused.state, refused.attempt) == (JobState.QUEUED, 0)
