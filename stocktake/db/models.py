@@ -127,6 +127,8 @@ class Table(Base):
             postgresql_where=text("deleted = false"),
         ),
         Index("ix_tables_project_newest", "project_id", "created_at", "id"),
+        # Their sum is asked for with each new version, and a row is long.
+        Index("ix_tables_schema_bytes", "project_id", "schema_bytes"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

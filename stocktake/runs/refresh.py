@@ -7,6 +7,8 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import SchemaVersion, Table
+from stocktake.db.stored import schema_size, stored_bytes
+from stocktake.errors import LimitExceededError
 from stocktake.introspection import Introspection, introspect
 from stocktake.introspection.excess import check_schema
 from stocktake.jobs import leases
@@ -15,6 +17,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.runs.sources import open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
+from stocktake.settings import Settings
 
 
 def run(attempt: Attempt) -> None:
@@ -35,14 +38,32 @@ def store(attempt: Attempt, found: Introspection) -> None:
     Raises:
         SupersededError: the table changed since the claim; nothing was written.
         StaleAttemptError: the lease was lost; nothing was written.
+        LimitExceededError: the project stores as much as it may; nothing was written.
     """
     with attempt.database.write() as session:
         table = leases.locked_table(session, attempt.claim)
+        number = table.schema_version
         change = store_introspection(session, table, found, attempt)
+        if table.schema_version > number:
+            _require_room(session, table, attempt.settings)
         table.source_state = found.state | {"generation": attempt.claim.generation}
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
+
+
+def _require_room(session: Session, table: Table, settings: Settings) -> None:
+    most = settings.max_stored_bytes_per_project
+    if not most:
+        return
+    session.flush()
+    stored = stored_bytes(session, table.project_id, max_upload_bytes=settings.max_upload_bytes)
+    if stored > most:
+        raise LimitExceededError(
+            f"The project would store {stored} of {most} bytes with this schema.",
+            hint="Remove some uploads, or have the operator raise "
+            "STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT.",
+        )
 
 
 def store_introspection(
@@ -90,6 +111,7 @@ def add_schema_version(
 ) -> None:
     """Number the table's present columns as a new version."""
     table.schema_version += 1
+    table.schema_bytes += schema_size(table.columns, change.as_dict())
     session.add(
         SchemaVersion(
             table_id=table.id,

@@ -54,7 +54,7 @@ def begin(context: Context, filename: str) -> Upload:
     Raises:
         QuotaExceededError: the project's storage is full.
     """
-    quotas.require_room_for_upload(context)
+    quotas.require_room_for_bytes(context)
     upload_id = new_id()
     project_id = context.caller.project_id
     upload = Upload(

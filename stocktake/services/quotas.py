@@ -5,12 +5,10 @@ Asked before something is added, without a lock: requests at the same moment may
 
 from sqlalchemy import ColumnElement, false, func, literal, select
 
-from stocktake.db.models import Schedule, Table, Upload
+from stocktake.db.models import Schedule, Table
+from stocktake.db.stored import stored_bytes
 from stocktake.errors import QuotaExceededError
 from stocktake.services.context import Context
-from stocktake.states import TableFormat, UploadState
-
-_DELTA = [each.value for each in TableFormat if each.is_delta]
 
 
 def require_room_for_table(context: Context) -> None:
@@ -36,8 +34,9 @@ def require_room_for_schedule(context: Context) -> None:
     _require_fewer(context, Schedule, mine, most, "schedules")
 
 
-def require_room_for_upload(context: Context) -> None:
-    """Refuse an upload where uploads and managed Delta tables are as large as they may be.
+def require_room_for_bytes(context: Context) -> None:
+    """Refuse an upload, or another schema version, where uploads, managed Delta tables and schema
+    versions are as large as they may be.
 
     One that is still coming in counts as large as an upload can be.
 
@@ -47,18 +46,11 @@ def require_room_for_upload(context: Context) -> None:
     most = context.settings.max_stored_bytes_per_project
     if not most:
         return
-    size_bytes = func.coalesce(Upload.size_bytes, context.settings.max_upload_bytes)
-    uploads = select(func.sum(size_bytes)).where(
-        Upload.project_id == context.caller.project_id,
-        Upload.state != UploadState.REMOVED.value,
+    stored = stored_bytes(
+        context.session,
+        context.caller.project_id,
+        max_upload_bytes=context.settings.max_upload_bytes,
     )
-    tables = select(func.sum(Table.size_bytes)).where(
-        Table.project_id == context.caller.project_id,
-        Table.managed,
-        Table.format.in_(_DELTA),
-        Table.deleted.is_(False),
-    )
-    stored = sum(context.session.scalar(query) or 0 for query in (uploads, tables))
     if stored >= most:
         raise _exceeded(f"stores {stored} of {most} bytes", "stored_bytes")
 

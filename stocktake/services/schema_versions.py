@@ -8,11 +8,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from stocktake.db.models import SchemaVersion, Table
+from stocktake.db.stored import schema_size
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
 from stocktake.schema.diff import diff
 from stocktake.schema.types import override_type
-from stocktake.services import audit, refreshes, table_views
+from stocktake.services import audit, quotas, refreshes, table_views
 from stocktake.services.context import Context
 
 #: How much of a client's own words an error repeats.
@@ -197,7 +198,9 @@ def _store(
     table.validated_state = None
     change = diff(old, new)
     if change:
+        quotas.require_room_for_bytes(context)
         table.schema_version += 1
+        table.schema_bytes += schema_size(table.columns, change.as_dict())
         context.session.add(
             SchemaVersion(
                 table_id=table.id,

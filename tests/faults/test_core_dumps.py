@@ -18,7 +18,7 @@ def test_no_child_leaves_its_memory_on_disk(stack: Stack) -> None:
     limits = [(0, 0)] * (Worker.concurrency + 1)
     wait_until(
         lambda: [child.rlimit(psutil.RLIMIT_CORE) for child in worker.children()] == limits,
-        "children and a guard that may dump nothing",
+        "children that may dump nothing",
     )
 
 

@@ -116,6 +116,22 @@ def test_stored_bytes_of_a_project_are_limited(
     _require_quota(_upload(ours, "upload_file", 10, **sent), "STOCKTAKE_MAX_STORED_BYTES")
 
 
+def test_schemas_count_as_stored_bytes_of_deleted_tables_too(
+    start: Callable[..., tuple[httpx.Client, httpx.Client]], database: Database, project_id: int
+) -> None:
+    ours, theirs = start(max_stored_bytes_per_project=1000)
+    kept, deleted = (_register(ours, name).json()["id"] for name in ("kept", "deleted"))
+    with database.write() as session:
+        session.get_one(Table, UUID(kept)).schema_bytes = 500
+    assert _upload(ours, "upload_file", 10, file_format="csv").status_code == 201
+    with database.write() as session:
+        session.get_one(Table, UUID(deleted)).schema_bytes = 490
+    assert ours.delete(f"warehouse_tables/{deleted}/").status_code == 204
+    refused = _upload(ours, "upload_file", 10, file_format="csv")
+    _require_quota(refused, "STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT")
+    assert _upload(theirs, "upload_file", 10, file_format="csv").status_code == 201
+
+
 def test_an_upload_on_its_way_counts_as_large_as_it_may_become(
     start: Callable[..., tuple[httpx.Client, httpx.Client]], database: Database, project_id: int
 ) -> None:

@@ -79,7 +79,7 @@ ERRORS: dict[str, JobError] = {
     "stopped": WorkerStoppedError("a deploy"),
 }
 #: Rounds of the clock and the workers, far more than a quiet end takes.
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Jobs(RuleBasedStateMachine):
@@ -214,6 +214,16 @@ class Jobs(RuleBasedStateMachine):
     def change_sources(self) -> None:
         self.world.source_version += 1
 
+    @rule(number=st.integers(min_value=0, max_value=2), at=processes, fault=faults)
+    def refresh_other(self, number: int, at: int, fault: Fault | None) -> None:
+        """Another project wants children too."""
+        with self.world.step(fault):
+            self.world.refresh_other(self.world.others[number], at)
+
+    @rule(places=st.integers(min_value=0, max_value=3), share=st.integers(min_value=1, max_value=3))
+    def change_workers(self, places: int, share: int) -> None:
+        self.world.have_places(places, min(share, places))
+
     # --- what is cancelled ----------------------------------------------------------------
 
     @rule(data=st.data(), at=processes, fault=faults)
@@ -244,6 +254,7 @@ class Jobs(RuleBasedStateMachine):
     def _claim(self, job_id: UUID, at: int, fault: Fault | None = None) -> Claim | None:
         self.workers += 1
         before = self.world.rows
+        place = self.world.has_place(before.jobs[job_id])
         with self.world.step(fault) as struck:
             won = None
             won = claim(self.world.processes[at].database, job_id, f"node/{self.workers}")
@@ -259,7 +270,10 @@ class Jobs(RuleBasedStateMachine):
         )
         # Retries wait for days here, until time passes.
         later = job["next_run_at"] > datetime.now(UTC)
-        assert (won is not None) is (job["state"] == "queued" and not behind and not later)
+        may_run = job["state"] == "queued" and not behind and not later
+        assert (won is not None) is (may_run and place)
+        if may_run and not place:
+            assert self.world.rows.jobs[job_id]["rung_at"] is None, "nobody would ring for it"
         return won
 
     @precondition(lambda self: self.claims)

@@ -12,12 +12,14 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
 
 from stocktake.db.clock import now
-from stocktake.db.models import Base, Job
+from stocktake.db.models import Base, Job, Table, WorkerPool
 from stocktake.db.session import Database
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError, WorkerStoppedError
 from stocktake.introspection import Coverage, Introspection, no_progress
 from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
+from stocktake.jobs.queueing import enqueue
+from stocktake.jobs.shares import Presence
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
@@ -31,7 +33,7 @@ from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.jobs.killing import Fault, Killer, Struck
 from tests.integration.jobs.promises import Rows, check_moment, check_step, look
 from tests.integration.runs.conftest import Desk
-from tests.rows import RecordedRings, context, make_project
+from tests.rows import RecordedRings, context, make_project, make_tables, refresh_of
 from workers.clock import ClockWork
 
 
@@ -52,6 +54,8 @@ class World:
     Attributes:
         source_version: of every source; a read finds the one of its moment.
         must_see: by refresh job, the version that was there when a request was answered with it.
+        others: tables of another project, each of which is read now and then.
+        places: for anybody's jobs, and for one project's; none: no worker is known.
     """
 
     processes: Sequence[Process]
@@ -59,6 +63,8 @@ class World:
     killer: Killer
     rows: Rows
     project_id: int
+    others: Sequence[UUID] = ()
+    places: tuple[int, int] = (0, 0)
     source_version: int = 0
     must_see: dict[UUID, int] = field(default_factory=dict)
     seen: dict[tuple[UUID, int], int] = field(default_factory=dict)
@@ -104,6 +110,31 @@ class World:
             answer = idempotency.StoredAnswer(status=202, body=str(job_id))
             idempotency.keep(ctx.session, guard, answer, final=True)
             return job_id, False
+
+    def have_places(self, places: int, project_places: int) -> None:
+        """Workers come, or go: so many children are for anybody's jobs."""
+        self.places = (places, project_places)
+        with self.processes[0].database.write() as session:
+            session.execute(delete(WorkerPool))
+            if places:
+                presence = Presence(
+                    worker="w", places=places, project_places=project_places, lease_seconds=1e6
+                )
+                presence.keep(session)
+
+    def has_place(self, job: dict[str, Any]) -> bool:
+        """Whether a child may take it, by what runs."""
+        running = [each for each in self.rows.jobs.values() if each["state"] == "running"]
+        own = sum(each["project_id"] == job["project_id"] for each in running)
+        places, project_places = self.places
+        anybody = len(running) < places and own < project_places
+        return not places or anybody or (job["queue"] == Queue.INTERACTIVE and not own)
+
+    def refresh_other(self, table_id: UUID, at: int) -> None:
+        """The other project asks for a read of a table of its own."""
+        with self.processes[at].database.write() as session:
+            table = session.get_one(Table, table_id)
+            enqueue(session, refresh_of(table))
 
     def owns(self, held: Claim) -> bool:
         """Whether the attempt is still the job's."""
@@ -200,6 +231,7 @@ def make_world(
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(delete(table))
         project_id = make_project(session).id
+        others = [table.id for table in make_tables(session, make_project(session).id, 3)]
     rings.take()
     return World(
         processes=[_process(each, settings, project_id) for each in databases],
@@ -207,6 +239,7 @@ def make_world(
         killer=killer,
         rows=look(databases[0]),
         project_id=project_id,
+        others=others,
     )
 
 

@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 
 from stocktake.errors import (
     InvalidSourceError,
+    LimitExceededError,
     SourceNotFoundError,
     StaleAttemptError,
     SupersededError,
@@ -174,3 +175,25 @@ def test_a_delta_rename_by_column_mapping_is_a_rename_and_keeps_the_override(des
         "reordered": False,
     }
     assert desk.columns() == {"order_id": "UInt64)", "note": "String)"}
+
+
+def test_a_schema_counts_against_the_stored_bytes_of_its_project(desk: Desk) -> None:
+    """Its first version fits, the next does not: nothing of it is kept."""
+    file = desk.sources / "orders.csv"
+    file.write_text("id\n1\n")
+    register(desk, file, "CSVWithNames")
+    refreshed(desk)
+    first = desk.table().schema_bytes
+    assert 0 < first < 2000
+    file.write_text(",".join(f"column_{number}" for number in range(500)) + "\n" + "1," * 499 + "1")
+    small = replace(desk, settings=desk.settings.model_copy(update=LITTLE_ROOM))
+    error = small.fail(queue(desk), LimitExceededError, refresh.run)
+    assert "STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT" in error.hint
+    assert (desk.versions(), desk.table().schema_bytes) == (1, first)
+    assert list(desk.columns()) == ["id"]
+    refreshed(desk)
+    assert desk.table().schema_bytes > first + 2000
+
+
+#: For one short schema.
+LITTLE_ROOM = {"max_stored_bytes_per_project": 2000}

@@ -41,6 +41,7 @@ def upgrade() -> None:
         "tables",
         sa.Column("schema_bytes", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
     )
+    op.create_index("ix_tables_schema_bytes", "tables", ["project_id", "schema_bytes"])
     op.execute(
         "UPDATE tables SET schema_bytes = COALESCE((SELECT SUM("
         "LENGTH(CAST(v.columns AS TEXT)) + LENGTH(CAST(v.diff AS TEXT))) "
@@ -49,6 +50,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tables_schema_bytes", table_name="tables")
     op.drop_column("tables", "schema_bytes")
     for name in _INDEXES:
         op.drop_index(name, table_name="jobs")
