@@ -7,11 +7,12 @@ Arrow types; Delta's own names in `delta`). The readers take bytes from a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from stocktake.errors import InvalidSourceError
+from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
+from stocktake.storage.globs import is_glob
 from stocktake.storage.objects import ObjectStore
 
 #: Part of every stored source state: a reader that answers differently raises it, and states
@@ -20,6 +21,8 @@ READER_VERSION = 2
 
 #: Rows or bytes that a database's integer can count.
 _MOST: Final = 2**63 - 1
+
+Found = TypeVar("Found")
 
 #: ``progress(phase, files_done, files_total)``; called now and then while a source is read.
 Progress = Callable[[str, int, int | None], None]
@@ -191,7 +194,8 @@ def introspect(
     Raises:
         JobError: a terminal or a transient one, as `stocktake.errors` draws them.
     """
-    return _checked(_reader(source.format)(source, limits or Limits(), progress), limits)
+    read = _reader(source.format)
+    return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:
@@ -229,8 +233,8 @@ def read_all(
         TableFormat.JSON_EACH_ROW: json.read_all,
         TableFormat.PARQUET: parquet.read_all,
     }
-    found = readers.get(source.format, csv.read_all)(source, limits or Limits(), progress)
-    return _checked(found, limits)
+    read = readers.get(source.format, csv.read_all)
+    return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
 
 
 def validate(
@@ -253,11 +257,36 @@ def validate(
     """
     from stocktake.introspection import csv, json  # late: a Delta worker needs neither
 
-    if source.format is TableFormat.JSON_EACH_ROW:
-        return json.validate(source, columns, limits or Limits(), progress)
-    if source.format.is_text:
-        return csv.validate(source, columns, limits or Limits(), progress)
-    raise ValueError(f"{source.format} carries its own types; there is nothing to validate")
+    if not source.format.is_text:
+        raise ValueError(f"{source.format} carries its own types; there is nothing to validate")
+    check = json.validate if source.format is TableFormat.JSON_EACH_ROW else csv.validate
+    return _settled(source, lambda: check(source, columns, limits or Limits(), progress))
+
+
+def _settled(source: Source, read: Callable[[], Found]) -> Found:
+    """What a read finds; where a listed file was gone or was another one when it was read, as
+    after a compaction or an overwrite, what a second one finds that lists anew.
+
+    Raises:
+        SourceChangedError: the second met the like.
+    """
+    try:
+        return read()
+    except SourceChangedError:
+        pass
+    except SourceNotFoundError as exc:
+        if exc.file is None or exc.code != SourceNotFoundError.default_code:
+            raise
+    try:
+        return read()
+    except SourceNotFoundError as exc:
+        single = not (source.format.is_delta or is_glob(source.path))
+        if single or exc.code != SourceNotFoundError.default_code:
+            raise
+        raise SourceChangedError(
+            "Files of the source were removed while it was being read, twice in a row.",
+            file=exc.file,
+        ) from exc
 
 
 def _reader(table_format: TableFormat) -> Reader:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.introspection.delta_log import DeltaLog
 from stocktake.introspection.ranges import RangeFile
 
@@ -94,7 +94,8 @@ class Adds:
         """Files, bytes, and rows where the statistics tell them, batch by batch.
 
         Raises:
-            InvalidSourceError: the file is corrupt, or is gone.
+            InvalidSourceError: the file is corrupt, or is a sidecar that is not there.
+            SourceNotFoundError: it is gone.
             LimitExceededError: a budget ran out.
         """
         with self._wrapped():
@@ -106,7 +107,13 @@ class Adds:
                 if begin >= start:
                     return tail.data[begin - start : end - start]
                 self._log.charge(files=0, size_bytes=end - begin)
-                return self._log.store.get(self._path, start=begin, length=end - begin).data
+                chunk = self._log.store.get(self._path, start=begin, length=end - begin)
+                if chunk.info.etag != tail.info.etag:
+                    raise SourceChangedError(
+                        f'The file "{self.shown}" was rewritten while it was being read.',
+                        file=self.shown,
+                    )
+                return chunk.data
 
             with pq.ParquetFile(
                 RangeFile(tail.info.size, read), buffer_size=_BUFFER_BYTES, pre_buffer=False
@@ -130,7 +137,8 @@ class Adds:
                 f"The checkpoint {self.shown} cannot be read: {why}.", file=self.shown
             ) from exc
         except SourceNotFoundError as exc:
-            if exc.code != SourceNotFoundError.default_code:
+            # what was listed was there a moment ago; a sidecar never need have been
+            if exc.code != SourceNotFoundError.default_code or "_sidecars/" not in self.shown:
                 raise
             raise InvalidSourceError(
                 f"The checkpoint {self.shown} is listed but not there.", file=self.shown

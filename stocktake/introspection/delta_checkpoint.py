@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError
+from stocktake.errors import InvalidSourceError, SourceChangedError
 from stocktake.introspection import Limits
 from stocktake.introspection.delta_actions import (
     NOTHING,
@@ -69,6 +69,7 @@ class CheckpointFile:
         path: its key.
         name: its name below the table's root, for messages.
         size: its bytes.
+        etag: as the answer for its tail had it.
         segments: the bytes that were fetched, by their offset.
         chunks: the column chunks that may hold the actions, once the footer was here.
         footer: what was read of it for that.
@@ -77,6 +78,7 @@ class CheckpointFile:
     path: str
     name: str
     size: int
+    etag: str
     segments: dict[int, bytes] = field(default_factory=dict)
     chunks: list[ColumnChunk] = field(default_factory=list)
     footer: Footer | None = None
@@ -84,8 +86,9 @@ class CheckpointFile:
     @classmethod
     def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
         """A file of which the tail is here."""
-        start = tail.info.size - len(tail.data)
-        return cls(path=tail.info.path, name=name, size=tail.info.size, segments={start: tail.data})
+        info, start = tail.info, tail.info.size - len(tail.data)
+        segments = {start: tail.data}
+        return cls(path=info.path, name=name, size=info.size, etag=info.etag, segments=segments)
 
     def missing_footer(self, limits: Limits) -> Range | None:
         """The range that the footer needs beyond the tail; None where it is all here.
@@ -123,9 +126,17 @@ class CheckpointFile:
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
 
     def load(self, store: ObjectStore, wanted: Range) -> Actions:
-        """Fetch a range; what it says is known once all are here."""
-        length = wanted.end - wanted.start
-        self.segments[wanted.start] = store.get(self.path, start=wanted.start, length=length).data
+        """Fetch a range; what it says is known once all are here.
+
+        Raises:
+            SourceChangedError: it is one of another file than the tail was.
+        """
+        chunk = store.get(self.path, start=wanted.start, length=wanted.end - wanted.start)
+        if chunk.info.etag != self.etag:
+            raise SourceChangedError(
+                f'The file "{self.name}" was rewritten while it was being read.', file=self.name
+            )
+        self.segments[wanted.start] = chunk.data
         return NOTHING
 
     def actions(self) -> Actions:
@@ -280,6 +291,8 @@ def _with_tails(
     )
     log.charge(files=len(new), size_bytes=sum(tail.cost_bytes for tail in fetched))
     known = {**tails, **{tail.info.path: tail for tail in fetched}}
+    for info in infos:
+        log.require(info, known[info.path].info)
     return (CheckpointFile.of(known[info.path], log.shown(info)) for info in infos)
 
 

@@ -4,10 +4,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from stocktake.errors import InvalidSourceError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.introspection import Coverage, Limits, Progress
 from stocktake.introspection.delta_actions import (
     NOTHING,
@@ -273,15 +273,32 @@ class DeltaLog:
             LimitExceededError: a line of more than `max_line_bytes`.
         """
         if info.size <= min(_WHOLE_BYTES, self.limits.max_line_bytes):
-            yield from self.store.get(info.path).data.split(b"\n")
+            chunk = self.store.get(info.path)
+            self.require(info, chunk.info)
+            yield from chunk.data.split(b"\n")
             return
-        rest = b""
+        rest, size = b"", 0
         for block in self.store.stream(info.path):
+            size += len(block)
             *whole, rest = (rest + block).split(b"\n")
             for line in (*whole, rest):
                 self._check_line(line, info)
             yield from whole
+        self.require(info, replace(info, size=size))
         yield rest
+
+    def require(self, known: ObjectInfo, read: ObjectInfo) -> None:
+        """Refuse what was read of another file than the one that is known: files of a log never
+        change, so the table was made anew. A listing may spell an ETag as no other answer does.
+
+        Raises:
+            SourceChangedError: they differ.
+        """
+        if known.size != read.size:
+            shown = self.shown(known)
+            raise SourceChangedError(
+                f'The file "{shown}" was rewritten while the log was being read.', file=shown
+            )
 
     def _check_line(self, line: bytes, info: ObjectInfo) -> None:
         if len(line) > self.limits.max_line_bytes:

@@ -4,13 +4,13 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote
 
-from stocktake.errors import SourceNotFoundError, StorageUnavailableError
+from stocktake.errors import SourceChangedError, SourceNotFoundError
 from stocktake.introspection import (
     READER_VERSION,
     Coverage,
@@ -104,7 +104,7 @@ def refuse_rewritten(source: Source, listed: ObjectInfo, read: ObjectInfo) -> No
     is compared.
 
     Raises:
-        StorageUnavailableError: the file was rewritten meanwhile.
+        SourceChangedError: the file was rewritten meanwhile.
     """
     listed_as, read_as = (
         (listed.size, read.size) if is_glob(source.path) else (listed.etag, read.etag)
@@ -113,11 +113,25 @@ def refuse_rewritten(source: Source, listed: ObjectInfo, read: ObjectInfo) -> No
         raise rewritten(relative_name(source, read.path))
 
 
-def rewritten(name: str) -> StorageUnavailableError:
-    """The error of a read that met two versions of one file; the next attempt reads one."""
-    return StorageUnavailableError(
+def rewritten(name: str) -> SourceChangedError:
+    """The error of a read that met two versions of one file; the next read meets one."""
+    return SourceChangedError(
         f'The file "{name}" was rewritten while it was being read.', file=name
     )
+
+
+def all_of(source: Source, file: ObjectInfo, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a whole file.
+
+    Raises:
+        SourceChangedError: at their end, where they are not as many bytes as were listed.
+    """
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    if size != file.size:
+        raise rewritten(relative_name(source, file.path))
 
 
 def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:

@@ -28,6 +28,7 @@ from stocktake.introspection.excess import check_columns, exceeded
 from stocktake.introspection.files import (
     Budget,
     Listing,
+    all_of,
     combine,
     conclude,
     hive_partitions,
@@ -146,7 +147,7 @@ def batches(
 @contextmanager
 def _spooled(source: Source, file: ObjectInfo, tell: Callable[[], None]) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryFile() as local:
-        for chunk in source.store.stream(file.path):
+        for chunk in all_of(source, file, source.store.stream(file.path)):
             tell()
             try:
                 local.write(chunk)

@@ -19,6 +19,7 @@ from stocktake.errors import (
 from stocktake.introspection import Limits, Source
 from stocktake.introspection.compression import decompress, detect
 from stocktake.introspection.excess import exceeded
+from stocktake.introspection.files import all_of
 from stocktake.storage.objects import ObjectInfo
 
 #: A compressed sample may have so much text in any case, so that the ratio of a bomb is judged.
@@ -72,11 +73,12 @@ def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
 
     Raises:
         InvalidSourceError: its compression is corrupt or breaks off.
+        SourceChangedError: it is another file than the one that was listed.
         LimitExceededError: it swells too much.
         FormatMismatchError: it is of a binary format.
         UnsupportedError: an option names an encoding or a compression that is not known.
     """
-    raw = source.store.stream(file.path, chunk_bytes=_STREAM_BYTES)
+    raw = all_of(source, file, source.store.stream(file.path, chunk_bytes=_STREAM_BYTES))
     plain = _plain(raw, source, file.path, limits, whole=True)
     return Text(path=file.path, chunks=_decoded(plain, source, file.path), complete=True)
 

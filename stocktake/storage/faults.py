@@ -15,6 +15,7 @@ from stocktake.errors import (
     AccessDeniedError,
     ArchivedSourceError,
     JobError,
+    SourceChangedError,
     SourceNotFoundError,
     StorageThrottledError,
     StorageTimeoutError,
@@ -132,6 +133,10 @@ def _other_region(path: str | None) -> JobError:
     )
 
 
+def _changed(path: str | None) -> JobError:
+    return SourceChangedError(file=path)
+
+
 #: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
 #: https://cloud.google.com/storage/docs/xml-api/reference-status and
 #: https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
@@ -154,6 +159,8 @@ _BY_CODE: Final[Mapping[str, Build]] = {
     "AllAccessDisabled": _denied_bucket,
     "NoSuchKey": _no_object,
     "BlobNotFound": _no_object,
+    "PreconditionFailed": _changed,
+    "ConditionNotMet": _changed,
     "InvalidObjectState": _archived,
     "BlobArchived": _archived,
     "BlobBeingRehydrated": _archived,
@@ -200,6 +207,7 @@ _BY_STATUS: Final[Mapping[int, Build]] = {
     404: _no_object,
     408: _timed_out,
     409: _denied,
+    412: _changed,
     421: _redirected,  # the relay's answer to a plain request that was sent elsewhere
     429: _throttled,
     504: _timed_out,

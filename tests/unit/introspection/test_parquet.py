@@ -19,8 +19,8 @@ from stocktake.errors import (
     InvalidSourceError,
     JobError,
     LimitExceededError,
+    SourceChangedError,
     SourceNotFoundError,
-    StorageUnavailableError,
     UnsupportedError,
 )
 from stocktake.introspection import Introspection, Limits, Source, introspect, no_progress
@@ -380,7 +380,7 @@ def test_file_that_is_rewritten_between_two_reads_is_tried_again() -> None:
             return replace(chunk, info=replace(chunk.info, etag="other"))
 
     wide = parquet(**{f"column_{n:05}": LONG for n in range(3000)})
-    with pytest.raises(StorageUnavailableError, match="rewritten"):
+    with pytest.raises(SourceChangedError, match="rewritten"):
         run(Rewritten({"x.parquet": wide}))
 
 
@@ -394,7 +394,7 @@ def test_file_that_is_rewritten_after_it_was_listed_is_tried_again(pattern: str)
     source = files_source(store_of(x=parquet(a=LONG)), pattern)
     store = Rewritten({"x.parquet": parquet(c=LONG)})
     again = replace(source, store=store, state=run(source).state)
-    with pytest.raises(StorageUnavailableError, match=r'"x\.parquet" was rewritten'):
+    with pytest.raises(SourceChangedError, match=r'"x\.parquet" was rewritten'):
         run(again)
 
 
