@@ -9,11 +9,11 @@ A test that changes a server's health (kills, freezes) starts one of its own fro
 
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -88,17 +88,14 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture
 def azures_name(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections of this process to Azure's host arrive at the emulator, as if a resolver had
-    said so."""
-    from stocktake.storage import clients, objects
-    from stocktake.storage.routes import Route, route
+    """For this process Azure's host is the emulator, and its certificate is good."""
+    resolve = socket.getaddrinfo
 
-    def local(endpoint: str, *, allow_http: bool) -> Route:
-        return replace(route(endpoint, allow_http=allow_http), proxy_url=azurite.address)
+    def local(host: Any, *others: Any, **more: Any) -> Any:
+        return resolve("127.0.0.1" if host == azurite.host else host, *others, **more)
 
     monkeypatch.setenv("SSL_CERT_FILE", str(azurite.certificate.authority))
-    monkeypatch.setattr(clients, "route", local)
-    monkeypatch.setattr(objects, "route", local)
+    monkeypatch.setattr(socket, "getaddrinfo", local)
 
 
 @pytest.fixture
