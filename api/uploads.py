@@ -18,6 +18,7 @@ from api.dependencies import Edge
 from api.multipart import FileBegins, FileData, FormReader
 from stocktake.db.models import Upload
 from stocktake.errors import (
+    ManagedStorageRefusedError,
     PayloadTooLargeError,
     StorageUnavailableError,
     ValidationError,
@@ -93,6 +94,7 @@ class Receiver:
 
         Raises:
             StorageUnavailableError: managed storage failed; nothing is stored.
+            ManagedStorageRefusedError: it will not take it, however often it is asked.
         """
         if self._sink is not None:
             self.size_bytes = await self._sink.finish()
@@ -103,7 +105,7 @@ class Receiver:
             return
         upload_id, key = self.upload.id, self.upload.object_key
         # What fails here is found by the clock: the row says that it was being received.
-        with suppress(SQLAlchemyError, StorageUnavailableError):
+        with suppress(SQLAlchemyError, StorageUnavailableError, ManagedStorageRefusedError):
             if self._sink is not None:
                 await self._sink.abort()
             if await self._edge.change(lambda context: files.discard(context, upload_id)):

@@ -27,6 +27,8 @@
     │   │   ├── SchemaConflictError   schema_conflict: an upload's rows do not fit the table
     │   │   ├── LimitExceededError    limit_exceeded, time_limit, memory_limit
     │   │   ├── UrlRefusedError       url_refused
+    │   │   ├── WrongRegionError      wrong_region
+    │   │   ├── ManagedStorageRefusedError  managed_storage_refused: our own store says no
     │   │   └── CredentialUnavailableError
     │   └── TransientError            retried with full-jitter backoff
     │       ├── StorageUnavailableError   storage_unavailable
@@ -321,6 +323,31 @@ class LimitExceededError(TerminalError):
 
     default_code = "limit_exceeded"
     default_hint = "Narrow the source, or raise the named setting."
+
+
+class WrongRegionError(TerminalError):
+    """The bucket is in another region than the one that its URL names.
+
+    Args:
+        region: the one that the store named, if it did.
+    """
+
+    default_code = "wrong_region"
+    default_hint = "Put the bucket's region into the URL pattern."
+
+    def __init__(self, detail: str = READ_ERROR, *, region: str | None = None, **kw: Any) -> None:
+        super().__init__(detail, **kw)
+        self.region = region
+
+
+class ManagedStorageRefusedError(TerminalError):
+    """Managed storage will not take or drop a file, however often it is asked."""
+
+    default_code = "managed_storage_refused"
+    default_hint = (
+        "The operator of the service must give the key of managed storage its rights to the "
+        "bucket; `stocktake doctor` tries them. Then send the file again."
+    )
 
 
 class UrlRefusedError(TerminalError):

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_,
 from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Job, Table, Upload
 from stocktake.db.session import Database
-from stocktake.errors import JobError, StorageUnavailableError
+from stocktake.errors import JobError
 from stocktake.services.files import ABANDONED_SECONDS
 from stocktake.settings import Settings
 from stocktake.states import JobState, TableFormat, UploadState
@@ -221,7 +221,7 @@ def remove_leftovers(storage: ManagedStorage) -> None:
     try:
         if count := storage.remove_leftovers(older_than_seconds=UNUSED_SECONDS):
             log.info("leftovers_removed", count=count)
-    except StorageUnavailableError as exc:
+    except JobError as exc:
         log.warning("leftovers_not_removed", reason=exc.detail)
 
 
@@ -231,7 +231,7 @@ async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
     for key in keys:
         try:
             await storage.remove(key)
-        except StorageUnavailableError as exc:
+        except JobError as exc:
             log.warning("object_not_removed", key=key, reason=exc.detail)
         else:
             removed.append(key)

@@ -5,16 +5,21 @@ from typing import Any, Final
 from uuid import UUID
 
 from fastapi import Response
+from fastapi.responses import JSONResponse
 
 from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Answer, Router, WriteEdge
-from api.errors import unavailable
+from api.errors import body_of, unavailable
 from api.routes.jobs import job_url
 from api.routes.tables import shown
 from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
 from stocktake.db.models import Table
-from stocktake.errors import PayloadTooLargeError, StorageUnavailableError
+from stocktake.errors import (
+    ManagedStorageRefusedError,
+    PayloadTooLargeError,
+    StorageUnavailableError,
+)
 from stocktake.services import files, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.files import Ingest
@@ -165,8 +170,11 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
 
 
 async def _or_unavailable(respond: Callable[[], Awaitable[Response]]) -> Response:
-    """503 where managed storage is away or full: the client may send the file again."""
+    """503 where managed storage is away or full: the client may send the file again; 500 where it
+    says no, and would say it again."""
     try:
         return await respond()
     except StorageUnavailableError:
         return unavailable()
+    except ManagedStorageRefusedError as exc:
+        return JSONResponse(body_of("server_error", exc.code, f"{exc.detail} {exc.hint}"), 500)

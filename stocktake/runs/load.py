@@ -25,7 +25,6 @@ from stocktake.errors import (
     CommitConflictError,
     InternalError,
     SchemaConflictError,
-    StorageUnavailableError,
     UnsupportedError,
 )
 from stocktake.introspection import Introspection, Source, arrow, introspect
@@ -34,6 +33,7 @@ from stocktake.introspection.rows import ArrowTypes, arrow_batches, load_schema
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
+from stocktake.storage import faults
 
 _TRANSACTION_VERSION: Final = 1
 
@@ -107,6 +107,7 @@ def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> In
         SchemaConflictError: a value does not fit the table's type; nothing was committed.
         CommitConflictError: another writer was faster; nothing was committed.
         StorageUnavailableError: managed storage failed; a second run finds out what was done.
+        ManagedStorageRefusedError: managed storage will not take them.
     """
     claim = attempt.claim
     uri, options = attempt.storage.delta_root(claim.project_id, str(claim.table_id))
@@ -188,7 +189,8 @@ class _Batches(Iterator[pa.RecordBatch]):
 
 @contextmanager
 def _mapped() -> Iterator[None]:
-    """Deltalake's errors as ours. An unknown one is tried again: what is done is done once."""
+    """Deltalake's errors as ours. An unknown one is tried again: what is done is done once; but
+    not where the store says no, which it would say again."""
     try:
         yield
     except CommitFailedError as exc:
@@ -200,7 +202,7 @@ def _mapped() -> Iterator[None]:
             "The managed Delta table asks for a feature that the writer does not have."
         ) from exc
     except (DeltaError, OSError) as exc:
-        raise StorageUnavailableError("The managed Delta table could not be written.") from exc
+        raise faults.from_managed(exc) from exc
     except BaseException as exc:
         # pyo3's panic is no Exception, and no module exports it
         if type(exc).__name__ != "PanicException":

@@ -7,6 +7,8 @@ goes is set, as `stocktake.storage.routes` says.
 """
 
 import base64
+import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,10 @@ _RETRY: "RetryConfig" = {
         "max_backoff": timedelta(seconds=2),
     },
 }
+
+#: The hosts of Amazon S3 that say no more than a region.
+_PLAIN_AWS = re.compile(r"s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com")
+_AWS_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]+")
 
 #: Regions of AWS buckets that their URL does not name, for the life of the process.
 _regions: dict[str, str] = {}
@@ -93,6 +99,31 @@ def discover_region(location: Location) -> str | None:
             return None
         _regions[location.bucket] = region
     return _regions[location.bucket]
+
+
+def in_region(location: Location, region: str | None) -> Location | None:
+    """The same bucket where it is, after the store has refused the region that was asked.
+
+    Args:
+        region: the one that the store named; None where it did not.
+
+    Returns:
+        The location, or None where its region stays unknown or its host is one that was chosen
+        for more than its region (FIPS, dual stack, an access point).
+    """
+    if location.provider != "s3":
+        return replace(location, region=region) if region else None
+    host = (
+        location.host if location.path_style else location.host.removeprefix(f"{location.bucket}.")
+    )
+    if not _PLAIN_AWS.fullmatch(host):
+        return None
+    region = region or discover_region(location)
+    if region is None or not _AWS_REGION.fullmatch(region):
+        return None
+    endpoint = _regional(location, region)
+    shown = endpoint if location.path_style else None
+    return replace(location, host=endpoint.removeprefix("https://"), endpoint=shown, region=region)
 
 
 def _s3(

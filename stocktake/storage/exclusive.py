@@ -16,7 +16,7 @@ from uuid import uuid4
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from stocktake.errors import UnsupportedError
-from stocktake.storage import faults
+from stocktake.storage import answers, faults
 from stocktake.storage.uploads import ManagedStorage
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _makes(client: "Client", key: str) -> bool:
     except (AlreadyExistsError, PreconditionError):
         return False
     except (BaseError, OSError, ValueError) as exc:
-        if faults.is_not_implemented(exc):
+        if answers.is_not_implemented(exc):
             return True
         raise faults.from_store(exc, key) from exc
     return True

@@ -6,6 +6,7 @@ status, the answer's body and, after ``Debug source``, the tree of causes. So th
 here, once, and nothing of it goes on: it holds URLs.
 """
 
+import errno
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -15,6 +16,7 @@ from stocktake.errors import (
     AccessDeniedError,
     ArchivedSourceError,
     JobError,
+    ManagedStorageRefusedError,
     SourceChangedError,
     SourceNotFoundError,
     StorageThrottledError,
@@ -23,11 +25,10 @@ from stocktake.errors import (
     TerminalError,
     UnsupportedError,
     UrlRefusedError,
+    WrongRegionError,
 )
+from stocktake.storage.answers import CODE, PASSING, STATUS, is_no_part
 from stocktake.storage.protocol import MAX_KEY_BYTES
-
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 
 #: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that, as
 #: `stocktake.storage.routes` says; a relay that does not reach the store hangs up instead.
@@ -124,12 +125,55 @@ def _redirected(path: str | None) -> JobError:
     return UrlRefusedError("The store answered with a redirect, which is not followed.", file=path)
 
 
-def _other_region(path: str | None) -> JobError:
-    return TerminalError(
-        READ_ERROR,
-        code="wrong_region",
-        hint="The bucket is in another region than the one that the URL pattern names.",
+def _other_region(path: str | None, region: str | None = None) -> JobError:
+    if region is None:
+        return WrongRegionError(
+            hint="The bucket is in another region than the one that the URL pattern names.",
+            file=path,
+        )
+    return WrongRegionError(
+        f'The bucket is in the region "{region}", which is not the one that the URL pattern names.',
+        hint=f'Put the region "{region}" into the URL pattern, or into the settings of the store.',
+        region=region,
         file=path,
+    )
+
+
+def not_a_store(path: str | None) -> JobError:
+    """The error for answers that no object store gives."""
+    return TerminalError(
+        "What answers there is no object store: it has a web page, or another document, where a "
+        "listing or a file was asked for.",
+        code="not_a_store",
+        hint="Name the store's own API endpoint: a console or a login page has another host or "
+        "port.",
+        file=path,
+    )
+
+
+def _speaks_tls(path: str | None) -> JobError:
+    return TerminalError(
+        "The store was asked in plain http, and does not answer in it: that port speaks TLS, or "
+        "another protocol altogether.",
+        code="wrong_protocol",
+        hint="Write https:// in the URL pattern and in the trusted endpoint, or correct the port.",
+        file=path,
+    )
+
+
+def _speaks_no_tls(path: str | None) -> JobError:
+    return TerminalError(
+        "The store was asked over TLS, and that port speaks plain http.",
+        code="wrong_protocol",
+        hint="Write http:// in the URL pattern and in the trusted endpoint, or name the port that "
+        "speaks TLS.",
+        file=path,
+    )
+
+
+def _not_implemented(path: str | None) -> JobError:
+    return TerminalError(
+        "The store does not have what it was asked for (501).", code="storage_refused", file=path
     )
 
 
@@ -210,8 +254,16 @@ _BY_STATUS: Final[Mapping[int, Build]] = {
     412: _changed,
     421: _redirected,  # the relay's answer to a plain request that was sent elsewhere
     429: _throttled,
+    501: _not_implemented,
     504: _timed_out,
 }
+
+_REGION = re.compile(r"<Region>([A-Za-z0-9-]{1,40})</Region>")
+
+#: What Go's servers, nginx and Apache say to plain http where they speak TLS.
+_WANTS_TLS = re.compile(
+    r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS|SSL-enabled server port"
+)
 
 
 def from_store(error: Exception, path: str, *, listing: bool = False) -> JobError:
@@ -225,58 +277,41 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
     summary, _, causes = str(error).partition("Debug source")
     if isinstance(error, ValueError):
         return _bad_key(path)
-    code, status = _CODE.search(summary), _STATUS.search(summary)
+    code, status = CODE.search(summary), STATUS.search(summary)
     if code and (build := _BY_CODE.get(code[1])):
+        if build is _other_region and (region := _REGION.search(summary)):
+            return _other_region(path, region[1])
         return build(path)
+    if status and status[1] == "400" and _WANTS_TLS.search(summary):
+        return _speaks_tls(path)
     if code and code[1] in _STATUS_OF_CODE:
         return _from_status(_STATUS_OF_CODE[code[1]], path, listing)
     if status:
         return _from_status(int(status[1]), path, listing)
+    if is_no_part(error):
+        return _no_length(path)
     return _from_causes(causes, path)
 
 
-def is_unsatisfiable_range(error: Exception) -> bool:
-    """Whether the store answered 416: the object ends before the range begins."""
-    status = _STATUS.search(str(error))
-    return status is not None and status[1] == "416"
+def from_managed(error: Exception) -> JobError:
+    """The error of ours for one of managed storage, by obstore, deltalake or the disk: whether
+    sending the same again may help.
 
-
-def is_not_implemented(error: Exception) -> bool:
-    """Whether the store answered 501: it does not know what the request's headers ask for."""
-    status = _STATUS.search(str(error))
-    return status is not None and status[1] == "501"
-
-
-#: object_store's errors for an answer in which the part that was asked for cannot be told: all of
-#: the object, another part, or an answer of no known length.
-_NO_PART = re.compile(
-    r"\bNotPartial\b|\bUnexpectedRange\b|\bNoContentRange\b|\bParseContentRange\b"
-    r"|\bMissingContentLength\b"
-)
-
-#: Statuses and codes with which stores refuse a kind of range that they do not have.
-_RANGE_STATUSES = frozenset({"405", "416", "501"})
-_RANGE_CODES = frozenset(
-    {"InvalidArgument", "InvalidRange", "InvalidRequest", "MethodNotAllowed", "NotImplemented"}
-)
-
-
-def is_no_part(error: Exception) -> bool:
-    """Whether the store answered for a part of an object, but not with that part."""
-    return _tells_no_part(str(error).partition("Debug source")[2])
-
-
-def _tells_no_part(causes: str) -> bool:
-    return _NO_PART.search(causes) is not None
-
-
-def is_refused_range(error: Exception) -> bool:
-    """Whether the store does not give that kind of range, though it may give another."""
-    summary, _, _ = str(error).partition("Debug source")
-    code, status = _CODE.search(summary), _STATUS.search(summary)
-    if status and code:
-        return code[1] in _RANGE_CODES
-    return bool(status and status[1] in _RANGE_STATUSES)
+    Returns:
+        StorageUnavailableError, ManagedStorageRefusedError, or a terminal one that says more.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ManagedStorageRefusedError("Managed storage's folder cannot be written.")
+    status = STATUS.search(str(error))
+    number = int(status[1]) if status else 500
+    told = from_store(error, "") if not isinstance(error, ValueError) else None
+    terminal = told is not None and not told.retryable and number not in PASSING
+    missing = told is not None and told.code in ("bucket_not_found", "wrong_protocol")
+    if told is None or not (missing or (terminal and status)):
+        return StorageUnavailableError("Managed storage could not take or drop the file.")
+    hint = told.hint if told.code in ("wrong_region", "wrong_protocol", "url_refused") else None
+    why = f"it answered {number}: {told.detail}" if status else told.detail
+    return ManagedStorageRefusedError(f"Managed storage refuses the service: {why}", hint=hint)
 
 
 def key_too_long(path: str) -> JobError:
@@ -309,12 +344,16 @@ def _from_causes(causes: str, path: str) -> JobError:
         return _redirected(path)
     if "BareRedirect" in causes:
         return _other_region(path)
+    if "InvalidContentType" in causes:
+        return _speaks_no_tls(path)
+    if "Parse(" in causes:
+        return _speaks_tls(path)
+    if "InvalidListResponse" in causes:
+        return not_a_store(path)
     if "kind: Timeout" in causes:
         return _timed_out(path)
     if "Http(" in causes or "HttpError" in causes or "reqwest" in causes:
         return _unreachable(path)
-    if _tells_no_part(causes):
-        return _no_length(path)
     return TerminalError(READ_ERROR, code="storage_refused", file=path)
 
 

@@ -80,6 +80,11 @@ def split_root(location: Location) -> tuple[Path, str]:
     return resolved.parent, resolved.name
 
 
+#: As the readers have it: what the engine tries again within a request, the job tries as a whole.
+#: By its own defaults it asks for minutes, and a 501 ten times.
+_RETRY = {"max_retries": "2", "retry_timeout": "20s"}
+
+
 def delta_storage_options(
     location: Location, credential: Credential | None
 ) -> tuple[str, dict[str, str]]:
@@ -100,6 +105,7 @@ def delta_storage_options(
 def _azure_options(location: Location, credential: Credential) -> dict[str, str]:
     way = route(location.endpoint or f"https://{location.host}", allow_http=False)
     return {
+        **_RETRY,
         "azure_storage_account_name": credential.access_key,
         "azure_storage_account_key": credential.access_secret,
         "azure_storage_endpoint": way.endpoint,
@@ -111,6 +117,7 @@ def _azure_options(location: Location, credential: Credential) -> dict[str, str]
 
 def _s3_options(location: Location, credential: Credential) -> dict[str, str]:
     options = {
+        **_RETRY,
         "AWS_ACCESS_KEY_ID": credential.access_key,
         "AWS_SECRET_ACCESS_KEY": credential.access_secret,
         "AWS_REGION": location.region or "us-east-1",

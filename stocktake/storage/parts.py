@@ -8,11 +8,12 @@ left as soon as the part has come.
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import uuid4
 
 from obstore.exceptions import BaseError
 
 from stocktake.errors import SourceChangedError, UnsupportedError
-from stocktake.storage import faults
+from stocktake.storage import answers, faults
 from stocktake.storage.clients import Client
 from stocktake.storage.protocol import MOST_SKIPPED_BYTES, Chunk, ObjectInfo
 
@@ -49,8 +50,14 @@ class Parts:
         return self._first(lambda client: client.get(path))
 
     def head(self, path: str) -> ObjectInfo:
-        """What the store says of an object."""
-        return info_of(self._first(lambda client: client.head(path)))
+        """What the store says of an object. A refusal of a HEAD has no body to say why, and some
+        keys may only GET: so that is tried before one is believed."""
+        try:
+            return info_of(self._first(lambda client: client.head(path)))
+        except BaseError as error:
+            if not answers.is_refusal(error):
+                raise
+        return self.get(path, 0, 1).info
 
     def get(self, path: str, start: int, length: int | None) -> Chunk:
         """Bytes `start .. start + length` of an object, to its end when `length` is None."""
@@ -63,11 +70,28 @@ class Parts:
         try:
             return self._asked(path, options)
         except BaseError as error:
-            if not (options and faults.is_no_part(error)):
+            if not (options and answers.is_no_part(error)):
                 raise
-        chunk = _cut(self.open(path), start, length)
+        answer = self.open(path)
+        page = str(answer.attributes.get("Content-Type", "")).startswith("text/html")
+        if page and self.answers_anything(path):
+            raise faults.not_a_store(path)
+        chunk = _cut(answer, start, length)
         self._sends_wholes = True
         return chunk
+
+    def answers_anything(self, near: str) -> bool:
+        """Whether there is an answer even for an object that nobody made, as a web page gives.
+
+        Args:
+            near: a key or prefix; the object that is asked for would be beside it.
+        """
+        nobodys = f"{near.rpartition('/')[0]}/stocktake-{uuid4().hex}".lstrip("/")
+        try:
+            self.open(nobodys)
+        except (BaseError, OSError) as error:
+            return answers.is_no_part(error)
+        return True
 
     def get_suffix(self, path: str, length: int) -> Chunk:
         """The last `length` bytes of an object, as most stores are asked for them."""
@@ -96,7 +120,7 @@ class Parts:
         try:
             return self.get(path, 0, 1).info.size
         except BaseError as error:
-            if not faults.is_unsatisfiable_range(error):
+            if not answers.is_unsatisfiable_range(error):
                 raise
             return 0
 
@@ -107,7 +131,7 @@ class Parts:
         try:
             return self.get(path, start, size - start)
         except BaseError as error:
-            if not faults.is_unsatisfiable_range(error):
+            if not answers.is_unsatisfiable_range(error):
                 raise
             return Chunk(data=b"", info=self.head(path))
 
@@ -115,7 +139,7 @@ class Parts:
         try:
             return ask(self._usual())
         except BaseError as error:
-            if not faults.is_no_part(error):
+            if not answers.is_no_part(error):
                 raise
         return ask(self._as_stored())
 

@@ -5,12 +5,14 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
 
-from stocktake.storage import clients, faults
+from stocktake.errors import WrongRegionError
+from stocktake.storage import answers, clients, faults
 from stocktake.storage.parts import Parts, info_of
 from stocktake.storage.protocol import (
     MAX_KEY_BYTES,
@@ -70,33 +72,38 @@ class RemoteObjects:
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one object; to the end when `length` is None."""
-        with self._mapped(path):
-            if length == 0:
-                return self._nothing(path)
-            try:
-                return self._parts.get(path, start, length)
-            except BaseError as error:
-                if not faults.is_unsatisfiable_range(error):
-                    raise
-                return self._nothing(path)
+        return self._asked(path, lambda: self._get(path, start, length))
+
+    def _get(self, path: str, start: int, length: int | None) -> Chunk:
+        if length == 0:
+            return self._nothing(path)
+        try:
+            return self._parts.get(path, start, length)
+        except BaseError as error:
+            if not answers.is_unsatisfiable_range(error):
+                raise
+            return self._nothing(path)
 
     def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
         """The last `length` bytes of one object, or all where there are fewer."""
-        with self._mapped(path):
-            if not length:
-                return self._nothing(path)
-            if self._location.provider not in _SUFFIXLESS:
-                try:
-                    return self._parts.get_suffix(path, length)
-                except BaseError as error:
-                    if not (faults.is_refused_range(error) or faults.is_no_part(error)):
-                        raise
-            return self._parts.get_end(path, length, size_bytes)
+        return self._asked(path, lambda: self._get_tail(path, length, size_bytes))
+
+    def _get_tail(self, path: str, length: int, size_bytes: int | None) -> Chunk:
+        if not length:
+            return self._nothing(path)
+        if self._location.provider not in _SUFFIXLESS:
+            try:
+                return self._parts.get_suffix(path, length)
+            except BaseError as error:
+                if not (answers.is_refused_range(error) or answers.is_no_part(error)):
+                    raise
+        return self._parts.get_end(path, length, size_bytes)
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
         """The whole object in chunks of about `chunk_bytes`."""
+        answer = self._asked(path, lambda: self._parts.open(path))
         with self._mapped(path):
-            for chunk in self._parts.open(path).stream(min_chunk_size=chunk_bytes):
+            for chunk in answer.stream(min_chunk_size=chunk_bytes):
                 yield bytes(chunk)
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
@@ -108,8 +115,9 @@ class RemoteObjects:
         folder = prefix[: prefix.rfind("/")] if "/" in prefix else None
         offset = max(start_after or "", _just_before(prefix))
         ordered = self._location.provider in _ORDERED
+        pages = self._asked(prefix, lambda: self._pages(folder, offset or None), listing=True)
         with self._mapped(prefix, listing=True):
-            for page in self._pages(folder, offset or None):
+            for page in pages:
                 for meta in page:
                     if ordered and meta["path"] > prefix and not meta["path"].startswith(prefix):
                         return
@@ -117,11 +125,19 @@ class RemoteObjects:
                         yield info_of(meta)
 
     def _pages(self, folder: str | None, offset: str | None) -> "Iterable[Sequence[ObjectMeta]]":
+        """A listing of which the first page is here. A web page reads as one without objects."""
         if self._location.provider != "s3_express":
-            return self._client.list(folder, offset=offset, chunk_size=_PAGE)
-        # Directory buckets list in no order, and begin nowhere but at the start.
-        pages = self._client.list(folder, chunk_size=_PAGE)
-        return [sorted((meta for page in pages for meta in page), key=lambda meta: meta["path"])]
+            pages: Iterator[Sequence[ObjectMeta]]
+            pages = iter(self._client.list(folder, offset=offset, chunk_size=_PAGE))
+        else:
+            # Directory buckets list in no order, and begin nowhere but at the start.
+            all_pages = self._client.list(folder, chunk_size=_PAGE)
+            found = sorted((m for page in all_pages for m in page), key=lambda m: m["path"])
+            pages = iter([found] if found else [])
+        first = next(pages, None)
+        if first is None and self._parts.answers_anything(f"{folder or ''}/"):
+            raise faults.not_a_store(folder or "")
+        return chain([first] if first else [], pages)
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
         """Call `function` on each item in one of 128 threads. `function` must not call `map`.
@@ -171,6 +187,29 @@ class RemoteObjects:
 
     def _nothing(self, path: str) -> Chunk:
         return Chunk(data=b"", info=self._parts.head(path))
+
+    def _asked(self, path: str, ask: Callable[[], Answer], *, listing: bool = False) -> Answer:
+        """An answer; where the bucket is in another region, from there."""
+        try:
+            with self._mapped(path, listing=listing):
+                return ask()
+        except WrongRegionError as error:
+            if not self._move(error.region):
+                raise
+        with self._mapped(path, listing=listing):
+            return ask()
+
+    def _move(self, region: str | None) -> bool:
+        """Ask in another region from now on; False where it is unknown or would be the same."""
+        moved = clients.in_region(self._location, region)
+        if moved is None:
+            return False
+        with _building:
+            if moved != self._location:
+                self._location = moved
+                for built in ("_client", "_client_as_stored"):
+                    self.__dict__.pop(built, None)
+        return True
 
     @contextmanager
     def _mapped(self, path: str, *, listing: bool = False) -> Iterator[None]:

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from stocktake.errors import StorageUnavailableError, ValidationError
+from stocktake.storage import faults
 from stocktake.storage.objects import LocalObjects, delta_storage_options, open_store
 from stocktake.storage.protocol import Credential, ObjectStore
 from stocktake.storage.urls import Location, MalformedUrlError, parse
@@ -44,6 +45,7 @@ class UploadSink(Protocol):
 
     Raises (every method):
         StorageUnavailableError: managed storage failed; nothing was stored.
+        ManagedStorageRefusedError: it will not take it, however often it is asked.
     """
 
     async def write(self, data: bytes) -> None:
@@ -340,4 +342,4 @@ def _mapped() -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as exc:
-        raise StorageUnavailableError("Managed storage could not take or drop the file.") from exc
+        raise faults.from_managed(exc) from exc
