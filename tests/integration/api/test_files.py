@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
@@ -18,7 +19,8 @@ from stocktake.services import files
 from stocktake.services.upload_forms import too_large
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
-from tests.integration.api.conftest import Served
+from tests.hostile_store import hostile
+from tests.integration.api.conftest import MakeKey, Served
 from tests.integration.api.playing import (
     fail_with,
     jobs_of,
@@ -480,6 +482,28 @@ def test_storage_that_is_away_is_503_and_no_table_is_made(
     answer = send(client, name="orders")
     assert (answer.status_code, answer.headers["retry-after"].isdigit()) == (503, True)
     assert client.get("warehouse_tables/").json()["count"] == 0
+
+
+@pytest.mark.parametrize("status", [403, 501])
+def test_storage_that_refuses_is_told_and_not_asked_for_again(
+    serve: Callable[..., Served], make_key: MakeKey, project_id: int, status: int
+) -> None:
+    with hostile(lambda _: (status, b"", {})) as store:
+        served = serve(
+            managed_storage_url="s3://bucket/kept",
+            managed_storage_endpoint=store.endpoint,
+            managed_storage_access_key="AK",
+            managed_storage_access_secret=SecretStr("SK"),
+        )
+        headers = {"Authorization": f"Bearer {make_key(['*'])}"}
+        url = f"{served.url}/api/projects/{project_id}/"
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            answer = send(client, name="orders")
+            count = client.get("warehouse_tables/").json()["count"]
+    body = answer.json()
+    assert (answer.status_code, body["code"], count) == (500, "managed_storage_refused", 0)
+    assert str(status) in body["detail"]
+    assert "stocktake doctor" in body["detail"]
 
 
 def test_many_first_uploads_of_one_name_at_once_make_one_table(
