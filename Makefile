@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up wheel test thorough faults soak fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup tools demo up wheel test thorough stores faults soak fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,12 +41,12 @@ $(STAMP): requirements.lock tests/oldest-pip.lock pyproject.toml
 	@touch $(DEMO)
 
 # Servers that come out of no wheel. Node 20 and npm are needed for them, and for nothing else.
-TOOLS := azurite@3.37.0
+TOOLS := azurite@3.37.0 s3rver@3.7.1
 .tools/.installed: Makefile
 	npm install --prefix .tools --no-save --no-audit --no-fund --ignore-scripts --silent $(TOOLS)
 	@touch $@
 
-tools: .tools/.installed ## Install Azurite with npm, for the tests of Azure's storage; without it they skip
+tools: .tools/.installed ## Install Azurite and s3rver with npm; without them their tests skip
 
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo
@@ -68,6 +68,12 @@ test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS=
 
 thorough: $(STAMP) ## Run what `make test` leaves to CI: most rows of faults, and lives at random
 	$(BIN)/python -m pytest $(SPREAD) --dist worksteal -m "thorough and not long" $(ARGS)
+
+stores: $(STAMP) ## Ask the same of every object store that a package ships; writes docs/stores.md
+	@mkdir -p .tools
+	$(BIN)/python -m pytest tests/stores -n 2 --dist loadgroup --timeout 600 -p no:cacheprovider \
+		--junitxml .tools/stores.xml -rs $(ARGS)
+	$(BIN)/python -m tests.stores.matrix .tools/stores.xml
 
 faults: $(STAMP) ## Break everything that can break, on both databases; takes long
 	$(BIN)/python -m pytest tests/faults tests/acceptance/test_metrics.py --timeout 1800 $(ARGS)

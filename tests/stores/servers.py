@@ -174,6 +174,13 @@ def aws(server: HttpStore | SeaweedFS, service: str):  # type: ignore[no-untyped
     )
 
 
+def make_bucket(server: HttpStore | SeaweedFS, name: str) -> None:
+    """Make a bucket in the server's region."""
+    place = {"LocationConstraint": server.region}
+    named = {} if server.region == "us-east-1" else {"CreateBucketConfiguration": place}
+    aws(server, "s3").create_bucket(Bucket=name, **named)
+
+
 def keep_versions(server: HttpStore | SeaweedFS, bucket: str) -> None:
     """Let a bucket keep what is overwritten and deleted."""
     kept = {"Status": "Enabled"}

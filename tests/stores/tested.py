@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from tests.stores.servers import (
     aws,
     call,
     keep_versions,
+    make_bucket,
 )
 
 
@@ -111,6 +113,7 @@ class S3Kind(TestedStore):
     def credential(self) -> Credential:
         return Credential(access_key=self.server.access_key, access_secret=self.server.secret_key)
 
+    @cache  # noqa: B019 - it lives for one scenario
     def client(self, bucket: str) -> S3Store:
         """For what a scenario puts there."""
         return S3Store(
@@ -123,15 +126,7 @@ class S3Kind(TestedStore):
         )
 
     def bucket(self, name: str) -> str:
-        from pyarrow import fs
-
-        fs.S3FileSystem(
-            access_key=self.server.access_key,
-            secret_key=self.server.secret_key,
-            endpoint_override=self.endpoint(),
-            region=self.server.region,
-            allow_bucket_creation=True,
-        ).create_dir(name)
+        make_bucket(self.server, name)
         return name
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
@@ -278,6 +273,7 @@ class AzureKind(TestedStore):
     def endpoint(self, port: int | None = None) -> str:
         return f"https://{self.server.host}:{port or self.port}"
 
+    @cache  # noqa: B019 - it lives for one scenario
     def client(self, bucket: str) -> AzureStore:
         return self.server.client(bucket)
 
