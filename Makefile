@@ -71,8 +71,8 @@ thorough: $(STAMP) ## Run what `make test` leaves to CI: most rows of faults, an
 
 stores: $(STAMP) ## Ask the same of every object store that a package ships; writes docs/stores.md
 	@mkdir -p .tools
-	$(BIN)/python -m pytest tests/stores -n 2 --dist loadgroup --timeout 600 -p no:cacheprovider \
-		--junitxml .tools/stores.xml -rs $(ARGS)
+	$(BIN)/python -m pytest tests/stores --timeout 600 \
+		--junitxml .tools/stores.xml -o junit_family=xunit1 -rs $(ARGS)
 	$(BIN)/python -m tests.stores.matrix .tools/stores.xml
 
 faults: $(STAMP) ## Break everything that can break, on both databases; takes long

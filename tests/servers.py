@@ -199,6 +199,8 @@ class SeaweedFS(Server):
     stop_signal = signal.SIGKILL  # in good order takes it 20 s, and nothing is kept
     poll_seconds = 0.25  # each question to its master starts the making of volumes
     _parts = ("s3", "master", "volume", "filer")
+    #: What nobody gets without keys.
+    refused = "/"
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
@@ -276,7 +278,7 @@ class SeaweedFS(Server):
     def answers(self) -> bool:
         """Whether the gateway knows its keys and the master hands out space to write to."""
         assign = f"http://{HOST}:{self._ports['master']}/dir/assign"
-        return _status(self.endpoint) == 403 and _status(assign) == 200
+        return _status(self.endpoint + self.refused) == 403 and _status(assign) == 200
 
     def _end(self, how: signal.Signals) -> None:
         super()._end(how)

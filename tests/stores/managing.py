@@ -19,7 +19,7 @@ from stocktake.storage.exclusive import require_exclusive_put
 from tests.harness import open_stack
 from tests.servers import Valkey
 from tests.stack import service_settings
-from tests.stores.tested import Place
+from tests.stores.tested import NotOfferedError, Place
 
 #: What the matrix says where managed Delta is refused before anything is written.
 REFUSED: Final = "refused"
@@ -30,6 +30,11 @@ _WAIT_SECONDS: Final = 60
 
 def managed_upload(place: Place, migrated: Path, folder: Path) -> str | None:
     """A file and rows for a Delta table, over HTTP, read back by a worker."""
+    if place.store.speaks_tls:
+        raise NotOfferedError(
+            "Azure's name leads to the emulator in one process only; "
+            "tests/integration/test_azure.py uploads there"
+        )
     holds = _holds(place)
     with _service(place, migrated, folder) as client:
         file = _uploaded(client, b"id,note\n1,one\n", name="file")

@@ -1,7 +1,7 @@
-"""Write the suite's results into docs/stores.md: `python -m tests.stores.matrix RESULTS.xml`.
+"""Write the tables of docs/stores.md: `python -m tests.stores.matrix [RESULTS.xml]`.
 
-Args:
-    RESULTS.xml: what pytest's ``--junitxml`` wrote; the newer of two results of a cell wins.
+That of providers comes from `stocktake.storage.known_stores`; that of what was tried from
+RESULTS.xml, which pytest's ``--junitxml`` wrote.
 """
 
 import re
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from stocktake.storage.known_stores import KNOWN_STORES
 from tests.stores.scenarios import READING
 from tests.stores.test_stores import MANAGING, STORES
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "stores.md"
 SCENARIOS: Final = (*READING, *MANAGING)
-BEGIN, END = "<!-- the suite's results: make stores -->\n", "<!-- end of the results -->\n"
+RESULTS: Final = "what was tried"
+PROVIDERS: Final = "the providers"
 _CASE: Final = re.compile(r"test_store\[(.+?)-(.*)\]")
 
 
@@ -87,11 +89,33 @@ def _cell(outcome: Outcome, notes: dict[str, int]) -> str:
     return f"{outcome.sign} ({number})"
 
 
-def put_into(page: str, written: str) -> str:
+def providers() -> str:
+    """Every store that is known by name, in Markdown."""
+    lines = ["| store | URL | credential | know |", "|---|---|---|---|"]
+    for store in KNOWN_STORES:
+        page = "its page" if store.confirmed else "a page of others"
+        known = f"{store.note} ([{page}]({store.source}))".strip()
+        lines.append(f"| {store.name} | `{store.example}` | {store.keys} | {known} |")
+    return "\n".join(lines) + "\n"
+
+
+def put_into(page: str, what: str, written: str) -> str:
     """The page with this table between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{written}\n{END}{after}"
+    begin, end = _marks(what)
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{written}\n{end}{after}"
+
+
+def between(page: str, what: str) -> str:
+    """What stands between a table's two marks."""
+    begin, end = _marks(what)
+    return page.partition(begin)[2].partition(end)[0].strip() + "\n"
+
+
+def _marks(what: str) -> tuple[str, str]:
+    begin = f"<!-- {what}: python -m tests.stores.matrix writes this -->\n"
+    return begin, f"<!-- end of {what} -->\n"
 
 
 def missing(results: Results) -> list[str]:
@@ -100,14 +124,15 @@ def missing(results: Results) -> list[str]:
 
 
 def main(reports: Iterable[str]) -> int:
+    page = put_into(PAGE.read_text(), PROVIDERS, providers())
     results: dict[tuple[str, str], Outcome] = {}
     for report in reports:
         results |= read_results(Path(report).read_text())
     if left_out := missing(results):
-        sys.stdout.write(f"The matrix stays as it is: {', '.join(left_out)} were not run whole.\n")
-        return 0
-    PAGE.write_text(put_into(PAGE.read_text(), table(results)))
-    sys.stdout.write(f"Wrote {len(results)} results into {PAGE.name}.\n")
+        sys.stdout.write(f"The matrix stays: not run whole were {', '.join(left_out)}.\n")
+    else:
+        page = put_into(page, RESULTS, table(results))
+    PAGE.write_text(page)
     return 0
 
 

@@ -54,6 +54,8 @@ class HttpStore(Server):
 class WatchfulSeaweedFS(SeaweedFS):
     """A SeaweedFS with keys that only list, keys that only get, and readers without keys."""
 
+    refused = "/private/"
+
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
         self.lister, self.getter = ((secrets.token_hex(8), secrets.token_hex(16)) for _ in range(2))

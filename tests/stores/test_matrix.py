@@ -4,13 +4,15 @@ import pytest
 
 from tests.stores.exceptions import EXCEPTIONS
 from tests.stores.matrix import (
-    BEGIN,
-    END,
     PAGE,
+    PROVIDERS,
+    RESULTS,
     SCENARIOS,
     STORES,
     Outcome,
+    between,
     missing,
+    providers,
     put_into,
     read_results,
     table,
@@ -51,12 +53,22 @@ def test_a_reason_is_told_once_below_the_matrix() -> None:
     assert missing(results) == ["moto"]
 
 
-def test_the_page_keeps_what_stands_around_the_matrix() -> None:
-    page = f"before\n{BEGIN}old\n{END}after\n"
-    assert put_into(page, "new") == f"before\n{BEGIN}\nnew\n{END}after\n"
+def test_the_page_keeps_what_stands_around_a_table() -> None:
+    page = put_into(put_into(PAGE.read_text(), RESULTS, "first\n"), RESULTS, "second\n")
+    assert between(page, RESULTS) == "second\n"
+    assert page.partition("<!--")[0] == PAGE.read_text().partition("<!--")[0]
+    assert page.rpartition("-->")[2] == PAGE.read_text().rpartition("-->")[2]
 
 
 @pytest.mark.parametrize("named", [*STORES, *SCENARIOS, *dict.fromkeys(EXCEPTIONS.values())])
 def test_the_page_has_every_store_scenario_and_fault(named: str) -> None:
-    matrix = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert named in matrix, "run `make stores` and commit docs/stores.md"
+    assert named in between(PAGE.read_text(), RESULTS), "run `make stores`, commit docs/stores.md"
+
+
+def test_nothing_fails_on_the_page() -> None:
+    assert "fails" not in between(PAGE.read_text(), RESULTS)
+
+
+def test_the_page_has_the_providers_as_the_guard_knows_them() -> None:
+    written = between(PAGE.read_text(), PROVIDERS)
+    assert written == providers(), "run `python -m tests.stores.matrix`, commit docs/stores.md"

@@ -5,19 +5,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
-from stocktake.storage import clients, objects
-from stocktake.storage.routes import Route, route
-from tests.processes import HOST
+from stocktake.storage import clients
 from tests.servers import Azurite
 from tests.stores import managing, scenarios
 from tests.stores.exceptions import EXCEPTIONS
@@ -45,16 +40,16 @@ STORES: Final[dict[str, tuple[type[TestedStore], type[Any]]]] = {
         (AzureKind, Azurite),
     )
 }
-MANAGING: Final = ("managed upload", "two appends at once")
+UPLOAD, APPENDS = MANAGING = ("managed upload", "two appends at once")
 #: What `make test` leaves to `make stores`: the rest of the stores, and what takes seconds.
 _QUICK_STORES: Final = ("SeaweedFS", "moto")
-_SLOW: Final = ("1,500 objects", "hanging body", "managed upload")
+_SLOW: Final = ("1,500 objects", "hanging body", UPLOAD)
 
 
 def _cases() -> Iterator[Any]:
     for store in STORES:
         for scenario in (*scenarios.READING, *MANAGING):
-            marks = [pytest.mark.xdist_group(store)]
+            marks: list[pytest.MarkDecorator] = []
             if store not in _QUICK_STORES or scenario in _SLOW:
                 marks.append(pytest.mark.long)
             if fault := EXCEPTIONS.get((store, scenario)):
@@ -93,11 +88,13 @@ def place(
     store: str,
     scenario: str,
     running: Callable[[str], TestedStore],
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Place:
-    tested = running(store)
-    if isinstance(tested, AzureKind):
-        _lead_azures_name_here(tested, monkeypatch)
+    if store == AzureKind.name:
+        request.getfixturevalue("azures_name")
+        tested: TestedStore = AzureKind(request.getfixturevalue("azurite"))
+    else:
+        tested = running(store)
     return Place(store=tested, bucket=tested.bucket(_bucket_name(scenario)))
 
 
@@ -105,18 +102,6 @@ def _bucket_name(scenario: str) -> str:
     """A new one, which begins with the scenario's first word, as far as buckets may."""
     word = "".join(letter for letter in scenario.split(maxsplit=1)[0].lower() if letter.isalnum())
     return f"{word}-{uuid4().hex[:12]}"
-
-
-def _lead_azures_name_here(tested: AzureKind, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections to Azure's host arrive at this machine, as if a resolver had said so."""
-
-    def local(endpoint: str, *, allow_http: bool) -> Route:
-        way = route(endpoint, allow_http=allow_http)
-        return replace(way, proxy_url=f"https://{HOST}:{urlsplit(endpoint).port}")
-
-    monkeypatch.setenv("SSL_CERT_FILE", str(tested.server.certificate.authority))
-    monkeypatch.setattr(clients, "route", local)
-    monkeypatch.setattr(objects, "route", local)
 
 
 @contextmanager
@@ -134,16 +119,16 @@ def test_store(
     scenario: str,
     place: Place,
     tmp_path: Path,
-    migrated_sqlite_file: Path,
+    request: pytest.FixtureRequest,
     record_property: Callable[[str, object], None],
 ) -> None:
-    work: dict[str, Callable[[Place], str | None]] = {
-        **scenarios.READING,
-        MANAGING[0]: partial(
-            managing.managed_upload, migrated=migrated_sqlite_file, folder=tmp_path
-        ),
-        MANAGING[1]: managing.appends_at_once,
-    }
     with _offered():
-        if said := work[scenario](place):
-            record_property("said", said)
+        if scenario == UPLOAD:
+            migrated: Path = request.getfixturevalue("migrated_sqlite_file")
+            said = managing.managed_upload(place, migrated, tmp_path)
+        elif scenario == APPENDS:
+            said = managing.appends_at_once(place)
+        else:
+            said = scenarios.READING[scenario](place)
+    if said is not None:
+        record_property("said", said)

@@ -253,7 +253,8 @@ class GcsKind(TestedStore):
 
 
 class AzureKind(TestedStore):
-    """Azure's, under Azure's own host and behind TLS; `azures_name` leads that host here."""
+    """Azure's, under Azure's own host and behind TLS; `azures_name` leads that host here,
+    for this process alone."""
 
     name = "Azurite"
     package = "azurite (npm)"
@@ -285,6 +286,13 @@ class AzureKind(TestedStore):
 
     def delete(self, bucket: str, key: str) -> None:
         self.client(bucket).delete(key)
+
+    def managed(self, bucket: str) -> dict[str, str]:
+        return {
+            "MANAGED_STORAGE_URL": self.server.url(bucket, "managed"),
+            "MANAGED_STORAGE_ACCESS_KEY": self.server.account,
+            "MANAGED_STORAGE_ACCESS_SECRET": self.server.account_key,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
