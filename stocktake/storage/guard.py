@@ -6,7 +6,7 @@ the operator named in ``TRUSTED_ENDPOINTS``.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stocktake.errors import UrlRefusedError, ValidationError
@@ -79,8 +79,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
     _check_path(location)
     _check_unsigned(location)
     if location.provider == "file":
-        _check_folder(location, policy)
-        return location
+        return _in_folder(location, policy)
     _check_host(location, policy)
     _check_bucket(location)
     if _is_managed(location, policy.managed_location):
@@ -160,14 +159,20 @@ def _check_unsigned(location: Location) -> None:
         raise _refusal(SIGNED)
 
 
-def _check_folder(location: Location, policy: GuardPolicy) -> None:
+def _in_folder(location: Location, policy: GuardPolicy) -> Location:
+    """The location with where it is now, which is what will be opened."""
     path = literal_folder(location.key) if is_glob(location.key) else location.key
-    resolved = Path(path).resolve()
-    if not any(_opens(root.resolve(), resolved, policy) for root in policy.local_roots):
-        raise _refusal(FOLDER_NOT_ALLOWED)
+    try:
+        resolved = Path(path).resolve()
+    except (OSError, RuntimeError) as exc:  # a link that goes round, or was just swapped for a file
+        raise _refusal(FOLDER_NOT_ALLOWED) from exc
+    roots = (root.resolve() for root in policy.local_roots)
+    root = next((root for root in roots if _opens(root, resolved, policy)), None)
     managed = policy.managed_location
-    if managed and managed.provider == "file" and _overlap(resolved, Path(managed.key).resolve()):
+    ours = managed is not None and managed.provider == "file"
+    if root is None or (ours and _overlap(resolved, Path(managed.key).resolve())):
         raise _refusal(FOLDER_NOT_ALLOWED)
+    return replace(location, local_root=str(root), local_path=str(resolved))
 
 
 def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from stocktake.errors import (
@@ -15,29 +15,40 @@ from stocktake.errors import (
     StorageUnavailableError,
     UrlRefusedError,
 )
+from stocktake.storage.beneath import Folder, LeadsOutsideError
 from stocktake.storage.protocol import Answer, Chunk, Item, ObjectInfo
 
 _ABSENT = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 )
+#: Kept open, of those that were looked into last.
+_OPEN_FOLDERS = 64
+_OUTSIDE = "A link in the source leads outside its folder."
 
 
 class LocalObjects:
     """The files below one folder, by their path relative to it.
 
-    A symlink is followed only where it ends inside the root; a listing does not descend into a
-    symlinked folder, so it ends. FIFOs, sockets and devices are refused unopened: reading one
-    may block for ever.
+    All is looked up by descriptor, so that what is swapped for a link after it was checked leads
+    nowhere. A link is followed only where it ends inside the folder; a listing does not descend
+    into a linked folder, so it ends. FIFOs, sockets and devices are refused unopened: reading one
+    may block for ever. What the operator mounts below the folder belongs to it.
 
     Args:
         root: the folder; it need not exist yet, and is then an empty store.
+        beneath: a folder above it that the operator named; between the two no link is followed.
+            None where the root is the operator's own.
+        only: the one name in the root that may be read: a file, or a folder which links must not
+            lead out of. It is no link. Empty for all of the root.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = os.path.realpath(root)
-        # A log has thousands of files in one folder, and resolving it for each was half of the
-        # time that reading 20,000 commits took.
-        self._real_folder = cache(self._resolved)
+    def __init__(self, root: Path, *, beneath: Path | None = None, only: str = "") -> None:
+        # One that was resolved before must not be so again: it may be a link by now.
+        self._root = str(root) if beneath else os.path.realpath(root)
+        self._beneath = str(beneath) if beneath else None
+        self._only = only
+        # A log has thousands of files in one folder.
+        self._opened = lru_cache(maxsize=_OPEN_FOLDERS)(_opener(self._root, self._beneath, only))
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one file; to the end when `length` is None."""
@@ -68,45 +79,50 @@ class LocalObjects:
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Files whose path begins with `prefix`, in ascending order of the whole path."""
-        folder = prefix[: prefix.rfind("/") + 1]
+        above = prefix[: prefix.rfind("/") + 1]
         with _mapped(prefix):
-            real = self._real(folder)
-            yield from self._walk(real, folder, prefix, start_after or "")
+            _require_inside(above)
+            try:
+                folder = self._opened(above)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            yield from self._walk(folder, above, prefix, start_after or "")
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:
         """Call `function` on each item, one after the other: a disk gains nothing by threads."""
         return [function(item) for item in items]
 
-    def _real(self, path: str) -> str:
+    def _located(self, path: str) -> tuple[Folder, str, os.stat_result]:
+        """The folder that a path leads to, the name in it, and what is there."""
         _require_inside(path)
-        return self._resolved(path)
+        above, _, name = path.rpartition("/")
+        if name in ("", "."):
+            raise SourceNotFoundError(file=path)
+        folder = self._opened(above)
+        if self._only and not above and name != self._only:
+            raise LeadsOutsideError
+        status = folder.status(name)
+        if stat.S_ISLNK(status.st_mode):
+            folder, name = self._followed(path)
+            status = folder.status(name)
+        return folder, name, status
 
-    def _located(self, path: str) -> tuple[str, os.stat_result]:
-        """Where a path leads, and what is there."""
-        _require_inside(path)
-        folder, _, name = path.rpartition("/")
-        if name not in ("", "."):
-            real = f"{self._real_folder(folder)}/{name}"
-            status = os.lstat(real)
-            if not stat.S_ISLNK(status.st_mode):
-                return real, status
-        real = self._resolved(path)
-        return real, os.lstat(real)
-
-    def _resolved(self, path: str) -> str:
-        real = os.path.realpath(os.path.join(self._root, path))
-        if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
-            raise UrlRefusedError("A link in the source leads outside its folder.", file=path)
-        return real
+    def _followed(self, path: str) -> tuple[Folder, str]:
+        if not self._only:
+            return self._opened("").find(path)
+        first, _, rest = path.partition("/")
+        if not rest:  # it was none when it was checked
+            raise LeadsOutsideError
+        return self._opened(first).find(rest)
 
     def _open(self, path: str) -> tuple[int, ObjectInfo]:
         """A descriptor, which the caller closes, and what is behind it. Plain system calls: a
         file object for each of thousands of commits costs more than their reading."""
-        real, status = self._located(path)
+        folder, name, status = self._located(path)
         _require_regular(status, path)
-        # Between the check and here the name may have been swapped: never follow, never wait.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = folder.open(name)
         try:
+            # Between the two the name may have been given to another file.
             status = os.fstat(descriptor)
             _require_regular(status, path)
             return descriptor, _info(path, status)
@@ -114,22 +130,27 @@ class LocalObjects:
             os.close(descriptor)
             raise
 
-    def _walk(self, real: str, folder: str, prefix: str, start_after: str) -> Iterator[ObjectInfo]:
-        for key, status in self._entries(real, folder, prefix, start_after):
-            if stat.S_ISDIR(status.st_mode):
-                inside = os.path.join(real, key[len(folder) : -1])
-                yield from self._walk(inside, key, prefix, start_after)
-            elif stat.S_ISREG(status.st_mode):
+    def _walk(
+        self, folder: Folder, above: str, prefix: str, start_after: str
+    ) -> Iterator[ObjectInfo]:
+        for key, status in self._entries(folder, above, prefix, start_after):
+            if stat.S_ISREG(status.st_mode):
                 yield _info(key, status)
+            elif stat.S_ISDIR(status.st_mode):
+                try:
+                    inside = folder.child(key[len(above) : -1])
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # gone, or swapped for a link, since it was listed
+                yield from self._walk(inside, key, prefix, start_after)
 
     def _entries(
-        self, real: str, folder: str, prefix: str, start_after: str
+        self, folder: Folder, above: str, prefix: str, start_after: str
     ) -> Sequence[tuple[str, os.stat_result]]:
         """What the folder holds that may matter, folders with a slash, in the order of keys."""
         first = ""
-        if start_after.startswith(folder):
-            first = start_after[len(folder) :].split("/", 1)[0]
-        names = _names(real)
+        if start_after.startswith(above):
+            first = start_after[len(above) :].split("/", 1)[0]
+        names = [self._only] if self._only and not above else folder.names()
         # A log of 100,000 commits is listed from near its end: drop the rest before any stat.
         if first:
             # "a/b" comes after "a-b", so a folder may be wanted whose name alone comes before
@@ -137,7 +158,7 @@ class LocalObjects:
             names = [*filter(first.__le__, names), *folders.intersection(names if folders else ())]
         # A name that is no UTF-8 has no key that any store or JSON could carry.
         names = [n for n in names if n.isascii() or _is_text(n)]
-        found = ((folder + name, self._status(real, name)) for name in names)
+        found = ((above + name, self._status(folder, name, above + name)) for name in names)
         keyed = (
             (key + "/" if stat.S_ISDIR(status.st_mode) else key, status)
             for key, status in found
@@ -148,18 +169,35 @@ class LocalObjects:
             key=lambda entry: entry[0],
         )
 
-    def _status(self, real: str, name: str) -> os.stat_result | None:
-        path = f"{real}/{name}"
+    def _status(self, folder: Folder, name: str, key: str) -> os.stat_result | None:
+        """What a listing shows of a name: nothing of a link but a file inside."""
         try:
-            status = os.lstat(path)
+            status = folder.status(name)
             if not stat.S_ISLNK(status.st_mode):
                 return status
-            target = os.path.realpath(path)
-            inside = target.startswith(self._root.rstrip("/") + "/")
-            status = os.lstat(target)
-        except FileNotFoundError:  # removed since it was listed, or a dangling link
-            return None
-        return status if inside and stat.S_ISREG(status.st_mode) else None
+            holder, end = self._followed(key)
+            status = holder.status(end)
+        except (OSError, LeadsOutsideError) as exc:
+            if isinstance(exc, OSError) and exc.errno not in _ABSENT:
+                raise
+            return None  # removed since it was listed, or a link that leads nowhere
+        return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _opener(root: str, beneath: str | None, only: str) -> Callable[[str], Folder]:
+    """What opens the folder of a path. Not a method: a store that nobody holds must go at once."""
+    top = cache(lambda: Folder.at(root, beneath))
+    confined = cache(lambda: top().child(only) if only else top())
+
+    def opened(path: str) -> Folder:
+        first, _, rest = path.partition("/")
+        if not path:
+            return top()
+        if only and first != only:
+            raise LeadsOutsideError
+        return confined().folder(rest if only else path)
+
+    return opened
 
 
 def _require_inside(path: str) -> None:
@@ -179,13 +217,6 @@ def _read(descriptor: int, size: int, start: int) -> bytes:
         data = os.pread(descriptor, size, start)
         pieces.append(data)
     return b"".join(pieces)
-
-
-def _names(real: str) -> Sequence[str]:
-    try:
-        return os.listdir(real)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _is_text(name: str) -> bool:
@@ -223,6 +254,10 @@ def _info(path: str, status: os.stat_result) -> ObjectInfo:
 def _mapped(path: str) -> Iterator[None]:
     try:
         yield
+    except LeadsOutsideError as exc:
+        raise UrlRefusedError(_OUTSIDE, file=path) from exc
+    except UnicodeEncodeError as exc:  # half a surrogate pair: no file's name
+        raise SourceNotFoundError(file=path) from exc
     except PermissionError as exc:
         raise AccessDeniedError(file=path) from exc
     except OSError as exc:

@@ -61,23 +61,35 @@ def open_store(
         allow_http: whether the endpoint may be plain http: a trusted one only.
     """
     if location.provider == "file":
-        return LocalObjects(split_root(location)[0])
+        return _local(location)
     from stocktake.storage.remote import RemoteObjects  # late: a local read loads no obstore
 
     return RemoteObjects(location, credential, public=public, allow_http=allow_http)
 
 
 def split_root(location: Location) -> tuple[Path, str]:
-    """The folder that a local source is confined to, and the path or glob in it.
+    """The folder that a local source is in, and the path or glob in it.
 
     For a glob the folder is the one before the first glob character; for a file or a Delta table
     it is the parent of what the path, symlinks resolved, names.
     """
-    if is_glob(location.key):
-        folder = literal_folder(location.key)
-        return Path(os.path.realpath(folder)), location.key[len(folder) :]
-    resolved = Path(os.path.realpath(location.key))
+    globbed = is_glob(location.key)
+    folder = literal_folder(location.key) if globbed else location.key
+    resolved = Path(location.local_path or os.path.realpath(folder))
+    if globbed:
+        return resolved, location.key[len(folder) :]
     return resolved.parent, resolved.name
+
+
+def _local(location: Location) -> LocalObjects:
+    folder, path = split_root(location)
+    beneath = Path(location.local_root) if location.local_root else None
+    if is_glob(location.key):
+        return LocalObjects(folder, beneath=beneath)
+    # The root itself was named: nothing is above it that may be looked into.
+    if beneath is not None and not folder.is_relative_to(beneath):
+        beneath = folder
+    return LocalObjects(folder, beneath=beneath, only=path)
 
 
 #: As the readers have it: what the engine tries again within a request, the job tries as a whole.

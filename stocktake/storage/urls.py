@@ -40,6 +40,9 @@ class Location:
         region: the region that the host names, else None.
         path_style: whether the bucket stands in the path.
         account: the Azure storage account, else None.
+        local_root: the operator's folder that the guard found a file in, links resolved.
+        local_path: the file, or the folder before a glob, as the guard resolved it. What is
+            opened is this and not what the key may lead to by then.
     """
 
     provider: str
@@ -52,6 +55,8 @@ class Location:
     region: str | None = None
     path_style: bool = True
     account: str | None = None
+    local_root: str | None = None
+    local_path: str | None = None
 
 
 def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
