@@ -19,7 +19,7 @@ from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
-from api.waiting import Hub, Sight
+from api.waiting import Holder, Hub, Sight
 from stocktake.db.models import Schedule, Table
 from stocktake.db.session import Database
 from stocktake.errors import (
@@ -107,12 +107,14 @@ class Edge:
 
     Attributes:
         caller: who asks, and the project of the request.
+        scope: what the key needed; empty where it needed none.
     """
 
-    def __init__(self, request: Request, parts: Parts, caller: Caller) -> None:
+    def __init__(self, request: Request, parts: Parts, caller: Caller, scope: str = "") -> None:
         self.request = request
         self.parts = parts
         self.caller = caller
+        self.scope = scope
 
     @property
     def preference(self) -> Preference:
@@ -164,7 +166,11 @@ class Edge:
 
     async def _waited(self, given: Answer, job_id: UUID, key: idempotency.Key | None) -> Response:
         preference = self.preference
-        sight = await self.wait_for_end(job_id, preference.seconds)
+        try:
+            sight = await self.wait_for_end(job_id, preference.seconds)
+        except RequestError:
+            # What was done stays done, and its answer is that of then: nothing of what came after.
+            sight = None
         if sight is None or given.after_wait is None:
             if key is not None:
                 await self.change(_keeper(key, given))
@@ -174,12 +180,37 @@ class Edge:
 
     async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
         """What a job was when it had ended; None if it had not in time, or the client has gone,
-        or its key has as many requests waiting as it may."""
+        or its key has as many requests waiting as it may.
+
+        Raises:
+            RequestError: what the request would be refused with by now.
+        """
         with self.parts.limits.waiting(self.caller.key_id) as granted:
             if not granted:
                 return None
-            waiting = self.parts.hub.wait_for_end(job_id, seconds)
+            waiting = self.parts.hub.wait_for_end(job_id, seconds, self.holder)
             return await disconnected_or(self.request, waiting)
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who waits, for the hub to look at while it does."""
+        key_id = self.caller.key_id
+        return None if key_id is None else Holder(key_id=key_id, admit=self._admit_again)
+
+    async def require_key(self) -> None:
+        """Raise what the request would be refused with by now; for one that takes its time."""
+        if (holder := self.holder) is None:
+            return
+        key_id = holder.key_id
+        callers = await self.read(lambda it: identity.live_callers(it.session, [key_id]))
+        holder.admit(callers.get(key_id))
+
+    def _admit_again(self, caller: Caller | None) -> None:
+        if caller is None:
+            raise identity.invalid_key()
+        if self.caller.project_id not in caller.project_ids:
+            raise NotFoundError
+        _require_scope(caller, self.scope)
 
     async def _idempotency_key(self, fingerprint: bytes | None) -> idempotency.Key | None:
         key = self.request.headers.get("idempotency-key")
@@ -343,14 +374,18 @@ class _InProject:
         except RequestError as refusal:
             edge.parts.afterwards.refused(edge.caller, self.scope, refusal.code)
             raise
-        return Edge(edge.request, edge.parts, caller)
+        return Edge(edge.request, edge.parts, caller, self.scope)
 
 
 def _in_project(edge: Edge, project_id: str, scope: str) -> Caller:
     caller = replace(edge.caller, project_id=_project(edge, project_id))
+    _require_scope(caller, scope)
+    return caller
+
+
+def _require_scope(caller: Caller, scope: str) -> None:
     if not allows(caller.scopes, scope):
         raise PermissionDeniedError(f"API key missing required scope '{scope}'")
-    return caller
 
 
 def _project(edge: Edge, text: str) -> int:

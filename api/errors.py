@@ -83,12 +83,19 @@ def body_of(
 
 def answer_for(error: errors.RequestError) -> JSONResponse:
     """The answer to a refused request."""
+    status, body = refusal_of(error)
+    return JSONResponse(body, status, headers=_headers(error))
+
+
+def refusal_of(error: errors.RequestError) -> tuple[int, dict[str, Any]]:
+    """Its status, and its body."""
     status, type_ = next(
         (known for kind, known in _STATUSES.items() if isinstance(error, kind)),
         (400, "invalid_request"),
     )
-    body = body_of(type_, error.code, error.detail, error.attr, legacy_message=error.legacy_message)
-    return JSONResponse(body, status, headers=_headers(error))
+    return status, body_of(
+        type_, error.code, error.detail, error.attr, legacy_message=error.legacy_message
+    )
 
 
 def _headers(error: errors.RequestError) -> dict[str, str]:

@@ -73,6 +73,7 @@ class Receiver:
                 clock gave up meanwhile.
             PayloadTooLargeError: a body far over the cap; nothing is stored of one that says so.
             StorageUnavailableError: managed storage failed.
+            RequestError: the key was revoked, has expired or was cut meanwhile.
         """
         request = self._edge.request
         self._refuse_large(_declared_length(request.headers.get("content-length")))
@@ -88,6 +89,7 @@ class Receiver:
         except ClientDisconnect as exc:
             raise ValidationError("The connection closed before the file was complete.") from exc
         self.fields, self.fingerprint = reader.fields, reader.end()
+        await self._edge.require_key()
 
     async def finish(self) -> None:
         """Make the bytes durable, and hand them to the upload's row.
@@ -149,6 +151,7 @@ class Receiver:
     async def _touch(self, upload_id: UUID) -> None:
         """Keep the clock from giving up an upload whose bytes come slowly."""
         self._touch_at = time.monotonic() + files.TOUCH_SECONDS
+        await self._edge.require_key()
         # The next one makes up for one that the database did not take.
         with suppress(SQLAlchemyError):
             await self._edge.change(lambda context: files.touch(context, upload_id))

@@ -12,9 +12,11 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
+from api.errors import refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
 from stocktake.db.models import Job, JobAttempt
+from stocktake.errors import RequestError
 from stocktake.services import jobs
 from stocktake.services.context import Context
 from stocktake.services.jobs import JobFilter
@@ -131,7 +133,9 @@ async def _visible_job(edge: ReadEdge, job_id: UUID) -> Edge:
 async def stream_job_events(
     edge: Annotated[Edge, Depends(_visible_job)], job_id: UUID
 ) -> AsyncIterator[ServerSentEvent]:
-    """The job's life as server-sent events: `state`, `progress`, and `end` as the last one."""
+    """The job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
+    `refused`, with the body of the refusal, seconds after the key was revoked, expired or was cut.
+    """
     with edge.parts.limits.waiting(edge.caller.key_id) as granted:
         if granted:
             async for event in _life(edge, job_id):
@@ -148,7 +152,14 @@ async def _life(edge: Edge, job_id: UUID) -> AsyncIterator[ServerSentEvent]:
         if now.done:
             return
         before = now
-        if not await edge.parts.hub.wait_for_change(job_id, job.revision, STREAM_SECONDS):
+        try:
+            changed = await edge.parts.hub.wait_for_change(
+                job_id, job.revision, STREAM_SECONDS, edge.holder
+            )
+        except RequestError as refusal:
+            yield ServerSentEvent(event="refused", data=refusal_of(refusal)[1])
+            return
+        if not changed:
             return
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -26,18 +26,33 @@ def authenticate(session: Session, plaintext: str) -> Caller:
     Raises:
         NotAuthenticatedError: no such key, or it is revoked or has expired.
     """
-    row = session.scalars(
-        select(ApiKey).where(
-            ApiKey.sha256 == keys.digest(plaintext[:_LONGEST_KEY_CHARACTERS]),
-            ApiKey.revoked_at.is_(None),
-            ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now()),
-        )
-    ).one_or_none()
+    sha256 = keys.digest(plaintext[:_LONGEST_KEY_CHARACTERS])
+    row = session.scalars(select(ApiKey).where(ApiKey.sha256 == sha256, *_live())).one_or_none()
     if row is None:
-        raise NotAuthenticatedError(
-            "Personal API key found in request Authorization header is invalid.",
-            code="authentication_failed",
-        )
+        raise invalid_key()
+    return _caller(row)
+
+
+def live_callers(session: Session, key_ids: Collection[UUID]) -> dict[UUID, Caller]:
+    """Those of the keys that hold now, as `authenticate` would answer."""
+    rows = session.scalars(select(ApiKey).where(ApiKey.id.in_(key_ids), *_live()))
+    return {row.id: _caller(row) for row in rows}
+
+
+def invalid_key() -> NotAuthenticatedError:
+    """The refusal of a key that is none, or is revoked, or has expired."""
+    return NotAuthenticatedError(
+        "Personal API key found in request Authorization header is invalid.",
+        code="authentication_failed",
+    )
+
+
+def _live() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    unexpired = ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now())
+    return ApiKey.revoked_at.is_(None), unexpired
+
+
+def _caller(row: ApiKey) -> Caller:
     return Caller(
         project_id=0,
         user_id=row.user_id,
@@ -126,8 +141,7 @@ def all_projects(session: Session) -> Sequence[Project]:
 
 def live_keys(session: Session) -> Sequence[ApiKey]:
     """All keys that hold now, oldest first."""
-    live = ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now()))
-    return session.scalars(select(ApiKey).where(live).order_by(ApiKey.created_at)).all()
+    return session.scalars(select(ApiKey).where(*_live()).order_by(ApiKey.created_at)).all()
 
 
 def create_key(

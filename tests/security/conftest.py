@@ -9,9 +9,11 @@ import pytest
 from stocktake.services import identity
 from tests.integration.api.conftest import (
     anonymous,
+    claim_job,
     client,
     connect,
     database,
+    finish_job,
     make_job,
     make_key,
     make_table,
@@ -26,9 +28,11 @@ from tests.stack import Web, opened, service_settings
 
 __all__ = [
     "anonymous",
+    "claim_job",
     "client",
     "connect",
     "database",
+    "finish_job",
     "make_job",
     "make_key",
     "make_table",
