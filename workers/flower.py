@@ -37,7 +37,7 @@ _HEADERS: Final = {
 }
 #: What Flower's table of tasks sends as a POST and only reads.
 _READING_POST: Final = ("POST", "/tasks/datatable")
-_LOGIN: Final = re.compile(r"[ -~]+:[ -~]+", re.ASCII)
+_LOGIN: Final = re.compile(r"[ -9;-~]+:[ -~]+", re.ASCII)
 
 
 class Monitor(Flower):  # type: ignore[misc]  # of an untyped class

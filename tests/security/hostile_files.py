@@ -85,6 +85,17 @@ def nested(depth: int, opening: str, closing: str) -> Write:
     return text(f'{{"a":{opening * depth}1{closing * depth}}}\n')
 
 
+def csv_list(depth: int) -> str:
+    """A CSV with one list, so many lists deep."""
+    return 'a\n"' + "[" * depth + "1" + "]" * depth + '"\n'
+
+
+def wide_header(columns: int, letters: int) -> str:
+    """A CSV's header of such names, and one row."""
+    names = ",".join(f"{number:0{letters}}" for number in range(columns))
+    return f"{names}\n{',' * (columns - 1)}\n"
+
+
 def program(path: Path) -> None:
     """This very interpreter: a program under another name."""
     path.write_bytes(Path("/proc/self/exe").read_bytes())
@@ -132,6 +143,18 @@ def wide_parquet(path: Path) -> None:
 def deep_parquet(path: Path) -> None:
     groups = (group(b"g") for _ in range(100_000))
     footer(schema_footer([*groups, leaf(b"x")], 100_002, 1))(path)
+
+
+def long_groups(path: Path) -> None:
+    """Paths whose text alone, once for each level, would be half a gigabyte."""
+    groups = [group(f"{n:0100000}".encode()) for n in range(99)]
+    elements = [b"\x48\x01r\x15\x02\0", *groups, leaf(b"x")]
+    footer(schema_footer(elements, len(elements), 1))(path)
+
+
+def named_parquet(name: str) -> Write:
+    """One column of that name."""
+    return lambda path: pq.write_table(pa.table({name: [1]}), path)
 
 
 def large_values(path: Path) -> None:
@@ -194,6 +217,11 @@ def vector(kind: str, where: str) -> dict[str, Any]:
 def wide_schema() -> str:
     fields = (field_of(f"c{number}", "long") for number in range(MILLION))
     return json.dumps({"type": "struct", "fields": list(fields)})
+
+
+def named_schema(name: str) -> str:
+    """One column of that name."""
+    return json.dumps({"type": "struct", "fields": [field_of(name, "long")]})
 
 
 def deep_schema() -> str:
