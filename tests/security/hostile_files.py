@@ -148,8 +148,7 @@ def deep_parquet(path: Path) -> None:
 def long_groups(path: Path) -> None:
     """Paths whose text alone, once for each level, would be half a gigabyte."""
     groups = [group(f"{n:0100000}".encode()) for n in range(99)]
-    elements = [b"\x48\x01r\x15\x02\0", *groups, leaf(b"x")]
-    footer(schema_footer(elements, len(elements), 1))(path)
+    footer(schema_footer([*groups, leaf(b"x")], 101, 1))(path)
 
 
 def named_parquet(name: str) -> Write:
