@@ -55,6 +55,8 @@ MEMORY_LIMIT_BYTES = 1 * GIGABYTE
 #: What a child may have held at most: half of its limit. An idle one holds some 150 MB.
 PEAK_BYTES = 512 << 20
 
+LIST_OF_OBJECTS = '{"a":[' + ",".join(f'{{"c{n}":1}}' for n in range(200_000)) + "]}\n"
+
 #: What the file is, the format it is registered as, who writes it, and the code of its job.
 FILES: list[tuple[str, str, Write, str]] = [
     *((f"{name} bomb", CSV, packed(pack), "limit_exceeded") for name, pack in PACKS.items()),
@@ -98,9 +100,9 @@ FILES: list[tuple[str, str, Write, str]] = [
         "limit_exceeded",
     ),
     (
-        "a million objects with keys of their own in one value",
+        "200,000 objects with keys of their own in one value",
         JSON,
-        text('{"a":[' + ",".join(f'{{"c{n}":1}}' for n in range(MILLION)) + "]}\n"),
+        text(LIST_OF_OBJECTS),
         "limit_exceeded",
     ),
     (
