@@ -20,8 +20,8 @@ _SECRET_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _SECRET_WORDS: Final = (
-    r"(?:aws_)?secret_access_key|access_secret|account_key|access_key(?:_id)?|password|passwd"
-    r"|api_key|session_token"
+    r"(?:aws_)?secret_access_key|access_secret|account_?key|access_key(?:_id)?|password|passwd"
+    r"|api_key|session_token|client_secret|shared_?access_?signature"
 )
 _SIGNED: Final = (
     r"x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)"
@@ -35,6 +35,8 @@ _RULES: Final = (
     (re.compile(r"://[^\s/?#\"'<>]+@"), f"://{MASK}@"),
     # What signs a URL's query.
     (re.compile(rf"([?&](?:{_SIGNED})=)[^&\s\"'#]+", re.IGNORECASE), rf"\1{MASK}"),
+    # A SAS token, which may begin with it.
+    (re.compile(r"(\bsig=)[A-Za-z0-9%+/=_\-]{20,}", re.IGNORECASE), rf"\1{MASK}"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}", re.IGNORECASE), rf"\1 {MASK}"),
     # `access_secret: …`, `"password": "…"`, `SECRET_ACCESS_KEY=…` inside other text.
     (
@@ -54,6 +56,8 @@ def redact_text(text: str) -> str:
     'redis://***@cache:6379/0 refused stk_***'
     >>> redact_text("https://b.s3.amazonaws.com/o?X-Amz-Signature=ab12&x=1")
     'https://b.s3.amazonaws.com/o?X-Amz-Signature=***&x=1'
+    >>> redact_text("AccountName=lake;AccountKey=aGVsbG8=;EndpointSuffix=x")
+    'AccountName=lake;AccountKey=***;EndpointSuffix=x'
     """
     for pattern, masked in _RULES:
         text = pattern.sub(masked, text)

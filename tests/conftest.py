@@ -94,8 +94,8 @@ def azures_name(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> None:
     def local(host: Any, *others: Any, **more: Any) -> Any:
         return resolve("127.0.0.1" if host == azurite.host else host, *others, **more)
 
-    monkeypatch.setenv("SSL_CERT_FILE", str(azurite.certificate.authority))
     monkeypatch.setattr(socket, "getaddrinfo", local)
+    monkeypatch.setenv("SSL_CERT_FILE", str(azurite.certificate.authority))
 
 
 @pytest.fixture

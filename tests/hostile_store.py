@@ -32,6 +32,7 @@ class Hostile(ThreadingHTTPServer):
     Attributes:
         connections: how many were made, whatever was said on them.
         seen: each request's target and headers.
+        bodies: of its POSTs.
     """
 
     def __init__(self, answer: Callable[[str], Answer], tls: ssl.SSLContext | None) -> None:
@@ -39,6 +40,7 @@ class Hostile(ThreadingHTTPServer):
         self.answer = answer
         self.connections = 0
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
         self._tls = tls
 
     @property
@@ -76,6 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body)
 
     do_HEAD = do_GET  # noqa: N815 - the name is http.server's
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -13,6 +13,7 @@ from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.types import wire_type
 from stocktake.services.table_views import TableView
 from stocktake.states import JobState, TableFormat
+from stocktake.storage.keys import LONG_SECRET_LENGTH
 
 _SECRET: Final[dict[str, Any]] = {"writeOnly": True, "maxLength": 500}
 
@@ -22,8 +23,17 @@ class CredentialIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    access_key: str | None = Field(None, json_schema_extra=_SECRET)
-    access_secret: str | None = Field(None, json_schema_extra=_SECRET)
+    access_key: str | None = Field(
+        None,
+        json_schema_extra=_SECRET,
+        description="For Azure the storage account's name, or CLIENT_ID@TENANT of an Entra client.",
+    )
+    access_secret: str | None = Field(
+        None,
+        json_schema_extra=_SECRET | {"maxLength": LONG_SECRET_LENGTH},
+        description="For Azure an account key, a SAS token, a connection string or the client's "
+        "secret. Up to 500 characters; a SAS token or a connection string up to 2000.",
+    )
     id: Any = Field(None, json_schema_extra={"readOnly": True})
     created_by: Any = Field(None, json_schema_extra={"readOnly": True})
     created_at: Any = Field(None, json_schema_extra={"readOnly": True})

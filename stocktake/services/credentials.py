@@ -15,6 +15,7 @@ from stocktake.errors import CredentialUnavailableError, ValidationError
 from stocktake.security.encryption import AccessPair, Keyring, Sealed
 from stocktake.services import audit, words
 from stocktake.services.context import Caller, Context
+from stocktake.storage import keys
 
 MAX_KEY_LENGTH: Final = 500
 REQUIRED: Final = "Credentials are required"
@@ -133,7 +134,9 @@ def _sent(name: str, fields: CredentialFields) -> str:
 
 
 def _checked(name: str, value: str) -> str:
-    return words.check_text(value.strip(), f"credential__{name}", max_length=MAX_KEY_LENGTH)
+    longer = name == "access_secret" and keys.is_long(value)
+    length = keys.LONG_SECRET_LENGTH if longer else MAX_KEY_LENGTH
+    return words.check_text(value.strip(), f"credential__{name}", max_length=length)
 
 
 def _seal(context: Context, pair: AccessPair, credential_id: UUID) -> Sealed:

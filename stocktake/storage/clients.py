@@ -6,8 +6,8 @@ given by a provider, which wins over all of that, and each option that decides w
 goes is set, as `stocktake.storage.routes` says.
 """
 
-import base64
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,22 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, S3Store
 
 from stocktake.errors import AccessDeniedError, CredentialUnavailableError
+from stocktake.storage.entra import EntraToken
+from stocktake.storage.keys import AccountKey, SharedAccess, azure_secret, check_kind
 from stocktake.storage.protocol import Credential
 from stocktake.storage.providers import match_host
 from stocktake.storage.routes import Route, route
 from stocktake.storage.urls import Location
 
 if TYPE_CHECKING:
-    from obstore.store import AzureAccessKey, ClientConfig, RetryConfig, S3Credential
+    from obstore.store import (
+        AzureAccessKey,
+        AzureBearerToken,
+        AzureSASToken,
+        ClientConfig,
+        RetryConfig,
+        S3Credential,
+    )
 
 Client = S3Store | AzureStore
 
@@ -73,6 +82,8 @@ def build_client(
     # obstore panics, past every except clause, on a key that no HTTP header can carry.
     if credential is not None and not credential.access_key.isprintable():
         raise _no_such_key()
+    if credential is not None and not public:
+        check_kind(location.provider, credential)
     build = _azure if location.provider == "azure" else _s3
     try:
         return build(location, None if public else credential, allow_http, as_stored)
@@ -156,12 +167,12 @@ def _azure(
     location: Location, credential: Credential | None, allow_http: bool, as_stored: bool
 ) -> AzureStore:
     way = route(_endpoint(location), allow_http=allow_http)
+    keys: dict[str, Any] = {}
     if credential:
-        base64.b64decode(credential.access_secret, validate=True)
-    keys: dict[str, Any] = {"credential_provider": _AzureKeys(credential)} if credential else {}
+        keys["credential_provider"] = _azure_keys(location, credential)
     return AzureStore(
         location.bucket,
-        account_name=credential.access_key if credential else location.account or "",
+        account_name=location.account or (credential.access_key if credential else ""),
         endpoint=way.endpoint,
         skip_signature=credential is None,
         use_emulator=False,
@@ -185,12 +196,20 @@ class _S3Keys:
         }
 
 
-class _AzureKeys:
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
-
-    def __call__(self) -> "AzureAccessKey":
-        return {"access_key": self._credential.access_secret, "expires_at": None}
+def _azure_keys(
+    location: Location, credential: Credential
+) -> "Callable[[], AzureAccessKey | AzureSASToken | AzureBearerToken]":
+    match azure_secret(credential, location.account):
+        case AccountKey(key=key):
+            account_key: AzureAccessKey = {"access_key": key, "expires_at": None}
+            return lambda: account_key
+        case SharedAccess(token=token):
+            shared: AzureSASToken = {"sas_token": token, "expires_at": None}
+            return lambda: shared
+        case client:
+            bearer = EntraToken(client, location.host)
+            bearer()  # now, where its errors are told as they are
+            return bearer
 
 
 def _client_options(way: Route, as_stored: bool) -> "ClientConfig":

@@ -266,6 +266,14 @@ _WANTS_TLS = re.compile(
 )
 
 
+#: obstore's words for a token that could not be renewed, with the name of what `entra` raised.
+_NO_LOGIN = re.compile(r"credential provider: (\w+Error)\b")
+_LOGINS: Final[Mapping[str, Build]] = {
+    "StorageUnavailableError": _unavailable,
+    "StorageThrottledError": _throttled,
+}
+
+
 def from_store(error: Exception, path: str, *, listing: bool = False) -> JobError:
     """The error of ours for one that obstore raised.
 
@@ -277,6 +285,8 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
     summary, _, causes = str(error).partition("Debug source")
     if isinstance(error, ValueError):
         return _bad_key(path)
+    if login := _NO_LOGIN.search(summary):
+        return _LOGINS.get(login[1], _expired)(path)
     code, status = CODE.search(summary), STATUS.search(summary)
     if code and (build := _BY_CODE.get(code[1])):
         if build is _other_region and (region := _REGION.search(summary)):

@@ -92,6 +92,7 @@ def planted_service(folder: Path, migrated: Path | str) -> Iterator[Planted]:
     names = ("access key", "access secret")
     plain = [f"{name} {number}" for name in names for number in (1, 2, 3)]
     plain += ["managed secret", "metrics token", "broker password", "cloud secret"]
+    plain += ["shared access", "account key", "private key", "client secret"]
     hidden = {name: canary().encode() for name in plain} | secret_key("old") | secret_key("new")
     if isinstance(migrated, str):
         hidden["database password"] = (httpx.URL(migrated).password or "").encode()
@@ -108,7 +109,7 @@ def planted_service(folder: Path, migrated: Path | str) -> Iterator[Planted]:
                 broker_password=_text(hidden, "broker password"),
                 LOG_LEVEL="DEBUG",
                 SECRET_KEYS=f"old:{_text(hidden, 'old secret key')}",
-                TRUSTED_ENDPOINTS=store.endpoint,
+                TRUSTED_ENDPOINTS=f"{store.endpoint},{azures(store)}",
                 METRICS_TOKEN=_text(hidden, "metrics token"),
                 MANAGED_STORAGE_URL="s3://ours",
                 MANAGED_STORAGE_ENDPOINT=store.endpoint,
@@ -160,6 +161,7 @@ def live(planted: Planted) -> None:
     changed = planted.ask("PATCH", path, json={"credential": planted.keys(2)})
     assert changed.status_code == 200, changed.text
     assert service.refresh(made.json()["id"])["state"] == "failed"
+    _send_each_kind(planted, url)
     _send_what_is_refused(planted, url)
     # managed storage that refuses, and crashes in the worker and in the web process
     upload = planted.ask("POST", "warehouse_tables/file/", files={"file": ("a.csv", b"id\n1\n")})
@@ -176,6 +178,36 @@ def live(planted: Planted) -> None:
     me = f"{service.web.url}/api/users/@me/"
     for path in ("jobs/", "warehouse_tables/", "audit_log/", me):
         assert planted.ask("GET", path).status_code == 200
+
+
+def azures(store: Hostile) -> str:
+    """The same store, trusted under another name as one that speaks Azure's protocol."""
+    return f"azure+http://localhost:{store.server_port}"
+
+
+def _send_each_kind(planted: Planted, url: str) -> None:
+    """Every kind of Azure's secrets, refused by the store; and some that no store takes."""
+    names = ("shared access", "account key", "private key", "client secret")
+    hidden = {name: _text(planted.secrets, name) for name in names}
+    azure = f"{azures(planted.store).removeprefix('azure+')}/acc/lake/x/*.csv"
+    account_key = base64.b64encode(hidden["account key"].encode()).decode()
+    client = "0f0e0d0c-1111-2222-3333-444455556666"
+    service_account = f'{{"type": "service_account", "private_key": "{hidden["private key"]}"}}'
+    for number, (where, key, secret, code) in enumerate(
+        (
+            (azure, "acc", f"?sv=2024-11-04&sig={hidden['shared access']}", "access_denied"),
+            (azure, "acc", account_key, "access_denied"),
+            (azure, "acc", f"AccountName=acc;AccountKey={account_key}", "access_denied"),
+            (azure, "acc", f"AccountName=no;AccountKey={account_key}", "wrong_key_kind"),
+            (url, "acc", f"sv=2024-11-04&sig={hidden['shared access']}", "wrong_key_kind"),
+            (url, "x", service_account, "wrong_key_kind"),
+            (url, f"{client}@tenant.example", hidden["client secret"], "wrong_key_kind"),
+        )
+    ):
+        keys = {"access_key": key, "access_secret": secret}
+        made = planted.ask("POST", "warehouse_tables/", json=table(f"kind_{number}", where, keys))
+        job = planted.service.ended(made.headers["location"])
+        assert job["error"]["code"] == code, (number, job)
 
 
 def _send_what_is_refused(planted: Planted, url: str) -> None:

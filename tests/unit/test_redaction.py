@@ -22,6 +22,11 @@ SECRET = "hunter2Canary"
         f"{{'access_secret': '{SECRET} with spaces'}}",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",
         f"password={SECRET}, host=x",
+        f"sig={SECRET}Longer%2Bx%3D&sv=2024-11-04",
+        f"SharedAccessSignature={SECRET}",
+        f"BlobEndpoint=https://x/;SharedAccessSignature=sv=2024&sig={SECRET}",
+        f"AccountName=lake;AccountKey={SECRET};EndpointSuffix=x",
+        f"grant_type=client_credentials&client_secret={SECRET}",
     ],
 )
 def test_a_secret_in_text_is_masked(text: str) -> None:
@@ -64,6 +69,7 @@ def test_a_new_key_is_masked_in_any_depth() -> None:
         "https://bucket.s3.amazonaws.com/orders/*.parquet?versionId=3",
         "mail ada@example.com about it",
         "The provided bucket doesn't exist",
+        "orders/sig=1/x.csv",
     ],
 )
 def test_plain_text_stays(text: str) -> None:
