@@ -32,8 +32,13 @@ class Certificate:
         return context
 
 
-def make_certificate(folder: Path, *names: str) -> Certificate:
-    """Make one, good for a day, for 127.0.0.1 and those names alone: not for localhost."""
+def make_certificate(folder: Path, *names: str, days: tuple[int, int] = (-1, 1)) -> Certificate:
+    """Make one for 127.0.0.1 and those names alone: not for localhost.
+
+    Args:
+        names: further hosts.
+        days: between which the server's is good, from now.
+    """
     made = Certificate(authority=folder / "authority.pem", identity=folder / "identity.pem")
     own_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _certificate("authority", own_key).add_extension(
@@ -41,7 +46,7 @@ def make_certificate(folder: Path, *names: str) -> Certificate:
     )
     hosts: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     hosts += [x509.DNSName(name) for name in names]
-    server = _certificate("server", key).add_extension(
+    server = _certificate("server", key, days).add_extension(
         x509.SubjectAlternativeName(hosts), critical=False
     )
     pem = Encoding.PEM
@@ -53,7 +58,9 @@ def make_certificate(folder: Path, *names: str) -> Certificate:
     return made
 
 
-def _certificate(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, days: tuple[int, int] = (-1, 1)
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -61,8 +68,8 @@ def _certificate(name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate
         .issuer_name(_name("authority"))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
     )
 
 

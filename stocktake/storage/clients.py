@@ -254,6 +254,12 @@ def _bucket_url(location: Location, endpoint: str) -> str:
 
 def _head(url: str) -> httpx.Response | None:
     try:
-        return httpx.head(url, follow_redirects=False, trust_env=False, timeout=_CONNECT_SECONDS)
-    except (httpx.HTTPError, httpx.InvalidURL):
+        return httpx.head(
+            url,
+            follow_redirects=False,
+            trust_env=False,
+            timeout=_CONNECT_SECONDS,
+            verify=httpx.create_ssl_context(),  # SSL_CERT_FILE, as the client itself
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return None

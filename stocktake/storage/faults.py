@@ -28,6 +28,7 @@ from stocktake.errors import (
     WrongRegionError,
 )
 from stocktake.storage.answers import CODE, PASSING, STATUS, is_no_part
+from stocktake.storage.certificates import certificate_error
 from stocktake.storage.protocol import MAX_KEY_BYTES
 
 #: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that, as
@@ -300,7 +301,7 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
         return _from_status(int(status[1]), path, listing)
     if is_no_part(error):
         return _no_length(path)
-    return _from_causes(causes, path)
+    return certificate_error(str(error), file=path) or _from_causes(causes, path)
 
 
 def from_managed(error: Exception) -> JobError:
@@ -312,6 +313,8 @@ def from_managed(error: Exception) -> JobError:
     """
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ManagedStorageRefusedError("Managed storage's folder cannot be written.")
+    if untrusted := certificate_error(str(error)):
+        return untrusted
     status = STATUS.search(str(error))
     number = int(status[1]) if status else 500
     told = from_store(error, "") if not isinstance(error, ValueError) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stocktake.storage.globs import is_glob
 from stocktake.storage.guard import literal_folder
+from stocktake.storage.keys import AccountKey, SharedAccess, azure_secret
 from stocktake.storage.local import LocalObjects
 from stocktake.storage.protocol import (
     Answer,
@@ -115,16 +116,30 @@ def delta_storage_options(
 
 
 def _azure_options(location: Location, credential: Credential) -> dict[str, str]:
-    way = route(location.endpoint or f"https://{location.host}", allow_http=False)
+    way = route(
+        location.endpoint or f"https://{location.host}", allow_http=location.scheme == "http"
+    )
     return {
         **_RETRY,
-        "azure_storage_account_name": credential.access_key,
-        "azure_storage_account_key": credential.access_secret,
+        **_azure_secret_options(location, credential),
+        "azure_storage_account_name": location.account or credential.access_key,
         "azure_storage_endpoint": way.endpoint,
         "allow_http": str(way.allow_http).lower(),
         "proxy_url": way.proxy_url,
         "proxy_excludes": way.proxy_excludes,
     }
+
+
+def _azure_secret_options(location: Location, credential: Credential) -> dict[str, str]:
+    match azure_secret(credential, location.account):
+        case AccountKey(key=key):
+            return {"azure_storage_account_key": key}
+        case SharedAccess(token=token):
+            return {"azure_storage_sas_token": token}
+        case client:
+            from stocktake.storage.entra import EntraToken  # late: it loads an HTTP client
+
+            return {"azure_storage_token": EntraToken(client, location.host)()["token"]}
 
 
 def _s3_options(location: Location, credential: Credential) -> dict[str, str]:

@@ -9,8 +9,8 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from stocktake.errors import StorageUnavailableError, ValidationError
 from stocktake.storage import faults
+from stocktake.storage.certificates import certificate_error
 from stocktake.storage.objects import LocalObjects, delta_storage_options, open_store
 from stocktake.storage.protocol import Credential, ObjectStore
 from stocktake.storage.urls import Location, MalformedUrlError, parse
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 #: S3 takes parts of 5 MiB or more; two of these are all that one upload holds in memory.
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 2
+#: For a second question, after a failure that nobody explained.
+_ASK_SECONDS = 5
 
 #: The folder of a local upload until it is complete.
 _RECEIVING = ".receiving"
@@ -308,18 +311,42 @@ class _BucketSink:
         self._writer: AsyncWritableFile | None = open_writer_async(
             client, path, buffer_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
         )
+        self._client = client
+        self._path = path
         self._size = 0
 
     async def write(self, data: bytes) -> None:
-        with _mapped():
+        async with self._told():
             await self._open().write(data)
         self._size += len(data)
 
     async def finish(self) -> int:
-        with _mapped():
+        async with self._told():
             await self._open().close()
         self._writer = None
         return self._size
+
+    @asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        """As `_mapped`, but a certificate is told as such: obstore's writer leaves causes out of
+        its errors, so the store is asked once more by something that does not."""
+        try:
+            with _mapped():
+                yield
+        except StorageUnavailableError as exc:
+            if "error sending request" in str(exc.__cause__):
+                await self._ask()
+            raise
+
+    async def _ask(self) -> None:
+        from obstore.exceptions import BaseError  # late: as above
+
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await self._client.head_async(self._path)
+        except (BaseError, OSError, TimeoutError) as exc:
+            if told := certificate_error(str(exc)):
+                raise told from exc
 
     async def abort(self) -> None:
         # Leaving its context with an error is how obstore's writer aborts its parts.

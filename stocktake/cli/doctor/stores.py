@@ -18,6 +18,7 @@ from stocktake.db import migrate
 from stocktake.db.session import Database
 from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
+from stocktake.storage.certificates import certificate_error
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.exclusive import exclusive_put_holds
 from stocktake.storage.protocol import MOST_SKIPPED_BYTES
@@ -204,6 +205,8 @@ def _round_trip(storage: ManagedStorage) -> Finding:
     except (JobError, OSError) as exc:
         reason = exc.detail if isinstance(exc, JobError) else exc.strerror or type(exc).__name__
         todo = "Uploads fail until it works: check that it is there, and the keys' rights to it."
+        if isinstance(exc, JobError) and exc.code == "certificate_refused":
+            todo = f"Uploads fail until then. {exc.hint}"
         return _store.failed("managed storage", f"{where}: cannot {step}: {reason}", todo)
     wanted = [_PROBE[2:10], _PROBE[-8:]]
     if back != _PROBE or left or [part.data for part in parts] != wanted:
@@ -262,9 +265,12 @@ def _look_at_endpoint(entry: str) -> Finding:
         return _store.skipped(entry, "stands for many hosts")
     try:
         # Any answer will do: without keys most refuse.
-        with httpx.Client(timeout=_ENDPOINT_SECONDS, trust_env=False) as client:
+        trusted = httpx.create_ssl_context()  # SSL_CERT_FILE, as the readers
+        with httpx.Client(timeout=_ENDPOINT_SECONDS, trust_env=False, verify=trusted) as client:
             status = client.head(endpoint.url).status_code
-    except httpx.HTTPError as exc:
+    except (httpx.HTTPError, OSError) as exc:
+        if told := certificate_error(str(exc), host=".".join(endpoint.labels)):
+            return _store.failed(entry, told.detail, told.hint or "")
         todo = "Tables there cannot be read: check the name, the network and the certificate."
         return _store.failed(entry, f"does not answer from here ({type(exc).__name__})", todo)
     return _store.ok(entry, f"answers from here ({status})")
