@@ -36,6 +36,7 @@ class Outcome:
     note: str | None = None
 
 
+NOT_RUN: Final = Outcome(sign="not run")
 Results = Mapping[tuple[str, str], Outcome]
 
 
@@ -76,7 +77,8 @@ def table(results: Results) -> str:
         "|---|" + "---|" * len(STORES),
     ]
     for scenario in SCENARIOS:
-        cells = (_cell(results[store, scenario], notes) for store in STORES)
+        outcomes = (results.get((store, scenario), NOT_RUN) for store in STORES)
+        cells = (_cell(outcome, notes) for outcome in outcomes)
         lines.append(f"| {scenario} | " + " | ".join(cells) + " |")
     told = [f"{number}. {note}" for note, number in notes.items()]
     return "\n".join([*lines, "", *told]) + "\n"
@@ -119,8 +121,9 @@ def _marks(what: str) -> tuple[str, str]:
 
 
 def missing(results: Results) -> list[str]:
-    """Stores of which something was not run."""
-    return [store for store in STORES if any((store, each) not in results for each in SCENARIOS)]
+    """Stores of which nothing was run."""
+    ran = {store for store, _ in results}
+    return [store for store in STORES if store not in ran]
 
 
 def main(reports: Iterable[str]) -> int:
@@ -129,7 +132,7 @@ def main(reports: Iterable[str]) -> int:
     for report in reports:
         results |= read_results(Path(report).read_text())
     if left_out := missing(results):
-        sys.stdout.write(f"The matrix stays: not run whole were {', '.join(left_out)}.\n")
+        sys.stdout.write(f"The matrix stays as it is: not run were {', '.join(left_out)}.\n")
     else:
         page = put_into(page, RESULTS, table(results))
     PAGE.write_text(page)

@@ -50,7 +50,10 @@ def test_a_reason_is_told_once_below_the_matrix() -> None:
     assert "| archived | " + " | ".join(["- (1)"] * len(STORES)) + " |" in written
     assert missing(results) == []
     del results["moto", "archived"]
-    assert missing(results) == ["moto"]
+    assert "| - (1) | not run | - (1) |" in table(results)
+    assert missing({("moto", "public"): Outcome(sign="yes")}) == [
+        store for store in STORES if store != "moto"
+    ]
 
 
 def test_the_page_keeps_what_stands_around_a_table() -> None:
