@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
@@ -13,6 +14,7 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
+from starlette.datastructures import URL
 
 from api.afterwards import Afterwards
 from api.bodies import StrictRoute
@@ -49,6 +51,8 @@ MAX_PAGE: Final = 1000
 _PROJECT_ID: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 #: What paths name, whose bodies are not read where the project has no such thing.
 _NAMED: Final[dict[str, type[Table | Schedule]]] = {"table_id": Table, "schedule_id": Schedule}
+#: A name or an address, and a port, and nothing that would begin another part of a URL.
+_HOST: Final = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII | re.I)
 _bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
 
 
@@ -432,8 +436,27 @@ class Page:
         }
 
     def _url(self, offset: int) -> str:
-        url = self.request.url.include_query_params(limit=self.limit, offset=offset)
-        return str(url if offset else url.remove_query_params("offset"))
+        scope = self.request.scope
+        url = URL(f"{quote(scope['path'])}?{scope['query_string'].decode('latin-1')}")
+        url = url.include_query_params(limit=self.limit, offset=offset)
+        return _origin(self.request) + str(url if offset else url.remove_query_params("offset"))
+
+
+def _origin(request: Request) -> str:
+    """Where a client that was told a path would ask; empty where it named a host that is none of
+    ours: who follows the link then asks again where it asked before."""
+    host = request.headers.get("host", "")
+    named, allowed = _HOST.fullmatch(host), parts_of(request).settings.allowed_hosts
+    if named is None or not any(_is_host(named[1].lower(), each) for each in allowed):
+        return ""
+    return f"{request.url.scheme}://{host}"
+
+
+def _is_host(name: str, allowed: str) -> bool:
+    name, allowed = name.strip("[]"), allowed.lower().strip("[]")
+    if allowed.startswith("*."):
+        return name.endswith(allowed[1:])
+    return allowed in ("*", name)
 
 
 def _page(

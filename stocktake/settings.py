@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     port: int = 8000
     #: Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    #: Hosts, without a port, that `next` and `previous` repeat; ``*.`` stands for any below it. Of
+    #: a request to another host they are paths.
+    allowed_hosts: CommaSeparated = ("localhost", "127.0.0.1", "::1")
     log_level: str = "INFO"
     log_json: bool = True
 
@@ -133,6 +136,7 @@ class Settings(BaseSettings):
         "trusted_endpoints",
         "local_roots",
         "trusted_proxies",
+        "allowed_hosts",
         mode="before",
     )
     @classmethod

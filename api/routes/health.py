@@ -1,6 +1,7 @@
 """Liveness, readiness, metrics, and the description of the API."""
 
 import hmac
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -112,9 +113,16 @@ def _require_reader(request: Request, token: SecretStr | None, credentials: Bear
         raise NotAuthenticatedError("The metrics need their own token as a bearer token.")
 
 
+#: What proxies say of whom they ask for, under all the names that they have for it.
+_FORWARDING: Final = re.compile(
+    r"^via$|forwarded|original|envoy|proxy|client|connecting|real|remote|peer"
+    r"|^(cf|fastly|akamai|cloudfront|x-(amz|amzn|azure|appengine|goog|arr|ms|vercel|nf))-"
+)
+
+
 def _is_local(request: Request) -> bool:
-    if "x-forwarded-for" in request.headers:  # a proxy on this machine, that asks for another
-        return False
+    if any(_FORWARDING.search(name) for name in request.headers):
+        return False  # a proxy on this machine, that asks for another
     try:
         return ip_address(request.client.host if request.client else "").is_loopback
     except ValueError:

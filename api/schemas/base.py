@@ -24,7 +24,8 @@ class ErrorBody(Wire):
 
 
 class PageBody(Wire, Generic[T]):
-    """One page of a list; `next` and `previous` are full URLs."""
+    """One page of a list; `next` and `previous` are full URLs, or paths where the request named a
+    host that the operator did not."""
 
     count: int
     next: str | None

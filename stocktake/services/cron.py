@@ -22,11 +22,16 @@ from stocktake.errors import ValidationError
 _WIDEST_CHANGE: Final = timedelta(hours=3)
 _FIELDS: Final = 5
 _MAX_LENGTH: Final = 100
+#: In the system's folder of zones, and none: what this machine's clock shows, and what stands in
+#: for a zone or a rule that is not set. Each machine would fire by its own.
+_NO_ZONES: Final = frozenset({"localtime", "Factory", "posixrules", "posixtime"})
+_OTHER_TREES: Final = ("posix/", "right/", "SystemV/", "build/")
 
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    found = available_timezones() - _NO_ZONES
+    return frozenset(name for name in found if not name.startswith(_OTHER_TREES))
 
 
 def check_timezone(name: str) -> None:

@@ -15,6 +15,11 @@ _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?
 #: The dots that IDNA takes for a full stop (RFC 3490, section 3.1).
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
 
+#: Unassigned, private, half a surrogate pair, control.
+_NO_LETTERS = frozenset({"Cn", "Co", "Cs", "Cc"})
+_LEFTWARD = frozenset({"R", "AL", "AN"})
+_EITHER_WAY = frozenset({"EN", "ES", "CS", "ET", "ON", "BN", "NSM"})
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -103,12 +108,28 @@ def normalise_host(host: str) -> str:
     '127.0.0.1'
     """
     folded = unicodedata.normalize("NFKC", _DOTS.sub(".", host)).lower().removesuffix(".")
-    if folded.isascii():
-        return folded
     try:
-        return folded.encode("idna").decode("ascii")
+        name = folded if folded.isascii() else folded.encode("idna").decode("ascii")
+        for label in name.split("."):
+            if label.startswith("xn--"):
+                _require_readable(label)
     except UnicodeError as exc:
         raise MalformedUrlError("not a host name") from exc
+    return name
+
+
+def _require_readable(label: str) -> None:
+    """Raise UnicodeError where no client would connect to the name: better here than in each job.
+
+    Source: RFC 3490, section 4.2; RFC 5893, section 2, for text from right to left.
+    """
+    text = label.encode("ascii").decode("idna")
+    kinds = {unicodedata.bidirectional(character) for character in text}
+    mixed = kinds & _LEFTWARD and (
+        unicodedata.bidirectional(text[0]) not in ("R", "AL") or kinds - _LEFTWARD - _EITHER_WAY
+    )
+    if mixed or any(unicodedata.category(character) in _NO_LETTERS for character in text):
+        raise UnicodeError("not a host name")
 
 
 def _file(authority: str, path: str) -> Location:
