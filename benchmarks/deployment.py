@@ -119,13 +119,14 @@ class Deployment:
         """Wait until no job is queued or running.
 
         Raises:
-            TimeoutError: for two minutes none ended.
+            TimeoutError: for two minutes none ended, and none was added.
         """
         while left := self.count_jobs(*_UNDONE):
-            wait_until(partial(self._fewer_than, left), f"the end of one of {left} jobs")
+            wait_until(partial(self._has_others_than, left), f"the end of one of {left} jobs")
 
-    def _fewer_than(self, count: int) -> bool:
-        return self.count_jobs(*_UNDONE) < count
+    def _has_others_than(self, count: int) -> bool:
+        """A batch's one job adds many before the first of them ends."""
+        return self.count_jobs(*_UNDONE) != count
 
     def count_jobs(self, *states: str) -> int:
         """How many jobs are in one of these states."""
