@@ -1,11 +1,13 @@
-"""A benchmark that fails tells what its processes said, for their folder goes with them."""
+"""What a benchmark waits for, and what it tells of its processes where it fails."""
 
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.deployment import _LOG_BYTES, _place, _telling_of_logs
+from benchmarks import deployment
+from benchmarks.deployment import _LOG_BYTES, Deployment, _place, _telling_of_logs
 
 
 def test_an_error_carries_the_end_of_every_log(tmp_path: Path) -> None:
@@ -26,3 +28,24 @@ def test_an_error_carries_the_end_of_every_log(tmp_path: Path) -> None:
 
 def test_two_processes_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
     assert _place(tmp_path, "worker") != _place(tmp_path, "worker")
+
+
+def drained(counts: list[int]) -> None:
+    """Wait while the jobs that are left are so many, look by look."""
+    left = iter(counts)
+    fake = SimpleNamespace(count_jobs=lambda *_: next(left))
+    fake._has_others_than = lambda count: Deployment._has_others_than(fake, count)  # type: ignore[arg-type]
+    Deployment.drain(fake)  # type: ignore[arg-type]
+
+
+def test_jobs_are_waited_for_as_long_as_they_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "_PATIENCE_SECONDS", -1.0)  # none for a look without a change
+
+    drained([1, 500, 500, 499, 498, 0, 0])  # a batch's one job becomes many
+
+
+def test_jobs_that_do_not_move_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "_PATIENCE_SECONDS", -1.0)
+
+    with pytest.raises(TimeoutError, match="the end of one of 3 jobs did not come"):
+        drained([4, 3, 3, 3])
