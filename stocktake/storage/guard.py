@@ -169,8 +169,8 @@ def _in_folder(location: Location, policy: GuardPolicy) -> Location:
     roots = (root.resolve() for root in policy.local_roots)
     root = next((root for root in roots if _opens(root, resolved, policy)), None)
     managed = policy.managed_location
-    ours = managed is not None and managed.provider == "file"
-    if root is None or (ours and _overlap(resolved, Path(managed.key).resolve())):
+    ours = managed if managed and managed.provider == "file" else None
+    if root is None or (ours and _overlap(resolved, Path(ours.key).resolve())):
         raise _refusal(FOLDER_NOT_ALLOWED)
     return replace(location, local_root=str(root), local_path=str(resolved))
 
