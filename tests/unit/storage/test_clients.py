@@ -1,5 +1,6 @@
 """Clients are built for one host, without a connection and without asking anybody."""
 
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +11,7 @@ from stocktake.storage import clients
 from stocktake.storage.clients import build_client, discover_region
 from stocktake.storage.objects import Credential, split_root
 from stocktake.storage.relay import proxy_url
+from stocktake.storage.remote import RemoteObjects
 from stocktake.storage.urls import parse
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
@@ -109,3 +111,48 @@ def test_local_source_is_confined_to_its_folder(tmp_path: object) -> None:
     assert (str(root), path) == (f"{tmp_path}/a", "2024-*/x.csv")
     root, path = split_root(parse(f"file://{tmp_path}/a/table/"))
     assert (str(root), path) == (f"{tmp_path}/a", "table")
+
+
+class _Unordered:
+    """What obstore tells of a directory bucket: pages in no order; a start in them is refused."""
+
+    def list(self, prefix: str | None, *, chunk_size: int) -> list[list[dict[str, object]]]:
+        names = ["k/c", "k/a", "k/d", "k/b"]
+        at = datetime.now(UTC)
+        metas = [{"path": n, "size": 1, "e_tag": "x", "last_modified": at} for n in names]
+        return [metas[:2], metas[2:]]
+
+
+def test_directory_bucket_is_listed_in_order_and_from_its_start() -> None:
+    location = parse("https://b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/k")
+    store = RemoteObjects(location, KEYS)
+    store.__dict__["_client"] = _Unordered()
+    assert [info.path for info in store.list("k/")] == ["k/a", "k/b", "k/c", "k/d"]
+    assert [info.path for info in store.list("k/", start_after="k/b")] == ["k/c", "k/d"]
+
+
+@pytest.mark.parametrize(
+    ("url", "style", "region"),
+    [
+        ("https://b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/k", 1, "us-east-1"),
+        ("https://a-123456789012.s3-accesspoint.eu-west-1.amazonaws.com/k", 1, "eu-west-1"),
+        ("https://bucket.vpce-1-2.s3.eu-west-3.vpce.amazonaws.com/b/k", 0, "eu-west-3"),
+        ("https://s3.eusc-de-east-1.amazonaws.eu/b/k", 0, "eusc-de-east-1"),
+        ("https://storage.me-central2.rep.googleapis.com/b/k", 0, "auto"),
+        ("https://s3-eu-central-1.ionoscloud.com/b/k", 0, "de"),
+        ("https://t3.storage.dev/b/k", 0, "auto"),
+        (f"https://{'z' * 20}.storage.supabase.co/storage/v1/s3/b/k", 0, "us-east-1"),
+    ],
+)
+def test_client_signs_for_the_host_that_is_asked(url: str, style: int, region: str) -> None:
+    location = parse(url)
+    client = build_client(location, KEYS, public=False, allow_http=False)
+    assert client.config["region"] == region  # type: ignore[typeddict-item]
+    endpoint = str(client.config["endpoint"])
+    prefix = "/storage/v1/s3" if "supabase" in url else ""
+    assert endpoint == f"https://{location.host}{prefix}"
+    virtual = str(client.config["virtual_hosted_style_request"])  # type: ignore[typeddict-item]
+    assert virtual == ("true" if style else "false")
+    options = client.client_options
+    assert options is not None
+    assert options["proxy_excludes"] == location.host
