@@ -261,6 +261,9 @@ _BY_STATUS: Final[Mapping[int, Build]] = {
 
 _REGION = re.compile(r"<Region>([A-Za-z0-9-]{1,40})</Region>")
 
+#: What hyper says of an answer that does not begin as one of HTTP.
+_NO_HTTP = re.compile(r"\bParse\(\s*Version\b")
+
 #: What Go's servers, nginx and Apache say to plain http where they speak TLS.
 _WANTS_TLS = re.compile(
     r"HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS|SSL-enabled server port"
@@ -304,27 +307,33 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
     return certificate_error(str(error), file=path) or _from_causes(causes, path)
 
 
+#: What says that managed storage's settings lead to the wrong place.
+_MISPLACED = frozenset(
+    {"bucket_not_found", "not_a_store", "url_refused", "wrong_protocol", "wrong_region"}
+)
+
+
 def from_managed(error: Exception) -> JobError:
-    """The error of ours for one of managed storage, by obstore, deltalake or the disk: whether
-    sending the same again may help.
+    """The error of ours for one of managed storage, whether obstore, deltalake or the disk met it.
 
     Returns:
-        StorageUnavailableError, ManagedStorageRefusedError, or a terminal one that says more.
+        StorageUnavailableError where the same may succeed later, else ManagedStorageRefusedError.
     """
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ManagedStorageRefusedError("Managed storage's folder cannot be written.")
     if untrusted := certificate_error(str(error)):
         return untrusted
-    status = STATUS.search(str(error))
-    number = int(status[1]) if status else 500
-    told = from_store(error, "") if not isinstance(error, ValueError) else None
-    terminal = told is not None and not told.retryable and number not in PASSING
-    missing = told is not None and told.code in ("bucket_not_found", "wrong_protocol")
-    if told is None or not (missing or (terminal and status)):
+    status, told = STATUS.search(str(error)), from_store(error, "")
+    final = status is not None and not told.retryable and int(status[1]) not in PASSING
+    if not final and told.code not in _MISPLACED:
         return StorageUnavailableError("Managed storage could not take or drop the file.")
-    hint = told.hint if told.code in ("wrong_region", "wrong_protocol", "url_refused") else None
-    why = f"it answered {number}: {told.detail}" if status else told.detail
-    return ManagedStorageRefusedError(f"Managed storage refuses the service: {why}", hint=hint)
+    answered = f" (it answered {status[1]})" if status else ""
+    denied = told.code == AccessDeniedError.default_code
+    why = "its key may not do this." if denied else told.detail
+    return ManagedStorageRefusedError(
+        f"Managed storage refuses the service{answered}: {why}",
+        hint=told.hint if told.code in _MISPLACED else None,
+    )
 
 
 def key_too_long(path: str) -> JobError:
@@ -359,7 +368,7 @@ def _from_causes(causes: str, path: str) -> JobError:
         return _other_region(path)
     if "InvalidContentType" in causes:
         return _speaks_no_tls(path)
-    if "Parse(" in causes:
+    if _NO_HTTP.search(causes):
         return _speaks_tls(path)
     if "InvalidListResponse" in causes:
         return not_a_store(path)

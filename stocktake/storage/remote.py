@@ -69,6 +69,7 @@ class RemoteObjects:
         self._credential = credential
         self._public = public
         self._allow_http = allow_http
+        self._clients: dict[tuple[Location, bool], clients.Client] = {}
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start .. start + length` of one object; to the end when `length` is None."""
@@ -170,16 +171,23 @@ class RemoteObjects:
     def _parts(self) -> Parts:
         return Parts(lambda: self._client, lambda: self._client_as_stored)
 
-    @cached_property
+    @property
     def _client(self) -> clients.Client:
-        return self._build(as_stored=False)
+        return self._built(as_stored=False)
 
-    @cached_property
+    @property
     def _client_as_stored(self) -> clients.Client:
-        return self._build(as_stored=True)
+        return self._built(as_stored=True)
 
-    def _build(self, *, as_stored: bool) -> clients.Client:
-        location = replace(self._location, key="")
+    def _built(self, *, as_stored: bool) -> clients.Client:
+        """By its location, so that after a move none is of the old region."""
+        key = self._location, as_stored
+        if key not in self._clients:
+            self._clients[key] = self._build(*key)
+        return self._clients[key]
+
+    def _build(self, location: Location, as_stored: bool) -> clients.Client:
+        location = replace(location, key="")
         with _building:
             return _kept_client(
                 location, self._credential, self._public, self._allow_http, as_stored
@@ -204,11 +212,7 @@ class RemoteObjects:
         moved = clients.in_region(self._location, region)
         if moved is None:
             return False
-        with _building:
-            if moved != self._location:
-                self._location = moved
-                for built in ("_client", "_client_as_stored"):
-                    self.__dict__.pop(built, None)
+        self._location = moved
         return True
 
     @contextmanager
