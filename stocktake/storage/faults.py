@@ -162,16 +162,6 @@ def _speaks_tls(path: str | None) -> JobError:
     )
 
 
-def _speaks_no_tls(path: str | None) -> JobError:
-    return TerminalError(
-        "The store was asked over TLS, and that port speaks plain http.",
-        code="wrong_protocol",
-        hint="Write http:// in the URL pattern and in the trusted endpoint, or name the port that "
-        "speaks TLS.",
-        file=path,
-    )
-
-
 def _not_implemented(path: str | None) -> JobError:
     return TerminalError(
         "The store does not have what it was asked for (501).", code="storage_refused", file=path
@@ -366,8 +356,6 @@ def _from_causes(causes: str, path: str) -> JobError:
         return _redirected(path)
     if "BareRedirect" in causes:
         return _other_region(path)
-    if "InvalidContentType" in causes:
-        return _speaks_no_tls(path)
     if _NO_HTTP.search(causes):
         return _speaks_tls(path)
     if "InvalidListResponse" in causes:
