@@ -72,7 +72,7 @@ def s3() -> Iterator[SeaweedFS]:
 
 @pytest.fixture(scope="session")
 def rclone() -> Iterator[Rclone]:
-    """A running store that ignores `If-None-Match`; a new folder in its data is a bucket."""
+    """A running store that ignores `If-None-Match`; take a bucket of your own."""
     with Rclone() as server:
         yield server
 

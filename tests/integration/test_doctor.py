@@ -17,7 +17,7 @@ from tests.processes import PATIENCE_SECONDS, free_ports
 from tests.rows import make_project
 from tests.servers import Postgres, SeaweedFS, Valkey
 from tests.stack import Worker, wait_until
-from tests.stores.servers import Rclone
+from tests.stores.servers import Rclone, make_bucket
 
 Checks = dict[tuple[str, str], dict[str, str]]
 
@@ -157,7 +157,7 @@ def test_a_bucket_is_tried_with_its_keys_and_endpoints_are_called(
 def test_a_bucket_that_would_lose_a_commit_is_told(
     tmp_path: Path, database_file: str, rclone: Rclone
 ) -> None:
-    (rclone.data / "lax-doctor").mkdir()
+    make_bucket(rclone, "lax-doctor")
     checks = _examine(
         tmp_path,
         DATABASE_URL=database_file,

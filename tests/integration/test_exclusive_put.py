@@ -11,13 +11,13 @@ from stocktake.storage.exclusive import exclusive_put_holds, require_exclusive_p
 from stocktake.storage.uploads import ManagedStorage, managed_storage
 from tests.hostile_store import Answer, Hostile, hostile
 from tests.servers import SeaweedFS
-from tests.stores.servers import S3Server
+from tests.stores.servers import HttpStore, make_bucket
 
 MADE: Answer = (200, b"", {"ETag": '"x"'})
 EXISTS: Answer = (412, b"<Error><Code>PreconditionFailed</Code></Error>", {})
 
 
-def storage_in(store: S3Server | SeaweedFS, bucket: str) -> ManagedStorage:
+def storage_in(store: HttpStore | SeaweedFS, bucket: str) -> ManagedStorage:
     return managed_storage(
         f"s3://{bucket}/managed",
         access_key=store.access_key,
@@ -56,8 +56,8 @@ def test_a_store_with_conditional_writes_keeps_managed_delta(s3: SeaweedFS) -> N
     assert list(storage.store().list("")) == []  # nothing of the question is left
 
 
-def test_a_real_store_that_ignores_the_header_is_refused(rclone: S3Server) -> None:
-    (rclone.data / "ignores").mkdir()
+def test_a_real_store_that_ignores_the_header_is_refused(rclone: HttpStore) -> None:
+    make_bucket(rclone, "ignores")
     storage = storage_in(rclone, "ignores")
     with pytest.raises(UnsupportedError, match="lose one of two commits") as caught:
         require_exclusive_put(storage)

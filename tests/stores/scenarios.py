@@ -54,7 +54,7 @@ ODD_KEYS: Final = (
     "a:b.csv",
     "ü.csv",
     "日本 語.csv",
-    "day=2024-01-01 00%3A00/x.csv",
+    "2024-01-01 00%3A00/x.csv",
     "a$b^c.csv",
 )
 

