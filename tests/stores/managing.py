@@ -114,7 +114,7 @@ def _uploaded(client: httpx.Client, data: bytes, **form: str) -> dict[str, Any]:
         files={"file": ("orders.csv", data)},
     )
     assert answer.status_code in (200, 201, 202), answer.text
-    where = answer.headers["Location"]
-    job: dict[str, Any] = client.get(where, params={"wait": _WAIT_SECONDS}).json()
+    job_id = answer.headers["Location"].rstrip("/").rpartition("/")[2]
+    job: dict[str, Any] = client.get(f"jobs/{job_id}/", params={"wait": _WAIT_SECONDS}).json()
     assert job["done"], job
     return job
