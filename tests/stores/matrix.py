@@ -20,7 +20,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "stores.md"
 SCENARIOS: Final = (*READING, *MANAGING)
 RESULTS: Final = "what was tried"
 PROVIDERS: Final = "the providers"
-_CASE: Final = re.compile(r"test_store\[(.+?)-(.*)\]")
+_CASE: Final = re.compile(rf"test_store\[({'|'.join(map(re.escape, STORES))})-(.*)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from tests.stores.matrix import (
 
 REPORT = """<testsuites><testsuite>
 <testcase name="test_store[moto-wrong key]"/>
+<testcase name="test_store[fake-gcs-server-public]"/>
 <testcase name="test_store[moto-two appends at once]"><properties>
 <property name="said" value="refused"/></properties></testcase>
 <testcase name="test_store[s3rver-15 odd keys]">
@@ -35,6 +36,7 @@ REPORT = """<testsuites><testsuite>
 def test_each_outcome_of_a_report_is_told_apart() -> None:
     assert read_results(REPORT) == {
         ("moto", "wrong key"): Outcome(sign="yes"),
+        ("fake-gcs-server", "public"): Outcome(sign="yes"),
         ("moto", "two appends at once"): Outcome(sign="refused"),
         ("s3rver", "15 odd keys"): Outcome(sign="no", note="it loses a plus"),
         ("s3rver", "archived"): Outcome(sign="-", note="no archive tier"),
