@@ -114,7 +114,9 @@ def update_types(context: Context, table_id: UUID, updates: Any) -> Table:
     old = _columns(table.columns)
     _require_known(old, updates)
     types = {name: _type_of(name, wanted) for name, wanted in updates.items()}
-    new = tuple(_applied(context, table, column, types) for column in old)
+    cleared = {each.name for each in old if each.override and types.get(each.name, "") is None}
+    of_source = _of_source(context, table, cleared)
+    new = tuple(_applied(column, types, of_source) for column in old)
     if new != old:
         _store(context, table, old, new)
         audit.record(context, "table.update_schema", table.id, columns=sorted(updates)[:_SHOWN])
@@ -148,34 +150,42 @@ def _type_of(name: str, wanted: Any) -> tuple[str, str] | None:
 
 
 def _applied(
-    context: Context,
-    table: Table,
     column: Column,
     types: Mapping[str, tuple[str, str] | None],
+    of_source: Mapping[str, Column],
 ) -> Column:
     if column.name not in types:
         return column
     wanted = types[column.name]
     if wanted is None:
-        return _cleared(context, table, column) if column.override else column
+        plain = replace(column, override=False)
+        return of_source.get(column.name, plain) if column.override else column
     if column.override and (column.clickhouse, column.hogql) == wanted:
         return column
     clickhouse, hogql = wanted
     return replace(column, clickhouse=clickhouse, hogql=hogql, override=True, valid=True)
 
 
-def _cleared(context: Context, table: Table, column: Column) -> Column:
-    """The column as the source had it last: the newest version in which nobody had set it."""
+def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Column]:
+    """These columns as the source had them last: of the newest version in which nobody had set
+    them. One look at the versions for all of them, since each may be large."""
+    found: dict[str, Column] = {}
+    if not names:
+        return found
     versions = context.session.scalars(
         select(SchemaVersion.columns)
         .where(SchemaVersion.table_id == table.id)
         .order_by(SchemaVersion.number.desc())
+        .execution_options(yield_per=4)
     )
     for columns in versions:
         for stored in columns:
-            if stored["name"] == column.name and not stored["override"]:
-                return Column.from_dict(stored)
-    return replace(column, override=False)
+            if stored["name"] in names and not stored["override"]:
+                found.setdefault(stored["name"], Column.from_dict(stored))
+        if len(found) == len(names):
+            break
+    versions.close()
+    return found
 
 
 def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
