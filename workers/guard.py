@@ -5,8 +5,9 @@ keeps it from running, and with it the deadline, the memory limit, the lease and
 sees on the shared board that a child's sign of life has stopped. From then on it does the
 watchdog's work: renews the lease, asks for a cancel, and ends the child, the reason first.
 
-It loads the database's modules, and opens a connection, when there is something to write, and
-neither Celery nor a reader. Run as ``python -m workers.guard BOUNDS``, by `workers.guarding`.
+It also says that the worker is there, for the shares of the projects, when no child has anything
+to do. It loads the database's modules, and opens a connection, when there is something to write,
+and neither Celery nor a reader. Run as ``python -m workers.guard BOUNDS``, by `workers.guarding`.
 """
 
 import json
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psutil
 
@@ -42,10 +43,12 @@ class Bounds:
     Attributes:
         board: its descriptor.
         worker: the process id of the children's parent.
+        presence: what is announced of the worker while it takes jobs (`jobs.shares.Presence`).
     """
 
     board: int
     worker: int
+    presence: dict[str, Any]
     heartbeat_seconds: float
     lease_seconds: float
     job_time_limit_seconds: float
@@ -74,6 +77,7 @@ class LateEnds:
 
     def __init__(self) -> None:
         self._writing: Thread | None = None
+        self._announcing: Thread | None = None
 
     def beat(self, reading: Reading) -> bool:
         """Renew the lease. A database that does not answer changes nothing."""
@@ -86,6 +90,17 @@ class LateEnds:
         from workers import guard_ends
 
         return self._in_time(lambda: guard_ends.end(reading, error), otherwise=False)
+
+    def announce(self, presence: dict[str, Any]) -> None:
+        """Say that the worker is there, and wait for nothing."""
+        if self._announcing is not None and self._announcing.is_alive():
+            return
+        from workers import guard_ends
+
+        self._announcing = Thread(
+            target=guard_ends.announce, args=(presence,), name="guard_announces", daemon=True
+        )
+        self._announcing.start()
 
     def _in_time(self, write: Callable[[], bool], *, otherwise: bool) -> bool:
         if self._writing is not None and self._writing.is_alive():
@@ -198,11 +213,15 @@ def main(argument: str) -> None:
     die_with_parent(bounds.worker)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)  # it stays for as long as there are children
-    worker = psutil.Process(bounds.worker)
-    guard = Guard(board=Board(bounds.board), bounds=bounds, ends=LateEnds(), worker=worker)
+    worker, board, ends = psutil.Process(bounds.worker), Board(bounds.board), LateEnds()
+    guard = Guard(board=board, bounds=bounds, ends=ends, worker=worker)
     pause = Event()
+    next_word_at = time.monotonic() + bounds.lease_seconds / 3  # the worker has just said it
     while os.getppid() == bounds.worker:
         guard.look()
+        if bounds.presence and time.monotonic() >= next_word_at and not board.stop_at:
+            next_word_at = time.monotonic() + bounds.lease_seconds / 3
+            ends.announce(bounds.presence)
         pause.wait(LOOK_SECONDS)
 
 

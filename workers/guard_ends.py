@@ -6,6 +6,7 @@ Over a connection of its own each time, since a silent child is rare.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from stocktake.db.session import Database
 from stocktake.errors import JobError, StaleAttemptError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.settings import Settings
 from workers.board import Reading
@@ -66,6 +68,15 @@ def end(reading: Reading, error: JobError | None) -> bool:
     code = error.code if error else "cancelled"
     log.warning("attempt_ended_by_guard", code=code, stale=claim is None, **_named(reading))
     return True
+
+
+def announce(presence: dict[str, Any]) -> None:
+    """Say that the worker is there, which its children do while they work."""
+    try:
+        with _database() as database, database.write() as session:
+            Presence(**presence).keep(session)
+    except SQLAlchemyError as exc:
+        log.warning("worker_not_announced", reason=type(exc).__name__)
 
 
 def _named(reading: Reading) -> dict[str, object]:

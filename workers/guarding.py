@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from billiard.process import current_process
 
+from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from workers.board import PLACES, Board, Place
 from workers.guard import Bounds
@@ -32,10 +33,11 @@ class KeptGuard:
     """The guard's process, started again when it ended. Call it from the main thread only: the
     kernel ends the guard with the thread that started it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, presence: Presence | None) -> None:
         self._bounds = Bounds(
             board=BOARD.descriptor,
             worker=os.getpid(),
+            presence=presence.as_dict() if presence else {},
             heartbeat_seconds=settings.heartbeat_seconds,
             lease_seconds=settings.lease_seconds,
             job_time_limit_seconds=settings.job_time_limit_seconds,

@@ -5,6 +5,7 @@ obstore hangs. Engine, doorbell and stores are made after the fork.
 """
 
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ from celery.signals import (
 from celery.worker.control import inspect_command
 from celery.worker.request import Request
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from stocktake import __version__
 from stocktake.db.session import Database
@@ -115,14 +117,19 @@ def _add_reserve(sender: Any, **_: Any) -> None:
 
 @worker_shutdown.connect
 def _takes_no_more(**_: Any) -> None:
-    if _presence is None:
-        return
+    if _presence is not None:
+        _tell(_presence.end)
+
+
+def _tell(write: Callable[[Session], None]) -> None:
+    """Write to the database from the parent, over a connection that no child will inherit."""
     database = Database(process_settings().database_url, pool_size=1)
     try:
         with database.write() as session:
-            _presence.end(session)
+            write(session)
     except SQLAlchemyError as exc:
-        log.warning("pool_not_taken_back", reason=type(exc).__name__)  # it is forgotten anyway
+        # It is said again, or forgotten with its lease.
+        log.warning("presence_not_written", reason=type(exc).__name__)
     finally:
         database.dispose()
 
@@ -131,7 +138,9 @@ def _takes_no_more(**_: Any) -> None:
 def _takes_jobs(sender: Any, **_: Any) -> None:
     settings = process_settings()
     GracefulStop(sender, settings.worker_grace_seconds).install()
-    KeptGuard(settings).keep(sender.hub)
+    KeptGuard(settings, _presence).keep(sender.hub)
+    if _presence is not None:
+        _tell(_presence.keep)
     if file := os.environ.get(READY_FILE):
         Path(file).touch()
 

@@ -8,7 +8,7 @@ nothing runs, so that no number of slow reads of others keeps it waiting. docs/a
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -70,6 +70,11 @@ class Presence:
             project_places=max(1, int(children * settings.project_share)),
             lease_seconds=settings.lease_seconds,
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its fields, for another process of the worker."""
+        names = ("worker", "places", "project_places", "lease_seconds")
+        return {name: getattr(self, name) for name in names}
 
     def keep(self, session: Session) -> None:
         """Say it again, a few times in each lease. Call it in a transaction that writes anyway."""

@@ -54,6 +54,7 @@ class Site:
         values = {
             "board": self.board.descriptor,
             "worker": os.getpid(),
+            "presence": {},
             "heartbeat_seconds": 0.0,
             "lease_seconds": LEASE_SECONDS,
             "job_time_limit_seconds": 300.0,

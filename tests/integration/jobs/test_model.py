@@ -177,7 +177,7 @@ class Jobs(RuleBasedStateMachine):
         job, enqueued = self._job(data), None
         with self.world.step(fault) as struck:
             try:
-                with self.world.ask(at) as ctx:
+                with self.world.ask(at, self.world.rows.jobs[job]["project_id"]) as ctx:
                     enqueued = jobs.retry_job(ctx, job)
             except ConflictError:
                 old = self.world.rows.jobs[job]
@@ -233,7 +233,7 @@ class Jobs(RuleBasedStateMachine):
         before = self.world.rows.jobs[job]
         with self.world.step(fault) as struck:
             try:
-                with self.world.ask(at) as ctx:
+                with self.world.ask(at, before["project_id"]) as ctx:
                     if before["kind"] == JobKind.EXPAND_BATCH:
                         batches.cancel(ctx, before["batch_id"])
                     else:

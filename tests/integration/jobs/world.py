@@ -91,10 +91,11 @@ class World:
             if result := self.rows.jobs[job_id]["result"]:
                 assert result["source_version"] >= version, "the read began before the request"
 
-    def ask(self, at: int) -> Any:
+    def ask(self, at: int, project_id: int | None = None) -> Any:
         """A request's transaction in the process."""
         process = self.processes[at]
-        return context(process.database, process.desk.settings, self.project_id)
+        project_id = project_id or self.project_id
+        return context(process.database, process.desk.settings, project_id)
 
     def answered(
         self, at: int, key: str | None, work: Callable[[Context], UUID]
