@@ -74,7 +74,7 @@ def test_the_end_of_a_message_of_a_closed_channel_fails_as_its_connection_did(en
         queue = Queue(NAME, routing_key=NAME, channel=channel)
         Consumer(channel, [queue], on_message=taken.append, accept=["json"]).consume()
         _publish(connection, 1)
-        connection.drain_events(timeout=5)
+        connection.drain_events(timeout=PATIENCE_SECONDS)
         broker.kill()
         channel._disconnect_pools()
         connection.transport.client = None
