@@ -31,7 +31,7 @@ _HEAD: Final = re.compile(
 _PROXY_FIELD: Final = re.compile(rb"^proxy-[a-z-]+:[^\r\n]*\r\n", re.I | re.M)
 _LENGTH: Final = re.compile(rb"^content-length: *(\d+) *\r$", re.I | re.M)
 _CHUNKED: Final = re.compile(rb"^transfer-encoding:", re.I | re.M)
-_AUTHORIZATION: Final = re.compile(rb"^proxy-authorization: *(Basic [^\r\n]*?) *\r$", re.I | re.M)
+_AUTHORIZATION: Final = re.compile(rb"^proxy-authorization: *(Basic [^\r\n]*)\r$", re.I | re.M)
 
 #: A tunnel to elsewhere: `stocktake.storage.faults` knows a redirect by it.
 _NOT_THERE: Final = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
@@ -99,7 +99,7 @@ class _Relay:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await _head(reader)
         sent = _AUTHORIZATION.search(head["fields"])
-        endpoint = self._admitted.get(sent[1]) if sent else None
+        endpoint = self._admitted.get(sent[1].rstrip(b" ")) if sent else None
         if endpoint is None:
             # A client that follows a plain redirect to another host leaves the name behind.
             writer.write(_UNKNOWN if head["verb"] == b"CONNECT" else _MISDIRECTED)

@@ -39,8 +39,8 @@ FUNCTIONS = {
 }
 #: Repetitions of a text's part. From one to the next the steps of a linear pattern double, and
 #: those of a quadratic one are four times as many.
-TIMES, MANY_TIMES = (16, 32, 64), (160, 320, 640)
-MOST_TEXTS, LEAST_TEXTS, ENOUGH_STEPS = 200, 20, 40_000
+TIMES, MANY_TIMES = (8, 16, 32), (160, 320, 640)
+MOST_TEXTS, LEAST_TEXTS, ENOUGH_STEPS = 300, 60, 60_000
 
 
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -137,7 +137,7 @@ def _grows(
         few, more, most = (steps_of(text(each)) for each in times)
     except TooManyStepsError:
         return True
-    return most - more > 2.6 * (more - few) + 60
+    return most - more > 2.6 * (more - few) + 30
 
 
 def on_a_deep_stack(work: Callable[[], None]) -> None:
