@@ -170,12 +170,13 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         hosts=(
             "{id}.r2.cloudflarestorage.com",
             "{id}.eu.r2.cloudflarestorage.com",
+            "{id}.us.r2.cloudflarestorage.com",
             "{id}.fedramp.r2.cloudflarestorage.com",
         ),
         labels={"id": "[0-9a-f]{32}"},
         region="auto",
         example="https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com/BUCKET/PATH",
-        source="https://developers.cloudflare.com/r2/api/s3/api/",
+        source="https://developers.cloudflare.com/r2/reference/data-location/",
         note="Public r2.dev addresses and own domains have no listing, and are refused.",
     ),
     KnownStore(
@@ -328,7 +329,8 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         hosts=("{region}.vultrobjects.com",),
         labels={"region": "[a-z]+[0-9]"},
         example="https://ewr1.vultrobjects.com/BUCKET/PATH",
-        source="https://docs.vultr.com/products/cloud-storage/object-storage",
+        source="https://github.com/sa7mon/S3Scanner/wiki/S3-Compatible-APIs",
+        confirmed=False,
     ),
     KnownStore(
         name="Oracle Cloud Object Storage",
@@ -337,6 +339,7 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
             "{id}.compat.objectstorage.{region}.oraclecloud.com",
             "{id}.compat.objectstorage.{region}.oci.customer-oci.com",
         ),
+        style="path",
         labels={"id": "[a-z0-9]+"},
         example="https://NAMESPACE.compat.objectstorage.us-ashburn-1.oraclecloud.com/BUCKET/PATH",
         source="https://docs.oracle.com/iaas/Content/Object/Tasks/s3compatibleapi.htm",
