@@ -285,7 +285,8 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
     if code and (build := _BY_CODE.get(code[1])):
         if build is _other_region and (region := _REGION.search(summary)):
             return _other_region(path, region[1])
-        return build(path)
+        # Of a listing it tells no file that was listed and is gone.
+        return build(None if listing and build is _no_object else path)
     if status and status[1] == "400" and _WANTS_TLS.search(summary):
         return _speaks_tls(path)
     if code and code[1] in _STATUS_OF_CODE:

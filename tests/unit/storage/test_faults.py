@@ -50,6 +50,13 @@ def test_code_decides_and_then_the_status(
     )
 
 
+def test_missing_listing_names_no_file_that_was_listed_and_is_gone() -> None:
+    error = GenericError(TEXT.format(status=404, code="NoSuchKey"))
+    assert from_store(error, "a/b").file == "a/b"
+    found = from_store(error, "a/", listing=True)
+    assert (found.code, found.file) == ("source_not_found", None)
+
+
 def test_refused_listing_is_refused_for_the_bucket() -> None:
     error = GenericError(TEXT.format(status=403, code="AccessDenied"))
     assert (
