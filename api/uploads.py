@@ -151,9 +151,9 @@ class Receiver:
     async def _touch(self, upload_id: UUID) -> None:
         """Keep the clock from giving up an upload whose bytes come slowly."""
         self._touch_at = time.monotonic() + files.TOUCH_SECONDS
-        await self._edge.require_key()
         # The next one makes up for one that the database did not take.
         with suppress(SQLAlchemyError):
+            await self._edge.require_key()
             await self._edge.change(lambda context: files.touch(context, upload_id))
 
 

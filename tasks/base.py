@@ -146,7 +146,12 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
     if error is None:
         log.info("job_succeeded")
     else:
-        _fail(runtime, claim, error, outcome)
+        try:
+            _fail(runtime, claim, error, outcome)
+        except Ignore:
+            if outcome is ProcessSpoilt:  # whoever ended the job, or whether nobody could
+                raise ProcessSpoilt(error.code) from None
+            raise
 
 
 def worker_name(node: str | None, pid: int) -> str:

@@ -68,7 +68,9 @@ class Board:
     def make(cls) -> Self:
         """An empty one, in a file that has no name and goes with its last process."""
         with tempfile.TemporaryFile() as file:
-            file.truncate(_HEAD_BYTES + PLACES * _PLACE_BYTES)
+            # Written and not only made so long: on a full disk the first use would be a SIGBUS.
+            file.write(bytes(_HEAD_BYTES + PLACES * _PLACE_BYTES))
+            file.flush()
             return cls(os.dup(file.fileno()))
 
     @property

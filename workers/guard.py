@@ -199,7 +199,9 @@ class Guard:
         A child that came to itself meanwhile is left to its own watchdog.
         """
         written = self.ends.end(reading, error)
+        silence.process.suspend()  # so that it takes no other job between the look and the kill
         if self.board.readings().get(reading) != silence.beat:
+            silence.process.resume()
             return
         silence.killed = True
         silence.process.kill()  # psutil sees that it is this process still

@@ -95,7 +95,7 @@ class Watchdog:
                     lease_seconds=self._runtime.settings.lease_seconds,
                     progress=progress,
                 )
-                if self._runtime.presence is not None:
+                if self._runtime.presence is not None and not self._runtime.stopping():
                     self._runtime.presence.keep(session)
         except SQLAlchemyError as exc:
             # The lease may run out meanwhile; then the fence refuses what this attempt writes.

@@ -147,7 +147,6 @@ def _unring(session: Session, job_id: UUID) -> None:
             Job.rung_at.is_not(None),
             Job.next_run_at <= now(),
             ~MUST_WAIT,
-            ~HAS_PLACE,
         )
         .values(rung_at=None)
         .execution_options(synchronize_session=False)

@@ -112,9 +112,15 @@ def _must_wait() -> ColumnElement[bool]:
 MUST_WAIT: Final = _must_wait()
 
 
+def _holds_place(job: type[Job]) -> ColumnElement[bool]:
+    """Whether somebody works on it: nobody does under a lease that is over, and what a newer
+    release left running may be ended by nobody."""
+    return and_(job.state == JobState.RUNNING.value, job.lease_expires_at > now())
+
+
 def _has_place() -> ColumnElement[bool]:
     running = aliased(Job)
-    runs = running.state == JobState.RUNNING.value
+    runs = _holds_place(running)
     in_all = select(func.count()).select_from(running).where(runs).scalar_subquery()
     of_project = (
         select(func.count())
@@ -175,9 +181,7 @@ class Load:
             ).where(WorkerPool.expires_at > now())
         ).one()
         counted = session.execute(
-            select(Job.project_id, func.count())
-            .where(Job.state == JobState.RUNNING.value)
-            .group_by(Job.project_id)
+            select(Job.project_id, func.count()).where(_holds_place(Job)).group_by(Job.project_id)
         )
         return cls(
             places=int(places),
@@ -207,7 +211,7 @@ def room_for_rings(session: Session, project_id: int) -> int | None:
     if not places:
         return None
     mine = Job.project_id == project_id
-    taken = select(Job.id).where(mine, Job.state == JobState.RUNNING.value)
+    taken = select(Job.id).where(mine, _holds_place(Job))
     rung = select(Job.id).where(
         mine, Job.state == JobState.QUEUED.value, Job.rung_at.is_not(None), ~MUST_WAIT
     )

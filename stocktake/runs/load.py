@@ -23,7 +23,6 @@ from deltalake.exceptions import (
 
 from stocktake.errors import (
     CommitConflictError,
-    InternalError,
     SchemaConflictError,
     UnsupportedError,
 )
@@ -203,11 +202,6 @@ def _mapped() -> Iterator[None]:
         ) from exc
     except (DeltaError, OSError) as exc:
         raise faults.from_managed(exc) from exc
-    except BaseException as exc:
-        # pyo3's panic is no Exception, and no module exports it
-        if type(exc).__name__ != "PanicException":
-            raise
-        raise InternalError("The Delta writer gave up unexpectedly.") from exc
 
 
 def _introspect(load: _Load) -> Introspection:

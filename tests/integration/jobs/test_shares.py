@@ -265,3 +265,17 @@ def test_states_of_the_refused_are_untouched(database: Database) -> None:
     assert won(database, jobs) == jobs[:1]
     refused = job(database, jobs[1])
     assert (refused.state, refused.attempt) == (JobState.QUEUED, 0)
+
+
+def test_a_lease_that_is_over_holds_no_place(database: Database) -> None:
+    """Nobody works under it, and the kind of a newer release stays running for ever."""
+    announce(database, places=2)
+    greedy, modest = project(database), project(database)
+    assert len(won(database, jobs_of(database, greedy, 2, Queue.BULK))) == 2
+    waiting = jobs_of(database, modest, 1, Queue.BULK)
+    assert won(database, waiting) == []
+    with database.write() as session:
+        session.execute(
+            update(Job).where(Job.state == JobState.RUNNING.value).values(lease_expires_at=now(-1))
+        )
+    assert won(database, waiting) == waiting
