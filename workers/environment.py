@@ -4,6 +4,7 @@ is given no key would use, and no secret that only other processes need.
 
 import ctypes
 import os
+from collections.abc import Mapping
 from typing import Final
 
 from workers.parent_death import LIBC
@@ -18,6 +19,15 @@ _OF_OTHERS: Final = frozenset(
 )
 
 
+def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process of ours that reads no source needs of an environment: neither of both."""
+    return {name: text for name, text in environment.items() if not _is_for_others(name)}
+
+
+def _is_for_others(name: str) -> bool:
+    return name.startswith(_AMBIENT_PREFIXES) or name in _OF_OTHERS
+
+
 def scrub_environment() -> None:
     """Take both out of this process's environment.
 
@@ -25,7 +35,7 @@ def scrub_environment() -> None:
     show it.
     """
     for name in list(os.environ):
-        if name.startswith(_AMBIENT_PREFIXES) or name in _OF_OTHERS:
+        if _is_for_others(name):
             _wipe(name)
             del os.environ[name]
 

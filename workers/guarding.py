@@ -12,6 +12,7 @@ from billiard.process import current_process
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from workers.board import PLACES, Board, Place
+from workers.environment import scrubbed
 from workers.guard import Bounds
 
 #: How often the worker sees that its guard runs.
@@ -68,5 +69,6 @@ class KeptGuard:
         return subprocess.Popen(
             [sys.executable, "-m", "workers.guard", self._bounds.as_argument()],
             stdin=subprocess.DEVNULL,
+            env=scrubbed(os.environ),
             pass_fds=(self._bounds.board,),
         )

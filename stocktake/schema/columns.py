@@ -107,7 +107,7 @@ def stored_size(columns: Iterable[Column]) -> int:
     too many.
 
     >>> stored_size([Column.of("id", "Nullable(Int64)")])
-    193
+    191
     """
     return sum(
         len(_quoted(column.name))

@@ -159,7 +159,8 @@ def test_a_dead_database_is_a_503_that_names_it() -> None:
         with Web({"DATABASE_URL": url, "BROKER_URL": "redis://127.0.0.1:1/0"}) as web:
             assert _checks(web)["database"] == "not_migrated"
             server.kill()
+            # An answer of a moment ago may be given once more.
+            wait_until(lambda: _checks(web)["database"] == "unreachable", "word of the dead server")
             status, body = _readyz(web)
             assert status == 503
-            assert body["checks"]["database"] == "unreachable"
             assert url not in json.dumps(body)

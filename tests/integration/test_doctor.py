@@ -166,7 +166,7 @@ def test_a_bucket_that_would_lose_a_commit_is_told(
         MANAGED_STORAGE_ACCESS_KEY=rclone.access_key,
         MANAGED_STORAGE_ACCESS_SECRET=rclone.secret_key,
     )
-    assert _verdict(checks, "object store", "managed storage") == "ok"
+    assert _verdict(checks, "object store", "managed storage") == "warning"  # no ranges either
     assert _verdict(checks, "object store", "managed Delta") == "warning"
     assert "If-None-Match" in checks[("object store", "managed Delta")]["found"]
     assert "target=delta are refused" in checks[("object store", "managed Delta")]["todo"]

@@ -179,7 +179,7 @@ def look_at_stores(settings: Settings) -> Iterator[Finding]:
         else:
             found = _round_trip(storage)
             yield found
-            if found.verdict is Verdict.OK:
+            if found.verdict is not Verdict.FAILED:
                 yield _managed_delta(storage)
     for endpoint in settings.trusted_endpoints:
         yield _look_at_endpoint(endpoint)

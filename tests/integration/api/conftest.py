@@ -67,7 +67,8 @@ class PromptServer(uvicorn.Server):
     def end(self) -> None:
         """Tell it, from any thread."""
         self.should_exit = True
-        if self._loop is not None:
+        # A test may have ended it already.
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._told.set)
 
     async def main_loop(self) -> None:

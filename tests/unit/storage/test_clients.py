@@ -126,7 +126,7 @@ class _Unordered:
 def test_directory_bucket_is_listed_in_order_and_from_its_start() -> None:
     location = parse("https://b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/k")
     store = RemoteObjects(location, KEYS)
-    store.__dict__["_client"] = _Unordered()
+    store._clients[store._location, False] = _Unordered()
     assert [info.path for info in store.list("k/")] == ["k/a", "k/b", "k/c", "k/d"]
     assert [info.path for info in store.list("k/", start_after="k/b")] == ["k/c", "k/d"]
 
