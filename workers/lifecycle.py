@@ -5,6 +5,7 @@ obstore hangs. Engine, doorbell and stores are made after the fork.
 """
 
 import os
+import resource
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -160,10 +161,17 @@ def _prepare_child() -> None:
     die_with_parent(os.getppid())
     let_go_of_connections()
     forbid_core_dumps()
+    _allow_descriptors()
     leave_stopping_to_the_parent()
     os.nice(NICENESS)
     scrub_environment()
     JobTask.runtime = make_runtime(process_settings(), _presence)
+
+
+def _allow_descriptors() -> None:
+    """As many as this process may have: a connection through the relay takes three."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @worker_process_shutdown.connect

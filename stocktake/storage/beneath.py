@@ -95,6 +95,15 @@ class Folder:
         Raises:
             LeadsOutsideError: it leads out of this one.
         """
+        try:
+            return self._walk(path)
+        except LeadsOutsideError:
+            # A detour above the folder, or a target spelt by another name of it, may end inside.
+            # Whatever this finds is walked by descriptor once more.
+            real = os.path.realpath(f"{self._path}/{path}")
+            return self._walk(_below(self._path, real))
+
+    def _walk(self, path: str) -> tuple[Self, str]:
         passed, left, links = [self], deque(_parts(path)), 0
         while left:
             name = left.popleft()

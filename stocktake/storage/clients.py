@@ -232,7 +232,8 @@ def _endpoint(location: Location) -> str:
     if location.path_style and location.endpoint is not None:
         return location.endpoint
     shown = f"[{location.host}]" if ":" in location.host else location.host
-    port = "" if location.port in (None, 443, 80) else f":{location.port}"
+    own = {"https": 443, "http": 80}[location.scheme]
+    port = "" if location.port in (None, own) else f":{location.port}"
     return f"{location.scheme}://{shown}{port}"
 
 

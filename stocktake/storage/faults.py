@@ -140,6 +140,11 @@ def _other_region(path: str | None, region: str | None = None) -> JobError:
     )
 
 
+def broken_off(path: str | None) -> JobError:
+    """The error for an answer that ended early, from a store that cannot send the rest alone."""
+    return StorageUnavailableError("The store's answer broke off.", file=path)
+
+
 def not_a_store(path: str | None) -> JobError:
     """The error for answers that no object store gives."""
     return TerminalError(

@@ -26,6 +26,7 @@ BUCKET_WILDCARD = (
 BUCKET_ENCODED = "The bucket name in a URL pattern can't contain percent-encoded characters."
 BUCKET_MISSING = "URL pattern must name a bucket and the path of the files in it."
 BUCKET_INVALID = "The bucket name in a URL pattern has a character that bucket names can't have."
+ACCOUNT_INVALID = "The storage account in a URL pattern has a character that accounts can't have."
 PATH_INVALID = "The path in a URL pattern can't contain control characters or '.' and '..' parts."
 SIGNED = (
     "URL pattern must not carry a signature or a token, which would be stored and shown with it. "
@@ -226,6 +227,8 @@ def _host_sentence(host: str) -> str:
 
 def _check_bucket(location: Location) -> None:
     bucket = location.bucket
+    if location.account is not None and not _LABEL.fullmatch(location.account):
+        raise _refusal(ACCOUNT_INVALID)
     if set("*?{}[]") & set(bucket):
         raise _refusal(BUCKET_WILDCARD)
     if "%" in bucket:

@@ -34,6 +34,8 @@ _CONNECTION: Final = re.compile(
     re.I,
 )
 _ACCOUNT_KEY_BYTES: Final = 64
+#: A SAS token has some fifteen.
+_MOST_FIELDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,10 @@ def _is_connection(text: str) -> bool:
 def _is_sas(text: str) -> bool:
     if len(text) > LONG_SECRET_LENGTH:
         return False
-    names = {name.lower() for name in parse_qs(_token(text.strip()), max_num_fields=100)}
+    token = _token(text.strip())
+    if token.count("&") > _MOST_FIELDS:
+        return False
+    names = {name.lower() for name in parse_qs(token)}
     return "sig" in names and bool({"sv", "se", "sr", "si"} & names)
 
 

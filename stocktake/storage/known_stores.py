@@ -352,7 +352,7 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
             "s3.{region}.cloud-object-storage.appdomain.cloud",
             "s3.{id}.{region}.cloud-object-storage.appdomain.cloud",
         ),
-        labels={"region": "[a-z]{2,3}(?:-[a-z]+|[0-9]{2})?", "id": "[a-z]{3}"},
+        labels={"region": "[a-z]{2,3}(?:-[a-z]+[0-9]?|[0-9]{2})?", "id": "[a-z]{3}"},
         example="https://s3.us-south.cloud-object-storage.appdomain.cloud/BUCKET/PATH",
         source="https://cloud.ibm.com/docs/cloud-object-storage?topic=cloud-object-storage-endpoints",
         keys="HMAC credential: its access key and secret; no IAM API key",

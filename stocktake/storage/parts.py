@@ -6,7 +6,7 @@ the whole, which obstore takes for an error: so the object is asked for whole, a
 left as soon as the part has come.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
 
@@ -57,7 +57,12 @@ class Parts:
         except BaseError as error:
             if not answers.is_refusal(error):
                 raise
-        return self.get(path, 0, 1).info
+        try:
+            return self.get(path, 0, 1).info
+        except BaseError as error:
+            if not answers.is_unsatisfiable_range(error):
+                raise
+        return info_of(self.open(path).meta)  # it is empty
 
     def get(self, path: str, start: int, length: int | None) -> Chunk:
         """Bytes `start .. start + length` of an object, to its end when `length` is None."""
@@ -113,6 +118,8 @@ class Parts:
 
     def _asked(self, path: str, options: "GetOptions") -> Chunk:
         answer = self._first(lambda client: client.get(path, options=options))
+        if not options:
+            return Chunk(data=b"".join(pieces(answer, path)), info=info_of(answer.meta))
         return Chunk(data=answer.bytes().to_bytes(), info=info_of(answer.meta))
 
     def _size(self, path: str) -> int:
@@ -144,6 +151,17 @@ class Parts:
         return ask(self._as_stored())
 
 
+def pieces(answer: "GetResult", path: str, piece_bytes: int = _PIECE_BYTES) -> Iterator[bytes]:
+    """The bytes of a whole object. obstore asks for the rest of an answer that broke off, and takes
+    it for an error of ours where the store sends the whole once more."""
+    try:
+        yield from map(bytes, answer.stream(min_chunk_size=piece_bytes))
+    except BaseError as error:
+        if answers.is_no_part(error):
+            raise faults.broken_off(path) from error
+        raise
+
+
 def info_of(meta: "ObjectMeta") -> ObjectInfo:
     """What an answer or a listing says of an object."""
     return ObjectInfo(
@@ -172,7 +190,7 @@ def _cut(answer: "GetResult", start: int, length: int | None) -> Chunk:
             file=info.path,
         )
     data, at = bytearray(), 0
-    for piece in answer.stream(min_chunk_size=_PIECE_BYTES):
+    for piece in pieces(answer, info.path):
         data += memoryview(piece)[max(start - at, 0) : last - at]
         at += len(piece)
         if at >= last:

@@ -207,12 +207,14 @@ async def _connect(endpoint: _Endpoint) -> tuple[asyncio.StreamReader, asyncio.S
 async def _both(*ways: Coroutine[Any, Any, None]) -> None:
     """Until one way ends: object_store and stores alike close a connection in both."""
     tasks = [asyncio.ensure_future(way) for way in ways]
-    done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in left:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    for task in done:
-        task.result()
+    # each is asked how it ended, or asyncio writes to stderr that nobody did
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
 async def _copy(

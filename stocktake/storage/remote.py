@@ -13,7 +13,7 @@ from obstore.exceptions import BaseError
 
 from stocktake.errors import WrongRegionError
 from stocktake.storage import answers, clients, faults
-from stocktake.storage.parts import Parts, info_of
+from stocktake.storage.parts import Parts, info_of, pieces
 from stocktake.storage.protocol import (
     MAX_KEY_BYTES,
     Answer,
@@ -104,8 +104,7 @@ class RemoteObjects:
         """The whole object in chunks of about `chunk_bytes`."""
         answer = self._asked(path, lambda: self._parts.open(path))
         with self._mapped(path):
-            for chunk in answer.stream(min_chunk_size=chunk_bytes):
-                yield bytes(chunk)
+            yield from pieces(answer, path, chunk_bytes)
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
         """Objects whose key begins with `prefix`, a page at a time.

@@ -85,7 +85,13 @@ def test_another_kind_is_told_by_its_kind_and_not_quoted(
 
 @pytest.mark.parametrize("provider", URLS)
 def test_a_form_that_nobody_knows_is_let_through(provider: str) -> None:
-    for key, secret in (("k", "s"), ("AKIA", "x"), ("0" * 32, "f" * 64), ("user", "sig=1")):
+    for key, secret in (
+        ("k", "s"),
+        ("AKIA", "x"),
+        ("0" * 32, "f" * 64),
+        ("user", "sig=1"),
+        ("k", "&" * 150),
+    ):
         check_kind(provider, Credential(access_key=key, access_secret=secret))
 
 

@@ -97,6 +97,9 @@ def test_entry_says_how_a_url_there_is_read(
         ("azure+https://azurite.corp", "https://azurite.corp/account/container"),
         ("azure+https://azurite.corp", "https://azurite.corp.evil.example/a/c/x"),
         ("azure+https://{account}.blob.corp", "https://blob.corp/a/c/x"),
+        ("azure+https://azurite.corp", "https://azurite.corp/../account/container/x"),
+        ("azure+https://azurite.corp", "https://azurite.corp/%2e%2e/account/container/x"),
+        ("azure+https://azurite.corp", "https://azurite.corp/a#b/container/x"),
         # No protocol of ours: it trusts nobody.
         ("ftp+https://store.example", "https://store.example/b/x"),
         ("store.example", "https://store.example/b/x"),
