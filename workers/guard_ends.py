@@ -1,10 +1,10 @@
 """What the guard writes to the database: in a silent child's place, and fenced as its writes are.
 
-Over a connection of its own each time, since a silent child is rare.
+Over one connection that stays: to close one, SQLite takes a lock that keeps everybody from opening
+another, and a guard that is frozen in that moment would hold it (seen: a frozen worker made the
+database unreachable).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -30,20 +30,16 @@ def _settings() -> Settings:
     return settings
 
 
-@contextmanager
-def _database() -> Iterator[Database]:
-    database = Database(_settings().database_url, pool_size=1)
-    try:
-        yield database
-    finally:
-        database.dispose()
+@cache
+def _database() -> Database:
+    return Database(_settings().database_url, pool_size=1)
 
 
 def beat(reading: Reading) -> bool:
     """Renew the lease; whether the job is still the child's, and wanted. A database that does not
     answer changes neither."""
     try:
-        with _database() as database, database.write() as session:
+        with _database().write() as session:
             if (claim := leases.attempt_of(session, reading.job_id, reading.attempt)) is None:
                 return False
             found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
@@ -57,7 +53,7 @@ def end(reading: Reading, error: JobError | None) -> bool:
     """End the attempt by its error, by a cancel where there is none; whether all is written."""
     retry = RetryPolicy.of(_settings())
     try:
-        with _database() as database, database.write() as session:
+        with _database().write() as session:
             if claim := leases.attempt_of(session, reading.job_id, reading.attempt):
                 leases.end_early(session, claim, error, retry)
     except StaleAttemptError:
@@ -73,7 +69,7 @@ def end(reading: Reading, error: JobError | None) -> bool:
 def announce(presence: dict[str, Any]) -> None:
     """Say that the worker is there, which its children do while they work."""
     try:
-        with _database() as database, database.write() as session:
+        with _database().write() as session:
             Presence(**presence).keep(session)
     except SQLAlchemyError as exc:
         log.warning("worker_not_announced", reason=type(exc).__name__)
