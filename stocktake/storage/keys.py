@@ -108,6 +108,12 @@ def azure_secret(credential: Credential, account: str | None) -> AzureSecret:
             code="invalid_access_key",
             hint=_HINTS["azure"],
         )
+    if account and credential.access_key.strip().lower() != account.lower():
+        raise AccessDeniedError(
+            "The access key is not the name of the storage account that the URL pattern names.",
+            code="invalid_access_key",
+            hint=_HINTS["azure"],
+        )
     return AccountKey(key=secret)
 
 
@@ -123,7 +129,7 @@ def _connection(text: str, account: str | None) -> AzureSecret:
             hint="Copy the connection string of the account that the URL pattern names.",
         )
     if key := found.get("accountkey"):
-        return azure_secret(Credential(access_key="-", access_secret=key), account)
+        return azure_secret(Credential(access_key=account or "-", access_secret=key), account)
     if token := found.get("sharedaccesssignature"):
         return SharedAccess(token=_token(token))
     raise AccessDeniedError(

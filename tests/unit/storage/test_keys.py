@@ -104,7 +104,7 @@ def test_a_public_source_needs_no_fitting_key() -> None:
     ("key", "secret", "expected"),
     [
         ("lake", ACCOUNT_KEY, AccountKey(key=ACCOUNT_KEY)),
-        ("anything", f" {ACCOUNT_KEY}\n", AccountKey(key=ACCOUNT_KEY)),
+        ("Lake", f" {ACCOUNT_KEY}\n", AccountKey(key=ACCOUNT_KEY)),
         ("lake", SAS, SharedAccess(token=SAS)),
         ("lake", f"?{SAS}", SharedAccess(token=SAS)),
         ("lake", f"https://other.blob.core.windows.net/x?{SAS}", SharedAccess(token=SAS)),
@@ -145,6 +145,13 @@ def test_what_is_nothing_of_azures_is_told(secret: str, words: str) -> None:
     assert secret not in str(caught.value.as_dict())
 
 
+def test_an_account_key_goes_with_the_name_of_its_account() -> None:
+    for name in ("lake", " LAKE "):
+        azure_secret(Credential(access_key=name, access_secret=ACCOUNT_KEY), "lake")
+    with pytest.raises(AccessDeniedError, match="name of the storage account"):
+        azure_secret(Credential(access_key="AKIANOBODY", access_secret=ACCOUNT_KEY), "lake")
+
+
 def test_a_tenant_cannot_lead_the_login_elsewhere() -> None:
     for tenant in ("../../evil", "x/../..", "evil.example/", "@evil.example", "x?y", "a b"):
         pair = Credential(access_key=f"{CLIENT}@{tenant}", access_secret="s")
@@ -165,7 +172,7 @@ def test_a_tenant_cannot_lead_the_login_elsewhere() -> None:
     ],
 )
 def test_client_asks_the_blob_service_of_the_account(url: str, account: str) -> None:
-    pair = Credential(access_key="whatever", access_secret=ACCOUNT_KEY)
+    pair = Credential(access_key=account, access_secret=ACCOUNT_KEY)
     client = build_client(parse(url), pair, public=False, allow_http=False)
     assert client.config["account_name"] == account
     endpoint = str(client.config["endpoint"])
