@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import Azurite, Postgres, SeaweedFS, Valkey
 from tests.stores.servers import Rclone
@@ -35,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     The workers of xdist and all children inherit it. Pytest's own, which stays after a failure,
     is where it always was.
     """
+    # Hypothesis would fail an example that takes 200 ms, which any does on a busy machine.
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
     if hasattr(config, "workerinput"):
         return
     usual = tempfile.gettempdir()
