@@ -70,7 +70,8 @@ def read_azure(endpoint: str) -> None:
     from stocktake.storage.guard import GuardPolicy, check
 
     location = check(f"{endpoint}/a/c/k", GuardPolicy(trusted_endpoints=(f"azure+{endpoint}",)))
-    open_source(location, KEYS)[0].get("k")
+    account = Credential(access_key="a", access_secret="c2VjcmV0")
+    open_source(location, account)[0].get("k")
 
 
 def managed(endpoint: str) -> ManagedStorage:
