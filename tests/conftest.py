@@ -18,6 +18,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.emptied import EmptiedDatabases
 from tests.servers import Azurite, Postgres, SeaweedFS, Valkey
 from tests.stores.servers import Rclone
 
@@ -133,16 +134,16 @@ def database_url(dialect: Dialect, tmp_path: Path, request: pytest.FixtureReques
 def migrated_database_url(
     dialect: Dialect, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """A new database at the newest revision: a copy of one that was migrated once a run."""
+    """An empty database at the newest revision: a copy of one that was migrated once a run."""
     if dialect == "sqlite":
         copy = tmp_path / "migrated.db"
         shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), copy)
         yield f"sqlite:///{copy}"
         return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = server.create_database(request.getfixturevalue("migrated_postgres_template"))
+    databases: EmptiedDatabases = request.getfixturevalue("migrated_postgres_databases")
+    url = databases.take()
     yield url
-    server.drop_database(url)
+    databases.give_back(url)
 
 
 @pytest.fixture(scope="session")
@@ -162,3 +163,11 @@ def migrated_postgres_template(postgres: Postgres) -> str:
 
     migrate.upgrade(postgres.create_database(name=TEMPLATE))
     return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres_databases(
+    postgres: Postgres, migrated_postgres_template: str
+) -> EmptiedDatabases:
+    """Copies of the template, emptied after each test."""
+    return EmptiedDatabases(postgres, migrated_postgres_template)

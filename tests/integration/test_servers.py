@@ -13,6 +13,7 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
+from tests.emptied import EmptiedDatabases
 from tests.processes import PATIENCE_SECONDS
 from tests.servers import Azurite, Postgres, SeaweedFS, Server, ServerDiedError, Valkey, free_ports
 
@@ -79,6 +80,31 @@ def test_postgres_databases_do_not_see_each_other(postgres: Postgres) -> None:
             connection.execute("CREATE TABLE mine (n int)")
     postgres.drop_database(first)
     postgres.drop_database(second)
+
+
+@pytest.mark.parametrize("changed", [None, "DROP TABLE counters", "ALTER TABLE users ADD n int"])
+def test_an_emptied_database_is_as_new(
+    changed: str | None, postgres: Postgres, migrated_postgres_template: str
+) -> None:
+    databases = EmptiedDatabases(postgres, migrated_postgres_template)
+    url = databases.take().replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO users (uuid, first_name, last_name, email, created_at)"
+            " VALUES (gen_random_uuid(), '', '', 'a@example.com', now())"
+        )
+        connection.execute(changed or "SELECT 1")
+    forgotten = psycopg.connect(url)
+    forgotten.execute("LOCK TABLE projects")
+    databases.give_back(url.replace("postgresql:", "postgresql+psycopg:"))
+    with pytest.raises(psycopg.OperationalError):
+        forgotten.execute("SELECT 1")
+    next_url = databases.take().replace("+psycopg", "")
+    assert (next_url == url) is (changed is None)
+    with psycopg.connect(next_url) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (0,)
+        assert connection.execute("SELECT nextval('users_id_seq')").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
 
 
 def test_s3_gives_back_what_was_put(s3: SeaweedFS, bucket: str) -> None:
