@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import ApiKey, Project, User
+from stocktake.db.models import ApiKey, Project, User, new_id
+from stocktake.db.session import inserting
 from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
 from stocktake.security import keys, scopes
 from stocktake.services import audit
@@ -224,9 +225,9 @@ def _check_projects(session: Session, project_ids: Collection[int]) -> None:
 
 
 def _user_for(session: Session, email: str) -> User:
-    user = session.scalars(select(User).where(User.email == email)).one_or_none()
-    if user is None:
-        user = User(email=email, first_name=email.partition("@")[0].capitalize())
-        session.add(user)
-        session.flush()
-    return user
+    """The user of this address, made where there is none, also by another process meanwhile."""
+    user = inserting(session, User).values(
+        uuid=new_id(), email=email, first_name=email.partition("@")[0].capitalize(), last_name=""
+    )
+    session.execute(user.on_conflict_do_nothing())
+    return session.scalars(select(User).where(User.email == email)).one()

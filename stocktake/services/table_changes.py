@@ -76,8 +76,7 @@ def _rename(context: Context, table: Table, fields: TableFields) -> None:
         return
     tables.new_name(context, name)
     audit.record(context, "table.rename", table.id, old=table.name, new=name)
-    table.name = name
-    tables.add_uniquely(context, table)
+    tables.rename_uniquely(context, table, name)
 
 
 def _change_source(context: Context, table: Table, fields: TableFields) -> list[str]:

@@ -1,5 +1,7 @@
 """Registering tables, changing what they are, and deleting them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 
@@ -122,15 +124,36 @@ def new_table(
 
 
 def add_uniquely(context: Context, table: Table) -> None:
-    """Insert the row, or write its new name.
+    """Insert the row.
 
     Raises:
         ValidationError: another request took the name first.
     """
-    name = table.name  # a rolled-back row can't be asked
+    with _taking(context, table.name):
+        context.session.add(table)
+
+
+def rename_uniquely(context: Context, table: Table, name: str) -> None:
+    """Write the row's new name.
+
+    Raises:
+        ValidationError: another request took the name first.
+    """
+    with _taking(context, name):
+        table.name = name
+
+
+@contextmanager
+def _taking(context: Context, name: str) -> Iterator[None]:
+    """Let a row take a name within; without it the transaction stands as it was before.
+
+    What stands in the session already is written first. A change made before `begin_nested()` is
+    written ahead of the savepoint, and where it breaks the index the whole transaction is lost.
+    """
+    context.session.flush()
     try:
         with context.session.begin_nested():
-            context.session.add(table)
+            yield
     except IntegrityError as exc:
         if not name_is_taken(context, name):
             raise

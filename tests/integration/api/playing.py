@@ -3,8 +3,11 @@
 The job has ended before the request begins to wait for it, so no test sleeps.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from uuid import UUID
+
+from sqlalchemy import text
 
 from stocktake.db.models import Job, SchemaVersion, Table
 from stocktake.db.session import Database, Ring
@@ -15,6 +18,7 @@ from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides, diff
 from stocktake.states import JobState
 from tests.integration.api.conftest import Served
+from tests.processes import PATIENCE_SECONDS
 
 Play = Callable[[Database, UUID], None]
 NO_RETRY = RetryPolicy(base_seconds=0.001, max_seconds=0.001)
@@ -103,3 +107,14 @@ def jobs_of(database: Database, table_id: UUID | str) -> list[Job]:
 def states_of(database: Database, table_id: UUID | str) -> list[tuple[str, str]]:
     """Kind and state of a table's jobs, oldest first."""
     return [(job.kind, JobState(job.state).value) for job in jobs_of(database, table_id)]
+
+
+def wait_for_a_lock(database: Database) -> None:
+    """Until somebody waits for what an open transaction of the test will decide."""
+    if database.sqlite:  # a second writer waits before it has looked at anything
+        return
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    with database.read() as session:
+        while not session.scalar(waiting):
+            assert time.monotonic() < deadline, "nobody waited"

@@ -1,14 +1,18 @@
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy.orm import Session
 
 from stocktake.db.models import ApiKey, AuditEntry
 from stocktake.db.session import Database
+from stocktake.security.keys import digest
 from stocktake.services import identity
 from tests.integration.api.conftest import MakeJob, MakeKey, Served
+from tests.integration.api.playing import wait_for_a_lock
 from tests.processes import PATIENCE_SECONDS
 
 READ = ["warehouse_table:read"]
@@ -222,3 +226,25 @@ def test_a_request_with_a_body_counts_once_against_the_limit(
     path = f"/api/projects/{project_id}/warehouse_tables/refresh/"
     answers = [client.post(path, json={"all": True}).status_code for _ in range(3)]
     assert answers == [202, 202, 429]
+
+
+def test_two_first_keys_of_one_person_at_once_are_both_made(
+    database: Database, project_id: int
+) -> None:
+    def make(session: Session) -> str:
+        return identity.create_key(session, [project_id], READ, email="new@example.com")
+
+    def second() -> str:
+        with database.write() as session:
+            return make(session)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            first_key = make(session)
+            asked = pool.submit(second)
+            wait_for_a_lock(database)
+        second_key = asked.result()
+    with database.read() as session:
+        keys = session.query(ApiKey).filter(ApiKey.sha256.in_(map(digest, (first_key, second_key))))
+        assert len({key.user_id for key in keys}) == 1
+        assert keys.count() == 2

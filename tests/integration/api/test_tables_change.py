@@ -1,6 +1,8 @@
 """PATCH, PUT and DELETE of a table."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from tests.integration.api.playing import (
     states_of,
     table_row,
     take,
+    wait_for_a_lock,
 )
 
 KEYS = {"access_key": "AKIAEXAMPLE", "access_secret": "wJalrXUtnFEMI"}
@@ -292,6 +295,42 @@ def uploaded(client: httpx.Client) -> dict[str, Any]:
     )
     table: dict[str, Any] = sent.json()
     return table
+
+
+@pytest.mark.parametrize("fields", [{}, {"url_pattern": URL.replace("orders", "sales")}])
+def test_a_name_that_is_taken_while_it_is_written_is_refused(
+    client: httpx.Client, orders: dict[str, Any], database: Database, fields: dict[str, Any]
+) -> None:
+    second = client.post(
+        "warehouse_tables/",
+        json={"name": "other", "format": "Parquet", "url_pattern": URL, "credential": KEYS},
+    ).json()
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            session.get_one(Table, UUID(second["id"])).name = "taken"
+            session.flush()
+            asked = pool.submit(change, client, orders, name="taken", **fields)
+            wait_for_a_lock(database)
+        answer = asked.result()
+    assert (answer.status_code, answer.json()["attr"]) == (400, "name")
+    assert answer.json()["detail"] == "A table with this name already exists."
+    shown = client.get(f"warehouse_tables/{orders['id']}/").json()
+    assert (shown["name"], shown["url_pattern"]) == ("orders", URL)
+
+
+def test_of_many_renames_to_one_name_at_once_one_wins(client: httpx.Client) -> None:
+    body = {"format": "Parquet", "url_pattern": URL, "credential": KEYS}
+    made = [
+        client.post("warehouse_tables/", json=body | {"name": f"t{i}"}).json() for i in range(10)
+    ]
+    start = threading.Barrier(len(made))
+
+    def rename(table: dict[str, Any]) -> int:
+        start.wait()
+        return change(client, table, name="one").status_code
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        assert sorted(pool.map(rename, made)) == [200] + [400] * 9
 
 
 def test_an_uploaded_table_can_be_sent_back_and_renamed(
