@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from api.errors import SECURITY_HEADERS, body_of, unavailable
+from api.unwanted import Unwanted
 from stocktake.settings import Settings
 
 #: Bytes of a request line and its headers; nginx takes 32 KiB, h11 16 KiB.
@@ -32,9 +33,9 @@ _ONCE: Final = (b"authorization", b"host")
 _FRAMING_PER_BYTE: Final = 16
 #: A slow body is looked at this often.
 _BODY_WINDOW_SECONDS: Final = 5.0
-#: A body that was answered before it came in may still come, up to this size: most clients send
-#: it anyway, and go on with the connection.
-_UNWANTED_BYTES: Final = 1024 * 1024
+#: A body that was answered before it came in is thrown away until it is in, or nothing has come
+#: for so long (nginx's `lingering_timeout`).
+_SILENCE_SECONDS: Final = 5.0
 #: How long a client has to take the last answer, and how much of what it sends is thrown away
 #: meanwhile: closing at once would reset the connection, and the answer might never be seen.
 _LINGER_SECONDS: Final = 2.0
@@ -60,24 +61,35 @@ class EdgeLimits:
             of the head.
         body_bytes_per_second: least rate of a body while the server waits for it; 0 is off.
         connections: open at once; a request beyond them is answered 503.
+        linger_seconds: for how long a body is thrown away whose request is answered.
         write_seconds: for how long a client may take nothing of an answer.
     """
 
     head_seconds: float
     body_bytes_per_second: int
     connections: int
+    linger_seconds: float = 30.0
     write_seconds: float = 60.0
+
+
+class _LastAnswer:
+    """The transport as an answer sees it that ends the connection: it waits for the request."""
+
+    def __init__(self, connection: "BoundedProtocol") -> None:
+        self.write, self.is_closing = connection.transport.write, connection.transport.is_closing
+        self.close = connection.close_after_request
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """A connection within `limits`; `protocol` makes the class of a server."""
 
     limits: EdgeLimits
+    unwanted: Unwanted
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connects, and has to send a head in time."""
         super().connection_made(transport)
-        self._in_head, self._unwanted, self._hung_up = True, False, False
+        self._in_head, self._unwanted, self._hung_up, self._last = True, False, False, False
         self._head_bytes = self._body_bytes = self._framing_bytes = self._thrown_away_bytes = 0
         self._refusal = 400
         self._write_timer: asyncio.TimerHandle | None = None
@@ -87,6 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so are its timers."""
         self._disarm()
+        self.unwanted.end(self)
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -107,6 +120,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._count_framing(len(piece), self._body_bytes - body_bytes)
             if max(self._head_bytes, self._framing_bytes) >= MAX_HEAD_BYTES and not self._closing:
                 self._too_much()
+            if self._unwanted:
+                self._take_unwanted(len(piece))
         if not self._in_head and self._timer is None:
             self._watch_body()
 
@@ -116,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_much(self) -> None:
         if self._unwanted:
-            self._hang_up()
+            self.hang_up()
         else:
             self._refuse(431)
 
@@ -153,12 +168,11 @@ class BoundedProtocol(HttpToolsProtocol):
         busy = len(self.connections) > self.limits.connections
         self.app = _busy if busy else self.config.loaded_app
         super().on_headers_complete()
+        self.cycle.transport = _LastAnswer(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body; with too much of one that was answered already, all ends."""
+        """A part of the body."""
         self._body_bytes += len(body)
-        if self._unwanted and self._body_bytes > _UNWANTED_BYTES and not self._closing:
-            self._hang_up()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -168,20 +182,51 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._unwanted:
             self._unwanted = False
+            self.unwanted.end(self)
+            if self._last:
+                self.transport.close()
             super().on_response_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is out. Of what is missing of its request, a little is waited for."""
-        if self._in_head or self.pipeline or self.transport.is_closing():
+        """The answer is out; what is missing of its request is taken, and thrown away."""
+        if self._in_head or self.pipeline or self._closing:
             super().on_response_complete()
             return
-        self._unwanted, self._body_bytes = True, 0
+        self._unwanted, self._framing_bytes = True, 0
+        self._unwanted_until = self.loop.time() + self.limits.linger_seconds
+        self.unwanted.begin(self)
         self.flow.resume_reading()
-        self._arm(_LINGER_SECONDS, self._hang_up)
+        self._watch_unwanted()
 
-    def _hang_up(self) -> None:
+    def close_after_request(self) -> None:
+        """End the connection as soon as the request is in that was answered."""
+        self._last = True
+        if self._in_head or self.pipeline or not self.cycle.response_complete:
+            self.transport.close()
+
+    def _take_unwanted(self, size_bytes: int) -> None:
+        self._thrown_away_bytes += size_bytes
+        wait_seconds = self.unwanted.throw_away(size_bytes, self.loop.time())
+        if wait_seconds > 0 and not self._closing:
+            self.flow.pause_reading()
+            self.loop.call_later(wait_seconds, self.flow.resume_reading)
+
+    def _watch_unwanted(self) -> None:
+        left = self._unwanted_until - self.loop.time()
+        wait = min(left, _SILENCE_SECONDS)
+        self._arm(wait, self._look_at_unwanted, self._thrown_away_bytes)
+
+    def _look_at_unwanted(self, bytes_before: int) -> None:
+        late = self.loop.time() >= self._unwanted_until
+        if late or (self._thrown_away_bytes == bytes_before and not self.flow.read_paused):
+            self.hang_up()
+        else:
+            self._watch_unwanted()
+
+    def hang_up(self) -> None:
         """Say that nothing more is coming, and give the client a moment to take what was said."""
-        self._hung_up = True
+        self.unwanted.end(self)
+        self._hung_up, self._thrown_away_bytes = True, 0
         self.transport.write_eof()
         self.flow.resume_reading()  # else the end of the connection would not be seen
         self._arm(_LINGER_SECONDS, self.transport.abort)
@@ -256,7 +301,7 @@ class BoundedProtocol(HttpToolsProtocol):
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(STATUS_LINE[status] + lines.encode("ascii") + b"\r\n" + body)
-        self._hang_up()
+        self.hang_up()
 
 
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
@@ -271,5 +316,7 @@ def protocol(settings: Settings) -> type[BoundedProtocol]:
         head_seconds=settings.request_head_seconds,
         body_bytes_per_second=settings.request_min_bytes_per_second,
         connections=settings.max_connections,
+        linger_seconds=settings.request_linger_seconds,
     )
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    shared = {"limits": limits, "unwanted": Unwanted()}
+    return type("BoundedProtocol", (BoundedProtocol,), shared)

@@ -69,10 +69,11 @@ class Settings(BaseSettings):
     max_stored_bytes_per_project: int = Field(default=50 * 1024**3, ge=0)
     #: `/readyz` and `/metrics` give the same answer for so long.
     health_fresh_seconds: float = Field(default=1.0, ge=0)
-    #: `api.protocol.EdgeLimits` says what these three bound.
+    #: `api.protocol.EdgeLimits` says what these four bound.
     max_connections: int = Field(default=1000, ge=1)
     request_head_seconds: float = Field(default=10.0, gt=0)
     request_min_bytes_per_second: int = Field(default=1024, ge=0)
+    request_linger_seconds: float = Field(default=30.0, ge=0)
 
     job_time_limit_seconds: float = Field(default=300.0, gt=0)
     job_memory_limit_bytes: int = Field(default=2 * 1024**3, gt=0)
