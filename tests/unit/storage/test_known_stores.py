@@ -42,7 +42,9 @@ FILLED = {
     "Synology C2 Object Storage": {"region": "tw-001"},
     "Selectel": {"region": "ru-7"},
     "Magalu Cloud": {"region": "br-ne1"},
-    "Infomaniak Swiss Backup": {"id": "swiss-backup04"},
+    "Wasabi": {"region": "de-1"},
+    "DreamObjects": {"region": "us-east-005"},
+    "MEGA S4": {"region": "ca-montreal"},
 }
 BUCKETS = {
     "Amazon S3 access points": "sales-210987654321",
@@ -183,6 +185,12 @@ def test_names_are_there_once() -> None:
         ("s3.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
         ("s.accesspoint.vpce-1-2.s3.eu-west-3.vpce.amazonaws.com", None),
         ("s3.wasabisys.com", None),
+        ("s3.uk-2.wasabisys.com", "eu-west-3"),
+        ("s3.eu-central-2.wasabisys.com", "eu-central-2"),
+        ("s3.g.s4.mega.io", "g"),
+        ("br-se-1.magaluobjects.com", "us-east-1"),
+        ("s3.us-east-005.dream.io", "us-east-005"),
+        ("s3-fips.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
     ],
 )
 def test_signatures_have_the_region_that_the_store_calls_its_own(
