@@ -20,7 +20,6 @@ from stocktake.errors import AccessDeniedError, CredentialUnavailableError
 from stocktake.storage.entra import EntraToken
 from stocktake.storage.keys import AccountKey, SharedAccess, azure_secret, check_kind
 from stocktake.storage.protocol import Credential
-from stocktake.storage.providers import match_host
 from stocktake.storage.routes import Route, route
 from stocktake.storage.urls import Location
 
@@ -119,11 +118,12 @@ def in_region(location: Location, region: str | None) -> Location | None:
         region: the one that the store named; None where it did not.
 
     Returns:
-        The location, or None where its region stays unknown or its host is one that was chosen
-        for more than its region (FIPS, dual stack, an access point).
+        The location, or None where its region stays unknown or is the one that was asked, or its
+        host is one that was chosen for more than its region (FIPS, dual stack, an access point).
     """
     if location.provider != "s3":
-        return replace(location, region=region) if region else None
+        asked = region in (None, location.signing_region)
+        return None if asked else replace(location, region=region)
     host = (
         location.host if location.path_style else location.host.removeprefix(f"{location.bucket}.")
     )
@@ -131,6 +131,8 @@ def in_region(location: Location, region: str | None) -> Location | None:
         return None
     region = region or discover_region(location)
     if region is None or not _AWS_REGION.fullmatch(region):
+        return None
+    if region == location.region:
         return None
     endpoint = _regional(location, region)
     shown = endpoint if location.path_style else None
@@ -151,7 +153,7 @@ def _s3(
         location.bucket,
         endpoint=way.endpoint,
         aws_endpoint_url_s3=way.endpoint,
-        region=region or _signs_with(location),
+        region=region or location.signing_region,
         virtual_hosted_style_request=not location.path_style,
         skip_signature=credential is None,
         s3_express=location.provider == "s3_express",
@@ -235,13 +237,6 @@ def _endpoint(location: Location) -> str:
     own = {"https": 443, "http": 80}[location.scheme]
     port = "" if location.port in (None, own) else f":{location.port}"
     return f"{location.scheme}://{shown}{port}"
-
-
-def _signs_with(location: Location) -> str:
-    """The region of signatures where the host names none."""
-    if known := match_host(location.host):
-        return known.signs_with
-    return "auto" if location.provider == "gcs" else "us-east-1"
 
 
 def _regional(location: Location, region: str) -> str:

@@ -147,7 +147,7 @@ def _s3_options(location: Location, credential: Credential) -> dict[str, str]:
         **_RETRY,
         "AWS_ACCESS_KEY_ID": credential.access_key,
         "AWS_SECRET_ACCESS_KEY": credential.access_secret,
-        "AWS_REGION": location.region or "us-east-1",
+        "AWS_REGION": location.signing_region,
         "AWS_ALLOW_HTTP": "false",
         # Without it two writers may both believe that they made the same version.
         "aws_conditional_put": "etag",

@@ -63,6 +63,15 @@ class Location:
     local_root: str | None = None
     local_path: str | None = None
 
+    @property
+    def signing_region(self) -> str:
+        """The region of signatures, also where the host names none."""
+        if self.region:
+            return self.region
+        if known := match_host(self.host):
+            return known.signs_with
+        return "auto" if self.provider == "gcs" else "us-east-1"
+
 
 def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
     """What the URL names.

@@ -8,8 +8,8 @@ import pytest
 
 from stocktake.errors import AccessDeniedError
 from stocktake.storage import clients
-from stocktake.storage.clients import build_client, discover_region
-from stocktake.storage.objects import Credential, split_root
+from stocktake.storage.clients import build_client, discover_region, in_region
+from stocktake.storage.objects import Credential, delta_storage_options, split_root
 from stocktake.storage.relay import proxy_url
 from stocktake.storage.remote import RemoteObjects
 from stocktake.storage.urls import parse
@@ -156,3 +156,41 @@ def test_client_signs_for_the_host_that_is_asked(url: str, style: int, region: s
     options = client.client_options
     assert options is not None
     assert options["proxy_excludes"] == location.host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://t3.storage.dev/b/k",
+        "https://storage.googleapis.com/b/k",
+        "https://s3.eu-west-1.amazonaws.com/b/k",
+        "https://s3-eu-central-1.ionoscloud.com/b/k",
+        "https://s3.cubbit.eu/b/k",
+        f"https://{'a' * 32}.r2.cloudflarestorage.com/b/k",
+        "https://minio.corp:9000/b/k",
+    ],
+)
+def test_managed_tables_are_signed_for_as_sources_are(url: str) -> None:
+    location = parse(url)
+    client = build_client(location, KEYS, public=False, allow_http=False)
+    _, options = delta_storage_options(location, KEYS)
+    assert options["AWS_REGION"] == client.config["region"]  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("url", "named", "asked_next"),
+    [
+        ("https://s3.eu-west-1.amazonaws.com/b/k", "eu-west-1", None),
+        ("https://s3.eu-west-1.amazonaws.com/b/k", "eu-west-3", "eu-west-3"),
+        ("https://b.s3.eu-west-1.amazonaws.com/k", "eu-west-1", None),
+        ("https://minio.corp:9000/b/k", "us-east-1", None),
+        ("https://minio.corp:9000/b/k", "eu-central-1", "eu-central-1"),
+        ("https://t3.storage.dev/b/k", "auto", None),
+        ("https://minio.corp:9000/b/k", None, None),
+    ],
+)
+def test_the_region_that_was_asked_is_not_asked_again(
+    url: str, named: str | None, asked_next: str | None
+) -> None:
+    moved = in_region(parse(url), named)
+    assert (moved.region if moved else None) == asked_next
