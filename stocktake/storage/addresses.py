@@ -88,6 +88,26 @@ def parse_address(host: str) -> Address | None:
     return IPv4Address(value)
 
 
+def canonical_host(host: str) -> str:
+    """The host in one spelling, that of WHATWG's URL standard, where it is an address.
+
+    A name is left alone, and so is what looks like an address and is none.
+
+    >>> canonical_host("0x7f.1"), canonical_host("0:0:0:0:0:0:0:1"), canonical_host("minio.corp")
+    ('127.0.0.1', '::1', 'minio.corp')
+    """
+    try:
+        address = parse_address(host)
+    except NotAnAddressError:
+        return host
+    if address is None:
+        return host
+    if isinstance(address, IPv6Address) and (mapped := address.ipv4_mapped):
+        # Python writes it with dots from 3.13 on, HTTP clients never do.
+        return f"::ffff:{int(mapped) >> 16:x}:{int(mapped) & 0xFFFF:x}"
+    return str(address)
+
+
 def is_internal(address: Address) -> bool:
     """Whether the address, or one wrapped in it, is in a refused range.
 

@@ -197,18 +197,21 @@ class RemoteObjects:
 
     def _asked(self, path: str, ask: Callable[[], Answer], *, listing: bool = False) -> Answer:
         """An answer; where the bucket is in another region, from there."""
+        asked = self._location
         try:
             with self._mapped(path, listing=listing):
                 return ask()
         except WrongRegionError as error:
-            if not self._move(error.region):
+            if not self._move(asked, error.region):
                 raise
         with self._mapped(path, listing=listing):
             return ask()
 
-    def _move(self, region: str | None) -> bool:
+    def _move(self, asked: Location, region: str | None) -> bool:
         """Ask in another region from now on; False where it is unknown or would be the same."""
-        moved = clients.in_region(self._location, region)
+        if self._location != asked:
+            return True  # another thread has moved meanwhile
+        moved = clients.in_region(asked, region)
         if moved is None:
             return False
         self._location = moved

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from stocktake.storage.addresses import canonical_host
 from stocktake.storage.providers import HostMatch, match_host
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/]*)(?P<path>.*)", re.S)
@@ -108,7 +109,8 @@ def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
 
 
 def normalise_host(host: str) -> str:
-    """The host as a resolver would see it: compatibility forms folded, IDNA, lower case.
+    """The host as a resolver would see it: compatibility forms folded, IDNA, lower case,
+    an address in its one spelling.
 
     Raises:
         MalformedUrlError: no such name can exist.
@@ -124,7 +126,7 @@ def normalise_host(host: str) -> str:
                 _require_readable(label)
     except UnicodeError as exc:
         raise MalformedUrlError("not a host name") from exc
-    return name
+    return canonical_host(name)
 
 
 def _require_readable(label: str) -> None:

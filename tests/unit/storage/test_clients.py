@@ -194,3 +194,11 @@ def test_the_region_that_was_asked_is_not_asked_again(
 ) -> None:
     moved = in_region(parse(url), named)
     assert (moved.region if moved else None) == asked_next
+
+
+def test_a_thread_that_was_refused_before_another_moved_asks_there() -> None:
+    old = parse("https://minio.corp:9000/b/k")
+    store = RemoteObjects(old, KEYS)
+    assert store._move(old, "eu-central-1")
+    assert store._move(old, "eu-central-1")
+    assert not store._move(store._location, "eu-central-1")

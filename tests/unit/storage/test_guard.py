@@ -228,6 +228,8 @@ def test_managed_bucket_of_a_trusted_endpoint_is_refused() -> None:
         "https://eu.store.example/b/k",
         "https://EU.Store.Example./b/k",
         "http://[::1]:9000/b/k",
+        "http://127.1:8333/b/k",
+        "http://[0:0::1]:9000/b/k",
     ],
 )
 def test_trusted_endpoint_is_allowed_in_path_style(url: str) -> None:
@@ -240,8 +242,8 @@ def test_trusted_endpoint_is_allowed_in_path_style(url: str) -> None:
     [
         "http://127.0.0.1:8334/b/k",
         "http://127.0.0.1/b/k",
-        "http://127.1:8333/b/k",
-        "http://[0:0::1]:9000/b/k",
+        "http://127.2:8333/b/k",
+        "http://[0:0::2]:9000/b/k",
         "https://127.0.0.1:8333/b/k",
         "http://eu.store.example/b/k",
         "https://store.example/b/k",

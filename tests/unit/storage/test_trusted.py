@@ -191,3 +191,30 @@ def test_another_tenants_bucket_of_the_same_name_is_not_managed_storage() -> Non
     policy = GuardPolicy(managed_location=managed)
     assert check("https://other.blob.core.windows.net/ours/x", policy)
     assert check("https://acc.blob.core.chinacloudapi.cn/ours/x", policy)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("127.1", "127.0.0.1"),
+        ("0x7F000001", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("[0:0:0:0:0:0:0:1]", "[::1]"),
+        ("[FD00:0::000A]", "[fd00::a]"),
+        ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+        ("MinIO.Corp", "minio.corp"),
+    ],
+)
+def test_a_host_is_one_host_in_every_spelling(written: str, canonical: str) -> None:
+    """The entry, the URL and the relay, which compares texts, all have the same."""
+    for entry, host in ((written, canonical), (canonical, written), (written, written)):
+        found = opened(f"http://{host}:9000/lake/x", f"HTTP://{entry}:9000")
+        assert found.endpoint == f"http://{canonical}:9000"
+        assert found.host == canonical.strip("[]")
+
+
+@pytest.mark.parametrize("host", ["127.1", "[0:0:0:0:0:0:0:1]", "[::FFFF:a9fe:a9fe]", "0x7f.1"])
+def test_another_spelling_of_an_address_is_not_trusted_by_itself(host: str) -> None:
+    with pytest.raises(ValidationError):
+        opened(f"http://{host}:9000/lake/x", "http://127.0.0.2:9000")
