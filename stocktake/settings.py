@@ -4,15 +4,21 @@ Nothing reads it at import, and there are no default secrets: ``stocktake up`` m
 keeps them in the data directory with mode 600.
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 #: A list in the environment is comma-separated.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+#: The shape of an entry of ``TRUSTED_ENDPOINTS``; `stocktake.storage.trusted` reads the rest.
+TRUSTED_ENTRY: Final = re.compile(
+    r"(?:(?P<protocol>s3|azure|gcs)\+)?(?P<url>https?://[^/\s@]+)/?", re.IGNORECASE
+)
 
 _DATABASES = ("sqlite:", "postgresql+psycopg:")
 
@@ -144,6 +150,14 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return listed(value) if isinstance(value, str) else value
 
+    @field_validator("trusted_endpoints")
+    @classmethod
+    def _of_a_known_shape(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for number, entry in enumerate(entries, 1):
+            if not TRUSTED_ENTRY.fullmatch(entry):
+                raise ValueError(unreadable_entry(number, entry))
+        return entries
+
     @field_validator("database_url")
     @classmethod
     def _of_a_known_kind(cls, url: str) -> str:
@@ -155,6 +169,21 @@ class Settings(BaseSettings):
     def sqlite(self) -> bool:
         """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite")
+
+
+def unreadable_entry(number: int, entry: str, why: str = "") -> str:
+    """What to tell of an entry of ``TRUSTED_ENDPOINTS``: it is repeated, but for one with an ``@``,
+    which may hold a password.
+
+    Args:
+        number: its place in the list, from 1.
+        why: what else is known of it.
+    """
+    shown = "" if "@" in entry else f' ("{entry[:200]}")'
+    return (
+        f"entry {number}{shown} cannot be read{why and f': {why}'}; expected "
+        "[s3+|azure+|gcs+]http(s)://host[:port] without a path, such as https://minio.corp:9000"
+    )
 
 
 def explain(refused: ValidationError) -> str:

@@ -1,9 +1,12 @@
 """The guard's policy and managed storage, as the settings say; API and workers share them."""
 
-from stocktake.settings import Settings
+from stocktake.errors import ValidationError
+from stocktake.settings import Settings, unreadable_entry
 from stocktake.storage.guard import GuardPolicy
+from stocktake.storage.trusted import read_entry
 from stocktake.storage.uploads import ManagedStorage
 from stocktake.storage.uploads import managed_storage as build
+from stocktake.storage.urls import MalformedUrlError
 
 
 def managed_storage(settings: Settings) -> ManagedStorage:
@@ -19,7 +22,19 @@ def managed_storage(settings: Settings) -> ManagedStorage:
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:
-    """What the operator allows; our own storage and folder are refused to customers' URLs."""
+    """What the operator allows; our own storage and folder are refused to customers' URLs.
+
+    Raises:
+        ValidationError: an entry of ``TRUSTED_ENDPOINTS`` cannot be read.
+    """
+    for number, entry in enumerate(settings.trusted_endpoints, 1):
+        try:
+            read_entry(entry)
+        except MalformedUrlError as exc:
+            told = unreadable_entry(number, entry, str(exc))
+            raise ValidationError(
+                f"STOCKTAKE_TRUSTED_ENDPOINTS: {told}.", attr="trusted_endpoints"
+            ) from exc
     return GuardPolicy(
         allowed_schemes=frozenset(settings.allowed_url_schemes),
         trusted_endpoints=settings.trusted_endpoints,

@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from stocktake.settings import TRUSTED_ENTRY
 from stocktake.storage.providers import HostMatch
 from stocktake.storage.urls import Location, MalformedUrlError, parse
 
-_ENTRY: Final = re.compile(
-    r"(?:(?P<protocol>[a-z0-9]+)\+)?(?P<url>https?://[^/]+)/?", re.IGNORECASE
-)
 _PROVIDERS: Final = {None: None, "s3": "s3_compatible", "azure": "azure", "gcs": "gcs"}
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 #: While the host is read, what a name may not have stands as one that it may.
@@ -77,9 +75,9 @@ def read_entry(entry: str) -> TrustedEndpoint:
     >>> read_entry("azure+https://{account}.blob.corp").labels
     ('{account}', 'blob', 'corp')
     """
-    match = _ENTRY.fullmatch(entry.strip())
+    match = TRUSTED_ENTRY.fullmatch(entry.strip())
     protocol = match["protocol"].lower() if match and match["protocol"] else None
-    if match is None or protocol not in _PROVIDERS:
+    if match is None:
         raise MalformedUrlError("expected [s3+|azure+|gcs+]https://host[:port]")
     plain = match["url"]
     for written, stand_in in _STANDS_IN.items():

@@ -38,7 +38,7 @@ SCHEMES = [
     https:/s3.amazonaws.com/b/k \u200bhttps://s3.amazonaws.com/b/k
     \ufeffhttps://s3.amazonaws.com/b/k \uff48ttps://s3.amazonaws.com/b/k s3.amazonaws.com/b/k
     https:\u2215\u2215s3.amazonaws.com/b/k managed:///uploads/1/x http://10.9.8.7/b/k
-    http://10.9.8.7:9001/b/k http://168364039:9000/b/k http://x.store.example/b/k
+    http://10.9.8.7:9001/b/k http://168364040:9000/b/k http://x.store.example/b/k
     http://010.9.8.7:9000/b/k
     """),
     "C:\\x",

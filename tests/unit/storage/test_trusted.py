@@ -1,9 +1,12 @@
 """Entries of TRUSTED_ENDPOINTS: what they name, in which protocol, and where the bucket stands."""
 
+import pydantic
 import pytest
 
 from stocktake.errors import ValidationError
+from stocktake.settings import Settings, explain
 from stocktake.storage import guard
+from stocktake.storage.configured import guard_policy
 from stocktake.storage.guard import GuardPolicy, check, locate, requires_credential
 from stocktake.storage.trusted import read_entry
 from stocktake.storage.urls import Location, MalformedUrlError
@@ -218,3 +221,34 @@ def test_a_host_is_one_host_in_every_spelling(written: str, canonical: str) -> N
 def test_another_spelling_of_an_address_is_not_trusted_by_itself(host: str) -> None:
     with pytest.raises(ValidationError):
         opened(f"http://{host}:9000/lake/x", "http://127.0.0.2:9000")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["minio.corp:9000", "ftp+https://x", "https://minio.corp/bucket", "htps://minio.corp", "*"],
+)
+def test_settings_with_an_entry_of_no_known_shape_are_refused(entry: str) -> None:
+    """Each process ends at its start, with a sentence, and trusts no less than it was told to."""
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Settings(trusted_endpoints=("https://good.corp", entry))
+    told = explain(caught.value)
+    assert f'STOCKTAKE_TRUSTED_ENDPOINTS: entry 2 ("{entry}")' in told
+    assert "http(s)://host[:port]" in told
+    assert "such as https://minio.corp:9000" in told
+
+
+@pytest.mark.parametrize(
+    "entry", ["https://a.{bucket}.x", "https://minio.corp:99999", "s3+https://{account}.x"]
+)
+def test_an_entry_that_only_looks_well_ends_the_start_too(entry: str) -> None:
+    settings = Settings(trusted_endpoints=(entry,))
+    with pytest.raises(ValidationError, match="STOCKTAKE_TRUSTED_ENDPOINTS: entry 1") as caught:
+        guard_policy(settings)
+    assert entry in caught.value.detail
+
+
+def test_a_password_in_an_entry_is_not_repeated() -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Settings(trusted_endpoints=("https://ada:hunter2@minio.corp",))
+    assert "entry 1 cannot be read" in explain(caught.value)
+    assert "hunter2" not in explain(caught.value)
