@@ -11,11 +11,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import StoredCredential, Table, new_id
-from stocktake.errors import CredentialUnavailableError, ValidationError
+from stocktake.errors import AccessDeniedError, CredentialUnavailableError, ValidationError
 from stocktake.security.encryption import AccessPair, Keyring, Sealed
 from stocktake.services import audit, words
 from stocktake.services.context import Caller, Context
 from stocktake.storage import keys
+from stocktake.storage.protocol import Credential
+from stocktake.storage.urls import Location
 
 MAX_KEY_LENGTH: Final = 500
 REQUIRED: Final = "Credentials are required"
@@ -81,6 +83,20 @@ def changed_pair(
         access_secret=sent.get("access_secret", old.access_secret),
     )
     return None if new == old else new
+
+
+def check_kind(pair: AccessPair, location: Location) -> None:
+    """Refuse keys that by their form alone are of a kind that the store does not take.
+
+    Raises:
+        ValidationError: they are; neither key is quoted.
+    """
+    sent = Credential(access_key=pair.access_key, access_secret=pair.access_secret)
+    try:
+        keys.check_kind(location.provider, sent)
+    except AccessDeniedError as exc:
+        told = f"{exc.detail} {exc.hint}"
+        raise ValidationError(told, code=exc.code, attr="credential") from exc
 
 
 def store(context: Context, table: Table, pair: AccessPair) -> StoredCredential:

@@ -95,6 +95,9 @@ def _change_source(context: Context, table: Table, fields: TableFields) -> list[
         _check_linked(table, old, pair, has_credential=stored is not None)
         if "url_pattern" in changed and stored is not None:
             _check_recipient(context, table, old, fields)
+        location = guard.locate(table.url_pattern, context.guard)
+        if pair is not None and tables.needs_credential(location, table.options):
+            credentials.check_kind(pair, location)
     if pair is not None:
         credentials.store(context, table, pair)
         changed.append("credential")

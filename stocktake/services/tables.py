@@ -52,6 +52,8 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     check_pattern(format_, location)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
+    if pair is not None and needs_credential(location, options):
+        credentials.check_kind(pair, location)
     quotas.require_room_for_table(context)
     table = new_table(context, name=name, format_=format_, url_pattern=url_pattern, options=options)
     add_uniquely(context, table)

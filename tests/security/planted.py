@@ -199,13 +199,16 @@ def _send_each_kind(planted: Planted, url: str) -> None:
             (azure, "acc", account_key, "access_denied"),
             (azure, "acc", f"AccountName=acc;AccountKey={account_key}", "access_denied"),
             (azure, "acc", f"AccountName=no;AccountKey={account_key}", "wrong_key_kind"),
-            (url, "acc", f"sv=2024-11-04&sig={hidden['shared access']}", "wrong_key_kind"),
-            (url, "x", service_account, "wrong_key_kind"),
-            (url, f"{client}@tenant.example", hidden["client secret"], "wrong_key_kind"),
+            (url, "acc", f"sv=2024-11-04&sig={hidden['shared access']}", None),
+            (url, "x", service_account, None),
+            (url, f"{client}@tenant.example", hidden["client secret"], None),
         )
     ):
         keys = {"access_key": key, "access_secret": secret}
         made = planted.ask("POST", "warehouse_tables/", json=table(f"kind_{number}", where, keys))
+        if code is None:  # known by its form alone
+            assert (made.status_code, made.json()["code"]) == (400, "wrong_key_kind"), number
+            continue
         job = planted.service.ended(made.headers["location"])
         assert job["error"]["code"] == code, (number, job)
 

@@ -501,3 +501,14 @@ def test_another_tenants_table_is_not_found(
     ]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.text for answer in answers}) == 1
+
+
+def test_keys_of_another_kind_are_refused_and_change_nothing(
+    client: httpx.Client, orders: dict[str, Any]
+) -> None:
+    sas = {"access_key": "acc", "access_secret": "sv=2024-11-04&sp=rl&sig=c2VjcmV0"}
+    answer = change(client, orders, credential=sas)
+    assert (answer.status_code, answer.json()["code"]) == (400, "wrong_key_kind")
+    azure = "https://acc.blob.core.windows.net/lake/orders/*.parquet"
+    answer = change(client, orders, url_pattern=azure, credential=sas)
+    assert (answer.status_code, answer.json()["url_pattern"]) == (200, azure)

@@ -439,3 +439,28 @@ def test_a_new_table_belongs_to_the_project_and_the_user_of_the_key(
     table_id = client.post("warehouse_tables/", json=new()).json()["id"]
     table = table_row(database, UUID(table_id))
     assert (table.project_id, table.created_by_id is not None) == (project_id, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "secret", "kind"),
+    [
+        ("https://acc.blob.core.windows.net/c/x.csv", "AKIAIOSFODNN7EXAMPLE", "s", "AWS"),
+        (URL, "acc", "sv=2024-11-04&sp=rl&sig=c2VjcmV0", "SAS token"),
+        (URL, "x", '{"private_key": "c2VjcmV0"}', "service account"),
+        ("https://storage.googleapis.com/b/x.csv", "AKIAIOSFODNN7EXAMPLE", "s", "AWS"),
+    ],
+)
+def test_keys_of_a_kind_that_the_store_does_not_take_are_refused_by_it(
+    client: httpx.Client, url: str, key: str, secret: str, kind: str
+) -> None:
+    pair = {"access_key": key, "access_secret": secret}
+    answer = client.post("warehouse_tables/", json=new(url_pattern=url, credential=pair))
+    status, code, told, attr = refused(answer)
+    assert (status, code, attr) == (400, "wrong_key_kind", "credential")
+    assert kind in told
+    assert "c2VjcmV0" not in answer.text
+    assert client.get("warehouse_tables/").json()["count"] == 0
+    # of a source that is read unsigned they are not used
+    public = {"public": True}
+    body = new(url_pattern=url, credential=pair, options=public)
+    assert client.post("warehouse_tables/", json=body).status_code == 201
