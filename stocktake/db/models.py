@@ -278,6 +278,7 @@ class Job(Base):
             "project_id",
             "queue",
             "next_run_at",
+            "id",
             sqlite_where=text("state = 'queued' AND rung_at IS NULL"),
             postgresql_where=text("state = 'queued' AND rung_at IS NULL"),
         ),

@@ -23,6 +23,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
@@ -35,6 +36,9 @@ from stocktake.states import JobKind, JobState, Queue
 #: The first half of the advisory lock under which PostgreSQL claims for a project; its id is the
 #: second.
 _LOCK: Final = 0x5354
+#: For one lock of a claim. Whoever froze with it keeps it until the database ends its transaction,
+#: and the children that wait for it meanwhile take nobody else's jobs.
+LOCK_SECONDS: Final = 3.0
 #: Rings of one project in one tick of the clock, for each of its places: more would be refused.
 TURNS_PER_PLACE: Final = 8
 #: A pool of which nothing was heard for so many leases is forgotten.
@@ -80,14 +84,24 @@ class Presence:
         """Say it again, a few times in each lease. Call it in a transaction that writes anyway."""
         if time.monotonic() < self._again_at:
             return
-        given = inserting(session, WorkerPool).values(
-            worker=self.worker,
-            places=self.places,
-            project_places=self.project_places,
-            expires_at=now(self.lease_seconds),
-        )
-        later = {"expires_at": now(self.lease_seconds)}
-        session.execute(given.on_conflict_do_update(index_elements=["worker"], set_=later))
+        mine = WorkerPool.worker == self.worker
+        # Passed over where another child has it: that one says it, or is frozen in doing so.
+        free = select(WorkerPool.worker).where(mine).with_for_update(skip_locked=True)
+        later = update(WorkerPool).where(WorkerPool.worker.in_(free.scalar_subquery()))
+        said = session.execute(
+            later.values(expires_at=now(self.lease_seconds))
+            .returning(WorkerPool.worker)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+        # Asked first: an INSERT waits for whoever is changing the row, conflict or not.
+        if said is None and session.scalar(select(WorkerPool.worker).where(mine)) is None:
+            new = inserting(session, WorkerPool).values(
+                worker=self.worker,
+                places=self.places,
+                project_places=self.project_places,
+                expires_at=now(self.lease_seconds),
+            )
+            session.execute(new.on_conflict_do_nothing())
         gone = WorkerPool.expires_at < now(-_FORGOTTEN * self.lease_seconds)
         session.execute(delete(WorkerPool).where(gone))
         self._again_at = time.monotonic() + self.lease_seconds / 4
@@ -112,32 +126,38 @@ def _must_wait() -> ColumnElement[bool]:
 MUST_WAIT: Final = _must_wait()
 
 
-def _holds_place(job: type[Job]) -> ColumnElement[bool]:
+def holds_place(job: type[Job]) -> ColumnElement[bool]:
     """Whether somebody works on it: nobody does under a lease that is over, and what a newer
     release left running may be ended by nobody."""
     return and_(job.state == JobState.RUNNING.value, job.lease_expires_at > now())
 
 
+_ALIVE: Final = WorkerPool.expires_at > now()
+_PLACES, _PROJECT_PLACES = (
+    select(func.coalesce(func.sum(each), 0)).where(_ALIVE).scalar_subquery()
+    for each in (WorkerPool.places, WorkerPool.project_places)
+)
+
+
+def place_for(
+    in_all: ColumnElement[int], of_project: ColumnElement[int], interactive: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Whether one more job may run beside so many, of which so many are its project's."""
+    return or_(
+        and_(in_all < _PLACES, of_project < _PROJECT_PLACES),
+        and_(interactive, of_project == 0),
+        _PLACES == 0,  # nobody has said anything: a claim without a worker
+    )
+
+
 def _has_place() -> ColumnElement[bool]:
     running = aliased(Job)
-    runs = _holds_place(running)
-    in_all = select(func.count()).select_from(running).where(runs).scalar_subquery()
-    of_project = (
-        select(func.count())
-        .select_from(running)
-        .where(runs, running.project_id == Job.project_id)
-        .correlate(Job)
-        .scalar_subquery()
-    )
-    alive = WorkerPool.expires_at > now()
-    places, project_places = (
-        select(func.coalesce(func.sum(each), 0)).where(alive).scalar_subquery()
-        for each in (WorkerPool.places, WorkerPool.project_places)
-    )
-    return or_(
-        and_(in_all < places, of_project < project_places),
-        and_(Job.queue == Queue.INTERACTIVE.value, of_project == 0),
-        places == 0,  # nobody has said anything: a claim without a worker
+    counted = select(func.count()).select_from(running).where(holds_place(running))
+    of_project = counted.where(running.project_id == Job.project_id).correlate(Job)
+    return place_for(
+        counted.scalar_subquery(),
+        of_project.scalar_subquery(),
+        Job.queue == Queue.INTERACTIVE.value,
     )
 
 
@@ -147,9 +167,17 @@ HAS_PLACE: Final = _has_place()
 
 def lock_project(session: Session, job_id: UUID) -> None:
     """Let claims for the job's project follow each other until the transaction ends: two at once
-    would each count without the other. SQLite has one writer at a time anyway."""
+    would each count without the other. SQLite has one writer at a time anyway.
+
+    Until its end the transaction, which does nothing but claim, waits for no lock for long.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: somebody kept the lock for `LOCK_SECONDS`.
+    """
     if session.get_bind().dialect.name == "sqlite":
         return
+    patience = f"{LOCK_SECONDS * 1000:.0f}ms"
+    session.execute(select(func.set_config("lock_timeout", patience, True)))
     lock = func.pg_advisory_xact_lock(cast(_LOCK, Integer), Job.project_id)
     session.execute(select(lock).where(Job.id == job_id))
 
@@ -181,7 +209,7 @@ class Load:
             ).where(WorkerPool.expires_at > now())
         ).one()
         counted = session.execute(
-            select(Job.project_id, func.count()).where(_holds_place(Job)).group_by(Job.project_id)
+            select(Job.project_id, func.count()).where(holds_place(Job)).group_by(Job.project_id)
         )
         return cls(
             places=int(places),
@@ -211,7 +239,7 @@ def room_for_rings(session: Session, project_id: int) -> int | None:
     if not places:
         return None
     mine = Job.project_id == project_id
-    taken = select(Job.id).where(mine, _holds_place(Job))
+    taken = select(Job.id).where(mine, holds_place(Job))
     rung = select(Job.id).where(
         mine, Job.state == JobState.QUEUED.value, Job.rung_at.is_not(None), ~MUST_WAIT
     )

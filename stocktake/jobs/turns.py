@@ -1,35 +1,64 @@
 """Whose turn it is when a job ends: who waited behind it, and one that waited for a place."""
 
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, exists, select, update
+from sqlalchemy import (
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    false,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Project
 from stocktake.db.session import can_ring, ring_after_commit
 from stocktake.jobs.queueing import KNOWN, ring_for
-from stocktake.jobs.shares import MUST_WAIT, Load
+from stocktake.jobs.shares import MUST_WAIT, holds_place, place_for
 from stocktake.states import JobKind, JobState, Queue
+
+_SIBLING: Final = (
+    select(Job)
+    .where(
+        Job.table_id == bindparam("the_table", type_=Uuid()),
+        Job.kind == bindparam("the_kind"),
+        Job.state == JobState.QUEUED.value,
+        Job.next_run_at <= now(),
+        Job.id != bindparam("the_ended", type_=Uuid()),
+        KNOWN,
+    )
+    .order_by(Job.id)
+    .limit(1)
+)
 
 
 def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: JobKind) -> None:
     """Ring after commit for the oldest job of its table and kind behind the ended one."""
-    waiting = session.scalars(
-        select(Job)
-        .where(
-            Job.table_id == table_id,
-            Job.kind == kind.value,
-            Job.state == JobState.QUEUED.value,
-            Job.next_run_at <= now(),
-            Job.id != ended,
-            KNOWN,
-        )
-        .order_by(Job.id)
-        .limit(1)
-    ).one_or_none()
+    given = {"the_ended": ended, "the_table": table_id, "the_kind": kind.value}
+    waiting = session.scalars(_SIBLING, given).one_or_none()
     if waiting is not None:
         ring_after_commit(session, ring_for(waiting))
+
+
+#: What could run and nobody has rung for. The retry of the ended job is the clock's.
+_UNRUNG: Final = and_(
+    Job.state == JobState.QUEUED.value,
+    Job.rung_at.is_(None),
+    Job.next_run_at <= now(),
+    Job.id != bindparam("the_ended", type_=Uuid()),
+    KNOWN,
+)
+_ANY_UNRUNG: Final = select(exists().where(_UNRUNG))
 
 
 def ring_next(session: Session, ended: UUID, project_id: int) -> None:
@@ -39,55 +68,70 @@ def ring_next(session: Session, ended: UUID, project_id: int) -> None:
     number follows that of the ended job's project. A process that cannot ring leaves it to the
     clock: what is marked as rung for waits for seconds.
     """
-    unrung = and_(
-        Job.state == JobState.QUEUED.value,
-        Job.rung_at.is_(None),
-        Job.next_run_at <= now(),
-        Job.id != ended,  # its retry is the clock's
-        KNOWN,
-    )
-    if not can_ring(session) or not session.scalar(select(exists().where(unrung))):
+    given = {"the_ended": ended, "after": project_id}
+    if not can_ring(session) or not session.scalar(_ANY_UNRUNG, given):
         return
-    load = Load.of(session)
-    for queue in Queue:
-        waits = and_(unrung, Job.queue == queue.value, ~MUST_WAIT)
-        next_ = _next_project(session, load, queue, waits, after=project_id)
-        if next_ is not None:
-            _ring_first(session, and_(waits, Job.project_id == next_))
-            return
+    found = session.execute(_NEXT_PROJECT, given).one_or_none()
+    if found is None:
+        return
+    given |= {"the_project": found.id, "the_queue": found.queue}
+    job = session.scalars(_RING_FIRST, given).one_or_none()
+    if job is not None:
+        ring_after_commit(session, ring_for(job))
 
 
-def _next_project(
-    session: Session, load: Load, queue: Queue, waits: ColumnElement[bool], *, after: int
-) -> int | None:
-    # Projects are few and jobs many: each is asked whether it has one, by an index of the unrung.
-    has_one = exists().where(waits, Job.project_id == Project.id)
-    runs = case(dict(load.running), value=Project.id, else_=0) if load.running else Project.id * 0
-    found: int | None = session.scalar(
-        select(Project.id)
-        .where(has_one, load.has_place(Project.id, queue))
-        .order_by(runs, Project.id <= after, Project.id)
-        .limit(1)
-    )
-    return found
+def _next_project() -> Select[int, str]:
+    counted = func.count().label("count")
+    running = select(Job.project_id, counted).where(holds_place(Job)).group_by(Job.project_id).cte()
+    in_all = select(func.coalesce(func.sum(running.c.count), 0)).scalar_subquery()
+    of_project = func.coalesce(running.c.count, 0)
+
+    def waiting(turn: int, queue: Queue) -> Select[int, str, int, Any]:
+        # Projects are few and jobs many: each is asked whether it has one, by ix_jobs_unrung.
+        has_one = exists().where(
+            _UNRUNG, ~MUST_WAIT, Job.queue == queue.value, Job.project_id == Project.id
+        )
+        place = place_for(in_all, of_project, true() if queue is Queue.INTERACTIVE else false())
+        return (
+            select(
+                Project.id,
+                literal(queue.value).label("queue"),
+                literal(turn).label("turn"),
+                of_project.label("runs"),
+            )
+            .outerjoin(running, running.c.project_id == Project.id)
+            .where(has_one, place)
+        )
+
+    found = union_all(*(waiting(turn, queue) for turn, queue in enumerate(Queue))).subquery()
+    in_turn = (found.c.turn, found.c.runs, found.c.id <= bindparam("after"), found.c.id)
+    return select(found.c.id, found.c.queue).order_by(*in_turn).limit(1)
 
 
-def _ring_first(session: Session, waits: ColumnElement[bool]) -> None:
+def _ring_first() -> ReturningUpdate[Job]:
     # Passed over where another transaction has it: that one claims, cancels or rings for it.
     first = (
         select(Job.id)
-        .where(waits)
+        .where(
+            _UNRUNG,
+            ~MUST_WAIT,
+            Job.project_id == bindparam("the_project"),
+            Job.queue == bindparam("the_queue"),
+        )
         .order_by(Job.next_run_at, Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    job = session.scalars(
+    return (
         update(Job)
         .where(Job.id == first)
         .values(rung_at=now())
         .returning(Job)
         .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if job is not None:
-        ring_after_commit(session, ring_for(job))
+    )
+
+
+#: Built once: to build them takes longer than to run them, and each job's end does.
+_NEXT_PROJECT: Final = _next_project()
+_RING_FIRST: Final = _ring_first()

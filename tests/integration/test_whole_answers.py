@@ -101,13 +101,14 @@ def test_parquet(single: bool, row_groups: int) -> None:
 
 
 def test_the_bytes_that_were_read_in_vain_end_a_sample() -> None:
-    data = a_parquet(rows=50_000, columns=3)
-    assert len(data) > 300_000
+    data = a_parquet(rows=5_000, columns=3)
+    assert len(data) > 50_000
     odd = OddStore(objects={f"t/{n}.parquet": data for n in range(200)}, ranges=False)
     with served(odd) as (store, _):
         source = Source(store=store, path="t/*.parquet", format=TableFormat.PARQUET)
         found = introspect(source, Limits(max_bytes=1 << 20))
     assert found.coverage.truncated
+    assert found.coverage.files_read < 200
     assert len(data) * found.coverage.files_read == found.coverage.bytes_read
 
 

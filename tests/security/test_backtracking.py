@@ -185,6 +185,7 @@ def _assert_found(pattern: str) -> None:
     assert find(re.compile(pattern), whole=False) is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_pattern_of_a_module_is_linear(path: Path) -> None:
     source, patterns = path.read_text(), written(path)

@@ -148,7 +148,9 @@ def as_in_the_index(lock: str, hashes: dict[str, str]) -> list[str]:
     return [f"{each} --hash=sha256:{hashes[each.name]}" for each in installed_here(lock)]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize(
+    "lock", [LOCKS[0], *(pytest.param(lock, marks=pytest.mark.thorough) for lock in LOCKS[1:])]
+)
 def test_the_oldest_pip_resolves_a_lock_among_newer_releases(
     lock: str, a_year_later: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -5,12 +5,13 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, WorkerPool
 from stocktake.db.session import Database
 from stocktake.errors import InvalidSourceError
-from stocktake.jobs import leases, queueing, rescue
+from stocktake.jobs import leases, queueing, rescue, shares
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
@@ -279,3 +280,39 @@ def test_a_lease_that_is_over_holds_no_place(database: Database) -> None:
             update(Job).where(Job.state == JobState.RUNNING.value).values(lease_expires_at=now(-1))
         )
     assert won(database, waiting) == waiting
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_claimer_that_froze_with_its_lock_keeps_a_child_for_moments(
+    database: Database, other_process: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's one write lock is given up after some seconds anyway."""
+    monkeypatch.setattr(shares, "LOCK_SECONDS", 0.05)
+    announce(database, places=9)
+    held, next_ = jobs_of(database, project(database), 2)
+    [others] = jobs_of(database, project(database), 1)
+    with other_process.write() as frozen:
+        assert leases.claim(frozen, held, worker="a/1", lease_seconds=30)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            race(lambda: claim(database, next_))
+        claimed(database, others)
+    assert job(database, next_).rung_at is not None  # so that the clock rings again
+    claimed(database, next_)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_child_that_froze_while_it_spoke_for_its_worker_keeps_no_other_from_its_work(
+    database: Database, other_process: Database
+) -> None:
+    def presence() -> Presence:
+        return Presence(worker="a", places=1, project_places=1, lease_seconds=30)
+
+    def speak() -> bool:
+        with database.write() as session:
+            presence().keep(session)
+        return True
+
+    assert speak()
+    with other_process.write() as frozen:
+        presence().keep(frozen)
+        assert race(speak) == [True]

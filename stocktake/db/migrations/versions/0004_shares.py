@@ -16,7 +16,7 @@ depends_on = None
 
 _INDEXES = {
     "ix_jobs_unrung": (
-        ["project_id", "queue", "next_run_at"],
+        ["project_id", "queue", "next_run_at", "id"],
         "state = 'queued' AND rung_at IS NULL",
     ),
     "ix_jobs_rung": (["project_id"], "state = 'queued' AND rung_at IS NOT NULL"),
