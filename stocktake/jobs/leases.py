@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Float, Uuid, and_, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -131,26 +131,38 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
         # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
         return None
     if job is None:
-        _unring(session, job_id)
+        _spend_ring(session, job_id)
         return None
     session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
     return as_claim(job)
 
 
-def _unring(session: Session, job_id: UUID) -> None:
-    """Note that this job's ring is spent: for want of a place, so that whoever leaves one rings."""
-    session.execute(
-        update(Job)
-        .where(
-            Job.id == job_id,
-            Job.state == JobState.QUEUED.value,
-            Job.rung_at.is_not(None),
-            Job.next_run_at <= now(),
-            ~MUST_WAIT,
-        )
-        .values(rung_at=None)
-        .execution_options(synchronize_session=False)
+def _spend_ring(session: Session, job_id: UUID) -> None:
+    """Note that this job's ring is spent: for want of a place, so that whoever leaves one rings.
+
+    Where the job was cancelled meanwhile, its turn passes to the next.
+    """
+    session.execute(_UNRING, {"the_job": job_id})
+    ended = session.execute(_ENDED, {"the_job": job_id}).one_or_none()
+    if ended is not None:
+        turns.ring_next(session, job_id, ended.project_id)
+
+
+_UNRING: Final = (
+    update(Job)
+    .where(
+        Job.id == bindparam("the_job", type_=Uuid()),
+        Job.state == JobState.QUEUED.value,
+        Job.rung_at.is_not(None),
+        Job.next_run_at <= now(),
+        ~MUST_WAIT,
     )
+    .values(rung_at=None)
+    .execution_options(synchronize_session=False)
+)
+_ENDED: Final = select(Job.project_id).where(
+    Job.id == bindparam("the_job", type_=Uuid()), Job.finished_at.is_not(None)
+)
 
 
 def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:

@@ -25,7 +25,7 @@ from stocktake.db.models import Job, Project
 from stocktake.db.session import can_ring, ring_after_commit
 from stocktake.jobs.queueing import KNOWN, ring_for
 from stocktake.jobs.shares import MUST_WAIT, holds_place, place_for
-from stocktake.states import JobKind, JobState, Queue
+from stocktake.states import JobState, Queue
 
 _SIBLING: Final = (
     select(Job)
@@ -42,12 +42,18 @@ _SIBLING: Final = (
 )
 
 
-def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: JobKind) -> None:
+def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: str) -> None:
     """Ring after commit for the oldest job of its table and kind behind the ended one."""
-    given = {"the_ended": ended, "the_table": table_id, "the_kind": kind.value}
+    given = {"the_ended": ended, "the_table": table_id, "the_kind": str(kind)}
     waiting = session.scalars(_SIBLING, given).one_or_none()
     if waiting is not None:
         ring_after_commit(session, ring_for(waiting))
+
+
+def ring_behind(session: Session, cancelled: Job) -> None:
+    """Ring after commit for who waited behind a job that was cancelled before it ran."""
+    if cancelled.table_id is not None:
+        ring_sibling(session, cancelled.id, cancelled.table_id, cancelled.kind)
 
 
 #: What could run and nobody has rung for. The retry of the ended job is the clock's.

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select, update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
 from stocktake.errors import ConflictError
-from stocktake.jobs import leases
+from stocktake.jobs import leases, turns
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit
 from stocktake.services.context import Context
@@ -94,7 +94,7 @@ def cancel_job(context: Context, job_id: UUID) -> Job:
 
 
 def _cancel_queued(context: Context, job_id: UUID) -> bool:
-    ended = context.session.execute(
+    ended = context.session.scalars(
         update(Job)
         .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
         .values(
@@ -104,10 +104,13 @@ def _cancel_queued(context: Context, job_id: UUID) -> bool:
             finished_at=now(),
             revision=Job.revision + 1,
         )
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
-    )
-    return ended.one_or_none() is not None
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).one_or_none()
+    if ended is None:
+        return False
+    turns.ring_behind(context.session, ended)
+    return True
 
 
 def _ask_running(context: Context, job_id: UUID) -> bool:

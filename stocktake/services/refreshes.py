@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
-from stocktake.jobs import leases
+from stocktake.jobs import leases, turns
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue, enqueue_validation
 from stocktake.services import words
 from stocktake.services.context import Context
@@ -77,7 +77,7 @@ def cancel_queued(
 
 def end_superseded(context: Context, job_ids: Sequence[UUID], *, detail: str) -> Sequence[Job]:
     """End those of these jobs that are still queued, and return them."""
-    return context.session.scalars(
+    ended = context.session.scalars(
         update(Job)
         .where(Job.id.in_(job_ids), Job.state == JobState.QUEUED.value)
         .values(
@@ -89,6 +89,9 @@ def end_superseded(context: Context, job_ids: Sequence[UUID], *, detail: str) ->
         .returning(Job)
         .execution_options(synchronize_session=False, populate_existing=True)
     ).all()
+    for job in ended:
+        turns.ring_behind(context.session, job)
+    return ended
 
 
 def _queued(context: Context, table: Table, kinds: Collection[JobKind]) -> Sequence[UUID]:

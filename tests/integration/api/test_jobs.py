@@ -362,3 +362,13 @@ def test_events_of_an_ended_job_are_its_end(
     finish_job(job_id := make_job())
     with client.stream("GET", f"jobs/{job_id}/events/") as answer:
         assert [name for name, _ in _events(answer)] == ["state", "end"]
+
+
+def test_who_waits_behind_a_cancelled_job_is_rung_for(
+    client: httpx.Client, make_job: MakeJob, make_table: MakeTable, rings: list[Ring]
+) -> None:
+    table_id = make_table("ledger")
+    older, younger = (make_job(table_id=table_id, kind=JobKind.INGEST_FILE) for _ in range(2))
+    rings.clear()
+    assert client.post(f"jobs/{older}/cancel/").status_code == 202
+    assert [ring.job_id for ring in rings] == [younger]

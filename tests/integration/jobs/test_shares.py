@@ -180,6 +180,24 @@ def test_a_bulk_refresh_rings_for_as_many_as_have_a_place(
     assert ended == set(made.values())
 
 
+def test_the_message_of_a_cancelled_job_passes_its_turn_on(
+    database: Database, rings: RecordedRings
+) -> None:
+    announce(database, places=1)
+    first, second, third = jobs_of(database, project(database), 3, Queue.BULK)
+    assert rings.take() == [first]
+    for each in (second, first):
+        with database.write() as session:
+            session.execute(
+                update(Job).where(Job.id == each).values(state="cancelled", finished_at=now())
+            )
+    assert claim(database, first) is None
+    assert rings.take() == [third]
+    assert claim(database, third) is not None
+    assert claim(database, first) is None  # a second message of it finds nobody who waits
+    assert rings.take() == []
+
+
 def test_the_projects_take_turns(database: Database, rings: RecordedRings) -> None:
     announce(database, places=1)
     projects = [project(database) for _ in range(3)]
