@@ -84,7 +84,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """A connection within `limits`; `protocol` makes the class of a server."""
 
     limits: EdgeLimits
-    unwanted: Unwanted
+    #: Of all connections of the process.
+    unwanted: Final = Unwanted()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connects, and has to send a head in time."""
@@ -318,5 +319,4 @@ def protocol(settings: Settings) -> type[BoundedProtocol]:
         connections=settings.max_connections,
         linger_seconds=settings.request_linger_seconds,
     )
-    shared = {"limits": limits, "unwanted": Unwanted()}
-    return type("BoundedProtocol", (BoundedProtocol,), shared)
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
