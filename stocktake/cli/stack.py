@@ -93,6 +93,9 @@ def _ended_by_signals() -> Iterator[None]:
 
     An exception that is raised while a finalizer runs is swallowed by the interpreter, and the
     signal with it (seen within an import). Then the alarm raises it again, a moment later.
+
+    One that is raised inside of `exec`, as dataclasses use it, makes the interpreter end by SIGINT
+    even when it was caught: it remembers that the code of an `exec` ended so, until the next one.
     """
 
     def end(*_: object) -> None:
@@ -112,6 +115,7 @@ def _ended_by_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        exec("")  # noqa: S102 - a constant
         sys.unraisablehook = hook_before
         for number, handler in before.items():
             signal.signal(number, handler)

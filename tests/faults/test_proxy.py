@@ -103,29 +103,30 @@ def test_a_black_hole_swallows_and_keeps_connections_open(
 ) -> None:
     assert client.ask(b"before\n") == b"before\n"
     proxy.black_hole()
-    late = Client(proxy)
-    for each in (client, late):
-        each.socket.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            each.ask(b"lost\n")
-    wait_until(lambda: proxy.counts.swallowed_bytes == 10, "both lines in the hole")
+    with closing(Client(proxy)) as late:
+        for each in (client, late):
+            each.socket.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                each.ask(b"lost\n")
+        wait_until(lambda: proxy.counts.swallowed_bytes == 10, "both lines in the hole")
     assert echo.received == [b"before\n"]
-    late.close()
 
 
 def test_after_a_black_hole_new_connections_work_and_old_ones_stay_silent(
     echo: Echo, proxy: Proxy, client: Client
 ) -> None:
+    # A connection is one of the proxy's from its first answer on, not from `connect`.
+    assert client.ask(b"before\n") == b"before\n"
     proxy.black_hole()
     client.socket.sendall(b"lost\n")
+    wait_until(lambda: proxy.counts.swallowed_bytes == 5, "the line in the hole")
     proxy.heal()
-    fresh = Client(proxy)
-    assert fresh.ask(b"found\n") == b"found\n"
+    with closing(Client(proxy)) as fresh:
+        assert fresh.ask(b"found\n") == b"found\n"
     client.socket.settimeout(0.2)
     with pytest.raises(TimeoutError):
         client.ask(b"lost too\n")
-    assert echo.received == [b"found\n"]
-    fresh.close()
+    assert echo.received == [b"before\n", b"found\n"]
 
 
 def test_a_reset_ends_all_connections_and_no_later_one(proxy: Proxy, client: Client) -> None:
@@ -133,10 +134,9 @@ def test_a_reset_ends_all_connections_and_no_later_one(proxy: Proxy, client: Cli
     proxy.reset()
     with pytest.raises(ConnectionResetError):
         client.socket.recv(1)
-    again = Client(proxy)
-    assert again.ask(b"hello\n") == b"hello\n"
+    with closing(Client(proxy)) as again:
+        assert again.ask(b"hello\n") == b"hello\n"
     assert proxy.counts.cut == 1
-    again.close()
 
 
 @pytest.mark.parametrize("executed", [True, False])
@@ -144,16 +144,15 @@ def test_a_cut_meets_one_request_and_the_server_has_it_or_not(
     echo: Echo, proxy: Proxy, client: Client, executed: bool
 ) -> None:
     proxy.cut(Cut(after=b"insert", at=b"commit", executed=executed))
-    other = Client(proxy)
-    assert other.ask(b"commit\n") == b"commit\n"  # it inserted nothing
-    client.ask(b"insert\n")
-    with pytest.raises(ConnectionResetError):
-        client.ask(b"commit 2\n")
-    proxy.wait_for_cut()
-    assert (b"commit 2\n" in echo.received) is executed
-    assert other.ask(b"insert and commit\n") == b"insert and commit\n"  # only once
+    with closing(Client(proxy)) as other:
+        assert other.ask(b"commit\n") == b"commit\n"  # it inserted nothing
+        client.ask(b"insert\n")
+        with pytest.raises(ConnectionResetError):
+            client.ask(b"commit 2\n")
+        proxy.wait_for_cut()
+        assert (b"commit 2\n" in echo.received) is executed
+        assert other.ask(b"insert and commit\n") == b"insert and commit\n"  # only once
     assert proxy.counts.cut == 1
-    other.close()
 
 
 def test_an_answer_is_cut_after_so_many_bytes(proxy: Proxy, client: Client) -> None:

@@ -27,14 +27,32 @@ with _ended_by_signals():
         print("heard")
 """
 
+_INSIDE_OF_EXEC = """
+from stocktake.cli.stack import _ended_by_signals
 
-def test_a_signal_that_a_finalizer_swallows_is_heard_all_the_same() -> None:
+with _ended_by_signals():
+    try:
+        exec("import os, signal; os.kill(os.getpid(), signal.SIGTERM); signal.pause()")
+    except KeyboardInterrupt:
+        print("heard")
+"""
+
+
+def _outcome(program: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-c", _SWALLOWED],
+        [sys.executable],
+        input=program,
         check=False,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
     )
+    return done.returncode, done.stdout, done.stderr
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "swallowed\nheard\n", "")
+
+def test_a_signal_that_a_finalizer_swallows_is_heard_all_the_same() -> None:
+    assert _outcome(_SWALLOWED) == (0, "swallowed\nheard\n", "")
+
+
+def test_a_signal_inside_of_exec_leaves_the_exit_status_alone() -> None:
+    assert _outcome(_INSIDE_OF_EXEC) == (0, "heard\n", "")
