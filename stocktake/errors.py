@@ -39,7 +39,9 @@
     │       ├── TableChangedError         table_changed: an upload is read again
     │       ├── DatabaseUnavailableError  database_unavailable
     │       ├── WorkerLostError           worker_lost
-    │       └── WorkerStoppedError        worker_stopped: costs no attempt
+    │       └── HandedBackError           costs no attempt
+    │           ├── WorkerStoppedError    worker_stopped
+    │           └── ReserveNeededError    reserve_needed: another project had no child
     ├── CommandError                  a command of the command line that cannot go on
     ├── SupersededError               the table changed while its source was being read
     └── StaleAttemptError             a write by an attempt that no longer owns its job
@@ -436,10 +438,20 @@ class WorkerLostError(TransientError):
     default_code = "worker_lost"
 
 
-class WorkerStoppedError(TransientError):
+class HandedBackError(TransientError):
+    """The attempt ended for no fault of its job: it costs none of its attempts."""
+
+
+class WorkerStoppedError(HandedBackError):
     """The worker was asked to stop, and handed its job back."""
 
     default_code = "worker_stopped"
+
+
+class ReserveNeededError(HandedBackError):
+    """A child of the reserve was given up for a project that had none."""
+
+    default_code = "reserve_needed"
 
 
 class CommandError(StocktakeError):

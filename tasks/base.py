@@ -27,6 +27,7 @@ from stocktake.errors import (
 )
 from stocktake.introspection import Progress
 from stocktake.jobs import counting, leases
+from stocktake.jobs.doorbell import Doorbell
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.runs.attempt import Attempt
@@ -64,6 +65,7 @@ class Runtime:
         watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
         stopping: whether the worker was asked to stop.
         presence: what the worker says of its children, for their shares.
+        doorbell: what the database's commits ring with.
     """
 
     settings: Settings
@@ -74,6 +76,7 @@ class Runtime:
     watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
     stopping: Callable[[], bool] = _never
     presence: Presence | None = None
+    doorbell: Doorbell | None = None
 
     @property
     def retry(self) -> RetryPolicy:

@@ -1,7 +1,8 @@
 """Shared memory in which each reading child says what it works on, and that it lives.
 
-A child writes its own place and nobody else's; the guard, another process, only reads. What is
-written there outlives both: a guard that was started anew sees the reads that had begun before.
+A child writes its own place and nobody else's. The guard, another process, reads, and writes there
+which attempt it asks to leave. What is written outlives both: a guard that was started anew sees
+the reads that had begun before.
 """
 
 import mmap
@@ -23,7 +24,10 @@ _STOP: Final = struct.Struct("=d")
 _READ: Final = struct.Struct("=qqd16s")
 #: How many signs of life there were, and whether the watchdog waits for the database.
 _BEAT: Final = struct.Struct("=q?")
-_PLACE_BYTES: Final = 64
+#: The attempt that is asked to leave, and its job.
+_ASK: Final = struct.Struct("=q16s")
+_ASK_AT: Final = 64
+_PLACE_BYTES: Final = 128
 _HEAD_BYTES: Final = 64
 
 
@@ -95,6 +99,13 @@ class Board:
         """What is worked on, each with its last sign of life."""
         return dict(filter(None, map(self._reading, range(PLACES))))
 
+    def ask_to_leave(self, reading: Reading) -> None:
+        """Ask a child to end this attempt and to leave; one that reads another meanwhile stays."""
+        for place in range(PLACES):
+            if (found := self._reading(place)) is not None and found[0] == reading:
+                ask = (reading.attempt, reading.job_id.bytes)
+                _ASK.pack_into(self._memory, self._at(place) + _ASK_AT, *ask)
+
     def _reading(self, place: int) -> tuple[Reading, Beat] | None:
         at = self._at(place)
         written = self._memory[at : at + _READ.size]
@@ -129,6 +140,11 @@ class Place:
         self.beat()
         fields = (pid or os.getpid(), attempt, deadline, job_id.bytes)
         _READ.pack_into(self._memory, self._at, *fields)
+
+    def asked_to_leave(self, job_id: UUID, attempt: int) -> bool:
+        """Whether the guard asks this attempt to leave."""
+        found = _ASK.unpack_from(self._memory, self._at + _ASK_AT)
+        return bool(found == (attempt, job_id.bytes))
 
     def end(self) -> None:
         """Say that nothing is worked on."""

@@ -6,8 +6,9 @@ sees on the shared board that a child's sign of life has stopped. From then on i
 watchdog's work: renews the lease, asks for a cancel, and ends the child, the reason first.
 
 It also says that the worker is there, for the shares of the projects, when no child has anything
-to do. It loads the database's modules, and opens a connection, when there is something to write,
-and neither Celery nor a reader. Run as ``python -m workers.guard BOUNDS``, by `workers.guarding`.
+to do; and where all have, it asks slow ones of the reserve to leave for who waits. It loads the
+database's modules, and opens a connection, when there is something to ask or to write, and neither
+Celery nor a reader. Run as ``python -m workers.guard BOUNDS``, by `workers.guarding`.
 """
 
 import json
@@ -16,9 +17,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
 
 import psutil
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.2
 #: A child that is silent for so long is looked at from here.
 _SUSPECT_SECONDS: Final = 0.6
+#: Between two looks at who waits for a child.
+_WAITERS_SECONDS: Final = 0.5
 #: For one write. A database that is frozen must keep no child alive, nor its guard from the others.
 _WRITE_SECONDS: Final = 10.0
 
@@ -44,6 +49,8 @@ class Bounds:
         board: its descriptor.
         worker: the process id of the children's parent.
         presence: what is announced of the worker while it takes jobs (`jobs.shares.Presence`).
+        children: of the worker, with those in reserve; 0 where it has none in reserve.
+        reserve_seconds: how long a job may keep a child of the reserve from who waits for one.
     """
 
     board: int
@@ -53,6 +60,8 @@ class Bounds:
     lease_seconds: float
     job_time_limit_seconds: float
     job_memory_limit_bytes: int
+    children: int = 0
+    reserve_seconds: float = 0.0
 
     def as_argument(self) -> str:
         """For the command line: to read the settings would load more than all the rest."""
@@ -60,7 +69,8 @@ class Bounds:
 
 
 class Ends(Protocol):
-    """What the guard writes to the database in a silent child's place. Never raises."""
+    """What the guard writes to the database in a silent child's place, and asks of it. Never
+    raises."""
 
     def beat(self, reading: Reading) -> bool:
         """Renew the lease; whether the job is still the child's, and wanted."""
@@ -71,6 +81,11 @@ class Ends(Protocol):
         or nothing was there to be written."""
         ...
 
+    def to_leave(self, worker: str) -> dict[UUID, int]:
+        """Choose the attempts that must leave the reserve, by job; known a moment later, so that
+        the guard waits for nothing."""
+        ...
+
 
 class LateEnds:
     """Writes, with what that needs loaded at the first call, and waits only so long for it."""
@@ -78,6 +93,9 @@ class LateEnds:
     def __init__(self) -> None:
         self._writing: Thread | None = None
         self._announcing: Thread | None = None
+        self._choosing: Thread | None = None
+        self._chosen: dict[UUID, int] = {}
+        self._choose_at = 0.0
 
     def beat(self, reading: Reading) -> bool:
         """Renew the lease. A database that does not answer changes nothing."""
@@ -93,14 +111,41 @@ class LateEnds:
 
     def announce(self, presence: dict[str, Any]) -> None:
         """Say that the worker is there, and wait for nothing."""
-        if self._announcing is not None and self._announcing.is_alive():
-            return
         from workers import guard_ends
 
+        self._announce(guard_ends.announce, presence)
+
+    def withdraw(self, presence: dict[str, Any]) -> bool:
+        """Say that the worker takes no more jobs; whether what was said before is written."""
+        from workers import guard_ends
+
+        return self._announce(guard_ends.withdraw, presence)
+
+    def _announce(self, write: Callable[[dict[str, Any]], None], presence: dict[str, Any]) -> bool:
+        if self._announcing is not None and self._announcing.is_alive():
+            return False
         self._announcing = Thread(
-            target=guard_ends.announce, args=(presence,), name="guard_announces", daemon=True
+            target=write, args=(presence,), name="guard_announces", daemon=True
         )
         self._announcing.start()
+        return True
+
+    def to_leave(self, worker: str) -> dict[UUID, int]:
+        """Choose the attempts that must leave the reserve."""
+        chosen, self._chosen = self._chosen, {}
+        busy = self._choosing is not None and self._choosing.is_alive()
+        if not busy and time.monotonic() >= self._choose_at:
+            self._choose_at = time.monotonic() + _WAITERS_SECONDS
+            self._choosing = Thread(
+                target=self._choose, args=(worker,), name="guard_chooses", daemon=True
+            )
+            self._choosing.start()
+        return chosen
+
+    def _choose(self, worker: str) -> None:
+        from workers import guard_ends
+
+        self._chosen = guard_ends.to_leave(worker)
 
     def _in_time(self, write: Callable[[], bool], *, otherwise: bool) -> bool:
         if self._writing is not None and self._writing.is_alive():
@@ -141,6 +186,7 @@ class Guard:
     ends: Ends
     worker: psutil.Process
     _silences: dict[Reading, Silence] = field(default_factory=dict)
+    _asked: set[Reading] = field(default_factory=set)
 
     def look(self) -> None:
         """Look once at each read.
@@ -150,17 +196,33 @@ class Guard:
         """
         seen = self.board.readings()
         self._silences = {each: kept for each, kept in self._silences.items() if each in seen}
+        self._make_room(seen.keys())
         for reading, beat in seen.items():
             try:
                 self._hear(reading, beat)
             except psutil.NoSuchProcess:
                 continue  # that is for the worker to tell
 
+    def _make_room(self, seen: AbstractSet[Reading]) -> None:
+        """Where all children are busy, ask those to leave that were in the reserve for long."""
+        self._asked &= seen
+        if not 0 < self.bounds.children <= len(seen):
+            return
+        limit = self.bounds.job_time_limit_seconds - self.bounds.reserve_seconds
+        if not any(each.deadline - time.monotonic() <= limit for each in seen):
+            return
+        chosen = self.ends.to_leave(self.bounds.presence["worker"])
+        for each in seen - self._asked:
+            if chosen.get(each.job_id) == each.attempt:
+                self.board.ask_to_leave(each)
+                self._asked.add(each)
+
     def _hear(self, reading: Reading, beat: Beat) -> None:
         if (silence := self._silences.get(reading)) is None:
             process = psutil.Process(reading.pid)
             if process.ppid() == self.worker.pid:
-                self._silences[reading] = Silence(process, beat)
+                lease_at = time.monotonic() + self.bounds.heartbeat_seconds
+                self._silences[reading] = Silence(process, beat, next_lease_at=lease_at)
         elif beat != silence.beat:
             silence.seconds, silence.beat = 0.0, beat
         elif not silence.killed and silence.process.status() != psutil.STATUS_ZOMBIE:
@@ -189,6 +251,8 @@ class Guard:
             return limits.memory_limit_error(resident, bounds.job_memory_limit_bytes)
         if self.board.reads_are_over:
             return limits.stopped_error()
+        if reading in self._asked:
+            return limits.reserve_error()
         if silence.seconds >= bounds.lease_seconds and not silence.beat.writing:
             return limits.silence_error(bounds.lease_seconds)
         return None
@@ -219,9 +283,12 @@ def main(argument: str) -> None:
     guard = Guard(board=board, bounds=bounds, ends=ends, worker=worker)
     pause = Event()
     next_word_at = time.monotonic() + bounds.lease_seconds / 3  # the worker has just said it
+    withdrawn = not bounds.presence
     while os.getppid() == bounds.worker:
         guard.look()
-        if bounds.presence and time.monotonic() >= next_word_at and not board.stop_at:
+        if board.stop_at:
+            withdrawn = withdrawn or ends.withdraw(bounds.presence)
+        elif bounds.presence and time.monotonic() >= next_word_at:
             next_word_at = time.monotonic() + bounds.lease_seconds / 3
             ends.announce(bounds.presence)
         pause.wait(LOOK_SECONDS)

@@ -7,13 +7,14 @@ database unreachable).
 
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from stocktake.db.session import Database
 from stocktake.errors import JobError, StaleAttemptError
-from stocktake.jobs import leases
+from stocktake.jobs import leases, reserve
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
@@ -73,6 +74,26 @@ def announce(presence: dict[str, Any]) -> None:
             Presence(**presence).keep(session)
     except SQLAlchemyError as exc:
         log.warning("worker_not_announced", reason=type(exc).__name__)
+
+
+def withdraw(presence: dict[str, Any]) -> None:
+    """Take it back: the worker stops."""
+    try:
+        with _database().write() as session:
+            Presence(**presence).end(session)
+    except SQLAlchemyError as exc:
+        log.warning("worker_not_withdrawn", reason=type(exc).__name__)
+
+
+def to_leave(worker: str) -> dict[UUID, int]:
+    """Choose what leaves the reserve, as `reserve.to_leave` does; a database that does not answer
+    knows of none."""
+    try:
+        with _database().read() as session:
+            return reserve.to_leave(session, worker)
+    except SQLAlchemyError as exc:
+        log.warning("reserve_not_looked_at", reason=type(exc).__name__)
+        return {}
 
 
 def _named(reading: Reading) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from billiard.process import current_process
 
+from stocktake.jobs.reserve import TURN_SECONDS
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from workers.board import PLACES, Board, Place
@@ -43,6 +44,8 @@ class KeptGuard:
             lease_seconds=settings.lease_seconds,
             job_time_limit_seconds=settings.job_time_limit_seconds,
             job_memory_limit_bytes=settings.job_memory_limit_bytes,
+            children=_children(settings, presence),
+            reserve_seconds=TURN_SECONDS,
         )
         self._next_look = 0.0
         self._process = self._start()
@@ -72,3 +75,10 @@ class KeptGuard:
             env=scrubbed(os.environ),
             pass_fds=(self._bounds.board,),
         )
+
+
+def _children(settings: Settings, presence: Presence | None) -> int:
+    """With those in reserve, where there are some."""
+    if presence is None or not settings.worker_reserve:
+        return 0
+    return presence.places + settings.worker_reserve

@@ -38,6 +38,7 @@ from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
+from stocktake.states import Queue
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobTask, Runtime, pool_name, worker_name
 from tasks.broker import VERSION_COMMAND
@@ -83,6 +84,7 @@ def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtim
         watch=watch,
         stopping=lambda: BOARD.stop_at > 0,
         presence=presence,
+        doorbell=doorbell,
     )
 
 
@@ -112,7 +114,9 @@ def _add_reserve(sender: Any, **_: Any) -> None:
     global _presence  # noqa: PLW0603 - the children inherit it through the fork
     settings = process_settings()
     if isinstance(sender.concurrency, int):
-        _presence = Presence.of(settings, pool_name(sender.hostname), sender.concurrency)
+        name = pool_name(sender.hostname)
+        queues = [queue for queue in Queue if queue in sender.app.amqp.queues.consume_from]
+        _presence = Presence.of(settings, name, sender.concurrency, queues)
         sender.concurrency += settings.worker_reserve
 
 
@@ -176,8 +180,12 @@ def _allow_descriptors() -> None:
 
 @worker_process_shutdown.connect
 def _child_stops(**_: Any) -> None:
-    if JobTask.runtime is not None:
-        JobTask.runtime.database.dispose()
+    if JobTask.runtime is None:
+        return
+    # The end of its last job rang for another one, and marked it as rung for.
+    if JobTask.runtime.doorbell is not None:
+        JobTask.runtime.doorbell.close()
+    JobTask.runtime.database.dispose()
 
 
 @inspect_command(name=VERSION_COMMAND)

@@ -1,6 +1,6 @@
 """Why a read is ended that goes on for too long, or takes too much."""
 
-from stocktake.errors import LimitExceededError, WorkerStoppedError
+from stocktake.errors import LimitExceededError, ReserveNeededError, WorkerStoppedError
 
 
 def time_limit_error(seconds: float) -> LimitExceededError:
@@ -33,3 +33,10 @@ def memory_limit_error(resident: int, limit: int) -> LimitExceededError:
 def stopped_error() -> WorkerStoppedError:
     """The error of an attempt that a stopping worker hands back."""
     return WorkerStoppedError("The worker was stopped while it read the source.")
+
+
+def reserve_error() -> ReserveNeededError:
+    """The error of an attempt that gives up a child of the reserve."""
+    return ReserveNeededError(
+        "The read took long, and a project of which nothing ran needed the worker's last child."
+    )

@@ -26,7 +26,7 @@ from stocktake.jobs.leases import Claim
 from tasks.base import Runtime, note_stale
 from workers.guard import LOOK_SECONDS
 from workers.guarding import BOARD, own_place
-from workers.limits import memory_limit_error, stopped_error, time_limit_error
+from workers.limits import memory_limit_error, reserve_error, stopped_error, time_limit_error
 
 #: The exit status of a child that its watchdog ended.
 EXIT_STATUS: Final = 70
@@ -72,6 +72,8 @@ class Watchdog:
                 self._end(error)
             elif BOARD.reads_are_over:
                 self._end(stopped_error())
+            elif self._place.asked_to_leave(self._claim.job_id, self._claim.attempt):
+                self._end(reserve_error())
             elif time.monotonic() >= self._next_beat:
                 self._next_beat = time.monotonic() + self._runtime.settings.heartbeat_seconds
                 self._beat()

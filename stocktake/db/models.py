@@ -295,6 +295,13 @@ class Job(Base):
             sqlite_where=text("state = 'running'"),
             postgresql_where=text("state = 'running'"),
         ),
+        # Whose project has had its turn in the reserve.
+        Index(
+            "ix_jobs_yielded",
+            "project_id",
+            sqlite_where=text("state = 'queued' AND yielded_at IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND yielded_at IS NOT NULL"),
+        ),
         Index(
             "ix_jobs_finished",
             "finished_at",
@@ -325,6 +332,8 @@ class Job(Base):
     #: None: nobody rang for it, or the ring found no place for it.
     rung_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(Integer, default=0)
+    #: When it gave up a child of the reserve, if it waits for one of the others since.
+    yielded_at: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None]
     #: ``node/start/pid`` of the child that holds the lease.
     worker: Mapped[str | None] = mapped_column(String(200))
@@ -438,13 +447,15 @@ class ClockBeat(Base):
 
 
 class WorkerPool(Base):
-    """How many children a worker has for jobs, told by them; gone with its last word's lease."""
+    """How many children a worker has for a queue's jobs, told by them; gone with its last word's
+    lease."""
 
     __tablename__ = "worker_pools"
 
     #: ``node/start``, of the names by which its children claim.
     worker: Mapped[str] = mapped_column(String(200), primary_key=True)
-    #: For anybody's jobs; some more are in reserve.
+    queue: Mapped[str] = mapped_column(String(20), primary_key=True)
+    #: For anybody's jobs, of all of the worker's queues; some more are in reserve.
     places: Mapped[int]
     #: How many of them one project's jobs may take.
     project_places: Mapped[int]

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table
 from stocktake.errors import (
+    HandedBackError,
     JobError,
+    ReserveNeededError,
     StaleAttemptError,
     SupersededError,
-    WorkerStoppedError,
 )
 from stocktake.jobs import turns
 from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT, lock_project
@@ -102,6 +103,7 @@ _CLAIM: Final = (
         generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
         worker=bindparam("by_worker"),
         lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
+        yielded_at=None,
         started_at=func.coalesce(Job.started_at, now()),
         progress=None,
         revision=Job.revision + 1,
@@ -298,14 +300,14 @@ def end_early(session: Session, claim: Claim, error: JobError | None, retry: Ret
     """
     if error is None:
         cancel(session, claim)
-    elif isinstance(error, WorkerStoppedError):
+    elif isinstance(error, HandedBackError):
         hand_back(session, claim, error)
     else:
         fail(session, claim, error, retry)
 
 
-def hand_back(session: Session, claim: Claim, error: WorkerStoppedError) -> None:
-    """Put the job back for another worker at once: this one was asked to stop.
+def hand_back(session: Session, claim: Claim, error: HandedBackError) -> None:
+    """Put the job back for another child at once: this one must stop.
 
     It costs no attempt: `max_attempts` rises by the one that was interrupted.
 
@@ -322,6 +324,7 @@ def hand_back(session: Session, claim: Claim, error: WorkerStoppedError) -> None
         outcome=error.code,
         error=error.as_dict(),
         max_attempts=Job.max_attempts + 1,
+        yielded_at=now() if isinstance(error, ReserveNeededError) else None,
         next_run_at=now(),
         rung_at=None,
         rings=0,

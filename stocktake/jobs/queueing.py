@@ -74,8 +74,8 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     write lock for a second and more.
 
     Args:
-        requests: by table id, in the order in which the tables were locked; all of one kind,
-            and not uploads.
+        requests: by table id, in the order in which the tables were locked; all of one project,
+            kind and queue, and not uploads.
 
     Returns:
         job ids by table id; a job that waited already serves its table.
@@ -83,8 +83,9 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     if not requests:
         return {}
     rows = [_row(request) for request in requests.values()]
+    first = next(iter(requests.values()))
     jobs = Job.__table__
-    room = room_for_rings(session, rows[0]["project_id"])
+    room = room_for_rings(session, first.project_id, first.queue)
     statement = inserting(session, jobs).values(**_TIMES).on_conflict_do_nothing()
     made = session.execute(statement.returning(jobs.c.id, jobs.c.table_id), rows).all()
     by_table = {row.table_id: row.id for row in made}
@@ -154,7 +155,7 @@ def _all_waiting(
 
 
 def _insert(session: Session, request: JobRequest) -> Job | None:
-    room = room_for_rings(session, request.project_id)
+    room = room_for_rings(session, request.project_id, request.queue)
     rings = room is None or room > 0
     times = _TIMES if rings else _TIMES | {"rung_at": None}
     statement = inserting(session, Job).values(**_row(request), **times)

@@ -34,14 +34,14 @@ def due_for_ring(
 
     The projects take turns; of each, those that nobody ever rang for come first, then the oldest.
     """
-    load = Load.of(session)
+    load = Load.of(session, queue)
     order = (Job.rung_at.is_not(None), Job.next_run_at)
     turn = func.row_number().over(partition_by=Job.project_id, order_by=order)
     due = (
         select(Job.id, turn.label("turn"), Job.rung_at, Job.next_run_at)
         .where(
             Job.queue == queue.value,
-            load.has_place(Job.project_id, queue),
+            load.has_place(Job.project_id),
             _due(ring_again_seconds),
         )
         .subquery()
@@ -61,7 +61,7 @@ def runnable(session: Session) -> Mapping[Queue, int]:
             Job.next_run_at <= now(),
             KNOWN,
             ~MUST_WAIT,
-            _has_place(Load.of(session)),
+            _has_place(session),
         )
         .group_by(Job.queue)
     )
@@ -70,13 +70,15 @@ def runnable(session: Session) -> Mapping[Queue, int]:
 
 def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
     """Whether there is a job that could run now and that nobody has rung for lately."""
-    place = _has_place(Load.of(session))
+    place = _has_place(session)
     return bool(session.scalar(select(exists().where(place, _due(ring_again_seconds)))))
 
 
-def _has_place(load: Load) -> ColumnElement[bool]:
-    queues = (and_(Job.queue == each.value, load.has_place(Job.project_id, each)) for each in Queue)
-    return or_(*queues)
+def _has_place(session: Session) -> ColumnElement[bool]:
+    loads = (Load.of(session, queue) for queue in Queue)
+    return or_(
+        *(and_(Job.queue == load.queue.value, load.has_place(Job.project_id)) for load in loads)
+    )
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:

@@ -1,12 +1,14 @@
 """How the workers' children are shared: places for anybody, and a reserve for who has none.
 
-Each worker says how many of its children anybody's jobs may take, and how many of those one
-project's; it has some more in reserve. They are free for an interactive job of a project of which
-nothing runs, so that no number of slow reads of others keeps it waiting. docs/adr/0012 says why.
+Each worker says, for each queue that it takes jobs of, how many of its children anybody's jobs may
+take, and how many of those one project's; it has some more in reserve. They are free for an
+interactive job of a project of which nothing runs, so that no number of slow reads of others keeps
+it waiting. One that is slow itself leaves the reserve when another project needs it, and waits for
+a place from then on (`jobs/reserve.py`). docs/adr/0012 says why.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 from uuid import UUID
@@ -20,6 +22,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     true,
@@ -53,16 +56,18 @@ class Presence:
         worker: its part of the names by which its children claim.
         places: children that anybody's jobs may take.
         project_places: how many of them one project's may.
+        queues: of which it takes jobs.
     """
 
     worker: str
     places: int
     project_places: int
     lease_seconds: float
+    queues: tuple[str, ...] = tuple(Queue)
     _again_at: float = field(default=0.0)
 
     @classmethod
-    def of(cls, settings: Settings, worker: str, children: int) -> Self:
+    def of(cls, settings: Settings, worker: str, children: int, queues: Iterable[str]) -> Self:
         """As configured.
 
         Args:
@@ -73,11 +78,12 @@ class Presence:
             places=children,
             project_places=max(1, int(children * settings.project_share)),
             lease_seconds=settings.lease_seconds,
+            queues=tuple(queues),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Its fields, for another process of the worker."""
-        names = ("worker", "places", "project_places", "lease_seconds")
+        names = ("worker", "places", "project_places", "lease_seconds", "queues")
         return {name: getattr(self, name) for name in names}
 
     def keep(self, session: Session) -> None:
@@ -85,23 +91,27 @@ class Presence:
         if time.monotonic() < self._again_at:
             return
         mine = WorkerPool.worker == self.worker
-        # Passed over where another child has it: that one says it, or is frozen in doing so.
-        free = select(WorkerPool.worker).where(mine).with_for_update(skip_locked=True)
-        later = update(WorkerPool).where(WorkerPool.worker.in_(free.scalar_subquery()))
+        # Passed over where another child has them: that one says it, or is frozen in doing so.
+        free = select(WorkerPool.queue).where(mine).with_for_update(skip_locked=True)
+        later = update(WorkerPool).where(mine, WorkerPool.queue.in_(free.scalar_subquery()))
         said = session.execute(
             later.values(expires_at=now(self.lease_seconds))
             .returning(WorkerPool.worker)
             .execution_options(synchronize_session=False)
-        ).one_or_none()
+        ).first()
         # Asked first: an INSERT waits for whoever is changing the row, conflict or not.
-        if said is None and session.scalar(select(WorkerPool.worker).where(mine)) is None:
-            new = inserting(session, WorkerPool).values(
-                worker=self.worker,
-                places=self.places,
-                project_places=self.project_places,
-                expires_at=now(self.lease_seconds),
-            )
-            session.execute(new.on_conflict_do_nothing())
+        if said is None and session.scalar(select(WorkerPool.worker).where(mine).limit(1)) is None:
+            rows = [
+                {
+                    "worker": self.worker,
+                    "queue": queue,
+                    "places": self.places,
+                    "project_places": self.project_places,
+                }
+                for queue in self.queues
+            ]
+            new = inserting(session, WorkerPool).values(expires_at=now(self.lease_seconds))
+            session.execute(new.on_conflict_do_nothing(), rows)
         gone = WorkerPool.expires_at < now(-_FORGOTTEN * self.lease_seconds)
         session.execute(delete(WorkerPool).where(gone))
         self._again_at = time.monotonic() + self.lease_seconds / 4
@@ -126,38 +136,67 @@ def _must_wait() -> ColumnElement[bool]:
 MUST_WAIT: Final = _must_wait()
 
 
-def holds_place(job: type[Job]) -> ColumnElement[bool]:
-    """Whether somebody works on it: nobody does under a lease that is over, and what a newer
-    release left running may be ended by nobody."""
-    return and_(job.state == JobState.RUNNING.value, job.lease_expires_at > now())
-
-
 _ALIVE: Final = WorkerPool.expires_at > now()
-_PLACES, _PROJECT_PLACES = (
-    select(func.coalesce(func.sum(each), 0)).where(_ALIVE).scalar_subquery()
-    for each in (WorkerPool.places, WorkerPool.project_places)
-)
+#: A queue's name, or a column that holds it.
+QueueName = ColumnElement[str] | InstrumentedAttribute[str]
+#: A column that holds a project's id.
+ProjectId = ColumnElement[int] | InstrumentedAttribute[int]
+
+
+def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
+    """Whether somebody works on the job, with a child that takes this queue's as well.
+
+    Nobody does under a lease that is over, and what a newer release left running may be ended by
+    nobody.
+    """
+    child = func.substr(job.worker, 1, func.length(WorkerPool.worker) + 1)
+    takes_queue = exists().where(
+        _ALIVE, WorkerPool.queue == queue, child == WorkerPool.worker.op("||")("/")
+    )
+    runs = and_(job.state == JobState.RUNNING.value, job.lease_expires_at > now())
+    return and_(runs, takes_queue.correlate_except(WorkerPool))
+
+
+def _sum(column: InstrumentedAttribute[int], queue: QueueName) -> ColumnElement[int]:
+    """Over the workers that take this queue's jobs."""
+    found = select(func.coalesce(func.sum(column), 0)).where(_ALIVE, WorkerPool.queue == queue)
+    return found.correlate_except(WorkerPool).scalar_subquery()
+
+
+def has_yielded(project_id: ProjectId) -> ColumnElement[bool]:
+    """Whether a job of the project gave up a child of the reserve, and waits for another one."""
+    yielded = aliased(Job)
+    return exists().where(
+        yielded.project_id == project_id,
+        yielded.state == JobState.QUEUED.value,
+        yielded.yielded_at.is_not(None),
+    )
 
 
 def place_for(
-    in_all: ColumnElement[int], of_project: ColumnElement[int], interactive: ColumnElement[bool]
+    queue: QueueName,
+    in_all: ColumnElement[int],
+    of_project: ColumnElement[int],
+    project_id: ProjectId,
 ) -> ColumnElement[bool]:
-    """Whether one more job may run beside so many, of which so many are its project's."""
+    """Whether one more of this project's jobs may run beside so many, of which so many are its."""
+    places = _sum(WorkerPool.places, queue)
     return or_(
-        and_(in_all < _PLACES, of_project < _PROJECT_PLACES),
-        and_(interactive, of_project == 0),
-        _PLACES == 0,  # nobody has said anything: a claim without a worker
+        and_(in_all < places, of_project < _sum(WorkerPool.project_places, queue)),
+        and_(queue == Queue.INTERACTIVE.value, of_project == 0, ~has_yielded(project_id)),
+        places == 0,  # nobody has said anything: a claim without a worker
     )
 
 
 def _has_place() -> ColumnElement[bool]:
     running = aliased(Job)
-    counted = select(func.count()).select_from(running).where(holds_place(running))
-    of_project = counted.where(running.project_id == Job.project_id).correlate(Job)
+    counted = select(func.count()).select_from(running).where(holds_place(running, Job.queue))
+    of_project = counted.where(running.project_id == Job.project_id)
     return place_for(
-        counted.scalar_subquery(),
-        of_project.scalar_subquery(),
-        Job.queue == Queue.INTERACTIVE.value,
+        Job.queue,
+        counted.correlate(Job).scalar_subquery(),
+        of_project.correlate(Job).scalar_subquery(),
+        Job.project_id,
     )
 
 
@@ -182,64 +221,62 @@ def lock_project(session: Session, job_id: UUID) -> None:
     session.execute(select(lock).where(Job.id == job_id))
 
 
-#: A column that holds a project's id.
-ProjectId = ColumnElement[int] | InstrumentedAttribute[int]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """The places, and who has taken them, at one moment.
+    """A queue's places, and who has taken them, at one moment.
 
     Attributes:
         places: 0 where no worker is known: then nobody is kept waiting.
         running: jobs by project.
     """
 
+    queue: Queue
     places: int
     project_places: int
     running: Mapping[int, int]
 
     @classmethod
-    def of(cls, session: Session) -> Self:
+    def of(cls, session: Session, queue: Queue) -> Self:
         """As it is now."""
+        name = literal(queue.value)
         places, project_places = session.execute(
-            select(
-                func.coalesce(func.sum(WorkerPool.places), 0),
-                func.coalesce(func.sum(WorkerPool.project_places), 0),
-            ).where(WorkerPool.expires_at > now())
+            select(_sum(WorkerPool.places, name), _sum(WorkerPool.project_places, name))
         ).one()
         counted = session.execute(
-            select(Job.project_id, func.count()).where(holds_place(Job)).group_by(Job.project_id)
+            select(Job.project_id, func.count())
+            .where(holds_place(Job, name))
+            .group_by(Job.project_id)
         )
         return cls(
+            queue=queue,
             places=int(places),
             project_places=int(project_places),
             running={row[0]: row[1] for row in counted},
         )
 
-    def has_place(self, project_id: ProjectId, queue: Queue) -> ColumnElement[bool]:
+    def has_place(self, project_id: ProjectId) -> ColumnElement[bool]:
         """`HAS_PLACE` of this moment, cheap enough to be asked of thousands of rows."""
         if not self.places:
             return true()
         full = [id_ for id_, count in self.running.items() if count >= self.project_places]
+        has_none = and_(project_id.not_in(list(self.running)), ~has_yielded(project_id))
+        reserved = has_none if self.queue is Queue.INTERACTIVE else false()
         anybody = sum(self.running.values()) < self.places
-        reserved = project_id.not_in(list(self.running)) if queue is Queue.INTERACTIVE else false()
         return or_(project_id.not_in(full), reserved) if anybody else reserved
 
 
-def room_for_rings(session: Session, project_id: int) -> int | None:
-    """How many more jobs of the project to ring for; None: as many as there are.
+def room_for_rings(session: Session, project_id: int, queue: Queue) -> int | None:
+    """How many more jobs of the project to ring for in a queue; None: as many as there are.
 
     As many as have a place, less those that run or were rung for and can run. The end of each
     rings for the next: a queue that one project's messages fill would keep the others' behind.
     """
-    places = session.scalar(
-        select(func.sum(WorkerPool.project_places)).where(WorkerPool.expires_at > now())
-    )
+    name = literal(queue.value)
+    places = session.scalar(select(_sum(WorkerPool.project_places, name)))
     if not places:
         return None
     mine = Job.project_id == project_id
-    taken = select(Job.id).where(mine, holds_place(Job))
+    taken = select(Job.id).where(mine, holds_place(Job, name))
     rung = select(Job.id).where(
         mine, Job.state == JobState.QUEUED.value, Job.rung_at.is_not(None), ~MUST_WAIT
     )

@@ -9,11 +9,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    false,
     func,
     literal,
     select,
-    true,
     union_all,
     update,
 )
@@ -88,25 +86,30 @@ def ring_next(session: Session, ended: UUID, project_id: int) -> None:
 
 def _next_project() -> Select[int, str]:
     counted = func.count().label("count")
-    running = select(Job.project_id, counted).where(holds_place(Job)).group_by(Job.project_id).cte()
-    in_all = select(func.coalesce(func.sum(running.c.count), 0)).scalar_subquery()
-    of_project = func.coalesce(running.c.count, 0)
 
     def waiting(turn: int, queue: Queue) -> Select[int, str, int, Any]:
+        name = literal(queue.value)
+        running = (
+            select(Job.project_id, counted)
+            .where(holds_place(Job, name))
+            .group_by(Job.project_id)
+            .cte(f"running_{queue.value}")
+        )
+        in_all = select(func.coalesce(func.sum(running.c.count), 0)).scalar_subquery()
+        of_project = func.coalesce(running.c.count, 0)
         # Projects are few and jobs many: each is asked whether it has one, by ix_jobs_unrung.
         has_one = exists().where(
             _UNRUNG, ~MUST_WAIT, Job.queue == queue.value, Job.project_id == Project.id
         )
-        place = place_for(in_all, of_project, true() if queue is Queue.INTERACTIVE else false())
         return (
             select(
                 Project.id,
-                literal(queue.value).label("queue"),
+                name.label("queue"),
                 literal(turn).label("turn"),
                 of_project.label("runs"),
             )
             .outerjoin(running, running.c.project_id == Project.id)
-            .where(has_one, place)
+            .where(has_one, place_for(name, in_all, of_project, Project.id))
         )
 
     found = union_all(*(waiting(turn, queue) for turn, queue in enumerate(Queue))).subquery()

@@ -30,9 +30,11 @@ from sqlalchemy import event
 from stocktake.db.session import Database
 from stocktake.errors import (
     ConflictError,
+    HandedBackError,
     InvalidSourceError,
     JobError,
     NotFoundError,
+    ReserveNeededError,
     StorageThrottledError,
     WorkerLostError,
     WorkerStoppedError,
@@ -77,6 +79,7 @@ ERRORS: dict[str, JobError] = {
     "invalid": InvalidSourceError("corrupt"),
     "lost": WorkerLostError("gone"),
     "stopped": WorkerStoppedError("a deploy"),
+    "yielded": ReserveNeededError("others wait"),
 }
 #: Rounds of the clock and the workers, far more than a quiet end takes.
 PATIENCE = 120
@@ -330,7 +333,7 @@ class Jobs(RuleBasedStateMachine):
             assert self.world.rows == before
         elif not struck.fired:
             asked = before.jobs[held.job_id]["cancel_requested_at"] is not None
-            free = isinstance(error, WorkerStoppedError)
+            free = isinstance(error, HandedBackError)
             again = "queued" if free or held.attempt < held.max_attempts else "failed"
             again = "cancelled" if asked else again
             assert job["state"] == (again if error.retryable else "failed")

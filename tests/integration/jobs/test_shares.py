@@ -32,12 +32,19 @@ RETRY = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 LATER = RetryPolicy(base_seconds=1e6, max_seconds=1e6)
 
 
-def announce(database: Database, places: int, project_places: int | None = None, name="a") -> None:
+def announce(
+    database: Database,
+    places: int,
+    project_places: int | None = None,
+    name: str = "node",
+    queues: Sequence[Queue] = tuple(Queue),
+) -> None:
     presence = Presence(
         worker=name,
         places=places,
         project_places=places if project_places is None else project_places,
         lease_seconds=30,
+        queues=tuple(queues),
     )
     with database.write() as session:
         presence.keep(session)
@@ -57,8 +64,15 @@ def jobs_of(
     return [enqueue(database, refresh_of(table, queue=queue)) for table in tables]
 
 
-def won(database: Database, jobs: Sequence[UUID]) -> list[UUID]:
-    return [each for each in jobs if claim(database, each) is not None]
+def won(database: Database, jobs: Sequence[UUID], worker: str = "node/1") -> list[UUID]:
+    return [each for each in jobs if claim(database, each, worker=worker) is not None]
+
+
+def attempt(database: Database, job_id: UUID) -> Claim:
+    with database.read() as session:
+        held = leases.attempt_of(session, job_id, 1)
+    assert held is not None
+    return held
 
 
 def end(database: Database, held: Claim) -> None:
@@ -87,12 +101,30 @@ def test_two_workers_have_the_places_of_both(database: Database) -> None:
     announce(database, places=2, name="a")
     announce(database, places=1, name="b")
     jobs = jobs_of(database, project(database), 5)
-    assert won(database, jobs) == jobs[:3]
+    assert won(database, jobs[:1], "b/1") == jobs[:1]
+    assert won(database, jobs[1:], "a/1") == jobs[1:3]
+
+
+def test_a_workers_places_are_those_of_the_queues_that_it_takes(database: Database) -> None:
+    announce(database, places=2)
+    announce(database, places=3, name="extra", queues=[Queue.VALIDATE])
+    greedy, modest = project(database), project(database)
+    bulk = jobs_of(database, greedy, 4, Queue.BULK)
+    assert won(database, bulk) == bulk[:2]
+    mine = jobs_of(database, modest, 1)
+    assert won(database, mine) == mine  # the reserve is there still
+    reads = jobs_of(database, modest, 5, Queue.VALIDATE)
+    # Three of the five places in all are taken: the other worker has as many as it has children.
+    assert won(database, reads, "extra/1") == reads[:2]
+    assert won(database, bulk[2:]) == []  # what runs over there takes none of these places
+    end(database, attempt(database, bulk[0]))
+    end(database, attempt(database, mine[0]))
+    assert won(database, bulk[2:]) == bulk[2:3]
 
 
 def test_a_worker_of_which_nothing_is_heard_any_more_has_no_places(database: Database) -> None:
     announce(database, places=2, name="dead")
-    announce(database, places=1, name="alive")
+    announce(database, places=1)
     with database.write() as session:
         dead = update(WorkerPool).where(WorkerPool.worker == "dead")
         session.execute(dead.values(expires_at=now(-1)))
@@ -265,7 +297,7 @@ def test_a_rescue_leaves_its_place_to_who_waits(database: Database, rings: Recor
 def test_a_share_is_a_part_of_the_children_and_at_least_one(
     children: int, share: float, expected: int
 ) -> None:
-    presence = Presence.of(Settings(project_share=share), "w", children)
+    presence = Presence.of(Settings(project_share=share), "w", children, [Queue.BULK])
     assert (presence.places, presence.project_places) == (children, expected)
 
 
@@ -310,7 +342,7 @@ def test_a_claimer_that_froze_with_its_lock_keeps_a_child_for_moments(
     held, next_ = jobs_of(database, project(database), 2)
     [others] = jobs_of(database, project(database), 1)
     with other_process.write() as frozen:
-        assert leases.claim(frozen, held, worker="a/1", lease_seconds=30)
+        assert leases.claim(frozen, held, worker="node/1", lease_seconds=30)
         with pytest.raises(OperationalError, match="lock timeout"):
             race(lambda: claim(database, next_))
         claimed(database, others)

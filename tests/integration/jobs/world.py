@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from stocktake.db.clock import now
 from stocktake.db.models import Base, Job, Table, WorkerPool
 from stocktake.db.session import Database
-from stocktake.errors import JobError, StaleAttemptError, WorkerLostError, WorkerStoppedError
+from stocktake.errors import HandedBackError, JobError, StaleAttemptError, WorkerLostError
 from stocktake.introspection import Coverage, Introspection, no_progress
 from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
@@ -119,17 +120,28 @@ class World:
             session.execute(delete(WorkerPool))
             if places:
                 presence = Presence(
-                    worker="w", places=places, project_places=project_places, lease_seconds=1e6
+                    worker="node", places=places, project_places=project_places, lease_seconds=1e6
                 )
                 presence.keep(session)
 
     def has_place(self, job: dict[str, Any]) -> bool:
         """Whether a child may take it, by what runs."""
-        running = [each for each in self.rows.jobs.values() if each["state"] == "running"]
+        running = [
+            each
+            for each in self.rows.jobs.values()
+            if each["state"] == "running" and each["lease_expires_at"] > datetime.now(UTC)
+        ]
         own = sum(each["project_id"] == job["project_id"] for each in running)
         places, project_places = self.places
         anybody = len(running) < places and own < project_places
-        return not places or anybody or (job["queue"] == Queue.INTERACTIVE and not own)
+        yielded = any(
+            each["state"] == "queued"
+            and each["yielded_at"] is not None
+            and each["project_id"] == job["project_id"]
+            for each in self.rows.jobs.values()
+        )
+        reserve = job["queue"] == Queue.INTERACTIVE and not own and not yielded
+        return not places or anybody or reserve
 
     def refresh_other(self, table_id: UUID, at: int) -> None:
         """The other project asks for a read of a table of its own."""
@@ -181,7 +193,7 @@ class World:
             with process.database.write() as session:
                 retry = process.runtime.retry
                 rescue.end_lost(session, held.job_id, held.worker, error, retry)
-        elif isinstance(error, WorkerStoppedError):
+        elif isinstance(error, HandedBackError):
             with suppress(StaleAttemptError), process.database.write() as session:
                 leases.hand_back(session, held, error)
         else:

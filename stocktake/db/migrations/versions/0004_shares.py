@@ -21,6 +21,7 @@ _INDEXES = {
     ),
     "ix_jobs_rung": (["project_id"], "state = 'queued' AND rung_at IS NOT NULL"),
     "ix_jobs_running": (["project_id"], "state = 'running'"),
+    "ix_jobs_yielded": (["project_id"], "state = 'queued' AND yielded_at IS NOT NULL"),
 }
 
 
@@ -28,11 +29,13 @@ def upgrade() -> None:
     op.create_table(
         "worker_pools",
         sa.Column("worker", sa.String(200), nullable=False),
+        sa.Column("queue", sa.String(20), nullable=False),
         sa.Column("places", sa.Integer(), nullable=False),
         sa.Column("project_places", sa.Integer(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("worker", name=op.f("pk_worker_pools")),
+        sa.PrimaryKeyConstraint("worker", "queue", name=op.f("pk_worker_pools")),
     )
+    op.add_column("jobs", sa.Column("yielded_at", UtcDateTime(), nullable=True))
     for name, (columns, where) in _INDEXES.items():
         op.create_index(
             name, "jobs", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
@@ -54,4 +57,5 @@ def downgrade() -> None:
     op.drop_column("tables", "schema_bytes")
     for name in _INDEXES:
         op.drop_index(name, table_name="jobs")
+    op.drop_column("jobs", "yielded_at")
     op.drop_table("worker_pools")
