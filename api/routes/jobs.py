@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
-from api.errors import refusal_of
+from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
 from stocktake.db.models import Job, JobAttempt
@@ -39,11 +39,24 @@ def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
     )
 
 
-def ended(context: Context, job_id: UUID) -> Answer:
-    """The 200 of a submit that was waited for, whatever the job's end was."""
+def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
+    """The answer to a submit that was waited for: 200 with the job, or 400 where it has failed."""
+    job = jobs.get_job(context, job_id)
+    if job.state == JobState.FAILED.value:
+        return failed(context, job, deduplicated)
+    headers = {"Location": job_url(context, job_id)}
+    return Answer(body=job_view(job, deduplicated), headers=headers)
+
+
+def failed(context: Context, job: Job, deduplicated: bool = False) -> Answer:
+    """PostHog's answer to a request whose source it could not read, and the job beside it."""
+    error = job.error or {}
+    body = body_of("validation_error", "invalid_input", error.get("detail", ""))
+    shown = job_view(job, deduplicated).model_dump(mode="json")
     return Answer(
-        body=job_view(jobs.get_job(context, job_id)),
-        headers={"Location": job_url(context, job_id)},
+        status=400,
+        body=body | {"error": error, "job": shown},
+        headers={"Location": job_url(context, job.id)},
     )
 
 
@@ -185,11 +198,13 @@ async def cancel_job(edge: WriteEdge, job_id: UUID) -> Response:
     responses={200: {"model": JobBody, "description": "The job has ended within the wait."}},
 )
 async def retry_job(edge: WriteEdge, job_id: UUID) -> Response:
-    """Queue a new job that does again what an ended one was to do; 200 if it was waited for."""
+    """Queue a new job that does again what an ended one was to do; 200 if it was waited for,
+    and 400 if it failed."""
 
     def work(context: Context) -> Answer:
         new = jobs.retry_job(context, job_id)
         answer = accepted(context, new.job, new.deduplicated)
-        return replace(answer, after_wait=lambda later: ended(later, new.job.id))
+        shared = new.deduplicated
+        return replace(answer, after_wait=lambda later: ended(later, new.job.id, shared))
 
     return await edge.write(work, wait=True)
