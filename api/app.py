@@ -18,7 +18,7 @@ from api.afterwards import Afterwards
 from api.bodies import MAX_JSON_BYTES, PARSED_AT_ONCE
 from api.dependencies import Parts
 from api.limiting import RateLimits
-from api.middleware import RequestMiddleware, SlashMiddleware, TooLargeMiddleware
+from api.middleware import HeadMiddleware, RequestMiddleware, SlashMiddleware, TooLargeMiddleware
 from api.sharing import Shared
 from api.waiting import Hub
 from stocktake import __version__
@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         middleware=[
             Middleware(SlashMiddleware),
             Middleware(RequestMiddleware, observe=observed.observe),
+            Middleware(HeadMiddleware),
             Middleware(TooLargeMiddleware),
         ],
     )

@@ -16,6 +16,8 @@ Every request needs an API key, as `Authorization: Bearer KEY`: press **Authoriz
 `stocktake up` keeps one in its data directory (`.stocktake/api_key`); `stocktake keys create`
 makes more. `@current` stands for the project of a key that has just one.
 
+HEAD answers wherever GET does, and OPTIONS with the methods that a path takes.
+
 Everything under `/api/projects/` also answers under `/api/environments/`, the same tables and the
 same operations, for clients that were written for the older paths of PostHog.
 """

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -166,11 +166,13 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     return answer_for(validation_error(error.errors()))
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if isinstance(error.__cause__, errors.RequestError):
         # Ours, raised while the framework read a body, and wrapped by it.
         return answer_for(error.__cause__)
+    if error.status_code == 405 and request.method == "OPTIONS":
+        return Response(status_code=204, headers={"Allow": _methods(request)})
     if error.status_code == 413:
         return answer_for(too_large())
     type_, code, detail = {
@@ -187,7 +189,8 @@ def _methods(request: Request) -> str:
     path = request.scope["path"]
     routes = iter_route_contexts(request.app.routes)
     takes = (route.methods for route in routes if route.methods and route.path_regex.match(path))
-    return ", ".join(sorted(set().union(*takes)))
+    methods = {"OPTIONS"}.union(*takes)
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def _database_away(_: Request, error: Exception) -> JSONResponse:

@@ -12,8 +12,6 @@ from uuid import UUID
 from stocktake.errors import ThrottledError
 from stocktake.settings import Settings
 
-#: When a stream that was one too many may be asked for again.
-_STREAM_RETRY_SECONDS: Final = 5
 #: Addresses that are counted apart; those beyond them are counted together. Keys need no such
 #: bound: an operator makes them.
 _MOST_ADDRESSES: Final = 4096
@@ -66,7 +64,7 @@ class RateLimits:
     @contextmanager
     def waiting(self, key_id: UUID | None) -> Iterator[bool]:
         """Whether one more request by this key may wait; while it does, it counts."""
-        granted = self._may_wait(key_id)
+        granted = not self._most_waits or self._waits[key_id] < self._most_waits
         self._waits[key_id] += granted
         try:
             yield granted
@@ -74,18 +72,6 @@ class RateLimits:
             self._waits[key_id] -= granted
             if not self._waits[key_id]:
                 del self._waits[key_id]
-
-    def require_wait(self, key_id: UUID | None) -> None:
-        """For what can't be answered at once, and has yet to begin.
-
-        Raises:
-            ThrottledError: it would be one too many.
-        """
-        if not self._may_wait(key_id):
-            raise ThrottledError(_STREAM_RETRY_SECONDS)
-
-    def _may_wait(self, key_id: UUID | None) -> bool:
-        return not self._most_waits or self._waits[key_id] < self._most_waits
 
 
 class _MovingWindow:

@@ -1,4 +1,4 @@
-"""What every request passes through: request id, access log, security headers, slashes."""
+"""What every request passes through: request id, access log, headers, HEAD, slashes."""
 
 import re
 import time
@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import structlog
+from anyio import CancelScope
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +41,33 @@ def _declared(path: str) -> str:
     if path.startswith("/api/"):
         return path if path.endswith("/") else f"{path}/"
     return path.rstrip("/") or "/"
+
+
+class HeadMiddleware:
+    """Answers HEAD as it would GET, without the body (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request as a GET; a stream ends before its first event."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                more = message.get("more_body", False)
+                message = {"type": "http.response.body", "body": b""}
+                await send(message)
+                if more:
+                    rest.cancel()
+                return
+            await send(message)
+
+        scope["method"] = "GET"  # in place: whoever logs the request looks for its route here
+        with CancelScope() as rest:
+            await self._app(scope, receive, send_head)
 
 
 class TooLargeMiddleware:
@@ -89,7 +117,7 @@ class RequestMiddleware:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        started, status = time.perf_counter(), 500
+        started, status, method = time.perf_counter(), 500, scope["method"]
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -102,15 +130,15 @@ class RequestMiddleware:
             try:
                 await self._app(scope, receive, send_with_headers)
             finally:
-                self._note(scope, status, time.perf_counter() - started)
+                self._note(scope, method, status, time.perf_counter() - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = route_of(scope)
-        self._observe(scope["method"], route, status, seconds)
+        self._observe(method, route, status, seconds)
         # The path as it is declared: a path that was asked for may hold anything.
         log.info(
             "request",
-            method=scope["method"],
+            method=method,
             route=route,
             status=status,
             milliseconds=round(seconds * 1000, 1),

@@ -107,6 +107,11 @@ class Hub:
         """How many wait now."""
         return len(self._waiters)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody more may wait."""
+        return len(self._waiters) >= MAX_WAITERS
+
     async def wait_for_end(
         self, job_id: UUID, seconds: float, holder: Holder | None = None
     ) -> Sight | None:
@@ -128,7 +133,7 @@ class Hub:
         return await self._wait(_Waiter(job_id, after_revision, holder), seconds)
 
     async def _wait(self, waiter: _Waiter, seconds: float) -> Sight | None:
-        if seconds <= 0 or self._closed or len(self._waiters) >= MAX_WAITERS:
+        if seconds <= 0 or self._closed or self.is_full:
             return None
         self._waiters.add(waiter)
         self._joined.set()

@@ -11,10 +11,12 @@ from uuid import UUID
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Retry
+from sqlalchemy import exists, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from stocktake.db.models import JobAttempt
 from stocktake.db.session import Database
 from stocktake.errors import (
     DatabaseUnavailableError,
@@ -227,12 +229,27 @@ def note_stale(runtime: Runtime, reason: str) -> None:
     counting.note(runtime.database, counting.STALE_WRITES)
 
 
+def has_succeeded(session: Session, claim: Claim) -> bool:
+    """Whether this attempt's success is committed: then what comes behind it has lost nothing."""
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    JobAttempt.job_id == claim.job_id,
+                    JobAttempt.number == claim.attempt,
+                    JobAttempt.outcome == JobState.SUCCEEDED.value,
+                )
+            )
+        )
+    )
+
+
 def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
     def end(session: Session) -> JobState:
         leases.cancel(session, claim, code="superseded", detail=str(exc))
         return JobState.CANCELLED
 
-    _settle(runtime, end)
+    _settle(runtime, claim, end)
     log.info("job_superseded")
     raise Ignore from None
 
@@ -248,15 +265,19 @@ def _leave(runtime: Runtime, claim: Claim) -> None:
             return JobState.QUEUED
         return leases.fail(session, claim, error, runtime.retry)
 
-    state = _settle(runtime, end)
-    log.info("job_attempt_failed", code=error.code, state=state.value)
+    state = _settle(runtime, claim, end)
+    _log_end(error, state)
 
 
 def _fail(
     runtime: Runtime, claim: Claim, error: JobError, outcome: type[JobFailed] = JobFailed
 ) -> None:
-    state = _settle(runtime, lambda session: leases.fail(session, claim, error, runtime.retry))
-    log.info("job_attempt_failed", code=error.code, state=state.value)
+    state = _settle(
+        runtime, claim, lambda session: leases.fail(session, claim, error, runtime.retry)
+    )
+    _log_end(error, state)
+    if state is JobState.SUCCEEDED and outcome is not ProcessSpoilt:
+        return
     if state is JobState.CANCELLED:
         raise Ignore from None
     failed = outcome(f"{error.code}: {error.detail}")
@@ -265,15 +286,27 @@ def _fail(
     raise failed from None
 
 
-def _settle(runtime: Runtime, end: Callable[[Session], JobState]) -> JobState:
-    """Write the end of an attempt.
+def _log_end(error: JobError, state: JobState) -> None:
+    if state is JobState.SUCCEEDED:
+        log.info("job_succeeded", afterwards=error.code)
+    else:
+        log.info("job_attempt_failed", code=error.code, state=state.value)
 
-    A commit whose answer was lost shows as a stale attempt here, since the row says already
-    what was to be written: nothing is lost, and the duplicate is refused.
+
+def _settle(runtime: Runtime, claim: Claim, end: Callable[[Session], JobState]) -> JobState:
+    """Write the end of an attempt; the state that its job is in then.
+
+    It is `succeeded` where the success was committed before: of a commit only the answer may be
+    lost, and a process may be asked to end right behind one.
     """
     try:
         with runtime.database.write() as session:
-            return end(session)
+            try:
+                return end(session)
+            except StaleAttemptError:
+                if not has_succeeded(session, claim):
+                    raise
+                return JobState.SUCCEEDED
     except StaleAttemptError as exc:
         note_stale(runtime, str(exc))
         raise Ignore from None

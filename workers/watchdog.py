@@ -23,7 +23,7 @@ from stocktake.errors import JobError, StaleAttemptError
 from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
-from tasks.base import Runtime, note_stale
+from tasks.base import Runtime, has_succeeded, note_stale
 from workers.guard import LOOK_SECONDS
 from workers.guarding import BOARD, own_place
 from workers.limits import memory_limit_error, reserve_error, stopped_error, time_limit_error
@@ -97,13 +97,16 @@ class Watchdog:
                     lease_seconds=self._runtime.settings.lease_seconds,
                     progress=progress,
                 )
+                # The success may have been committed a moment ago, while this waited for the row:
+                # its lease is gone then, and nothing is lost.
+                is_lost = not beat.alive and not has_succeeded(session, self._claim)
                 if self._runtime.presence is not None and not self._runtime.stopping():
                     self._runtime.presence.keep(session)
         except SQLAlchemyError as exc:
             # The lease may run out meanwhile; then the fence refuses what this attempt writes.
             log.warning("heartbeat_not_written", reason=type(exc).__name__)
             return
-        if not beat.alive and not self._done.is_set():
+        if is_lost and not self._done.is_set():
             note_stale(self._runtime, "the lease was lost while the source was read")
             self._leave(EXIT_STATUS)
         if beat.cancel_requested:

@@ -1,6 +1,7 @@
 """Uploads: a file that becomes a table's content, or rows of a managed Delta table."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from api.bodies import MAX_JSON_BYTES
 from api.dependencies import Answer, Router, WriteEdge
 from api.errors import body_of, unavailable
 from api.routes.jobs import job_url
-from api.routes.tables import shown
+from api.routes.tables import after_first_read, shown
 from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
 from stocktake.db.models import Table
@@ -154,7 +155,8 @@ def _stored(context: Context, upload_id: UUID, size_bytes: int, file_format: str
     max_body_size=MAX_JSON_BYTES,
 )
 async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
-    """Make a new table of an uploaded file."""
+    """Make a new table of an uploaded file. With `Prefer: wait=N` a file that cannot be read is a
+    400 that leaves no table."""
 
     def work(context: Context) -> Answer:
         ingest = files.create_from_upload(
@@ -164,7 +166,9 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
             file_format=body.file_format,
             table_name=body.table_name,
         )
-        return _ingesting(context, ingest)
+        answer, job_id = _ingesting(context, ingest), ingest.enqueued.job.id
+        table_id = ingest.table.id
+        return replace(answer, after_wait=lambda later: after_first_read(later, table_id, job_id))
 
     return await edge.write(work, wait=True)
 

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,11 +13,11 @@ from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
-from api.errors import refusal_of
+from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
 from stocktake.db.models import Job, JobAttempt
-from stocktake.errors import RequestError
+from stocktake.errors import RequestError, ThrottledError
 from stocktake.services import jobs
 from stocktake.services.context import Context
 from stocktake.services.jobs import JobFilter
@@ -26,6 +27,8 @@ router = Router(tags=["jobs"])
 
 #: A stream ends after this long and the client comes back, with whatever rights it has by then.
 STREAM_SECONDS: Final = 900.0
+#: When a stream that was one too many may be asked for again.
+STREAM_RETRY_SECONDS: Final = 5
 _LONGEST_RETRY_AFTER: Final = 60
 
 
@@ -39,11 +42,24 @@ def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
     )
 
 
-def ended(context: Context, job_id: UUID) -> Answer:
-    """The 200 of a submit that was waited for, whatever the job's end was."""
+def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
+    """The answer to a submit that was waited for: 200 with the job, or 400 where it has failed."""
+    job = jobs.get_job(context, job_id)
+    if job.state == JobState.FAILED.value:
+        return failed(context, job, deduplicated)
+    headers = {"Location": job_url(context, job_id)}
+    return Answer(body=job_view(job, deduplicated), headers=headers)
+
+
+def failed(context: Context, job: Job, deduplicated: bool = False) -> Answer:
+    """PostHog's answer to a request whose source it could not read, and the job beside it."""
+    error = job.error or {}
+    body = body_of("validation_error", "invalid_input", error.get("detail", ""))
+    shown = job_view(job, deduplicated).model_dump(mode="json")
     return Answer(
-        body=job_view(jobs.get_job(context, job_id)),
-        headers={"Location": job_url(context, job_id)},
+        status=400,
+        body=body | {"error": error, "job": shown},
+        headers={"Location": job_url(context, job.id)},
     )
 
 
@@ -122,30 +138,33 @@ def _matches(header: str, tag: str) -> bool:
     return tag in given or "*" in given
 
 
-async def _visible_job(edge: ReadEdge, job_id: UUID) -> Edge:
-    await edge.read(lambda context: jobs.get_job(context, job_id))
-    # Here, as a stream that has begun can't be refused.
-    edge.parts.limits.require_wait(edge.caller.key_id)
-    return edge
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    edge: Edge
+    job: Job
+
+
+async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
+    """A stream that has its place among those that wait until it ends, and its first job.
+
+    Both are taken here, as a stream that has begun can't be refused.
+    """
+    job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    with edge.parts.limits.waiting(edge.caller.key_id) as granted:
+        if not granted or edge.parts.hub.is_full:
+            raise ThrottledError(STREAM_RETRY_SECONDS)
+        yield _Stream(edge, job)
 
 
 @router.get("/jobs/{job_id}/events/", response_class=EventSourceResponse)
 async def stream_job_events(
-    edge: Annotated[Edge, Depends(_visible_job)], job_id: UUID
+    stream: Annotated[_Stream, Depends(_granted)],
 ) -> AsyncIterator[ServerSentEvent]:
     """The job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
     `refused`, with the body of the refusal, seconds after the key was revoked, expired or was cut.
     """
-    with edge.parts.limits.waiting(edge.caller.key_id) as granted:
-        if granted:
-            async for event in _life(edge, job_id):
-                yield event
-
-
-async def _life(edge: Edge, job_id: UUID) -> AsyncIterator[ServerSentEvent]:
-    before: JobBody | None = None
+    edge, job, before = stream.edge, stream.job, None
     while True:
-        job = await edge.read(lambda context: jobs.get_job(context, job_id))
         now = job_view(job)
         for name in _events(before, now):
             yield ServerSentEvent(event=name, id=str(job.revision), data=now, retry=1000)
@@ -154,13 +173,14 @@ async def _life(edge: Edge, job_id: UUID) -> AsyncIterator[ServerSentEvent]:
         before = now
         try:
             changed = await edge.parts.hub.wait_for_change(
-                job_id, job.revision, STREAM_SECONDS, edge.holder
+                job.id, job.revision, STREAM_SECONDS, edge.holder
             )
         except RequestError as refusal:
             yield ServerSentEvent(event="refused", data=refusal_of(refusal)[1])
             return
         if not changed:
             return
+        job = await edge.read(partial(jobs.get_job, job_id=job.id))
 
 
 def _events(before: JobBody | None, now: JobBody) -> list[str]:
@@ -185,11 +205,13 @@ async def cancel_job(edge: WriteEdge, job_id: UUID) -> Response:
     responses={200: {"model": JobBody, "description": "The job has ended within the wait."}},
 )
 async def retry_job(edge: WriteEdge, job_id: UUID) -> Response:
-    """Queue a new job that does again what an ended one was to do; 200 if it was waited for."""
+    """Queue a new job that does again what an ended one was to do; 200 if it was waited for,
+    and 400 if it failed."""
 
     def work(context: Context) -> Answer:
         new = jobs.retry_job(context, job_id)
         answer = accepted(context, new.job, new.deduplicated)
-        return replace(answer, after_wait=lambda later: ended(later, new.job.id))
+        shared = new.deduplicated
+        return replace(answer, after_wait=lambda later: ended(later, new.job.id, shared))
 
     return await edge.write(work, wait=True)

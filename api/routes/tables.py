@@ -1,5 +1,6 @@
 """Warehouse tables, as PostHog's clients know them, and their schema versions."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, cast
 from uuid import UUID
 
@@ -7,10 +8,9 @@ from fastapi import Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
-from api.errors import body_of
-from api.routes.jobs import accepted, job_url
+from api.routes.jobs import accepted, ended, failed, job_url
 from api.schemas.base import PageBody
-from api.schemas.jobs import JobBody, job_view
+from api.schemas.jobs import JobBody
 from api.schemas.tables import (
     FullVersionBody,
     NewTable,
@@ -23,7 +23,7 @@ from api.schemas.tables import (
     table_view,
     version_view,
 )
-from stocktake.db.models import Job, Table
+from stocktake.db.models import Table
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import (
     jobs,
@@ -106,23 +106,17 @@ def _created(context: Context, table: Table, job_id: UUID) -> Answer:
         body=shown(context, table),
         headers={"Location": job_url(context, job_id), "Retry-After": "1"},
         job_id=job_id,
-        after_wait=lambda later: _after_first_read(later, table.id, job_id),
+        after_wait=lambda later: after_first_read(later, table.id, job_id),
     )
 
 
-def _after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
+def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
+    """The table with its columns; or the 400 of a read that failed, and no table is left."""
     job = jobs.get_job(context, job_id)
     if job.state == JobState.FAILED.value and tables.undo_create(context, table_id, job_id=job_id):
-        return _read_failed(job)
+        return failed(context, job)
     table = context.session.get_one(Table, table_id, populate_existing=True)
     return Answer(status=201, body=shown(context, table))
-
-
-def _read_failed(job: Job) -> Answer:
-    """PostHog's answer to a create whose source it could not read, and the job's own code."""
-    error = job.error or {}
-    body = body_of("validation_error", "invalid_input", error.get("detail", ""))
-    return Answer(status=400, body=body | {"error": error})
 
 
 @router.get("/warehouse_tables/{table_id}/", response_model=TableBody)
@@ -192,7 +186,8 @@ async def delete_table(edge: WriteEdge, table_id: UUID) -> Response:
     responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
 )
 async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
-    """Read the table's source anew. Any body is ignored."""
+    """Read the table's source anew. Any body is ignored. With `Prefer: wait=N` a read that failed
+    is a 400, with the job beside its sentence."""
 
     def work(context: Context) -> Answer:
         enqueued = refreshes.request(context, table_views.locked(context, table_id))
@@ -203,19 +198,9 @@ async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
 
 def _refreshing(context: Context, enqueued: Enqueued) -> Answer:
     context.session.flush()
-    submitted = accepted(context, enqueued.job, enqueued.deduplicated)
-
-    def after_wait(later: Context) -> Answer:
-        job = jobs.get_job(later, enqueued.job.id)
-        return Answer(body=job_view(job, enqueued.deduplicated))
-
-    return Answer(
-        status=submitted.status,
-        body=submitted.body,
-        headers=submitted.headers,
-        job_id=submitted.job_id,
-        after_wait=after_wait,
-    )
+    job_id, shared = enqueued.job.id, enqueued.deduplicated
+    submitted = accepted(context, enqueued.job, shared)
+    return replace(submitted, after_wait=lambda later: ended(later, job_id, shared))
 
 
 @router.post("/warehouse_tables/{table_id}/update_schema/", response_model=TableBody)

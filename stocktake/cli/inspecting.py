@@ -61,7 +61,7 @@ def _read(
     endpoint: str | None,
 ) -> "Introspection":
     from stocktake.introspection import Source, introspect
-    from stocktake.storage.guard import GuardPolicy, recheck
+    from stocktake.storage.guard import GuardPolicy, check_pattern, recheck
     from stocktake.storage.objects import open_source
 
     # The person at the keyboard may read what the person may read.
@@ -71,6 +71,7 @@ def _read(
         local_roots=(Path("/"),),
     )
     found = recheck(_as_url(location), policy)
+    check_pattern(found, is_folder=table_format.is_delta)
     if found.provider != "file" and credential is None and not options["public"]:
         raise CommandError(
             "Give --access-key and --access-secret for this store, or --public to read unsigned."

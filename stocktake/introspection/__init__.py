@@ -74,7 +74,8 @@ class Source:
 
     Attributes:
         store: where the bytes are, rooted at a bucket or at a local folder.
-        path: the key below the root: a Delta table's folder, or a key or glob of files.
+        path: below the root, in the language of `stocktake.storage.globs`: a Delta table's
+            folder, or the pattern of the files.
         format: the table's declared format.
         options: the table's options, already validated (`csv_delimiter` and so on).
         state: the `Introspection.state` of the last successful read, or None to read afresh.

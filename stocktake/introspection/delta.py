@@ -25,6 +25,7 @@ from stocktake.introspection.delta_log import (
 )
 from stocktake.introspection.delta_types import columns_of
 from stocktake.introspection.excess import check_size
+from stocktake.storage.globs import literal
 from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: Reader features that leave the schema readable (Delta protocol, "Table Features").
@@ -128,7 +129,7 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         DuplicateColumnError: two columns of one name.
         LimitExceededError: a budget ran out.
     """
-    log = DeltaLog(source.store, source.path, limits, progress)
+    log = DeltaLog(source.store, literal(source.path), limits, progress)
     wanted = source.options.get(COUNT_OPTION) is True
     known = Snapshot.from_state(source.state)
     if known is not None:

@@ -21,7 +21,7 @@ from stocktake.introspection import (
 from stocktake.introspection.excess import check_columns, check_names, exceeded
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, widen
-from stocktake.storage.globs import is_glob, literal_prefix, matcher
+from stocktake.storage.globs import is_glob, literal, literal_prefix, matcher
 from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: What Hive, Spark and others write in the path for a null.
@@ -54,7 +54,7 @@ class Listing:
 
 
 def list_files(source: Source, limits: Limits) -> Listing:
-    """List the files that `source.path`, a key or a glob, names.
+    """List the files that `source.path`, a pattern, names.
 
     Args:
         source: where to look; only the pattern's literal beginning is listed. A key is asked
@@ -67,7 +67,7 @@ def list_files(source: Source, limits: Limits) -> Listing:
         JobError: the store's own.
     """
     if not is_glob(source.path):
-        return _listing([source.store.get(source.path, length=0).info])
+        return _listing([source.store.get(literal(source.path), length=0).info])
     found = _matches(source, limits)
     if not found:
         raise SourceNotFoundError
@@ -81,7 +81,7 @@ def list_or_fetch(
     for it. Its answer tells of the file what a listing would, so that a round trip is saved."""
     if is_glob(source.path) or _usable_state(source):
         return list_files(source, limits), None
-    chunk = fetch(source.path)
+    chunk = fetch(literal(source.path))
     return _listing([chunk.info]), chunk
 
 

@@ -30,6 +30,7 @@ from stocktake.introspection.files import (
 from stocktake.introspection.inference import Kind, KindConflictError, render
 from stocktake.introspection.text import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.schema.columns import Column
+from stocktake.storage.globs import literal
 from stocktake.storage.objects import Chunk, ObjectInfo
 
 #: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
@@ -155,7 +156,7 @@ def _look(
     try:
         listing, sample = look()
     except SourceNotFoundError:
-        log = f"{source.path.rstrip('/')}/_delta_log/"
+        log = f"{literal(source.path).rstrip('/')}/_delta_log/"
         if next(iter(source.store.list(log)), None) is not None:
             raise mismatch(source.path, source.format.value, "a Delta table") from None
         raise

@@ -33,6 +33,7 @@ from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.states import TableFormat, UploadState
 from stocktake.storage.exclusive import require_exclusive_put
+from stocktake.storage.globs import escape, literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def _receive(attempt: Attempt) -> Received:
             raise _gone()
         source = Source(
             store=attempt.storage.store(),
-            path=attempt.storage.path(upload.object_key),
+            path=escape(attempt.storage.path(upload.object_key)),
             format=TableFormat(claim.arguments["format"]),
             options=dict(table.options),
         )
@@ -100,7 +101,7 @@ def _gone() -> SourceNotFoundError:
 
 
 def _check_size(received: Received) -> None:
-    stored = received.source.store.get(received.source.path, length=0).info.size
+    stored = received.source.store.get(literal(received.source.path), length=0).info.size
     if stored != received.size_bytes:
         raise InvalidSourceError(
             f"The stored upload holds {stored:,} bytes; {received.size_bytes:,} were received.",
@@ -189,7 +190,7 @@ def _named(received: Received) -> Iterator[None]:
     try:
         yield
     except JobError as exc:
-        path = received.source.path
+        path = literal(received.source.path)
         for known in (path, path.rpartition("/")[2]):
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None

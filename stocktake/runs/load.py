@@ -33,6 +33,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
 from stocktake.storage import faults
+from stocktake.storage.globs import escape
 
 _TRANSACTION_VERSION: Final = 1
 
@@ -207,7 +208,7 @@ def _mapped() -> Iterator[None]:
 def _introspect(load: _Load) -> Introspection:
     storage, claim = load.attempt.storage, load.attempt.claim
     key = storage.delta_key(claim.project_id, str(claim.table_id))
-    source = Source(store=storage.store(), path=storage.path(key), format=TableFormat.DELTA)
+    source = Source(store=storage.store(), path=escape(storage.path(key)), format=TableFormat.DELTA)
     found = introspect(source, load.attempt.limits, load.attempt.progress)
     rows = _count_rows(load, int(found.source_version or 0))
     return replace(found, row_count=rows, state=found.state | {"row_count": rows})

@@ -12,6 +12,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.security.encryption import Sealed
 from stocktake.states import TableFormat
+from stocktake.storage.globs import escape
 from stocktake.storage.guard import recheck
 from stocktake.storage.objects import open_source
 from stocktake.storage.protocol import Credential, ObjectStore
@@ -100,7 +101,7 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
         raise SourceNotFoundError(
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
-    return attempt.storage.store(), attempt.storage.path(key)
+    return attempt.storage.store(), escape(attempt.storage.path(key))
 
 
 def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:

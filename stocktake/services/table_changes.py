@@ -155,7 +155,7 @@ def _check_linked(
     table: Table, old: _Source, pair: AccessPair | None, *, has_credential: bool
 ) -> None:
     location = urls.parse(table.url_pattern)
-    tables.check_pattern(TableFormat(table.format), location)
+    guard.check_pattern(location, is_folder=TableFormat(table.format).is_delta)
     # An imported table may lack a credential; it needs one only when its source is set anew.
     set_anew = table.url_pattern != old.url_pattern or is_public(old.options)
     lacks_one = not has_credential and pair is None

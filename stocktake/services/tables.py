@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 from uuid import UUID
 
 from sqlalchemy import exists, select, update
@@ -10,19 +10,15 @@ from sqlalchemy.exc import IntegrityError
 
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
-from stocktake.errors import LimitExceededError, ValidationError
+from stocktake.errors import ValidationError
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
 from stocktake.states import JobKind, TableFormat, UploadState
-from stocktake.storage import globs, guard
+from stocktake.storage import guard
 from stocktake.storage.urls import Location
-
-DELTA_GLOB: Final = (
-    "A Delta table is named by its root folder: the URL pattern can't contain wildcards."
-)
 
 
 class TableFields(TypedDict, total=False):
@@ -49,7 +45,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     location = guard.check(url_pattern, context.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
-    check_pattern(format_, location)
+    guard.check_pattern(location, is_folder=format_.is_delta)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
     if pair is not None and needs_credential(location, options):
@@ -221,21 +217,6 @@ def checked_url(value: str | None) -> str:
         ValidationError: null, blank or too long.
     """
     return words.require_text(value, "url_pattern", max_length=words.MAX_URL_LENGTH)
-
-
-def check_pattern(format_: TableFormat, location: Location) -> None:
-    """Refuse a pattern where one folder must be named, and one that stands for too much.
-
-    Raises:
-        ValidationError: a Delta table with a wildcard in its path, or braces that spell out more
-            than a listing is compared with.
-    """
-    if format_.is_delta and globs.is_glob(location.key):
-        raise ValidationError(DELTA_GLOB, attr="url_pattern")
-    try:
-        globs.check_size(location.key)
-    except LimitExceededError as exc:
-        raise ValidationError(f"{exc.detail} {exc.hint}", attr="url_pattern") from exc
 
 
 def needs_credential(location: Location, options: dict[str, Any]) -> bool:

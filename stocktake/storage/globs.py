@@ -1,6 +1,8 @@
 """The pattern language of keys: ``*``, ``**``, ``?``, ``{a,b}`` and ``{1..9}``; nothing else.
 
-This is the one place that says what a pattern is; a bracket is a character of a key. Patterns
+This is the one place that says what a pattern is; a bracket is a character of a key. In a URL a
+percent-encoded ``*``, ``?``, brace or comma is that character and no wildcard; in a pattern a
+backslash stands before it, and before a backslash of the key itself. Patterns
 come from users and are held against up to a million keys, so RE2 matches them, in linear time, in
 an expression that is about as long as what the braces spell out, which is bounded.
 """
@@ -8,6 +10,7 @@ an expression that is about as long as what the braces spell out, which is bound
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import unquote
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
@@ -16,21 +19,43 @@ from stocktake.errors import LimitExceededError
 #: Alternatives that all braces of one pattern may spell out.
 MAX_ALTERNATIVES: Final = 10_000
 
-_SPECIAL: Final = re.compile(r"[*?]|\{[^{}]*\}")
+_SPECIAL: Final = re.compile(r"\\.|(?P<wildcard>[*?]|\{(?:\\.|[^{}\\])*\})", re.S)
 _RANGE: Final = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
-_TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\{[^{}]*\}|[^*?{]+|\{")
+_TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\{(?:\\.|[^{}\\])*\}|(?:\\.|[^*?{\\])+|[{\\]", re.S)
+_CHOICE: Final = re.compile(r"(?:^|,)((?:\\.|[^,\\])*)", re.S)
+_ESCAPABLE: Final = re.compile(r"[*?{},\\]")
+_ENCODED: Final = re.compile("%(?:2A|3F|7B|7D|2C|5C)", re.I)
 #: A key's own characters, and those of a folder or more, its slash included.
 _NAME: Final = "[^/]*"
 _FOLDERS: Final = "(?:.*/)?"
 
 
-def is_glob(pattern: str) -> bool:
-    """Whether the pattern can match more than itself.
+def decode(text: str) -> str:
+    r"""The pattern that a part of a URL spells; its percent-encoding must be whole and UTF-8.
 
-    >>> is_glob("a/*.csv"), is_glob("a/b[1].csv"), is_glob("a/{b")
-    (True, False, False)
+    >>> decode("a%20b/%2A/*.csv")
+    'a b/\\*/*.csv'
     """
-    return _SPECIAL.search(pattern) is not None
+    return unquote(_ENCODED.sub(r"\\\g<0>", text.replace("\\", "\\\\")), errors="strict")
+
+
+def escape(key: str) -> str:
+    """The pattern that matches this key and nothing else."""
+    return _ESCAPABLE.sub(r"\\\g<0>", key)
+
+
+def literal(pattern: str) -> str:
+    """The key that a pattern without wildcards names."""
+    return re.sub(r"\\(.)", r"\1", pattern, flags=re.S)
+
+
+def is_glob(pattern: str) -> bool:
+    r"""Whether the pattern can match more than one key.
+
+    >>> is_glob("a/*.csv"), is_glob("a/b[1].csv"), is_glob("a/{b"), is_glob(r"a/\*")
+    (True, False, False, False)
+    """
+    return _first_wildcard(pattern) is not None
 
 
 def literal_prefix(pattern: str) -> str:
@@ -39,8 +64,22 @@ def literal_prefix(pattern: str) -> str:
     >>> literal_prefix("data/year=*/part-{1..3}.parquet")
     'data/year='
     """
-    match = _SPECIAL.search(pattern)
-    return pattern[: match.start()] if match else pattern
+    return literal(pattern[: _first_wildcard(pattern)])
+
+
+def split_folder(pattern: str) -> tuple[str, str]:
+    """The folder before the first wildcard, with its slash, and the pattern in it.
+
+    >>> split_folder("/data/2024-*/x.csv")
+    ('/data/', '2024-*/x.csv')
+    """
+    begin = pattern.rfind("/", 0, _first_wildcard(pattern)) + 1
+    return literal(pattern[:begin]), pattern[begin:]
+
+
+def _first_wildcard(pattern: str) -> int | None:
+    found = (match.start() for match in _SPECIAL.finditer(pattern) if match["wildcard"])
+    return next(found, None)
 
 
 def check_size(pattern: str) -> None:
@@ -72,7 +111,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """
     check_size(pattern)
     parts = pattern.split("*")
-    if len(parts) == 2 and not is_glob("".join(parts)):
+    if len(parts) == 2 and "\\" not in pattern and not is_glob("".join(parts)):
         return _one_star(*parts)
     options = re2.Options()
     options.dot_nl = True
@@ -122,7 +161,7 @@ def _plain(token: str, *, at_folder: bool) -> str:
         return _FOLDERS if slash and at_folder else ".*/" if slash else ".*"
     if token in ("*", "?"):
         return _NAME if token == "*" else "[^/]"
-    return re2.escape(token)  # type: ignore[no-any-return]
+    return re2.escape(literal(token))  # type: ignore[no-any-return]
 
 
 def _braces(pattern: str) -> Iterator[str]:
@@ -132,14 +171,14 @@ def _braces(pattern: str) -> Iterator[str]:
 
 def _count(body: str) -> int:
     match = _RANGE.fullmatch(body)
-    return abs(int(match[1]) - int(match[2])) + 1 if match else body.count(",") + 1
+    return abs(int(match[1]) - int(match[2])) + 1 if match else len(_CHOICE.findall(body))
 
 
 def _choices(body: str) -> Iterator[str]:
     """``a,b`` or ``1..9``; a range keeps the width of a start that is padded with zeros."""
     match = _RANGE.fullmatch(body)
     if match is None:
-        yield from body.split(",")
+        yield from (choice[1] for choice in _CHOICE.finditer(body))
         return
     low, high = sorted((int(match[1]), int(match[2])))
     width = len(match[1]) if match[1].startswith("0") else 0

@@ -9,10 +9,10 @@ import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stocktake.errors import UrlRefusedError, ValidationError
+from stocktake.errors import LimitExceededError, UrlRefusedError, ValidationError
 from stocktake.storage import trusted
 from stocktake.storage.addresses import NotAnAddressError, is_internal, parse_address
-from stocktake.storage.globs import is_glob, literal_prefix
+from stocktake.storage.globs import check_size, is_glob, split_folder
 from stocktake.storage.providers import match_host
 from stocktake.storage.urls import Location, MalformedUrlError, parse
 
@@ -32,6 +32,11 @@ SIGNED = (
     "URL pattern must not carry a signature or a token, which would be stored and shown with it. "
     "Put an access key and its secret into the credential."
 )
+QUERY = (
+    "URL pattern must not have a query string, such as ?versionId=: what is read is the newest "
+    "version of a file. Write %3F for a question mark in a file's name."
+)
+DELTA_GLOB = "A Delta table is named by its root folder: the URL pattern can't contain wildcards."
 FOLDER_NOT_ALLOWED = "URL pattern must name a path in a folder that this server may read."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -39,6 +44,14 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SIGNED = re.compile(
     r"[?&;](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid"
     r"|googleaccessid|(?:access_?|auth_?|security_?)?token|key|secret|password)=",
+    re.IGNORECASE,
+)
+#: ``?name=value`` up to the end, or with an ``&``, or of a name that stores know; or a bare word
+#: behind a file's extension. A ``?`` in the name of a folder is a wildcard: ``part?x=1/a.csv``.
+_QUERY = re.compile(
+    r"\?[A-Za-z_][\w.~%-]*=(?:[^/]*$|[^&]*&[A-Za-z_])"
+    r"|\?(?:versionId|generation|snapshot|prefix|delimiter|list-type|comp|restype)="
+    r"|\.(?:csv|tsv|txt|jsonl?|ndjson|parquet|gz|bz2|zst|xz|lz4)\?[A-Za-z][A-Za-z-]+$",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
@@ -79,6 +92,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
         raise _refusal(NO_HOSTNAME) from exc
     _check_path(location)
     _check_unsigned(location)
+    _check_query(url_pattern)
     if location.provider == "file":
         return _in_folder(location, policy)
     _check_host(location, policy)
@@ -110,6 +124,24 @@ def recheck(url_pattern: str, policy: GuardPolicy) -> Location:
         return check(url_pattern, policy)
     except ValidationError as exc:
         raise UrlRefusedError(exc.detail) from exc
+
+
+def check_pattern(location: Location, *, is_folder: bool) -> None:
+    """Refuse a pattern where one folder must be named, and one that stands for too much.
+
+    Args:
+        is_folder: whether the source is a Delta table, which its root folder names.
+
+    Raises:
+        ValidationError: a wildcard in a folder's path, or braces that spell out more than a
+            listing is compared with.
+    """
+    if is_folder and is_glob(location.pattern):
+        raise _refusal(DELTA_GLOB)
+    try:
+        check_size(location.pattern)
+    except LimitExceededError as exc:
+        raise _refusal(f"{exc.detail} {exc.hint}") from exc
 
 
 def requires_credential(old: Location, new: Location) -> bool:
@@ -160,9 +192,15 @@ def _check_unsigned(location: Location) -> None:
         raise _refusal(SIGNED)
 
 
+def _check_query(url_pattern: str) -> None:
+    """Refuse what a client means for a query string, and we would take for a wildcard."""
+    if _QUERY.search(url_pattern):
+        raise _refusal(QUERY)
+
+
 def _in_folder(location: Location, policy: GuardPolicy) -> Location:
     """The location with where it is now, which is what will be opened."""
-    path = literal_folder(location.key) if is_glob(location.key) else location.key
+    path = split_folder(location.pattern)[0] if is_glob(location.pattern) else location.key
     try:
         resolved = Path(path).resolve()
     except (OSError, RuntimeError) as exc:  # a link that goes round, or was just swapped for a file
@@ -186,16 +224,6 @@ def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:
 
 def _overlap(path: Path, ours: Path) -> bool:
     return path.is_relative_to(ours) or ours.is_relative_to(path)
-
-
-def literal_folder(key: str) -> str:
-    """The folder before the first glob character, with its slash.
-
-    >>> literal_folder("/data/2024-*/x.csv")
-    '/data/'
-    """
-    prefix = literal_prefix(key)
-    return prefix[: prefix.rfind("/") + 1]
 
 
 def _check_host(location: Location, policy: GuardPolicy) -> None:

@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from stocktake.storage.globs import is_glob
-from stocktake.storage.guard import literal_folder
+from stocktake.storage.globs import escape, is_glob, literal, split_folder
 from stocktake.storage.keys import AccountKey, SharedAccess, azure_secret
 from stocktake.storage.local import LocalObjects
 from stocktake.storage.protocol import (
@@ -36,7 +35,7 @@ __all__ = [
 def open_source(
     location: Location, credential: Credential | None = None, *, public: bool = False
 ) -> tuple[ObjectStore, str]:
-    """The store that a guarded location lies in, and the key, glob or Delta root in it.
+    """The store that a guarded location lies in, and the pattern or Delta root in it.
 
     Args:
         location: as `stocktake.storage.guard.recheck` returned it just now.
@@ -47,7 +46,7 @@ def open_source(
     store = open_store(location, credential, public=public, allow_http=allow_http)
     if location.provider == "file":
         return store, split_root(location)[1]
-    return store, location.key.rstrip("/")
+    return store, location.pattern.rstrip("/")
 
 
 def open_store(
@@ -69,28 +68,27 @@ def open_store(
 
 
 def split_root(location: Location) -> tuple[Path, str]:
-    """The folder that a local source is in, and the path or glob in it.
+    """The folder that a local source is in, and the pattern of the path in it.
 
     For a glob the folder is the one before the first glob character; for a file or a Delta table
     it is the parent of what the path, symlinks resolved, names.
     """
-    globbed = is_glob(location.key)
-    folder = literal_folder(location.key) if globbed else location.key
-    resolved = Path(location.local_path or os.path.realpath(folder))
-    if globbed:
-        return resolved, location.key[len(folder) :]
-    return resolved.parent, resolved.name
+    if is_glob(location.pattern):
+        folder, pattern = split_folder(location.pattern)
+        return Path(location.local_path or os.path.realpath(folder)), pattern
+    resolved = Path(location.local_path or os.path.realpath(location.key))
+    return resolved.parent, escape(resolved.name)
 
 
 def _local(location: Location) -> LocalObjects:
     folder, path = split_root(location)
     beneath = Path(location.local_root) if location.local_root else None
-    if is_glob(location.key):
+    if is_glob(location.pattern):
         return LocalObjects(folder, beneath=beneath)
     # The root itself was named: nothing is above it that may be looked into.
     if beneath is not None and not folder.is_relative_to(beneath):
         beneath = folder
-    return LocalObjects(folder, beneath=beneath, only=path)
+    return LocalObjects(folder, beneath=beneath, only=literal(path))
 
 
 #: As the readers have it: what the engine tries again within a request, the job tries as a whole.

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from stocktake.storage import globs
 from stocktake.storage.addresses import canonical_host
 from stocktake.storage.providers import HostMatch, match_host
 
@@ -41,8 +42,9 @@ class Location:
             but for an access point, whose host is all it has; None where it follows from the
             region (S3 virtual hosted) and for a file.
         bucket: the bucket or container, exactly as written; empty for a file.
-        key: percent-decoded key, glob or Delta root, without a leading slash; for a file the
-            absolute path.
+        key: percent-decoded, without a leading slash; for a file the absolute path.
+        pattern: the same as `stocktake.storage.globs` reads it: what is matched and opened. Empty
+            for a location that no URL pattern named.
         region: the region that the host names, else None.
         path_style: whether the bucket stands in the path.
         account: the Azure storage account, else None.
@@ -58,6 +60,7 @@ class Location:
     endpoint: str | None
     bucket: str
     key: str
+    pattern: str = ""
     region: str | None = None
     path_style: bool = True
     account: str | None = None
@@ -82,7 +85,7 @@ def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
         known: what the host tells, where an operator has said so.
 
     Percent-decoding is done once, on the key alone: a bucket is kept as written, so that an
-    encoded one can be refused. A ``?`` is a glob and a ``#`` is a character of the key: a
+    encoded one can be refused. A ``?`` is a wildcard and a ``#`` is a character of the key: a
     pattern has neither query nor fragment.
 
     Raises:
@@ -153,7 +156,7 @@ def _file(authority: str, path: str) -> Location:
         port=None,
         endpoint=None,
         bucket="",
-        key=unquote(path, errors="strict") if _decodes(path) else path,
+        **_named(path),
     )
 
 
@@ -174,7 +177,7 @@ def _remote(scheme: str, host: str, port: int | None, path: str, known: HostMatc
         port=port,
         endpoint=endpoint,
         bucket=bucket,
-        key=unquote(key, errors="strict") if _decodes(key) else key,
+        **_named(key),
         region=known.region,
         path_style=known.bucket is None,
         account=account,
@@ -202,8 +205,15 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
     return normalise_host(match[1].strip("[]")), port
 
 
+def _named(text: str) -> dict[str, str]:
+    """The key and the pattern that the URL's path spells; a stray ``%`` is a character."""
+    if not _decodes(text):
+        return {"key": text, "pattern": text.replace("\\", r"\\")}
+    return {"key": unquote(text, errors="strict"), "pattern": globs.decode(text)}
+
+
 def _decodes(text: str) -> bool:
-    """Whether each escape is one, and the bytes are UTF-8; a stray ``%`` is a character."""
+    """Whether each escape is one, and the bytes are UTF-8."""
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
         return False
     try:

@@ -306,6 +306,38 @@ def test_inspect_takes_a_path_in_any_spelling(tmp_path: Path, spelling: str) -> 
     assert json.loads(done.stdout)["row_count"] == 6
 
 
+def test_item_5_inspect_reads_a_delta_root_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    for name in ("a{b", "a*b"):
+        write_deltalake(str(tmp_path / name), pa.table({"id": [1]}))
+    encoded = f"file://{tmp_path}/a%2Ab"
+
+    plain = _inspect(tmp_path, "a{b", "--format", "Delta", "--json")
+    escaped = _inspect(tmp_path, encoded, "--format", "Delta", "--json")
+    glob = _inspect(tmp_path, "a*b", "--format", "Delta", "--json")
+
+    assert [done.returncode for done in (plain, escaped)] == [0, 0], plain.stderr + escaped.stderr
+    assert glob.returncode != 0
+    assert "named by its root folder" in glob.stderr
+
+
+def test_item_5_inspect_reads_the_one_file_whose_name_is_encoded(tmp_path: Path) -> None:
+    (tmp_path / "a*.csv").write_text("star\n1\n")
+    (tmp_path / "ab.csv").write_text("letter\n1\n")
+    (tmp_path / "r[1].csv").write_text("bracket\n1\n")
+    (tmp_path / "r1.csv").write_text("digit\n1\n")
+    found = {
+        name: _inspect(tmp_path, f"file://{tmp_path}/{name}", "--format", "CSVWithNames", "--json")
+        for name in ("a%2A.csv", "{a%2A,x*}.csv", "r[1].csv", "r%5B1%5D.csv")
+    }
+    assert {name: [column["name"] for column in json.loads(done.stdout)["columns"]]
+            for name, done in found.items()} == {
+        "a%2A.csv": ["star"],
+        "{a%2A,x*}.csv": ["star"],
+        "r[1].csv": ["bracket"],
+        "r%5B1%5D.csv": ["bracket"],
+    }  # fmt: skip
+
+
 def test_inspect_shows_people_a_table(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,when\n1,2024-01-01\n")
 

@@ -9,10 +9,11 @@ import pytest
 
 from stocktake.db.models import Upload
 from stocktake.db.session import Database
+from stocktake.errors import EmptySourceError
 from stocktake.schema.columns import Column
 from stocktake.states import UploadState
 from tests.integration.api.conftest import Served
-from tests.integration.api.playing import jobs_of, read_columns, start_worker, table_row
+from tests.integration.api.playing import fail_with, jobs_of, read_columns, start_worker, table_row
 
 CSV = b"id,name\n1,Ada\n"
 NOT_FOUND = "Uploaded file not found. Please upload the file again."
@@ -104,6 +105,32 @@ def test_a_waited_create_answers_with_the_columns(client: httpx.Client, served: 
     client.headers["Prefer"] = "wait=10"
     table = create(client, uploaded).json()
     assert [column["key"] for column in table["columns"]] == ["id"]
+
+
+def test_item_4_a_waited_create_that_cannot_be_read_is_400_and_leaves_no_table(
+    client: httpx.Client, served: Served
+) -> None:
+    uploaded = upload(client).json()
+    start_worker(served, fail_with(EmptySourceError()))
+    client.headers["Prefer"] = "wait=10"
+    answer = create(client, uploaded)
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "The provided file contains no data"
+    assert answer.json()["job"]["state"] == "failed"
+    assert client.get("warehouse_tables/").json()["count"] == 0
+    start_worker(served, read_columns([Column.of("id", "Int64")]))
+    assert create(client, upload(client).json()).status_code == 201
+
+
+def test_item_4_without_a_wait_a_created_table_stays_and_shows_the_error(
+    client: httpx.Client, served: Served
+) -> None:
+    uploaded = upload(client).json()
+    start_worker(served, fail_with(EmptySourceError()))
+    table = create(client, uploaded)
+    assert table.status_code == 201
+    shown = client.get(f"warehouse_tables/{table.json()['id']}/").json()
+    assert shown["latest_job"]["error"]["code"] == "source_empty"
 
 
 @pytest.mark.parametrize(

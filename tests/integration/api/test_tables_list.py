@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from stocktake.db.session import Database, Ring
 from stocktake.errors import AccessDeniedError
+from stocktake.jobs import leases
 from stocktake.schema.columns import Column
 from stocktake.services import table_views
 from stocktake.services.context import Caller, Context
@@ -202,14 +203,62 @@ def test_a_refresh_that_is_waited_for_answers_200_with_the_ended_job(
     assert answer.json()["result"] == {"columns": 1, "change": "additive"}
 
 
-def test_a_waited_refresh_that_failed_says_so_in_the_job(
-    client: httpx.Client, make_table: MakeTable, served: Served
+@pytest.mark.parametrize("asked", ["wait=10", ""])
+def test_item_4_a_waited_refresh_that_failed_is_400_with_the_job_beside(
+    serve: Callable[..., Served],
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    project_id: int,
+    make_table: MakeTable,
+    asked: str,
+) -> None:
+    """Also where the operator has every client wait."""
+    served = serve(default_wait_seconds=0.0 if asked else 60.0)
+    start_worker(served, fail_with(AccessDeniedError()))
+    base = f"{served.url}/api/projects/{project_id}/"
+    with connect(make_key(["*"]), base) as client:
+        path = f"warehouse_tables/{make_table()}/refresh_schema/"
+        answer = client.post(path, headers={"Prefer": asked} if asked else {})
+        body = answer.json()
+        said = "Access was denied when reading the provided file"
+        assert answer.status_code == 400
+        assert (body["type"], body["code"], body["detail"]) == (
+            "validation_error", "invalid_input", said
+        )  # fmt: skip
+        assert (body["error"]["code"], body["job"]["state"]) == ("access_denied", "failed")
+        assert body["job"]["error"] == body["error"]
+        assert answer.headers["location"].endswith(f"/jobs/{body['job']['id']}/")
+        polled = client.get(f"jobs/{body['job']['id']}/")
+        assert (polled.status_code, polled.json()["state"]) == (200, "failed")
+        long_polled = client.get(f"jobs/{body['job']['id']}/", params={"wait": 5})
+        assert long_polled.status_code == 200
+
+
+def test_item_4_a_waited_retry_that_failed_is_400_too(
+    client: httpx.Client, make_table: MakeTable, served: Served, database: Database
 ) -> None:
     start_worker(served, fail_with(AccessDeniedError()))
+    table_id = make_table()
+    client.post(f"warehouse_tables/{table_id}/refresh_schema/")
+    [job] = jobs_of(database, table_id)
+    headers = {"Prefer": "wait=10", "Idempotency-Key": "once"}
+    first, again = (client.post(f"jobs/{job.id}/retry/", headers=headers) for _ in range(2))
+    assert (first.status_code, first.json()["job"]["state"]) == (400, "failed")
+    assert (again.status_code, again.json()) == (400, first.json())
+
+
+def test_item_4_a_waited_refresh_that_was_cancelled_has_not_failed(
+    client: httpx.Client, make_table: MakeTable, served: Served
+) -> None:
+    def cancel(database: Database, job_id: UUID) -> None:
+        claim = take(database, job_id)
+        with database.write() as session:
+            leases.cancel(session, claim)
+
+    start_worker(served, cancel)
     path = f"warehouse_tables/{make_table()}/refresh_schema/"
     answer = client.post(path, headers={"Prefer": "wait=10"})
-    assert (answer.status_code, answer.json()["state"]) == (200, "failed")
-    assert answer.json()["error"]["detail"] == "Access was denied when reading the provided file"
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
 
 
 def test_a_failed_refresh_keeps_the_columns_of_the_last_good_one(

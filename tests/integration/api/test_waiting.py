@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from api import waiting
 from api.waiting import Hub, Sight
 from stocktake.db.models import Job
 from stocktake.db.session import Database
@@ -197,3 +198,48 @@ def test_nobody_waits_beyond_the_hubs_capacity(
 ) -> None:
     monkeypatch.setattr("api.waiting.MAX_WAITERS", 0)
     assert _with_hub(database, lambda hub: hub.wait_for_end(make_job(), PATIENCE_SECONDS)) is None
+
+
+def test_item_9_of_streams_that_come_at_once_each_has_its_place_or_is_429(
+    serve: Callable[..., Served], make_key: MakeKey, make_job: MakeJob, project_id: int
+) -> None:
+    """None is an empty 200; and each place is free again once its stream has ended."""
+    served = serve(max_waits_per_key=5)
+    url = f"{served.url}/api/projects/{project_id}/jobs/{make_job()}/events/"
+    key = make_key(["warehouse_table:read"])
+    for _ in range(2):
+        answers = asyncio.run(_streams_at_once(url, key, count=40))
+        assert sorted(set(answers)) == [(200, "event: state"), (429, "")]
+        assert answers.count((200, "event: state")) == 5
+
+        def one_more() -> bool:
+            with httpx.stream("GET", url, headers={"Authorization": f"Bearer {key}"}) as answer:
+                return answer.status_code == 200
+
+        wait_until(one_more, "the places of those who left")
+
+
+async def _streams_at_once(url: str, key: str, count: int) -> list[tuple[int, str]]:
+    """The status of each, and its first line; all stay open until each has both."""
+    answered = asyncio.Barrier(count)
+    headers = {"Authorization": f"Bearer {key}"}
+    limits = httpx.Limits(max_connections=count)
+
+    async def ask(client: httpx.AsyncClient) -> tuple[int, str]:
+        async with client.stream("GET", url, headers=headers) as answer:
+            lines = answer.aiter_lines()
+            first = await anext(lines, "nothing") if answer.status_code == 200 else ""
+            await answered.wait()
+            return answer.status_code, first
+
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as client:
+        return list(await asyncio.gather(*(ask(client) for _ in range(count))))
+
+
+def test_item_9_a_stream_that_the_process_has_no_place_for_is_429(
+    client: httpx.Client, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MAX_WAITERS", 0)
+    answer = client.get(f"jobs/{make_job()}/events/")
+    assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+    assert int(answer.headers["retry-after"]) > 0

@@ -1,11 +1,21 @@
 """The glob language of URL patterns."""
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import LimitExceededError
-from stocktake.storage.globs import check_size, is_glob, literal_prefix, matcher
+from stocktake.storage.globs import (
+    check_size,
+    decode,
+    escape,
+    is_glob,
+    literal,
+    literal_prefix,
+    matcher,
+)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +121,43 @@ def test_literal_prefix_ends_before_the_first_wildcard(pattern: str, prefix: str
     assert is_glob(pattern) is (prefix != pattern)
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="*?{", codec="utf-8"), min_size=1))
-def test_text_without_wildcards_is_no_pattern_and_means_itself(key: str) -> None:
-    assert not is_glob(key)
-    assert matcher(key)(key)
-    assert not matcher(key)(f"{key}x")
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1))
+def test_item_5_any_key_can_be_named_by_a_pattern(key: str) -> None:
+    assert not is_glob(escape(key))
+    assert literal_prefix(escape(key)) == literal(escape(key)) == key
+    assert matcher(escape(key))(key)
+    assert not matcher(escape(key))(f"{key}x")
+    assert matcher(f"{escape(key)}*")(f"{key}x")
+
+
+@given(st.text(alphabet=st.sampled_from("*?{},[]\\.19a/%é"), min_size=1))
+def test_item_5_a_percent_encoded_character_of_a_pattern_is_itself(key: str) -> None:
+    assert literal(decode(quote(key, safe="/"))) == key
+    assert not is_glob(decode(quote(key, safe="/")))
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "others"),
+    [
+        ("a%2A*.csv", "a*b.csv", ["ab.csv"]),
+        ("{a%2Cb,c}", "a,b", ["a", "b"]),
+        ("{a%7Db,c}", "a}b", ["a}", "b"]),
+        ("{%7Ba,c}?", "{ax", ["ax"]),
+        ("%7b1..3%7d*", "{1..3}", ["1", "2"]),
+        ("a%3F?", "a?b", ["abb"]),
+        ("%5C*", "\\a", ["*", "\\*/"]),
+        ("{a,,b}c", "c", [",c"]),
+        ("{,a}c", "c", [",c"]),
+        ("report[1].csv", "report[1].csv", ["report1.csv"]),
+        ("r[0-9]*.csv", "r[0-9]x.csv", ["r1x.csv"]),
+    ],
+)
+def test_item_5_what_is_encoded_and_what_is_not_stand_side_by_side(
+    written: str, key: str, others: list[str]
+) -> None:
+    matches = matcher(decode(written))
+    assert matches(key)
+    assert not any(map(matches, others))
 
 
 PARTS = st.sampled_from(

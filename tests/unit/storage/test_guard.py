@@ -2,15 +2,17 @@
 
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import UrlRefusedError, ValidationError
-from stocktake.storage import guard
+from stocktake.storage import globs, guard
 from stocktake.storage.addresses import is_internal, parse_address
 from stocktake.storage.guard import GuardPolicy, check, recheck, requires_credential
+from stocktake.storage.objects import split_root
 from stocktake.storage.urls import parse
 
 HTTPS = GuardPolicy()
@@ -401,3 +403,57 @@ def test_a_signed_url_is_refused_and_told_where_keys_go(place: str, mark: str, q
 @pytest.mark.parametrize("key", ["sig=1/x.csv", "a/token=*/x.csv", "signature.csv", "a?b=1/x.csv"])
 def test_partitions_that_are_called_alike_are_no_signatures(key: str) -> None:
     assert check(f"https://b.s3.amazonaws.com/{key}", HTTPS).key == key
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "versionId=3sL4kqtJlcpXroDTDmJ",
+        "versionid=null",
+        "versionId=a/b",
+        "generation=17",
+        "snapshot=2026-01-01T00:00:00.0000000Z",
+        "a=b",
+        "dl=1&raw=1",
+        "prefix=a/b/&delimiter=/",
+        "download",
+        "acl",
+    ],
+)
+@pytest.mark.parametrize("place", ["x.csv", "a/*.parquet", "a/b-{1..3}.json.gz"])
+def test_item_5_a_query_string_is_refused_and_told_so(place: str, query: str) -> None:
+    said = sentence(f"https://b.s3.amazonaws.com/{place}?{query}")
+    assert said.startswith("URL pattern must not have a query string")
+    assert query not in said
+
+
+@pytest.mark.parametrize(
+    "path", ["x?.csv", "?", "year=20??/*.csv", "a?b=1/x.csv", "*.json?", "a/?=1/x", "{a?,b}=*/x"]
+)
+def test_item_5_a_question_mark_is_a_wildcard_elsewhere(path: str) -> None:
+    assert check(f"https://b.s3.amazonaws.com/{path}", HTTPS).pattern == path
+
+
+def test_item_5_an_encoded_question_mark_begins_no_query() -> None:
+    found = check("https://b.s3.amazonaws.com/x.csv%3Fa=b", HTTPS)
+    assert (found.key, globs.is_glob(found.pattern)) == ("x.csv?a=b", False)
+
+
+@pytest.mark.parametrize(
+    "path", ["a{b", "a}b", "a{b/c", "a[1]", "a%2Ab", "%7Ba,b%7D", "a%3F", "a%5Cb"]
+)
+@pytest.mark.parametrize("place", ["https://b.s3.amazonaws.com/", "file:///data/"])
+def test_item_5_a_delta_root_is_a_folder_by_the_one_definition(place: str, path: str) -> None:
+    policy = GuardPolicy(allowed_schemes=frozenset({"https", "file"}), local_roots=(Path("/data"),))
+    location = check(place + path, policy)
+    guard.check_pattern(location, is_folder=True)
+    _, opened = split_root(location) if location.provider == "file" else (0, location.pattern)
+    beneath = path if location.provider != "file" else path.rsplit("/", maxsplit=1)[-1]
+    assert globs.literal(opened) == unquote(beneath)
+
+
+@pytest.mark.parametrize("path", ["a*", "a?", "{a,b}", "a/**", "{1..2}"])
+def test_item_5_a_wildcard_is_none_of_a_delta_roots(path: str) -> None:
+    location = check(f"https://b.s3.amazonaws.com/{path}", HTTPS)
+    with pytest.raises(ValidationError, match="root folder"):
+        guard.check_pattern(location, is_folder=True)

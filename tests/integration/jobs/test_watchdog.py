@@ -1,0 +1,187 @@
+"""What comes behind the commit of a success: a heartbeat, an error, an order to end."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from stocktake.db.models import Table
+from stocktake.db.session import Database
+from stocktake.errors import StorageThrottledError
+from stocktake.introspection import Progress, no_progress
+from stocktake.jobs import counting, leases
+from stocktake.jobs.leases import Claim
+from stocktake.security.encryption import Keyring, make_secret_key
+from stocktake.storage.configured import guard_policy, managed_storage
+from tasks.base import Runtime, run_attempt
+from tests.processes import PATIENCE_SECONDS
+from tests.rows import claimed, enqueue, job, refresh_of, settings_for
+from workers.watchdog import EXIT_STATUS, Watchdog
+
+Watch = Callable[[Runtime, Claim], AbstractContextManager[Progress]]
+
+
+class Beats:
+    """Follows what the watchdog's thread asks of the database."""
+
+    def __init__(self, database: Database) -> None:
+        self.asked, self._committed = threading.Event(), threading.Semaphore(0)
+        event.listen(database.engine, "begin", lambda _: self._own() and self.asked.set())
+        event.listen(database.engine, "commit", lambda _: self._own() and self._committed.release())
+
+    def must_be_judged(self) -> None:
+        """Wait until the first heartbeat was written and all that follows from it has happened.
+
+        A lost lease makes two commits, the heartbeat's and the count's; the third is of the next.
+        """
+        for _ in range(3):
+            assert self._committed.acquire(timeout=PATIENCE_SECONDS)
+
+    @staticmethod
+    def _own() -> bool:
+        return threading.current_thread().name == "watchdog"
+
+
+@pytest.fixture
+def job_id(database: Database, table: Table) -> UUID:
+    return enqueue(database, refresh_of(table))
+
+
+def runtime_of(database: Database, folder: Path, watch: Watch) -> Runtime:
+    settings = settings_for("sqlite://", folder, heartbeat_seconds=0.1, lease_seconds=30)
+    return Runtime(
+        settings=settings,
+        database=database,
+        keyring=Keyring([make_secret_key("test")]),
+        guard=guard_policy(settings),
+        storage=managed_storage(settings),
+        watch=watch,
+    )
+
+
+@pytest.fixture
+def unwatched(database: Database, tmp_path: Path) -> Runtime:
+    @contextmanager
+    def nobody(_runtime: Runtime, _claim: Claim) -> Iterator[Progress]:
+        yield no_progress
+
+    return runtime_of(database, tmp_path, nobody)
+
+
+@contextmanager
+def watched(runtime: Runtime, claim: Claim) -> Iterator[list[int]]:
+    """The watchdog at its work; gives the statuses with which it left the process."""
+    left: list[int] = []
+    watchdog = Watchdog(runtime, claim, left.append)
+    thread = threading.Thread(target=watchdog.run, name="watchdog")
+    thread.start()
+    try:
+        yield left
+    finally:
+        watchdog.stop()
+        thread.join(PATIENCE_SECONDS)
+        assert not thread.is_alive()
+
+
+def stale_writes(database: Database) -> int:
+    with database.read() as session:
+        return sum(counting.totals(session, counting.STALE_WRITES).values())
+
+
+def test_item_3_a_heartbeat_behind_the_success_commit_loses_nothing(
+    database: Database, unwatched: Runtime, job_id: UUID
+) -> None:
+    """The success is committed, and the block has not ended when the next heartbeat is written."""
+    claim = claimed(database, job_id)
+    with database.write() as session:
+        leases.succeed(session, claim, {})
+    beats = Beats(database)
+    with watched(unwatched, claim) as left:
+        beats.must_be_judged()
+    assert (left, stale_writes(database)) == ([], 0)
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_item_3_a_heartbeat_that_waits_for_the_success_commit_loses_nothing(
+    database: Database, unwatched: Runtime, job_id: UUID
+) -> None:
+    """It waits for the row that the success has locked. (On SQLite it has not begun then.)"""
+    claim = claimed(database, job_id)
+    beats = Beats(database)
+    with database.write() as session:
+        leases.succeed(session, claim, {})
+        with watched(unwatched, claim) as left:
+            assert beats.asked.wait(PATIENCE_SECONDS)
+            session.commit()
+            beats.must_be_judged()
+    assert (left, stale_writes(database)) == ([], 0)
+
+
+def test_item_3_an_attempt_whose_job_was_given_away_is_still_ended(
+    database: Database, unwatched: Runtime, job_id: UUID
+) -> None:
+    """Also where the one that has it now succeeded."""
+    lost = claimed(database, job_id)
+    with database.write() as session:
+        leases.fail(
+            session,
+            lost,
+            StorageThrottledError("busy"),
+            leases.RetryPolicy(base_seconds=0, max_seconds=0),
+        )
+    with database.write() as session:
+        leases.succeed(session, claimed_in(session, job_id), {})
+    beats = Beats(database)
+    with watched(unwatched, lost) as left:
+        beats.must_be_judged()
+    assert set(left) == {EXIT_STATUS}
+    assert stale_writes(database) >= len(left)
+
+
+def claimed_in(session, job_id: UUID) -> Claim:
+    won = leases.claim(session, job_id, worker="node/2", lease_seconds=30)
+    assert won is not None
+    return won
+
+
+@pytest.mark.parametrize(
+    "afterwards",
+    [
+        OperationalError("COMMIT", None, Exception("its answer was lost")),
+        StorageThrottledError("x"),
+    ],
+    ids=["commit_unanswered", "transient"],
+)
+def test_item_3_an_error_behind_the_success_commit_loses_nothing(
+    database: Database, unwatched: Runtime, job_id: UUID, afterwards: Exception
+) -> None:
+    claim = claimed(database, job_id)
+
+    def work(_: object) -> None:
+        with database.write() as session:
+            leases.succeed(session, claim, {"columns": 1})
+        raise afterwards
+
+    run_attempt(unwatched, claim, work)
+    ended = job(database, job_id)
+    assert (ended.state, ended.result, stale_writes(database)) == ("succeeded", {"columns": 1}, 0)
+
+
+def test_item_3_an_order_to_end_behind_the_success_commit_loses_nothing(
+    database: Database, unwatched: Runtime, job_id: UUID
+) -> None:
+    claim = claimed(database, job_id)
+
+    def work(_: object) -> None:
+        with database.write() as session:
+            leases.succeed(session, claim, {})
+        raise SystemExit(0)
+
+    with pytest.raises(SystemExit):
+        run_attempt(unwatched, claim, work)
+    assert (job(database, job_id).state, stale_writes(database)) == ("succeeded", 0)
