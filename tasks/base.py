@@ -11,12 +11,10 @@ from uuid import UUID
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Retry
-from sqlalchemy import exists, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import JobAttempt
 from stocktake.db.session import Database
 from stocktake.errors import (
     DatabaseUnavailableError,
@@ -229,21 +227,6 @@ def note_stale(runtime: Runtime, reason: str) -> None:
     counting.note(runtime.database, counting.STALE_WRITES)
 
 
-def has_succeeded(session: Session, claim: Claim) -> bool:
-    """Whether this attempt's success is committed: then what comes behind it has lost nothing."""
-    return bool(
-        session.scalar(
-            select(
-                exists().where(
-                    JobAttempt.job_id == claim.job_id,
-                    JobAttempt.number == claim.attempt,
-                    JobAttempt.outcome == JobState.SUCCEEDED.value,
-                )
-            )
-        )
-    )
-
-
 def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
     def end(session: Session) -> JobState:
         leases.cancel(session, claim, code="superseded", detail=str(exc))
@@ -304,7 +287,7 @@ def _settle(runtime: Runtime, claim: Claim, end: Callable[[Session], JobState]) 
             try:
                 return end(session)
             except StaleAttemptError:
-                if not has_succeeded(session, claim):
+                if not leases.has_succeeded(session, claim.job_id, claim.attempt):
                     raise
                 return JobState.SUCCEEDED
     except StaleAttemptError as exc:

@@ -37,12 +37,14 @@ def _database() -> Database:
 
 
 def beat(reading: Reading) -> bool:
-    """Renew the lease; whether the job is still the child's, and wanted. A database that does not
-    answer changes neither."""
+    """Renew the lease; whether the job is still the child's, and wanted, or its success is written.
+
+    A database that does not answer changes nothing.
+    """
     try:
         with _database().write() as session:
             if (claim := leases.attempt_of(session, reading.job_id, reading.attempt)) is None:
-                return False
+                return leases.has_succeeded(session, reading.job_id, reading.attempt)
             found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
     except SQLAlchemyError as exc:
         log.warning("heartbeat_not_written", reason=type(exc).__name__, **_named(reading))

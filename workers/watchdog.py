@@ -23,7 +23,7 @@ from stocktake.errors import JobError, StaleAttemptError
 from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
-from tasks.base import Runtime, has_succeeded, note_stale
+from tasks.base import Runtime, note_stale
 from workers.guard import LOOK_SECONDS
 from workers.guarding import BOARD, own_place
 from workers.limits import memory_limit_error, reserve_error, stopped_error, time_limit_error
@@ -99,7 +99,9 @@ class Watchdog:
                 )
                 # The success may have been committed a moment ago, while this waited for the row:
                 # its lease is gone then, and nothing is lost.
-                is_lost = not beat.alive and not has_succeeded(session, self._claim)
+                is_lost = not beat.alive and not leases.has_succeeded(
+                    session, self._claim.job_id, self._claim.attempt
+                )
                 if self._runtime.presence is not None and not self._runtime.stopping():
                     self._runtime.presence.keep(session)
         except SQLAlchemyError as exc:

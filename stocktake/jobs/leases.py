@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Uuid, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Float, Uuid, and_, bindparam, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -189,6 +189,16 @@ def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
         )
     ).one_or_none()
     return None if job is None else as_claim(job)
+
+
+def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
+    """Whether this attempt's success is committed: then what comes behind it has lost nothing."""
+    succeeded = exists().where(
+        JobAttempt.job_id == job_id,
+        JobAttempt.number == number,
+        JobAttempt.outcome == JobState.SUCCEEDED.value,
+    )
+    return bool(session.scalar(select(succeeded)))
 
 
 def as_claim(job: Job) -> Claim:

@@ -6,6 +6,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TypedDict
 from urllib.parse import unquote
 
 from stocktake.storage import globs
@@ -205,7 +206,12 @@ def _split_authority(authority: str) -> tuple[str, int | None]:
     return normalise_host(match[1].strip("[]")), port
 
 
-def _named(text: str) -> dict[str, str]:
+class _Named(TypedDict):
+    key: str
+    pattern: str
+
+
+def _named(text: str) -> _Named:
     """The key and the pattern that the URL's path spells; a stray ``%`` is a character."""
     if not _decodes(text):
         return {"key": text, "pattern": text.replace("\\", r"\\")}

@@ -62,5 +62,37 @@ def test_a_modest_project_reads_while_a_greedy_ones_slow_reads_still_run(
         assert wait_for_end(stack.database, job).outcomes == ("source_not_found",)
 
 
+def test_slow_projects_leave_the_reserve_for_who_has_no_child(
+    stack: Stack, worker: Worker, store: ScriptedStore
+) -> None:
+    """So many projects that their reads fill the places and the reserve."""
+    stack.start_clock()
+    greedy = [stack.project_id, *(add_project(stack.database, f"Greedy {n}") for n in range(3))]
+    modest = add_project(stack.database, "Modest")
+    slow = [
+        refresh(stack, project, "Delta", store.url(f"slow_{number}"))
+        for number, project in enumerate(greedy)
+    ]
+    everywhere = worker.concurrency + 1
+    wait_until(
+        lambda: sum(state(stack, job) is JobState.RUNNING for job in slow) == everywhere,
+        "as many slow reads as there are children",
+    )
+    source = stack.sources / "orders.csv"
+    source.write_text("id\n1\n")
+    mine = refresh(stack, modest, "CSVWithNames", f"file://{source}")
+    assert wait_for_end(stack.database, mine).state is JobState.SUCCEEDED
+
+    jobs = [see_job(stack.database, job) for job in slow]
+    held = [job for job in jobs if job.outcomes == (None,)]
+    assert len(held) >= worker.concurrency  # those that were there first
+    gave_up = [job for job in jobs if "reserve_needed" in job.outcomes]
+    assert gave_up
+    assert all(job.state is JobState.QUEUED and job.max_attempts == 4 for job in gave_up)
+    store.release()
+    for job in slow:
+        assert wait_for_end(stack.database, job).outcomes[-1] == "source_not_found"
+
+
 def state(stack: Stack, job: UUID) -> JobState:
     return see_job(stack.database, job).state

@@ -30,6 +30,11 @@ class RecordedEnds:
     written: bool = True
     beats: int = 0
     ended: list[str] = field(default_factory=list)
+    leaving: dict[UUID, int] = field(default_factory=dict)
+
+    def to_leave(self, worker: str) -> dict[UUID, int]:
+        assert worker == "node"
+        return self.leaving
 
     def beat(self, reading: Reading) -> bool:
         self.beats += 1
@@ -54,11 +59,13 @@ class Site:
         values = {
             "board": self.board.descriptor,
             "worker": os.getpid(),
-            "presence": {},
+            "presence": {"worker": "node"},
             "heartbeat_seconds": 0.0,
             "lease_seconds": LEASE_SECONDS,
             "job_time_limit_seconds": 300.0,
             "job_memory_limit_bytes": 1 << 40,
+            "children": 1,
+            "reserve_seconds": 2.0,
         } | bounds
         return Guard(
             board=self.board,
@@ -231,3 +238,48 @@ def test_a_board_shows_what_is_worked_on_in_any_place_and_to_another_process() -
     assert len(other.readings()) == 2
     with pytest.raises(ValueError, match="1024 places"):
         board.place(PLACES)
+
+
+def test_a_silent_childs_lease_is_looked_at_when_its_next_heartbeat_is_due(site: Site) -> None:
+    """A child is silent for a moment on a busy machine, just when its job has ended."""
+    site.ends.wanted = False
+    site.begin()
+    look(site.guard(heartbeat_seconds=3600.0), 10)
+    assert (site.ends.beats, site.ends.ended, site.child.poll()) == (0, [], None)
+
+
+def asked(site: Site, attempt: int = 1) -> bool:
+    return site.place.asked_to_leave(site.job, attempt)
+
+
+def test_a_read_that_was_in_the_reserve_for_long_is_asked_to_leave(site: Site) -> None:
+    guard = site.guard()
+    site.begin(seconds=300.0 - 1)
+    site.ends.leaving = {site.job: 1}
+    look(guard, 1)
+    assert not asked(site)  # it has run for less than its time
+    site.begin(seconds=300.0 - 3)
+    site.ends.leaving = {site.job: 2}
+    look(guard, 1)
+    assert not asked(site)  # another attempt was meant
+    site.ends.leaving = {site.job: 1}
+    look(guard, 1)
+    assert asked(site)
+    assert not asked(site, attempt=2)
+    assert not site.place.asked_to_leave(uuid4(), 1)
+
+
+@pytest.mark.parametrize("children", [0, 2], ids=["none in reserve", "one is free"])
+def test_nobody_is_asked_to_leave_where_that_would_help_nobody(site: Site, children: int) -> None:
+    site.begin(seconds=1)
+    site.ends.leaving = {site.job: 1}
+    look(site.guard(children=children), 2)
+    assert not asked(site)
+
+
+def test_a_silent_child_that_must_leave_is_ended_by_the_guard(site: Site) -> None:
+    site.begin(seconds=1)
+    site.ends.leaving = {site.job: 1}
+    look(site.guard())
+    site.must_be_gone()
+    assert site.ends.ended == ["reserve_needed"]

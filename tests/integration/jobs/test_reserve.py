@@ -14,7 +14,7 @@ from stocktake.jobs import leases, reserve
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.states import Queue
 from tests.integration.jobs.test_shares import announce, attempt, jobs_of, project, running, won
-from tests.rows import RecordedRings, claimed, job
+from tests.rows import RecordedRings, job
 
 RETRY = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 
@@ -35,10 +35,11 @@ def begun(database: Database, job_id: UUID, seconds_ago: float) -> None:
 
 
 def wait(database: Database, project_id: int, queue: Queue = Queue.INTERACTIVE) -> UUID:
-    """A job that has waited for a while."""
+    """A job that has waited for a while, and whose ring found no child."""
     [job_id] = jobs_of(database, project_id, 1, queue)
     with database.write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(next_run_at=now(-5)))
+        mine = update(Job).where(Job.id == job_id)
+        session.execute(mine.values(next_run_at=now(-5), rung_at=None))
     return job_id
 
 

@@ -1,5 +1,6 @@
 """How many jobs of one project run at once, what stays free for others, and whose turn it is."""
 
+import itertools
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from tests.rows import (
 )
 
 RETRY = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
+_STEMS = itertools.count()
 LATER = RetryPolicy(base_seconds=1e6, max_seconds=1e6)
 
 
@@ -60,7 +62,7 @@ def jobs_of(
 ) -> list[UUID]:
     """As many jobs, each of a table of its own."""
     with database.write() as session:
-        tables = make_tables(session, project_id, count, stem=f"p{project_id}_{queue.value}")
+        tables = make_tables(session, project_id, count, stem=f"p{project_id}_{next(_STEMS)}")
     return [enqueue(database, refresh_of(table, queue=queue)) for table in tables]
 
 
