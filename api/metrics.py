@@ -94,6 +94,8 @@ def _gauges(found: figures.Figures) -> Iterator[Metric]:
     yield _gauge_by(
         "queue", "oldest_queued_seconds", "Since when the oldest is due.", found.oldest_seconds
     )
+    yield _gauge_by("queue", "places", "Workers' children, without the reserve.", found.places)
+    yield _gauge_by("queue", "places_taken", "Jobs that run on these workers.", found.taken)
     yield _gauge_by("state", "upload_bytes", "Uploads in managed storage.", found.upload_bytes)
     yield _gauge("canary_away_seconds", "Since it left; 0: home.", found.canary_away_seconds)
     if found.canary_age_seconds is not None:

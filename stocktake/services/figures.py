@@ -12,6 +12,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Canary, ClockBeat, Job, Upload
 from stocktake.db.session import Database
 from stocktake.jobs import counting
+from stocktake.jobs.shares import Load
 from stocktake.states import JobState, Queue, UploadState
 
 #: Labels that are there from the start: a counter that appears with its first event shows no rise.
@@ -30,6 +31,7 @@ class Figures:
     Attributes:
         jobs: rows by state.
         due: queued jobs by queue whose time has come.
+        places: by queue, children for anybody's jobs; taken: jobs that run on these children.
         oldest_seconds: for how long the first of them has been due; 0 where none is.
         upload_bytes: in managed storage, by the upload's state.
         totals: by counter and label.
@@ -40,6 +42,8 @@ class Figures:
 
     jobs: Mapping[str, int]
     due: Mapping[str, int]
+    places: Mapping[str, int]
+    taken: Mapping[str, int]
     oldest_seconds: Mapping[str, float]
     upload_bytes: Mapping[str, int]
     totals: Mapping[str, Mapping[str, int]]
@@ -55,9 +59,12 @@ def read(database: Database) -> Figures:
         moment, ticked_at = session.execute(select(now(), last_tick)).one()
         canary = session.scalars(select(Canary)).one_or_none()
         due = _due(session)
+        loads = [Load.of(session, queue) for queue in Queue]
         return Figures(
             jobs=_jobs(session),
             due={queue: count for queue, (count, _) in due.items()},
+            places={load.queue.value: load.places for load in loads},
+            taken={load.queue.value: sum(load.running.values()) for load in loads},
             oldest_seconds={queue: _age(moment, first) or 0.0 for queue, (_, first) in due.items()},
             upload_bytes=_upload_bytes(session),
             totals={name: _total(session, name) for name in _KNOWN},

@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "errors.md").read_text()
 #: The page's codes, and whether it says that they are retried.
 DOCUMENTED = dict(re.findall(r"^\| `(\w+)` \| (yes|no) \| [^|]+ \| [^|]+ \|$", PAGE, re.MULTILINE))
 #: Bases without a code of their own.
-BASES = {JobError, TerminalError, TransientError}
+BASES = {JobError, TerminalError, TransientError, HandedBackError}
 
 
 def all_below(base: type[JobError]) -> Iterator[type[JobError]]:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from stocktake.db.models import Canary, ClockBeat, JobAttempt, Upload
 from stocktake.db.session import Database
 from stocktake.jobs import counting, leases
+from stocktake.jobs.shares import Presence
 from stocktake.states import Queue, UploadState
 from tests.integration.api.conftest import FinishJob, MakeJob, Served
 
@@ -195,6 +196,27 @@ def test_metrics_count_requests_by_route_and_jobs_by_state(
     oldest = _by("queue", samples["stocktake_oldest_queued_seconds"])
     assert 0 < oldest["interactive"] < 60
     assert (oldest["bulk"], oldest["validate"]) == (0, 0)
+
+
+def test_metrics_show_the_workers_places_by_queue(
+    anonymous: httpx.Client, make_job: MakeJob, database: Database
+) -> None:
+    job_id = make_job()
+    for worker, places, queues in (("a", 2, tuple(Queue)), ("b", 3, (Queue.VALIDATE,))):
+        presence = Presence(
+            worker=worker, places=places, project_places=1, lease_seconds=30, queues=queues
+        )
+        with database.write() as session:
+            presence.keep(session)
+    with database.write() as session:
+        assert leases.claim(session, job_id, worker="a/1", lease_seconds=30)
+
+    samples = _samples(anonymous.get("/metrics").text)
+
+    places = _by("queue", samples["stocktake_places"])
+    assert places == {"interactive": 2, "bulk": 2, "validate": 5}
+    taken = _by("queue", samples["stocktake_places_taken"])
+    assert taken == {"interactive": 1, "bulk": 1, "validate": 1}
 
 
 def test_metrics_show_what_all_processes_counted(
