@@ -10,7 +10,9 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.protocol import protocol
-from stocktake.settings import Settings
+from stocktake.errors import CommandError
+from stocktake.logging import configure_logging
+from stocktake.services.starting import settings_to_start
 
 #: Requests that are under way when the process is asked to end may take this long.
 _GRACE_SECONDS = 10
@@ -37,8 +39,12 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until a signal ends it."""
-    settings = Settings()
-    app = create_app()
+    try:
+        settings = settings_to_start()
+    except CommandError as exc:
+        sys.exit(f"stocktake: {exc}")
+    configure_logging(settings)
+    app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,

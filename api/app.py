@@ -28,7 +28,7 @@ from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
 from stocktake.services import readiness
-from stocktake.settings import Settings
+from stocktake.settings import Settings, read_settings
 from stocktake.storage.configured import guard_policy, managed_storage
 
 #: Under each project, in the order in which paths are matched.
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         doorbell: Celery's where None.
     """
     if settings is None:
-        settings = Settings()
+        settings = read_settings()
         configure_logging(settings)
     observed = metrics.Metrics()
     app = FastAPI(

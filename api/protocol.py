@@ -40,6 +40,12 @@ _SILENCE_SECONDS: Final = 5.0
 #: meanwhile: closing at once would reset the connection, and the answer might never be seen.
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1024 * 1024
+#: Headers of a request that a proxy passes on. What is answered before its body is in, is held back
+#: until then: a proxy that is written in Go (Caddy, Traefik) lets go of the body with the answer,
+#: and resets the connection of the client that still sends.
+_OF_PROXIES: Final = frozenset({b"via", b"forwarded", b"x-forwarded-for"})
+#: An answer that is longer than this goes out.
+_HELD_BYTES: Final = 64 * 1024
 
 _SENTENCES: Final = {
     400: ("parse_error", "The request is not valid HTTP."),
@@ -76,7 +82,7 @@ class _LastAnswer:
     """The transport as an answer sees it that ends the connection: it waits for the request."""
 
     def __init__(self, connection: "BoundedProtocol") -> None:
-        self.write, self.is_closing = connection.transport.write, connection.transport.is_closing
+        self.write, self.is_closing = connection.answer, connection.transport.is_closing
         self.close = connection.close_after_request
 
 
@@ -93,6 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._unwanted, self._hung_up, self._last = True, False, False, False
         self._head_bytes = self._body_bytes = self._framing_bytes = self._thrown_away_bytes = 0
         self._refusal = 400
+        self._holds, self._held = False, b""
         self._write_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._arm(self.limits.head_seconds, self._head_is_late)
@@ -170,6 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app = _busy if busy else self.config.loaded_app
         super().on_headers_complete()
         self.cycle.transport = _LastAnswer(self)  # type: ignore[assignment]
+        self._holds = not _OF_PROXIES.isdisjoint(names)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -181,6 +189,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head = True
         super().on_message_complete()
+        self._let_go()
         if self._unwanted:
             self._unwanted = False
             self.unwanted.end(self)
@@ -205,6 +214,21 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head or self.pipeline or not self.cycle.response_complete:
             self.transport.close()
 
+    def answer(self, data: bytes) -> None:
+        """Write a part of an answer: at once, or when the request of a proxy is in."""
+        # A client that was told to wait for a 100 sends no body before it is answered.
+        if not self._holds or self._in_head or self.cycle.waiting_for_100_continue:
+            self.transport.write(data)
+            return
+        self._held += data
+        if len(self._held) > _HELD_BYTES:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held, self._holds = self._held, b"", False
+        if held:
+            self.transport.write(held)
+
     def _take_unwanted(self, size_bytes: int) -> None:
         self._thrown_away_bytes += size_bytes
         wait_seconds = self.unwanted.throw_away(size_bytes, self.loop.time())
@@ -228,6 +252,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Say that nothing more is coming, and give the client a moment to take what was said."""
         self.unwanted.end(self)
         self._hung_up, self._thrown_away_bytes = True, 0
+        self._let_go()
         self.transport.write_eof()
         self.flow.resume_reading()  # else the end of the connection would not be seen
         self._arm(_LINGER_SECONDS, self.transport.abort)

@@ -1,16 +1,28 @@
 """All configuration, read once from ``STOCKTAKE_*`` in the environment and passed in.
 
-Nothing reads it at import, and there are no default secrets: ``stocktake up`` makes them and
-keeps them in the data directory with mode 600.
+``STOCKTAKE_X_FILE`` names a file that holds the value of X, as secrets are mounted. Nothing reads
+them at import, and there are no default secrets: ``stocktake up`` makes them and keeps them in the
+data directory with mode 600.
 """
 
+import logging
+import os
 import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from stocktake.errors import CommandError
 
 #: A list in the environment is comma-separated.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -20,7 +32,19 @@ TRUSTED_ENTRY: Final = re.compile(
     r"(?:(?P<protocol>s3|azure|gcs)\+)?(?P<url>https?://[^/\s@]+)/?", re.IGNORECASE
 )
 
-_DATABASES = ("sqlite:", "postgresql+psycopg:")
+PREFIX: Final = "STOCKTAKE_"
+_FILE: Final = "_FILE"
+#: Names that are no settings of the service: the command line's, and what one process of ours tells
+#: another.
+_OF_OTHERS: Final = frozenset(
+    {"URL", "API_KEY", "PROJECT_ID", "ACCESS_KEY", "ACCESS_SECRET", "READY_FILE"}
+)
+#: Those of our tests and benchmarks begin so, or are these.
+_OF_TESTS: Final = ("TEST_", "BENCH_", "FAULT_", "FUZZ_", "MODEL_", "CORPUS")
+
+_DATABASES = ("sqlite:///", "postgresql+psycopg://")
+_BROKERS = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
+_URL_SCHEMES = ("https", "http", "file")
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -28,16 +52,37 @@ def listed(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+class SettingsError(CommandError):
+    """The environment says what no setting can be."""
+
+
+class _Files(PydanticBaseSettingsSource):
+    """The settings whose values are in files."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Nothing is read one by one."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The values, as texts."""
+        given = from_files(os.environ)
+        names = [name for name in os.environ if _is_of_a_file(name) and os.environ[name]]
+        wanted = [name.removesuffix(_FILE) for name in names]
+        return {name.removeprefix(PREFIX).lower(): given[name] for name in wanted}
+
+
 class Settings(BaseSettings):
     """What an operator can set. Times are in seconds and sizes in bytes, as the names say."""
 
-    model_config = SettingsConfigDict(env_prefix="STOCKTAKE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     database_url: str = "sqlite:///stocktake.db"
     broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     data_dir: Path = Path(".stocktake")
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: int = Field(default=8000, ge=0, le=65535)
     #: Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     #: Hosts, without a port, that `next` and `previous` repeat; ``*.`` stands for any below it. Of
@@ -137,6 +182,17 @@ class Settings(BaseSettings):
     #: set.
     metrics_token: SecretStr | None = None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the files that it names."""
+        return init_settings, env_settings, _Files(settings_cls)
+
     @field_validator(
         "secret_keys",
         "allowed_url_schemes",
@@ -165,10 +221,96 @@ class Settings(BaseSettings):
             raise ValueError("it must begin with sqlite:/// or postgresql+psycopg://")
         return url
 
+    @field_validator("broker_url")
+    @classmethod
+    def _of_a_known_broker(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(_BROKERS):
+            raise ValueError("it must begin with redis:// or rediss://")
+        return url
+
+    @field_validator("log_level")
+    @classmethod
+    def _a_level(cls, level: str) -> str:
+        levels = logging.getLevelNamesMapping().keys() - {"NOTSET"}
+        if level.upper() not in levels:
+            raise ValueError(f"it is no level{_meant(level.upper(), levels)}")
+        return level.upper()
+
+    @field_validator("allowed_url_schemes")
+    @classmethod
+    def _schemes(cls, schemes: tuple[str, ...]) -> tuple[str, ...]:
+        for scheme in schemes:
+            if scheme not in _URL_SCHEMES:
+                raise ValueError(f'"{scheme[:50]}" is no scheme{_meant(scheme, _URL_SCHEMES)}')
+        return schemes
+
     @property
     def sqlite(self) -> bool:
         """Whether the database is SQLite."""
         return self.database_url.startswith("sqlite")
+
+
+def read_settings() -> Settings:
+    """What the environment says, of which nothing is passed over.
+
+    Raises:
+        SettingsError: a name that is none, a value that is none, or a file that cannot be read; in
+            sentences, one a line.
+    """
+    if unknown := [name for name in sorted(os.environ) if _is_unknown(name)]:
+        raise SettingsError("\n".join(map(_no_setting, unknown)))
+    try:
+        return Settings()
+    except ValidationError as exc:
+        raise SettingsError(explain(exc)) from exc
+
+
+def from_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with ``STOCKTAKE_X`` for each ``STOCKTAKE_X_FILE``; blank ones left out.
+
+    Raises:
+        SettingsError: such a file cannot be read, or the setting is given as well.
+    """
+    found = {name: value for name, value in environment.items() if value}
+    for name in [each for each in found if _is_of_a_file(each)]:
+        wanted, path = name.removesuffix(_FILE), found.pop(name)
+        if wanted in found:
+            raise SettingsError(f"{wanted} and {name} are both set: take one of them out.")
+        try:
+            found[wanted] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            why = getattr(exc, "strerror", None) or "it is no text"
+            raise SettingsError(f"{name}: the file {path!r} cannot be read: {why}.") from exc
+    return found
+
+
+def _is_of_a_file(name: str) -> bool:
+    return name.startswith(PREFIX) and name.endswith(_FILE) and _names(name.removesuffix(_FILE))
+
+
+def _names(name: str) -> bool:
+    return name.removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+def _is_unknown(name: str) -> bool:
+    if not name.startswith(PREFIX) or _names(name) or _is_of_a_file(name):
+        return False
+    bare = name.removeprefix(PREFIX)
+    return bare not in _OF_OTHERS and not bare.startswith(_OF_TESTS)
+
+
+def _no_setting(name: str) -> str:
+    bare = name.removeprefix(PREFIX).removesuffix(_FILE)
+    return f"{name} is no setting{_meant(bare, map(str.upper, Settings.model_fields), PREFIX)}"
+
+
+def _meant(given: str, known: Iterable[str], before: str = "") -> str:
+    """How to end the sentence that something is not known: with the nearest that is, or all."""
+    known = sorted(known)
+    near = get_close_matches(given, known, n=1)
+    if near:
+        return f"; did you mean {before}{near[0]}?"
+    return f"; expected {', '.join(known)}" if len(known) < 10 else "; .env.example lists them all."
 
 
 def unreadable_entry(number: int, entry: str, why: str = "") -> str:
@@ -200,4 +342,5 @@ def _explain_one(name: str, message: str, value: Any) -> str:
     found = ""
     if Settings.model_fields[name].annotation in (int, float, bool):
         found = f"; found {value!r}"
-    return f"STOCKTAKE_{name.upper()}: {message.removeprefix('Value error, ')}{found}."
+    told = message.removeprefix("Value error, ") + found
+    return f"STOCKTAKE_{name.upper()}: {told}{'' if told.endswith('?') else '.'}"

@@ -26,7 +26,7 @@ from stocktake.jobs import canary, counting, rescue
 from stocktake.jobs.doorbell import QueueLengths
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.services import schedules
-from stocktake.settings import Settings
+from stocktake.settings import Settings, read_settings
 from stocktake.states import Queue
 from stocktake.storage.configured import managed_storage
 from stocktake.storage.uploads import ManagedStorage
@@ -265,7 +265,7 @@ class Clock(Scheduler):
     _asked_to_end = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._interval_seconds = Settings().clock_interval_seconds
+        self._interval_seconds = read_settings().clock_interval_seconds
         kwargs["max_interval"] = kwargs.get("max_interval") or self._interval_seconds
         super().__init__(*args, **kwargs)
 
@@ -278,7 +278,7 @@ class Clock(Scheduler):
             for number in (signal.SIGTERM, signal.SIGINT)
         ]
         self.data: dict[str, Any] = {}
-        settings = Settings()
+        settings = read_settings()
         doorbell = CeleryDoorbell(settings)
         database = Database(settings.database_url, doorbell.ring, pool_size=1)
         doorbell.on_drop = counting.drops_of("clock", database)

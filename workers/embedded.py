@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from stocktake.errors import CommandError
-from stocktake.settings import Settings
+from stocktake.settings import Settings, read_settings
 from workers.broker import broker_command
 from workers.first_run import (
     FLOWER_USER,
@@ -342,7 +342,7 @@ def main(arguments: list[str]) -> None:
     """``python -m workers.embedded broker``: become the broker that the settings name."""
     if arguments != ["broker"]:
         sys.exit("usage: python -m workers.embedded broker")
-    settings = Settings()
+    settings = read_settings()
     try:
         command = broker_command(
             settings.broker_url.get_secret_value(), settings.data_dir / "broker"

@@ -23,7 +23,7 @@ from flower.urls import settings as web_settings  # type: ignore[import-untyped]
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, OutputTransform, RequestHandler
 
-from stocktake.settings import Settings
+from stocktake.settings import read_settings
 from workers.ports import HOST
 
 _HEADERS: Final = {
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     command.extract_settings()
     command.setup_logging()
     # The broker alone: it learns of tasks from events, and needs none of our code.
-    celery = Celery(broker=Settings().broker_url.get_secret_value())
+    celery = Celery(broker=read_settings().broker_url.get_secret_value())
     monitor = Monitor(capp=celery, options=options, **web_settings)
 
     def end(_signal: int, _frame: FrameType | None) -> None:

@@ -37,6 +37,7 @@ from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.security.encryption import Keyring
+from stocktake.services.starting import settings_to_start
 from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.configured import guard_policy, managed_storage
@@ -66,7 +67,7 @@ _presence: Presence | None = None
 @cache
 def process_settings() -> Settings:
     """This worker's settings, read from the environment once."""
-    return Settings()
+    return settings_to_start()
 
 
 def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtime:

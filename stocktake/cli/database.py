@@ -38,7 +38,9 @@ _NO_DATABASE = (
 def upgrade() -> None:
     """Bring the database that STOCKTAKE_DATABASE_URL names up to date."""
     from stocktake.db import migrate
+    from stocktake.services.starting import settings_to_start
 
+    settings_to_start()  # it is the first to run, and what the others would fail by is told now
     url = database_url(may_be_new=True)
     note(f"Database: {_shown(url)}")
     with database_answers():
@@ -146,9 +148,9 @@ def rotate_secrets() -> None:
     """
     from stocktake.security.encryption import Keyring
     from stocktake.services import credentials
-    from stocktake.settings import Settings
+    from stocktake.settings import read_settings
 
-    listed = Settings().secret_keys
+    listed = read_settings().secret_keys
     if not listed:
         raise CommandError(
             "STOCKTAKE_SECRET_KEYS is not set. Set it as the service's processes have it; a stack "
@@ -237,15 +239,15 @@ def database_url(*, may_be_new: bool = False) -> str:
     Raises:
         CommandError: there is none, and to make an empty one elsewhere is not what was meant.
     """
-    from stocktake.settings import Settings
+    from stocktake.settings import Settings, read_settings
 
-    settings = Settings()
+    settings = read_settings()
     if settings.database_url == Settings.model_fields["database_url"].default:
         embedded = settings.data_dir / "stocktake.db"
         for file in (embedded, Path("stocktake.db")):
             if file.exists():
                 return f"sqlite:///{file}"
-        if "STOCKTAKE_DATABASE_URL" not in os.environ:
+        if not {"STOCKTAKE_DATABASE_URL", "STOCKTAKE_DATABASE_URL_FILE"} & os.environ.keys():
             raise CommandError(_NO_DATABASE.format(embedded=embedded, here=Path.cwd()))
     if not may_be_new:
         _require_file(settings.database_url)
@@ -297,9 +299,9 @@ def database_answers() -> Iterator[None]:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from stocktake.db.failures import explain_failure
+
     try:
         yield
     except SQLAlchemyError as exc:
-        raise CommandError(
-            f"The database does not answer ({type(exc).__name__}). Check STOCKTAKE_DATABASE_URL."
-        ) from exc
+        raise CommandError(explain_failure(exc)) from exc

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from pydantic import SecretStr
 
 from stocktake.cli.database import database_answers
 from stocktake.cli.output import complain, say
-from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
     from workers.embedded import Stack
@@ -49,17 +47,18 @@ def up(
     variables of the environment hold as well, such as STOCKTAKE_TRUSTED_ENDPOINTS,
     STOCKTAKE_RATE_LIMIT_PER_MINUTE and STOCKTAKE_LOG_LEVEL: .env.example explains each.
     """
-    from stocktake.settings import Settings
+    from stocktake.services.starting import require_usable
+    from stocktake.settings import from_files, read_settings
     from workers.embedded import Options, Stack
 
     # Its processes read the same ones, and would each fail in a log.
-    _require_keys(Settings().secret_keys)
+    require_usable(read_settings())
     options = Options(
         data_dir=data_dir,
         port=port,
         workers=workers,
         local_roots=tuple(local_root or ()),
-        environment=dict(os.environ),
+        environment=from_files(os.environ),
     )
     # The folder may be one that others can look into; the database and the logs are not for them.
     os.umask(0o077)
@@ -76,15 +75,6 @@ def up(
                     stack.watch()
         except KeyboardInterrupt:
             say("Stopped.")
-
-
-def _require_keys(secret_keys: tuple[SecretStr, ...]) -> None:
-    from stocktake.security.encryption import Keyring
-
-    try:
-        Keyring.of(secret_keys)
-    except ValueError as exc:
-        raise CommandError(f"{exc}. `stocktake keys make-secret NAME` draws one.") from exc
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db import migrate
 from stocktake.db.clock import now
+from stocktake.db.failures import explain_failure
 from stocktake.db.models import Canary, ClockBeat, Job, JobAttempt
 from stocktake.db.session import Database
 from stocktake.jobs.doorbell import QueueLengths
@@ -114,8 +115,8 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
         else:
             seen = _see(database, settings)
             found.note(Part.DATABASE, Status.OK)
-    except SQLAlchemyError:
-        found.note(Part.DATABASE, Status.UNREACHABLE, "The database does not answer.")
+    except SQLAlchemyError as exc:
+        found.note(Part.DATABASE, Status.UNREACHABLE, explain_failure(exc))
     _judge_broker(found, queue_lengths())
     if seen is not None:
         _judge_clock(found, seen, settings)

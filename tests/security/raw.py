@@ -1,6 +1,7 @@
 """A client that says what it likes: bytes to a server, and what comes back of it."""
 
 import json
+import select
 import socket
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -53,6 +54,10 @@ class Raw:
         self._connection.sendall(data)
         self.sent_bytes += len(data)
         return self
+
+    def silent(self, seconds: float = 0.2) -> bool:
+        """Whether nothing comes for so long."""
+        return not select.select([self._connection], [], [], seconds)[0]
 
     def pour(self, piece: bytes, most_bytes: int) -> Self:
         """Send the piece over and over, until the server hangs up or so much is sent."""

@@ -513,3 +513,19 @@ def _served(app: Any, protocol: type[BoundedProtocol]) -> Iterator[int]:
     server.should_exit = True
     thread.join()
     listening.close()
+
+
+def test_a_proxy_is_answered_when_the_body_is_in(web: Web, raw: Raw) -> None:
+    """One written in Go gives up on the body with the answer, and cuts its client off."""
+    path = "/api/projects/1/schedules/"
+    raw.send(_post(path, b"Via: 1.1 Caddy", b"Content-Length: 4", b"Authorization: Bearer no"))
+    assert raw.silent()
+    raw.send(b"true")
+    assert raw.answer().status == 401
+
+
+@pytest.mark.parametrize("expects", [b"Expect: 100-continue", b"X-Nothing: 0"])
+def test_a_body_that_never_comes_holds_the_answer_up_for_a_moment(raw: Raw, expects: bytes) -> None:
+    head = (b"X-Forwarded-For: 192.0.2.1", b"Content-Length: 4", b"Authorization: Bearer no")
+    raw.send(_post("/api/projects/1/schedules/", expects, *head))
+    assert raw.answer().status == 401

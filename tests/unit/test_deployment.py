@@ -1,12 +1,15 @@
 """The files that an operator copies agree with the code and with each other."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +18,7 @@ ELSEWHERE = {"STOCKTAKE_FLOWER_BASIC_AUTH"}
 SECRETS = {
     "STOCKTAKE_SECRET_KEYS",
     "STOCKTAKE_METRICS_TOKEN",
+    "STOCKTAKE_MANAGED_STORAGE_ACCESS_SECRET",
     "POSTGRES_PASSWORD",
     "VALKEY_PASSWORD",
     "STORE_ACCESS_KEY",
@@ -27,8 +31,8 @@ def _read(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-def _services() -> dict[str, dict[str, object]]:
-    services: dict[str, dict[str, object]] = yaml.safe_load(_read("docker-compose.yml"))["services"]
+def _services() -> dict[str, dict[str, Any]]:
+    services: dict[str, dict[str, Any]] = yaml.safe_load(_read("docker-compose.yml"))["services"]
     return services
 
 
@@ -44,31 +48,78 @@ def test_env_example_names_every_setting_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_secret_has_no_default(name: str) -> None:
-    assert re.search(rf"^{name}=$", _read(".env.example"), re.MULTILINE)
-    uses = re.findall(rf"\$\{{{name}\b[^}}]*\}}", _read("docker-compose.yml"))
+    assert re.search(rf"^(?:# )?{name}=$", _read(".env.example"), re.MULTILINE)
+    uses = re.findall(rf"\$\{{{name}\b[^A-Z]", _read("docker-compose.yml"))
     assert uses
-    assert all(use.startswith(f"${{{name}:?") for use in uses)
+    # What may be somebody else's is taken from .env and is blank otherwise.
+    assert all(use.endswith(("?", ":")) for use in uses)
 
 
 def test_compose_opens_ports_on_this_machine_only() -> None:
-    published = [port for each in _services().values() for port in each.get("ports", [])]
+    published = [str(port) for each in _services().values() for port in each.get("ports", [])]
     assert published
-    assert all(port.startswith("127.0.0.1:") for port in published)
+    assert all(re.match(r"\$\{[A-Z_]+:-127\.0\.0\.1:\d+\}:\d+$", port) for port in published)
 
 
-def test_what_env_example_names_reaches_every_process_of_ours() -> None:
-    """But Flower, which needs two settings and so is given no other secret."""
+#: What each process of ours is given of the secrets, beside the database, the broker and the store.
+OWN = {
+    "web": {"STOCKTAKE_SECRET_KEYS", "STOCKTAKE_METRICS_TOKEN"},
+    "worker": {"STOCKTAKE_SECRET_KEYS"},
+    "clock": set(),
+    "migrate": {"STOCKTAKE_SECRET_KEYS"},
+    "flower": {"FLOWER_BASIC_AUTH"},
+}
+
+
+def test_each_process_is_given_its_own_secrets() -> None:
+    """`.env` comes along whole, so a secret is blank where it is not the process's own."""
     ours = {name: each for name, each in _services().items() if "build" in each}
-    assert ours.keys() == {"web", "worker", "clock", "flower", "migrate"}
-    flower = ours.pop("flower")
-    assert flower["env_file"] == []
-    assert flower["environment"].keys() == {"STOCKTAKE_BROKER_URL", "FLOWER_BASIC_AUTH"}
-    for service in ours.values():
+    assert ours.keys() == OWN.keys()
+    shared = {"STOCKTAKE_MANAGED_STORAGE_ACCESS_SECRET"}
+    for name, service in ours.items():
+        environment: Any = service["environment"]
+        if name == "flower":
+            assert service["env_file"] == []
+            assert environment.keys() == {"STOCKTAKE_BROKER_URL", "FLOWER_BASIC_AUTH"}
+            continue
         assert service["env_file"] == [{"path": ".env", "required": False}]
-        # What .env says for a process on this machine must not move one in a container.
-        pinned = {"HOST": "0.0.0.0", "PORT": 8000, "DATA_DIR": "/var/lib/stocktake"}
-        for name, value in pinned.items():
-            assert service["environment"][f"STOCKTAKE_{name}"] == value
+        blank = {each for each, value in environment.items() if value == ""}
+        assert blank >= SECRETS - shared - OWN[name]
+        assert not blank & OWN[name]
+
+
+def test_what_env_says_of_this_machine_moves_nothing_in_a_container() -> None:
+    pinned = {"HOST": "0.0.0.0", "PORT": 8000, "DATA_DIR": "/var/lib/stocktake"}
+    for name in OWN.keys() - {"flower"}:
+        environment: Any = _services()[name]["environment"]
+        assert pinned == {each: environment[f"STOCKTAKE_{each}"] for each in pinned}
+
+
+def test_every_container_is_held_short() -> None:
+    for name, service in _services().items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"] is True, name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert {"mem_limit", "pids_limit"} <= service.keys(), name
+
+
+def test_make_env_draws_every_secret_once_and_for_its_owner(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    make = [str(ROOT / "deploy" / "make-env"), str(file)]
+    subprocess.run(make, check=True, capture_output=True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    written = dict(
+        line.split("=", 1) for line in file.read_text().splitlines() if re.match("[A-Z]", line)
+    )
+    drawn = SECRETS - {"STOCKTAKE_MANAGED_STORAGE_ACCESS_SECRET"}
+    assert drawn <= written.keys()
+    assert len({written[name] for name in drawn}) == len(drawn)
+    assert Keyring([written["STOCKTAKE_SECRET_KEYS"]]).first == "k1"
+    again = subprocess.run(make, check=False, capture_output=True, text=True)
+    assert again.returncode == 1
+    assert "is left as it is" in again.stderr
+    assert written["POSTGRES_PASSWORD"] in file.read_text()
 
 
 def test_worker_and_clock_run_the_same_command_everywhere() -> None:

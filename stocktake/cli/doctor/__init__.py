@@ -20,7 +20,7 @@ from stocktake.cli.doctor.findings import Area, Finding, Verdict
 from stocktake.cli.output import console, show_json
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
-from stocktake.settings import Settings, listed
+from stocktake.settings import Settings, listed, read_settings
 
 _STYLES: Final = {
     Verdict.OK: "green",
@@ -59,7 +59,7 @@ def examine() -> Iterator[Finding]:
     from stocktake.cli.doctor import machine, processes, stores
     from stocktake.db.session import Database
 
-    settings = of_stack_here(Settings())
+    settings = of_stack_here(read_settings())
     database: Database | None = None
     try:
         database = Database(database_url())

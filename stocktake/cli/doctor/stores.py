@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from stocktake.cli.doctor.findings import Area, Finding, Verdict
 from stocktake.cli.output import size
 from stocktake.db import migrate
+from stocktake.db.failures import explain_failure
 from stocktake.db.session import Database
 from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
@@ -46,7 +47,7 @@ def look_at_database(database: Database) -> Iterator[Finding]:
         version, durability = _ask(database)
         revision = migrate.revision(database.engine)
     except SQLAlchemyError as exc:
-        todo = "Start it, or correct STOCKTAKE_DATABASE_URL. Requests get 503 until then."
+        todo = f"{explain_failure(exc)} Requests get 503 until then."
         yield _database.failed("answers", f"{shown}: {type(exc).__name__}", todo)
         return
     yield _database.ok("answers", f"{version} at {shown}")

@@ -162,7 +162,8 @@ def test_readyz_says_that_the_database_is_away_and_healthz_does_not_care(
     gone = connect(url=serve(database_url="postgresql+psycopg://x@127.0.0.1:1/gone").url)
     answer = gone.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["reasons"] == ["The database does not answer."]
+    [reason] = answer.json()["reasons"]
+    assert "connection refused" in reason
     assert answer.json()["checks"] == {
         "database": "unreachable",
         "clock": "unknown",

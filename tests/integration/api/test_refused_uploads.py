@@ -1,12 +1,15 @@
-"""Whoever sends a body that is refused reads why, with any client, also behind nginx."""
+"""Whoever sends a body that is refused reads why, with any client, also behind nginx and Caddy."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,26 +106,55 @@ def too_large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return form, content
 
 
-@pytest.fixture(params=["direct", "nginx, buffering", "nginx, streaming"])
+@pytest.fixture(params=["direct", "nginx, buffering", "nginx, streaming", "caddy"])
 def door(request: pytest.FixtureRequest, served: Served, tmp_path: Path) -> Iterator[str]:
     """Where clients find the service."""
     if request.param == "direct":
         yield served.url
         return
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if program is None:
-        pytest.skip("nginx is not installed; `apt-get install nginx-light`, and again")
     [port] = free_ports(1)
-    config = tmp_path / "nginx.conf"
-    buffering = "off" if "streaming" in request.param else "on"
-    config.write_text(NGINX.format(folder=tmp_path, port=port, url=served.url, buffering=buffering))
-    command = [program, "-c", str(config), "-e", str(tmp_path / "error.log")]
-    with subprocess.Popen(command) as process:
+    make = _caddy if request.param == "caddy" else partial(_nginx, how=request.param)
+    with subprocess.Popen(make(tmp_path, port, served.url), env=_home(tmp_path)) as process:
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
+
+
+def _home(folder: Path) -> dict[str, str]:
+    return os.environ | {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+    if found is None:
+        pytest.skip(f"{name} is not installed; `apt-get install {package}`, and again")
+    return found
+
+
+def _nginx(folder: Path, port: int, url: str, *, how: str) -> list[str]:
+    program = _program("nginx", "nginx-light")
+    config = folder / "nginx.conf"
+    buffering = "off" if "streaming" in how else "on"
+    config.write_text(NGINX.format(folder=folder, port=port, url=url, buffering=buffering))
+    return [program, "-c", str(config), "-e", str(folder / "error.log")]
+
+
+def _caddy(folder: Path, port: int, url: str) -> list[str]:
+    """The compose file's own, but for where it listens and whom it asks."""
+    program = _program("caddy", "caddy")
+    text = (Path(__file__).parents[3] / "deploy" / "Caddyfile").read_text()
+    for pattern, here in (
+        (r"http_port \d+", f"http_port {port}"),
+        (r"https_port \d+", "https_port 0"),
+        (r"dynamic a [^}]+\}", f"to {url}"),
+    ):
+        text, found = re.subn(pattern, here, text)
+        assert found == 1, pattern
+    config = folder / "Caddyfile"
+    config.write_text(text)
+    return [program, "run", "--config", str(config), "--adapter", "caddyfile"]
 
 
 NGINX: Final = """
@@ -147,7 +179,7 @@ def _wait_for(port: int) -> None:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "nginx does not listen"
+            assert time.monotonic() < deadline, "the proxy does not listen"
         else:
             return
 
