@@ -5,7 +5,7 @@ of it, so that what a crash leaves behind is found and removed.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
@@ -19,7 +19,6 @@ from api.multipart import FileBegins, FileData, FormReader
 from stocktake.db.models import Upload
 from stocktake.errors import (
     ManagedStorageRefusedError,
-    PayloadTooLargeError,
     StorageUnavailableError,
     ValidationError,
 )
@@ -30,6 +29,8 @@ from stocktake.storage.uploads import UploadSink
 EXTRA_BYTES: Final = 1024 * 1024
 #: The field that the file is in.
 FILE_FIELD: Final = "file"
+#: The refusal of a file that is larger than so many bytes.
+Refuse = Callable[[int], ValidationError]
 
 
 class Receiver:
@@ -43,8 +44,10 @@ class Receiver:
         upload: the row, once the file has begun.
     """
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, refuse: Refuse) -> None:
         self._edge = edge
+        self._refuse = refuse
+        self._files = 0
         self._sink: UploadSink | None = None
         self._ours = False
         self._touch_at = 0.0
@@ -116,9 +119,7 @@ class Receiver:
     def _refuse_large(self, size_bytes: int) -> None:
         most = self._edge.parts.settings.max_upload_bytes + EXTRA_BYTES
         if size_bytes > most:
-            raise PayloadTooLargeError(
-                f"The request's body is larger than the {most} bytes that are taken."
-            )
+            raise upload_forms.body_too_large(self._edge.parts.settings.max_upload_bytes)
 
     async def _take(self, reader: FormReader, chunk: bytes) -> None:
         for event in await to_thread.run_sync(reader.feed, chunk):
@@ -129,10 +130,12 @@ class Receiver:
 
     async def _begin(self, event: FileBegins) -> None:
         self._ours = event.field == FILE_FIELD
+        # A browser sends a part without a name for a field that nobody filled in.
+        self._files += self._ours or event.filename != ""
+        if self._files > 1 and (self._ours or self.filename is not None):
+            raise upload_forms.refusal(upload_forms.ONE_FILE, FILE_FIELD)
         if not self._ours:
             return
-        if self.filename is not None:
-            raise ValidationError(upload_forms.ONE_FILE, attr=FILE_FIELD, legacy_message=True)
         self.filename = filename = upload_forms.clean_filename(event.filename)
         self.upload = await self._edge.change(lambda context: files.begin(context, filename))
         self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)
@@ -142,7 +145,7 @@ class Receiver:
         self.size_bytes += len(event.data)
         limit = self._edge.parts.settings.max_upload_bytes
         if self.size_bytes > limit:
-            raise upload_forms.too_large(limit)
+            raise self._refuse(limit)
         if self._sink is not None:
             await self._sink.write(event.data)
         if time.monotonic() >= self._touch_at:
@@ -158,9 +161,13 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(edge: Edge) -> AsyncIterator[Receiver]:
-    """A receiver that leaves nothing behind in storage unless a table or a client owns it."""
-    receiver = Receiver(edge)
+async def receiving(edge: Edge, refuse: Refuse) -> AsyncIterator[Receiver]:
+    """A receiver that leaves nothing behind in storage unless a table or a client owns it.
+
+    Args:
+        refuse: makes the refusal of a file over the cap; each route has PostHog's words for it.
+    """
+    receiver = Receiver(edge, refuse)
     try:
         yield receiver
     finally:

@@ -94,7 +94,7 @@ class UploadState(StrEnum):
     RECEIVING = "receiving"
     #: All bytes are stored; nothing reads them yet.
     STORED = "stored"
-    #: The live content of a table.
+    #: The live content of a table, or of several.
     ACTIVE = "active"
     #: Replaced by a newer upload, loaded into a managed Delta table, or given up for its age; the
     #: clock removes it.

@@ -50,6 +50,7 @@ class Up(Server):
     Attributes:
         settings: ``STOCKTAKE_*`` variables that it finds, without the prefix.
         variables: any others.
+        options: of the command, beside those that it always has.
     """
 
     name = "up"
@@ -58,6 +59,7 @@ class Up(Server):
         super().__init__(folder)
         self.settings: dict[str, str] = {}
         self.variables: dict[str, str] = {}
+        self.options: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         self._started_at_byte = self.log.stat().st_size if self.log.exists() else 0
@@ -65,7 +67,8 @@ class Up(Server):
 
     def command(self) -> list[str]:
         data_dir = ("--data-dir", str(self.data_dir))
-        return [*COMMAND, "up", "--port", "0", *data_dir, "--local-root", str(self.sources)]
+        roots = ("--local-root", str(self.sources))
+        return [*COMMAND, "up", "--port", "0", *data_dir, *roots, *self.options]
 
     def environment(self) -> dict[str, str]:
         return environment(self.settings) | self.variables

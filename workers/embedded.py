@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,7 +31,7 @@ from workers.first_run import (
     require_no_lost_key,
     write_private,
 )
-from workers.ports import HOST, usable_port
+from workers.ports import HOST, is_taken, usable_port
 from workers.supervision import Child, Program, stop
 
 FLOWER_PORT: Final = 5555
@@ -49,6 +49,8 @@ class Options:
 
     Attributes:
         port: of the API; 0 for a free one.
+        flower: whether Celery's monitor runs too.
+        flower_port: of the monitor, which takes any free one where it is taken; 0 for a free one.
         workers: reading processes.
         local_roots: folders that ``file://`` tables may be in; none forbids such tables.
         environment: the person's own variables; ``STOCKTAKE_*`` among them win over the
@@ -57,6 +59,8 @@ class Options:
 
     data_dir: Path
     port: int
+    flower: bool = True
+    flower_port: int = FLOWER_PORT
     workers: int = 2
     local_roots: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -64,17 +68,18 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the parts of a stack answer."""
+    """Where the parts of a stack answer; None where none of that kind runs."""
 
     api: str
-    flower: str
+    flower: str | None
 
 
 class Stack:
     """All processes of the service. Leaving the context ends them.
 
     Args:
-        tell: given a sentence when a process died and is started again.
+        tell: given a sentence when a process died and is started again, and when Flower has
+            another port than was asked for, or cannot run.
 
     Raises:
         CommandError: a port is taken, the data directory is in use, its secret key is lost, or a
@@ -91,10 +96,9 @@ class Stack:
         self._lock = _lock(self.folder)
         self.secrets: Secrets = load_secrets(self.folder)
         port = usable_port(options.port)
-        flower_port = usable_port(FLOWER_PORT if options.port else 0, or_another=True)
-        self.addresses = Addresses(
-            api=f"http://{HOST}:{port}", flower=f"http://{HOST}:{flower_port}"
-        )
+        self.addresses = Addresses(api=f"http://{HOST}:{port}", flower=None)
+        if options.flower:
+            self._give_flower_a_port(options.flower_port)
         self._broker_port = usable_port(0)
         self._environment = self._make_environment()
 
@@ -112,8 +116,10 @@ class Stack:
         """
         if f"{PREFIX}BROKER_URL" not in self._options.environment:
             self._run(self._broker())
-        for program in (self._worker(), self._web(), self._flower()):
+        for program in (self._worker(), self._web()):
             self._run(program)
+        if self.addresses.flower is not None:
+            self._run(self._flower(self.addresses.flower))
         project = prepare_database(self._database_url, self.folder)
         # Last, as it is the only one that asks the database by itself.
         self._run(self._clock())
@@ -181,7 +187,7 @@ class Stack:
         values = {
             "DATA_DIR": str(self.folder),
             "HOST": HOST,
-            "PORT": self.addresses.api.rpartition(":")[2],
+            "PORT": _port_of(self.addresses.api),
             "WORKER_CONCURRENCY": str(self._options.workers),
         }
         if self._options.local_roots:
@@ -237,11 +243,11 @@ class Stack:
             environment=self._environment,
         )
 
-    def _flower(self) -> Program:
+    def _flower(self, address: str) -> Program:
         return Program(
             name="flower",
             command=(
-                *(*_PYTHON, "workers.flower", f"--port={self.addresses.flower.rpartition(':')[2]}"),
+                *(*_PYTHON, "workers.flower", f"--port={_port_of(address)}"),
                 *("--persistent=True", f"--db={self.folder / 'flower.db'}"),
                 "--state_save_interval=10000",
             ),
@@ -265,19 +271,50 @@ class Stack:
         waiting: dict[str, Callable[[], bool]] = {
             "worker": self._worker_ready.exists,
             "web": lambda: _get(f"{self.addresses.api}/healthz") is not None,
-            "flower": self._flower_answers,
+            "flower": self._flower_is_settled,
             "clock": self._clock_ticks,
         }
         while waiting:
             waiting = {name: answers for name, answers in waiting.items() if not answers()}
             self._require_alive()
-            if time.monotonic() > give_up_at:
+            if time.monotonic() > give_up_at and waiting.keys() == {"flower"}:
+                self._do_without_flower()
+            elif time.monotonic() > give_up_at:
                 self._fail(next(iter(waiting)), f"did not answer within {_START_SECONDS:g} s")
             time.sleep(_POLL_SECONDS)
 
-    def _flower_answers(self) -> bool:
-        url = f"{self.addresses.flower}/healthcheck"
-        return _get(url, login=self._flower_login) is not None
+    def _flower_is_settled(self) -> bool:
+        """Whether Flower answers, or runs no more: it is looked at only, and ends no service."""
+        child = self._children.get("flower")
+        if child is None:
+            return True
+        if child.exit_status is None:
+            url = f"{self.addresses.flower}/healthcheck"
+            return _get(url, login=self._flower_login) is not None
+        address = self.addresses.flower
+        if address is None or not is_taken(int(_port_of(address))):
+            self._do_without_flower()
+            return True
+        # Another stack's, which was started at the same time.
+        self._run(self._flower(self._give_flower_a_port(int(_port_of(address)))))
+        return False
+
+    def _give_flower_a_port(self, wanted: int) -> str:
+        port = usable_port(wanted, or_another=True)
+        if wanted not in (0, port):
+            self._tell(f"Port {wanted} is taken; Flower gets {port}.")
+        address = f"http://{HOST}:{port}"
+        self.addresses = replace(self.addresses, flower=address)
+        return address
+
+    def _do_without_flower(self) -> None:
+        child = self._children.pop("flower")
+        stop([child], _STOP_SECONDS)
+        self.addresses = replace(self.addresses, flower=None)
+        self._tell(
+            "Flower did not start, and the service runs without it. Its log, logs/flower.log in "
+            f"the data directory, ends:\n{child.log_tail()}"
+        )
 
     def _clock_ticks(self) -> bool:
         """Whether this clock has ticked, and not the one of the last run."""
@@ -288,7 +325,7 @@ class Stack:
 
     def _require_alive(self) -> None:
         for name, child in self._children.items():
-            if child.exit_status is not None:
+            if name != "flower" and child.exit_status is not None:
                 self._fail(name, f"ended with status {child.exit_status}")
 
     def _fail(self, name: str, what: str) -> None:
@@ -309,6 +346,10 @@ def _from_here(name: str, value: str) -> str:
     if name == f"{PREFIX}LOCAL_ROOTS":
         return ",".join(str(Path(root.strip()).resolve()) for root in value.split(","))
     return value
+
+
+def _port_of(address: str) -> str:
+    return address.rpartition(":")[2]
 
 
 def _lock(folder: Path) -> int:

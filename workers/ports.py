@@ -15,17 +15,30 @@ def usable_port(port: int, *, or_another: bool = False) -> int:
     Raises:
         CommandError: it is taken, and another one will not do.
     """
+    try:
+        return _bound(port)
+    except OSError as exc:
+        if or_another:
+            return _bound(0)
+        raise CommandError(
+            f"Port {port} cannot be used ({exc.strerror}). Choose another one with --port, "
+            "or --port 0 for any that is free."
+        ) from exc
+
+
+def is_taken(port: int) -> bool:
+    """Whether a server could not have the port."""
+    try:
+        _bound(port)
+    except OSError:
+        return True
+    return False
+
+
+def _bound(port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as exc:
-            if or_another:
-                return usable_port(0)
-            raise CommandError(
-                f"Port {port} cannot be used ({exc.strerror}). Choose another one with --port, "
-                "or --port 0 for any that is free."
-            ) from exc
+        probe.bind((HOST, port))
         return int(probe.getsockname()[1])
 
 

@@ -71,7 +71,7 @@ async def upload_table(edge: WriteEdge) -> Response:
 
 
 async def _upload_table(edge: WriteEdge) -> Response:
-    async with receiving(edge) as receiver:
+    async with receiving(edge, upload_forms.too_large) as receiver:
         try:
             await receiver.receive()
         except PayloadTooLargeError as exc:
@@ -126,7 +126,7 @@ async def upload_file(edge: WriteEdge) -> Response:
 
 
 async def _upload_file(edge: WriteEdge) -> Response:
-    async with receiving(edge) as receiver:
+    async with receiving(edge, upload_forms.upload_too_large) as receiver:
         await receiver.receive()
         named = upload_forms.check_upload(receiver.filename, receiver.fields)
         await receiver.finish()

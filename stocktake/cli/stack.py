@@ -26,6 +26,18 @@ def up(
     port: Annotated[
         int, typer.Option(envvar="STOCKTAKE_PORT", min=0, max=65535, help="0 for any free one.")
     ] = 8000,
+    flower: Annotated[
+        bool, typer.Option("--flower/--no-flower", help="Celery's monitor beside it.")
+    ] = True,
+    flower_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            show_default="5555, with --port 0 any free one",
+            help="Where it is taken, Flower gets a free one.",
+        ),
+    ] = None,
     data_dir: Annotated[
         Path, typer.Option(envvar="STOCKTAKE_DATA_DIR", help="Database, logs, keys, uploads.")
     ] = Path(".stocktake"),
@@ -49,13 +61,15 @@ def up(
     """
     from stocktake.services.starting import require_usable
     from stocktake.settings import from_files, read_settings
-    from workers.embedded import Options, Stack
+    from workers.embedded import FLOWER_PORT, Options, Stack
 
     # Its processes read the same ones, and would each fail in a log.
     require_usable(read_settings())
     options = Options(
         data_dir=data_dir,
         port=port,
+        flower=flower,
+        flower_port=(FLOWER_PORT if port else 0) if flower_port is None else flower_port,
         workers=workers,
         local_roots=tuple(local_root or ()),
         environment=from_files(os.environ),
@@ -117,7 +131,8 @@ def _announce(stack: "Stack", project: "FirstProject") -> None:
     password = stack.folder / "flower_password"
     say(f"ready {stack.addresses.api}")
     say(f"  docs     {stack.addresses.api}/docs")
-    say(f"  Flower   {stack.addresses.flower}  as {FLOWER_USER}, password in {password}")
+    if stack.addresses.flower is not None:
+        say(f"  Flower   {stack.addresses.flower}  as {FLOWER_USER}, password in {password}")
     say(f"  project  {project.id}")
     say(f"  API key  export STOCKTAKE_API_KEY=$(cat {project.key_file})")
     say(f"  files    {stack.folder}  (logs in logs/)")

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from stocktake.db import uploads
 from stocktake.db.clock import now
 from stocktake.db.models import StoredCredential, Table, Upload
 from stocktake.errors import (
@@ -145,14 +146,15 @@ def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
     upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
     if upload.state == UploadState.REMOVED.value:
         raise _gone()
-    if table.upload_id != upload.id:
-        _set_state(session, table.upload_id, UploadState.SUPERSEDED)
+    before, table.upload_id = table.upload_id, upload.id
     _set_state(session, upload.id, UploadState.ACTIVE)
-    table.upload_id = upload.id
     table.format = attempt.claim.arguments["format"]
     table.url_pattern = attempt.storage.url_pattern(upload.object_key)
     table.managed = True
     table.generation += 1
+    if before != upload.id:
+        session.flush()
+        uploads.let_go(session, [before])
     _erase_credential(session, table)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 
+from stocktake.db import uploads
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
@@ -163,14 +164,16 @@ def create_from_upload(
     file_format: str,
     table_name: str,
 ) -> Ingest:
-    """Make a new table of a file that `upload_file/` stored.
+    """Make a new table of a file that `upload_file/` stored. One upload may become several tables.
 
     Raises:
-        ValidationError: unknown upload (another project's looks the same), or one that is a
-            table's already; a name that is taken or no identifier; an unknown format.
+        ValidationError: a name that is taken or no identifier; an unknown format; an unknown
+            upload (another project's looks the same), or one whose last table was deleted.
     """
     named = known_format(file_format)
     name = words.require_identifier(table_name, "table_name")
+    if tables.name_is_taken(context, name):
+        raise refusal(words.NAME_TAKEN, "table_name")
     upload = _stored_upload(context, upload_id, clean_filename(filename))
     form = FileForm(name=name, format=FILE_FORMATS[named])
     try:
@@ -244,19 +247,19 @@ def _supersede_waiting(context: Context, table: Table) -> None:
         [job.id for job in waiting if job.arguments.get("target") == Target.FILE],
         detail="A newer file was uploaded to the table.",
     )
-    tables.supersede(context, [job.upload_id for job in ended])
+    uploads.let_go(context.session, [job.upload_id for job in ended])
 
 
 def _stored_upload(context: Context, upload_id: UUID | str, filename: str) -> Upload:
-    used = exists().where(Job.upload_id == Upload.id)
     upload = context.session.scalars(
         select(Upload)
         .where(
             Upload.id == _upload_id(upload_id),
             Upload.project_id == context.caller.project_id,
-            Upload.state == UploadState.STORED.value,
+            Upload.state.in_((UploadState.STORED.value, UploadState.ACTIVE.value)),
             Upload.filename == filename,
-            ~used,
+            # What `file/` received is its table's alone.
+            Upload.file_format.is_not(None),
         )
         .with_for_update()
     ).one_or_none()

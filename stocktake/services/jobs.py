@@ -145,7 +145,7 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
     table = _live_table(context, old)
     # Retention removes neither it nor its batch from here on.
     old = context.find(Job, job_id, lock=True)
-    _check_upload(context, old)
+    _check_upload(context, old, table)
     new = enqueue(context.session, _again(context, old))
     if table is not None and JobKind(old.kind) in _SHOWN:
         table.latest_job_id = new.job.id
@@ -182,13 +182,21 @@ def _live_table(context: Context, old: Job) -> Table | None:
     return table
 
 
-def _check_upload(context: Context, old: Job) -> None:
+def _awaits(table: Table | None, upload: Upload) -> bool:
+    """Whether the bytes are there, and are not the table's content already.
+
+    They may be another table's by now: one upload may become several."""
+    elsewhere = table is not None and table.upload_id != upload.id
+    return upload.state == UploadState.STORED.value or (
+        upload.state == UploadState.ACTIVE.value and elsewhere
+    )
+
+
+def _check_upload(context: Context, old: Job, table: Table | None) -> None:
     if old.upload_id is None:
         return
     # Locked, so that it is not given up for its age meanwhile.
     upload = context.session.get(Upload, old.upload_id, with_for_update=True)
     # A load that succeeded is data already: once more would double an append.
-    if old.state == JobState.SUCCEEDED.value or (
-        upload is None or upload.state != UploadState.STORED.value
-    ):
+    if old.state == JobState.SUCCEEDED.value or upload is None or not _awaits(table, upload):
         raise ConflictError("The job's file was loaded or removed already; upload it again.")

@@ -21,6 +21,10 @@ KEYS_FOR_NEW_PLACE: Final = (
     "Send the access key and the access secret with it."
 )
 MANAGED_CREDENTIAL: Final = "An uploaded table has no credential of its own."
+MANAGED_URL: Final = (
+    "Stocktake manages where this table reads from, so its URL can't be changed. To read from "
+    "your own bucket, register another table with its URL and an access key and secret."
+)
 MANAGED_FORMAT: Final = (
     "The format of an uploaded table can't change between Delta and a file format. "
     "Upload to another table."
@@ -118,11 +122,9 @@ def _move(context: Context, table: Table, url_pattern: str) -> None:
     if url_pattern == table.url_pattern:
         return
     guard.check(url_pattern, context.guard)
-    table.url_pattern = url_pattern
     if table.managed:
-        # The table leaves our storage: its uploads are nobody's content any more.
-        tables.let_go_of_uploads(context, table, detail="The table was pointed at another source.")
-        table.managed = False
+        raise ValidationError(MANAGED_URL, attr="url_pattern")
+    table.url_pattern = url_pattern
 
 
 def _stored_credential(context: Context, table: Table) -> StoredCredential | None:

@@ -8,15 +8,16 @@ from uuid import UUID
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 
+from stocktake.db import uploads
 from stocktake.db.clock import now
-from stocktake.db.models import Table, Upload
+from stocktake.db.models import Table
 from stocktake.errors import ValidationError
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
-from stocktake.states import JobKind, TableFormat, UploadState
+from stocktake.states import JobKind, TableFormat
 from stocktake.storage import guard
 from stocktake.storage.urls import Location
 
@@ -232,7 +233,7 @@ def delete_locked(context: Context, table: Table) -> None:
     """
     if table.external_data_source is not None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
-    let_go_of_uploads(context, table, detail="The table was deleted.")
+    _let_go_of_uploads(context, table)
     refreshes.cancel_queued(context, table, kinds=list(JobKind), detail="The table was deleted.")
     refreshes.stop_running(context, table, kinds=list(JobKind))
     credentials.erase(context, table)
@@ -246,28 +247,15 @@ def delete_locked(context: Context, table: Table) -> None:
     audit.record(context, "table.delete", table.id, name=table.name)
 
 
-def let_go_of_uploads(context: Context, table: Table, *, detail: str) -> None:
-    """End the table's waiting uploads, and leave the bytes of all of them to the clock.
+def _let_go_of_uploads(context: Context, table: Table) -> None:
+    """End the table's waiting uploads, and leave the bytes that no other table wants to the clock.
 
     One that is being read is told to stop: it would point the table at itself again.
     """
     ingests = [JobKind.INGEST_FILE]
-    ended = refreshes.cancel_queued(context, table, kinds=ingests, detail=detail)
+    ended = refreshes.cancel_queued(context, table, kinds=ingests, detail="The table was deleted.")
     refreshes.stop_running(context, table, kinds=ingests)
-    supersede(context, [table.upload_id, *(job.upload_id for job in ended)])
+    held = [table.upload_id, *(job.upload_id for job in ended)]
     table.upload_id = None
     context.session.flush()
-
-
-def supersede(context: Context, upload_ids: list[UUID | None]) -> None:
-    """Mark uploads as replaced: the clock removes their bytes after a while."""
-    context.session.execute(
-        update(Upload)
-        .where(
-            Upload.id.in_([upload_id for upload_id in upload_ids if upload_id is not None]),
-            Upload.project_id == context.caller.project_id,
-            Upload.state != UploadState.REMOVED.value,
-        )
-        .values(state=UploadState.SUPERSEDED.value, changed_at=now())
-        .execution_options(synchronize_session=False)
-    )
+    uploads.let_go(context.session, held, leaving=table.id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from stocktake.errors import ValidationError
+from stocktake.errors import PayloadTooLargeError, ValidationError
 from stocktake.services import words
 from stocktake.states import TableFormat
 
@@ -17,7 +17,10 @@ NO_DELTA_FILE: Final = (
     "its rows into a managed Delta table."
 )
 BAD_FILENAME: Final = "Invalid filename"
-BAD_FILE_FORMAT: Final = "Unsupported file format. Must be one of: csv, json, parquet"
+BAD_FILE_FORMAT: Final = "Invalid format. Must be one of: csv, json, parquet"
+CONNECT_BUCKET: Final = (
+    "For larger files, connect the bucket they live in as a self-managed source instead."
+)
 MAX_FILENAME_LENGTH: Final = 255
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -113,13 +116,32 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
 
 def too_large(max_bytes: int) -> ValidationError:
-    """The refusal of a file over the cap, in PostHog's words."""
-    limit = f"{max_bytes // 1024**2}MB" if max_bytes >= 1024**2 else f"{max_bytes} bytes"
-    return refusal(f"File size exceeds maximum allowed size of {limit}", "file")
+    """The refusal of a file over the cap by `file/`, in PostHog's words."""
+    return refusal(f"File size exceeds maximum allowed size of {_limit(max_bytes)}", "file")
+
+
+def upload_too_large(max_bytes: int) -> ValidationError:
+    """The refusal of a file over the cap by `upload_file/`, in PostHog's words."""
+    return refusal(
+        f"File size exceeds the maximum of {_limit(max_bytes)}. {CONNECT_BUCKET}", "file"
+    )
+
+
+def body_too_large(max_bytes: int) -> PayloadTooLargeError:
+    """The refusal of a body that no file under the cap can make, in PostHog's words."""
+    return PayloadTooLargeError(
+        f"Upload exceeds the maximum of {_limit(max_bytes)}. {CONNECT_BUCKET}",
+        legacy_message=True,
+    )
+
+
+def _limit(max_bytes: int) -> str:
+    return f"{max_bytes // 1024**2}MB" if max_bytes >= 1024**2 else f"{max_bytes} bytes"
 
 
 def check_upload(filename: str | None, fields: dict[str, str]) -> str:
-    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name.
+    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name,
+    checked in PostHog's order.
 
     Args:
         filename: the cleaned name; None where no file was sent.
@@ -129,10 +151,12 @@ def check_upload(filename: str | None, fields: dict[str, str]) -> str:
     """
     if filename is None:
         raise refusal(NO_FILE, "file")
+    sent = fields.get("file_format")
+    named = None if sent is None else known_format(sent)
     if not filename:
         raise refusal(BAD_FILENAME, "file")
     extension = filename.rpartition(".")[2].lower()
-    return known_format(fields.get("file_format") or _EXTENSIONS.get(extension, extension))
+    return named or known_format(_EXTENSIONS.get(extension, extension))
 
 
 def known_format(value: str) -> str:

@@ -145,6 +145,55 @@ def test_a_port_that_is_taken_is_named(up: Up, tmp_path: Path) -> None:
     assert "--port" in second.stderr
 
 
+@pytest.fixture
+def asked_up(tmp_path: Path) -> Iterator[Up]:
+    """A stack that the test starts, with options of its own."""
+    running = Up(tmp_path)
+    yield running
+    running.stop()
+
+
+def _flower_of(up: Up) -> str | None:
+    lines = [line.split() for line in up.output().splitlines() if line.startswith("  Flower ")]
+    return lines[0][1] if lines else None
+
+
+def test_two_stacks_beside_each_other_have_a_flower_each(up: Up, asked_up: Up) -> None:
+    taken = str(_flower_of(up)).rpartition(":")[2]
+    asked_up.options = ("--flower-port", taken)
+    asked_up.start()
+
+    other = _flower_of(asked_up)
+    assert other is not None
+    assert not other.endswith(taken)
+    assert f"Port {taken} is taken; Flower gets {other.rpartition(':')[2]}." in asked_up.output()
+    for flower, folder in ((_flower_of(up), up.data_dir), (other, asked_up.data_dir)):
+        password = (folder / "flower_password").read_text().strip()
+        login = {"Authorization": "Basic " + b64encode(f"stocktake:{password}".encode()).decode()}
+        assert _get(f"{flower}/healthcheck", login) == "OK"
+
+
+def test_without_flower_no_monitor_runs(asked_up: Up) -> None:
+    asked_up.options = ("--no-flower",)
+    asked_up.start()
+
+    assert json.loads(_get(f"{asked_up.url}/readyz"))["status"] == "ok"
+    assert len(_descendants(asked_up)) == PROCESSES - 1
+    assert _flower_of(asked_up) is None
+
+
+def test_a_monitor_that_cannot_start_does_not_end_the_service(asked_up: Up) -> None:
+    asked_up.data_dir.mkdir()
+    (asked_up.data_dir / "flower_password").write_text("pässword\n")  # which it does not take
+    asked_up.start()
+
+    assert json.loads(_get(f"{asked_up.url}/readyz"))["status"] == "ok"
+    assert "Flower did not start, and the service runs without it." in asked_up.output()
+    assert "Flower needs a login" in asked_up.output()  # the end of its log
+    assert len(_descendants(asked_up)) == PROCESSES - 1
+    assert _flower_of(asked_up) is None
+
+
 def test_a_worker_that_is_killed_is_started_again(up: Up) -> None:
     [worker] = [
         process for process in psutil.Process(up.pid).children() if "worker" in process.cmdline()

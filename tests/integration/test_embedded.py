@@ -21,6 +21,7 @@ from stocktake.db.session import Database
 from stocktake.errors import CommandError
 from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import identity
+from tests.commands import environment
 from tests.processes import HOST, PATIENCE_SECONDS, Server, free_ports
 from tests.stack import wait_until
 from workers import first_run, ports
@@ -271,6 +272,24 @@ def test_another_port_is_found_where_one_will_do(tmp_path: Path) -> None:
         assert ports.usable_port(port, or_another=True) != port
         with pytest.raises(CommandError, match=str(port)):
             ports.usable_port(port)
+
+
+def test_a_port_that_another_stack_takes_first_moves_flower_and_ends_nothing(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    [port] = free_ports(1)
+    options = Options(data_dir=tmp_path, port=0, flower_port=port, environment=environment({}))
+    with Stack(options, told.append) as stack, socket.socket() as other:
+        assert stack.addresses.flower == f"http://{HOST}:{port}"
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((HOST, port))
+        other.listen()
+        stack.start()
+
+        moved = str(stack.addresses.flower).rpartition(":")[2]
+        assert told == [f"Port {port} is taken; Flower gets {moved}."]
+        assert moved != str(port)
 
 
 # --- migrations ---------------------------------------------------------------------------

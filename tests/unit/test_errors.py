@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stocktake import errors
-from stocktake.errors import JobError, RequestError, TerminalError, TransientError
+from stocktake.errors import HandedBackError, JobError, RequestError, TerminalError, TransientError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()

@@ -1,21 +1,32 @@
 """`upload_file/` and then `create_from_upload/`."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
-from stocktake.db.models import Upload
+from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
-from stocktake.errors import EmptySourceError
+from stocktake.errors import EmptySourceError, InvalidSourceError
 from stocktake.schema.columns import Column
+from stocktake.services import tables
 from stocktake.states import UploadState
 from tests.integration.api.conftest import Served
-from tests.integration.api.playing import fail_with, jobs_of, read_columns, start_worker, table_row
+from tests.integration.api.playing import (
+    fail_with,
+    jobs_of,
+    read_columns,
+    start_worker,
+    table_row,
+    wait_for_a_lock,
+)
+from tests.rows import context
 
 CSV = b"id,name\n1,Ada\n"
+BAD_FORMAT = "Invalid format. Must be one of: csv, json, parquet"
 NOT_FOUND = "Uploaded file not found. Please upload the file again."
 
 
@@ -71,14 +82,21 @@ def test_the_format_is_as_sent_or_as_the_file_is_named(
 
 
 @pytest.mark.parametrize(
-    ("filename", "fields"), [("x.xlsx", {}), ("x", {}), ("x.csv", {"file_format": "Delta"})]
+    ("filename", "fields"),
+    [
+        ("x.xlsx", {}),
+        ("x", {}),
+        ("x.csv", {"file_format": "Delta"}),
+        ("x.csv", {"file_format": ""}),
+        ("x.csv", {"file_format": " "}),
+    ],
 )
 def test_another_format_is_refused(
     client: httpx.Client, filename: str, fields: dict[str, str]
 ) -> None:
     answer = upload(client, filename, **fields)
-    sentence = "Unsupported file format. Must be one of: csv, json, parquet"
-    assert (answer.status_code, answer.json()["message"]) == (400, sentence)
+    assert (answer.status_code, answer.json()["message"]) == (400, BAD_FORMAT)
+    assert answer.json()["attr"] == "file_format"
 
 
 @pytest.mark.parametrize(
@@ -139,11 +157,8 @@ def test_item_4_without_a_wait_a_created_table_stays_and_shows_the_error(
         ({"upload_id": "0190f000-0000-7000-8000-000000000000"}, NOT_FOUND, "upload_id"),
         ({"upload_id": "nonsense"}, NOT_FOUND, "upload_id"),
         ({"filename": "other.csv"}, NOT_FOUND, "upload_id"),
-        (
-            {"file_format": "xlsx"},
-            "Unsupported file format. Must be one of: csv, json, parquet",
-            "file_format",
-        ),
+        ({"file_format": "xlsx"}, BAD_FORMAT, "file_format"),
+        ({"file_format": ""}, BAD_FORMAT, "file_format"),
         (
             {"table_name": "my.orders"},
             "Table names must start with a letter or underscore and contain only "
@@ -186,11 +201,61 @@ def test_a_name_that_is_taken_is_refused_and_that_table_is_not_touched(
     assert jobs_of(database, table_id) == []
 
 
-def test_an_upload_makes_one_table_only(client: httpx.Client) -> None:
+def test_one_upload_may_back_several_tables_and_goes_with_the_last(
+    client: httpx.Client, database: Database
+) -> None:
     uploaded = upload(client).json()
-    assert create(client, uploaded).status_code == 201
-    again = create(client, uploaded, table_name="copy")
+    made = [create(client, uploaded, table_name=name) for name in ("orders", "copy", "third")]
+    assert [answer.status_code for answer in made] == [201] * 3
+    shown = [answer.json() for answer in made]
+    assert len({table["url_pattern"] for table in shown}) == 1
+    states = []
+    for table in shown:
+        client.delete(f"warehouse_tables/{table['id']}/")
+        with database.read() as session:
+            states.append(session.get_one(Upload, UUID(uploaded["upload_id"])).state)
+    assert states == ["stored", "stored", "superseded"]
+    again = create(client, uploaded)
     assert (again.status_code, again.json()["message"]) == (400, NOT_FOUND)
+
+
+def test_of_two_last_tables_deleted_at_once_one_lets_the_upload_go(
+    client: httpx.Client, served: Served, project_id: int
+) -> None:
+    uploaded = upload(client).json()
+    first, second = (create(client, uploaded, table_name=name).json() for name in ("a", "b"))
+    with ThreadPoolExecutor(1) as pool:
+        with context(served.database, served.settings, project_id) as ctx:
+            tables.delete(ctx, UUID(first["id"]))
+            answer = pool.submit(client.delete, f"warehouse_tables/{second['id']}/")
+            wait_for_a_lock(served.database)
+        assert answer.result().status_code == 204
+    with served.database.read() as session:
+        assert session.get_one(Upload, UUID(uploaded["upload_id"])).state == "superseded"
+
+
+def test_what_file_received_is_its_tables_alone(client: httpx.Client, database: Database) -> None:
+    client.post("warehouse_tables/file/", files={"file": ("orders.csv", CSV)})
+    with database.read() as session:
+        [stored] = session.query(Upload)
+    uploaded = {"upload_id": str(stored.id), "filename": "orders.csv", "file_format": "csv"}
+    answer = create(client, uploaded, table_name="copy")
+    assert (answer.status_code, answer.json()["message"]) == (400, NOT_FOUND)
+
+
+def test_a_failed_table_of_a_shared_upload_can_be_tried_again(
+    client: httpx.Client, served: Served, database: Database
+) -> None:
+    uploaded = upload(client).json()
+    start_worker(served, fail_with(InvalidSourceError("No.", hint="Mend it.")))
+    bad = create(client, uploaded, table_name="bad").json()
+    with database.write() as session:  # as the job of a second table leaves it
+        session.get_one(Upload, UUID(uploaded["upload_id"])).state = UploadState.ACTIVE.value
+    [job] = jobs_of(database, bad["id"])
+    assert client.post(f"jobs/{job.id}/retry/").status_code == 202
+    with database.write() as session:
+        session.get_one(Table, UUID(bad["id"])).upload_id = UUID(uploaded["upload_id"])
+    assert client.post(f"jobs/{job.id}/retry/").status_code == 409
 
 
 def test_an_upload_of_another_project_is_unknown(
@@ -212,17 +277,35 @@ def test_an_upload_of_another_project_is_unknown(
     assert (answer.status_code, answer.json()["message"]) == (400, NOT_FOUND)
 
 
-def test_two_files_in_one_request_are_refused(client: httpx.Client, served: Served) -> None:
-    files = [("file", ("a.csv", CSV)), ("file", ("b.csv", CSV))]
-    answer = client.post("warehouse_tables/upload_file/", files=files)
+@pytest.mark.parametrize("fields", [["file", "file"], ["file", "more"], ["more", "file"]])
+@pytest.mark.parametrize("path", ["upload_file", "file"])
+def test_a_second_file_under_any_field_is_refused(
+    client: httpx.Client, served: Served, path: str, fields: list[str]
+) -> None:
+    files = [(field, (f"{i}.csv", CSV)) for i, field in enumerate(fields)]
+    answer = client.post(f"warehouse_tables/{path}/", files=files)
     assert (answer.status_code, answer.json()["message"]) == (400, "Upload one file per request.")
     with served.database.read() as session:
-        assert [row.state for row in session.query(Upload)] == ["removed"]
+        assert {row.state for row in session.query(Upload)} <= {"removed"}
+
+
+def test_a_field_of_files_that_nobody_filled_in_is_no_file(client: httpx.Client) -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="{}"; filename="{}"\r\n\r\n{}\r\n'
+    sent = part.format("more", "", "") + part.format("file", "x.csv", "a\n1") + "--b--\r\n"
+    answer = client.post(
+        "warehouse_tables/upload_file/",
+        content=sent,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert answer.status_code == 201, answer.text
 
 
 def test_no_file_and_a_bad_name_are_refused(client: httpx.Client) -> None:
     path = "warehouse_tables/upload_file/"
     assert client.post(path, data={"x": "y"}).json()["message"] == "No file provided"
+    elsewhere = [("more", ("a.csv", CSV)), ("other", ("b.csv", CSV))]
+    assert client.post(path, files=elsewhere).json()["message"] == "No file provided"
+    assert upload(client, ".csv", file_format="tsv").json()["message"] == BAD_FORMAT
     assert upload(client, ".csv").json()["message"] == "Invalid filename"
 
 
@@ -249,6 +332,10 @@ def test_a_body_over_the_cap_and_a_mebibyte_is_413_and_nothing_is_stored(
         headers={"Content-Type": "multipart/form-data; boundary=b"},
     )
     assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert answer.json()["message"] == (
+        "Upload exceeds the maximum of 10 bytes. "
+        "For larger files, connect the bucket they live in as a self-managed source instead."
+    )
     assert not (served.settings.data_dir / "managed").exists()
 
 
@@ -264,5 +351,6 @@ def test_a_file_just_over_the_cap_is_400_in_posthogs_words(
     answer = client.post(path, files={"file": ("x.csv", b"x" * 11)})
     assert (answer.status_code, answer.json()["message"]) == (
         400,
-        "File size exceeds maximum allowed size of 10 bytes",
+        "File size exceeds the maximum of 10 bytes. "
+        "For larger files, connect the bucket they live in as a self-managed source instead.",
     )

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stocktake.db import uploads
 from stocktake.db.models import Upload
 from stocktake.errors import (
     DuplicateColumnError,
@@ -24,11 +25,12 @@ from stocktake.errors import (
 )
 from stocktake.runs import ingest, refresh
 from stocktake.runs.attempt import Attempt
+from stocktake.services import files
 from stocktake.states import UploadState
 from stocktake.storage.objects import ObjectStore
 from stocktake.storage.uploads import ManagedStorage
 from tests.integration.runs.conftest import Desk
-from tests.rows import enqueue, refresh_of
+from tests.rows import context, enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"
 
@@ -277,3 +279,35 @@ def test_messages_name_the_file_as_its_owner_does(desk: Desk) -> None:
     caught = desk.fail(desk.send(b"a,b\n1\n", filename="mine.csv"), RaggedRowsError)
 
     assert "mine.csv, line 2" in caught.detail
+
+
+def test_an_upload_that_two_tables_share_goes_with_the_last_that_gets_another(
+    desk: Desk,
+) -> None:
+    first = desk.send(b"id\n1\n")
+    desk.run(first)
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        shared = ctx.session.get_one(Upload, desk.job(first).upload_id)
+        shared.file_format = "csv"
+        copy = files.create_from_upload(
+            ctx,
+            upload_id=shared.id,
+            filename=shared.filename,
+            file_format="csv",
+            table_name="copy",
+        ).enqueued.job.id
+    desk.run(desk.send(b"id,name\n1,Ada\n"))
+    assert desk.upload_state(first) == UploadState.STORED  # the copy's job will read it
+    desk.run(copy)
+    assert desk.upload_state(first) == UploadState.ACTIVE
+    assert [column["name"] for column in desk.table("copy").columns] == ["id"]
+    desk.run(desk.send(b"id\n2\n", name="copy"))
+    assert desk.upload_state(first) == UploadState.SUPERSEDED
+
+
+def test_a_table_keeps_what_a_second_try_at_the_same_upload_was_to_bring(desk: Desk) -> None:
+    job_id = desk.send(b"id\n1\n")
+    desk.run(job_id)
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        uploads.let_go(ctx.session, [desk.job(job_id).upload_id])
+    assert desk.upload_state(job_id) == UploadState.ACTIVE

@@ -5,10 +5,12 @@ from stocktake.services.upload_forms import (
     FileForm,
     Mode,
     Target,
+    body_too_large,
     check_form,
     check_upload,
     clean_filename,
     too_large,
+    upload_too_large,
 )
 from stocktake.states import TableFormat
 
@@ -70,11 +72,19 @@ def test_an_empty_format_is_the_default_and_an_empty_name_is_none() -> None:
 
 def test_the_cap_is_told_in_posthogs_words() -> None:
     assert too_large(52_428_800).detail == "File size exceeds maximum allowed size of 50MB"
+    assert upload_too_large(52_428_800).detail == (
+        "File size exceeds the maximum of 50MB. "
+        "For larger files, connect the bucket they live in as a self-managed source instead."
+    )
+    assert body_too_large(52_428_800).detail == (
+        "Upload exceeds the maximum of 50MB. "
+        "For larger files, connect the bucket they live in as a self-managed source instead."
+    )
     assert too_large(1000).detail == "File size exceeds maximum allowed size of 1000 bytes"
 
 
 def test_a_format_that_is_sent_wins_over_the_files_name() -> None:
     assert check_upload("x.csv", {"file_format": "JSON"}) == "json"
     assert check_upload("x.tar.ndjson", {}) == "json"
-    with pytest.raises(ValidationError, match="Unsupported file format"):
+    with pytest.raises(ValidationError, match="Invalid format"):
         check_upload("csv.", {})
