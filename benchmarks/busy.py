@@ -148,7 +148,7 @@ def long_reads(deployment: Deployment) -> Iterator[LongReads]:
     commits(folder, LOG_COMMITS)
     stop = threading.Event()
     with (
-        _ringing_database(deployment.settings) as database,
+        ringing_database(deployment.settings) as database,
         BulkWorker(deployment.settings, deployment.place("worker")),
         ThreadPoolExecutor(1) as pool,
     ):
@@ -163,7 +163,8 @@ def long_reads(deployment: Deployment) -> Iterator[LongReads]:
 
 
 @contextmanager
-def _ringing_database(settings: dict[str, str]) -> Iterator[Database]:
+def ringing_database(settings: dict[str, str]) -> Iterator[Database]:
+    """A deployment's database, for a process that puts jobs in itself."""
     doorbell = CeleryDoorbell(Settings(broker_url=SecretStr(settings["BROKER_URL"])))
     database = Database(settings["DATABASE_URL"], doorbell.ring)
     try:

@@ -41,6 +41,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.start:measure",
         question="how long does a job wait for a worker on an idle service?",
     ),
+    "shares": Benchmark(
+        function="benchmarks.shares:measure",
+        question="does a project feel the slow reads of others?",
+    ),
     "throughput": Benchmark(
         function="benchmarks.throughput:measure",
         question="how many jobs a second, from the POST to the last row?",

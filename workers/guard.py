@@ -36,7 +36,7 @@ LOOK_SECONDS: Final = 0.2
 #: A child that is silent for so long is looked at from here.
 _SUSPECT_SECONDS: Final = 0.6
 #: Between two looks at who waits for a child.
-_WAITERS_SECONDS: Final = 0.5
+_WAITERS_SECONDS: Final = 0.25
 #: For one write. A database that is frozen must keep no child alive, nor its guard from the others.
 _WRITE_SECONDS: Final = 10.0
 
@@ -50,7 +50,7 @@ class Bounds:
         worker: the process id of the children's parent.
         presence: what is announced of the worker while it takes jobs (`jobs.shares.Presence`).
         children: of the worker, with those in reserve; 0 where it has none in reserve.
-        reserve_seconds: how long a job may keep a child of the reserve from who waits for one.
+        reserve_seconds: how long a job may keep a child of the reserve, at the least.
     """
 
     board: int

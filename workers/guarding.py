@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from billiard.process import current_process
 
-from stocktake.jobs.reserve import TURN_SECONDS
+from stocktake.jobs.reserve import LEAST_TURN_SECONDS
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from workers.board import PLACES, Board, Place
@@ -45,7 +45,7 @@ class KeptGuard:
             job_time_limit_seconds=settings.job_time_limit_seconds,
             job_memory_limit_bytes=settings.job_memory_limit_bytes,
             children=_children(settings, presence),
-            reserve_seconds=TURN_SECONDS,
+            reserve_seconds=LEAST_TURN_SECONDS,
         )
         self._next_look = 0.0
         self._process = self._start()

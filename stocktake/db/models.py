@@ -299,8 +299,8 @@ class Job(Base):
         Index(
             "ix_jobs_yielded",
             "project_id",
-            sqlite_where=text("state = 'queued' AND yielded_at IS NOT NULL"),
-            postgresql_where=text("state = 'queued' AND yielded_at IS NOT NULL"),
+            sqlite_where=text("yielded_at IS NOT NULL"),
+            postgresql_where=text("yielded_at IS NOT NULL"),
         ),
         Index(
             "ix_jobs_finished",

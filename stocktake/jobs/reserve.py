@@ -3,7 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Float, and_, bindparam, exists, literal, or_, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -12,8 +12,10 @@ from stocktake.jobs.queueing import KNOWN
 from stocktake.jobs.shares import MUST_WAIT, Load, has_yielded, holds_place
 from stocktake.states import JobState, Queue
 
-#: How long a job may keep a child of the reserve from a project that has none.
+#: How long a job may keep a child of the reserve from a project that has none; where many wait,
+#: each has its part of it, and no less than the least.
 TURN_SECONDS: Final = 2.0
+LEAST_TURN_SECONDS: Final = 0.25
 #: Whoever is rung for takes a free child within milliseconds: who waits for longer finds none.
 _WAITED_SECONDS: Final = 0.5
 _QUEUE: Final = literal(Queue.INTERACTIVE.value)
@@ -34,8 +36,9 @@ def to_leave(session: Session, worker: str) -> dict[UUID, int]:
     waiting = len(session.execute(_WAITING).all())
     if not waiting:
         return {}
+    turn_seconds = max(LEAST_TURN_SECONDS, TURN_SECONDS / waiting)
     places = Load.of(session, Queue.INTERACTIVE).places
-    in_reserve = session.execute(_RUNNING).all()[places:]
+    in_reserve = session.execute(_RUNNING, {"turn_seconds": -turn_seconds}).all()[places:]
     slow = [row for row in in_reserve if row.slow and row.worker.startswith(f"{worker}/")]
     return {row.id: row.attempt for row in slow[:waiting]}
 
@@ -62,8 +65,9 @@ def _waiting() -> Any:
 
 def _running() -> Any:
     begun = JobAttempt.started_at
+    slow = begun < now(bindparam("turn_seconds", type_=Float))
     return (
-        select(Job.id, Job.attempt, Job.worker, (begun < now(-TURN_SECONDS)).label("slow"))
+        select(Job.id, Job.attempt, Job.worker, slow.label("slow"))
         .join(JobAttempt, and_(JobAttempt.job_id == Job.id, JobAttempt.number == Job.attempt))
         .where(holds_place(Job, _QUEUE))
         .order_by(begun, Job.id)

@@ -44,6 +44,8 @@ _LOCK: Final = 0x5354
 LOCK_SECONDS: Final = 3.0
 #: Rings of one project in one tick of the clock, for each of its places: more would be refused.
 TURNS_PER_PLACE: Final = 8
+#: For so long the reserve is closed to a project whose job gave up a child of it and was cancelled.
+_CLOSED_SECONDS: Final = 60.0
 #: A pool of which nothing was heard for so many leases is forgotten.
 _FORGOTTEN: Final = 100
 
@@ -164,12 +166,14 @@ def _sum(column: InstrumentedAttribute[int], queue: QueueName) -> ColumnElement[
 
 
 def has_yielded(project_id: ProjectId) -> ColumnElement[bool]:
-    """Whether a job of the project gave up a child of the reserve, and waits for another one."""
+    """Whether a job of the project gave up a child of the reserve and waits for a place, or was
+    cancelled since: to ask for it anew must not open the reserve again."""
     yielded = aliased(Job)
+    waits = yielded.state == JobState.QUEUED.value
     return exists().where(
         yielded.project_id == project_id,
-        yielded.state == JobState.QUEUED.value,
         yielded.yielded_at.is_not(None),
+        or_(waits, yielded.yielded_at > now(-_CLOSED_SECONDS)),
     )
 
 

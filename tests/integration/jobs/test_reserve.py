@@ -133,3 +133,29 @@ def test_who_was_in_the_reserve_and_left_waits_for_a_place(
     assert won(database, [second]) == [second]
     assert job(database, second).yielded_at is None
     assert running(database, projects[1]) == 1
+
+
+def test_the_more_projects_wait_the_shorter_is_a_turn(
+    database: Database, projects: list[int]
+) -> None:
+    announce(database, places=1)
+    held = hold(database, projects[:2], seconds=reserve.TURN_SECONDS / 2 + 0.1)
+    wait(database, projects[2])
+    assert chosen(database) == []
+    wait(database, projects[3])
+    assert chosen(database) == held[1:2]
+
+
+def test_to_cancel_and_ask_anew_does_not_open_the_reserve(
+    database: Database, projects: list[int]
+) -> None:
+    announce(database, places=1)
+    _, second = hold(database, projects[:2])
+    leave(database, second)
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == second).values(state="cancelled"))
+    again = jobs_of(database, projects[1], 1)
+    assert won(database, again) == []
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == second).values(yielded_at=now(-3600)))
+    assert won(database, again) == again

@@ -21,7 +21,7 @@ _INDEXES = {
     ),
     "ix_jobs_rung": (["project_id"], "state = 'queued' AND rung_at IS NOT NULL"),
     "ix_jobs_running": (["project_id"], "state = 'running'"),
-    "ix_jobs_yielded": (["project_id"], "state = 'queued' AND yielded_at IS NOT NULL"),
+    "ix_jobs_yielded": (["project_id"], "yielded_at IS NOT NULL"),
 }
 
 
