@@ -5,6 +5,7 @@ schema needs. The footer says where those lie; only they are fetched.
 """
 
 import struct
+from bisect import bisect_right, insort
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class CheckpointFile:
         size: its bytes.
         etag: as the answer for its tail had it.
         segments: the bytes that were fetched, by their offset.
+        offsets: theirs, ascending.
         chunks: the column chunks that may hold the actions, once the footer was here.
         footer: what was read of it for that.
     """
@@ -79,7 +81,8 @@ class CheckpointFile:
     name: str
     size: int
     etag: str
-    segments: dict[int, bytes] = field(default_factory=dict)
+    segments: dict[int, bytes]
+    offsets: list[int]
     chunks: list[ColumnChunk] = field(default_factory=list)
     footer: Footer | None = None
 
@@ -87,8 +90,14 @@ class CheckpointFile:
     def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
         """A file of which the tail is here."""
         info, start = tail.info, tail.info.size - len(tail.data)
-        segments = {start: tail.data}
-        return cls(path=info.path, name=name, size=info.size, etag=info.etag, segments=segments)
+        return cls(
+            path=info.path,
+            name=name,
+            size=info.size,
+            etag=info.etag,
+            segments={start: tail.data},
+            offsets=[start],
+        )
 
     def missing_footer(self, limits: Limits) -> Range | None:
         """The range that the footer needs beyond the tail; None where it is all here.
@@ -110,7 +119,7 @@ class CheckpointFile:
                 advice="Write the checkpoint with fewer row groups",
                 file=self.name,
             )
-        first = min(self.segments)
+        first = self.offsets[0]
         return Range(start=start, end=first) if start < first else None
 
     def missing_columns(self) -> list[Range]:
@@ -137,6 +146,7 @@ class CheckpointFile:
                 f'The file "{self.name}" was rewritten while it was being read.', file=self.name
             )
         self.segments[wanted.start] = chunk.data
+        insort(self.offsets, wanted.start)
         return NOTHING
 
     def actions(self) -> Actions:
@@ -201,10 +211,11 @@ class CheckpointFile:
         return b"".join(pieces)
 
     def _piece(self, start: int, end: int) -> bytes | None:
-        for offset, data in self.segments.items():
-            if offset <= start < offset + len(data):
-                return data[start - offset : end - offset]
-        return None
+        # They lie apart: each was fetched because it was missing. A file may have thousands.
+        if not (number := bisect_right(self.offsets, start)):
+            return None
+        offset = self.offsets[number - 1]
+        return self.segments[offset][start - offset : end - offset]
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
