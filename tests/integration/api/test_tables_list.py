@@ -335,3 +335,22 @@ def test_a_search_too_long_for_any_name_is_refused(client: httpx.Client, search:
 def test_the_longest_search_is_answered(client: httpx.Client) -> None:
     answer = client.get("warehouse_tables/", params={"search": "a " * 100})
     assert answer.json()["results"] == []
+
+
+def test_item_16_a_key_that_may_only_read_is_a_viewer(
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    make_table: MakeTable,
+    project_id: int,
+) -> None:
+    path = f"/api/projects/{project_id}/warehouse_tables/"
+    table_id = make_table()
+    for scope, level in (
+        ("warehouse_table:read", "viewer"),
+        ("warehouse_table:write", "editor"),
+        ("*", "editor"),
+    ):
+        reader = connect(make_key([scope]))
+        [listed] = reader.get(path).json()["results"]
+        got = reader.get(f"{path}{table_id}/").json()
+        assert (listed["user_access_level"], got["user_access_level"]) == (level, level)
