@@ -13,6 +13,7 @@ from api.protocol import protocol
 from stocktake.errors import CommandError
 from stocktake.logging import configure_logging
 from stocktake.services.starting import settings_to_start
+from stocktake.settings import Settings
 
 #: Requests that are under way when the process is asked to end may take this long.
 _GRACE_SECONDS = 10
@@ -37,15 +38,9 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().call_soon_threadsafe(parts.hub.close)
 
 
-def main() -> None:
-    """Serve until a signal ends it."""
-    try:
-        settings = settings_to_start()
-    except CommandError as exc:
-        sys.exit(f"stocktake: {exc}")
-    configure_logging(settings)
-    app = create_app(settings)
-    config = uvicorn.Config(
+def configured(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the app."""
+    return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -57,8 +52,19 @@ def main() -> None:
         log_config=None,  # its lines go through our logging, as all do
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,
     )
-    server = _Server(config, app)
+
+
+def main() -> None:
+    """Serve until a signal ends it."""
+    try:
+        settings = settings_to_start()
+    except CommandError as exc:
+        sys.exit(f"stocktake: {exc}")
+    configure_logging(settings)
+    app = create_app(settings)
+    server = _Server(configured(settings, app), app)
     with suppress(KeyboardInterrupt):  # raised again by uvicorn, once it has ended in order
         server.run()
     if not server.started:

@@ -56,7 +56,7 @@ def fields_of(body: TableChange) -> TableFields:
 
 def shown(context: Context, table: Table) -> TableBody:
     """The table as this transaction leaves it."""
-    return table_view(table_views.view_of(context, table))
+    return table_view(table_views.view_of(context, table), context.caller)
 
 
 @router.get("/warehouse_tables/", response_model=PageBody[TableBody])
@@ -79,7 +79,9 @@ async def list_tables(
             offset=page.offset,
             columns=include_columns,
         )
-        results = [table_view(view, columns=include_columns) for view in found.views]
+        results = [
+            table_view(view, context.caller, columns=include_columns) for view in found.views
+        ]
         return page.body(found.count, [body.model_dump(mode="json") for body in results])
 
     return JSONResponse(await edge.read(work))
@@ -127,7 +129,7 @@ async def get_table(
 
     def work(context: Context) -> TableBody:
         view = table_views.get_view(context, table_id, columns=include_columns)
-        return table_view(view, columns=include_columns)
+        return table_view(view, context.caller, columns=include_columns)
 
     return JSONResponse((await edge.read(work)).model_dump(mode="json"))
 

@@ -1,7 +1,7 @@
 """Bulk refreshes and schedules."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.base import Wire
 from stocktake.services.batches import BatchState
 from stocktake.states import TableFormat
+
+_CRON: Final = (
+    "Five fields: minute, hour, day of month, month, day of week. Beside numbers, names, lists, "
+    "ranges and steps: `L`, the month's last day; `LW`, its last from Monday to Friday; `mon#1`, "
+    "its first Monday; `5L`, its last Friday."
+)
 
 
 class SelectorIn(BaseModel):
@@ -74,7 +80,7 @@ class ScheduleIn(BaseModel):
     """A cron rule that starts bulk refreshes."""
 
     name: str
-    cron: str = Field(examples=["0 6 * * *"], description="Five fields.")
+    cron: str = Field(examples=["0 6 * * *"], description=_CRON)
     timezone: str = Field("UTC", description="An IANA name, such as `Europe/Berlin`.")
     jitter_seconds: float = Field(
         0.0, description="Each fire starts up to this much later, always by the same amount."

@@ -11,6 +11,8 @@ from api.schemas.jobs import JobErrorBody
 from api.schemas.options import OPTIONS_SCHEMA
 from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.types import wire_type
+from stocktake.security.scopes import TABLE_WRITE, allows
+from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView
 from stocktake.states import JobState, TableFormat
 from stocktake.storage.keys import LONG_SECRET_LENGTH
@@ -211,8 +213,8 @@ class VersionDiffBody(Wire):
     diff: dict[str, Any]
 
 
-def table_view(view: TableView, *, columns: bool = True) -> TableBody:
-    """A table on the wire."""
+def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> TableBody:
+    """A table on the wire, as this caller sees it."""
     table = view.table
     return TableBody(
         id=table.id,
@@ -230,7 +232,7 @@ def table_view(view: TableView, *, columns: bool = True) -> TableBody:
         external_data_source=table.external_data_source,
         external_schema=table.external_schema,
         options=table.options,
-        user_access_level="editor",
+        user_access_level="editor" if allows(caller.scopes, TABLE_WRITE) else "viewer",
         row_count=table.row_count,
         size_bytes=table.size_bytes,
         source_version=table.source_version,

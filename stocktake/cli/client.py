@@ -1,6 +1,7 @@
 """The API as the command line asks it; what goes wrong becomes a sentence that says what to do."""
 
 import os
+import unicodedata
 import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -126,8 +127,9 @@ class Client:
         Raises:
             CommandError: there is none.
         """
+        composed = unicodedata.normalize("NFC", name)  # as names are stored
         for table in self.all("warehouse_tables/", search=name):
-            if table["name"] == name:
+            if table["name"] in (name, composed):
                 return table
         if name.count("-") == 4:  # looks like an id
             found: dict[str, Any] = self.get(f"warehouse_tables/{name}/")

@@ -60,7 +60,10 @@ def selected(selector: dict[str, Any]) -> str:
 @app.command("add")
 def add_schedule(
     name: str,
-    cron: Annotated[str, typer.Option(help='Five fields, for example "0 6 * * *".')],
+    cron: Annotated[
+        str,
+        typer.Option(help='Five fields, as "0 6 * * *"; days also L (the last), LW, mon#1, 5L.'),
+    ],
     timezone: Annotated[str, typer.Option(help="An IANA name.")] = "UTC",
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,

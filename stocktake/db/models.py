@@ -21,9 +21,10 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
 from stocktake.db.clock import UtcDateTime, now
+from stocktake.schema.folding import fold
 
 #: None is SQL's NULL, never JSON's.
 Json = JSON(none_as_null=True)
@@ -109,6 +110,10 @@ class StoredCredential(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
+def _folded_name(context: Any) -> str:
+    return fold(context.get_current_parameters()["name"])
+
+
 class Table(Base):
     """A registered warehouse table with its cached columns.
 
@@ -134,6 +139,8 @@ class Table(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(128))
+    #: The name as searches compare it; written with it.
+    folded_name: Mapped[str] = mapped_column(Text, default=_folded_name, server_default=text("''"))
     format: Mapped[str] = mapped_column(String(20))
     url_pattern: Mapped[str] = mapped_column(String(500))
     credential_id: Mapped[UUID | None] = mapped_column(ForeignKey("credentials.id"))
@@ -166,6 +173,11 @@ class Table(Base):
     latest_job_id: Mapped[UUID | None]
     #: Of all of its schema versions, as JSON: they count against the project's stored bytes.
     schema_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+
+    @validates("name")
+    def _fold(self, _key: str, name: str) -> str:
+        self.folded_name = fold(name)
+        return name
 
 
 class SchemaVersion(Base):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from stocktake.db.clock import now
 from stocktake.db.models import Table
 from stocktake.errors import ValidationError
+from stocktake.schema.folding import fold
 from stocktake.states import TableFormat
 
 #: More ids than this in one selector are refused: name them by a glob instead.
@@ -221,7 +222,9 @@ def _refreshable(project_id: int) -> Select[UUID]:
 
 def _filtered(statement: Select[UUID], selector: Selector) -> Select[UUID]:
     if selector.name_glob is not None:
-        statement = statement.where(Table.name.ilike(_like(selector.name_glob), escape="\\"))
+        statement = statement.where(
+            Table.folded_name.like(_like(fold(selector.name_glob)), escape="\\")
+        )
     if selector.format is not None:
         statement = statement.where(Table.format == selector.format.value)
     if selector.stale_for_seconds is not None:

@@ -4,6 +4,10 @@ Summer time, as Debian's cron has it. A rule that names its minute and hour (``3
 once a day: where the clock jumps over that time, at the first minute after the gap; where the
 time comes twice, the first time. A rule with ``*`` in its minute or hour follows real time: it
 has no fire in the gap and fires in both passes of the repeated hour.
+
+Beside numbers, names, lists, ranges and steps a rule may say ``L`` for the last day of the month,
+``LW`` for its last day from Monday to Friday, ``mon#1`` for the first Monday of the month, and
+``5L`` for its last Friday.
 """
 
 import hashlib
@@ -18,6 +22,8 @@ from cronsim import CronSim, CronSimError
 
 from stocktake.errors import ValidationError
 
+_SECOND: Final = timedelta(seconds=1)
+_DAY: Final = timedelta(days=1)
 #: The widest change of a clock that zones know; how far to look around one.
 _WIDEST_CHANGE: Final = timedelta(hours=3)
 _FIELDS: Final = 5
@@ -102,8 +108,54 @@ def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[da
 def _fires(
     expression: str, timezone: str, begin: datetime, *, reverse: bool = False
 ) -> Iterator[datetime]:
-    local = CronSim(expression, begin.astimezone(ZoneInfo(timezone)), reverse=reverse)
+    zone = ZoneInfo(timezone)
+    local = CronSim(expression, begin.astimezone(zone), reverse=reverse)
+    minute, hour, *_ = expression.split()
+    if minute.startswith("*") or hour.startswith("*"):
+        return _in_real_time(expression, zone, begin, reverse=reverse)
     return (fire.astimezone(UTC) for fire in local)
+
+
+def _in_real_time(
+    expression: str, zone: ZoneInfo, begin: datetime, *, reverse: bool
+) -> Iterator[datetime]:
+    """The fires of a rule for each minute whose time on the wall fits it.
+
+    From one change of the zone's clocks to the next by an unchanging offset, as CronSim knows
+    changes of whole hours only: it took steps of an hour over the half hour of Lord Howe.
+    """
+    direction = -1 if reverse else 1
+    at, fire = begin, begin
+    while True:
+        offset = _offset(zone, at + direction * _SECOND)
+        for wall in CronSim(expression, (at + offset).replace(tzinfo=None), reverse=reverse):
+            fire = (wall - offset).replace(tzinfo=UTC)
+            if abs(fire - at) > 2 * _DAY or _offset(zone, fire) != offset:
+                break
+            yield fire
+            at = fire
+        else:
+            return
+        beyond = at + direction * _DAY if abs(fire - at) > 2 * _DAY else fire
+        if _offset(zone, beyond) == offset:
+            at = fire - direction * _DAY  # nothing before it: changes move a fire by hours only
+        else:
+            at = _before_change(zone, offset, at, beyond)
+
+
+def _before_change(zone: ZoneInfo, offset: timedelta, at: datetime, beyond: datetime) -> datetime:
+    """The last second of an offset, on the way from one time that has it to one that has not."""
+    while abs(beyond - at) > _SECOND:
+        middle = at + timedelta(seconds=(beyond - at) // _SECOND // 2)
+        if _offset(zone, middle) == offset:
+            at = middle
+        else:
+            beyond = middle
+    return at
+
+
+def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
 
 
 def jitter(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> timedelta:

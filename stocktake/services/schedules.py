@@ -125,7 +125,7 @@ def run_now(context: Context, schedule_id: UUID) -> BatchView:
 
 def _check(context: Context, schedule: Schedule, changed: Mapping[str, Any]) -> None:
     if "name" in changed:
-        schedule.name = words.require_text(schedule.name, "name", max_length=128)
+        schedule.name = words.require_name(schedule.name, "name", max_length=128)
     if not 0 <= schedule.jitter_seconds <= MAX_JITTER_SECONDS:
         raise ValidationError(
             f"jitter_seconds must be from 0 to {MAX_JITTER_SECONDS:.0f}.", attr="jitter_seconds"

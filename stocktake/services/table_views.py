@@ -9,6 +9,7 @@ from sqlalchemy.orm import defer
 
 from stocktake.db.models import Job, StoredCredential, Table, User
 from stocktake.errors import NotFoundError
+from stocktake.schema.folding import fold
 from stocktake.services.context import Context
 
 
@@ -60,11 +61,12 @@ def list_views(
     """A page of live tables, newest first.
 
     Args:
-        search: words, all of which the name must hold, whatever their letter case.
+        search: words, all of which the name must hold, whatever their letter case and the
+            composition of their accents.
     """
     query = _views(context, columns=columns)
-    for word in (search or "").replace("\x00", "").split():
-        query = query.where(Table.name.icontains(word, autoescape=True))
+    for word in fold(search or "").replace("\x00", "").split():
+        query = query.where(Table.folded_name.contains(word, autoescape=True))
     count = context.session.scalar(
         query.with_only_columns(func.count(), maintain_column_froms=True)
     )

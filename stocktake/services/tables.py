@@ -201,7 +201,7 @@ def new_name(context: Context, value: str | None) -> str:
     Raises:
         ValidationError: null, blank, too long or taken.
     """
-    name = words.require_text(value, "name", max_length=words.MAX_NAME_LENGTH)
+    name = words.require_name(value, "name", max_length=words.MAX_NAME_LENGTH)
     if name_is_taken(context, name):
         raise _name_taken()
     return name

@@ -1,9 +1,11 @@
 """The sentences and checks that every field of text shares, as PostHog's serializers word them."""
 
 import re
+import unicodedata
 from typing import Final
 
 from stocktake.errors import ValidationError
+from stocktake.schema.folding import unseen
 
 REQUIRED: Final = "This field is required."
 NOT_NULL: Final = "This field may not be null."
@@ -52,6 +54,23 @@ def require_text(value: str | None, attr: str, *, max_length: int) -> str:
     if not value.strip():
         raise ValidationError(BLANK, code="blank", attr=attr)
     return check_text(value.strip(), attr, max_length=max_length)
+
+
+def require_name(value: str | None, attr: str, *, max_length: int) -> str:
+    """A name that people tell from others by sight, composed (NFC).
+
+    Raises:
+        ValidationError: as `require_text`; or a character that nobody sees is in it.
+    """
+    name = value and unicodedata.normalize("NFC", value)
+    name = require_text(name, attr, max_length=max_length)
+    if (hidden := unseen(name)) is not None:
+        raise ValidationError(
+            "A name can't contain invisible characters, or ones that change the direction of text; "
+            f"found U+{ord(hidden):04X}.",
+            attr=attr,
+        )
+    return name
 
 
 def require_identifier(name: str, attr: str = "name") -> str:

@@ -18,6 +18,11 @@ from stocktake.storage.urls import Location, MalformedUrlError, parse
 
 MUST_USE_HTTPS = "URL pattern must use https."
 NO_HOSTNAME = "URL pattern must include a valid hostname."
+BACKSLASH = (
+    "URL pattern must not contain a backslash. Folders are divided by /; write %5C for a backslash "
+    "in a file's name."
+)
+UNSEEN = "URL pattern must not contain line breaks or other control characters."
 HOST_NOT_ALLOWED = "URL pattern hostname is not allowed."
 INTERNAL_ADDRESS = "URL pattern hostname must not resolve to internal IP ranges."
 BUCKET_WILDCARD = (
@@ -165,8 +170,10 @@ def _check_text(url_pattern: str, policy: GuardPolicy) -> None:
     match = _SCHEME.match(url_pattern)
     if match is None or match[1].lower() not in _schemes(policy):
         raise _refusal(MUST_USE_HTTPS)
-    if "\\" in url_pattern or any(unicodedata.category(c) in _UNSEEN for c in url_pattern):
-        raise _refusal(NO_HOSTNAME)
+    if "\\" in url_pattern:
+        raise _refusal(BACKSLASH)
+    if any(unicodedata.category(character) in _UNSEEN for character in url_pattern):
+        raise _refusal(UNSEEN)
 
 
 #: Control, surrogate and line-breaking characters. Format characters (Cf) may stand in a key.

@@ -1,5 +1,6 @@
 """Listing, retrieving and refreshing tables."""
 
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -79,6 +80,70 @@ def test_search_looks_into_names_whatever_their_letter_case(
     for name in ("Orders", "orders_eu", "customers_eu"):
         make_table(name)
     assert names(client.get("warehouse_tables/", params={"search": search})) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("ÉCOLE_ärzte", "école ÄRZTE"),
+        ("\u00e9cole", "e\u0301COLE"),
+        ("e\u0301cole", "\u00c9"),
+        ("Straße", "STRASSE"),
+        ("İstanbul", "i\u0307stanbul"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("Заказы", "ЗАКАЗЫ"),
+        ("50%_Ä", "%_ä"),
+    ],
+)
+def test_item_10_search_ignores_case_and_composition_beyond_ascii(
+    client: httpx.Client, name: str, search: str
+) -> None:
+    url = "https://bucket.s3.amazonaws.com/orders/*.parquet"
+    body = {"format": "Parquet", "url_pattern": url, "options": {"public": True}}
+    for each in (name, "other"):
+        made = client.post("warehouse_tables/", json=body | {"name": each})
+        assert made.status_code == 201, made.text
+    composed = unicodedata.normalize("NFC", name)
+    found = client.get("warehouse_tables/", params={"search": search})
+    assert names(found) == [composed]
+    batch = {"name_glob": f"*{search.rsplit(maxsplit=1)[-1]}*"}
+    batch_id = client.post("warehouse_tables/refresh/", json=batch).json()["id"]
+    assert client.get(f"batches/{batch_id}/").status_code == 200
+    renamed = client.patch(
+        f"warehouse_tables/{found.json()['results'][0]['id']}/", json={"name": "Ünder_score"}
+    )
+    assert renamed.json()["name"] == "Ünder_score"
+    assert names(client.get("warehouse_tables/", params={"search": "üNDER"})) == ["Ünder_score"]
+    assert names(client.get("warehouse_tables/", params={"search": search})) == []
+
+
+def test_item_10_two_spellings_of_one_name_are_one(client: httpx.Client) -> None:
+    url = "https://bucket.s3.amazonaws.com/orders/*.parquet"
+    body = {"format": "Parquet", "url_pattern": url, "options": {"public": True}}
+    assert client.post("warehouse_tables/", json=body | {"name": "caf\u00e9"}).status_code == 201
+    again = client.post("warehouse_tables/", json=body | {"name": "cafe\u0301"})
+    assert (again.status_code, again.json()["attr"]) == (400, "name")
+    assert again.json()["detail"].startswith("A table with this name already exists")
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u200b", "\u202e", "\u2066", "\ufeff", "\u00ad", "\u2028", "\t", "\u3164", "\ufe0f"]
+)
+def test_item_10_a_character_that_nobody_sees_is_refused(
+    client: httpx.Client, make_table: MakeTable, hidden: str
+) -> None:
+    url = "https://bucket.s3.amazonaws.com/orders/*.parquet"
+    body = {"format": "Parquet", "url_pattern": url, "options": {"public": True}}
+    name = f"or{hidden}ders"
+    path = f"warehouse_tables/{make_table()}/"
+    schedule = {"name": name, "cron": "0 3 * * *", "selector": {"all": True}}
+    for refused in (
+        client.post("warehouse_tables/", json=body | {"name": name}),
+        client.patch(path, json={"name": name}),
+        client.post("schedules/", json=schedule),
+    ):
+        assert (refused.status_code, refused.json()["attr"]) == (400, "name")
+        assert f"U+{ord(hidden):04X}" in refused.json()["detail"]
 
 
 def test_deleted_tables_and_those_of_others_are_left_out(
@@ -335,3 +400,22 @@ def test_a_search_too_long_for_any_name_is_refused(client: httpx.Client, search:
 def test_the_longest_search_is_answered(client: httpx.Client) -> None:
     answer = client.get("warehouse_tables/", params={"search": "a " * 100})
     assert answer.json()["results"] == []
+
+
+def test_item_16_a_key_that_may_only_read_is_a_viewer(
+    connect: Callable[..., httpx.Client],
+    make_key: Callable[..., str],
+    make_table: MakeTable,
+    project_id: int,
+) -> None:
+    path = f"/api/projects/{project_id}/warehouse_tables/"
+    table_id = make_table()
+    for scope, level in (
+        ("warehouse_table:read", "viewer"),
+        ("warehouse_table:write", "editor"),
+        ("*", "editor"),
+    ):
+        reader = connect(make_key([scope]))
+        [listed] = reader.get(path).json()["results"]
+        got = reader.get(f"{path}{table_id}/").json()
+        assert (listed["user_access_level"], got["user_access_level"]) == (level, level)

@@ -53,7 +53,7 @@ def job_id(database: Database, table: Table) -> UUID:
 
 
 def runtime_of(database: Database, folder: Path, watch: Watch) -> Runtime:
-    settings = settings_for("sqlite://", folder, heartbeat_seconds=0.1, lease_seconds=30)
+    settings = settings_for("sqlite:///unused.db", folder, heartbeat_seconds=0.1, lease_seconds=30)
     return Runtime(
         settings=settings,
         database=database,

@@ -1,7 +1,8 @@
 """When rules fire: summer time, jitter, and what a clock that was away makes up for."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.schemas.batches import ScheduleIn
 from stocktake.errors import ValidationError
 from stocktake.services import cron
 
@@ -106,6 +108,91 @@ def test_looking_back_finds_what_looking_forward_found(
     following = cron.next_after(rule, zone, latest)
     assert following is not None
     assert following > moment
+
+
+#: Around a change of the clocks, one of them of half an hour and for good.
+CHANGES = [
+    (LORD_HOWE, datetime(2026, 4, 3, tzinfo=UTC)),
+    (LORD_HOWE, datetime(2026, 10, 2, tzinfo=UTC)),
+    (BERLIN, datetime(2026, 3, 27, tzinfo=UTC)),
+    (BERLIN, datetime(2026, 10, 23, tzinfo=UTC)),
+    (NEW_YORK, datetime(2026, 10, 30, tzinfo=UTC)),
+    ("Asia/Pyongyang", datetime(2015, 8, 13, tzinfo=UTC)),
+    ("Antarctica/Troll", datetime(2026, 3, 27, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(("zone", "begin"), CHANGES)
+@pytest.mark.parametrize(
+    ("rule", "fits"),
+    [
+        ("*/20 * * * *", lambda wall: wall.minute % 20 == 0),
+        ("45 * * * *", lambda wall: wall.minute == 45),
+        ("30 * * * *", lambda wall: wall.minute == 30),
+        ("*/15 2 * * *", lambda wall: wall.hour == 2 and wall.minute % 15 == 0),
+        ("15 */2 * * *", lambda wall: wall.hour % 2 == 0 and wall.minute == 15),
+        ("*/30 2 25 10 *", lambda wall: (wall.month, wall.day, wall.hour) == (10, 25, 2)
+            and wall.minute % 30 == 0),
+    ],
+)  # fmt: skip
+def test_item_16_a_rule_fires_the_same_forwards_and_backwards(
+    zone: str, begin: datetime, rule: str, fits: Callable[[datetime], bool]
+) -> None:
+    """At each minute whose time on the wall fits, counted one by one; asked from near and far."""
+    place, end = ZoneInfo(zone), begin + timedelta(days=4)
+    minutes = (begin + timedelta(minutes=count) for count in range(1, 4 * 24 * 60 + 1))
+    wanted = [each for each in minutes if fits(each.astimezone(place))]
+    forwards, moment = [], begin
+    while (following := cron.next_after(rule, zone, moment)) and following <= end:
+        forwards.append(moment := following)
+    backwards = list(takewhile(lambda fire: fire > begin, cron.fires_until(rule, zone, end)))
+    assert forwards == wanted
+    assert backwards[::-1] == wanted
+    if wanted and rule.endswith("25 10 *"):
+        assert cron.next_after(rule, zone, begin - timedelta(days=200)) == wanted[0]
+        assert next(cron.fires_until(rule, zone, end + timedelta(days=200))) == wanted[-1]
+
+
+@given(
+    rule=st.sampled_from(["30 2 * * *", "0,15 1,2,3 * * *", "10 0-4 * * *"]),
+    change=st.sampled_from(CHANGES),
+)
+def test_item_16_a_daily_rule_fires_the_same_forwards_and_backwards(
+    rule: str, change: tuple[str, datetime]
+) -> None:
+    zone, begin = change
+    end = begin + timedelta(days=4)
+    forwards, moment = [], begin
+    while (following := cron.next_after(rule, zone, moment)) and following <= end:
+        forwards.append(moment := following)
+    backwards = list(takewhile(lambda fire: fire > begin, cron.fires_until(rule, zone, end)))
+    assert backwards[::-1] == forwards
+    assert len(forwards) >= 4
+
+
+@pytest.mark.parametrize(
+    ("rule", "day"),
+    [
+        ("0 6 L * *", 31),
+        ("0 6 LW 10 *", 30),  # 31 October 2026 is a Saturday
+        ("0 6 * * mon#1", 6),
+        ("0 6 * * 5L", 31),
+    ],
+)
+def test_item_16_the_documented_words_of_a_rule_mean_what_they_say(rule: str, day: int) -> None:
+    cron.check_cron(rule, "UTC", NOON)
+    fire = cron.next_after(rule, "UTC", NOON)
+    assert fire is not None
+    assert fire.day == day
+    documented = ScheduleIn.model_fields["cron"].description or ""
+    assert all(f"`{word}`" in documented for word in ("L", "LW", "mon#1", "5L"))
+
+
+@pytest.mark.parametrize("name", ["localtime", "Factory", "posixrules", "posix/UTC", "right/UTC"])
+def test_item_16_what_each_machine_would_read_otherwise_is_no_zone(name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        cron.check_timezone(name)
+    assert refused.value.attr == "timezone"
 
 
 @given(
