@@ -49,6 +49,7 @@ class Options:
 
     Attributes:
         port: of the API; 0 for a free one.
+        host: the address that the API listens on; all else listens on this machine alone.
         workers: reading processes.
         local_roots: folders that ``file://`` tables may be in; none forbids such tables.
         environment: the person's own variables; ``STOCKTAKE_*`` among them win over the
@@ -57,6 +58,7 @@ class Options:
 
     data_dir: Path
     port: int
+    host: str = HOST
     workers: int = 2
     local_roots: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -93,7 +95,8 @@ class Stack:
         port = usable_port(options.port)
         flower_port = usable_port(FLOWER_PORT if options.port else 0, or_another=True)
         self.addresses = Addresses(
-            api=f"http://{HOST}:{port}", flower=f"http://{HOST}:{flower_port}"
+            api=f"http://{_reached_by(self._options.host)}:{port}",
+            flower=f"http://{HOST}:{flower_port}",
         )
         self._broker_port = usable_port(0)
         self._environment = self._make_environment()
@@ -180,7 +183,7 @@ class Stack:
     def _asked_for(self, given: Mapping[str, str]) -> dict[str, str]:
         values = {
             "DATA_DIR": str(self.folder),
-            "HOST": HOST,
+            "HOST": self._options.host,
             "PORT": self.addresses.api.rpartition(":")[2],
             "WORKER_CONCURRENCY": str(self._options.workers),
         }
@@ -297,6 +300,11 @@ class Stack:
             f"The {name} {what}. Its log, logs/{name}.log in the data directory, ends:\n"
             f"{child.log_tail()}"
         )
+
+
+def _reached_by(host: str) -> str:
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - asked for, and not listened on here
+    return HOST if everywhere else f"[{host}]" if ":" in host else host
 
 
 def _from_here(name: str, value: str) -> str:

@@ -26,6 +26,10 @@ def up(
     port: Annotated[
         int, typer.Option(envvar="STOCKTAKE_PORT", min=0, max=65535, help="0 for any free one.")
     ] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 0.0.0.0 for all, as in a container of its own."),
+    ] = "127.0.0.1",
     data_dir: Annotated[
         Path, typer.Option(envvar="STOCKTAKE_DATA_DIR", help="Database, logs, keys, uploads.")
     ] = Path(".stocktake"),
@@ -56,6 +60,7 @@ def up(
     options = Options(
         data_dir=data_dir,
         port=port,
+        host=host,
         workers=workers,
         local_roots=tuple(local_root or ()),
         environment=from_files(os.environ),
