@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from api.schemas.base import UNKNOWN_KEY
 from stocktake import errors
 
 #: What a client should wait before it tries again while the database is away.
@@ -127,6 +128,8 @@ def validation_error(problems: Sequence[Any]) -> errors.RequestError:
         return errors.NotFoundError()
     code, detail = _sentence(first)
     fields = () if first["type"] == "json_invalid" else _fields(place)
+    if first["type"] == UNKNOWN_KEY:
+        fields = (*fields, first["ctx"]["key"])
     return errors.ValidationError(detail, code=code, attr="__".join(fields) or None)
 
 

@@ -50,6 +50,8 @@ A third-party error is wrapped once, in the adapter that met it, ``from exc``. A
 what, where, expected against found, and never carries a URL, a key or a backtrace.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 #: PostHog's sentence where nothing more exact is known.
@@ -60,6 +62,20 @@ READ_ERROR = (
 
 #: Characters of a text in an error that is stored and shown.
 _LONGEST_TEXT = 2_000
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """How the sentence about an unknown name ends: with the nearest known one, or with all of them.
+
+    >>> did_you_mean("csv_delimeter", ["csv_delimiter", "public"])
+    "did you mean 'csv_delimiter'?"
+    >>> did_you_mean("x", ["public", "all"])
+    "expected 'all', 'public'."
+    """
+    names = sorted(known)
+    if near := get_close_matches(given.lower(), names, n=1):
+        return f"did you mean {near[0]!r}?"
+    return f"expected {', '.join(map(repr, names))}."
 
 
 class StocktakeError(Exception):

@@ -51,6 +51,7 @@ class Options:
         port: of the API; 0 for a free one.
         flower: whether Celery's monitor runs too.
         flower_port: of the monitor, which takes any free one where it is taken; 0 for a free one.
+        host: the address that the API listens on; all else listens on this machine alone.
         workers: reading processes.
         local_roots: folders that ``file://`` tables may be in; none forbids such tables.
         environment: the person's own variables; ``STOCKTAKE_*`` among them win over the
@@ -61,6 +62,7 @@ class Options:
     port: int
     flower: bool = True
     flower_port: int = FLOWER_PORT
+    host: str = HOST
     workers: int = 2
     local_roots: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +98,8 @@ class Stack:
         self._lock = _lock(self.folder)
         self.secrets: Secrets = load_secrets(self.folder)
         port = usable_port(options.port)
-        self.addresses = Addresses(api=f"http://{HOST}:{port}", flower=None)
+        api = f"http://{_reached_by(options.host)}:{port}"
+        self.addresses = Addresses(api=api, flower=None)
         if options.flower:
             self._give_flower_a_port(options.flower_port)
         self._broker_port = usable_port(0)
@@ -186,7 +189,7 @@ class Stack:
     def _asked_for(self, given: Mapping[str, str]) -> dict[str, str]:
         values = {
             "DATA_DIR": str(self.folder),
-            "HOST": HOST,
+            "HOST": self._options.host,
             "PORT": _port_of(self.addresses.api),
             "WORKER_CONCURRENCY": str(self._options.workers),
         }
@@ -334,6 +337,11 @@ class Stack:
             f"The {name} {what}. Its log, logs/{name}.log in the data directory, ends:\n"
             f"{child.log_tail()}"
         )
+
+
+def _reached_by(host: str) -> str:
+    everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - asked for, and not listened on here
+    return HOST if everywhere else f"[{host}]" if ":" in host else host
 
 
 def _from_here(name: str, value: str) -> str:

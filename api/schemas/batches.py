@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.base import Wire
+from api.schemas.base import OwnBody, Wire
 from stocktake.services.batches import BatchState
 from stocktake.states import TableFormat
 
@@ -76,7 +76,7 @@ class BatchBody(Wire):
     cancelled_at: datetime | None
 
 
-class ScheduleIn(BaseModel):
+class ScheduleIn(OwnBody):
     """A cron rule that starts bulk refreshes."""
 
     name: str
@@ -93,8 +93,10 @@ class ScheduleIn(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class ScheduleChange(BaseModel):
-    """Any of a schedule's fields. What else an answer holds may be sent back and is ignored."""
+class ScheduleChange(OwnBody):
+    """Any of a schedule's fields. What else an answer holds may be sent back."""
+
+    answered = frozenset({"id", "next_fire_at", "last_fire_at", "created_at"})
 
     # Defaults that are never used: `as_sent` leaves out what was not given, null is refused.
     name: str = ""

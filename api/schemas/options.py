@@ -46,6 +46,6 @@ OPTIONS_SCHEMA: Final[dict[str, Any]] = {
             ),
         },
     },
-    "additionalProperties": True,
+    "additionalProperties": False,
     "examples": [{"csv_delimiter": ";", "csv_null_values": ["NA"]}, {"public": True}],
 }

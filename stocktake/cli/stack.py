@@ -38,6 +38,10 @@ def up(
             help="Where it is taken, Flower gets a free one.",
         ),
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; 0.0.0.0 for all, as in a container of its own."),
+    ] = "127.0.0.1",
     data_dir: Annotated[
         Path, typer.Option(envvar="STOCKTAKE_DATA_DIR", help="Database, logs, keys, uploads.")
     ] = Path(".stocktake"),
@@ -70,6 +74,7 @@ def up(
         port=port,
         flower=flower,
         flower_port=(FLOWER_PORT if port else 0) if flower_port is None else flower_port,
+        host=host,
         workers=workers,
         local_roots=tuple(local_root or ()),
         environment=from_files(os.environ),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Table
-from stocktake.errors import ValidationError
+from stocktake.errors import ValidationError, did_you_mean
 from stocktake.schema.folding import fold
 from stocktake.states import TableFormat
 
@@ -70,7 +70,8 @@ def parse_selector(raw: Any, *, attr: str | None = None) -> Selector:
         raise ValidationError(f"A selector must be a JSON object. {_KINDS}", attr=attr)
     if unknown := sorted(set(raw) - _KNOWN):
         raise ValidationError(
-            f"Unknown selector field {unknown[0][:64]!r}. {_KINDS}", attr=_at(attr, unknown[0][:64])
+            f"Unknown selector field {(name := unknown[0][:64])!r}; {did_you_mean(name, _KNOWN)}",
+            attr=_at(attr, name),
         )
     kinds = ("tables" in raw) + ("all" in raw) + bool(_FILTERS & set(raw))
     if kinds != 1:

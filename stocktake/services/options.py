@@ -1,17 +1,16 @@
 """A table's options: which keys are known, and what their values may be.
 
-PostHog has options of its own and may get more, so an unknown key with a plain value is kept and
-given back, but no reader and no store ever sees it: they pick the known ones by name. A key that
-looks like a secret or a connection setting is refused, because options are shown to everybody
-who can read the table.
+An unknown key is refused with the nearest known one: a table that is read without the option that
+somebody misspelt is read wrong, in silence. A key that looks like a secret or a connection setting
+is told where those belong.
 """
 
 import codecs
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-from stocktake.errors import ValidationError
+from stocktake.errors import ValidationError, did_you_mean
 
 NOT_AN_OBJECT: Final = "Options must be a JSON object."
 _MAX_KEYS: Final = 50
@@ -38,8 +37,8 @@ def check_options(value: Any) -> dict[str, Any]:
     ``validate`` and ``delta_count``. A known key may be null, which is as good as left out.
 
     Raises:
-        ValidationError: no object, too much of it, a known key of a wrong type, an unknown one
-            with a nested value or with the name of a secret.
+        ValidationError: no object, too much of it, a key that is not known, or a value of a
+            wrong type.
 
     >>> check_options({"csv_delimiter": ";", "public": True})
     {'csv_delimiter': ';', 'public': True}
@@ -66,31 +65,21 @@ def _check(key: Any, value: Any) -> None:
             f"An option's name has 1 to {_MAX_KEY_LENGTH} characters.", attr="options"
         )
     if key not in _KNOWN:
-        _check_unknown(key, value)
-        return
+        _refuse_unknown(key)
     holds, expected = _KNOWN[key]
     if value is not None and not holds(value):
         raise ValidationError(f"Option '{key}' must be {expected}.", attr=f"options__{key}")
 
 
-def _check_unknown(key: str, value: Any) -> None:
+def _refuse_unknown(key: str) -> NoReturn:
     if _REFUSED.search(key):
         raise ValidationError(
             "Options hold no secrets and no connection settings. Keys belong in the credential.",
             attr="options",
         )
-    if not isinstance(value, str | int | float | None) or not _is_storable(value):
-        raise ValidationError(
-            "An option that is not known must be a plain value: text of up to "
-            f"{_MAX_TEXT_LENGTH} characters, a number, true, false or null.",
-            attr="options",
-        )
-
-
-def _is_storable(value: str | float | bool | None) -> bool:
-    if isinstance(value, str):
-        return _is_text(value)
-    return value is None or abs(value) < 2**63
+    raise ValidationError(
+        f"Option {key!r} is not known; {did_you_mean(key, _KNOWN)}", attr="options"
+    )
 
 
 def _is_flag(value: Any) -> bool:

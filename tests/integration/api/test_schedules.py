@@ -195,3 +195,18 @@ def test_a_key_that_may_only_read_looks_and_does_not_touch(
     assert client.patch(path, json={"name": "x"}, headers=reader).status_code == 403
     assert client.post(f"{path}run/", headers=reader).status_code == 403
     assert client.delete(path, headers=reader).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("time_zone", "did you mean 'timezone'?"), ("jitter", "did you mean 'jitter_seconds'?")],
+)
+def test_a_misspelt_field_is_told(client: httpx.Client, key: str, told: str) -> None:
+    refused = client.post("schedules/", json=NIGHTLY | {key: "x"})
+    assert (refused.status_code, refused.json()["attr"]) == (400, key)
+    assert told in refused.json()["detail"]
+
+
+def test_an_answer_may_be_sent_back(client: httpx.Client) -> None:
+    answer = client.post("schedules/", json=NIGHTLY).json()
+    assert client.patch(f"schedules/{answer['id']}/", json=answer).status_code == 200
