@@ -35,18 +35,23 @@ $(DEMO): requirements-demo.lock pyproject.toml
 	$(call install,700 MB; half a minute beside the downloads)
 
 # What venv brings is upgraded by then; the oldest pip that we promise tries the locks in a test.
-$(STAMP): requirements.lock tests/oldest-pip.lock pyproject.toml
+# The generator of Python clients needs a Typer older than ours, so it has a folder of its own.
+$(STAMP): requirements.lock tests/oldest-pip.lock tests/openapi-python-client.lock pyproject.toml
 	$(call install,2.1 GB; a minute beside the downloads)
 	@$(BIN)/python -m pip download --quiet --no-deps --require-hashes -r tests/oldest-pip.lock -d $(VENV)/oldest-pip
+	@rm -rf $(VENV)/openapi-python-client
+	@$(INSTALL) --only-binary :all: --require-hashes -r tests/openapi-python-client.lock --target $(VENV)/openapi-python-client
 	@touch $(DEMO)
 
-# Servers that come out of no wheel. Node 20 and npm are needed for them, and for nothing else.
-TOOLS := azurite@3.37.0 s3rver@3.7.1
+# Servers that come out of no wheel, and what makes TypeScript of the API's description. Node 20 and
+# npm are needed for them, and for nothing else.
+TOOLS := azurite@3.37.0 s3rver@3.7.1 \
+	openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 @types/node@20.19.43
 .tools/.installed: Makefile
 	npm install --prefix .tools --no-save --no-audit --no-fund --ignore-scripts --silent $(TOOLS)
 	@touch $@
 
-tools: .tools/.installed ## Install Azurite and s3rver with npm; without them their tests skip
+tools: .tools/.installed ## Install Azurite, s3rver and openapi-typescript with npm; without them their tests skip
 
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo

@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         title="Stocktake",
         version=__version__,
         description=description.ABOUT,
+        servers=[{"url": "/", "description": "Where this description is from."}],
         lifespan=_lifespan(settings, doorbell, observed),
         openapi_url=None,
         docs_url=None,
@@ -134,6 +135,8 @@ def _mount(app: FastAPI, settings: Settings) -> None:
             app.include_router(
                 _router(name),
                 prefix=prefix,
+                # The older prefix is told of in words: each operation is described once.
+                include_in_schema=prefix == PREFIXES[0],
                 max_body_size=upload_bytes if name == _UPLOADS else MAX_JSON_BYTES,
             )
 
@@ -144,8 +147,5 @@ def _router(name: str) -> APIRouter:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name; under the older prefix with `environment_` before it.
-
-    The path tells them apart: a route that is mounted twice has one function.
-    """
-    return f"environments_{route.name}" if "/environments/" in route.path else route.name
+    """The function's name: generated clients call their methods by it, so it stays."""
+    return route.name

@@ -6,6 +6,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from api.schemas.base import ErrorBody
+from api.schemas.batches import BatchBody
+from api.schemas.jobs import FullJobBody, JobBody
+from api.schemas.tables import TableBody
 
 #: The first paragraph of `/docs`.
 ABOUT: Final = """\
@@ -86,7 +89,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
-    schema["components"]["schemas"]["ErrorBody"] = ErrorBody.model_json_schema()
+    models = schema["components"]["schemas"]
+    models["ErrorBody"] = ErrorBody.model_json_schema()
+    for model in (JobBody, FullJobBody, TableBody, BatchBody):
+        # The framework leaves out each null, of examples too.
+        models[model.__name__]["examples"] = model.model_json_schema()["examples"]
     for path, method, operation in _operations(schema):
         if method == "post" and path.startswith("/api/"):
             operation.setdefault("parameters", []).extend([_IDEMPOTENCY_KEY, _PREFER])
@@ -98,7 +105,25 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
             for media in response.get("content", {}).values():
                 # OpenAPI 3.2's, inside a document that says 3.1.
                 media.pop("itemSchema", None)
+    _drop_unused(schema)
     return schema
+
+
+def _drop_unused(schema: dict[str, Any]) -> None:
+    """Leave out the models that no operation names, such as the framework's own refusals."""
+    models, used = schema["components"]["schemas"], set[str]()
+    found = _named(schema["paths"])
+    while found:
+        used |= found
+        found = set().union(*(_named(models[name]) for name in found)) - used
+    schema["components"]["schemas"] = {name: models[name] for name in models if name in used}
+
+
+def _named(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        named = {part["$ref"].rpartition("/")[2]} if isinstance(part.get("$ref"), str) else set()
+        return named.union(*map(_named, part.values()))
+    return set().union(*map(_named, part)) if isinstance(part, list) else set()
 
 
 def _add_refusals(operation: dict[str, Any], *, reads: bool) -> None:

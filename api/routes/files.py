@@ -118,7 +118,13 @@ _NEXT: Final[dict[str, Any]] = {
     response_model=UploadBody,
     max_body_size=_COUNTED_HERE,
     responses={201: {"links": {"create_from_upload": _NEXT}}},
-    openapi_extra=_form(file_format={"type": "string", "enum": list(upload_forms.FILE_FORMATS)}),
+    openapi_extra=_form(
+        file_format={
+            "type": "string",
+            "enum": list(upload_forms.FILE_FORMATS),
+            "description": "As the file's name ends, if left out.",
+        }
+    ),
 )
 async def upload_file(edge: WriteEdge) -> Response:
     """Upload a file that `create_from_upload` makes a table of."""

@@ -31,7 +31,7 @@ async def get_project(edge: ReadEdge) -> ProjectBody:
     return await edge.read(lambda context: project_view(identity.get_project(context)))
 
 
-@router.get("/api/environments/{project_id}/")
+@router.get("/api/environments/{project_id}/", include_in_schema=False)
 async def get_environment(edge: ReadEdge) -> ProjectBody:
     """The same project under its older name."""
     return await edge.read(lambda context: project_view(identity.get_project(context)))

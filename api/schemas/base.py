@@ -1,9 +1,10 @@
 """What all wire models share: the base, a refusal, a page."""
 
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from stocktake.errors import did_you_mean
 
@@ -36,10 +37,47 @@ class OwnBody(BaseModel):
         return body
 
 
+class DescribedAs:
+    """Says in an annotation what the description tells of a field, beside what the field holds.
+
+    What the database keeps is shown as it is: while releases change over, a row may hold what this
+    one does not know. What a client sends is checked by the services, in PostHog's words.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def __get_pydantic_json_schema__(
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The other type's."""
+        # Within another schema, as a model or an enum gets a name of its own only there.
+        return handler(core_schema.with_default_schema(TypeAdapter(self._kind).core_schema))
+
+
 class ErrorBody(Wire):
     """Every refusal; `message` repeats `detail` where PostHog's clients read it."""
 
-    type: str
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "validation_error",
+                    "code": "required",
+                    "detail": "This field is required.",
+                    "attr": "name",
+                }
+            ]
+        }
+    )
+
+    type: Literal[
+        "validation_error",
+        "authentication_error",
+        "invalid_request",
+        "throttled_error",
+        "server_error",
+    ]
     code: str
     detail: str
     attr: str | None = None

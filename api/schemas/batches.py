@@ -1,12 +1,12 @@
 """Bulk refreshes and schedules."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.schemas.base import OwnBody, Wire
+from api.schemas.base import DescribedAs, OwnBody, Wire
 from stocktake.services.batches import BatchState
 from stocktake.states import TableFormat
 
@@ -24,22 +24,19 @@ class SelectorIn(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "examples": [{"all": True}, {"name_glob": "sales_*", "stale_for_seconds": 3600}]
+            "additionalProperties": False,
+            "examples": [{"all": True}, {"name_glob": "sales_*", "stale_for_seconds": 3600}],
         },
     )
 
-    tables: Any = Field(
-        None, json_schema_extra={"type": "array", "items": {"type": "string", "format": "uuid"}}
+    tables: Annotated[Any, DescribedAs(list[UUID])] = None
+    all: Annotated[Any, DescribedAs(bool)] = None
+    name_glob: Annotated[Any, DescribedAs(str)] = Field(
+        None, description="`*` and `?`; case is ignored."
     )
-    all: Any = Field(None, json_schema_extra={"type": "boolean"})
-    name_glob: Any = Field(
-        None, json_schema_extra={"type": "string"}, description="`*` and `?`; case is ignored."
-    )
-    format: Any = Field(None, json_schema_extra={"type": "string", "enum": list(TableFormat)})
-    stale_for_seconds: Any = Field(
-        None,
-        json_schema_extra={"type": "number", "minimum": 0},
-        description="Tables whose last good refresh is this old, or missing.",
+    format: Annotated[Any, DescribedAs(TableFormat)] = None
+    stale_for_seconds: Annotated[Any, DescribedAs(Annotated[float, Field(ge=0)])] = Field(
+        None, description="Tables whose last good refresh is this old, or missing."
     )
 
     def as_sent(self) -> dict[str, Any]:
@@ -60,10 +57,33 @@ class BatchErrorBody(Wire):
 class BatchBody(Wire):
     """A bulk refresh; `counts` are its jobs by state."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
+                    "state": "running",
+                    "done": False,
+                    "selector": {"all": True},
+                    "schedule_id": None,
+                    "expand_job_id": "01a224f5-5d8b-7a3e-8a55-d4a1a1f0a9c2",
+                    "total": 3,
+                    "counts": {"queued": 1, "succeeded": 2},
+                    "deduplicated": 0,
+                    "finished_share": 0.67,
+                    "errors": [],
+                    "created_at": "2026-11-02T10:00:00Z",
+                    "expanded_at": "2026-11-02T10:00:01Z",
+                    "cancelled_at": None,
+                }
+            ]
+        }
+    )
+
     id: UUID
     state: BatchState
     done: bool
-    selector: dict[str, Any]
+    selector: Annotated[dict[str, Any], DescribedAs(SelectorIn)]
     schedule_id: UUID | None
     expand_job_id: UUID
     total: int
@@ -78,6 +98,19 @@ class BatchBody(Wire):
 
 class ScheduleIn(OwnBody):
     """A cron rule that starts bulk refreshes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "nightly",
+                    "cron": "0 3 * * *",
+                    "timezone": "Europe/Berlin",
+                    "selector": {"all": True},
+                }
+            ]
+        }
+    )
 
     name: str
     cron: str = Field(examples=["0 6 * * *"], description=_CRON)
@@ -97,6 +130,8 @@ class ScheduleChange(OwnBody):
     """Any of a schedule's fields. What else an answer holds may be sent back."""
 
     answered = frozenset({"id", "next_fire_at", "last_fire_at", "created_at"})
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
 
     # Defaults that are never used: `as_sent` leaves out what was not given, null is refused.
     name: str = ""
@@ -119,7 +154,7 @@ class ScheduleBody(Wire):
     cron: str
     timezone: str
     jitter_seconds: float
-    selector: dict[str, Any]
+    selector: Annotated[dict[str, Any], DescribedAs(SelectorIn)]
     paused: bool
     next_fire_at: datetime | None
     last_fire_at: datetime | None

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from api.schemas.base import Wire
+from pydantic import ConfigDict, Field
+
+from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import Job, JobAttempt
-from stocktake.states import JobState
+from stocktake.schema.diff import ChangeClass
+from stocktake.states import JobKind, JobState
 
 
 class JobErrorBody(Wire):
@@ -20,11 +23,150 @@ class JobErrorBody(Wire):
     file: str | None = None
 
 
+class ColumnTypeBody(Wire):
+    """A column and its ClickHouse type."""
+
+    name: str
+    type: str
+
+
+class TypeChangeBody(Wire):
+    """A column whose ClickHouse type is another than before."""
+
+    name: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class RenameBody(Wire):
+    """A column that kept its field id and changed its name."""
+
+    from_: str = Field(alias="from")
+    to: str
+
+
+class DiffBody(Wire):
+    """From one list of columns to another; `reordered` are those that both have."""
+
+    added: list[ColumnTypeBody]
+    removed: list[ColumnTypeBody]
+    changed: list[TypeChangeBody]
+    renamed: list[RenameBody]
+    reordered: bool
+
+
+class CoverageBody(Wire):
+    """What a read has seen of its source, so that nobody takes a sample for the whole.
+
+    `truncated` says that a budget ended it, `unchanged` that the source was the one of the last
+    read and nothing was opened.
+    """
+
+    files_matched: int
+    files_read: int
+    bytes_read: int
+    truncated: bool
+    unchanged: bool
+
+
+class RefreshResult(Wire):
+    """What `refresh_schema` and `ingest_file` found; numbers that no read told are null."""
+
+    columns: int
+    schema_version: int
+    change: ChangeClass
+    diff: DiffBody
+    source_version: int | str | None
+    row_count: int | None
+    size_bytes: int | None
+    file_count: int | None
+    coverage: CoverageBody
+
+
+class InvalidColumnBody(Wire):
+    """A column whose type does not hold for all the data, and where that was seen first."""
+
+    name: str
+    file: str | None
+    line: int | None
+    found: str | None
+
+
+class ValidationResult(Wire):
+    """What `validate_columns` found; `invalid` shows the first of `invalid_count` columns."""
+
+    columns: int
+    row_count: int | None
+    size_bytes: int | None
+    invalid_count: int
+    invalid: list[InvalidColumnBody]
+
+
+class ExpansionResult(Wire):
+    """What `expand_batch` made; a table that had a waiting job already got no other one."""
+
+    tables: int
+    jobs: int
+    deduplicated: int
+
+
+class ProgressBody(Wire):
+    """How far the read has come; `files_total` is null until it is known."""
+
+    phase: str
+    files_done: int
+    files_total: int | None
+
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "01a2073f-4c89-7708-8323-b39d740573e3",
+    "kind": "refresh_schema",
+    "table_id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
+    "batch_id": None,
+    "state": "succeeded",
+    "done": True,
+    "attempt": 1,
+    "max_attempts": 5,
+    "next_run_at": "2026-11-02T10:00:00Z",
+    "deduplicated": False,
+    "progress": {"phase": "read", "files_done": 3, "files_total": 3},
+    "result": {
+        "columns": 4,
+        "schema_version": 3,
+        "change": "additive",
+        "diff": {
+            "added": [{"name": "price", "type": "Nullable(Float64)"}],
+            "removed": [],
+            "changed": [],
+            "renamed": [],
+            "reordered": False,
+        },
+        "source_version": "9f2c51ab",
+        "row_count": None,
+        "size_bytes": 61,
+        "file_count": 3,
+        "coverage": {
+            "files_matched": 3,
+            "files_read": 3,
+            "bytes_read": 61,
+            "truncated": False,
+            "unchanged": False,
+        },
+    },
+    "error": None,
+    "created_at": "2026-11-02T10:00:00Z",
+    "started_at": "2026-11-02T10:00:01Z",
+    "finished_at": "2026-11-02T10:00:02Z",
+}
+
+
 class JobBody(Wire):
     """A job. `deduplicated` says that it was waiting already when it was asked for."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     id: UUID
-    kind: str
+    kind: Annotated[str, DescribedAs(JobKind)]
     table_id: UUID | None
     batch_id: UUID | None
     state: JobState
@@ -33,8 +175,11 @@ class JobBody(Wire):
     max_attempts: int
     next_run_at: datetime
     deduplicated: bool
-    progress: dict[str, Any] | None
-    result: dict[str, Any] | None
+    progress: Annotated[dict[str, Any] | None, DescribedAs(ProgressBody | None)]
+    result: Annotated[
+        dict[str, Any] | None,
+        DescribedAs(RefreshResult | ValidationResult | ExpansionResult | None),
+    ]
     error: JobErrorBody | None
     created_at: datetime
     started_at: datetime | None
@@ -58,6 +203,8 @@ class AttemptBody(Wire):
 
 class FullJobBody(JobBody):
     """A job with each try at it, the oldest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"attempts": []}]})
 
     attempts: list[AttemptBody]
 

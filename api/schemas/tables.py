@@ -1,22 +1,39 @@
 """Tables, uploads and schema versions, in the fields of PostHog's ``warehouse_tables``."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas.base import Wire
-from api.schemas.jobs import JobErrorBody
-from api.schemas.options import OPTIONS_SCHEMA
+from api.schemas.base import DescribedAs, Wire
+from api.schemas.jobs import DiffBody, JobErrorBody
+from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
+from stocktake.schema.diff import ChangeClass
 from stocktake.schema.types import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView
-from stocktake.states import JobState, TableFormat
+from stocktake.states import JobKind, JobState, TableFormat
 from stocktake.storage.keys import LONG_SECRET_LENGTH
 
+#: What `upload_file` takes, and `create_from_upload` again.
+FileFormat = Literal["csv", "json", "parquet"]
+ColumnType = Literal[
+    "string",
+    "integer",
+    "float",
+    "decimal",
+    "boolean",
+    "date",
+    "datetime",
+    "uuid",
+    "array",
+    "json",
+    "unknown",
+]
+Change = Annotated[str, DescribedAs(ChangeClass)]
 _SECRET: Final[dict[str, Any]] = {"writeOnly": True, "maxLength": 500}
 
 
@@ -52,15 +69,17 @@ class CredentialIn(BaseModel):
 class TableChange(BaseModel):
     """Any of a table's fields. What else an answer holds may be sent back and is ignored."""
 
-    name: str | None = Field(None, description="Up to 128 characters, unique in the project.")
-    format: str | None = Field(None, json_schema_extra={"enum": list(TableFormat)})
-    url_pattern: str | None = Field(
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "orders_2026"}]})
+
+    name: Annotated[str | None, DescribedAs(str)] = Field(
+        None, description="Up to 128 characters, unique in the project."
+    )
+    format: Annotated[str | None, DescribedAs(TableFormat)] = None
+    url_pattern: Annotated[str | None, DescribedAs(str)] = Field(
         None, description="The files of the table, or the root of a Delta table."
     )
     credential: CredentialIn | None = None
-    options: Any = Field(
-        None, json_schema_extra=OPTIONS_SCHEMA, description="How to read the files."
-    )
+    options: Annotated[Any, DescribedAs(TableOptions)] = None
     deleted: bool | None = None
 
 
@@ -69,29 +88,47 @@ class NewTable(TableChange):
 
     # The services check what is required, in the order of PostHog's serializer.
     model_config = ConfigDict(
-        json_schema_extra={"required": ["name", "format", "url_pattern"]},
+        json_schema_extra={
+            "required": ["name", "format", "url_pattern"],
+            "examples": [
+                {
+                    "name": "orders",
+                    "format": "Parquet",
+                    "url_pattern": "https://bucket.s3.amazonaws.com/orders/*.parquet",
+                    "credential": {"access_key": "AKIA…", "access_secret": "…"},
+                }
+            ],
+        },
     )
 
 
 class SchemaUpdate(BaseModel):
     """Column types to set over the source's; null clears one again."""
 
-    updates: Any = Field(
-        None,
-        json_schema_extra={
-            "type": ["object", "null"],
-            "additionalProperties": {"type": ["string", "null"]},
-        },
-        examples=[{"id": "float"}],
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"updates": {"id": "float"}}]})
+
+    updates: Annotated[Any, DescribedAs(dict[str, str | None] | None)] = None
 
 
 class UploadedTable(BaseModel):
     """A table to make of a file that was uploaded before."""
 
-    upload_id: str
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload_id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
+                    "filename": "orders.csv",
+                    "file_format": "csv",
+                    "table_name": "orders",
+                }
+            ]
+        }
+    )
+
+    upload_id: Annotated[str, DescribedAs(UUID)]
     filename: str
-    file_format: str = Field(json_schema_extra={"enum": ["csv", "json", "parquet"]})
+    file_format: Annotated[str, DescribedAs(FileFormat)]
     table_name: str
 
 
@@ -122,7 +159,7 @@ class ColumnBody(Wire):
 
     key: str
     name: str
-    type: str
+    type: Annotated[str, DescribedAs(ColumnType)]
     schema_valid: bool
     fields: None = None
     table: None = None
@@ -133,7 +170,7 @@ class ShortJobBody(Wire):
     """The latest job of a table."""
 
     id: UUID
-    kind: str
+    kind: Annotated[str, DescribedAs(JobKind)]
     state: JobState
     done: bool
     error: JobErrorBody | None
@@ -141,14 +178,55 @@ class ShortJobBody(Wire):
     finished_at: datetime | None
 
 
+_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
+    "deleted": False,
+    "name": "orders",
+    "hogql_name": "orders",
+    "format": "Parquet",
+    "created_by": None,
+    "created_at": "2026-11-02T10:00:00Z",
+    "created_via": "api",
+    "url_pattern": "https://bucket.s3.amazonaws.com/orders/*.parquet",
+    "credential": {
+        "id": "01a224f5-5d8a-7d18-9e07-61d0b8b2f0c4",
+        "created_by": None,
+        "created_at": "2026-11-02T10:00:00Z",
+    },
+    "columns": [
+        {
+            "key": "id",
+            "name": "id",
+            "type": "integer",
+            "schema_valid": True,
+            "fields": None,
+            "table": None,
+            "chain": None,
+        }
+    ],
+    "external_data_source": None,
+    "external_schema": None,
+    "options": {},
+    "user_access_level": "editor",
+    "row_count": 7,
+    "size_bytes": 512,
+    "source_version": "9f2c51ab",
+    "schema_version": 1,
+    "last_refreshed_at": "2026-11-02T10:00:02Z",
+    "latest_job": None,
+}
+
+
 class TableBody(Wire):
     """A table with its columns as they were read last."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: UUID
     deleted: bool
     name: str
     hogql_name: str
-    format: str
+    format: Annotated[str, DescribedAs(TableFormat)]
     created_by: BasicUserBody | None
     created_at: datetime
     created_via: str
@@ -157,8 +235,8 @@ class TableBody(Wire):
     columns: list[ColumnBody]
     external_data_source: dict[str, Any] | None
     external_schema: dict[str, Any] | None
-    options: dict[str, Any]
-    user_access_level: str
+    options: Annotated[dict[str, Any], DescribedAs(TableOptions)]
+    user_access_level: Annotated[str, DescribedAs(Literal["viewer", "editor"])]
     row_count: int | None
     size_bytes: int | None
     source_version: int | str | None
@@ -172,7 +250,7 @@ class UploadBody(Wire):
 
     upload_id: UUID
     filename: str
-    file_format: str
+    file_format: Annotated[str, DescribedAs(FileFormat)]
     size_bytes: int
 
 
@@ -180,7 +258,7 @@ class VersionBody(Wire):
     """One schema version, without its columns."""
 
     number: int
-    change: str
+    change: Change
     column_count: int
     source_version: int | str | None
     job_id: UUID | None
@@ -191,7 +269,7 @@ class VersionColumnBody(Wire):
     """A column of a schema version."""
 
     name: str
-    type: str
+    type: Annotated[str, DescribedAs(ColumnType)]
     clickhouse: str
     nullable: bool
     override: bool
@@ -201,7 +279,7 @@ class FullVersionBody(VersionBody):
     """One schema version."""
 
     columns: list[VersionColumnBody]
-    diff: dict[str, Any]
+    diff: Annotated[dict[str, Any], DescribedAs(DiffBody)]
 
 
 class VersionDiffBody(Wire):
@@ -209,8 +287,8 @@ class VersionDiffBody(Wire):
 
     from_version: int | None
     to_version: int
-    change: str
-    diff: dict[str, Any]
+    change: Change
+    diff: Annotated[dict[str, Any], DescribedAs(DiffBody)]
 
 
 def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> TableBody:

@@ -7,6 +7,9 @@ import pytest
 
 from tests.conftest import Dialect
 
+#: Scripts that the tests of generated clients run; what they import is generated then.
+collect_ignore = ["clients"]
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)])
 def dialect(request: pytest.FixtureRequest) -> Dialect:
