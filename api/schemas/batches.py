@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
 from stocktake.services.batches import BatchState
@@ -115,11 +115,11 @@ class ScheduleIn(OwnBody):
     name: str
     cron: str = Field(examples=["0 6 * * *"], description=_CRON)
     timezone: str = Field("UTC", description="An IANA name, such as `Europe/Berlin`.")
-    jitter_seconds: float = Field(
+    jitter_seconds: StrictFloat = Field(
         0.0, description="Each fire starts up to this much later, always by the same amount."
     )
     selector: SelectorIn
-    paused: bool = False
+    paused: StrictBool = False
 
     def as_sent(self) -> dict[str, Any]:
         """What the client gave, and nothing else."""
@@ -137,9 +137,9 @@ class ScheduleChange(OwnBody):
     name: str = ""
     cron: str = ""
     timezone: str = ""
-    jitter_seconds: float = 0.0
+    jitter_seconds: StrictFloat = 0.0
     selector: SelectorIn = Field(default_factory=SelectorIn)
-    paused: bool = False
+    paused: StrictBool = False
 
     def as_sent(self) -> dict[str, Any]:
         """What the client gave, and nothing else."""
