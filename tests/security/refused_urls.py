@@ -4,6 +4,11 @@ would not be told from another by its looks; ``{port}`` is the canary's port.
 
 HTTPS = "URL pattern must use https."
 NO_HOST = "URL pattern must include a valid hostname."
+UNSEEN = "URL pattern must not contain line breaks or other control characters."
+BACKSLASH = (
+    "URL pattern must not contain a backslash. Folders are divided by /; write %5C for a backslash "
+    "in a file's name."
+)
 STRANGER = "URL pattern hostname is not allowed."
 INTERNAL = "URL pattern hostname must not resolve to internal IP ranges."
 WILDCARD = "The bucket name in a URL pattern must be exact. Wildcards belong in the file path."
@@ -127,6 +132,28 @@ STRANGERS = [
     """),
 ]
 
+#: Control characters, and other line ends.
+UNSEEN_CHARACTERS = [
+    "https://s3.amazonaws.com\x7f/b/k",
+    "https://s3.amazon\taws.com/b/k",
+    "https://s3.amazonaws.com\n/b/k",
+    "https://s3.amazonaws.com\r\nHost: x/b/k",
+    "https://127.0.0.1\t:{port}/b/k",
+    "https://s3.amazonaws.com\x0b/b/k",
+    "https://s3.amazonaws.com\x85/b/k",
+    "https://s3.amazonaws.com\u2028/b/k",
+    "https://s3.amazonaws.com/b\u2029/k",
+    "https://s3.amazonaws.com/b\n/k",
+    "https://s3.amazonaws.com/b\r\nX-A: b/k",
+]
+
+BACKSLASHES = [
+    "https://s3.amazonaws.com\\@127.0.0.1:{port}/b/k",
+    "https://127.0.0.1:{port}\\.s3.amazonaws.com/b/k",
+    "https://s3.amazonaws.com/b\\..\\k",
+    "https://\\s3.amazonaws.com/b/k",
+]
+
 #: No host at all, or one that two readers would take for two.
 NO_HOSTS = [
     *_words("https:// https:///etc/passwd https://?x https://#x https://:443/b/k"),
@@ -139,23 +166,7 @@ NO_HOSTS = [
     https://127.0.0.1:{port}#@s3.amazonaws.com/b/k
     https://s3.amazonaws.com\uff20evil.example/b/k http://10.9.8.7:9000@127.0.0.1:{port}/b/k
     """),
-    # what cannot be seen
-    *_words("https://s3.amazonaws.com\x7f/b/k https://s3.amazonaws.com\u202e/b/k"),
-    "https://s3.amazon\taws.com/b/k",
-    "https://s3.amazonaws.com\n/b/k",
-    "https://s3.amazonaws.com\r\nHost: x/b/k",
-    "https://127.0.0.1\t:{port}/b/k",
-    "https://s3.amazonaws.com\x0b/b/k",
-    "https://s3.amazonaws.com\x85/b/k",
-    "https://s3.amazonaws.com\u2028/b/k",
-    "https://s3.amazonaws.com/b\u2029/k",
-    "https://s3.amazonaws.com/b\n/k",
-    "https://s3.amazonaws.com/b\r\nX-A: b/k",
-    # backslashes
-    "https://s3.amazonaws.com\\@127.0.0.1:{port}/b/k",
-    "https://127.0.0.1:{port}\\.s3.amazonaws.com/b/k",
-    "https://s3.amazonaws.com/b\\..\\k",
-    "https://\\s3.amazonaws.com/b/k",
+    "https://s3.amazonaws.com\u202e/b/k",
     # the end of the host is elsewhere for others
     *_words("""
     https://127.0.0.1:{port}#.s3.amazonaws.com/k https://127.0.0.1:{port}?.s3.amazonaws.com/k
@@ -289,6 +300,8 @@ REFUSED: list[tuple[str, str]] = [
     *((INTERNAL, f"https://{host}/b/k") for host in INTERNAL_HOSTS),
     *((STRANGER, f"https://{host}/b/k") for host in STRANGERS),
     *((NO_HOST, url) for url in NO_HOSTS),
+    *((UNSEEN, url) for url in UNSEEN_CHARACTERS),
+    *((BACKSLASH, url) for url in BACKSLASHES),
     *((ENCODED, url) for url in ENCODED_URLS),
     *((WILDCARD, url) for url in WILDCARDS),
     *((NO_BUCKET, url) for url in BUCKETLESS),

@@ -1,6 +1,7 @@
 """Small doors: who may read the metrics, what a link repeats, and names that are none."""
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -186,7 +187,8 @@ def test_the_brokers_password_is_on_no_command_line(tmp_path: Path) -> None:
     """The compose file's own command, with a stand-in for the image's entry point."""
     service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["valkey"]
     command = [part.replace("$$", "$") for part in service["command"]]
-    assert "VALKEY_PASSWORD" not in str(service["command"]) + str(service["healthcheck"])
+    # Compose would write it in; the sentence that names it for people may stay.
+    assert not re.search(r"\$\{?VALKEY_PASSWORD", f"{service['command']}{service['healthcheck']}")
     port, password = usable_port(0), "0123456789abcdef" * 3
     binaries = tmp_path / "bin"
     binaries.mkdir()
