@@ -31,7 +31,7 @@ from workers.first_run import (
     require_no_lost_key,
     write_private,
 )
-from workers.ports import HOST, is_taken, usable_port
+from workers.ports import HOST, is_taken, port_of, usable_port
 from workers.supervision import Child, Program, stop
 
 FLOWER_PORT: Final = 5555
@@ -190,7 +190,7 @@ class Stack:
         values = {
             "DATA_DIR": str(self.folder),
             "HOST": self._options.host,
-            "PORT": _port_of(self.addresses.api),
+            "PORT": port_of(self.addresses.api),
             "WORKER_CONCURRENCY": str(self._options.workers),
         }
         if self._options.local_roots:
@@ -250,7 +250,7 @@ class Stack:
         return Program(
             name="flower",
             command=(
-                *(*_PYTHON, "workers.flower", f"--port={_port_of(address)}"),
+                *(*_PYTHON, "workers.flower", f"--port={port_of(address)}"),
                 *("--persistent=True", f"--db={self.folder / 'flower.db'}"),
                 "--state_save_interval=10000",
             ),
@@ -295,12 +295,11 @@ class Stack:
             url = f"{self.addresses.flower}/healthcheck"
             return _get(url, login=self._flower_login) is not None
         address = self.addresses.flower
-        if address is None or not is_taken(int(_port_of(address))):
+        if address is None or not is_taken(int(port_of(address))):
             self._do_without_flower()
-            return True
-        # Another stack's, which was started at the same time.
-        self._run(self._flower(self._give_flower_a_port(int(_port_of(address)))))
-        return False
+        else:  # by another stack, which was started at the same time
+            self._run(self._flower(self._give_flower_a_port(int(port_of(address)))))
+        return "flower" not in self._children
 
     def _give_flower_a_port(self, wanted: int) -> str:
         port = usable_port(wanted, or_another=True)
@@ -354,10 +353,6 @@ def _from_here(name: str, value: str) -> str:
     if name == f"{PREFIX}LOCAL_ROOTS":
         return ",".join(str(Path(root.strip()).resolve()) for root in value.split(","))
     return value
-
-
-def _port_of(address: str) -> str:
-    return address.rpartition(":")[2]
 
 
 def _lock(folder: Path) -> int:

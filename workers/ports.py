@@ -26,6 +26,11 @@ def usable_port(port: int, *, or_another: bool = False) -> int:
         ) from exc
 
 
+def port_of(address: str) -> str:
+    """What follows the last colon of an address, such as ``http://127.0.0.1:5555``."""
+    return address.rpartition(":")[2]
+
+
 def is_taken(port: int) -> bool:
     """Whether a server could not have the port."""
     try:

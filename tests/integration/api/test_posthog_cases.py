@@ -613,7 +613,6 @@ def test_a_viewer_lists(
 
 
 @case("access-level-field")
-@pytest.mark.xfail(strict=False, reason="Every key is shown as an editor's as yet.")
 def test_who_may_read_is_a_viewer(
     connect: Callable[..., httpx.Client],
     make_key: Callable[..., str],

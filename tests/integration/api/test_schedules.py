@@ -72,6 +72,7 @@ def test_the_list_is_newest_first_and_paged(client: httpx.Client, other_project:
         ({"jitter_seconds": -1}, "jitter_seconds"),
         ({"jitter_seconds": 3601}, "jitter_seconds"),
         ({"jitter_seconds": "much"}, "jitter_seconds"),
+        ({"jitter_seconds": "5"}, "jitter_seconds"),
         ({"name": ""}, "name"),
         ({"name": "   "}, "name"),
         ({"name": "x" * 129}, "name"),
@@ -83,6 +84,8 @@ def test_the_list_is_newest_first_and_paged(client: httpx.Client, other_project:
         ({"selector": {"nope": 1}}, "selector__nope"),
         ({"selector": []}, "selector"),
         ({"paused": "perhaps"}, "paused"),
+        ({"paused": "true"}, "paused"),
+        ({"paused": 1}, "paused"),
     ],
 )
 def test_a_wrong_field_is_refused_on_create_and_on_change(
