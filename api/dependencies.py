@@ -1,10 +1,12 @@
 """What a route works through: the authenticated edge of one request, and its transactions."""
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypedDict, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+from pydantic_core import to_json
 from sqlalchemy.orm import Session
 from starlette.datastructures import URL
 
@@ -23,6 +26,7 @@ from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
 from api.waiting import Holder, Hub, Sight
 from stocktake.db.models import Schedule, Table
+from stocktake.db.pages import WRONG_CURSOR, Place
 from stocktake.db.session import Database
 from stocktake.errors import (
     NotAuthenticatedError,
@@ -45,6 +49,9 @@ __all__ = ["Answer", "AuditEdge", "Edge", "Page", "ReadEdge", "Router", "WriteEd
 
 T = TypeVar("T")
 
+MAX_CURSOR: Final = 200
+#: Of one page, after its first result: what is larger goes on behind `next`.
+MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
 #: Longest page; a larger `limit` is cut to it.
 MAX_PAGE: Final = 1000
 #: Project ids are PostgreSQL integers.
@@ -133,6 +140,16 @@ class Edge:
                 return work(self._context(session))
 
         return await to_thread.run_sync(run)
+
+    async def show(self, work: "Callable[[Context], BaseModel | bytes]") -> Response:
+        """Answer with what `work` finds. It is made JSON in the thread too: on the event loop, a
+        page of large tables held everybody up."""
+
+        def shown(context: Context) -> bytes:
+            found = work(context)
+            return found if isinstance(found, bytes) else to_json(found)
+
+        return Response(await self.read(shown), media_type="application/json")
 
     async def change(self, work: "Callable[[Context], T]") -> T:
         """Run `work` in a thread, in a transaction that is committed when it returns.
@@ -417,29 +434,97 @@ WriteEdge = Annotated[Edge, Depends(_InProject(TABLE_WRITE))]
 # --- pages --------------------------------------------------------------------------------
 
 
+class Part(TypedDict):
+    """What services take of a page."""
+
+    limit: int
+    offset: int
+    after: Place | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which part of a list is wanted."""
+    """Which part of a list is wanted.
+
+    Attributes:
+        by_place: whether the client goes from place to place, by `cursor`.
+        after: where the page before ended; None at the begin.
+    """
 
     request: Request
     limit: int
     offset: int
+    by_place: bool = False
+    after: Place | None = None
 
-    def body(self, count: int, results: list[Any]) -> dict[str, Any]:
-        """The page on the wire: `PageBody` of whatever the results are."""
-        after, before = self.offset + self.limit, self.offset - self.limit
-        return {
-            "count": count,
-            "next": self._url(after) if after < count else None,
-            "previous": self._url(max(before, 0)) if self.offset > 0 else None,
-            "results": results,
-        }
+    @property
+    def part(self) -> Part:
+        """What a service is asked for: one row more than is shown, to know whether there is one."""
+        return {"limit": self.limit + 1, "offset": self.offset, "after": self.after}
 
-    def _url(self, offset: int) -> str:
+    def body(
+        self,
+        count: int,
+        rows: Sequence[T],
+        show: Callable[[T], BaseModel],
+        place: Callable[[T], Place],
+        *,
+        cut: bool = False,
+    ) -> bytes:
+        """The page on the wire: `PageBody` of whatever the results are. For a thread's use.
+
+        It ends before `limit` where its results are large, and `next` goes on there.
+
+        Args:
+            rows: from a service that was asked for `part`, or fewer.
+            place: where a row stands in the list.
+            cut: whether the service gave fewer, as they are large.
+        """
+        results: list[bytes] = []
+        size = 0
+        for row in rows[: self.limit]:
+            result = to_json(show(row))
+            size += len(result)
+            if results and size > MAX_PAGE_BYTES:
+                break
+            results.append(result)
+        shown = len(results)
+        more = cut or shown < len(rows)
+        following = self._next(shown, place(rows[shown - 1])) if more and shown else None
+        before = self.offset - self.limit
+        previous = self._url(offset=max(before, 0)) if self.offset > 0 else None
+        links = {"count": count, "next": following, "previous": previous}
+        return to_json(links)[:-1] + b',"results":[' + b",".join(results) + b"]}"
+
+    def _next(self, shown: int, place: Place) -> str:
+        if self.by_place:
+            return self._url(cursor=_cursor(place))
+        return self._url(offset=self.offset + shown)
+
+    def _url(self, **where: str | int) -> str:
         scope = self.request.scope
         url = URL(f"{quote(scope['path'])}?{scope['query_string'].decode('latin-1')}")
-        url = url.include_query_params(limit=self.limit, offset=offset)
-        return _origin(self.request) + str(url if offset else url.remove_query_params("offset"))
+        url = url.include_query_params(limit=self.limit, **where)
+        if not where.get("offset"):
+            url = url.remove_query_params("offset")
+        return _origin(self.request) + str(url)
+
+
+def _cursor(place: Place) -> str:
+    return urlsafe_b64encode(to_json(place)).decode("ascii").rstrip("=")
+
+
+def _place(cursor: str) -> Place | None:
+    """What a cursor says; None of an empty one, with which a client begins."""
+    if not cursor:
+        return None
+    try:
+        place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, RecursionError) as exc:
+        raise ValidationError(WRONG_CURSOR, attr="cursor") from exc
+    if not isinstance(place, list):
+        raise ValidationError(WRONG_CURSOR, attr="cursor")
+    return place
 
 
 def _origin(request: Request) -> str:
@@ -463,8 +548,24 @@ def _page(
     request: Request,
     limit: Annotated[int, Query(ge=1, description="Results per page, up to 1000.")] = 100,
     offset: Annotated[int, Query(ge=0, le=10**9, description="Results to leave out.")] = 0,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_CURSOR,
+            description="Empty at first, then as `next` has it: no result twice and none missed "
+            "while others come and go. `previous` is null then.",
+        ),
+    ] = None,
 ) -> Page:
-    return Page(request=request, limit=min(limit, MAX_PAGE), offset=offset)
+    if cursor is not None and offset:
+        raise ValidationError("Send a cursor or an offset, not both.", attr="cursor")
+    return Page(
+        request=request,
+        limit=min(limit, MAX_PAGE),
+        offset=offset,
+        by_place=cursor is not None,
+        after=_place(cursor or ""),
+    )
 
 
 PageDep = Annotated[Page, Depends(_page)]

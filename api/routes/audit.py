@@ -1,14 +1,14 @@
 """The audit log of a project: read only, newest first."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
-from fastapi.responses import JSONResponse
+from fastapi import Query, Response
 
 from api.dependencies import AuditEdge, PageDep, Router
 from api.schemas.audit import AuditEntryBody
 from api.schemas.base import PageBody
+from stocktake.db.pages import place_of
 from stocktake.services import audit
 from stocktake.services.audit import EntryFilter
 from stocktake.services.context import Context
@@ -25,14 +25,14 @@ Subject = Annotated[UUID | None, Query(description="The id of what was changed."
 @router.get("/audit_log/", response_model=PageBody[AuditEntryBody])
 async def list_audit_log(
     edge: AuditEdge, page: PageDep, action: Action = None, subject: Subject = None
-) -> JSONResponse:
+) -> Response:
     """Who did what in the project, and what was refused, newest first."""
 
-    def work(context: Context) -> dict[str, Any]:
+    def work(context: Context) -> bytes:
         wanted = EntryFilter(project_id=context.caller.project_id, action=action, subject=subject)
-        count, found = audit.page(context.session, wanted, limit=page.limit, offset=page.offset)
+        count, found = audit.page(context.session, wanted, **page.part)
         return page.body(
-            count, [AuditEntryBody.model_validate(each).model_dump(mode="json") for each in found]
+            count, found, AuditEntryBody.model_validate, lambda entry: place_of(entry.id)
         )
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)

@@ -1,12 +1,11 @@
 """Just what PostHog's tools ask before anything else: who am I, what may I, which projects."""
 
-from typing import Any
-
-from fastapi.responses import JSONResponse
+from fastapi import Response
 
 from api.dependencies import AccountEdge, PageDep, ReadEdge, Router
 from api.schemas.base import PageBody
 from api.schemas.identity import KeyBody, ProjectBody, UserBody, key_view, project_view, user_view
+from stocktake.db.pages import place_of
 from stocktake.services import identity
 from stocktake.services.context import Context
 
@@ -14,15 +13,14 @@ router = Router(tags=["identity"])
 
 
 @router.get("/api/projects/", response_model=PageBody[ProjectBody])
-async def list_projects(edge: AccountEdge, page: PageDep) -> JSONResponse:
+async def list_projects(edge: AccountEdge, page: PageDep) -> Response:
     """The projects that the key belongs to."""
 
-    def work(context: Context) -> dict[str, Any]:
-        found = identity.list_projects(context)
-        part = found[page.offset : page.offset + page.limit]
-        return page.body(len(found), [project_view(one).model_dump(mode="json") for one in part])
+    def work(context: Context) -> bytes:
+        count, found = identity.project_page(context, **page.part)
+        return page.body(count, found, project_view, lambda project: place_of(project.id))
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)
 
 
 @router.get("/api/projects/{project_id}/")

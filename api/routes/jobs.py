@@ -17,6 +17,7 @@ from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
 from stocktake.db.models import Job, JobAttempt
+from stocktake.db.pages import place_of
 from stocktake.errors import RequestError, ThrottledError
 from stocktake.services import jobs
 from stocktake.services.context import Context
@@ -80,14 +81,14 @@ def _filter(
 @router.get("/jobs/", response_model=PageBody[JobBody])
 async def list_jobs(
     edge: ReadEdge, page: PageDep, wanted: Annotated[JobFilter, Depends(_filter)]
-) -> JSONResponse:
+) -> Response:
     """The history of jobs, newest first."""
 
-    def work(context: Context) -> dict[str, Any]:
-        count, found = jobs.list_jobs(context, wanted, limit=page.limit, offset=page.offset)
-        return page.body(count, [job_view(job).model_dump(mode="json") for job in found])
+    def work(context: Context) -> bytes:
+        count, found = jobs.list_jobs(context, wanted, **page.part)
+        return page.body(count, found, job_view, lambda job: place_of(job.id))
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)
 
 
 @router.get(

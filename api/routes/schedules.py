@@ -11,6 +11,7 @@ from api.routes.batches import accepted
 from api.schemas.base import PageBody
 from api.schemas.batches import BatchBody, ScheduleBody, ScheduleChange, ScheduleIn
 from stocktake.db.models import Schedule
+from stocktake.db.pages import place_of
 from stocktake.services import schedules
 from stocktake.services.context import Context
 
@@ -22,14 +23,16 @@ def _wire(schedule: Schedule) -> dict[str, Any]:
 
 
 @router.get("/schedules/", response_model=PageBody[ScheduleBody])
-async def list_schedules(edge: ReadEdge, page: PageDep) -> JSONResponse:
+async def list_schedules(edge: ReadEdge, page: PageDep) -> Response:
     """The project's schedules, newest first."""
 
-    def work(context: Context) -> dict[str, Any]:
-        found = schedules.page(context, limit=page.limit, offset=page.offset)
-        return page.body(found.count, [_wire(each) for each in found.schedules])
+    def work(context: Context) -> bytes:
+        found = schedules.page(context, **page.part)
+        return page.body(
+            found.count, found.schedules, ScheduleBody.model_validate, lambda it: place_of(it.id)
+        )
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)
 
 
 @router.post("/schedules/", status_code=201, response_model=ScheduleBody)

@@ -1,11 +1,10 @@
 """Warehouse tables, as PostHog's clients know them, and their schema versions."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, cast
 from uuid import UUID
 
 from fastapi import Path, Query, Response
-from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
 from api.routes.jobs import accepted, ended, failed, job_url
@@ -24,6 +23,7 @@ from api.schemas.tables import (
     version_view,
 )
 from stocktake.db.models import Table
+from stocktake.db.pages import place_of
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import (
     jobs,
@@ -68,23 +68,21 @@ async def list_tables(
         Query(max_length=MAX_SEARCH, description="Words that the name must hold."),
     ] = None,
     include_columns: IncludeColumns = True,
-) -> JSONResponse:
-    """The project's tables, newest first."""
+) -> Response:
+    """The project's tables, newest first. A page is shorter than `limit` where its tables have very
+    many columns; `next` goes on there."""
 
-    def work(context: Context) -> dict[str, Any]:
-        found = table_views.list_views(
-            context,
-            search=search,
-            limit=page.limit,
-            offset=page.offset,
-            columns=include_columns,
+    def work(context: Context) -> bytes:
+        found = table_views.list_views(context, search=search, columns=include_columns, **page.part)
+        return page.body(
+            found.count,
+            found.views,
+            lambda view: table_view(view, context.caller, columns=include_columns),
+            lambda view: place_of(view.table.created_at, view.table.id),
+            cut=found.cut,
         )
-        results = [
-            table_view(view, context.caller, columns=include_columns) for view in found.views
-        ]
-        return page.body(found.count, [body.model_dump(mode="json") for body in results])
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)
 
 
 @router.post("/warehouse_tables/", status_code=201, response_model=TableBody)
@@ -124,14 +122,14 @@ def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
 @router.get("/warehouse_tables/{table_id}/", response_model=TableBody)
 async def get_table(
     edge: ReadEdge, table_id: UUID, include_columns: IncludeColumns = True
-) -> JSONResponse:
+) -> Response:
     """One table."""
 
     def work(context: Context) -> TableBody:
         view = table_views.get_view(context, table_id, columns=include_columns)
         return table_view(view, context.caller, columns=include_columns)
 
-    return JSONResponse((await edge.read(work)).model_dump(mode="json"))
+    return await edge.show(work)
 
 
 async def _change(edge: WriteEdge, table_id: UUID, body: TableChange) -> Response:
@@ -219,28 +217,26 @@ async def update_schema(
 
 
 @router.get("/warehouse_tables/{table_id}/schema_versions/", response_model=PageBody[VersionBody])
-async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) -> JSONResponse:
+async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) -> Response:
     """A table's schema versions, newest first."""
 
-    def work(context: Context) -> dict[str, Any]:
-        found = schema_versions.list_versions(
-            context, table_id, limit=page.limit, offset=page.offset
+    def work(context: Context) -> bytes:
+        found = schema_versions.list_versions(context, table_id, **page.part)
+        return page.body(
+            found.count, found.versions, version_view, lambda version: place_of(version.number)
         )
-        results = [version_view(version).model_dump(mode="json") for version in found.versions]
-        return page.body(found.count, results)
 
-    return JSONResponse(await edge.read(work))
+    return await edge.show(work)
 
 
 @router.get(
     "/warehouse_tables/{table_id}/schema_versions/{number}/", response_model=FullVersionBody
 )
-async def get_schema_version(edge: ReadEdge, table_id: UUID, number: VersionNumber) -> JSONResponse:
+async def get_schema_version(edge: ReadEdge, table_id: UUID, number: VersionNumber) -> Response:
     """One schema version with its columns."""
-    body = await edge.read(
+    return await edge.show(
         lambda context: full_version_view(schema_versions.get_version(context, table_id, number))
     )
-    return JSONResponse(body.model_dump(mode="json"))
 
 
 @router.get(
@@ -254,7 +250,7 @@ async def diff_schema_version(
         int | None,
         Query(ge=1, le=2**31 - 1, description="Another version; the one before if left out."),
     ] = None,
-) -> JSONResponse:
+) -> Response:
     """What changed up to this version: `none`, `additive`, `widening` or `breaking`."""
 
     def work(context: Context) -> VersionDiffBody:
@@ -266,4 +262,4 @@ async def diff_schema_version(
             diff=found.diff,
         )
 
-    return JSONResponse((await edge.read(work)).model_dump(mode="json"))
+    return await edge.show(work)

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import AuditEntry
+from stocktake.db.pages import Place, part_of
 from stocktake.services.context import Caller, Context
 
 
@@ -54,12 +55,17 @@ class EntryFilter:
 
 
 def page(
-    session: Session, wanted: EntryFilter, *, limit: int, offset: int = 0
+    session: Session,
+    wanted: EntryFilter,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: Place | None = None,
 ) -> tuple[int, Sequence[AuditEntry]]:
     """How many entries match, and one page of them, newest first."""
     matching = _matching(wanted)
     count = session.scalar(select(func.count()).select_from(matching.subquery()))
-    newest = matching.order_by(AuditEntry.id.desc()).limit(limit).offset(offset)
+    newest = part_of(matching, AuditEntry.id, limit=limit, offset=offset, after=after)
     return count or 0, session.scalars(newest).all()
 
 

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import ApiKey, Project, User, new_id
+from stocktake.db.pages import Place, part_of
 from stocktake.db.session import inserting
 from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
 from stocktake.security import keys, scopes
@@ -80,6 +81,16 @@ def list_projects(context: Context) -> Sequence[Project]:
     return context.session.scalars(
         select(Project).where(Project.id.in_(context.caller.project_ids)).order_by(Project.id)
     ).all()
+
+
+def project_page(
+    context: Context, *, limit: int, offset: int, after: Place | None = None
+) -> tuple[int, Sequence[Project]]:
+    """How many projects the caller's key is bound to, and a page of them, by id."""
+    mine = select(Project).where(Project.id.in_(context.caller.project_ids))
+    count = context.session.scalar(select(func.count()).select_from(mine.subquery()))
+    page = part_of(mine, Project.id, limit=limit, offset=offset, after=after, ascending=True)
+    return count or 0, context.session.scalars(page).all()
 
 
 def get_project(context: Context) -> Project:

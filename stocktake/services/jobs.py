@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select, update
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
+from stocktake.db.pages import Place, part_of
 from stocktake.errors import ConflictError
 from stocktake.jobs import leases, turns
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
@@ -32,12 +33,12 @@ class JobFilter:
 
 
 def list_jobs(
-    context: Context, wanted: JobFilter, *, limit: int, offset: int
+    context: Context, wanted: JobFilter, *, limit: int, offset: int, after: Place | None = None
 ) -> tuple[int, Sequence[Job]]:
     """How many jobs match, and one page of them, newest first."""
     matching = _matching(context, wanted)
     count = context.session.scalar(select(func.count()).select_from(matching.subquery()))
-    page = matching.order_by(Job.id.desc()).limit(limit).offset(offset)
+    page = part_of(matching, Job.id, limit=limit, offset=offset, after=after)
     return count or 0, context.session.scalars(page).all()
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
+from stocktake.db.pages import Place, part_of
 from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
@@ -59,13 +60,15 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
     return schedule
 
 
-def page(context: Context, *, limit: int, offset: int) -> Page:
+def page(context: Context, *, limit: int, offset: int, after: Place | None = None) -> Page:
     """The project's schedules."""
     mine = Schedule.project_id == context.caller.project_id
     return Page(
         count=context.session.scalar(select(func.count()).select_from(Schedule).where(mine)) or 0,
         schedules=context.session.scalars(
-            select(Schedule).where(mine).order_by(Schedule.id.desc()).limit(limit).offset(offset)
+            part_of(
+                select(Schedule).where(mine), Schedule.id, limit=limit, offset=offset, after=after
+            )
         ).all(),
     )
 

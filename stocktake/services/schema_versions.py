@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from stocktake.db.models import SchemaVersion, Table
+from stocktake.db.pages import Place, part_of
 from stocktake.db.stored import schema_size
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
@@ -38,7 +39,9 @@ class Comparison:
     diff: dict[str, Any]
 
 
-def list_versions(context: Context, table_id: UUID, *, limit: int, offset: int) -> VersionPage:
+def list_versions(
+    context: Context, table_id: UUID, *, limit: int, offset: int, after: Place | None = None
+) -> VersionPage:
     """A page of the table's schema versions, newest first.
 
     Raises:
@@ -47,10 +50,9 @@ def list_versions(context: Context, table_id: UUID, *, limit: int, offset: int) 
     table = table_views.get_view(context, table_id, columns=False).table
     mine = SchemaVersion.table_id == table.id
     count = context.session.scalar(select(func.count()).where(mine))
-    page = select(SchemaVersion).where(mine).order_by(SchemaVersion.number.desc())
-    return VersionPage(
-        count=count or 0, versions=context.session.scalars(page.limit(limit).offset(offset)).all()
-    )
+    all_of_them = select(SchemaVersion).where(mine)
+    page = part_of(all_of_them, SchemaVersion.number, limit=limit, offset=offset, after=after)
+    return VersionPage(count=count or 0, versions=context.session.scalars(page).all())
 
 
 def get_version(context: Context, table_id: UUID, number: int) -> SchemaVersion:

@@ -2,15 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Text, cast, func, select
 from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.db.models import Job, StoredCredential, Table, User
+from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError
 from stocktake.schema.folding import fold
 from stocktake.services.context import Context
+
+#: Of stored columns on one page: some 20,000 of them, of which a page of PostHog's clients has few.
+MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +32,15 @@ class TableView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TablePage:
-    """One page of a project's live tables, and how many there are in all."""
+    """One page of a project's live tables, and how many there are in all.
+
+    Attributes:
+        cut: whether it ends early, as its columns are many.
+    """
 
     count: int
     views: Sequence[TableView]
+    cut: bool = False
 
 
 def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> TableView:
@@ -56,23 +68,54 @@ def view_of(context: Context, table: Table) -> TableView:
 
 
 def list_views(
-    context: Context, *, search: str | None, limit: int, offset: int, columns: bool = True
+    context: Context,
+    *,
+    search: str | None,
+    limit: int,
+    offset: int,
+    after: Place | None = None,
+    columns: bool = True,
+    schema_bytes: int = MAX_SCHEMA_BYTES,
 ) -> TablePage:
-    """A page of live tables, newest first.
+    """A page of live tables, newest first; a shorter one where their columns are many.
 
     Args:
         search: words, all of which the name must hold, whatever their letter case and the
             composition of their accents.
+        schema_bytes: about how much of stored columns the page may hold; one table it always has.
     """
-    query = _views(context, columns=columns)
+    query = _views(context, columns=False)
     for word in fold(search or "").replace("\x00", "").split():
         query = query.where(Table.folded_name.contains(word, autoescape=True))
     count = context.session.scalar(
         query.with_only_columns(func.count(), maintain_column_froms=True)
     )
-    page = query.order_by(Table.created_at.desc(), Table.id.desc()).limit(limit).offset(offset)
-    rows = context.session.execute(page).all()
-    return TablePage(count=count or 0, views=[_view(*row) for row in rows])
+    page = part_of(query, Table.created_at, Table.id, limit=limit, offset=offset, after=after)
+    views = [_view(*row) for row in context.session.execute(page)]
+    shown = _with_columns(context, views, schema_bytes) if columns else views
+    return TablePage(count=count or 0, views=shown, cut=len(shown) < len(views))
+
+
+def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -> list[TableView]:
+    """The first of the tables, as many as the bytes allow, with their columns.
+
+    Weighed before they are read: a hundred tables of 10,000 columns are gigabytes once parsed.
+    """
+    ids = [view.table.id for view in views]
+    weigh = select(Table.id, func.length(cast(Table.columns, Text))).where(Table.id.in_(ids))
+    weights = _pairs(context, weigh)
+    sums = accumulate(weights.get(view.table.id) or 0 for view in views)
+    fitting = sum(1 for total in sums if total <= schema_bytes)
+    views = views[: max(1, fitting)]
+    found = select(Table.id, Table.columns).where(Table.id.in_(ids[: len(views)]))
+    stored = _pairs(context, found)
+    for view in views:
+        set_committed_value(view.table, "columns", stored.get(view.table.id, []))
+    return views
+
+
+def _pairs(context: Context, query: Select[UUID, Any]) -> dict[UUID, Any]:
+    return {row[0]: row[1] for row in context.session.execute(query)}
 
 
 def locked(context: Context, table_id: UUID) -> Table:

@@ -1,0 +1,82 @@
+"""Parts of a list that is sorted by columns, the newest first: by a count, or by the last row seen.
+
+Rows come and go between two pages. An offset then shows one twice, or passes over one; the place
+of the last row that was seen does neither.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, literal, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from stocktake.db.clock import UtcDateTime
+from stocktake.errors import ValidationError
+
+Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
+
+#: The values of the columns that a list is sorted by, as JSON has them.
+Place = Sequence[Any]
+
+WRONG_CURSOR = "This cursor is none that this list gave out."
+
+
+def part_of(
+    query: Q,
+    *columns: InstrumentedAttribute[Any],
+    limit: int,
+    offset: int = 0,
+    after: Place | None = None,
+    ascending: bool = False,
+) -> Q:
+    """The part of the rows, sorted by the columns, which tell each row from all others.
+
+    Args:
+        ascending: else in descending order.
+        limit: most rows.
+        offset: rows to leave out.
+        after: where the row stands after which the part begins, as `place_of` gave it.
+
+    Raises:
+        ValidationError: `after` is no place in this list.
+    """
+    if after is not None:
+        here, there = tuple_(*columns), tuple_(*_values(columns, after))
+        query = query.where(here > there if ascending else here < there)
+    order = (column.asc() if ascending else column.desc() for column in columns)
+    return query.order_by(*order).limit(limit).offset(offset)
+
+
+def place_of(*values: Any) -> Place:
+    """Where a row stands, from its values of the columns, as JSON."""
+    return [value if isinstance(value, int) else str(value) for value in values]
+
+
+def _values(columns: Sequence[InstrumentedAttribute[Any]], place: Place) -> list[Any]:
+    try:
+        return [
+            literal(_read(_kind(column), text), column.type)
+            for column, text in zip(columns, place, strict=True)
+        ]
+    except (ValueError, TypeError) as exc:
+        raise ValidationError(WRONG_CURSOR, attr="cursor") from exc
+
+
+def _kind(column: InstrumentedAttribute[Any]) -> type[Any]:
+    if isinstance(column.type, UtcDateTime):
+        return datetime
+    return column.type.python_type
+
+
+def _read(kind: type[Any], value: Any) -> Any:
+    if kind is int and type(value) is int and abs(value) < 2**31:
+        return value
+    if kind is UUID and isinstance(value, str):
+        return UUID(value)
+    if kind is datetime and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment
+    raise ValueError("of another type")
