@@ -67,7 +67,8 @@ def _values(columns: Sequence[InstrumentedAttribute[Any]], place: Place) -> list
 def _kind(column: InstrumentedAttribute[Any]) -> type[Any]:
     if isinstance(column.type, UtcDateTime):
         return datetime
-    return column.type.python_type
+    kind: type[Any] = column.type.python_type
+    return kind
 
 
 def _read(kind: type[Any], value: Any) -> Any:
