@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 
 _PIPED_WIDTH: Final = 10_000
@@ -48,13 +49,17 @@ def note(text: str) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person at a terminal; a script has said what it means.
+    """Ask a person at a terminal; a script says --yes.
 
     Raises:
         Abort: the answer is no.
+        CommandError: there is nobody to ask.
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm(harmless(question), abort=True, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question} There is no terminal to ask at: say --yes.")
+    typer.confirm(harmless(question), abort=True, err=True)
 
 
 def show_json(value: Any) -> None:
