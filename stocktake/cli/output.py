@@ -5,7 +5,8 @@ Where stdout is no terminal, lines are not cut to a width.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import typer
@@ -60,6 +61,23 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise CommandError(f"{question} There is no terminal to ask at: say --yes.")
     typer.confirm(harmless(question), abort=True, err=True)
+
+
+@contextmanager
+def going_on(command: str) -> Iterator[None]:
+    """Within, a person waits for jobs; Ctrl-C ends the waiting, and says that they go on.
+
+    Args:
+        command: that shows them.
+
+    Raises:
+        Exit: with 130, at Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"What was asked for goes on. To see it: {command}")
+        raise typer.Exit(130) from None
 
 
 def show_json(value: Any) -> None:

@@ -236,7 +236,7 @@ def test_a_missing_server_says_how_to_start_one(tmp_path: Path) -> None:
     _assert_explained(done, "stocktake up", "STOCKTAKE_URL")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", "http://[", "nonsense"])
+@pytest.mark.parametrize("url", ["localhost:8000", "http://[", "nonsense", "http://127.0.0.1/api"])
 def test_a_url_that_is_none_is_named(tmp_path: Path, url: str) -> None:
     settings = {"API_KEY": "stk_x", "URL": url}
 

@@ -42,3 +42,10 @@ def test_a_name_from_a_file_cannot_command_the_terminal(capsys: pytest.CaptureFi
     for obeyed in "\x1b\x9b\u202e":
         assert obeyed not in printed.out + printed.err
     assert printed.out.count("[2J") == 3
+
+
+def test_who_ends_a_wait_is_told_that_the_jobs_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, output.going_on("stocktake jobs list --batch 7"):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert "goes on. To see it: stocktake jobs list --batch 7" in capsys.readouterr().err
