@@ -6,6 +6,7 @@ stop workers, listens on every interface, and does not end on SIGTERM. Its optio
 """
 
 import hmac
+import logging
 import os
 import re
 import signal
@@ -122,6 +123,8 @@ def main(arguments: Sequence[str]) -> None:
     command.extract_settings()
     settings = read_settings()
     configure_logging(settings)
+    if options.debug or options.logging == "debug":
+        logging.getLogger().setLevel(logging.DEBUG)
     # The broker alone: it learns of tasks from events, and needs none of our code.
     celery = Celery(broker=settings.broker_url.get_secret_value())
     # Without them its page of the broker shows one queue that there is not.
