@@ -327,6 +327,8 @@ async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Call
     except NotAuthenticatedError:
         parts.limits.count_failure(request.client.host if request.client else "unknown")
         raise
+    # For the line in the log, which would mask it as a key with the letters that all begin with.
+    request.state.key_prefix = (caller.key_prefix or "").removeprefix("stk_") or None
     if caller.key_id is not None:
         parts.limits.count_request(caller.key_id)
         parts.afterwards.used(caller.key_id)

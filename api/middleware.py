@@ -15,6 +15,9 @@ from api.errors import SECURITY_HEADERS, answer_for, too_large
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
+#: Characters of a path in the log.
+_SHOWN_PATH: Final = 200
+
 #: Called after each request with method, route, status and seconds.
 Observer = Callable[[str, str, int, float], None]
 
@@ -135,11 +138,15 @@ class RequestMiddleware:
     def _note(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = route_of(scope)
         self._observe(method, route, status, seconds)
-        # The path as it is declared: a path that was asked for may hold anything.
+        state, found = scope.get("state", {}), scope.get("path_params") or {}
         log.info(
             "request",
             method=method,
             route=route,
+            # Without its query, which may hold anything.
+            path=scope["path"][:_SHOWN_PATH],
+            project=found.get("project_id"),
+            key=state.get("key_prefix"),
             status=status,
             milliseconds=round(seconds * 1000, 1),
         )

@@ -43,10 +43,16 @@ def main(name: str, format_: str, url: str) -> None:
     server = os.environ.get("STOCKTAKE_URL", "http://127.0.0.1:8000")
     key = {"Authorization": f"Bearer {os.environ['STOCKTAKE_API_KEY']}"}
     base = f"{server}/api/projects/@current/"
-    with httpx.Client(base_url=base, headers=key, timeout=60) as api:
-        job = refresh(api, table_id(api, name, format_, url))
+    try:
+        with httpx.Client(base_url=base, headers=key, timeout=60) as api:
+            job = refresh(api, table_id(api, name, format_, url))
+    except httpx.HTTPStatusError as exc:
+        sys.exit(f"{server} answers {exc.response.status_code}: {exc.response.text}")
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
+        sys.exit(f"{server} does not answer ({exc}). Is it running? STOCKTAKE_URL says where.")
     if job["state"] != "succeeded":
-        sys.exit(f"{job['state']}: {job['error']['detail']} {job['error']['hint']}")
+        error = job["error"] or {"detail": "", "hint": ""}
+        sys.exit(f"{job['state']}: {error['detail']} {error['hint'] or ''}")
     print(f"{job['result']['change']}, {job['result']['columns']} columns")
     for column in job["result"]["diff"]["added"]:
         print(f"+ {column['name']}  {column['type']}")

@@ -17,6 +17,7 @@ from stocktake.settings import Settings
 
 #: They say at INFO what our own request log says better.
 _QUIET: Final = ("uvicorn.access", "httpx", "httpcore", "alembic", "kombu", "amqp")
+_FIRST: Final = ("timestamp", "level", "event", "logger")
 
 
 def configure_logging(settings: Settings) -> None:
@@ -33,9 +34,11 @@ def configure_logging(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(settings.log_json))
+    handler.addFilter(_WithoutCanaries())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, level))
 
@@ -70,11 +73,14 @@ def _for_a_terminal(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
 
 def _formatter(json: bool) -> logging.Formatter:
     render: list[Processor] = (
-        [structlog.processors.JSONRenderer(default=_as_text)]
+        [_in_order, structlog.processors.JSONRenderer(default=_as_text)]
         if json
         else [
             _for_a_terminal,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            # A file gets no colours.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ]
     )
     return structlog.stdlib.ProcessorFormatter(
@@ -86,6 +92,21 @@ def _formatter(json: bool) -> logging.Formatter:
             *render,
         ],
     )
+
+
+def _in_order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """When and what first, as a person reads a line."""
+    first = {name: event[name] for name in _FIRST if name in event}
+    return first | {name: value for name, value in event.items() if name not in first}
+
+
+class _WithoutCanaries(logging.Filter):
+    """Drops what Celery says of each canary at INFO: ten lines a minute, of nobody's job."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is one to keep."""
+        about = record.args if isinstance(record.args, dict) else {}
+        return record.levelno > logging.INFO or about.get("name") != "canary"
 
 
 def _as_text(value: Any) -> str:

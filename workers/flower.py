@@ -6,6 +6,7 @@ stop workers, listens on every interface, and does not end on SIGTERM. Its optio
 """
 
 import hmac
+import logging
 import os
 import re
 import signal
@@ -20,10 +21,13 @@ from flower import command  # type: ignore[import-untyped]  # ships no types
 from flower.app import Flower  # type: ignore[import-untyped]
 from flower.options import options  # type: ignore[import-untyped]
 from flower.urls import settings as web_settings  # type: ignore[import-untyped]
+from kombu import Queue
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, OutputTransform, RequestHandler
 
+from stocktake.logging import configure_logging
 from stocktake.settings import read_settings
+from stocktake.states import Queue as QueueName
 from workers.ports import HOST
 
 _HEADERS: Final = {
@@ -117,9 +121,15 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit("Flower needs a login: set FLOWER_BASIC_AUTH to user:password, in ASCII.")
     options.read_only = True
     command.extract_settings()
-    command.setup_logging()
+    settings = read_settings()
+    configure_logging(settings)
+    if options.debug or options.logging == "debug":
+        logging.getLogger().setLevel(logging.DEBUG)
     # The broker alone: it learns of tasks from events, and needs none of our code.
-    celery = Celery(broker=read_settings().broker_url.get_secret_value())
+    celery = Celery(broker=settings.broker_url.get_secret_value())
+    # Without them its page of the broker shows one queue that there is not.
+    celery.conf.task_queues = [Queue(name) for name in QueueName]
+    celery.conf.task_default_queue = QueueName.INTERACTIVE.value
     monitor = Monitor(capp=celery, options=options, **web_settings)
 
     def end(_signal: int, _frame: FrameType | None) -> None:

@@ -41,7 +41,7 @@ from stocktake.services.starting import settings_to_start
 from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.configured import guard_policy, managed_storage
-from tasks.base import JobTask, Runtime, pool_name, worker_name
+from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
 from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
@@ -95,7 +95,8 @@ def _logging(**_: Any) -> None:
 
 
 @worker_init.connect
-def _before_the_broker(**_: Any) -> None:
+def _before_the_broker(sender: Any, **_: Any) -> None:
+    sender.quiet = True  # its banner is no line of a log
     keep_credit()
 
 
@@ -211,7 +212,12 @@ class ParentRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        """A child that vanished: hand its job back at once."""
+        """A child that vanished: hand its job back at once.
+
+        How a read failed is in its row, in words; Flower is told of it without a traceback.
+        """
+        if isinstance(getattr(exc_info.exception, "exc", exc_info.exception), JobFailed):
+            exc_info.traceback = ""
         answer = super().on_failure(exc_info, send_failed_event, return_ok)
         # billiard reports an exiting child as SystemExit before it reports it as lost.
         lost = WorkerLostError | SystemExit | KeyboardInterrupt

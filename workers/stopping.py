@@ -5,10 +5,12 @@ not. Its event loop stands still meanwhile, so that nothing is acknowledged, and
 message was popped a moment before waits until the end. Here the loop goes on without a consumer.
 """
 
+import json
 import os
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -63,7 +65,7 @@ class GracefulStop:
             if consumer := self._consumer.task_consumer:
                 ignore_errors(self._consumer, consumer.cancel)
             threading.Thread(target=self._wait, name="stopping", daemon=True).start()
-        os.write(2, f"stopping on {signal.Signals(number).name}\n".encode())
+        os.write(2, _line(signal.Signals(number).name))
 
     def _wait(self) -> None:
         """Let Celery stop once nothing is read any more, and make sure that it has."""
@@ -74,3 +76,15 @@ class GracefulStop:
         pause.wait(_LEAVE_SECONDS)
         os.write(2, b"ended, as Celery had not stopped in time\n")
         os._exit(os.EX_OK)
+
+
+def _line(name: str) -> bytes:
+    """A line of the log that a signal's handler may write: of logging's locks one may be held."""
+    event = {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "level": "info",
+        "event": "stopping",
+        "logger": __name__,
+        "signal": name,
+    }
+    return json.dumps(event).encode() + b"\n"

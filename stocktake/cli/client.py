@@ -59,6 +59,11 @@ class Client:
                 f"STOCKTAKE_URL must begin with http:// or https://, as {_DEFAULT_URL} does; "
                 f"it is {url!r}."
             )
+        if path := url.partition("://")[2].partition("/")[2].strip("/"):
+            raise CommandError(
+                f"STOCKTAKE_URL names the server alone, without a path: leave {path[:100]!r} out. "
+                "STOCKTAKE_PROJECT_ID names a project."
+            )
         return cls(url, key, os.environ.get("STOCKTAKE_PROJECT_ID") or "@current")
 
     def __enter__(self) -> Self:

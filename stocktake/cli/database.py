@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from stocktake.cli.output import moment, note, say, show_json, show_rows
+from stocktake.cli.output import confirm, moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
@@ -115,11 +115,13 @@ def list_keys() -> None:
 
 @keys.command("revoke")
 def revoke_key(
-    prefix: Annotated[str, typer.Argument(help="The key's first characters, as logs show them.")],
+    prefix: Annotated[str, typer.Argument(help="The key's first characters, as lists show them.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Revoke a key."""
     from stocktake.services import identity
 
+    confirm(f"Revoke the key that begins with {prefix}?", yes=yes)
     with _database() as database, database.write() as session:
         revoked = identity.revoke_key(session, prefix)
     if not revoked:

@@ -7,6 +7,7 @@ import typer
 from stocktake.cli.client import Client
 from stocktake.cli.output import (
     describe_diff,
+    going_on,
     moment,
     number,
     say,
@@ -75,11 +76,12 @@ def watch_job(job_id: str) -> None:
     with Client.from_environment() as client:
         job = client.job(job_id)
         said = None
-        while not job["done"]:
-            if (line := _line(job)) != said:
-                say(line)
-                said = line
-            job = client.job(job_id, wait=_WAIT_SECONDS)
+        with going_on(f"stocktake jobs watch {job_id}"):
+            while not job["done"]:
+                if (line := _line(job)) != said:
+                    say(line)
+                    said = line
+                job = client.job(job_id, wait=_WAIT_SECONDS)
     _show(job)
     if job["state"] != "succeeded":
         raise typer.Exit(1)

@@ -5,7 +5,8 @@ Where stdout is no terminal, lines are not cut to a width.
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 
 _PIPED_WIDTH: Final = 10_000
@@ -48,13 +50,34 @@ def note(text: str) -> None:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask a person at a terminal; a script has said what it means.
+    """Ask a person at a terminal; a script says --yes.
 
     Raises:
         Abort: the answer is no.
+        CommandError: there is nobody to ask.
     """
-    if not yes and sys.stdin.isatty():
-        typer.confirm(harmless(question), abort=True, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question} There is no terminal to ask at: say --yes.")
+    typer.confirm(harmless(question), abort=True, err=True)
+
+
+@contextmanager
+def going_on(command: str) -> Iterator[None]:
+    """Within, a person waits for jobs; Ctrl-C ends the waiting, and says that they go on.
+
+    Args:
+        command: that shows them.
+
+    Raises:
+        Exit: with 130, at Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"What was asked for goes on. To see it: {command}")
+        raise typer.Exit(130) from None
 
 
 def show_json(value: Any) -> None:

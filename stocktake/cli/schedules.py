@@ -62,7 +62,9 @@ def add_schedule(
     name: str,
     cron: Annotated[
         str,
-        typer.Option(help='Five fields, as "0 6 * * *"; days also L (the last), LW, mon#1, 5L.'),
+        typer.Option(
+            help='Five fields, as "0 6 * * *", or @daily; days also L (the last), LW, mon#1, 5L.'
+        ),
     ],
     timezone: Annotated[str, typer.Option(help="An IANA name.")] = "UTC",
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
@@ -79,6 +81,8 @@ def add_schedule(
         elif table:
             selector = {"tables": [client.table(one)["id"] for one in table]}
         body = {"name": name, "cron": cron, "timezone": timezone, "selector": selector}
+        if any(one["name"] == name for one in client.all("schedules/")):
+            raise CommandError(f"There is a schedule {name!r} already: remove it, or name another.")
         made = client.post("schedules/", body)
     say(f"Added {name}; first run at {moment(made['next_fire_at'])} UTC.")
 

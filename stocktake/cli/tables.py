@@ -16,6 +16,7 @@ from stocktake.cli.output import (
     confirm,
     console,
     describe_diff,
+    going_on,
     moment,
     number,
     say,
@@ -180,7 +181,7 @@ def refresh(
         if not wait:
             say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
             return
-        with progress() as look:
+        with going_on(f"stocktake jobs list --batch {batch['id']}"), progress() as look:
             batch = await_batch(client, batch, look)
         _report(client, batch)
     missing = max(0, len(tables) - batch["total"])

@@ -20,13 +20,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
-from stocktake.errors import ValidationError
+from stocktake.errors import ValidationError, did_you_mean
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY: Final = timedelta(days=1)
 #: The widest change of a clock that zones know; how far to look around one.
 _WIDEST_CHANGE: Final = timedelta(hours=3)
 _FIELDS: Final = 5
+#: What crontab(5) calls nicknames; @reboot has no time.
+_NICKNAMES: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _MAX_LENGTH: Final = 100
 #: In the system's folder of zones, and none: what this machine's clock shows, and what stands in
 #: for a zone or a rule that is not set. Each machine would fire by its own.
@@ -62,7 +72,10 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
             f"A cron rule has at most {_MAX_LENGTH} characters; found {len(expression)}.",
             attr="cron",
         )
-    if len(expression.split()) != _FIELDS:
+    if expression.startswith("@") and expression not in _NICKNAMES:
+        told = did_you_mean(expression[:20], _NICKNAMES)
+        raise ValidationError(f"{expression!r} is no cron rule; {told}", attr="cron")
+    if len(_fields(expression).split()) != _FIELDS:
         raise ValidationError(
             "A cron rule has five fields: minute, hour, day of month, month, day of week. "
             f"Found {len(expression.split())}.",
@@ -105,10 +118,14 @@ def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[da
             yield fire
 
 
+def _fields(expression: str) -> str:
+    return _NICKNAMES.get(expression, expression)
+
+
 def _fires(
     expression: str, timezone: str, begin: datetime, *, reverse: bool = False
 ) -> Iterator[datetime]:
-    zone = ZoneInfo(timezone)
+    zone, expression = ZoneInfo(timezone), _fields(expression)
     local = CronSim(expression, begin.astimezone(zone), reverse=reverse)
     minute, hour, *_ = expression.split()
     if minute.startswith("*") or hour.startswith("*"):

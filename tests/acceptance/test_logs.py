@@ -6,7 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from stocktake.db.models import Canary
 from stocktake.states import JobState
 from tests.harness import Stack
 from tests.processes import PATIENCE_SECONDS
@@ -63,6 +65,22 @@ def test_a_job_is_followed_from_its_request_over_a_rescue_to_its_end(
     for line in told:
         if line["event"] not in {"ring_published", "claim_refused"}:  # they know the job alone
             assert (line["request_id"], line["table_id"]) == (REQUEST_ID, str(table_id)), line
+
+
+def test_every_line_of_every_process_is_one_object_with_the_time_first(stack: Stack) -> None:
+    """Their banners, Celery's own lines and Python's warnings too; and no canary fills the logs."""
+    processes = (stack.start_web(), stack.start_worker(), stack.start_clock())
+    wait_until(lambda: _came_home(stack), "a canary")
+    for process in processes:
+        process.stop()
+        for line in process.log_text().splitlines():
+            assert next(iter(json.loads(line))) == "timestamp", line
+            assert "canary" not in line
+
+
+def _came_home(stack: Stack) -> bool:
+    with stack.database.read() as session:
+        return session.scalar(select(Canary.last_ended_at)) is not None
 
 
 def _post_refresh(stack: Stack, web: Web, table_id: UUID) -> UUID:

@@ -385,7 +385,11 @@ def test_a_table_and_a_schedule_are_removed_by_name(up: Up) -> None:
     _run(up, "tables", "add", "removed", "--format", "Delta", "--url", url)
     _run(up, "schedules", "add", "removed", "--cron", "0 6 1 1 *", "--table", "removed")
 
-    assert _run(up, "schedules", "remove", "removed") == "Removed removed.\n"
+    for kind in ("schedules", "tables"):
+        assert "say --yes" in _refused(up, kind, "remove", "removed")
+    again = ("schedules", "add", "removed", "--cron", "@daily", "--all")
+    assert "There is a schedule 'removed' already" in _refused(up, *again)
+    assert _run(up, "schedules", "remove", "removed", "--yes") == "Removed removed.\n"
     assert _run(up, "tables", "remove", "removed", "--yes") == "Removed removed.\n"
 
     assert "There is no table 'removed'" in _refused(up, "tables", "remove", "removed")

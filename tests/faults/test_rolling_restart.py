@@ -50,7 +50,7 @@ def held_table(stack: Stack, store: ScriptedStore) -> UUID:
 
 
 def _stopping(worker: Worker) -> bool:
-    return "stopping on SIGTERM" in worker.log_text()
+    return '"signal": "SIGTERM"' in worker.log_text()
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["worker", "worker_and_children"])

@@ -100,7 +100,12 @@ def test_a_database_that_is_behind_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("projects", "list"), ("keys", "list"), ("keys", "revoke", "stk_x"), ("db", "upgrade")],
+    [
+        ("projects", "list"),
+        ("keys", "list"),
+        ("keys", "revoke", "stk_x", "--yes"),
+        ("db", "upgrade"),
+    ],
 )
 def test_no_command_makes_a_database_where_nobody_named_one(
     tmp_path: Path, command: tuple[str, ...]
@@ -122,7 +127,7 @@ def test_projects_and_live_keys_are_listed_and_the_database_is_named(
     scopes = ("--scopes", "warehouse_table:read")
     kept = run("keys", "create", "--project", "1", *scopes, "--label", "kept").stdout
     gone = run("keys", "create", "--project", "1", *scopes, "--label", "gone").stdout
-    run("keys", "revoke", gone[:10])
+    run("keys", "revoke", gone[:10], "--yes")
 
     projects, keys = run("projects", "list"), run("keys", "list")
 
@@ -187,8 +192,12 @@ def test_a_revoked_key_is_gone(database_settings: dict[str, str], tmp_path: Path
         settings=database_settings,
     ).stdout
 
-    first = stocktake("keys", "revoke", key[:10], folder=tmp_path, settings=database_settings)
-    second = stocktake("keys", "revoke", key[:10], folder=tmp_path, settings=database_settings)
+    first = stocktake(
+        "keys", "revoke", key[:10], "--yes", folder=tmp_path, settings=database_settings
+    )
+    second = stocktake(
+        "keys", "revoke", key[:10], "--yes", folder=tmp_path, settings=database_settings
+    )
 
     assert first.returncode == 0, first.stderr
     _assert_explained(second, key[:10])
@@ -227,7 +236,7 @@ def test_a_missing_server_says_how_to_start_one(tmp_path: Path) -> None:
     _assert_explained(done, "stocktake up", "STOCKTAKE_URL")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", "http://[", "nonsense"])
+@pytest.mark.parametrize("url", ["localhost:8000", "http://[", "nonsense", "http://127.0.0.1/api"])
 def test_a_url_that_is_none_is_named(tmp_path: Path, url: str) -> None:
     settings = {"API_KEY": "stk_x", "URL": url}
 

@@ -141,7 +141,7 @@ def test_the_audit_log_shows_who_did_what_newest_first(
 
     run("projects", "create", "First")
     key = run("keys", "create", "--project", "1", "--scopes", "*").strip()
-    run("keys", "revoke", key[:10])
+    run("keys", "revoke", key[:10], "--yes")
 
     entries = json.loads(run("audit-log", "--json"))
     of_one = json.loads(run("audit-log", "--json", "--action", "key.create"))

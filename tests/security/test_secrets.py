@@ -114,7 +114,7 @@ def test_logs(planted: Planted) -> None:
         assert '"level": "debug"' in log
     assert "Traceback" in web
     assert "Traceback" in worker
-    assert "[D " in flower
+    assert '"level": "debug"' in flower
 
 
 def test_files(planted: Planted) -> None:

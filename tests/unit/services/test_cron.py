@@ -218,7 +218,7 @@ def test_the_next_fire_is_later_and_a_whole_minute(rule: str, zone: str, minutes
         "x * * * *",
         "* * * * * # x",
         "0 0 30 2 *",
-        "@daily",
+        "@reboot",
     ],
 )
 def test_a_rule_that_is_none_is_refused(rule: str) -> None:
@@ -290,3 +290,24 @@ def test_a_fire_whose_jitter_has_not_passed_is_not_the_latest_that_is_due() -> N
     assert cron.starts_at(schedule, due, 600.0) <= NOON
     later = [due + timedelta(minutes=n) for n in range(1, 11) if due + timedelta(minutes=n) <= NOON]
     assert all(cron.starts_at(schedule, each, 600.0) > NOON for each in later)
+
+
+@pytest.mark.parametrize(
+    ("nickname", "fields"),
+    [("@daily", "0 0 * * *"), ("@hourly", "0 * * * *"), ("@weekly", "0 0 * * 0")],
+)
+def test_a_nickname_is_the_rule_that_it_stands_for(nickname: str, fields: str) -> None:
+    moment = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    cron.check_cron(nickname, "Europe/Berlin", moment)
+    expected = cron.next_after(fields, "Europe/Berlin", moment)
+    assert cron.next_after(nickname, "Europe/Berlin", moment) == expected
+
+
+@pytest.mark.parametrize(
+    ("nickname", "told"),
+    [("@dayly", "did you mean '@daily'?"), ("@reboot", "expected '@annually'")],
+)
+def test_a_nickname_that_is_none_is_told(nickname: str, told: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        cron.check_cron(nickname, "UTC", datetime(2026, 3, 1, tzinfo=UTC))
+    assert told in refused.value.detail
