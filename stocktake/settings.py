@@ -5,7 +5,6 @@ them at import, and there are no default secrets: ``stocktake up`` makes them an
 data directory with mode 600.
 """
 
-import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -234,7 +233,8 @@ class Settings(BaseSettings):
     @field_validator("log_level")
     @classmethod
     def _a_level(cls, level: str) -> str:
-        levels = logging.getLevelNamesMapping().keys() - {"NOTSET"}
+        # Those of the standard library: what is imported may add some, such as TRACE.
+        levels = ("CRITICAL", "DEBUG", "ERROR", "FATAL", "INFO", "WARN", "WARNING")
         if level.upper() not in levels:
             raise ValueError(f"it is no level{_meant(level.upper(), levels)}")
         return level.upper()

@@ -96,8 +96,8 @@ def _logging(**_: Any) -> None:
 
 @worker_init.connect
 def _before_the_broker(sender: Any, **_: Any) -> None:
-    sender.quiet = True  # its banner is no line of a log
     keep_credit()
+    sender.quiet = True  # its banner is no line of a log
 
 
 @worker_init.connect

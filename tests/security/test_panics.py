@@ -38,7 +38,7 @@ class Raising:
 
     def __init__(self, database: Database, folder: Path, stopping: bool = False) -> None:
         self._database = database
-        settings = settings_for("sqlite://", folder)
+        settings = settings_for("sqlite:///:memory:", folder)
         self._runtime = Runtime(
             settings=settings,
             database=database,
