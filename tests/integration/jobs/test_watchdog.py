@@ -21,6 +21,8 @@ from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import Runtime, run_attempt
 from tests.processes import PATIENCE_SECONDS
 from tests.rows import claimed, enqueue, job, refresh_of, settings_for
+from workers import guard_ends
+from workers.board import Reading
 from workers.watchdog import EXIT_STATUS, Watchdog
 
 Watch = Callable[[Runtime, Claim], AbstractContextManager[Progress]]
@@ -185,3 +187,24 @@ def test_item_3_an_order_to_end_behind_the_success_commit_loses_nothing(
     with pytest.raises(SystemExit):
         run_attempt(unwatched, claim, work)
     assert (job(database, job_id).state, stale_writes(database)) == ("succeeded", 0)
+
+
+@pytest.mark.parametrize(
+    ("end", "wanted"),
+    [(leases.succeed, True), (leases.cancel, False)],
+    ids=["its success", "a cancel"],
+)
+def test_a_guard_leaves_a_silent_child_alone_whose_success_is_written(
+    database: Database,
+    job_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[..., None],
+    wanted: bool,
+) -> None:
+    monkeypatch.setattr(guard_ends, "_database", lambda: database)
+    held = claimed(database, job_id)
+    reading = Reading(pid=1, job_id=job_id, attempt=held.attempt, deadline=0.0)
+    assert guard_ends.beat(reading)
+    with database.write() as session:
+        end(session, held, {}) if wanted else end(session, held)
+    assert guard_ends.beat(reading) is wanted
