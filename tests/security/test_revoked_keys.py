@@ -45,7 +45,7 @@ def change(database: Database) -> Change:
 @pytest.fixture
 def waited_for(served: Served) -> Callable[[int], None]:
     """Wait until so many requests wait."""
-    hub = served.server.config.app.state.parts.hub
+    hub = served.parts.hub
 
     def wait(count: int) -> None:
         deadline = datetime.now(UTC) + timedelta(seconds=60)

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 
 from api.app import create_app
+from api.dependencies import Parts
 from api.protocol import protocol
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database, Ring
@@ -25,6 +26,7 @@ from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tests.processes import PATIENCE_SECONDS
+from tests.stack import wait_until
 
 MakeKey = Callable[..., str]
 FinishJob = Callable[..., None]
@@ -98,6 +100,13 @@ class Served:
     server: PromptServer = field(repr=False)
     thread: threading.Thread = field(repr=False)
     listening: socket.socket = field(repr=False)
+
+    @property
+    def parts(self) -> Parts:
+        """The app's own, once it has started: until then it has none, and requests wait."""
+        wait_until(lambda: self.server.started, "the app's start")
+        parts: Parts = self.server.config.app.state.parts
+        return parts
 
     def stop(self) -> None:
         """Shut the app down and wait until it has."""

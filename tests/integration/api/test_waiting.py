@@ -110,7 +110,7 @@ def test_a_client_that_hangs_up_ends_its_wait(
         path = f"{client.base_url.path}jobs/{job_id}/?wait=50"
         head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_key()}\r\n\r\n"
         raw.sendall(head.encode())
-        hub = served.server.config.app.state.parts.hub
+        hub = served.parts.hub
         wait_until(lambda: hub.waiting == 1, "the wait")
     wait_until(lambda: hub.waiting == 0, "its end")
 
