@@ -49,25 +49,33 @@ _OF_POSTGRESQL: Final = {
 }
 #: Of a connection that is not made psycopg has no code, only libpq's text.
 _OF_LIBPQ: Final = (
-    (r"password authentication failed|no pg_hba.conf entry|no password supplied", _WRONG_LOGIN),
-    (r'database ".*" does not exist', _NO_SUCH),
-    (r"too many clients|remaining connection slots", _CROWDED),
     (
-        r"could not translate host name|failed to resolve host|Name or service not known",
+        re.compile(r"password authentication failed|no pg_hba.conf entry|no password supplied"),
+        _WRONG_LOGIN,
+    ),
+    (re.compile(r'database "[^"]*" does not exist'), _NO_SUCH),
+    (re.compile(r"too many clients|remaining connection slots"), _CROWDED),
+    (
+        re.compile(
+            r"could not translate host name|failed to resolve host|Name or service not known"
+        ),
         "The database's host has no address (DNS): check the host in STOCKTAKE_DATABASE_URL.",
     ),
     (
-        r"Connection refused",
+        re.compile(r"Connection refused"),
         "Nothing listens where STOCKTAKE_DATABASE_URL says (connection refused): start the "
         "database, or correct its host and port.",
     ),
     (
-        r"timeout expired|timed out",
+        re.compile(r"timeout expired|timed out"),
         "The database does not answer in time: is its host up, and no firewall between?",
     ),
-    (r"SSL|certificate", "TLS to the database fails: check sslmode and its certificates."),
     (
-        r"No space left on device",
+        re.compile(r"SSL|certificate"),
+        "TLS to the database fails: check sslmode and its certificates.",
+    ),
+    (
+        re.compile(r"No space left on device"),
         _FULL,
     ),
 )
@@ -86,4 +94,4 @@ def explain_failure(exc: SQLAlchemyError) -> str:
 
 
 def _of_text(text: str) -> str | None:
-    return next((told for pattern, told in _OF_LIBPQ if re.search(pattern, text)), None)
+    return next((told for pattern, told in _OF_LIBPQ if pattern.search(text)), None)
