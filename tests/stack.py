@@ -107,7 +107,7 @@ class Clock(ServiceProcess):
         ]
 
     def answers(self) -> bool:
-        return "beat: Starting..." in self.log_text()
+        return "clock_started" in self.log_text()  # from then on it ends in order
 
 
 class Web(ServiceProcess):

@@ -291,6 +291,7 @@ class Clock(Scheduler):
         give_back = (doorbell.close, lengths.close, database.dispose)
         self._closers = (stop.set, wait_for_upkeep, *give_back, *restore)
         self._work = work
+        log.info("clock_started")
 
     def _ask_to_end(self, *_: Any) -> None:
         self._asked_to_end = True
