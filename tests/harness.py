@@ -8,7 +8,7 @@ A test that puts something between two parts overrides ``broker_url`` or ``servi
 one that wants other settings overrides ``extra_settings``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,7 @@ from tests.stack import Clock, ServiceProcess, Web, Worker, add_project, service
 Process = TypeVar("Process", bound=ServiceProcess)
 #: Environment variables of one process.
 Variables = Mapping[str, str] | None
+LOG_TAIL_CHARACTERS = 8000
 
 
 class LocalContainer(CeleryTestContainer):  # type: ignore[misc]  # untyped upstream
@@ -283,6 +284,21 @@ def open_stack(
         stack.stop()
         doorbell.close()
         database.dispose()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure what the stack's processes wrote last: they are gone with the test."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        report.sections += [
+            (f"{process.name} of {process.folder}", process.log_text()[-LOG_TAIL_CHARACTERS:])
+            for process in stack.processes
+        ]
+    return report
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from typing import Any
 from uuid import UUID
 
 import psutil
+from sqlalchemy import inspect
 
-from stocktake.db.models import Job, JobAttempt, Project, Table, User
+from stocktake.db.models import Job, JobAttempt, Project, Table, User, WorkerPool
 from stocktake.db.session import Database
 from stocktake.security.encryption import make_secret_key
 from stocktake.states import JobState
@@ -151,12 +152,15 @@ class JobView:
     outcomes: tuple[str | None, ...]
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for an event that is seen by asking; a failure says what never came."""
+def wait_until(
+    condition: Callable[[], bool], what: str, seen: Callable[[], object] = lambda: ""
+) -> None:
+    """Wait for an event that is seen by asking; a failure says what never came, and what is seen
+    in its place."""
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     pause = threading.Event()
     while not condition():
-        assert time.monotonic() < give_up_at, f"never came: {what}"
+        assert time.monotonic() < give_up_at, f"never came: {what} {seen()}"
         pause.wait(0.02)
 
 
@@ -217,8 +221,28 @@ def see_job(database: Database, job_id: UUID) -> JobView:
 
 def wait_for_end(database: Database, job_id: UUID) -> JobView:
     """The job once it has ended."""
-    wait_until(lambda: see_job(database, job_id).state.done, f"the end of job {job_id}")
+    wait_until(
+        lambda: see_job(database, job_id).state.done,
+        f"the end of job {job_id}",
+        lambda: _rows_about(database, job_id),
+    )
     return see_job(database, job_id)
+
+
+def _rows_about(database: Database, job_id: UUID) -> str:
+    """What decides whether a job goes on, for the failure that says it did not."""
+    with database.read() as session:
+        found: list[object] = [
+            session.get_one(Job, job_id),
+            *session.query(JobAttempt).filter_by(job_id=job_id),
+            *session.query(WorkerPool),
+        ]
+        rows = [
+            {c.name: getattr(row, c.name) for c in inspect(row).mapper.columns} for row in found
+        ]
+        return "".join(
+            f"\n{type(row).__name__} {fields}" for row, fields in zip(found, rows, strict=True)
+        )
 
 
 @contextmanager

@@ -51,7 +51,8 @@ def freeze(*processes: psutil.Process) -> None:
 def freeze_between_writes(database: Database, *processes: psutil.Process) -> None:
     """Stop processes while they hold no lock of SQLite: with it in a frozen process nobody writes,
     the clock that has to rescue its job neither. PostgreSQL ends such a transaction by itself."""
-    with database.write():
+    with database.write() as session:
+        session.connection()  # takes the lock: without a statement nothing has begun
         freeze(*processes)
 
 

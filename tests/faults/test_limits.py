@@ -25,16 +25,18 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing(
     [job] = client.jobs()
     store.wait_for_request()  # it will be answered with the old file, however late
     sleepers = [psutil.Process(worker.pid), *worker.children()]
-    assert reader_of(stack, job) in sleepers
+    reader = reader_of(stack, job)
+    assert reader in sleepers
     freeze_between_writes(stack.database, *sleepers)
     source.write("new", "newer")
     stack.start_worker()
     store.release()
     ended = wait_for_end(stack.database, job)
     assert all(map(is_frozen, sleepers))
+    thaw(reader)  # alone: a guard whose worker is awake may end it before it is refused
+    wait_until(lambda: bool(stack.logged("stale_attempt", str(job))), "the refusal")
     thaw(*sleepers)
 
-    wait_until(lambda: bool(stack.logged("stale_attempt", str(job))), "the refusal")
     assert ended.outcomes == ("worker_lost", "succeeded")
     with stack.database.read() as session:
         columns = session.get_one(Table, table).columns
