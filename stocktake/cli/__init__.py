@@ -8,7 +8,6 @@ import sys
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from stocktake import __version__
 from stocktake.cli.database import db, keys, projects, show_audit_log
@@ -21,7 +20,6 @@ from stocktake.cli.stack import demo, up
 from stocktake.cli.tables import app as tables
 from stocktake.cli.tables import refresh
 from stocktake.errors import JobError, StocktakeError
-from stocktake.settings import Settings, explain
 
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
@@ -76,8 +74,20 @@ def main() -> None:
     except StocktakeError as exc:
         complain(str(exc))
         sys.exit(1)
-    except ValidationError as exc:
-        if exc.title != Settings.__name__:
+    except Exception as exc:
+        if not (sentence := _about_settings(exc)):
             raise
-        complain(explain(exc))
+        complain(sentence)
         sys.exit(1)
+
+
+def _about_settings(exc: Exception) -> str:
+    """What is wrong with the settings, where it is they that were refused."""
+    # Late: half of what `stocktake --help` would load.
+    from pydantic import ValidationError
+
+    from stocktake.settings import Settings, explain
+
+    if isinstance(exc, ValidationError) and exc.title == Settings.__name__:
+        return explain(exc)
+    return ""

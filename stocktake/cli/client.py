@@ -156,14 +156,25 @@ class Client:
             ) from exc
         except httpx.TransportError as exc:
             raise CommandError(
-                f"No server answers at {self.url}. Start one with `stocktake up`, or set "
+                f"No server answers at {self.url} ({exc}). Start one with `stocktake up`, or set "
                 "STOCKTAKE_URL to where yours is."
             ) from exc
-        if answer.status_code == 404 and absent:
-            raise CommandError(absent)
+        if answer.status_code == 404:
+            raise CommandError(absent if absent and self._knows_project() else self._not_found())
         if not answer.is_success:
             raise CommandError(self._explain(answer))
         return answer.json() if answer.content else None
+
+    def _knows_project(self) -> bool:
+        return self._http.get("jobs/", params={"limit": 1}).status_code != 404
+
+    def _not_found(self) -> str:
+        if self._knows_project():
+            return f"Not found in project {self._project}. Check the name or id."
+        return (
+            f"This API key has no project {self._project!r}. Leave STOCKTAKE_PROJECT_ID out for "
+            "the key's own, or set it to one that `stocktake keys list` shows for the key."
+        )
 
     def _explain(self, answer: "httpx.Response") -> str:
         detail = _detail(answer)
@@ -175,11 +186,6 @@ class Client:
                 )
             case 403:
                 return f"This API key may not do that: {detail}"
-            case 404:
-                return (
-                    f"Not found in project {self._project}. Check the name or id, and "
-                    "STOCKTAKE_PROJECT_ID."
-                )
             case 429:
                 return f"{detail} Try again in {answer.headers.get('Retry-After', 'a few')} s."
             case status if status >= 500:

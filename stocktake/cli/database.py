@@ -110,6 +110,8 @@ def list_keys() -> None:
         ("PREFIX", "LABEL", "PROJECTS", "SCOPES", "EXPIRES", "LAST USED"),
         found,
         empty="No keys yet: `stocktake keys create` makes one.",
+        least=("LAST USED", "EXPIRES"),
+        names=("LABEL",),
     )
 
 
@@ -216,6 +218,7 @@ def show_audit_log(
             for each in entries
         ],
         empty="No entries.",
+        least=("KEY", "PROJECT"),
     )
 
 

@@ -111,6 +111,7 @@ def _show(found: "Introspection") -> None:
         ("COLUMN", "TYPE", "NULLABLE"),
         [(one.name, one.clickhouse, "yes" if one.nullable else "no") for one in found.columns],
         empty="No columns.",
+        names=("COLUMN",),
     )
     coverage = found.coverage
     say("")

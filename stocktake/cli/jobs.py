@@ -7,6 +7,7 @@ import typer
 from stocktake.cli.client import Client
 from stocktake.cli.output import (
     describe_diff,
+    describe_job,
     going_on,
     moment,
     number,
@@ -44,6 +45,8 @@ def list_jobs(
         ("ID", "KIND", "TABLE", "STATE", "ATTEMPT", "CREATED", "ERROR"),
         [_row(job, names) for job in page["results"]],
         empty="No jobs.",
+        least=("ATTEMPT", "KIND", "CREATED", "ERROR"),
+        names=("TABLE",),
     )
 
 
@@ -78,7 +81,7 @@ def watch_job(job_id: str) -> None:
         said = None
         with going_on(f"stocktake jobs watch {job_id}"):
             while not job["done"]:
-                if (line := _line(job)) != said:
+                if (line := describe_job(job)) != said:
                     say(line)
                     said = line
                 job = client.job(job_id, wait=_WAIT_SECONDS)
@@ -101,16 +104,6 @@ def retry_job(job_id: str) -> None:
     with Client.from_environment() as client:
         job = client.job(job_id, "retry")
     say(f"Job {job['id']} does it again. To follow it: stocktake jobs watch {job['id']}")
-
-
-def _line(job: dict[str, Any]) -> str:
-    line = f"{job['state']}, attempt {job['attempt']} of {job['max_attempts']}"
-    if job["state"] == "running" and job["progress"]:
-        done, total = job["progress"]["files_done"], job["progress"]["files_total"]
-        line += f", {job['progress']['phase']}: {done} of {total or '?'} files"
-    if job["state"] == "queued" and job["error"]:
-        line += f", next at {moment(job['next_run_at'])} after {job['error']['code']}"
-    return line
 
 
 def _show(job: dict[str, Any]) -> None:

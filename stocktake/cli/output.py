@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,6 +19,8 @@ from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 
 _PIPED_WIDTH: Final = 10_000
+#: Cells of a name that is shortened, at the least.
+_SHORTEST_NAME: Final = 12
 _STATE_STYLES: Final = {
     "succeeded": "green",
     "failed": "red",
@@ -85,43 +88,113 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def show_rows(headings: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """A table; the sentence `empty` on stderr where there are no rows."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for number, heading in enumerate(headings):
-        # The first column names the row, and is what people copy.
-        table.add_column(heading, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*[_cell(value) for value in row])
-    if table.row_count:
-        console().print(table)
-    else:
+def show_rows(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    empty: str,
+    *,
+    least: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> None:
+    """A table; the sentence `empty` on stderr where there are no rows.
+
+    Where it is wider than the terminal, the columns `least` are left out, in that order, and then
+    the values of `names` are shortened in the middle. What is piped has tabs between its values,
+    and all of them.
+    """
+    texts = [[_text(value) for value in row] for row in rows]
+    if not texts:
         Console(stderr=True).print(empty, markup=False)
+    elif not (out := console()).is_terminal:
+        _show_piped([headings, *texts])
+    else:
+        _show_fitting(out, [list(headings), *texts], least, names)
+
+
+def _show_piped(lines: Iterable[Sequence[str]]) -> None:
+    for line in lines:
+        sys.stdout.write("\t".join(line) + "\n")
+
+
+def _show_fitting(
+    out: Console, lines: list[list[str]], least: Sequence[str], names: Sequence[str]
+) -> None:
+    columns = [list(column) for column in zip(*lines, strict=True)]
+    columns = [column for column in columns if column[0] not in _too_many(out, columns, least)]
+    for column in columns:
+        if (excess := _width(columns) - out.width) > 0 and column[0] in names:
+            most = max(_SHORTEST_NAME, max(map(cell_len, column)) - excess)
+            column[1:] = [_shortened(text, most) for text in column[1:]]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        # The first column names the row, and is what people copy.
+        table.add_column(escape(column[0]), overflow="fold", no_wrap=column is columns[0])
+    for row in zip(*[column[1:] for column in columns], strict=True):
+        table.add_row(*map(_styled, row))
+    out.print(table)
+
+
+def _too_many(out: Console, columns: list[list[str]], least: Sequence[str]) -> set[str]:
+    """The headings to leave out."""
+    gone: set[str] = set()
+    for heading in least:
+        if _width(column for column in columns if column[0] not in gone) <= out.width:
+            break
+        gone.add(heading)
+    return gone
+
+
+def _width(columns: Iterable[list[str]]) -> int:
+    widths = [max(map(cell_len, column)) + 2 for column in columns]
+    return sum(widths) - 2
+
+
+def _shortened(text: str, most: int) -> str:
+    """The text in at most so many cells: its two ends tell it from others.
+
+    >>> _shortened("orders_of_the_northern_region_2026", 16)
+    'orders_o…on_2026'
+    """
+    if cell_len(text) <= most:
+        return text
+    head = set_cell_size(text, most // 2).rstrip()
+    tail = text[-((most - 1) // 2) :]
+    while cell_len(head) + 1 + cell_len(tail) > most:
+        tail = tail[1:]
+    return f"{head}…{tail}"
 
 
 def show_fields(fields: Iterable[tuple[str, Any]]) -> None:
     """Name and value, one pair a line."""
+    lines = [(name, _text(value)) for name, value in fields]
+    out = console()
+    if not out.is_terminal:
+        _show_piped(lines)
+        return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in fields:
-        table.add_row(name, _cell(value))
-    console().print(table)
+    for name, text in lines:
+        table.add_row(name, _styled(text))
+    out.print(table)
 
 
-def _cell(value: Any) -> str:
-    text = "-" if value is None or value == "" else escape(harmless(str(value)))
+def _text(value: Any) -> str:
+    return "-" if value is None or value == "" else harmless(str(value))
+
+
+def _styled(text: str) -> str:
     style = _STATE_STYLES.get(text)
-    return f"[{style}]{text}[/{style}]" if style else text
+    return f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
 
 
 def moment(value: str | None) -> str | None:
     """A time of the API's, short enough for a column.
 
     >>> moment("2026-11-02T10:00:00.123456Z")
-    '2026-11-02 10:00:00'
+    '2026-11-02 10:00:00Z'
     """
-    return None if value is None else value[:19].replace("T", " ")
+    return None if value is None else value[:19].replace("T", " ") + "Z"  # all of them are UTC
 
 
 def size(value: int | None) -> str | None:
@@ -163,3 +236,14 @@ def describe_diff(diff: dict[str, Any]) -> list[str]:
     return lines + [
         f"~ {one['name']}  {one['from']} → {one['to']}" for one in diff.get("changed", ())
     ]
+
+
+def describe_job(job: dict[str, Any]) -> str:
+    """How far a job has come, in one line."""
+    line = f"{job['state']}, attempt {job['attempt']} of {job['max_attempts']}"
+    if job["state"] == "running" and job["progress"]:
+        done, total = job["progress"]["files_done"], job["progress"]["files_total"]
+        line += f", {job['progress']['phase']}: {done} of {total or '?'} files"
+    if job["state"] == "queued" and job["error"]:
+        line += f", next at {moment(job['next_run_at'])} after {job['error']['code']}"
+    return line

@@ -1,13 +1,15 @@
 """`stocktake schedules`, through the API."""
 
+import re
 from typing import Annotated, Any
 
 import typer
 
 from stocktake.cli.client import Client
-from stocktake.cli.output import confirm, moment, say, show_json, show_rows
+from stocktake.cli.output import confirm, moment, note, say, show_json, show_rows
 from stocktake.cli.tables import AsJson
 from stocktake.errors import CommandError
+from stocktake.schema.folding import fold
 
 app = typer.Typer(help="Schedules: cron rules that refresh tables.", no_args_is_help=True)
 
@@ -21,9 +23,11 @@ def list_schedules(as_json: AsJson = False) -> None:
         show_json(found)
         return
     show_rows(
-        ("NAME", "CRON", "TIME ZONE", "TABLES", "LAST", "NEXT (UTC)", "ID"),
+        ("NAME", "CRON", "TIME ZONE", "TABLES", "LAST", "NEXT", "ID"),
         [_row(schedule) for schedule in found],
         empty="No schedules yet: `stocktake schedules add` makes one.",
+        least=("LAST", "TIME ZONE", "TABLES"),
+        names=("NAME",),
     )
 
 
@@ -84,7 +88,22 @@ def add_schedule(
         if any(one["name"] == name for one in client.all("schedules/")):
             raise CommandError(f"There is a schedule {name!r} already: remove it, or name another.")
         made = client.post("schedules/", body)
-    say(f"Added {name}; first run at {moment(made['next_fire_at'])} UTC.")
+        matches = any(_matches(selector, one["name"]) for one in client.all("warehouse_tables/"))
+    say(f"Added {name}; first run at {moment(made['next_fire_at'])}.")
+    if not matches:
+        note(
+            f"No table is meant by it yet ({selected(selector)}); those that are registered until "
+            "it runs will be."
+        )
+
+
+def _matches(selector: dict[str, Any], name: str) -> bool:
+    """Whether a schedule made here means the table; the server holds what a glob is."""
+    if "name_glob" not in selector:
+        return True
+    parts = {"*": ".*", "?": "."}
+    glob = "".join(parts.get(each, re.escape(each)) for each in fold(selector["name_glob"]))
+    return re.fullmatch(glob, fold(name), re.DOTALL) is not None
 
 
 @app.command("remove")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from stocktake.cli import hints
 from stocktake.cli.access import AccessKey, access_pair
@@ -16,8 +17,10 @@ from stocktake.cli.output import (
     confirm,
     console,
     describe_diff,
+    describe_job,
     going_on,
     moment,
+    note,
     number,
     say,
     show_fields,
@@ -26,16 +29,17 @@ from stocktake.cli.output import (
     size,
 )
 from stocktake.errors import CommandError
+from stocktake.redaction import harmless
 from stocktake.states import TableFormat
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
-_POLL_SECONDS: Final = 0.3
+_POLL_SECONDS: Final = 0.5
 _CREATE_WAIT_SECONDS: Final = 60
 
-#: Told of a batch each time it was looked at.
-Look = Callable[[dict[str, Any]], None]
+#: Told, each time it was looked at, of a batch and of what it waits for.
+Look = Callable[[dict[str, Any], str], None]
 
 
 @app.command("list")
@@ -53,6 +57,8 @@ def list_tables(
         ("NAME", "FORMAT", "COLUMNS", "ROWS", "SIZE", "VERSION", "REFRESHED", "LATEST JOB"),
         [_row(table) for table in found],
         empty="No tables yet: `stocktake tables add` registers one.",
+        least=("VERSION", "SIZE", "COLUMNS", "FORMAT"),
+        names=("NAME",),
     )
 
 
@@ -77,6 +83,7 @@ def show_table(
     """One table with its columns."""
     with Client.from_environment() as client:
         table = client.table(name)
+        types = {} if as_json else _types(client, table)
     if as_json:
         show_json(table)
         return
@@ -100,9 +107,23 @@ def show_table(
     say("")
     show_rows(
         ("COLUMN", "TYPE", "VALID"),
-        [(one["name"], one["type"], _yes(one["schema_valid"])) for one in table["columns"]],
+        [
+            (one["name"], types.get(one["name"], one["type"]), _yes(one["schema_valid"]))
+            for one in table["columns"]
+        ],
         empty="No columns: the source was not read yet.",
+        names=("COLUMN",),
     )
+
+
+def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
+    """The columns' types in ClickHouse's words, as `stocktake inspect` and all diffs have them."""
+    if not table["schema_version"]:
+        return {}
+    version = client.get(
+        f"warehouse_tables/{table['id']}/schema_versions/{table['schema_version']}/"
+    )
+    return {one["name"]: one["clickhouse"] for one in version["columns"]}
 
 
 def _yes(value: bool) -> str:
@@ -131,6 +152,8 @@ def add_table(
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
         body["options"] = options
     with Client.from_environment() as client:
+        if wait:
+            note(f"Waiting for the first read of {name}, for up to {_CREATE_WAIT_SECONDS} s.")
         table = _create(client, body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0)
     if table["columns"]:
         say(f"Added {name} ({table['id']}): {_count(len(table['columns']), 'column')}.")
@@ -184,6 +207,8 @@ def refresh(
         with going_on(f"stocktake jobs list --batch {batch['id']}"), progress() as look:
             batch = await_batch(client, batch, look)
         _report(client, batch)
+    if not batch["total"] and everything:
+        note("There was nothing to refresh: `stocktake tables add` registers a table.")
     missing = max(0, len(tables) - batch["total"])
     if missing:
         complain(
@@ -197,11 +222,22 @@ def refresh(
 def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, Any]:
     """The batch once it has ended; `look` sees it on the way, and at the end."""
     while not batch["done"]:
-        look(batch)
+        look(batch, _waited_for(client, batch["id"]))
         time.sleep(_POLL_SECONDS)
         batch = client.get(f"batches/{batch['id']}/")
-    look(batch)
+    look(batch, "")
     return batch
+
+
+def _waited_for(client: Client, batch_id: str) -> str:
+    """One of the batch's jobs that have not ended, and how far it is."""
+    for state in ("running", "queued"):
+        for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
+            if job["kind"] == "refresh_schema":
+                path = f"warehouse_tables/{job['table_id']}/"
+                table = client.get(path, include_columns="false")
+                return f"{table['name']}: {describe_job(job)}"
+    return ""
 
 
 @contextmanager
@@ -213,28 +249,39 @@ def progress() -> Iterator[Look]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn(
+            "{task.fields[waits_for]}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
     )
-    with Progress(*columns, console=out) as bar:
-        task = bar.add_task("Refreshing", total=None)
-        yield lambda batch: bar.update(
-            task, completed=_ended(batch), total=batch["total"] or None, description=_what(batch)
+    with Progress(*columns, console=out, expand=True) as bar:
+        task = bar.add_task("Refreshing", total=None, waits_for="")
+        yield lambda batch, waits_for: bar.update(
+            task,
+            completed=_ended(batch),
+            total=batch["total"] or None,
+            description=_what(batch),
+            waits_for=harmless(waits_for),
         )
 
 
 class _PlainProgress:
-    """One line whenever the counters moved."""
+    """One line whenever the counters moved, or what is waited for."""
 
     def __init__(self) -> None:
-        self._said: tuple[int, int] | None = None
+        self._said = ""
 
-    def __call__(self, batch: dict[str, Any]) -> None:
-        counters = (_ended(batch), batch["total"])
-        if counters != self._said and batch["total"]:
-            say(f"{counters[0]}/{counters[1]} done")
-        self._said = counters
+    def __call__(self, batch: dict[str, Any], waits_for: str) -> None:
+        line = f"{_ended(batch)}/{batch['total']} done"
+        if waits_for:
+            line += f"; {waits_for}"
+        if line != self._said and batch["total"]:
+            say(line)
+        self._said = line
 
 
 def _ended(batch: dict[str, Any]) -> int:

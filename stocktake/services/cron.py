@@ -37,6 +37,14 @@ _NICKNAMES: Final = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+#: By what cronsim calls a field.
+_RANGES: Final = {
+    "minute": "Minutes go from 0 to 59.",
+    "hour": "Hours go from 0 to 23.",
+    "day-of-month": "Days go from 1 to 31, as far as the month has them, or are L or LW.",
+    "month": "Months go from 1 to 12, or from JAN to DEC.",
+    "day-of-week": "Days of the week go from 0 (Sunday) to 7 (Sunday), or from SUN to SAT.",
+}
 _MAX_LENGTH: Final = 100
 #: In the system's folder of zones, and none: what this machine's clock shows, and what stands in
 #: for a zone or a rule that is not set. Each machine would fire by its own.
@@ -84,7 +92,9 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
     try:
         following = next_after(expression, timezone, now)
     except CronSimError as exc:
-        raise ValidationError(f"{expression!r} is not a cron rule: {exc}", attr="cron") from exc
+        wrong = f"{expression!r} is not a cron rule: {exc}."
+        told = _RANGES.get(str(exc).removeprefix("Bad "), "")
+        raise ValidationError(f"{wrong} {told}".strip(), attr="cron") from exc
     if following is None:
         raise ValidationError(f"No date fits the cron rule {expression!r}.", attr="cron")
 

@@ -13,9 +13,9 @@ _REFUSED: Final = re.compile(
     r"\bInvalidCertificate\b|invalid peer certificate|CERTIFICATE_VERIFY_FAILED"
 )
 _NO_TLS: Final = re.compile(r"\bInvalidContentType\b|WRONG_VERSION_NUMBER")
-_HOST: Final = re.compile(r"\bhttps?://(?P<host>\[[0-9a-f:.]+\]|[^\s/:?#\"'<>,]+)", re.IGNORECASE)
-
-_URL: Final = re.compile(r"\bhttps?://\S+", re.IGNORECASE)
+#: Whom a failed request asked; and all of a URL, in which anything may stand.
+HOST: Final = re.compile(r"\bhttps?://(?P<host>\[[0-9a-f:.]+\]|[^\s/:?#\"'<>,]+)", re.IGNORECASE)
+URL: Final = re.compile(r"\bhttps?://\S+", re.IGNORECASE)
 
 _AUTHORITY_HINT: Final = (
     "Have the operator put the store's authority into the file that SSL_CERT_FILE names "
@@ -58,9 +58,9 @@ def certificate_error(
     >>> str(certificate_error("https://minio.corp:9000/b: invalid peer certificate: UnknownIssuer"))
     'The certificate of minio.corp is not signed by anyone this machine trusts.'
     """
-    named = _HOST.search(text)
+    named = HOST.search(text)
     of = host or (named["host"] if named else "the store")
-    said = _URL.sub("", text)  # a key may be called anything
+    said = URL.sub("", text)  # a key may be called anything
     if _REFUSED.search(said):
         why, hint = next((told for form, told in _WHY.items() if re.search(form, said)), _OTHER)
         return StorageUnavailableError(

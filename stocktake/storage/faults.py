@@ -30,6 +30,7 @@ from stocktake.errors import (
 from stocktake.storage.answers import CODE, PASSING, STATUS, is_no_part
 from stocktake.storage.certificates import certificate_error
 from stocktake.storage.protocol import MAX_KEY_BYTES
+from stocktake.storage.unreachable import unreachable_error
 
 #: What became of asking a proxy for a way to elsewhere. Only a redirect leads to that, as
 #: `stocktake.storage.routes` says; a relay that does not reach the store hangs up instead.
@@ -112,14 +113,6 @@ def _timed_out(path: str | None) -> JobError:
 
 def _unavailable(path: str | None) -> JobError:
     return StorageUnavailableError("The store failed to answer the request.", file=path)
-
-
-def _unreachable(path: str | None) -> JobError:
-    return StorageUnavailableError(
-        "The store could not be reached.",
-        hint="Nothing to do if the store is only down; otherwise check the host's name.",
-        file=path,
-    )
 
 
 def _redirected(path: str | None) -> JobError:
@@ -273,13 +266,16 @@ _LOGINS: Final[Mapping[str, Build]] = {
 }
 
 
-def from_store(error: Exception, path: str, *, listing: bool = False) -> JobError:
+def from_store(
+    error: Exception, path: str, *, listing: bool = False, connecting: OSError | None = None
+) -> JobError:
     """The error of ours for one that obstore raised.
 
     Args:
         error: obstore's, or the built-in that it raised.
         path: the key or prefix that was asked for, below the store's root.
         listing: whether a listing failed: it is refused for the bucket, not for a file.
+        connecting: what the relay met in connecting, where it was asked and knows.
     """
     summary, _, causes = str(error).partition("Debug source")
     if isinstance(error, ValueError):
@@ -300,7 +296,9 @@ def from_store(error: Exception, path: str, *, listing: bool = False) -> JobErro
         return _from_status(int(status[1]), path, listing)
     if is_no_part(error):
         return _no_length(path)
-    return certificate_error(str(error), file=path) or _from_causes(causes, path)
+    if untrusted := certificate_error(str(error), file=path):
+        return untrusted
+    return _from_causes(causes + (repr(connecting) if connecting else ""), path)
 
 
 #: What says that managed storage's settings lead to the wrong place.
@@ -369,7 +367,7 @@ def _from_causes(causes: str, path: str) -> JobError:
     if "kind: Timeout" in causes:
         return _timed_out(path)
     if "Http(" in causes or "HttpError" in causes or "reqwest" in causes:
-        return _unreachable(path)
+        return unreachable_error(causes, file=path)
     return TerminalError(READ_ERROR, code="storage_refused", file=path)
 
 

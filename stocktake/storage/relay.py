@@ -54,11 +54,26 @@ def proxy_url(endpoint: str) -> str:
     Args:
         endpoint: ``scheme://host[:port][/path]``.
     """
+    with _starting:
+        return _relay().admit(_place(endpoint))
+
+
+def failure(endpoint: str) -> OSError | None:
+    """Why this process could not connect to the endpoint at the last try; None where it could.
+
+    The client itself is told no more than that the relay hung up.
+    """
+    return _failures.get(_place(endpoint))
+
+
+def _place(endpoint: str) -> _Endpoint:
     url = urlsplit(endpoint)
     tls = url.scheme == "https"
-    place = _Endpoint(tls=tls, host=url.hostname or "", port=url.port or (443 if tls else 80))
-    with _starting:
-        return _relay().admit(place)
+    return _Endpoint(tls=tls, host=url.hostname or "", port=url.port or (443 if tls else 80))
+
+
+#: As many as there are endpoints that the operator trusts.
+_failures: dict[_Endpoint, OSError] = {}
 
 
 class _Relay:
@@ -200,8 +215,14 @@ def _leads_to(url: str, endpoint: _Endpoint) -> bool:
 
 
 async def _connect(endpoint: _Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(_CONNECT_SECONDS):
-        return await asyncio.open_connection(endpoint.host, endpoint.port, limit=_BUFFER_BYTES)
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            both = await asyncio.open_connection(endpoint.host, endpoint.port, limit=_BUFFER_BYTES)
+    except OSError as exc:
+        _failures[endpoint] = exc
+        raise
+    _failures.pop(endpoint, None)
+    return both
 
 
 async def _both(*ways: Coroutine[Any, Any, None]) -> None:

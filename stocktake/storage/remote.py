@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import BaseError
 
 from stocktake.errors import WrongRegionError
-from stocktake.storage import answers, clients, faults
+from stocktake.storage import answers, clients, faults, relay
 from stocktake.storage.parts import Parts, info_of, pieces
 from stocktake.storage.protocol import (
     MAX_KEY_BYTES,
@@ -224,7 +224,9 @@ class RemoteObjects:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            raise faults.from_store(error, path, listing=listing) from error
+            endpoint = self._location.endpoint
+            met = relay.failure(endpoint) if endpoint else None
+            raise faults.from_store(error, path, listing=listing, connecting=met) from error
 
 
 _building = Lock()

@@ -430,7 +430,7 @@ def test_jobs_are_listed_watched_and_shown(up: Up) -> None:
     shown = _run(up, "jobs", "show", job["id"])
     assert "refresh_schema" in shown
     assert re.search(
-        r"^Attempt 1 +succeeded *\n +\S+ \S+ to \S+ \S+ on worker@\S+/\d+$", shown, re.MULTILINE
+        r"^Attempt 1\tsucceeded\n\t\S+ \S+Z to \S+ \S+Z on worker@\S+/\d+$", shown, re.MULTILINE
     )
     assert job["id"] in _run(up, "jobs", "list")
 
@@ -442,9 +442,18 @@ def test_a_schedule_is_added_and_listed(up: Up) -> None:
     listed = _run(up, "schedules", "list")
     [schedule] = json.loads(_run(up, "schedules", "list", "--json"))
     [row] = [line for line in listed.splitlines() if line.startswith("nightly")]
-    assert "0 6 * * *" in row
-    assert "  all  " in row
-    assert row.split()[-1] == schedule["id"]
+    assert row.split("\t")[1:4] == ["0 6 * * *", "UTC", "all"]
+    assert row.split("\t")[-1] == schedule["id"]
+
+
+def test_a_schedule_that_means_no_table_yet_says_so(up: Up) -> None:
+    done = stocktake(
+        *("schedules", "add", "early", "--cron", "@daily", "--glob", "not_yet_*"),
+        folder=up.folder,
+        settings=up.client_settings(),
+    )
+    assert done.returncode == 0
+    assert "No table is meant by it yet (not_yet_*)" in done.stderr
 
 
 def test_projects_and_keys_are_made_beside_a_running_stack(up: Up) -> None:

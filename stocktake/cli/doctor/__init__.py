@@ -3,14 +3,11 @@
 Each `look_at_*` asks a real part; each `judge_*` says what its answer means.
 """
 
-import logging
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import structlog
 import typer
-from pydantic import SecretStr
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -20,7 +17,9 @@ from stocktake.cli.doctor.findings import Area, Finding, Verdict
 from stocktake.cli.output import console, show_json
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
-from stocktake.settings import Settings, listed, read_settings
+
+if TYPE_CHECKING:
+    from stocktake.settings import Settings
 
 _STYLES: Final = {
     Verdict.OK: "green",
@@ -38,6 +37,10 @@ def doctor(
     Run it where the service runs, with its environment, or in the folder of a `stocktake up`. The
     exit status is 1 where a check failed, and 0 otherwise.
     """
+    import logging
+
+    import structlog
+
     # What the parts would log is what the findings say.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     findings = list(examine())
@@ -58,6 +61,7 @@ def examine() -> Iterator[Finding]:
     # Late: `stocktake --help` needs none of it.
     from stocktake.cli.doctor import machine, processes, stores
     from stocktake.db.session import Database
+    from stocktake.settings import read_settings
 
     settings = of_stack_here(read_settings())
     database: Database | None = None
@@ -80,8 +84,12 @@ def examine() -> Iterator[Finding]:
         database.dispose()
 
 
-def of_stack_here(settings: Settings) -> Settings:
+def of_stack_here(settings: "Settings") -> "Settings":
     """The settings, with what a `stocktake up` of this data directory made up for itself."""
+    from pydantic import SecretStr
+
+    from stocktake.settings import listed
+
     files = {
         "broker_url": settings.data_dir / "broker" / "url",
         "secret_keys": settings.data_dir / "secret_key",

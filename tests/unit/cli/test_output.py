@@ -2,6 +2,8 @@ import io
 
 import pytest
 import typer
+from rich.cells import cell_len
+from rich.console import Console
 
 from stocktake.cli import output
 from stocktake.errors import CommandError
@@ -49,3 +51,71 @@ def test_who_ends_a_wait_is_told_that_the_jobs_go_on(capsys: pytest.CaptureFixtu
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     assert "goes on. To see it: stocktake jobs list --batch 7" in capsys.readouterr().err
+
+
+HEADINGS = ("NAME", "FORMAT", "SIZE", "ID")
+ID = "01a2270b-ee1e-7599-aee7-b4406f95d582"
+
+
+def _shown_at(
+    columns: int, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What a terminal of so many columns shows of a table with one row, without styles."""
+    monkeypatch.setattr(
+        output, "console", lambda: Console(width=columns, force_terminal=True, color_system=None)
+    )
+    rows = [(name, "Parquet", "4.8 MiB", ID)]
+    output.show_rows(HEADINGS, rows, "none", least=("SIZE", "FORMAT"), names=("NAME",))
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("columns", "left_out"), [(200, set()), (80, {"SIZE"}), (70, {"SIZE", "FORMAT"})]
+)
+def test_the_least_important_columns_are_left_out_first(
+    columns: int,
+    left_out: set[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "orders_of_the_northern_region"
+    headings, row = _shown_at(columns, name, capsys, monkeypatch)
+    assert set(HEADINGS) - set(headings.split()) == left_out
+    assert name in row
+    assert ID in row
+
+
+def test_a_long_name_is_shortened_in_the_middle_and_an_id_never(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "orders_" + "of_many_" * 20 + "regions"
+    headings, row = _shown_at(80, name, capsys, monkeypatch)
+    assert headings.split() == ["NAME", "ID"]
+    shortened, shown_id = row.split()
+    begin, end = shortened.split("…")
+    assert name.startswith(begin)
+    assert name.endswith(end)
+    assert min(len(begin), len(end)) > 15
+    assert shown_id == ID
+    assert len(row.rstrip()) <= 80
+
+
+def test_wide_characters_count_as_two(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, row = _shown_at(80, "注文" * 40, capsys, monkeypatch)
+    assert cell_len(row.rstrip()) <= 80
+    assert ID in row
+
+
+def test_what_is_piped_has_tabs_and_every_value_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "n" * 300
+    output.show_rows(HEADINGS, [(name, None, "a [b] c", ID), ("x", "CSV", 1, ID)], "none")
+    output.show_fields([("Name", name), ("Rows", None)])
+    assert capsys.readouterr().out.splitlines() == [
+        "\t".join(HEADINGS),
+        f"{name}\t-\ta [b] c\t{ID}",
+        f"x\tCSV\t1\t{ID}",
+        f"Name\t{name}",
+        "Rows\t-",
+    ]

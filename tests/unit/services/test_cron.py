@@ -227,6 +227,22 @@ def test_a_rule_that_is_none_is_refused(rule: str) -> None:
     assert refused.value.attr == "cron"
 
 
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("60 * * * *", "Minutes go from 0 to 59."),
+        ("* 24 * * *", "Hours go from 0 to 23."),
+        ("* * 0 * *", "Days go from 1 to 31"),
+        ("0 0 31 2 *", "as far as the month has them"),
+        ("* * * 13 *", "from JAN to DEC"),
+        ("* * * * 8", "from SUN to SAT"),
+    ],
+)
+def test_a_refusal_tells_what_the_field_may_be(rule: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        cron.check_cron(rule, "UTC", NOON)
+
+
 @pytest.mark.parametrize("rule", ["* * * * *", "0 6 * * MON-FRI", "0 0 L * *", "0 0 29 2 *"])
 def test_a_rule_of_five_fields_is_taken(rule: str) -> None:
     cron.check_cron(rule, BERLIN, NOON)
