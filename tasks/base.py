@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class JobFailed(Exception):  # noqa: N818 - shown by Flower as the task's outcome
-    """The job ended `failed`; its text is the job's code and sentence."""
+    """The job ended `failed`; its text is the table's name, the job's code and its sentence."""
 
 
 class ProcessSpoilt(JobFailed):
@@ -84,7 +84,7 @@ class Runtime:
         return RetryPolicy.of(self.settings)
 
 
-class JobTask(Task[Any, None]):
+class JobTask(Task[Any, str | None]):
     """Base of every task. A task's function gets an `Attempt`; its message holds only the id."""
 
     abstract = True
@@ -93,8 +93,11 @@ class JobTask(Task[Any, None]):
     throws = (JobFailed,)
     runtime: ClassVar[Runtime | None] = None
 
-    def __call__(self, job_id: str) -> None:
+    def __call__(self, job_id: str) -> str | None:
         """Claim, run, and end the attempt.
+
+        Returns:
+            the table's name, which Flower shows with the task.
 
         Raises:
             Ignore: the message was a duplicate, or the attempt lost its lease.
@@ -115,9 +118,10 @@ class JobTask(Task[Any, None]):
                     run_attempt(runtime, claim, self.run)
                 except ProcessSpoilt:
                     raise SystemExit(os.EX_SOFTWARE) from None
+            return claim.table_name
 
 
-def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None]) -> None:
+def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], object]) -> None:
     """Do the work of a claimed job under its watchdog, and end the attempt by its error.
 
     Raises:
@@ -126,7 +130,7 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], None])
         JobFailed: the job has failed for good.
         SystemExit, KeyboardInterrupt: the process was asked to end; the job is queued again.
     """
-    log.info("job_started", kind=claim.kind.value, worker=claim.worker)
+    log.info("job_started", kind=claim.kind.value, worker=claim.worker, table_name=claim.table_name)
     error: JobError | None = None
     outcome = JobFailed
     try:
@@ -263,7 +267,8 @@ def _fail(
         return
     if state is JobState.CANCELLED:
         raise Ignore from None
-    failed = outcome(f"{error.code}: {error.detail}")
+    of_table = f"{claim.table_name}: " if claim.table_name else ""
+    failed = outcome(f"{of_table}{error.code}: {error.detail}")
     if state is JobState.QUEUED:
         raise Retry(str(failed)) from None
     raise failed from None

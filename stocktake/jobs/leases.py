@@ -1,7 +1,7 @@
 """One attempt's life: claim, heartbeat, and the ends, each fenced by the attempt's number."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -32,6 +32,7 @@ class Claim:
         attempt: the fence; every write by this attempt carries it.
         request_id: of the request that led to the job.
         generation: the table's when the claim was made; a result for another one is void.
+        table_name: for people, as it was when the claim was made.
     """
 
     job_id: UUID
@@ -46,6 +47,7 @@ class Claim:
     arguments: dict[str, Any]
     worker: str
     request_id: str | None = None
+    table_name: str | None = None
 
     def log_fields(self) -> dict[str, Any]:
         """What every log line about this attempt carries."""
@@ -108,7 +110,7 @@ _CLAIM: Final = (
         progress=None,
         revision=Job.revision + 1,
     )
-    .returning(Job)
+    .returning(Job, select(Table.name).where(Table.id == Job.table_id).scalar_subquery())
     .execution_options(synchronize_session=False, populate_existing=True)
 )
 
@@ -128,15 +130,16 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     lock_project(session, job_id)
     try:
         with session.begin_nested():
-            job = session.scalars(_CLAIM, given).one_or_none()
+            claimed = session.execute(_CLAIM, given).one_or_none()
     except IntegrityError:
         # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
         return None
-    if job is None:
+    if claimed is None:
         _spend_ring(session, job_id)
         return None
+    job, table_name = claimed
     session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
-    return as_claim(job)
+    return replace(as_claim(job), table_name=table_name)
 
 
 def _spend_ring(session: Session, job_id: UUID) -> None:

@@ -90,11 +90,11 @@ def test_flower_shows_workers_and_tasks_to_who_has_the_password(up: Up) -> None:
     shown = json.loads(_run(up, "tables", "show", "seen", "--json"))
     job_id = shown["latest_job"]["id"]
 
-    def outcome() -> tuple[str, str] | None:
+    def outcome() -> tuple[str, str, str] | None:
         task = json.loads(_get(f"{flower}/api/tasks", login)).get(job_id)
-        return task and (task["name"], task["state"])
+        return task and (task["name"], task["state"], task["result"])
 
-    wait_until(lambda: outcome() == ("refresh_schema", "SUCCESS"), "the job in Flower")
+    wait_until(lambda: outcome() == ("refresh_schema", "SUCCESS", "'seen'"), "the job in Flower")
     assert len(json.loads(_get(f"{flower}/api/workers?refresh=1", login))) == 1
     for path in ("/api/tasks", "/healthcheck"):
         with pytest.raises(urllib.error.HTTPError, match="401"):
