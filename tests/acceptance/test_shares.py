@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+import psutil
 import pytest
 
+from stocktake.db.models import WorkerPool
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, JobState, Queue
 from tests.harness import Stack
@@ -92,6 +94,24 @@ def test_slow_projects_leave_the_reserve_for_who_has_no_child(
     store.release()
     for job in slow:
         assert wait_for_end(stack.database, job).outcomes[-1] == "source_not_found"
+
+
+def test_a_worker_that_stops_gives_up_its_places_while_its_last_read_goes_on(
+    stack: Stack, worker: Worker, store: ScriptedStore
+) -> None:
+    [job] = slow_reads(stack, store, stack.project_id, 1)
+    store.wait_for_request()
+    assert places(stack) > 0
+    psutil.Process(worker.pid).terminate()
+    wait_until(lambda: places(stack) == 0, "the worker's places to be gone")
+    assert state(stack, job) is JobState.RUNNING
+    store.release()
+    assert wait_for_end(stack.database, job).outcomes == ("source_not_found",)
+
+
+def places(stack: Stack) -> int:
+    with stack.database.read() as session:
+        return session.query(WorkerPool).count()
 
 
 def state(stack: Stack, job: UUID) -> JobState:
