@@ -13,9 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-#: Where rclone keeps what its users found out; cited where the provider's own pages could not be
-#: read while this was written.
-_RCLONE: Final = "https://github.com/rclone/rclone/blob/master/backend/s3/provider/"
 _HMAC: Final = "access key and secret"
 
 #: Where a bucket may stand in a URL.
@@ -39,8 +36,7 @@ class KnownStore:
         prefix: the path before the bucket.
         keys: what goes into the credential.
         example: a URL that is read.
-        source: the page that says so.
-        confirmed: whether that page is the provider's own.
+        source: the provider's own page that says so.
         note: what its users should know.
     """
 
@@ -55,7 +51,6 @@ class KnownStore:
     regions: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
     keys: str = _HMAC
-    confirmed: bool = True
     note: str = ""
 
 
@@ -408,8 +403,7 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         hosts=("object.storage.{region}.onstackit.cloud",),
         labels={"region": "[a-z]{2}[0-9]{2}"},
         example="https://object.storage.eu01.onstackit.cloud/BUCKET/PATH",
-        source="https://docs.stackit.cloud/products/storage/object-storage/basics/concepts",
-        confirmed=False,
+        source="https://github.com/stackitcloud/terraform-provider-stackit#backend-configuration",
     ),
     KnownStore(
         name="IONOS Object Storage",
@@ -454,8 +448,7 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         hosts=("gateway.storjshare.io", "gateway.{region}.storjshare.io"),
         labels={"region": "[a-z]{2}[0-9]"},
         example="https://gateway.storjshare.io/BUCKET/PATH",
-        source=_RCLONE + "Storj.yaml",
-        confirmed=False,
+        source="https://storj.dev/dcs/code/aws/aws-cli-endpoint",
     ),
     KnownStore(
         name="IDrive e2",
@@ -479,16 +472,7 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         provider="s3_compatible",
         hosts=("oos.{region}.outscale.com",),
         example="https://oos.eu-west-2.outscale.com/BUCKET/PATH",
-        source=_RCLONE + "Outscale.yaml",
-        confirmed=False,
-    ),
-    KnownStore(
-        name="Impossible Cloud",
-        provider="s3_compatible",
-        hosts=("{region}.storage.impossibleapi.net",),
-        example="https://eu-central-2.storage.impossibleapi.net/BUCKET/PATH",
-        source=_RCLONE + "ImpossibleCloud.yaml",
-        confirmed=False,
+        source="https://github.com/outscale/terraform-oos-examples",
     ),
     KnownStore(
         name="Gcore Object Storage",
@@ -515,24 +499,6 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         note="The hosts in megas4.com are not on that page: its users have them.",
     ),
     KnownStore(
-        name="Synology C2 Object Storage",
-        provider="s3_compatible",
-        hosts=("{region}.s3.synologyc2.net",),
-        labels={"region": "[a-z]{2}-[0-9]{3}"},
-        example="https://eu-002.s3.synologyc2.net/BUCKET/PATH",
-        source=_RCLONE + "Synology.yaml",
-        confirmed=False,
-    ),
-    KnownStore(
-        name="Selectel",
-        provider="s3_compatible",
-        hosts=("s3.{region}.storage.selcloud.ru",),
-        labels={"region": "[a-z]{2}-[0-9]+"},
-        example="https://s3.ru-1.storage.selcloud.ru/BUCKET/PATH",
-        source=_RCLONE + "Selectel.yaml",
-        confirmed=False,
-    ),
-    KnownStore(
         name="Magalu Cloud",
         provider="s3_compatible",
         hosts=("{region}.magaluobjects.com",),
@@ -548,14 +514,6 @@ KNOWN_STORES: Final[tuple[KnownStore, ...]] = (
         region="eu-west-1",
         example="https://s3.cubbit.eu/BUCKET/PATH",
         source="https://docs.cubbit.io/guides/s3-api",
-    ),
-    KnownStore(
-        name="Leviia",
-        provider="s3_compatible",
-        hosts=("s3.leviia.com",),
-        example="https://s3.leviia.com/BUCKET/PATH",
-        source=_RCLONE + "Leviia.yaml",
-        confirmed=False,
     ),
     KnownStore(
         name="DreamObjects",
