@@ -1,6 +1,6 @@
 """`stocktake schedules`, through the API."""
 
-import re
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -101,9 +101,7 @@ def _matches(selector: dict[str, Any], name: str) -> bool:
     """Whether a schedule made here means the table; the server holds what a glob is."""
     if "name_glob" not in selector:
         return True
-    parts = {"*": ".*", "?": "."}
-    glob = "".join(parts.get(each, re.escape(each)) for each in fold(selector["name_glob"]))
-    return re.fullmatch(glob, fold(name), re.DOTALL) is not None
+    return fnmatchcase(fold(name), fold(selector["name_glob"]).replace("[", "[[]"))
 
 
 @app.command("remove")
