@@ -1,6 +1,8 @@
 """``python -m api``: the web process, as the settings want it."""
 
 import asyncio
+import gc
+import socket
 import sys
 from contextlib import suppress
 from types import FrameType
@@ -30,6 +32,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What is there by now stays: the collector would look through it with each large answer,
+        # and hold everybody up for a tenth of a second.
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)

@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Final, TypedDict, TypeVar
@@ -12,7 +12,6 @@ from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -48,7 +47,9 @@ from stocktake.storage.uploads import ManagedStorage
 __all__ = ["Answer", "AuditEdge", "Edge", "Page", "ReadEdge", "Router", "WriteEdge"]
 
 T = TypeVar("T")
+A = TypeVar("A", bound="Answer | idempotency.StoredAnswer")
 
+_JSON: Final = "application/json"
 MAX_CURSOR: Final = 200
 #: Of one page, after its first result: what is larger goes on behind `next`.
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -141,15 +142,16 @@ class Edge:
 
         return await to_thread.run_sync(run)
 
-    async def show(self, work: "Callable[[Context], BaseModel | bytes]") -> Response:
-        """Answer with what `work` finds. It is made JSON in the thread too: on the event loop, a
-        page of large tables held everybody up."""
+    async def show(self, work: "Callable[[Context], Answer | BaseModel | bytes]") -> Response:
+        """Answer with what `work` finds; bytes are JSON already."""
 
-        def shown(context: Context) -> bytes:
+        def shown(context: Context) -> Response:
             found = work(context)
-            return found if isinstance(found, bytes) else to_json(found)
+            if isinstance(found, bytes):
+                return Response(found, media_type=_JSON)
+            return respond(found if isinstance(found, Answer) else Answer(body=found))
 
-        return Response(await self.read(shown), media_type="application/json")
+        return await self.read(shown)
 
     async def change(self, work: "Callable[[Context], T]") -> T:
         """Run `work` in a thread, in a transaction that is committed when it returns.
@@ -178,26 +180,37 @@ class Edge:
         """
         key = await self._idempotency_key(fingerprint)
         waits = wait and self.preference.seconds > 0
-        given = await self.change(lambda context: _guarded(context, work, key, waits))
+        given, response = await self._answered(lambda it: _guarded(it, work, key, waits))
         if isinstance(given, idempotency.StoredAnswer):
-            return respond(given, {"Idempotent-Replayed": "true"})
-        if given.job_id is None or not waits:
-            return respond(given.stored())
-        return await self._waited(given, given.job_id, key)
+            response.headers["Idempotent-Replayed"] = "true"
+        elif given.job_id is not None and waits:
+            response = await self._waited(given, response, given.job_id, key)
+            response.headers.update(self.preference.applied)
+        return response
 
-    async def _waited(self, given: Answer, job_id: UUID, key: idempotency.Key | None) -> Response:
-        preference = self.preference
+    async def _answered(self, work: "Callable[[Context], A]") -> tuple[A, Response]:
+        """Run `work`, commit, and make its answer's bytes, in one thread."""
+
+        def run() -> tuple[A, Response]:
+            with self.parts.database.write() as session:
+                given = work(self._context(session))
+            return given, respond(given)  # after the commit, for which others may wait
+
+        return await to_thread.run_sync(run)
+
+    async def _waited(
+        self, given: Answer, response: Response, job_id: UUID, key: idempotency.Key | None
+    ) -> Response:
         try:
-            sight = await self.wait_for_end(job_id, preference.seconds)
+            sight = await self.wait_for_end(job_id, self.preference.seconds)
         except RequestError:
             # What was done stays done, and its answer is that of then: nothing of what came after.
             sight = None
         if sight is None or given.after_wait is None:
             if key is not None:
                 await self.change(_keeper(key, given))
-            return respond(given.stored(), preference.applied)
-        final = await self.change(_finisher(key, given.after_wait))
-        return respond(final.stored(), preference.applied)
+            return response
+        return (await self._answered(_finisher(key, given.after_wait)))[1]
 
     async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
         """What a job was when it had ended; None if it had not in time, or the client has gone,
@@ -284,14 +297,13 @@ def _finisher(
     return finish
 
 
-def respond(
-    answer: idempotency.StoredAnswer, more_headers: Mapping[str, str] | None = None
-) -> Response:
-    """The response of an answer."""
-    headers = answer.headers | dict(more_headers or {})
+def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
+    """The response of an answer, made in a thread: on the event loop, one of a table with very many
+    columns held everybody up."""
+    headers = dict(answer.headers)
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
-    return JSONResponse(answer.body, answer.status, headers=headers)
+    return Response(to_json(answer.body), answer.status, headers, _JSON)
 
 
 # --- authentication -----------------------------------------------------------------------
@@ -467,7 +479,7 @@ class Page:
     def body(
         self,
         count: int,
-        rows: Sequence[T],
+        rows: Iterable[T],
         show: Callable[[T], BaseModel],
         place: Callable[[T], Place],
         *,
@@ -478,21 +490,21 @@ class Page:
         It ends before `limit` where its results are large, and `next` goes on there.
 
         Args:
-            rows: from a service that was asked for `part`, or fewer.
+            rows: from a service that was asked for `part`, or fewer; no more are taken than fit.
             place: where a row stands in the list.
             cut: whether the service gave fewer, as they are large.
         """
         results: list[bytes] = []
-        size = 0
-        for row in rows[: self.limit]:
+        size, more, last = 0, cut, None
+        for row in rows:
             result = to_json(show(row))
             size += len(result)
-            if results and size > MAX_PAGE_BYTES:
+            if results and (len(results) == self.limit or size > MAX_PAGE_BYTES):
+                more = True
                 break
             results.append(result)
-        shown = len(results)
-        more = cut or shown < len(rows)
-        following = self._next(shown, place(rows[shown - 1])) if more and shown else None
+            last = place(row)
+        following = self._next(len(results), last) if more and last else None
         before = self.offset - self.limit
         previous = self._url(offset=max(before, 0)) if self.offset > 0 else None
         links = {"count": count, "next": following, "previous": previous}

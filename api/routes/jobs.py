@@ -1,16 +1,16 @@
 """Jobs: the history, one job, its events, cancel and retry."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic_core import to_json
 
 from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
 from api.errors import body_of, refusal_of
@@ -104,26 +104,32 @@ async def get_job(
     ] = None,
 ) -> Response:
     """A job: always 200, also when the job failed; its failure is in the body."""
-    job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
-    if seconds and not JobState(job.state).done:
-        await edge.wait_for_end(job_id, seconds)
-        job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
-    return _represent(job, attempts, edge.request, asked.applied if wait is None else {})
+    if seconds:
+        job = await edge.read(lambda context: jobs.get_job(context, job_id))
+        if not JobState(job.state).done:
+            await edge.wait_for_end(job_id, seconds)
+    more_headers = asked.applied if wait is None else {}
+    tags = edge.request.headers.get("if-none-match", "")
+
+    def work(context: Context) -> Answer:
+        job, attempts = jobs.with_attempts(context, job_id)
+        return _represent(job, attempts, tags, more_headers)
+
+    return await edge.show(work)
 
 
 def _represent(
-    job: Job, attempts: Sequence[JobAttempt], request: Request, more_headers: Any
-) -> Response:
+    job: Job, attempts: Sequence[JobAttempt], known_tags: str, more_headers: Mapping[str, str]
+) -> Answer:
     tag = f'"{job.id}-{job.revision}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **more_headers}
     if not JobState(job.state).done:
         headers["Retry-After"] = str(_retry_after(job))
-    if _matches(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers=headers)
-    body = full_job_view(job, attempts).model_dump(mode="json")
-    return JSONResponse(body, headers=headers)
+    if _matches(known_tags, tag):
+        return Answer(status=304, headers=headers)
+    return Answer(body=full_job_view(job, attempts), headers=headers)
 
 
 def _retry_after(job: Job) -> int:
@@ -140,9 +146,18 @@ def _matches(header: str, tag: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sight:
+    """A job as a stream shows it, and that as JSON."""
+
+    job: JobBody
+    revision: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Stream:
     edge: Edge
-    job: Job
+    first: _Sight
 
 
 async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
@@ -150,11 +165,17 @@ async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
 
     Both are taken here, as a stream that has begun can't be refused.
     """
-    job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    first = await edge.read(partial(_sight, job_id=job_id))
     with edge.parts.limits.waiting(edge.caller.key_id) as granted:
         if not granted or edge.parts.hub.is_full:
             raise ThrottledError(STREAM_RETRY_SECONDS)
-        yield _Stream(edge, job)
+        yield _Stream(edge, first)
+
+
+def _sight(context: Context, job_id: UUID) -> _Sight:
+    job = jobs.get_job(context, job_id)
+    shown = job_view(job)
+    return _Sight(shown, job.revision, to_json(shown).decode())
 
 
 @router.get("/jobs/{job_id}/events/", response_class=EventSourceResponse)
@@ -164,24 +185,23 @@ async def stream_job_events(
     """The job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
     `refused`, with the body of the refusal, seconds after the key was revoked, expired or was cut.
     """
-    edge, job, before = stream.edge, stream.job, None
+    edge, now, before = stream.edge, stream.first, None
     while True:
-        now = job_view(job)
-        for name in _events(before, now):
-            yield ServerSentEvent(event=name, id=str(job.revision), data=now, retry=1000)
-        if now.done:
+        for name in _events(before, now.job):
+            yield ServerSentEvent(event=name, id=str(now.revision), raw_data=now.data, retry=1000)
+        if now.job.done:
             return
-        before = now
+        before = now.job
         try:
             changed = await edge.parts.hub.wait_for_change(
-                job.id, job.revision, STREAM_SECONDS, edge.holder
+                now.job.id, now.revision, STREAM_SECONDS, edge.holder
             )
         except RequestError as refusal:
             yield ServerSentEvent(event="refused", data=refusal_of(refusal)[1])
             return
         if not changed:
             return
-        job = await edge.read(partial(jobs.get_job, job_id=job.id))
+        now = await edge.read(partial(_sight, job_id=now.job.id))
 
 
 def _events(before: JobBody | None, now: JobBody) -> list[str]:

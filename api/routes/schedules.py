@@ -1,25 +1,20 @@
 """Schedules: cron rules that start bulk refreshes."""
 
-from typing import Any
 from uuid import UUID
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
 from api.routes.batches import accepted
 from api.schemas.base import PageBody
 from api.schemas.batches import BatchBody, ScheduleBody, ScheduleChange, ScheduleIn
-from stocktake.db.models import Schedule
 from stocktake.db.pages import place_of
 from stocktake.services import schedules
 from stocktake.services.context import Context
 
 router = Router(tags=["schedules"])
 
-
-def _wire(schedule: Schedule) -> dict[str, Any]:
-    return ScheduleBody.model_validate(schedule).model_dump(mode="json")
+_view = ScheduleBody.model_validate
 
 
 @router.get("/schedules/", response_model=PageBody[ScheduleBody])
@@ -29,7 +24,7 @@ async def list_schedules(edge: ReadEdge, page: PageDep) -> Response:
     def work(context: Context) -> bytes:
         found = schedules.page(context, **page.part)
         return page.body(
-            found.count, found.schedules, ScheduleBody.model_validate, lambda it: place_of(it.id)
+            found.count, found.schedules, _view, lambda schedule: place_of(schedule.id)
         )
 
     return await edge.show(work)
@@ -40,22 +35,22 @@ async def create_schedule(edge: WriteEdge, schedule: ScheduleIn) -> Response:
     """Add a schedule."""
     return await edge.write(
         lambda context: Answer(
-            status=201, body=_wire(schedules.create(context, schedule.as_sent()))
+            status=201, body=_view(schedules.create(context, schedule.as_sent()))
         )
     )
 
 
 @router.get("/schedules/{schedule_id}/", response_model=ScheduleBody)
-async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> JSONResponse:
+async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
     """A schedule, with its last and next fire."""
-    return JSONResponse(_wire(await edge.read(lambda it: schedules.get(it, schedule_id))))
+    return await edge.show(lambda context: _view(schedules.get(context, schedule_id)))
 
 
 @router.patch("/schedules/{schedule_id}/", response_model=ScheduleBody)
 async def change_schedule(edge: WriteEdge, schedule_id: UUID, change: ScheduleChange) -> Response:
     """Change any of its fields; a new rule or zone plans the next fire anew."""
     return await edge.write(
-        lambda context: Answer(body=_wire(schedules.change(context, schedule_id, change.as_sent())))
+        lambda context: Answer(body=_view(schedules.change(context, schedule_id, change.as_sent())))
     )
 
 

@@ -223,7 +223,10 @@ async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) ->
     def work(context: Context) -> bytes:
         found = schema_versions.list_versions(context, table_id, **page.part)
         return page.body(
-            found.count, found.versions, version_view, lambda version: place_of(version.number)
+            found.count,
+            found.versions,
+            lambda row: version_view(*row),
+            lambda row: place_of(row[0].number),
         )
 
     return await edge.show(work)

@@ -343,12 +343,12 @@ def short_job(job: Job) -> ShortJobBody:
     )
 
 
-def version_view(version: SchemaVersion) -> VersionBody:
+def version_view(version: SchemaVersion, column_count: int) -> VersionBody:
     """A schema version in a list."""
     return VersionBody(
         number=version.number,
         change=version.change,
-        column_count=len(version.columns),
+        column_count=column_count,
         source_version=version.source_version,
         job_id=version.job_id,
         created_at=version.created_at,
@@ -367,5 +367,5 @@ def full_version_view(version: SchemaVersion) -> FullVersionBody:
         )
         for stored in version.columns
     ]
-    short = version_view(version).model_dump()
+    short = version_view(version, len(columns)).model_dump()
     return FullVersionBody(**short, columns=columns, diff=version.diff)

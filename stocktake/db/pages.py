@@ -4,18 +4,21 @@ Rows come and go between two pages. An offset then shows one twice, or passes ov
 of the last row that was seen does neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, literal, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.clock import UtcDateTime
 from stocktake.errors import ValidationError
 
+T = TypeVar("T")
 Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
+
+_AT_ONCE: Final = 4
 
 #: The values of the columns that a list is sorted by, as JSON has them.
 Place = Sequence[Any]
@@ -47,6 +50,12 @@ def part_of(
         query = query.where(here > there if ascending else here < there)
     order = (column.asc() if ascending else column.desc() for column in columns)
     return query.order_by(*order).limit(limit).offset(offset)
+
+
+def one_by_one(session: Session, page: Select[T]) -> Iterator[T]:
+    """The rows of a page, a few at a time as they are taken: each may be megabytes."""
+    with session.scalars(page.execution_options(yield_per=_AT_ONCE)) as found:
+        yield from found
 
 
 def place_of(*values: Any) -> Place:

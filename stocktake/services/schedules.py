@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
-from stocktake.db.pages import Place, part_of
+from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
@@ -33,7 +33,7 @@ class Page:
     """Some schedules, newest first, and how many there are."""
 
     count: int
-    schedules: Sequence[Schedule]
+    schedules: Iterator[Schedule]
 
 
 def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
@@ -63,14 +63,10 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
 def page(context: Context, *, limit: int, offset: int, after: Place | None = None) -> Page:
     """The project's schedules."""
     mine = Schedule.project_id == context.caller.project_id
-    return Page(
-        count=context.session.scalar(select(func.count()).select_from(Schedule).where(mine)) or 0,
-        schedules=context.session.scalars(
-            part_of(
-                select(Schedule).where(mine), Schedule.id, limit=limit, offset=offset, after=after
-            )
-        ).all(),
-    )
+    count = context.session.scalar(select(func.count()).select_from(Schedule).where(mine))
+    all_of_them = select(Schedule).where(mine)
+    rows = part_of(all_of_them, Schedule.id, limit=limit, offset=offset, after=after)
+    return Page(count=count or 0, schedules=one_by_one(context.session, rows))
 
 
 def get(context: Context, schedule_id: UUID) -> Schedule:

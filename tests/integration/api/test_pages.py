@@ -5,15 +5,15 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from api import dependencies
-from stocktake.db.models import SchemaVersion, Table
+from stocktake.db.models import Job, Schedule, SchemaVersion, Table
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column
 from stocktake.services import table_views
@@ -21,6 +21,12 @@ from tests.integration.api.conftest import MakeJob
 
 MakeTable = Callable[..., UUID]
 
+NEW: Final = {
+    "name": "new",
+    "format": "CSV",
+    "url_pattern": "https://bucket.s3.amazonaws.com/new/*.csv",
+    "options": {"public": True},
+}
 #: Each list, with how to make one more row of it and how to take one away (None: nobody can).
 LISTS = ["tables", "jobs", "schedules", "versions", "audit", "projects"]
 
@@ -224,18 +230,43 @@ def test_item_7_one_table_larger_than_a_page_is_shown(
     assert [row["name"] for row in again["results"]] == wide[1:2]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("path", ["warehouse_tables/", "one", "jobs/"])
+#: Of each kind of answer that is as large as a table's columns, or as a selector.
+ANSWERS: Final = [
+    ("GET", "warehouse_tables/", None),
+    ("GET", "{table}/", None),
+    ("PATCH", "{table}/", {"name": "another"}),
+    ("PATCH", "{table}/", {"url_pattern": "https://bucket.s3.amazonaws.com/x/*.parquet"}),
+    ("POST", "warehouse_tables/", NEW),
+    ("POST", "{table}/update_schema/", {"updates": {}}),
+    ("POST", "{table}/refresh_schema/", None),
+    ("GET", "{table}/schema_versions/", None),
+    ("GET", "{table}/schema_versions/1/", None),
+    ("GET", "{table}/schema_versions/1/diff/", None),
+    ("GET", "jobs/", None),
+    ("GET", "jobs/{job}/", None),
+    ("GET", "jobs/{job}/?wait=1", None),
+    ("POST", "jobs/{job}/cancel/", None),
+    ("POST", "schedules/", {"name": "s", "cron": "0 3 * * *", "selector": {"all": True}}),
+    ("POST", "warehouse_tables/refresh/", {"all": True}),
+]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)  # no database has a say in it
+@pytest.mark.parametrize(("method", "path", "body"), ANSWERS)
 def test_item_7_no_answer_is_made_json_on_the_event_loop(
     client: httpx.Client,
     make_table: MakeTable,
     make_job: MakeJob,
+    database: Database,
     monkeypatch: pytest.MonkeyPatch,
+    method: str,
     path: str,
+    body: dict[str, Any] | None,
 ) -> None:
     """While one is being made, `/healthz` answers."""
-    make_job()
-    path = f"warehouse_tables/{make_table()}/" if path == "one" else path
+    table = make_table(options={"public": True})
+    _add_versions(database, table, 1)
+    path = path.format(table=f"warehouse_tables/{table}", job=make_job())
     begun, go_on = threading.Event(), threading.Event()
     to_json = dependencies.to_json
 
@@ -247,10 +278,68 @@ def test_item_7_no_answer_is_made_json_on_the_event_loop(
     monkeypatch.setattr(dependencies, "to_json", slowly)
     with ThreadPoolExecutor(1) as pool:
         try:
-            asked = pool.submit(client.get, path)
+            asked = pool.submit(client.request, method, path, json=body)
             assert begun.wait(60)
             health = httpx.get(str(client.base_url.join("/healthz")), timeout=30)
         finally:
             go_on.set()
         assert health.status_code == 200
-        assert asked.result().status_code == 200
+        assert asked.result().is_success, asked.result().text
+
+
+def _add_versions(database: Database, table: UUID, count: int) -> None:
+    columns = [Column.of("id", "Int64").as_dict()]
+    row = {"columns": columns, "diff": {}, "change": "none", "source_version": None}
+    with database.write() as session:
+        session.add_all(
+            SchemaVersion(table_id=table, number=number + 1, **row) for number in range(count)
+        )
+
+
+@pytest.fixture
+def loaded() -> Iterator[list[Any]]:
+    """What the process takes from the database."""
+    rows: list[Any] = []
+    kinds = (Job, Schedule, SchemaVersion)
+
+    def note(row: Any, _: Any) -> None:
+        rows.append(row)
+
+    for kind in kinds:
+        event.listen(kind, "load", note)
+    yield rows
+    for kind in kinds:
+        event.remove(kind, "load", note)
+
+
+@pytest.mark.parametrize("path", ["jobs/", "schedules/"])
+def test_item_7_a_page_takes_no_more_rows_than_it_shows(
+    client: httpx.Client,
+    make_job: MakeJob,
+    monkeypatch: pytest.MonkeyPatch,
+    loaded: list[Any],
+    path: str,
+) -> None:
+    """But a few: a result holds a whole diff, and a selector 10,000 ids."""
+    for number in range(30):
+        if path == "jobs/":
+            make_job()
+        else:
+            body = {"name": f"s{number}", "cron": "0 3 * * *", "selector": {"all": True}}
+            assert client.post(path, json=body).status_code == 201
+    monkeypatch.setattr(dependencies, "MAX_PAGE_BYTES", 10)
+    loaded.clear()
+    page = client.get(path, params={"cursor": ""}).json()
+    assert (page["count"], len(page["results"])) == (30, 1)
+    assert page["next"] is not None
+    assert 1 < len(loaded) < 10
+
+
+def test_item_7_a_list_of_versions_takes_no_columns(
+    client: httpx.Client, make_table: MakeTable, database: Database, loaded: list[Any]
+) -> None:
+    _add_versions(database, table := make_table(), 3)
+    page = client.get(f"warehouse_tables/{table}/schema_versions/").json()
+    assert [row["column_count"] for row in page["results"]] == [1, 1, 1]
+    assert len(loaded) == 3
+    assert not any({"columns", "diff"} & row.__dict__.keys() for row in loaded)
