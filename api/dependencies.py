@@ -566,8 +566,10 @@ def _page(
         str | None,
         Query(
             max_length=MAX_CURSOR,
-            description="Empty at first, then as `next` has it: no result twice and none missed "
-            "while others come and go. `previous` is null then.",
+            description="Empty at first, then as `next` has it. While others come and go, each "
+            "result that was there at the first page and stays is shown once. One that is "
+            "committed after that page is shown only where it stands further on: a list that is "
+            "begun anew has it. `previous` is null.",
         ),
     ] = None,
 ) -> Page:

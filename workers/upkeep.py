@@ -1,4 +1,4 @@
-"""What the clock throws away: bytes that nothing reads any more, and old rows.
+"""What the clock throws away or sets right: bytes that nothing reads any more, old rows, and names.
 
 Each works in small batches, selects first and writes only what it found, so that the API is not
 kept waiting and a second clock does no harm.
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_, update
@@ -17,6 +18,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Job, Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import JobError
+from stocktake.schema.folding import fold
 from stocktake.services.files import ABANDONED_SECONDS
 from stocktake.settings import Settings
 from stocktake.states import JobState, TableFormat, UploadState
@@ -32,7 +34,10 @@ IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
 _UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 KEYS_AT_ONCE: Final = 500
+NAMES_AT_ONCE: Final = 1000
 
+#: How often a clock begins to look through all tables' names.
+FOLD_SECONDS: Final = 600.0
 #: How often a clock begins to look through all of managed storage.
 SWEEP_SECONDS: Final = 6 * 3600.0
 
@@ -57,7 +62,8 @@ class Upkeep:
         self._settings = settings
         self._storage = storage
         self._monotonic = monotonic
-        self._sweep_at = float("-inf")
+        self._sweep_at = self._fold_at = float("-inf")
+        self._folded_up_to: UUID | None = None
         self._sweep = OrphanSweep(database, storage, days=settings.retain_orphans_days)
 
     def run(self) -> bool:
@@ -68,8 +74,16 @@ class Upkeep:
         removed_deltas = remove_deleted_delta(
             self._database, self._storage, superseded_seconds=seconds
         )
-        swept = self._sweep_orphans()
-        return any([*rows, removed == UPLOADS_AT_ONCE, removed_deltas == UPLOADS_AT_ONCE, swept])
+        left = [removed == UPLOADS_AT_ONCE, removed_deltas == UPLOADS_AT_ONCE]
+        return any([*rows, *left, self._fold_names(), self._sweep_orphans()])
+
+    def _fold_names(self) -> bool:
+        if self._monotonic() < self._fold_at:
+            return False
+        self._folded_up_to = fold_names(self._database, after=self._folded_up_to)
+        if self._folded_up_to is None:
+            self._fold_at = self._monotonic() + FOLD_SECONDS
+        return self._folded_up_to is not None
 
     def _prune_rows(self) -> bool:
         counts = {"clock_beats": retention.prune_clock_beats(self._database)}
@@ -236,6 +250,33 @@ async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
         else:
             removed.append(key)
     return removed
+
+
+def fold_names(
+    database: Database, *, after: UUID | None = None, limit: int = NAMES_AT_ONCE
+) -> UUID | None:
+    """Set right how searches see the names that a process of an older release has written: it
+    knows nothing of `folded_name`. Where to go on, and None at the end.
+
+    Args:
+        after: what the call before gave.
+        limit: how many tables to look at.
+    """
+    query = select(Table.id, Table.name, Table.folded_name).order_by(Table.id).limit(limit)
+    with database.read() as session:
+        rows = session.execute(query if after is None else query.where(Table.id > after)).all()
+    wrong = [row for row in rows if row.folded_name != fold(row.name)]
+    if wrong:
+        with database.write() as session:
+            for row in wrong:
+                session.execute(
+                    update(Table)
+                    .where(Table.id == row.id, Table.name == row.name)
+                    .values(folded_name=fold(row.name))
+                    .execution_options(synchronize_session=False)
+                )
+        log.info("names_folded", count=len(wrong))
+    return rows[-1].id if len(rows) == limit else None
 
 
 def prune_idempotency_keys(database: Database, *, limit: int = KEYS_AT_ONCE) -> int:

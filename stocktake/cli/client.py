@@ -117,14 +117,14 @@ class Client:
         return found
 
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The results of all pages."""
-        offset = 0
-        while True:
-            page = self.get(path, limit=_PAGE, offset=offset, **query)
+        """The results of all pages: none twice, and none left out that was there at the first."""
+        page = self.get(path, limit=_PAGE, cursor="", **query)
+        yield from page["results"]
+        while page["next"]:
+            # Not the URL itself: the server may know itself by another name than we do.
+            following = urllib.parse.urlsplit(page["next"]).query
+            page = self.get(path, **dict(urllib.parse.parse_qsl(following)))
             yield from page["results"]
-            offset += len(page["results"])
-            if not page["next"] or not page["results"]:
-                return
 
     def table(self, name: str) -> dict[str, Any]:
         """The table of this name, or with this id.

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
@@ -178,6 +179,11 @@ class Table(Base):
     def _fold(self, _key: str, name: str) -> str:
         self.folded_name = fold(name)
         return name
+
+
+#: What searches look at. A process of a release before `folded_name` writes a row without one while
+#: releases change over; `workers.upkeep.fold_names` fills it in soon.
+SEARCHED_NAME = func.coalesce(func.nullif(Table.folded_name, ""), func.lower(Table.name))
 
 
 class SchemaVersion(Base):

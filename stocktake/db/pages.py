@@ -1,7 +1,10 @@
 """Parts of a list that is sorted by columns, the newest first: by a count, or by the last row seen.
 
-Rows come and go between two pages. An offset then shows one twice, or passes over one; the place
-of the last row that was seen does neither.
+Rows come and go between two pages. An offset then shows one twice, or passes over one that was
+there; the place of the last row that was seen does neither. A row has its place before its
+transaction is committed, so one that is committed between two pages may stand on a part that was
+shown already: the next list has it. To give out no place that is younger than a transaction may
+be would hide the newest rows, which are what most look for.
 """
 
 from collections.abc import Iterator, Sequence

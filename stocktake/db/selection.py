@@ -13,7 +13,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Table
+from stocktake.db.models import SEARCHED_NAME, Table
 from stocktake.errors import ValidationError, did_you_mean
 from stocktake.schema.folding import fold
 from stocktake.states import TableFormat
@@ -224,7 +224,7 @@ def _refreshable(project_id: int) -> Select[UUID]:
 def _filtered(statement: Select[UUID], selector: Selector) -> Select[UUID]:
     if selector.name_glob is not None:
         statement = statement.where(
-            Table.folded_name.like(_like(fold(selector.name_glob)), escape="\\")
+            SEARCHED_NAME.like(_like(fold(selector.name_glob)), escape="\\")
         )
     if selector.format is not None:
         statement = statement.where(Table.format == selector.format.value)

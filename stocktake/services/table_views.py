@@ -10,7 +10,7 @@ from sqlalchemy import Select, Text, cast, func, select
 from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
-from stocktake.db.models import Job, StoredCredential, Table, User
+from stocktake.db.models import SEARCHED_NAME, Job, StoredCredential, Table, User
 from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError
 from stocktake.schema.folding import fold
@@ -86,7 +86,7 @@ def list_views(
     """
     query = _views(context, columns=False)
     for word in fold(search or "").replace("\x00", "").split():
-        query = query.where(Table.folded_name.contains(word, autoescape=True))
+        query = query.where(SEARCHED_NAME.contains(word, autoescape=True))
     count = context.session.scalar(
         query.with_only_columns(func.count(), maintain_column_froms=True)
     )

@@ -5,6 +5,7 @@ import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,11 +14,12 @@ import pytest
 from sqlalchemy import event, update
 
 from api import dependencies
+from stocktake.cli import client as cli
 from stocktake.db.models import Job, Schedule, SchemaVersion, Table
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column
 from stocktake.services import table_views
-from tests.integration.api.conftest import MakeJob
+from tests.integration.api.conftest import MakeJob, Served
 
 MakeTable = Callable[..., UUID]
 
@@ -122,6 +124,56 @@ def test_item_8_who_began_with_an_offset_goes_on_with_it(listed: Listed) -> None
         seen += [listed.key(row) for row in page["results"]]
     [whole] = listed.pages(limit=1000)
     assert seen == [listed.key(row) for row in whole["results"]]
+
+
+def test_item_8_a_row_that_is_committed_late_costs_no_other_one(
+    client: httpx.Client, make_table: MakeTable
+) -> None:
+    """It has its place from before: on a part that was shown, or further on."""
+    begun = datetime.now(UTC)
+    for number in range(6):
+        make_table(f"t{number}", created_at=begun + timedelta(seconds=2 * number))
+    page = client.get("warehouse_tables/", params={"cursor": "", "limit": 3}).json()
+    seen = [row["name"] for row in page["results"]]
+    make_table("passed", created_at=begun + timedelta(seconds=9))
+    make_table("ahead", created_at=begun + timedelta(seconds=3))
+    while page["next"]:
+        page = client.get(page["next"]).json()
+        seen += [row["name"] for row in page["results"]]
+    assert seen == ["t5", "t4", "t3", "t2", "ahead", "t1", "t0"]
+    anew = client.get("warehouse_tables/", params={"cursor": ""}).json()
+    assert [row["name"] for row in anew["results"]][:3] == ["t5", "passed", "t4"]
+    said = client.get(str(client.base_url.join("/api/schema/"))).json()
+    [described] = [
+        parameter["description"]
+        for parameter in said["paths"]["/api/projects/{project_id}/jobs/"]["get"]["parameters"]
+        if parameter["name"] == "cursor"
+    ]
+    assert "committed after that page is shown only where it stands further on" in described
+
+
+def test_item_8_the_command_line_goes_by_a_cursor(
+    client: httpx.Client,
+    make_table: MakeTable,
+    make_key: Callable[..., str],
+    project_id: int,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though rows come and go; and a search holds on each page."""
+    monkeypatch.setattr(cli, "_PAGE", 2)
+    for number in range(6):
+        make_table(f"even_{number}" if number % 2 == 0 else f"odd_{number}")
+    seen = []
+    with cli.Client(served.url, make_key(), str(project_id)) as command_line:
+        for row in command_line.all("warehouse_tables/", search="_"):
+            seen.append(row["name"])
+            make_table(f"new_{row['name']}")
+            if row["name"] == "odd_5":
+                assert client.delete(f"warehouse_tables/{row['id']}/").status_code == 204
+        newest = next(command_line.all("warehouse_tables/", search="_even"))
+        assert newest["name"] == "new_even_0"
+    assert seen == ["odd_5", "even_4", "odd_3", "even_2", "odd_1", "even_0"]
 
 
 def test_item_8_filters_hold_on_each_page(client: httpx.Client, make_table: MakeTable) -> None:

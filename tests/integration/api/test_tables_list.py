@@ -7,8 +7,10 @@ from uuid import UUID
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
+from stocktake.db.models import Table
+from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database, Ring
 from stocktake.errors import AccessDeniedError
 from stocktake.jobs import leases
@@ -24,6 +26,7 @@ from tests.integration.api.playing import (
     table_row,
     take,
 )
+from workers import upkeep
 
 MakeTable = Callable[..., UUID]
 SOURCED = {"external_data_source": {"id": "0190", "source_type": "Stripe"}}
@@ -96,7 +99,7 @@ def test_search_looks_into_names_whatever_their_letter_case(
     ],
 )
 def test_item_10_search_ignores_case_and_composition_beyond_ascii(
-    client: httpx.Client, name: str, search: str
+    client: httpx.Client, database: Database, name: str, search: str
 ) -> None:
     url = "https://bucket.s3.amazonaws.com/orders/*.parquet"
     body = {"format": "Parquet", "url_pattern": url, "options": {"public": True}}
@@ -106,9 +109,8 @@ def test_item_10_search_ignores_case_and_composition_beyond_ascii(
     composed = unicodedata.normalize("NFC", name)
     found = client.get("warehouse_tables/", params={"search": search})
     assert names(found) == [composed]
-    batch = {"name_glob": f"*{search.rsplit(maxsplit=1)[-1]}*"}
-    batch_id = client.post("warehouse_tables/refresh/", json=batch).json()["id"]
-    assert client.get(f"batches/{batch_id}/").status_code == 200
+    last_word = search.rsplit(maxsplit=1)[-1]
+    assert _found(client, database, last_word) == [composed]
     renamed = client.patch(
         f"warehouse_tables/{found.json()['results'][0]['id']}/", json={"name": "Ünder_score"}
     )
@@ -124,6 +126,46 @@ def test_item_10_two_spellings_of_one_name_are_one(client: httpx.Client) -> None
     again = client.post("warehouse_tables/", json=body | {"name": "cafe\u0301"})
     assert (again.status_code, again.json()["attr"]) == (400, "name")
     assert again.json()["detail"].startswith("A table with this name already exists")
+
+
+def test_item_10_names_that_an_older_release_writes_are_found(
+    client: httpx.Client,
+    make_table: MakeTable,
+    database: Database,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It knows nothing of folded names: of its new rows none has one, and of those that it renames
+    each keeps that of the name before."""
+    for name in ("untouched", "a", "b", "ORDERS"):
+        make_table(name)
+    _write_as_before(database, "ORDERS", folded_name="")
+    assert _found(client, database, "orders") == ["ORDERS"]  # at once, and all else soon
+    _write_as_before(database, "a", name="E\u0301COLE", folded_name="")
+    _write_as_before(database, "b", name="Straße")
+    monkeypatch.setattr(upkeep.fold_names, "__kwdefaults__", {"after": None, "limit": 2})
+    clock = upkeep.Upkeep(database, served.settings, served.parts.storage)
+    while clock.run():
+        pass
+    searches = ("untouched", "orders", "\u00e9cole", "STRASSE", "b")
+    found = [_found(client, database, search) for search in searches]
+    assert found == [["untouched"], ["ORDERS"], ["E\u0301COLE"], ["Straße"], []]
+
+
+def _write_as_before(database: Database, old: str, **values: str) -> None:
+    with database.write() as session:
+        session.execute(update(Table).where(Table.name == old).values(**values))
+
+
+def _found(client: httpx.Client, database: Database, search: str) -> list[str]:
+    """What both ways to search find, which is one and the same."""
+    shown = client.get("warehouse_tables/", params={"search": search})
+    selector = parse_selector({"name_glob": f"*{search}*"})
+    project = int(client.base_url.path.split("/")[3])
+    with database.write() as session:
+        selected = select_tables(session, project, selector, after=None, limit=10).ids
+    assert {row["id"] for row in shown.json()["results"]} == set(map(str, selected))
+    return names(shown)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 import asyncio
+import json
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,10 +16,12 @@ from api import waiting
 from api.waiting import Hub, Sight
 from stocktake.db.models import Job
 from stocktake.db.session import Database
+from stocktake.jobs import leases
 from stocktake.states import JobState
-from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.harness import Stack
+from tests.integration.api.conftest import PLAIN, FinishJob, MakeJob, MakeKey, Served
 from tests.processes import PATIENCE_SECONDS
-from tests.stack import wait_until
+from tests.stack import add_table, wait_until
 
 T = TypeVar("T")
 
@@ -243,3 +248,110 @@ def test_item_9_a_stream_that_the_process_has_no_place_for_is_429(
     answer = client.get(f"jobs/{make_job()}/events/")
     assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"), [(1, 200), (2, 0)], ids=["one key's", "each with a key of its own"]
+)
+def test_item_9_two_hundred_polls_and_streams_at_once_give_only_what_is_documented(
+    stack: Stack, keys: int, refused: int
+) -> None:
+    """Of one key 200 requests wait. A poll beyond them shows the job at once, and a stream is 429;
+    nobody else is held up, and all who wait are told of the end."""
+    web = stack.start_web()
+    table = {"format": "CSV", "url_pattern": "https://bucket.s3.amazonaws.com/x.csv"}
+    job_id = stack.refresh(add_table(stack.database, stack.project_id, **table))
+    crowd = _Crowd(
+        url=f"{web.url}/api/projects/{stack.project_id}/jobs/{job_id}/",
+        keys=[stack.make_key() for _ in range(keys)],
+        at_once=refused,
+    )
+
+    def end_job() -> None:
+        with stack.database.write() as session:
+            claimed = leases.claim(session, job_id, worker="test/1", lease_seconds=60)
+        assert claimed is not None
+        with stack.database.write() as session:
+            leases.succeed(session, claimed, {"columns": 3})
+
+    health = asyncio.run(crowd.come(end_job, f"{web.url}/healthz"))
+    assert health == 200
+    assert [status for status, _ in crowd.polls] == [200] * 200
+    assert {body["id"] for _, body in crowd.polls} == {str(job_id)}
+    streams = Counter(status for status, _ in crowd.streams)
+    states = Counter(body["state"] for _, body in crowd.polls)
+    assert states["queued"] + streams[429] == refused
+    assert states["queued"] + states["succeeded"] == 200
+    assert streams[200] + streams[429] == 200
+    for status, text in crowd.streams:
+        assert status == 429 or _is_whole_life(text, job_id), text
+
+
+def _is_whole_life(stream: str, job_id: UUID) -> bool:
+    names = [line[7:] for line in stream.splitlines() if line.startswith("event: ")]
+    data = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+    told = len(data) == len(names) and {each["id"] for each in data} == {str(job_id)}
+    ended = names[-1] == "end" and data[-1]["state"] == "succeeded"
+    return told and ended and (names[0], data[0]["state"]) == ("state", "queued")
+
+
+@dataclass
+class _Crowd:
+    """200 long polls and 200 streams of one job at once.
+
+    Attributes:
+        keys: of the polls the first, of the streams the last.
+        at_once: how many are answered while the job goes on.
+    """
+
+    url: str
+    keys: list[str]
+    at_once: int
+    polls: list[tuple[int, Any]] = field(default_factory=list)
+    streams: list[tuple[int, str]] = field(default_factory=list)
+    begun: int = 0
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def come(self, end_job: Callable[[], None], health_url: str) -> int:
+        """All of them, to the end; the status of `/healthz` while they wait."""
+        limits = httpx.Limits(max_connections=401)
+        patient = {"timeout": PATIENCE_SECONDS, "limits": limits, "verify": PLAIN}
+        async with httpx.AsyncClient(**patient) as client, asyncio.TaskGroup() as group:
+            for _ in range(200):
+                group.create_task(self._poll(client))
+                group.create_task(self._stream(client))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.settled.wait()
+            health = await client.get(health_url)
+            await asyncio.to_thread(end_job)
+        return health.status_code
+
+    def _look(self) -> None:
+        refused = len(self.streams)  # one that was not has not ended
+        if refused + self.begun == 200 and refused + len(self.polls) == self.at_once:
+            self.settled.set()
+
+    async def _poll(self, client: httpx.AsyncClient) -> None:
+        head = {"Authorization": f"Bearer {self.keys[0]}"}
+        answer = await client.get(self.url, params={"wait": 60}, headers=head)
+        self.polls.append((answer.status_code, answer.json()))
+        self._look()
+
+    async def _stream(self, client: httpx.AsyncClient) -> None:
+        head = {"Authorization": f"Bearer {self.keys[-1]}"}
+        async with client.stream("GET", f"{self.url}events/", headers=head) as answer:
+            if answer.status_code == 429:
+                refusal = json.loads(await answer.aread())
+                seconds = answer.headers["retry-after"]
+                assert refusal["detail"] == (
+                    f"Request was throttled. Expected available in {seconds} seconds."
+                )
+                self.streams.append((429, ""))
+                self._look()
+                return
+            text = ""
+            async for part in answer.aiter_text():
+                self.begun += not text
+                self._look()
+                text += part
+            self.streams.append((answer.status_code, text))
