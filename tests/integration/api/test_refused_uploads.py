@@ -45,6 +45,17 @@ got = httpx.post(url, files={"file": ("a.csv", open(content, "rb"))}, timeout=60
                  headers={"Authorization": f"Bearer {key}"})
 print(json.dumps([got.status_code, got.text]))
 """
+AIOHTTP: Final = """
+import asyncio, json, sys, aiohttp
+url, key, _, content = sys.argv[1:]
+async def send():
+    form = aiohttp.FormData()
+    form.add_field("file", open(content, "rb"), filename="a.csv")
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+        async with session.post(url, data=form) as got:
+            print(json.dumps([got.status, await got.text()]))
+asyncio.run(send())
+"""
 NODE: Final = """
 const [url, key, file] = process.argv.slice(1);
 const headers = {Authorization: `Bearer ${key}`, "Content-Type": "multipart/form-data; boundary=x"};
@@ -78,6 +89,7 @@ CLIENTS: Final[dict[str, Send]] = {
     "urllib": _python(URLLIB),
     "requests": _python(REQUESTS),
     "httpx": _python(HTTPX),
+    "aiohttp": _python(AIOHTTP),
     "node": _node,
 }
 
@@ -187,7 +199,7 @@ def _wait_for(port: int) -> None:
 @pytest.mark.parametrize("dialect", ["sqlite"])  # what is refused here meets no database's own
 @pytest.mark.parametrize("key", ["right", "wrong"])
 @pytest.mark.parametrize("client_name", CLIENTS)
-def test_it_is_read(
+def test_item_1_a_refusal_is_read(
     client_name: str,
     key: str,
     door: str,
