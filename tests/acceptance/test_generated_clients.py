@@ -74,7 +74,7 @@ def _run(*command: str, folder: Path, **variables: str) -> str:
 @pytest.mark.skipif(
     not PYTHON_GENERATOR.is_dir(), reason="openapi-python-client is missing: run `make setup`"
 )
-def test_openapi_python_client(description: Path, asked: list[str], tmp_path: Path) -> None:
+def test_item_15_openapi_python_client(description: Path, asked: list[str], tmp_path: Path) -> None:
     client = tmp_path / "stocktake_client"
     _run(
         *(sys.executable, "-m", "openapi_python_client", "generate", "--path", str(description)),
@@ -93,7 +93,7 @@ def test_openapi_python_client(description: Path, asked: list[str], tmp_path: Pa
     shutil.which("node") is None or not (NODE_MODULES / "openapi-typescript").is_dir(),
     reason="Node 20 or openapi-typescript is missing: install Node and run `make tools`",
 )
-def test_openapi_typescript(description: Path, asked: list[str], tmp_path: Path) -> None:
+def test_item_15_openapi_typescript(description: Path, asked: list[str], tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(CLIENTS / "client.ts", tmp_path)

@@ -158,7 +158,7 @@ def _flower_of(up: Up) -> str | None:
     return lines[0][1] if lines else None
 
 
-def test_two_stacks_beside_each_other_have_a_flower_each(up: Up, asked_up: Up) -> None:
+def test_item_12_two_stacks_beside_each_other_have_a_flower_each(up: Up, asked_up: Up) -> None:
     taken = str(_flower_of(up)).rpartition(":")[2]
     asked_up.options = ("--flower-port", taken)
     asked_up.start()
@@ -173,7 +173,7 @@ def test_two_stacks_beside_each_other_have_a_flower_each(up: Up, asked_up: Up) -
         assert _get(f"{flower}/healthcheck", login) == "OK"
 
 
-def test_without_flower_no_monitor_runs(asked_up: Up) -> None:
+def test_item_12_without_flower_no_monitor_runs(asked_up: Up) -> None:
     asked_up.options = ("--no-flower",)
     asked_up.start()
 

@@ -274,7 +274,7 @@ def test_another_port_is_found_where_one_will_do(tmp_path: Path) -> None:
             ports.usable_port(port)
 
 
-def test_a_port_that_another_stack_takes_first_moves_flower_and_ends_nothing(
+def test_item_12_a_port_that_another_stack_takes_first_moves_flower_and_ends_nothing(
     tmp_path: Path,
 ) -> None:
     told: list[str] = []

@@ -128,7 +128,7 @@ def listing(client: httpx.Client) -> Callable[..., dict[str, Any]]:
         "",
     ],
 )
-def test_a_link_repeats_no_host_that_is_none_of_ours(
+def test_item_16_a_link_repeats_no_host_that_is_none_of_ours(
     host: str, listing: Callable[..., dict[str, Any]], project_id: int
 ) -> None:
     page, path = listing(host), f"/api/projects/{project_id}/schedules/"
@@ -158,7 +158,7 @@ def test_a_link_is_whole_for_a_host_of_ours(
         (("*",), "any@thing.test", False),
     ],
 )
-def test_the_operator_says_which_hosts_are_ours(
+def test_item_16_the_operator_says_which_hosts_are_ours(
     allowed: tuple[str, ...],
     host: str,
     whole: bool,

@@ -91,7 +91,7 @@ def test_the_format_is_as_sent_or_as_the_file_is_named(
         ("x.csv", {"file_format": " "}),
     ],
 )
-def test_another_format_is_refused(
+def test_item_13_another_format_is_refused(
     client: httpx.Client, filename: str, fields: dict[str, str]
 ) -> None:
     answer = upload(client, filename, **fields)
@@ -201,7 +201,7 @@ def test_a_name_that_is_taken_is_refused_and_that_table_is_not_touched(
     assert jobs_of(database, table_id) == []
 
 
-def test_one_upload_may_back_several_tables_and_goes_with_the_last(
+def test_item_13_one_upload_may_back_several_tables_and_goes_with_the_last(
     client: httpx.Client, database: Database
 ) -> None:
     uploaded = upload(client).json()
@@ -279,7 +279,7 @@ def test_an_upload_of_another_project_is_unknown(
 
 @pytest.mark.parametrize("fields", [["file", "file"], ["file", "more"], ["more", "file"]])
 @pytest.mark.parametrize("path", ["upload_file", "file"])
-def test_a_second_file_under_any_field_is_refused(
+def test_item_13_a_second_file_under_any_field_is_refused(
     client: httpx.Client, served: Served, path: str, fields: list[str]
 ) -> None:
     files = [(field, (f"{i}.csv", CSV)) for i, field in enumerate(fields)]
@@ -310,7 +310,7 @@ def test_no_file_and_a_bad_name_are_refused(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("says_its_length", [True, False])
-def test_a_body_over_the_cap_and_a_mebibyte_is_413_and_nothing_is_stored(
+def test_item_13_a_body_over_the_cap_and_a_mebibyte_is_413_and_nothing_is_stored(
     serve: Callable[..., Served],
     connect: Callable[..., httpx.Client],
     make_key: Callable[..., str],
@@ -339,7 +339,7 @@ def test_a_body_over_the_cap_and_a_mebibyte_is_413_and_nothing_is_stored(
     assert not (served.settings.data_dir / "managed").exists()
 
 
-def test_a_file_just_over_the_cap_is_400_in_posthogs_words(
+def test_item_13_a_file_just_over_the_cap_is_400_in_posthogs_words(
     serve: Callable[..., Served],
     connect: Callable[..., httpx.Client],
     make_key: Callable[..., str],

@@ -364,7 +364,7 @@ def test_events_of_an_ended_job_are_its_end(
         assert [name for name, _ in _events(answer)] == ["state", "end"]
 
 
-def test_who_waits_behind_a_cancelled_job_is_rung_for(
+def test_item_11_who_waits_behind_a_cancelled_job_is_rung_for(
     client: httpx.Client, make_job: MakeJob, make_table: MakeTable, rings: list[Ring]
 ) -> None:
     table_id = make_table("ledger")

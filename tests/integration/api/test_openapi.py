@@ -121,7 +121,9 @@ def test_the_server_answers_with_it(anonymous: httpx.Client, description: dict[s
         assert anonymous.get(path).json()["paths"].keys() == description["paths"].keys()
 
 
-def test_each_operation_is_described_once_and_keeps_its_id(description: dict[str, Any]) -> None:
+def test_item_15_each_operation_is_described_once_and_keeps_its_id(
+    description: dict[str, Any],
+) -> None:
     """Generated clients call their functions by it: none of these may go or change."""
     ids = [operation["operationId"] for _, _, operation in _operations(description)]
     assert len(ids) == len(set(ids))
@@ -138,18 +140,22 @@ def test_both_prefixes_offer_the_same(client: httpx.Client, description: dict[st
         assert client.request("TRACE", url).status_code == 405, older
 
 
-def test_it_says_where_the_server_is(description: dict[str, Any]) -> None:
+def test_item_15_it_says_where_the_server_is(description: dict[str, Any]) -> None:
     assert [server["url"] for server in description["servers"]] == ["/"]
 
 
-def test_every_model_is_used_and_none_is_the_frameworks(description: dict[str, Any]) -> None:
+def test_item_15_every_model_is_used_and_none_is_the_frameworks(
+    description: dict[str, Any],
+) -> None:
     told = json.dumps(description)
     for name in description["components"]["schemas"]:
         assert f'"#/components/schemas/{name}"' in told, name
     assert "HTTPValidationError" not in told
 
 
-def test_nothing_that_is_known_is_described_as_any_object(description: dict[str, Any]) -> None:
+def test_item_15_nothing_that_is_known_is_described_as_any_object(
+    description: dict[str, Any],
+) -> None:
     schemas = description["components"]["schemas"]
     typed = {
         "JobBody": ("kind", "state", "progress", "result"),
@@ -175,14 +181,14 @@ def test_nothing_that_is_known_is_described_as_any_object(description: dict[str,
     assert schemas["SelectorIn"]["additionalProperties"] is False
 
 
-def test_no_required_field_of_a_request_may_be_null(description: dict[str, Any]) -> None:
+def test_item_15_no_required_field_of_a_request_may_be_null(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
     for model in ("NewTable", "UploadedTable", "ScheduleIn"):
         for field in schemas[model]["required"]:
             assert "null" not in json.dumps(schemas[model]["properties"][field]), (model, field)
 
 
-def test_what_is_sent_and_what_is_answered_have_examples_that_hold(
+def test_item_15_what_is_sent_and_what_is_answered_have_examples_that_hold(
     description: dict[str, Any],
 ) -> None:
     schemas = description["components"]["schemas"]

@@ -1,7 +1,7 @@
 """Every case of PostHog's own tests of warehouse tables, replayed; docs/posthog.md lists them.
 
-Each is told in our words and named by a key, which `case` takes; `test_the_page_lists_each_case`
-holds page and tests together.
+Each is told in our words and named by a key, which `case` takes; the test of item 14 holds page and
+tests together.
 """
 
 import re
@@ -66,7 +66,7 @@ def create(client: httpx.Client, uploaded: dict[str, Any], **changes: Any) -> ht
     return client.post(path, json=body)
 
 
-def test_the_page_lists_each_case() -> None:
+def test_item_14_the_page_lists_each_case() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \|(.*)\| (\w[\w ]*) \|(.*)\|$", PAGE.read_text(), re.M)
     keys = [key for key, *_ in rows]
     assert len(keys) == len(set(keys)) >= 90
@@ -444,7 +444,9 @@ def test_an_upload_is_answered_with_its_id(client: httpx.Client) -> None:
         ("upload-empty-format", "data.csv", ""),
     ),
 )
-def test_another_format_is_refused(client: httpx.Client, filename: str, file_format: str) -> None:
+def test_item_13_another_format_is_refused(
+    client: httpx.Client, filename: str, file_format: str
+) -> None:
     answer = upload(client, filename, file_format=file_format)
     sentence = "Invalid format. Must be one of: csv, json, parquet"
     assert (answer.status_code, answer.json()["message"]) == (400, sentence)

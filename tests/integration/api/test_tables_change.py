@@ -298,7 +298,7 @@ def uploaded(client: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fields", [{}, {"url_pattern": URL.replace("orders", "sales")}])
-def test_a_name_that_is_taken_while_it_is_written_is_refused(
+def test_item_2_a_name_that_is_taken_while_it_is_written_is_refused(
     client: httpx.Client, orders: dict[str, Any], database: Database, fields: dict[str, Any]
 ) -> None:
     second = client.post(
@@ -318,7 +318,7 @@ def test_a_name_that_is_taken_while_it_is_written_is_refused(
     assert (shown["name"], shown["url_pattern"]) == ("orders", URL)
 
 
-def test_of_many_renames_to_one_name_at_once_one_wins(client: httpx.Client) -> None:
+def test_item_2_of_many_renames_to_one_name_at_once_one_wins(client: httpx.Client) -> None:
     body = {"format": "Parquet", "url_pattern": URL, "credential": KEYS}
     made = [
         client.post("warehouse_tables/", json=body | {"name": f"t{i}"}).json() for i in range(10)
@@ -351,7 +351,7 @@ def test_an_uploaded_table_can_be_sent_back_and_renamed(
         ({"url_pattern": URL, "credential": KEYS}, "url_pattern"),
     ],
 )
-def test_what_makes_no_sense_for_an_uploaded_table_is_refused(
+def test_item_13_what_makes_no_sense_for_an_uploaded_table_is_refused(
     client: httpx.Client, uploaded: dict[str, Any], fields: dict[str, Any], attr: str
 ) -> None:
     answer = change(client, uploaded, **fields)
