@@ -49,6 +49,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.throughput:measure",
         question="how many jobs a second, from the POST to the last row?",
     ),
+    "wide": Benchmark(
+        function="benchmarks.wide:measure",
+        question="do tables of 10,000 columns hold up those who ask for something else?",
+    ),
     "readers": Benchmark(
         function="benchmarks.readers:measure",
         question="how long does reading a schema take, beside chdb, deltalake, polars and duckdb?",
