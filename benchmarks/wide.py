@@ -91,7 +91,7 @@ def _fill(deployment: Deployment, tables: int) -> str:
             )
             session.add(table)
             session.flush()
-        changes = {"diff": diff((), columns).as_dict(), "change": "additive"}
+        changes = {"diff": diff((), tuple(columns)).as_dict(), "change": "additive"}
         session.add(SchemaVersion(table_id=table.id, number=1, columns=stored, **changes))
         return str(table.id)
 
