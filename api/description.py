@@ -19,6 +19,9 @@ Every request needs an API key, as `Authorization: Bearer KEY`: press **Authoriz
 `stocktake up` keeps one in its data directory (`.stocktake/api_key`); `stocktake keys create`
 makes more. `@current` stands for the project of a key that has just one.
 
+A key has a number of requests that may wait at once (200 by default). One more that asks with
+`Prefer: wait=N` or `?wait=N` is answered at once, with the job as it is; an event stream is 429.
+
 HEAD answers wherever GET does, and OPTIONS with the methods that a path takes.
 
 Everything under `/api/projects/` also answers under `/api/environments/`, the same tables and the
