@@ -152,6 +152,20 @@ def test_item_8_a_row_that_is_committed_late_costs_no_other_one(
     assert "committed after that page is shown only where it stands further on" in described
 
 
+def test_item_8_rows_of_one_moment_are_each_shown_once(
+    client: httpx.Client, make_table: MakeTable
+) -> None:
+    """As those that one transaction makes are."""
+    moment = datetime.now(UTC)
+    made = {make_table(f"t{number}", created_at=moment) for number in range(5)}
+    page = client.get("warehouse_tables/", params={"cursor": "", "limit": 2}).json()
+    seen = [row["id"] for row in page["results"]]
+    while page["next"]:
+        page = client.get(page["next"]).json()
+        seen += [row["id"] for row in page["results"]]
+    assert sorted(seen) == sorted(map(str, made))
+
+
 def test_item_8_the_command_line_goes_by_a_cursor(
     client: httpx.Client,
     make_table: MakeTable,

@@ -195,6 +195,14 @@ def test_item_16_what_each_machine_would_read_otherwise_is_no_zone(name: str) ->
     assert refused.value.attr == "timezone"
 
 
+def test_item_16_trees_of_some_machines_alone_hold_no_zones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {"Europe/Berlin", "SystemV/EST5", "build/etc/localtime", "posix/UTC", "right/UTC"}
+    monkeypatch.setattr(cron, "available_timezones", lambda: found)
+    assert cron._zones.__wrapped__() == {"Europe/Berlin"}
+
+
 @given(
     rule=st.sampled_from(["* * * * *", "*/5 2 * * *", "30 2 * * *", "0 */3 * * 1-5"]),
     zone=st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE]),
