@@ -178,6 +178,7 @@ def test_item_8_the_command_line_goes_by_a_cursor(
     monkeypatch.setattr(cli, "_PAGE", 2)
     for number in range(6):
         make_table(f"even_{number}" if number % 2 == 0 else f"odd_{number}")
+        make_table(f"unwanted{number}")
     seen = []
     with cli.Client(served.url, make_key(), str(project_id)) as command_line:
         for row in command_line.all("warehouse_tables/", search="_"):
