@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Final, TypedDict, TypeVar
@@ -12,7 +12,6 @@ from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -24,6 +23,7 @@ from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
+from api.threads import ProjectThreads
 from api.waiting import Holder, Hub, Sight
 from stocktake.db.models import Schedule, Table
 from stocktake.db.pages import WRONG_CURSOR, Place
@@ -65,7 +65,11 @@ _bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What one process's requests share; the app's lifespan builds and closes it."""
+    """What one process's requests share; the app's lifespan builds and closes it.
+
+    Attributes:
+        reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
+    """
 
     settings: Settings
     database: Database
@@ -77,6 +81,8 @@ class Parts:
     limits: RateLimits
     afterwards: Afterwards
     parsing: CapacityLimiter
+    reading: ProjectThreads
+    writing: ProjectThreads
     readiness: Shared[Readiness]
     metrics: Shared[bytes]
 
@@ -139,7 +145,7 @@ class Edge:
             with self.parts.database.read() as session:
                 return work(self._context(session))
 
-        return await to_thread.run_sync(run)
+        return await self.parts.reading.run(self.caller.project_id, run)
 
     async def show(self, work: "Callable[[Context], BaseModel | bytes]") -> Response:
         """Answer with what `work` finds. It is made JSON in the thread too: on the event loop, a
@@ -161,7 +167,7 @@ class Edge:
             with self.parts.database.write() as session:
                 return work(self._context(session))
 
-        return await to_thread.run_sync(run)
+        return await self.parts.writing.run(self.caller.project_id, run)
 
     async def write(
         self,
@@ -178,14 +184,29 @@ class Edge:
         """
         key = await self._idempotency_key(fingerprint)
         waits = wait and self.preference.seconds > 0
-        given = await self.change(lambda context: _guarded(context, work, key, waits))
+        given, answer = await self._answer(lambda context: _guarded(context, work, key, waits))
         if isinstance(given, idempotency.StoredAnswer):
-            return respond(given, {"Idempotent-Replayed": "true"})
+            answer.headers["Idempotent-Replayed"] = "true"
+            return answer
         if given.job_id is None or not waits:
-            return respond(given.stored())
-        return await self._waited(given, given.job_id, key)
+            return answer
+        return await self._waited(given, answer, given.job_id, key)
 
-    async def _waited(self, given: Answer, job_id: UUID, key: idempotency.Key | None) -> Response:
+    async def _answer(
+        self, work: Callable[[Context], Answer | idempotency.StoredAnswer]
+    ) -> tuple[Answer | idempotency.StoredAnswer, Response]:
+        """Do as `change` does, and make the answer JSON in the thread too, once it is committed."""
+
+        def run() -> tuple[Answer | idempotency.StoredAnswer, Response]:
+            with self.parts.database.write() as session:
+                given = work(self._context(session))
+            return given, respond(given)
+
+        return await self.parts.writing.run(self.caller.project_id, run)
+
+    async def _waited(
+        self, given: Answer, first: Response, job_id: UUID, key: idempotency.Key | None
+    ) -> Response:
         preference = self.preference
         try:
             sight = await self.wait_for_end(job_id, preference.seconds)
@@ -195,9 +216,11 @@ class Edge:
         if sight is None or given.after_wait is None:
             if key is not None:
                 await self.change(_keeper(key, given))
-            return respond(given.stored(), preference.applied)
-        final = await self.change(_finisher(key, given.after_wait))
-        return respond(final.stored(), preference.applied)
+            first.headers.update(preference.applied)
+            return first
+        _, final = await self._answer(_finisher(key, given.after_wait))
+        final.headers.update(preference.applied)
+        return final
 
     async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
         """What a job was when it had ended; None if it had not in time, or the client has gone,
@@ -284,14 +307,12 @@ def _finisher(
     return finish
 
 
-def respond(
-    answer: idempotency.StoredAnswer, more_headers: Mapping[str, str] | None = None
-) -> Response:
-    """The response of an answer."""
-    headers = answer.headers | dict(more_headers or {})
+def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
+    """The response of an answer. For a thread's use: a table of 10,000 columns takes a while."""
+    headers = dict(answer.headers)
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
-    return JSONResponse(answer.body, answer.status, headers=headers)
+    return Response(to_json(answer.body), answer.status, headers, "application/json")
 
 
 # --- authentication -----------------------------------------------------------------------
@@ -467,7 +488,7 @@ class Page:
     def body(
         self,
         count: int,
-        rows: Sequence[T],
+        rows: Iterable[T],
         show: Callable[[T], BaseModel],
         place: Callable[[T], Place],
         *,
@@ -478,21 +499,25 @@ class Page:
         It ends before `limit` where its results are large, and `next` goes on there.
 
         Args:
-            rows: from a service that was asked for `part`, or fewer.
+            rows: from a service that was asked for `part`, or fewer. What a page has no room for
+                is not taken: a thousand results of jobs are gigabytes once parsed.
             place: where a row stands in the list.
             cut: whether the service gave fewer, as they are large.
         """
         results: list[bytes] = []
-        size = 0
-        for row in rows[: self.limit]:
-            result = to_json(show(row))
+        last: Place | None = None
+        size, more = 0, cut
+        for row in rows:
+            result = b"" if len(results) == self.limit else to_json(show(row))
             size += len(result)
-            if results and size > MAX_PAGE_BYTES:
+            if not result or (results and size > MAX_PAGE_BYTES):
+                more = True
                 break
             results.append(result)
-        shown = len(results)
-        more = cut or shown < len(rows)
-        following = self._next(shown, place(rows[shown - 1])) if more and shown else None
+            last = place(row)
+        if isinstance(rows, Generator):
+            rows.close()
+        following = self._next(len(results), last) if more and last is not None else None
         before = self.offset - self.limit
         previous = self._url(offset=max(before, 0)) if self.offset > 0 else None
         links = {"count": count, "next": following, "previous": previous}

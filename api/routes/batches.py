@@ -4,9 +4,8 @@ from typing import Final
 from uuid import UUID
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
 
-from api.dependencies import Answer, ReadEdge, Router, WriteEdge
+from api.dependencies import Answer, ReadEdge, Router, WriteEdge, respond
 from api.schemas.batches import BatchBody, SelectorIn
 from stocktake.services import batches
 from stocktake.services.batches import BatchView
@@ -41,11 +40,13 @@ async def refresh_tables(edge: WriteEdge, selector: SelectorIn) -> Response:
 @router.get("/batches/{batch_id}/", response_model=BatchBody)
 async def get_batch(edge: ReadEdge, batch_id: UUID) -> Response:
     """A bulk refresh: its jobs by state, the share that has ended, and the first errors."""
-    batch = await edge.read(lambda context: batches.get(context, batch_id))
-    return JSONResponse(
-        BatchBody.model_validate(batch).model_dump(mode="json"),
-        headers={} if batch.done else {"Retry-After": RETRY_AFTER},
-    )
+
+    def work(context: Context) -> Response:
+        batch = batches.get(context, batch_id)
+        headers = {} if batch.done else {"Retry-After": RETRY_AFTER}
+        return respond(Answer(body=BatchBody.model_validate(batch), headers=headers))
+
+    return await edge.read(work)
 
 
 @router.post("/batches/{batch_id}/cancel/", status_code=202, response_model=BatchBody)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic_core import to_json
 
-from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
+from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge, respond
 from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
@@ -104,13 +104,19 @@ async def get_job(
     ] = None,
 ) -> Response:
     """A job: always 200, also when the job failed; its failure is in the body."""
-    job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
     asked = edge.preference
+    applied = asked.applied if wait is None else {}
+
+    def look(context: Context) -> tuple[bool, Response]:
+        job, attempts = jobs.with_attempts(context, job_id)
+        return JobState(job.state).done, _represent(job, attempts, edge.request, applied)
+
+    done, answer = await edge.read(look)
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
-    if seconds and not JobState(job.state).done:
+    if seconds and not done:
         await edge.wait_for_end(job_id, seconds)
-        job, attempts = await edge.read(lambda context: jobs.with_attempts(context, job_id))
-    return _represent(job, attempts, edge.request, asked.applied if wait is None else {})
+        _, answer = await edge.read(look)
+    return answer
 
 
 def _represent(
@@ -122,8 +128,7 @@ def _represent(
         headers["Retry-After"] = str(_retry_after(job))
     if _matches(request.headers.get("if-none-match", ""), tag):
         return Response(status_code=304, headers=headers)
-    body = full_job_view(job, attempts).model_dump(mode="json")
-    return JSONResponse(body, headers=headers)
+    return respond(Answer(body=full_job_view(job, attempts), headers=headers))
 
 
 def _retry_after(job: Job) -> int:
@@ -140,9 +145,25 @@ def _matches(header: str, tag: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _Seen:
+    """A job on the wire, and as the text that an event carries."""
+
+    job: JobBody
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Stream:
     edge: Edge
-    job: Job
+    seen: _Seen
+
+
+def _see(context: Context, job_id: UUID) -> _Seen:
+    """For a thread's use: hundreds of streams may show one result of megabytes at its job's end."""
+    job = jobs.get_job(context, job_id)
+    shown = job_view(job)
+    return _Seen(shown, job.revision, to_json(shown).decode())
 
 
 async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
@@ -150,11 +171,11 @@ async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
 
     Both are taken here, as a stream that has begun can't be refused.
     """
-    job = await edge.read(lambda context: jobs.get_job(context, job_id))
+    seen = await edge.read(partial(_see, job_id=job_id))
     with edge.parts.limits.waiting(edge.caller.key_id) as granted:
         if not granted or edge.parts.hub.is_full:
             raise ThrottledError(STREAM_RETRY_SECONDS)
-        yield _Stream(edge, job)
+        yield _Stream(edge, seen)
 
 
 @router.get("/jobs/{job_id}/events/", response_class=EventSourceResponse)
@@ -164,24 +185,24 @@ async def stream_job_events(
     """The job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
     `refused`, with the body of the refusal, seconds after the key was revoked, expired or was cut.
     """
-    edge, job, before = stream.edge, stream.job, None
+    edge, seen, before = stream.edge, stream.seen, None
     while True:
-        now = job_view(job)
+        now, revision = seen.job, seen.revision
         for name in _events(before, now):
-            yield ServerSentEvent(event=name, id=str(job.revision), data=now, retry=1000)
+            yield ServerSentEvent(event=name, id=str(revision), raw_data=seen.text, retry=1000)
         if now.done:
             return
         before = now
         try:
             changed = await edge.parts.hub.wait_for_change(
-                job.id, job.revision, STREAM_SECONDS, edge.holder
+                now.id, revision, STREAM_SECONDS, edge.holder
             )
         except RequestError as refusal:
             yield ServerSentEvent(event="refused", data=refusal_of(refusal)[1])
             return
         if not changed:
             return
-        job = await edge.read(partial(jobs.get_job, job_id=job.id))
+        seen = await edge.read(partial(_see, job_id=now.id))
 
 
 def _events(before: JobBody | None, now: JobBody) -> list[str]:

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
 
 from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
 from api.routes.batches import accepted
@@ -46,9 +45,11 @@ async def create_schedule(edge: WriteEdge, schedule: ScheduleIn) -> Response:
 
 
 @router.get("/schedules/{schedule_id}/", response_model=ScheduleBody)
-async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> JSONResponse:
+async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
     """A schedule, with its last and next fire."""
-    return JSONResponse(_wire(await edge.read(lambda it: schedules.get(it, schedule_id))))
+    return await edge.show(
+        lambda context: ScheduleBody.model_validate(schedules.get(context, schedule_id))
+    )
 
 
 @router.patch("/schedules/{schedule_id}/", response_model=ScheduleBody)

@@ -14,6 +14,7 @@ from stocktake.schema.diff import ChangeClass
 from stocktake.schema.types import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
+from stocktake.services.schema_versions import ListedVersion
 from stocktake.services.table_views import TableView
 from stocktake.states import JobKind, JobState, TableFormat
 from stocktake.storage.keys import LONG_SECRET_LENGTH
@@ -343,12 +344,13 @@ def short_job(job: Job) -> ShortJobBody:
     )
 
 
-def version_view(version: SchemaVersion) -> VersionBody:
+def version_view(listed: ListedVersion) -> VersionBody:
     """A schema version in a list."""
+    version = listed.version
     return VersionBody(
         number=version.number,
         change=version.change,
-        column_count=len(version.columns),
+        column_count=listed.column_count,
         source_version=version.source_version,
         job_id=version.job_id,
         created_at=version.created_at,
@@ -367,5 +369,6 @@ def full_version_view(version: SchemaVersion) -> FullVersionBody:
         )
         for stored in version.columns
     ]
-    short = version_view(version).model_dump()
+    listed = ListedVersion(version=version, column_count=len(version.columns))
+    short = version_view(listed).model_dump()
     return FullVersionBody(**short, columns=columns, diff=version.diff)

@@ -4,22 +4,24 @@ Rows come and go between two pages. An offset then shows one twice, or passes ov
 of the last row that was seen does neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, literal, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.clock import UtcDateTime
 from stocktake.errors import ValidationError
 
+T = TypeVar("T")
 Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
 
 #: The values of the columns that a list is sorted by, as JSON has them.
 Place = Sequence[Any]
 
+_FEW: Final = 4
 WRONG_CURSOR = "This cursor is none that this list gave out."
 
 
@@ -47,6 +49,18 @@ def part_of(
         query = query.where(here > there if ascending else here < there)
     order = (column.asc() if ascending else column.desc() for column in columns)
     return query.order_by(*order).limit(limit).offset(offset)
+
+
+def few_at_once(session: Session, query: Select[T]) -> Generator[T]:
+    """Read the query's rows as they are taken: each may be megabytes, and a page a thousand.
+
+    Close it where not all are taken.
+    """
+    found = session.scalars(query.execution_options(yield_per=_FEW))
+    try:
+        yield from found
+    finally:
+        found.close()
 
 
 def place_of(*values: Any) -> Place:

@@ -1,6 +1,6 @@
 """What a request does with jobs: list, look, cancel, try again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select, update
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
-from stocktake.db.pages import Place, part_of
+from stocktake.db.pages import Place, few_at_once, part_of
 from stocktake.errors import ConflictError
 from stocktake.jobs import leases, turns
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
@@ -34,12 +34,12 @@ class JobFilter:
 
 def list_jobs(
     context: Context, wanted: JobFilter, *, limit: int, offset: int, after: Place | None = None
-) -> tuple[int, Sequence[Job]]:
-    """How many jobs match, and one page of them, newest first."""
+) -> tuple[int, Iterable[Job]]:
+    """How many jobs match, and one page of them, newest first, read as they are taken."""
     matching = _matching(context, wanted)
     count = context.session.scalar(select(func.count()).select_from(matching.subquery()))
     page = part_of(matching, Job.id, limit=limit, offset=offset, after=after)
-    return count or 0, context.session.scalars(page).all()
+    return count or 0, few_at_once(context.session, page)
 
 
 def _matching(context: Context, wanted: JobFilter) -> Select[Job]:

@@ -4,7 +4,7 @@
 a paused schedule missed is not made up for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
-from stocktake.db.pages import Place, part_of
+from stocktake.db.pages import Place, few_at_once, part_of
 from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
@@ -30,10 +30,10 @@ _TIMING: Final = frozenset({"cron", "timezone", "paused"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some schedules, newest first, and how many there are."""
+    """Some schedules, newest first, read as they are taken, and how many there are in all."""
 
     count: int
-    schedules: Sequence[Schedule]
+    schedules: Iterable[Schedule]
 
 
 def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
@@ -63,13 +63,12 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
 def page(context: Context, *, limit: int, offset: int, after: Place | None = None) -> Page:
     """The project's schedules."""
     mine = Schedule.project_id == context.caller.project_id
+    part = part_of(
+        select(Schedule).where(mine), Schedule.id, limit=limit, offset=offset, after=after
+    )
     return Page(
         count=context.session.scalar(select(func.count()).select_from(Schedule).where(mine)) or 0,
-        schedules=context.session.scalars(
-            part_of(
-                select(Schedule).where(mine), Schedule.id, limit=limit, offset=offset, after=after
-            )
-        ).all(),
+        schedules=few_at_once(context.session, part),
     )
 
 
