@@ -20,9 +20,10 @@ from api.dependencies import Parts
 from api.limiting import RateLimits
 from api.middleware import HeadMiddleware, RequestMiddleware, SlashMiddleware, TooLargeMiddleware
 from api.sharing import Shared
+from api.threads import ProjectThreads
 from api.waiting import Hub
 from stocktake import __version__
-from stocktake.db.session import Database
+from stocktake.db.session import PATIENCE_SECONDS, Database
 from stocktake.jobs import counting
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
@@ -111,6 +112,8 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
         parsing=CapacityLimiter(PARSED_AT_ONCE),
+        reading=ProjectThreads(),
+        writing=ProjectThreads(PATIENCE_SECONDS),
         readiness=Shared(
             partial(readiness.look, database, settings, doorbell.queue_lengths),
             settings.health_fresh_seconds,

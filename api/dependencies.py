@@ -23,6 +23,7 @@ from api.bodies import StrictRoute
 from api.limiting import RateLimits
 from api.preferences import Preference, disconnected_or, read_preference
 from api.sharing import Shared
+from api.threads import ProjectThreads
 from api.waiting import Holder, Hub, Sight
 from stocktake.db.models import Schedule, Table
 from stocktake.db.pages import WRONG_CURSOR, Place
@@ -66,7 +67,11 @@ _bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What one process's requests share; the app's lifespan builds and closes it."""
+    """What one process's requests share; the app's lifespan builds and closes it.
+
+    Attributes:
+        reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
+    """
 
     settings: Settings
     database: Database
@@ -78,6 +83,8 @@ class Parts:
     limits: RateLimits
     afterwards: Afterwards
     parsing: CapacityLimiter
+    reading: ProjectThreads
+    writing: ProjectThreads
     readiness: Shared[Readiness]
     metrics: Shared[bytes]
 
@@ -140,7 +147,7 @@ class Edge:
             with self.parts.database.read() as session:
                 return work(self._context(session))
 
-        return await to_thread.run_sync(run)
+        return await self.parts.reading.run(self.caller.project_id, run)
 
     async def show(self, work: "Callable[[Context], Answer | BaseModel | bytes]") -> Response:
         """Answer with what `work` finds; bytes are JSON already."""
@@ -163,7 +170,7 @@ class Edge:
             with self.parts.database.write() as session:
                 return work(self._context(session))
 
-        return await to_thread.run_sync(run)
+        return await self.parts.writing.run(self.caller.project_id, run)
 
     async def write(
         self,

@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic_core import to_json
 
-from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
+from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge, respond
 from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
@@ -105,6 +105,13 @@ async def get_job(
 ) -> Response:
     """A job: always 200, also when the job failed; its failure is in the body."""
     asked = edge.preference
+    applied = asked.applied if wait is None else {}
+
+    def look(context: Context) -> tuple[bool, Response]:
+        job, attempts = jobs.with_attempts(context, job_id)
+        return JobState(job.state).done, _represent(job, attempts, edge.request, applied)
+
+    done, answer = await edge.read(look)
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds:
         job = await edge.read(lambda context: jobs.get_job(context, job_id))

@@ -209,9 +209,11 @@ async def update_schema(
 ) -> Response:
     """Set column types over the source's; they survive every refresh until they are cleared."""
     updates = None if body is None else body.updates
+    known = await edge.read(lambda it: schema_versions.types_of_source(it, table_id, updates))
 
     def work(context: Context) -> Answer:
-        return Answer(body=shown(context, schema_versions.update_types(context, table_id, updates)))
+        table = schema_versions.update_types(context, table_id, updates, known)
+        return Answer(body=shown(context, table))
 
     return await edge.write(work)
 

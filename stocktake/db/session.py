@@ -27,8 +27,8 @@ from stocktake.states import JobKind, Queue
 _RINGS: Final = "rings"
 _EVENTS: Final = "events"
 _RINGS_NOTHING: Final = "rings_nothing"
-#: How long a connection to SQLite waits for another process's lock.
-_PATIENCE_SECONDS: Final = 5.0
+#: How long a write waits for its turn: for SQLite's lock, and for its project's threads.
+PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
 #: What libpq is told where the URL does not say otherwise. It waits for an answer without an end,
 #: so a host that is gone without a word must be noticed by the kernel: within 10 s when something
@@ -151,7 +151,7 @@ def _held(lock: threading.Lock) -> Iterator[None]:
     While another process kept that one, the threads of this process waited for it in turn, each
     for the whole time: of twelve requests the last was answered after a minute.
     """
-    if not lock.acquire(timeout=_PATIENCE_SECONDS):
+    if not lock.acquire(timeout=PATIENCE_SECONDS):
         raise BusyError("another transaction of this process holds the database's write lock")
     try:
         yield
@@ -191,7 +191,7 @@ def _sqlite_engine(url: str) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            _busy_timeout(_PATIENCE_SECONDS),
+            _busy_timeout(PATIENCE_SECONDS),
             "foreign_keys=ON",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
@@ -224,11 +224,11 @@ def _begin_writing(connection: Connection) -> None:
         if not _begun(raw):
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # fails again, as SQLAlchemy's error
     finally:
-        raw.execute(f"PRAGMA {_busy_timeout(_PATIENCE_SECONDS)}")
+        raw.execute(f"PRAGMA {_busy_timeout(PATIENCE_SECONDS)}")
 
 
 def _begun(raw: sqlite3.Connection) -> bool:
-    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up_at:
         try:
             raw.execute("BEGIN IMMEDIATE")

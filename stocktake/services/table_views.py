@@ -159,6 +159,8 @@ def _joined(*, columns: bool) -> Select[Table, StoredCredential, User, Job]:
         .outerjoin(StoredCredential, StoredCredential.id == Table.credential_id)
         .outerjoin(User, User.id == Table.created_by_id)
         .outerjoin(Job, Job.id == Table.latest_job_id)
+        # A thousand tables' results would be gigabytes, and none is shown.
+        .options(defer(Job.result))
     )
     if not columns:
         query = query.options(defer(Table.columns, raiseload=True))

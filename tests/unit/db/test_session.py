@@ -105,7 +105,7 @@ def test_a_writer_waits_for_another_process_to_recover_the_log(
 def test_a_lock_that_is_never_given_back_is_an_error_of_the_databases(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "PATIENCE_SECONDS", 0.05)
     with Database(url).write() as session:
         session.execute(text("UPDATE counters SET value = 10"))
         with pytest.raises(OperationalError, match="locked"):
@@ -123,7 +123,7 @@ def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
 def test_a_writer_waits_for_another_thread_no_longer_than_for_another_process(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(sessions, "PATIENCE_SECONDS", 0.05)
     database = Database(url)
     with database.write(), pytest.raises(SQLAlchemyError, match="write lock"), database.write():
         pass

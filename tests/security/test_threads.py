@@ -1,0 +1,196 @@
+"""One project's requests, however many and however large their answers, hold up nobody else's."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import event, update
+
+import api.dependencies
+import api.routes.jobs
+from api.threads import PROJECT_THREADS
+from stocktake.db.models import Base, Job, SchemaVersion, Table
+from stocktake.db.session import Database
+from stocktake.services import schema_versions, table_views
+from stocktake.services.context import Context
+from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+
+#: More than a process has threads for all projects.
+MANY: Final = 64
+LARGE: Final = {"columns": 1, "diff": {"added": ["x" * 1_500_000]}}
+COLUMN: Final = {
+    "name": "a",
+    "clickhouse": "Int64",
+    "hogql": "integer",
+    "valid": True,
+    "nullable": False,
+    "override": False,
+}
+
+Connect = Callable[..., httpx.Client]
+MakeTable = Callable[..., UUID]
+
+
+@pytest.fixture
+def modest(connect: Connect, make_key: MakeKey, other_project: int) -> httpx.Client:
+    """A client of another project than `client`'s."""
+    opened = connect(make_key(["*"], other_project))
+    opened.base_url = opened.base_url.join(f"/api/projects/{other_project}/")
+    return opened
+
+
+def test_requests_of_one_project_leave_threads_to_the_others(
+    client: httpx.Client, modest: httpx.Client, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_views, gate, inside = table_views.list_views, threading.Event(), list[int]()
+    full = threading.Semaphore(0)
+
+    def gated(context: Context, **named: Any) -> Any:
+        if context.caller.project_id == project_id:
+            inside.append(1)
+            full.release()
+            gate.wait(60)
+        return list_views(context, **named)
+
+    monkeypatch.setattr(table_views, "list_views", gated)
+    client.timeout = modest.timeout = httpx.Timeout(30)
+    with ThreadPoolExecutor(MANY) as pool:
+        asked = [pool.submit(client.get, "warehouse_tables/") for _ in range(MANY)]
+        try:
+            for _ in range(PROJECT_THREADS):
+                assert full.acquire(timeout=30)
+            for _ in range(3):
+                assert modest.get("warehouse_tables/").status_code == 200
+            assert len(inside) == PROJECT_THREADS
+        finally:
+            gate.set()
+        assert {each.result().status_code for each in asked} == {200}
+
+
+def test_answers_become_json_away_from_the_event_loop(
+    client: httpx.Client,
+    served: Served,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+    make_table: MakeTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job_id = make_job()
+    finish_job(job_id, LARGE)
+    threads: dict[str, set[int]] = {}
+    for module, name in (
+        (api.routes.jobs, "job_view"),
+        (api.routes.jobs, "full_job_view"),
+        (api.dependencies, "respond"),
+    ):
+        monkeypatch.setattr(module, name, _noting(getattr(module, name), name, threads))
+    assert client.get(f"jobs/{job_id}/").json()["result"] == LARGE
+    assert "event: end" in client.get(f"jobs/{job_id}/events/").text
+    table_id = make_table("a")
+    assert client.post(f"warehouse_tables/{table_id}/update_schema/", json={}).status_code == 200
+    assert threads.keys() == {"job_view", "full_job_view", "respond"}
+    assert served.thread.ident not in set().union(*threads.values())
+
+
+def test_a_page_takes_no_more_rows_than_it_has_room_for(
+    client: httpx.Client,
+    database: Database,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+) -> None:
+    for _ in range(20):
+        finish_job(make_job(), LARGE)
+    with _loaded(Job) as jobs:
+        page = client.get("jobs/", params={"limit": 1000}).json()
+    assert page["count"] == 20
+    assert len(page["results"]) == 2
+    assert len(jobs) <= 8
+    with database.write() as session:
+        latest = {job.table_id: job.id for job in session.query(Job)}
+        for table_id, job_id in latest.items():
+            session.execute(update(Table).where(Table.id == table_id).values(latest_job_id=job_id))
+    with _loaded(Job) as jobs:
+        assert len(client.get("warehouse_tables/").json()["results"]) == 20
+    assert len(jobs) == 20
+    assert not any("result" in held for held in jobs)
+
+
+def test_a_list_of_versions_reads_none_of_their_columns(
+    client: httpx.Client, database: Database, make_table: MakeTable
+) -> None:
+    table_id = make_table("a")
+    _add_versions(database, table_id, overridden=False)
+    with _loaded(SchemaVersion) as versions:
+        listed = client.get(f"warehouse_tables/{table_id}/schema_versions/").json()["results"]
+    assert [(each["number"], each["column_count"]) for each in listed] == [(2, 1), (1, 1)]
+    assert len(versions) == 2
+    assert not any(held & {"columns", "diff"} for held in versions)
+
+
+def test_no_lock_is_held_while_the_versions_are_looked_through(
+    client: httpx.Client,
+    database: Database,
+    make_table: MakeTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table_id = make_table("a")
+    _add_versions(database, table_id, overridden=True)
+    looked, find = list[bool](), schema_versions._of_source
+
+    def noted(context: Context, table: Table, names: set[str]) -> Any:
+        if names:
+            options = context.session.connection().get_execution_options()
+            looked.append(bool(options.get("read_only")))
+        return find(context, table, names)
+
+    monkeypatch.setattr(schema_versions, "_of_source", noted)
+    answer = client.post(
+        f"warehouse_tables/{table_id}/update_schema/", json={"updates": {"a": None}}
+    )
+    assert answer.json()["columns"][0]["type"] == "integer"
+    assert looked == [True]
+
+
+def _noting(
+    function: Callable[..., Any], name: str, threads: dict[str, set[int]]
+) -> Callable[..., Any]:
+    def noted(*arguments: Any, **named: Any) -> Any:
+        threads.setdefault(name, set()).add(threading.get_ident())
+        return function(*arguments, **named)
+
+    return noted
+
+
+@contextmanager
+def _loaded(model: type[Base]) -> Iterator[list[set[str]]]:
+    """The names of the values that each row of this model was loaded with, meanwhile."""
+    rows: list[set[str]] = []
+
+    def note(row: Any, _context: Any) -> None:
+        rows.append(set(row.__dict__))
+
+    event.listen(model, "load", note)
+    try:
+        yield rows
+    finally:
+        event.remove(model, "load", note)
+
+
+def _add_versions(database: Database, table_id: UUID, *, overridden: bool) -> None:
+    """Two of one column; whose type a user has set, in the second, where it is overridden."""
+    last = COLUMN | ({"hogql": "string", "override": True} if overridden else {})
+    with database.write() as session:
+        for number, column in enumerate((COLUMN, last), 1):
+            session.add(
+                SchemaVersion(
+                    table_id=table_id, number=number, columns=[column], diff={}, change="none"
+                )
+            )
+        session.execute(
+            update(Table).where(Table.id == table_id).values(columns=[last], schema_version=2)
+        )
