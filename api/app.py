@@ -114,6 +114,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         parsing=CapacityLimiter(PARSED_AT_ONCE),
         reading=ProjectThreads(),
         writing=ProjectThreads(PATIENCE_SECONDS),
+        sending=ProjectThreads(),
         readiness=Shared(
             partial(readiness.look, database, settings, doorbell.queue_lengths),
             settings.health_fresh_seconds,

@@ -71,6 +71,7 @@ class Parts:
 
     Attributes:
         reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
+        sending: large ends of event streams; a client may take them slowly.
     """
 
     settings: Settings
@@ -85,6 +86,7 @@ class Parts:
     parsing: CapacityLimiter
     reading: ProjectThreads
     writing: ProjectThreads
+    sending: ProjectThreads
     readiness: Shared[Readiness]
     metrics: Shared[bytes]
 
@@ -203,7 +205,7 @@ class Edge:
                 given = work(self._context(session))
             return given, respond(given)  # after the commit, for which others may wait
 
-        return await to_thread.run_sync(run)
+        return await self.parts.writing.run(self.caller.project_id, run)
 
     async def _waited(
         self, given: Answer, response: Response, job_id: UUID, key: idempotency.Key | None

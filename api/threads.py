@@ -1,7 +1,8 @@
 """Work in threads: for a task that may be cancelled, and for a project that asks for much."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -41,6 +42,16 @@ class ProjectThreads:
         Raises:
             sqlalchemy.exc.TimeoutError: there was no turn in time.
         """
+        async with self.turn(project_id):
+            return await to_thread.run_sync(work, limiter=self._all)
+
+    @asynccontextmanager
+    async def turn(self, project_id: int) -> AsyncIterator[None]:
+        """Wait until it is the project's turn, and keep it for the block.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: there was no turn in time.
+        """
         share = self._shares.get(project_id)
         if share is None:
             share = self._shares[project_id] = asyncio.Semaphore(PROJECT_THREADS)
@@ -50,7 +61,7 @@ class ProjectThreads:
         except TimeoutError as exc:
             raise BusyError("other requests of this project have its threads") from exc
         try:
-            return await to_thread.run_sync(work, limiter=self._all)
+            yield
         finally:
             share.release()
 

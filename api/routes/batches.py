@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.dependencies import Answer, ReadEdge, Router, WriteEdge, respond
+from api.dependencies import Answer, ReadEdge, Router, WriteEdge
 from api.schemas.batches import BatchBody, SelectorIn
 from stocktake.services import batches
 from stocktake.services.batches import BatchView

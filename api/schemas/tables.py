@@ -14,7 +14,6 @@ from stocktake.schema.diff import ChangeClass
 from stocktake.schema.types import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
-from stocktake.services.schema_versions import ListedVersion
 from stocktake.services.table_views import TableView
 from stocktake.states import JobKind, JobState, TableFormat
 from stocktake.storage.keys import LONG_SECRET_LENGTH
@@ -346,7 +345,6 @@ def short_job(job: Job) -> ShortJobBody:
 
 def version_view(version: SchemaVersion, column_count: int) -> VersionBody:
     """A schema version in a list."""
-    version = listed.version
     return VersionBody(
         number=version.number,
         change=version.change,

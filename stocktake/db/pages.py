@@ -26,7 +26,6 @@ _AT_ONCE: Final = 4
 #: The values of the columns that a list is sorted by, as JSON has them.
 Place = Sequence[Any]
 
-_FEW: Final = 4
 WRONG_CURSOR = "This cursor is none that this list gave out."
 
 

@@ -4,7 +4,7 @@
 a paused schedule missed is not made up for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -30,7 +30,7 @@ _TIMING: Final = frozenset({"cron", "timezone", "paused"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some schedules, newest first, read as they are taken, and how many there are in all."""
+    """Some schedules, newest first, and how many there are."""
 
     count: int
     schedules: Iterator[Schedule]

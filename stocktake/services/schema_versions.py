@@ -23,14 +23,6 @@ _SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListedVersion:
-    """A version without its columns and its diff, of which a page would be gigabytes."""
-
-    version: SchemaVersion
-    column_count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionPage:
     """One page of a table's versions, each with how many columns it has, and how many there are
     in all."""

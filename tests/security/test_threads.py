@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from uuid import UUID
 
+import fastapi.routing
 import httpx
 import pytest
 from sqlalchemy import event, update
@@ -154,6 +155,36 @@ def test_no_lock_is_held_while_the_versions_are_looked_through(
     )
     assert answer.json()["columns"][0]["type"] == "integer"
     assert looked == [True]
+
+
+def test_large_ends_of_streams_are_sent_a_few_at_a_time(
+    client: httpx.Client,
+    modest: httpx.Client,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each client takes its headers, and then nothing: what a socket holds is less than an end."""
+    job_id, made, several = make_job(), list[bytes](), threading.Semaphore(0)
+    finish_job(job_id, {"columns": 1, "diff": {"added": ["x" * 12_000_000]}})
+    make = fastapi.routing.format_sse_event
+
+    def noted(**event: Any) -> bytes:
+        made.append(b"")
+        several.release()
+        return make(**event)
+
+    monkeypatch.setattr(fastapi.routing, "format_sse_event", noted)
+    with ExitStack() as streams:
+        for _ in range(4 * PROJECT_THREADS):
+            answer = streams.enter_context(client.stream("GET", f"jobs/{job_id}/events/"))
+            assert answer.status_code == 200
+        for _ in range(PROJECT_THREADS):
+            assert several.acquire(timeout=30)
+        for _ in range(20):
+            assert modest.get("warehouse_tables/").status_code == 200
+        # "state" and "end" of each stream whose turn it is.
+        assert PROJECT_THREADS <= len(made) <= 2 * PROJECT_THREADS
 
 
 def _noting(
