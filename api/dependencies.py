@@ -38,7 +38,7 @@ from stocktake.errors import (
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.security.encryption import Keyring
 from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE, allows
-from stocktake.services import idempotency, identity
+from stocktake.services import idempotency, identity, quotas
 from stocktake.services.context import Caller, Context
 from stocktake.services.readiness import Readiness
 from stocktake.settings import Settings
@@ -287,6 +287,7 @@ def _guarded(
     answer = work(context)
     goes_on = waits and answer.job_id is not None
     idempotency.keep(context.session, key, answer.stored(), final=not goes_on)
+    quotas.require_room_for_answers(context)
     return answer
 
 

@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     max_tables_per_project: int = Field(default=50_000, ge=0)
     max_schedules_per_project: int = Field(default=1000, ge=0)
     max_stored_bytes_per_project: int = Field(default=50 * 1024**3, ge=0)
+    max_kept_answer_bytes_per_project: int = Field(default=256 * 1024**2, ge=0)
     #: `/readyz` and `/metrics` give the same answer for so long.
     health_fresh_seconds: float = Field(default=1.0, ge=0)
     #: `api.protocol.EdgeLimits` says what these four bound.

@@ -423,7 +423,11 @@ class IdempotencyKey(Base):
     """The first answer to a POST, kept for 24 hours. Written in the job's transaction."""
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_idempotency_keys_created_at", "created_at"),
+        # Summed by it alone: the answers are large.
+        Index("ix_idempotency_keys_size", "project_id", "size_bytes"),
+    )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -434,6 +438,8 @@ class IdempotencyKey(Base):
     headers: Mapped[dict[str, Any] | None] = mapped_column(Json)
     body: Mapped[Any | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(server_default=now())
+    #: Of the body.
+    size_bytes: Mapped[int] = mapped_column(default=0, server_default=text("0"))
 
 
 class AuditEntry(Base):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from pydantic_core import to_json
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -129,13 +130,15 @@ def keep(session: Session, key: Key, answer: StoredAnswer, *, final: bool) -> No
         final: False while the request goes on to wait for its job: the same key is refused
             meanwhile, and if the process dies the answer counts after `RUNNING_SECONDS`.
     """
+    body = {"status": answer.status, "body": answer.body}
     session.execute(
         update(IdempotencyKey)
         .where(_is(key))
         .values(
             status=answer.status if final else None,
             headers=answer.headers,
-            body={"status": answer.status, "body": answer.body},
+            body=body,
+            size_bytes=len(to_json(body)),
         )
         .execution_options(synchronize_session=False)
     )

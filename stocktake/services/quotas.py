@@ -5,7 +5,7 @@ Asked before something is added, without a lock: requests at the same moment may
 
 from sqlalchemy import ColumnElement, false, func, literal, select
 
-from stocktake.db.models import Schedule, Table
+from stocktake.db.models import IdempotencyKey, Schedule, Table
 from stocktake.db.stored import stored_bytes
 from stocktake.errors import QuotaExceededError
 from stocktake.services.context import Context
@@ -53,6 +53,24 @@ def require_room_for_bytes(context: Context) -> None:
     )
     if stored >= most:
         raise _exceeded(f"stores {stored} of {most} bytes", "stored_bytes")
+
+
+def require_room_for_answers(context: Context) -> None:
+    """Refuse what was kept under an Idempotency-Key just now, if it was too much: a table of 10,000
+    columns is 3.5 MB, and each key keeps it for a day.
+
+    Raises:
+        QuotaExceededError: it was.
+    """
+    most = context.settings.max_kept_answer_bytes_per_project
+    mine = IdempotencyKey.project_id == context.caller.project_id
+    kept = context.session.scalar(select(func.sum(IdempotencyKey.size_bytes)).where(mine)) or 0
+    if most and kept > most:
+        raise QuotaExceededError(
+            f"The project keeps {kept} of {most} bytes of answers under Idempotency-Keys, each for "
+            "24 hours. Send large changes without a key, or have the operator raise "
+            "STOCKTAKE_MAX_KEPT_ANSWER_BYTES_PER_PROJECT."
+        )
 
 
 def _require_fewer(

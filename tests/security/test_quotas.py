@@ -55,6 +55,27 @@ def _upload(client: httpx.Client, path: str, size_bytes: int, **fields: str) -> 
     return client.post(f"warehouse_tables/{path}/", files=files, data=fields)
 
 
+def test_kept_answers_of_a_project_are_limited(
+    start: Callable[..., tuple[httpx.Client, httpx.Client]],
+) -> None:
+    mine, others = start(max_kept_answer_bytes_per_project=4000)
+    paths = [
+        f"warehouse_tables/{_register(client, 'a').json()['id']}/update_schema/"
+        for client in (mine, others)
+    ]
+    answers = [
+        mine.post(paths[0], json={}, headers={"Idempotency-Key": str(number)})
+        for number in range(8)
+    ]
+    kept = [answer for answer in answers if answer.status_code == 200]
+    assert 0 < len(kept) < len(answers)
+    _require_quota(answers[-1], "MAX_KEPT_ANSWER_BYTES_PER_PROJECT")
+    again = mine.post(paths[0], json={}, headers={"Idempotency-Key": "0"})
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert mine.post(paths[0], json={}).status_code == 200  # keeps nothing
+    assert others.post(paths[1], json={}, headers={"Idempotency-Key": "0"}).status_code == 200
+
+
 def test_tables_of_a_project_are_limited(
     start: Callable[..., tuple[httpx.Client, httpx.Client]], database: Database
 ) -> None:
