@@ -27,10 +27,22 @@ _NO_DATABASE: Final = (
 _CROWDED: Final = (
     "The database takes no more connections: raise its max_connections, or run fewer processes."
 )
+_ENCODED: Final = (
+    "The PostgreSQL database is encoded in {}, and UTF8 is needed: make another with "
+    "`createdb --encoding=UTF8 --template=template0 NAME`, and name it in STOCKTAKE_DATABASE_URL."
+)
 _BUSY: Final = "All connections of this process to the database are in use."
 
-#: The low byte of SQLite's code.
+_FAILS: Final = (
+    "The disk under the SQLite file fails at reading or writing (disk I/O error): look at `df` and "
+    "`dmesg`."
+)
+
+#: SQLite's code as a whole, or else its low byte.
 _OF_SQLITE: Final = {
+    # The index of its log does not fit; for the log itself it says that the disk is full.
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,
+    sqlite3.SQLITE_IOERR: _FAILS,
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_FULL: _FULL,
@@ -81,14 +93,31 @@ _OF_LIBPQ: Final = (
 )
 
 
+class WrongEncodingError(SQLAlchemyError):
+    """A PostgreSQL database keeps its text in something else than UTF-8.
+
+    In SQL_ASCII it does not know what its bytes say, and psycopg hands them out as such; in others
+    it lacks some of the characters that a name may have.
+
+    Args:
+        encoding: as PostgreSQL calls it.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(_ENCODED.format(encoding))
+
+
 def explain_failure(exc: SQLAlchemyError) -> str:
     """Say what is wrong with the database, and what to do."""
+    if isinstance(exc, WrongEncodingError):
+        return str(exc)
     if isinstance(exc, PoolTimeoutError):
         return _BUSY
     cause = exc.orig if isinstance(exc, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return _OF_SQLITE.get(code, _ELSE.format(type(exc).__name__))
+        code = getattr(cause, "sqlite_errorcode", 0)
+        known = _OF_SQLITE.get(code) or _OF_SQLITE.get(code & 0xFF)
+        return known or _ELSE.format(type(exc).__name__)
     known = _OF_POSTGRESQL.get(getattr(cause, "sqlstate", None) or "")
     return known or _of_text(str(cause)) or _ELSE.format(type(exc).__name__)
 

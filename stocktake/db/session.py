@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import TimeoutError as BusyError
 from sqlalchemy.orm import Session
 
+from stocktake.db.failures import WrongEncodingError
 from stocktake.states import JobKind, Queue
 
 _RINGS: Final = "rings"
@@ -172,6 +173,8 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
 
+    event.listen(engine, "connect", require_utf8, insert=True)
+
     # Not among libpq's options: a pooler between refuses those.
     @event.listens_for(engine, "connect")
     def _limits(dbapi: Any, _record: Any) -> None:
@@ -180,6 +183,21 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         dbapi.commit()
 
     return engine
+
+
+def require_utf8(dbapi: Any, _record: object) -> None:
+    """Refuse a new connection to a PostgreSQL database of another encoding.
+
+    It comes first: in SQL_ASCII already SQLAlchemy's question for the version has no answer that
+    it understands.
+
+    Raises:
+        WrongEncodingError: the database has another encoding.
+    """
+    encoding = dbapi.info.parameter_status("server_encoding")
+    if encoding not in {"UTF8", None}:  # a pooler between may not tell
+        dbapi.close()
+        raise WrongEncodingError(encoding)
 
 
 def _sqlite_engine(url: str) -> Engine:

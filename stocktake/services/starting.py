@@ -1,5 +1,9 @@
 """What a process looks at before it starts: a setting that is wrong ends it with a sentence."""
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from stocktake.db.failures import WrongEncodingError
+from stocktake.db.session import Database
 from stocktake.errors import StocktakeError
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings, SettingsError, read_settings
@@ -7,13 +11,14 @@ from stocktake.storage.configured import guard_policy
 
 
 def settings_to_start() -> Settings:
-    """The settings, with the secret keys, the managed storage and the endpoints looked through.
+    """The settings, with what they say, and the database's encoding, looked through.
 
     Raises:
-        SettingsError: one of them is wrong.
+        SettingsError: one of them is wrong, or the database is of an encoding that is no use.
     """
     settings = read_settings()
     require_usable(settings)
+    _require_utf8(settings.database_url)
     return settings
 
 
@@ -31,3 +36,16 @@ def require_usable(settings: Settings) -> None:
         guard_policy(settings)
     except StocktakeError as exc:
         raise SettingsError(str(exc)) from exc
+
+
+def _require_utf8(database_url: str) -> None:
+    database = Database(database_url, pool_size=1)
+    try:
+        if not database.sqlite:
+            database.engine.connect().close()
+    except WrongEncodingError as exc:
+        raise SettingsError(str(exc)) from exc
+    except SQLAlchemyError:
+        return  # it may come later, and who needs it says what is wrong with it
+    finally:
+        database.dispose()

@@ -11,11 +11,15 @@ from uuid import UUID
 
 import pytest
 
+from stocktake.db.session import Database
+from stocktake.services.readiness import Part, look
+from tests.commands import stocktake
 from tests.conftest import Dialect
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
 from tests.harness import Stack
+from tests.rows import settings_for
 from tests.scripted_store import ScriptedStore
 from tests.stack import Worker, add_table, see_job, wait_until
 
@@ -95,6 +99,40 @@ class TestDatabase:
 
         oracle.check(allowed={503})
         assert integrity(disk) == "ok"
+
+
+def test_a_full_disk_is_told_by_the_command_line_and_readyz(
+    disk: Path, migrated_sqlite_file: Path, tmp_path: Path
+) -> None:
+    """It is refused in two ways: the first connection finds no room for the index of SQLite's log,
+    a later one none for the log."""
+    file = disk / "stocktake.db"
+    shutil.copyfile(migrated_sqlite_file, file)
+    url = f"sqlite:///{file}"
+    database = Database(url)
+
+    def reasons() -> list[str]:
+        seen = look(database, settings_for(url, tmp_path), lambda: None)
+        return [seen.reasons.get(Part.DATABASE, "")]
+
+    def create() -> str:
+        made = stocktake(
+            *("projects", "create", "First"), folder=tmp_path, settings={"DATABASE_URL": url}
+        )
+        return made.stderr if made.returncode else ""
+
+    fill(disk)
+    told = [*reasons(), create()]
+    free(disk)
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("SELECT count(*) FROM projects").fetchone()
+        fill(disk)
+        told.append(create())
+        free(disk)
+    database.dispose()
+    assert all("The database's disk is full: make room" in each for each in told), told
+    assert create() == ""
+    assert reasons() == [""]
 
 
 def integrity(disk: Path) -> str:

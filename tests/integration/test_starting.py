@@ -3,14 +3,19 @@
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from stocktake.db.session import Database
+from stocktake.services.readiness import Part, look
 from tests.commands import environment, stocktake
 from tests.processes import PATIENCE_SECONDS
-from tests.servers import free_ports
+from tests.rows import settings_for
+from tests.servers import Postgres, free_ports
 
 PROCESSES = {
     "db upgrade": ("-m", "stocktake.cli", "db", "upgrade"),
@@ -19,6 +24,7 @@ PROCESSES = {
     "clock": ("-m", "celery", "-A", "workers", "beat", "--scheduler", "workers.clock:Clock"),
     "up": ("-m", "stocktake.cli", "up", "--port", "0"),
 }
+KEY = "k1:" + "A" * 43 + "="
 WRONG = {
     "a key without a name": ({"SECRET_KEYS": "ab" * 32}, "base64url of 32 bytes"),
     "a misspelt name": ({"SECRET_KEYZ": "x"}, "did you mean STOCKTAKE_SECRET_KEYS?"),
@@ -84,3 +90,51 @@ def test_a_locked_sqlite_is_told(tmp_path: Path) -> None:
         assert "is locked" in _upgrade("sqlite:///held.db", tmp_path)
     finally:
         holder.close()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+@pytest.mark.parametrize("process", ["db upgrade", "web", "worker", "clock"])
+def test_another_encoding_ends_the_start(
+    process: str, encoding: str, postgres: Postgres, tmp_path: Path
+) -> None:
+    name = f"encoded_{encoding.lower()}_{process.replace(' ', '_')}"
+    with psycopg.connect(postgres.url().replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+    url = postgres.url(name)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", *PROCESSES[process]],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment({"DATABASE_URL": url, "SECRET_KEYS": KEY}),
+            timeout=PATIENCE_SECONDS,
+        )
+    finally:
+        postgres.drop_database(url)
+    assert done.returncode == 1
+    assert f"is encoded in {encoding}, and UTF8 is needed" in done.stderr
+    assert "createdb --encoding=UTF8" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+class Crowded(Postgres):
+    """With room for four, its superuser among them."""
+
+    def command(self) -> list[str]:
+        few = ("max_connections=4", "superuser_reserved_connections=0")
+        return [*super().command(), *(part for each in few for part in ("-c", each))]
+
+
+def test_too_many_connections_are_told_by_the_command_line_and_readyz(tmp_path: Path) -> None:
+    with Crowded() as server, ExitStack() as held:
+        url = server.url()
+        database = Database(url)
+        held.callback(database.dispose)
+        with suppress(psycopg.OperationalError):
+            while True:
+                held.enter_context(psycopg.connect(url.replace("+psycopg", "")))
+        assert "takes no more connections: raise its max_connections" in _upgrade(url, tmp_path)
+        seen = look(database, settings_for(url, tmp_path), lambda: None)
+        assert "takes no more connections" in seen.reasons[Part.DATABASE]

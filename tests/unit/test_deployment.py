@@ -104,6 +104,17 @@ def test_every_container_is_held_short() -> None:
         assert {"mem_limit", "pids_limit"} <= service.keys(), name
 
 
+def test_the_store_is_reached_by_who_has_its_keys_alone() -> None:
+    """Its gRPC cannot be bound apart from S3, and some of it asks for no key."""
+    document: Any = yaml.safe_load(_read("docker-compose.yml"))
+    services = document["services"]
+    assert services["store"]["networks"] == ["store"]
+    assert document["networks"]["store"]["internal"] is True
+    beside = {name for name, each in services.items() if "store" in each.get("networks", [])}
+    assert beside - {"store"} == {"web", "worker", "clock"}
+    assert "WEED_JWT_FILER_SIGNING_KEY" in services["store"]["environment"]
+
+
 def test_make_env_draws_every_secret_once_and_for_its_owner(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     make = [str(ROOT / "deploy" / "make-env"), str(file)]

@@ -127,7 +127,10 @@ def _opens(keyring: Keyring, row: StoredCredential) -> bool:
 def look_at_limits(settings: Settings) -> Iterator[Finding]:
     """Open files, disk, memory, and whether the job limits fit each other."""
     yield judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    yield judge_disk(settings.data_dir)
+    if settings.managed_storage_url and not settings.database_url.startswith("sqlite"):
+        yield _limits.ok("disk", "nothing is kept here: the database and uploads are elsewhere")
+    else:
+        yield judge_disk(settings.data_dir)
     yield judge_memory(settings, _memory_bytes())
     yield judge_leases(settings)
 

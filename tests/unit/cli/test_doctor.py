@@ -117,3 +117,18 @@ def test_a_redis_that_is_too_old_is_told(version: str, failed: bool) -> None:
     info = {"redis_version": version, "maxmemory_policy": "noeviction", "aof_enabled": 1}
     verdicts = [each.verdict for each in stores.judge_broker(info, "here:1")]
     assert (Verdict.FAILED in verdicts) is failed
+
+
+def test_a_machine_that_keeps_nothing_needs_no_disk() -> None:
+    elsewhere = Settings(
+        database_url="postgresql+psycopg://db.example/stocktake",
+        managed_storage_url="s3://bucket",
+        data_dir=Path("/proc"),
+    )
+    for settings, verdict in (
+        (elsewhere, Verdict.OK),
+        (elsewhere.model_copy(update={"managed_storage_url": None}), Verdict.FAILED),
+        (elsewhere.model_copy(update={"database_url": "sqlite:///a.db"}), Verdict.FAILED),
+    ):
+        [disk] = [each for each in machine.look_at_limits(settings) if each.check == "disk"]
+        assert disk.verdict is verdict
