@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from stocktake.errors import JobError
 
 #: As often as a watchdog gives its sign of life.
-LOOK_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.1
 #: A child that is silent for so long is looked at from here.
-_SUSPECT_SECONDS: Final = 0.6
+SUSPECT_SECONDS: Final = 0.6
 #: Between two looks at who waits for a child.
-_WAITERS_SECONDS: Final = 0.25
+_WAITERS_SECONDS: Final = 0.1
 #: For one write. A database that is frozen must keep no child alive, nor its guard from the others.
 _WRITE_SECONDS: Final = 10.0
 
@@ -227,7 +227,7 @@ class Guard:
             silence.seconds, silence.beat = 0.0, beat
         elif not silence.killed and silence.process.status() != psutil.STATUS_ZOMBIE:
             silence.seconds += LOOK_SECONDS
-            if silence.seconds >= _SUSPECT_SECONDS:
+            if silence.seconds >= SUSPECT_SECONDS:
                 self._look_at(reading, silence)
 
     def _look_at(self, reading: Reading, silence: Silence) -> None:

@@ -46,6 +46,7 @@ from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
 from workers.core_dumps import forbid_core_dumps
 from workers.environment import scrub_environment
+from workers.exits import see_exits_soon
 from workers.guarding import BOARD, KeptGuard
 from workers.inherited_sockets import let_go_of_connections
 from workers.limits import time_limit_error
@@ -97,6 +98,7 @@ def _logging(**_: Any) -> None:
 @worker_init.connect
 def _before_the_broker(sender: Any, **_: Any) -> None:
     keep_credit()
+    see_exits_soon()
     sender.quiet = True  # its banner is no line of a log
 
 

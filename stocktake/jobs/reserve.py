@@ -14,7 +14,7 @@ from stocktake.states import JobState, Queue
 
 #: How long a job may keep a child of the reserve from a project that has none; where many wait,
 #: each has its part of it, and no less than the least.
-TURN_SECONDS: Final = 2.0
+TURN_SECONDS: Final = 0.5
 LEAST_TURN_SECONDS: Final = 0.25
 #: Whoever is rung for takes a free child within milliseconds: who waits for longer finds none.
 _WAITED_SECONDS: Final = 0.5

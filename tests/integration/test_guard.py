@@ -15,10 +15,12 @@ import pytest
 from stocktake.errors import JobError
 from tests.stack import wait_until
 from workers.board import PLACES, Board, Place, Reading
-from workers.guard import Bounds, Guard
+from workers.guard import LOOK_SECONDS, SUSPECT_SECONDS, Bounds, Guard
 
-#: Looks after which a silent child is suspect, and some more.
-A_FEW = 5
+#: Looks after which a silent child is suspect: the first one only meets it.
+SUSPECT = 1 + round(SUSPECT_SECONDS / LOOK_SECONDS)
+#: And some more.
+A_FEW = SUSPECT + 2
 LEASE_SECONDS = 4.0
 
 
@@ -125,7 +127,7 @@ def test_a_silent_child_beyond_a_limit_is_ended_with_its_reason(
 def test_a_silent_child_keeps_its_lease_for_as_long_as_one_lasts(site: Site) -> None:
     guard = site.guard()
     site.begin()
-    look(guard, round(LEASE_SECONDS / 0.2) - 2)
+    look(guard, round(LEASE_SECONDS / LOOK_SECONDS) - 2)
     assert site.ends.beats > A_FEW
     assert site.ends.ended == []
     look(guard)
@@ -138,7 +140,7 @@ def test_one_that_waits_for_the_database_is_not_silent(site: Site) -> None:
     guard = site.guard()
     site.begin(seconds=300)
     with site.place.writing():
-        look(guard, round(2 * LEASE_SECONDS / 0.2))
+        look(guard, round(2 * LEASE_SECONDS / LOOK_SECONDS))
         assert site.ends.ended == []
         site.begin(seconds=-1)
         site.place.beat(writing=True)
@@ -165,7 +167,7 @@ def test_a_worker_that_stops_hands_the_job_back(site: Site) -> None:
 def test_what_could_not_be_written_is_tried_again_when_the_child_is_gone(site: Site) -> None:
     site.ends.written = False
     site.begin(seconds=-1)
-    look(site.guard(), 4)
+    look(site.guard(), SUSPECT)
     site.must_be_gone()
     assert site.ends.ended == ["time_limit"] * 2
 
@@ -184,8 +186,9 @@ def test_a_child_that_came_to_itself_meanwhile_is_not_killed(
 
     monkeypatch.setattr(site.ends, "end", end)
     site.begin(seconds=-1)
-    look(site.guard(), 3)
-    assert site.child.poll() is None
+    look(site.guard(), SUSPECT)
+    # One that was killed is woken up and never sleeps again.
+    wait_until(lambda: site.child.status() == psutil.STATUS_SLEEPING, "the child to go on")
 
 
 def test_the_children_of_a_worker_that_somebody_froze_are_left_alone(site: Site) -> None:
