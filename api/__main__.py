@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.protocol import protocol
+from api.wire.protocol import protocol
 from stocktake.errors import CommandError
 from stocktake.logging import configure_logging
 from stocktake.services.starting import settings_to_start

@@ -13,22 +13,27 @@ from fastapi.routing import APIRoute
 from prometheus_client import generate_latest
 from starlette.middleware import Middleware
 
-from api import description, errors, metrics
-from api.afterwards import Afterwards
-from api.bodies import MAX_JSON_BYTES, PARSED_AT_ONCE
-from api.dependencies import Parts
-from api.limiting import RateLimits
-from api.middleware import HeadMiddleware, RequestMiddleware, SlashMiddleware, TooLargeMiddleware
-from api.sharing import Shared
-from api.threads import ProjectThreads
-from api.waiting import Hub
+from api import errors, metrics, openapi
+from api.edge.afterwards import Afterwards
+from api.edge.edge import Parts
+from api.edge.rate_limits import RateLimits
+from api.edge.shared_work import Shared
+from api.edge.threads import ProjectThreads
+from api.edge.waiting import Hub
+from api.wire.middleware import (
+    HeadMiddleware,
+    RequestMiddleware,
+    SlashMiddleware,
+    TooLargeMiddleware,
+)
+from api.wire.strict_json import MAX_JSON_BYTES, PARSED_AT_ONCE
 from stocktake import __version__
 from stocktake.db.session import PATIENCE_SECONDS, Database
-from stocktake.jobs import counting
+from stocktake.jobs import counters
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
+from stocktake.monitoring import readiness
 from stocktake.security.encryption import Keyring
-from stocktake.services import readiness
 from stocktake.settings import Settings, read_settings
 from stocktake.storage.configured import guard_policy, managed_storage
 
@@ -54,7 +59,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
     app = FastAPI(
         title="Stocktake",
         version=__version__,
-        description=description.ABOUT,
+        description=openapi.ABOUT,
         servers=[{"url": "/", "description": "Where this description is from."}],
         lifespan=_lifespan(settings, doorbell, observed),
         openapi_url=None,
@@ -73,7 +78,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
     errors.register(app)
     _mount(app, settings)
     # FastAPI's own way to replace the description is to replace this method.
-    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app
 
 
@@ -100,7 +105,7 @@ def _lifespan(
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
     """What the process's requests share."""
     database = Database(settings.database_url, doorbell.ring)
-    doorbell.on_drop = counting.drops_of("web", database)
+    doorbell.on_drop = counters.drops_of("web", database)
     return Parts(
         settings=settings,
         database=database,

@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stocktake import __version__
 from stocktake.db.session import Database
-from stocktake.jobs import counting
+from stocktake.jobs import counters
 from stocktake.jobs.doorbell import Doorbell
-from stocktake.services import figures
+from stocktake.monitoring import figures
 from stocktake.states import Queue
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 60.0)
@@ -73,9 +73,9 @@ class _FromDatabase(Collector):
 
 def _counters(totals: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
     for name, text, counter, label in (
-        ("attempts", "Attempts that ended, by how.", counting.ATTEMPTS, "code"),
-        ("rescues", "Attempts taken from a lost worker.", counting.RESCUES, "reason"),
-        ("rings_dropped", "Rings that the broker did not take.", counting.DROPPED_RINGS, "process"),
+        ("attempts", "Attempts that ended, by how.", counters.ATTEMPTS, "code"),
+        ("rescues", "Attempts taken from a lost worker.", counters.RESCUES, "reason"),
+        ("rings_dropped", "Rings that the broker did not take.", counters.DROPPED_RINGS, "process"),
     ):
         family = CounterMetricFamily(f"stocktake_{name}", text, labels=(label,))
         for value, total in totals[counter].items():
@@ -84,7 +84,7 @@ def _counters(totals: Mapping[str, Mapping[str, int]]) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "stocktake_stale_writes_refused",
         "Writes of attempts that had lost their lease.",
-        value=sum(totals[counting.STALE_WRITES].values()),
+        value=sum(totals[counters.STALE_WRITES].values()),
     )
 
 

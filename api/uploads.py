@@ -14,8 +14,8 @@ from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
-from api.dependencies import Edge
-from api.multipart import FileBegins, FileData, FormReader
+from api.edge.edge import Edge
+from api.wire.multipart import FileBegins, FileData, FormReader
 from stocktake.db.models import Upload
 from stocktake.errors import (
     ManagedStorageRefusedError,
@@ -23,7 +23,7 @@ from stocktake.errors import (
     ValidationError,
 )
 from stocktake.services import files, upload_forms
-from stocktake.storage.uploads import UploadSink
+from stocktake.storage.managed import UploadSink
 
 #: What a body may hold beside its file: boundaries, headers, fields.
 EXTRA_BYTES: Final = 1024 * 1024

@@ -17,7 +17,7 @@ from benchmarks.load import Answered, post_all, statuses, window
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
 from stocktake.states import TableFormat
-from tests.stack import Worker
+from tests.support.stack import Worker
 
 #: A quarter of what one web process can answer on an idle machine; on a busy one the pace is less.
 _PER_SECOND: Final = 25.0

@@ -23,7 +23,7 @@ from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, TableFormat
 from tasks.doorbell import CeleryDoorbell
-from tests.stack import Worker
+from tests.support.stack import Worker
 
 #: A read of some 200 ms of one processor, where a job's transactions take some ten.
 LOG_COMMITS: Final = 5_000

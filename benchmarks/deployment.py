@@ -1,7 +1,7 @@
 """The service as it runs in production, for one benchmark: web, workers, clock, broker, database.
 
-The processes are those of the acceptance tests (`tests.stack`, `tests.servers`): a checkout has
-both, and a benchmark of other processes than the tested ones would prove nothing.
+The processes are those of the acceptance tests (`tests.support.stack`, `tests.support.servers`): a
+checkout has both, and a benchmark of other processes than the tested ones would prove nothing.
 """
 
 import json
@@ -26,9 +26,9 @@ from stocktake.db.session import Database
 from stocktake.services import identity
 from stocktake.states import JobState, TableFormat
 from tests.faults.proxy import Proxy
-from tests.processes import HOST
-from tests.servers import DurablePostgres, Valkey
-from tests.stack import Clock, Web, add_project, opened, service_settings
+from tests.support.processes import HOST
+from tests.support.servers import DurablePostgres, Valkey
+from tests.support.stack import Clock, Web, add_project, opened, service_settings
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0

@@ -75,12 +75,13 @@ class Ours:
     """This service's reader, with a new store for each read, as each job has."""
 
     def __init__(self) -> None:
-        from stocktake import introspection
-        from stocktake.introspection import csv, delta, json, parquet  # noqa: F401
-        from stocktake.storage import objects, remote, urls  # noqa: F401
+        from stocktake import readers
+        from stocktake.readers.parquet import reader as parquet  # noqa: F401
+        from stocktake.storage.places import urls
+        from stocktake.storage.stores import opening
 
-        self._introspection = introspection
-        self._objects = objects
+        self._readers = readers
+        self._objects = opening
         self._parse = urls.parse
         self._state: dict[str, Any] | None = None
         self._columns = 0
@@ -91,13 +92,13 @@ class Ours:
         if place.endpoint is not None:
             credential = self._objects.Credential(access_key=place.key, access_secret=place.secret)
         store, path = self._objects.open_source(self._parse(self._url(place)), credential)
-        source = self._introspection.Source(
+        source = self._readers.source.Source(
             store=store,
             path=path,
             format=_table_format(place.format),
             state=self._state if place.unchanged else None,
         )
-        found = self._introspection.introspect(source)
+        found = self._readers.introspect(source)
         if place.unchanged and not found.coverage.unchanged:
             raise RuntimeError("the source was to be unchanged, but was read")
         self._state = json.loads(json.dumps(found.state))

@@ -13,7 +13,7 @@ from typing import Final
 
 from benchmarks.figures import Outcome, Target, distributed
 from benchmarks.options import Options
-from tests.processes import HOST, free_ports
+from tests.support.processes import HOST, free_ports
 
 _STARTS: Final = 3
 _TARGET: Final = Target(bound=10.0)

@@ -16,8 +16,8 @@ from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, JobState, Queue, TableFormat
-from tests.scripted_store import ScriptedStore
-from tests.stack import Worker, add_project, wait_for_end
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import Worker, add_project, wait_for_end
 
 _JOBS: Final = 300
 #: Of the greedy project: many times what has a place.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from tests.unit.introspection.delta_tables import (
+from tests.support.delta_tables import (
     HandWrittenLog,
     add_action,
     field_of,

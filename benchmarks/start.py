@@ -12,7 +12,7 @@ from benchmarks.options import Options
 from benchmarks.sources import delta_tables
 from stocktake.db.models import Job
 from stocktake.states import TableFormat
-from tests.stack import Worker, wait_for_end
+from tests.support.stack import Worker, wait_for_end
 
 _JOBS: Final = 150
 _TARGET: Final = Target(bound=50.0)

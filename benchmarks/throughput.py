@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, Outcome, ratio
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
 from stocktake.states import JobState, Queue, TableFormat
-from tests.stack import Worker
+from tests.support.stack import Worker
 
 #: Five seconds and more of them; a busy machine takes minutes for ten runs.
 _JOBS: Final = 500

@@ -26,7 +26,7 @@ from stocktake.errors import CommandError
 #: A list in the environment is comma-separated.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
-#: The shape of an entry of ``TRUSTED_ENDPOINTS``; `stocktake.storage.trusted` reads the rest.
+#: The shape of an entry of ``TRUSTED_ENDPOINTS``; `storage.places.trusted` reads the rest.
 TRUSTED_ENTRY: Final = re.compile(
     r"(?:(?P<protocol>s3|azure|gcs)\+)?(?P<url>https?://[^/\s@]+)/?", re.IGNORECASE
 )
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     max_kept_answer_bytes_per_project: int = Field(default=256 * 1024**2, ge=0)
     #: `/readyz` and `/metrics` give the same answer for so long.
     health_fresh_seconds: float = Field(default=1.0, ge=0)
-    #: `api.protocol.EdgeLimits` says what these four bound.
+    #: `api.wire.protocol.EdgeLimits` says what these four bound.
     max_connections: int = Field(default=1000, ge=1)
     request_head_seconds: float = Field(default=10.0, gt=0)
     request_min_bytes_per_second: int = Field(default=1024, ge=0)
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     inference_max_files: int = Field(default=200, ge=1)
     inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
     inference_max_seconds: float = Field(default=60.0, gt=0)
-    #: The hard limits of a read: `stocktake.introspection.Limits` says what each bounds.
+    #: The hard limits of a read: `stocktake.readers.Limits` says what each bounds.
     inference_max_listed: int = Field(default=1_000_000, ge=1)
     inference_max_columns: int = Field(default=10_000, ge=1)
     inference_max_fields: int = Field(default=50_000, ge=1)

@@ -25,17 +25,17 @@ from stocktake.errors import (
     SupersededError,
     WorkerStoppedError,
 )
-from stocktake.introspection import Progress
-from stocktake.jobs import counting, leases
+from stocktake.jobs import counters, leases
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
+from stocktake.readers.source import Progress
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.states import JobState
-from stocktake.storage.guard import GuardPolicy
-from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.places.guard import GuardPolicy
 
 #: Of this worker and the children that it forks. Another one may have its node's name, where two
 #: machines have one host name, and a child of the same process id.
@@ -228,7 +228,7 @@ def _without_frames(error: JobError) -> JobError:
 def note_stale(runtime: Runtime, reason: str) -> None:
     """Log and count an attempt that had lost its lease, and so wrote nothing."""
     log.warning("stale_attempt", reason=reason)
-    counting.note(runtime.database, counting.STALE_WRITES)
+    counters.note(runtime.database, counters.STALE_WRITES)
 
 
 def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:

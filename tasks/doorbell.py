@@ -18,7 +18,7 @@ from stocktake.db.session import Ring
 from stocktake.settings import Settings
 from stocktake.states import CANARY, Queue
 from tasks.app import app
-from tasks.broker import PATIENCE_SECONDS, BrokerQueueLengths
+from tasks.queue_lengths import PATIENCE_SECONDS, BrokerQueueLengths
 
 _CAPACITY: Final = 10_000
 #: For the broker's answer where a request waits for ours.

@@ -4,7 +4,7 @@ All that the run and its processes leave in the folder for temporary files goes 
 run's own, which goes with it.
 
 A test that changes a server's health (kills, freezes) starts one of its own from
-``tests.servers``; the ones here are shared over the whole run.
+``tests.support.servers``; the ones here are shared over the whole run.
 """
 
 import os
@@ -18,12 +18,12 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.emptied import EmptiedDatabases
-from tests.servers import Azurite, Postgres, SeaweedFS, Valkey
 from tests.stores.servers import Rclone
+from tests.support.emptied import EmptiedDatabases
+from tests.support.servers import Azurite, Postgres, SeaweedFS, Valkey
 
 #: The running service, for the acceptance and the fault tests.
-pytest_plugins = ["tests.harness"]
+pytest_plugins = ["tests.support.harness"]
 
 RUN_FOLDER = pytest.StashKey[Path]()
 

@@ -28,7 +28,7 @@ from tornado.web import HTTPError, OutputTransform, RequestHandler
 from stocktake.logging import configure_logging
 from stocktake.settings import read_settings
 from stocktake.states import Queue as QueueName
-from workers.ports import HOST
+from workers.stack.ports import HOST
 
 _HEADERS: Final = {
     "X-Frame-Options": "DENY",

@@ -26,7 +26,7 @@ from uuid import UUID
 import psutil
 
 from workers.board import Beat, Board, Reading
-from workers.parent_death import die_with_parent
+from workers.process.parent_death import die_with_parent
 
 if TYPE_CHECKING:
     from stocktake.errors import JobError

@@ -13,8 +13,8 @@ from stocktake.jobs.reserve import LEAST_TURN_SECONDS
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from workers.board import PLACES, Board, Place
-from workers.environment import scrubbed
 from workers.guard import Bounds
+from workers.process.environment import scrubbed
 
 #: How often the worker sees that its guard runs.
 _LOOK_SECONDS: Final = 1.0

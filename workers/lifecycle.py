@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from stocktake import __version__
 from stocktake.db.session import Database
 from stocktake.errors import JobError
-from stocktake.jobs import counting, rescue
+from stocktake.jobs import counters, rescue
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
@@ -42,17 +42,17 @@ from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
-from tasks.broker import VERSION_COMMAND
 from tasks.doorbell import CeleryDoorbell
-from workers.core_dumps import forbid_core_dumps
-from workers.environment import scrub_environment
-from workers.exits import see_exits_soon
+from tasks.queue_lengths import VERSION_COMMAND
+from workers.celery_fixes.exits import see_exits_soon
+from workers.celery_fixes.prefetch import keep_credit
+from workers.celery_fixes.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.guarding import BOARD, KeptGuard
-from workers.inherited_sockets import let_go_of_connections
 from workers.limits import time_limit_error
-from workers.parent_death import die_with_parent
-from workers.prefetch import keep_credit
-from workers.stopping import GracefulStop, leave_stopping_to_the_parent
+from workers.process.core_dumps import forbid_core_dumps
+from workers.process.environment import scrub_environment
+from workers.process.inherited_sockets import let_go_of_connections
+from workers.process.parent_death import die_with_parent
 from workers.watchdog import watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.
@@ -76,7 +76,7 @@ def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtim
     doorbell = CeleryDoorbell(settings)
     # Two connections: the attempt's and its watchdog's.
     database = Database(settings.database_url, doorbell.ring, pool_size=2)
-    doorbell.on_drop = counting.drops_of("worker", database)
+    doorbell.on_drop = counters.drops_of("worker", database)
     return Runtime(
         settings=settings,
         database=database,
@@ -108,8 +108,8 @@ def _load_readers(**_: Any) -> None:
     imports late, for those who run it elsewhere, half a second of it, is named too."""
     for run in ("refresh", "ingest", "validate", "expand"):
         import_module(f"stocktake.runs.{run}")
-    import_module("stocktake.introspection.delta")
-    import_module("stocktake.storage.remote")
+    import_module("stocktake.readers.delta")
+    import_module("stocktake.storage.stores.remote")
 
 
 @worker_init.connect

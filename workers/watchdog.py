@@ -20,9 +20,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from stocktake.errors import JobError, StaleAttemptError
-from stocktake.introspection import Progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
+from stocktake.readers.source import Progress
 from tasks.base import Runtime, note_stale
 from workers.guard import LOOK_SECONDS
 from workers.guarding import BOARD, own_place

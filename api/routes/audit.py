@@ -5,7 +5,9 @@ from uuid import UUID
 
 from fastapi import Query, Response
 
-from api.dependencies import AuditEdge, PageDep, Router
+from api.edge.authentication import AuditEdge
+from api.edge.pages import PageDep
+from api.edge.routing import Router
 from api.schemas.audit import AuditEntryBody
 from api.schemas.base import PageBody
 from stocktake.db.pages import place_of

@@ -5,7 +5,9 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.dependencies import Answer, ReadEdge, Router, WriteEdge
+from api.edge.answers import Answer
+from api.edge.authentication import ReadEdge, WriteEdge
+from api.edge.routing import Router
 from api.schemas.batches import BatchBody, SelectorIn
 from stocktake.services import batches
 from stocktake.services.batches import BatchView

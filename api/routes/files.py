@@ -8,13 +8,15 @@ from uuid import UUID
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
-from api.bodies import MAX_JSON_BYTES
-from api.dependencies import Answer, Router, WriteEdge
+from api.edge.answers import Answer
+from api.edge.authentication import WriteEdge
+from api.edge.routing import Router
 from api.errors import body_of, unavailable
 from api.routes.jobs import job_url
 from api.routes.tables import after_first_read, shown
 from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
+from api.wire.strict_json import MAX_JSON_BYTES
 from stocktake.db.models import Table
 from stocktake.errors import (
     ManagedStorageRefusedError,

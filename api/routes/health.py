@@ -18,7 +18,9 @@ from fastapi.responses import (
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
 
-from api.dependencies import Bearer, Parts, PartsDep, Router
+from api.edge.authentication import Bearer
+from api.edge.edge import Parts, PartsDep
+from api.edge.routing import Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
 
 router = Router(tags=["service"])

@@ -2,7 +2,9 @@
 
 from fastapi import Response
 
-from api.dependencies import AccountEdge, PageDep, ReadEdge, Router
+from api.edge.authentication import AccountEdge, ReadEdge
+from api.edge.pages import PageDep
+from api.edge.routing import Router
 from api.schemas.base import PageBody
 from api.schemas.identity import KeyBody, ProjectBody, UserBody, key_view, project_view, user_view
 from stocktake.db.pages import place_of

@@ -13,7 +13,11 @@ from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic_core import to_json
 
-from api.dependencies import Answer, Edge, PageDep, ReadEdge, Router, WriteEdge
+from api.edge.answers import Answer
+from api.edge.authentication import ReadEdge, WriteEdge
+from api.edge.edge import Edge
+from api.edge.pages import PageDep
+from api.edge.routing import Router
 from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view

@@ -4,7 +4,10 @@ from uuid import UUID
 
 from fastapi import Response
 
-from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
+from api.edge.answers import Answer
+from api.edge.authentication import ReadEdge, WriteEdge
+from api.edge.pages import PageDep
+from api.edge.routing import Router
 from api.routes.batches import accepted
 from api.schemas.base import PageBody
 from api.schemas.batches import BatchBody, ScheduleBody, ScheduleChange, ScheduleIn

@@ -6,7 +6,10 @@ from uuid import UUID
 
 from fastapi import Path, Query, Response
 
-from api.dependencies import Answer, PageDep, ReadEdge, Router, WriteEdge
+from api.edge.answers import Answer
+from api.edge.authentication import ReadEdge, WriteEdge
+from api.edge.pages import PageDep
+from api.edge.routing import Router
 from api.routes.jobs import accepted, ended, failed, job_url
 from api.schemas.base import PageBody
 from api.schemas.jobs import JobBody

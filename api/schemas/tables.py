@@ -16,7 +16,7 @@ from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView
 from stocktake.states import JobKind, JobState, TableFormat
-from stocktake.storage.keys import LONG_SECRET_LENGTH
+from stocktake.storage.stores.keys import LONG_SECRET_LENGTH
 
 #: What `upload_file` takes, and `create_from_upload` again.
 FileFormat = Literal["csv", "json", "parquet"]

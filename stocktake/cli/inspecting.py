@@ -12,8 +12,8 @@ from stocktake.errors import CommandError
 from stocktake.states import TableFormat
 
 if TYPE_CHECKING:
-    from stocktake.introspection import Introspection
-    from stocktake.storage.protocol import Credential
+    from stocktake.readers.source import Introspection
+    from stocktake.storage.stores.protocol import Credential
 
 #: Characters of a path that stay as they are in a URL; the globs among them keep their meaning.
 _KEPT: Final = "/*?{}[],!$&'()+;=:@~"
@@ -46,7 +46,7 @@ def inspect(
 
 
 def _credential(access_key: str | None) -> "Credential | None":
-    from stocktake.storage.protocol import Credential
+    from stocktake.storage.stores.protocol import Credential
 
     pair = access_pair(access_key)
     return None if pair is None else Credential(access_key=pair[0], access_secret=pair[1])
@@ -60,9 +60,10 @@ def _read(
     *,
     endpoint: str | None,
 ) -> "Introspection":
-    from stocktake.introspection import Source, introspect
-    from stocktake.storage.guard import GuardPolicy, check_pattern, recheck
-    from stocktake.storage.objects import open_source
+    from stocktake.readers import introspect
+    from stocktake.readers.source import Source
+    from stocktake.storage.places.guard import GuardPolicy, check_pattern, recheck
+    from stocktake.storage.stores.opening import open_source
 
     # The person at the keyboard may read what the person may read.
     policy = GuardPolicy(

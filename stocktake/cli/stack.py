@@ -15,8 +15,8 @@ from stocktake.cli.database import database_answers
 from stocktake.cli.output import complain, say
 
 if TYPE_CHECKING:
-    from workers.embedded import Stack
-    from workers.first_run import FirstProject
+    from workers.stack.first_run import FirstProject
+    from workers.stack.stack import Stack
 
 _WATCH_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 0.05
@@ -65,7 +65,7 @@ def up(
     """
     from stocktake.services.starting import require_usable
     from stocktake.settings import from_files, read_settings
-    from workers.embedded import FLOWER_PORT, Options, Stack
+    from workers.stack.stack import FLOWER_PORT, Options, Stack
 
     # Its processes read the same ones, and would each fail in a log.
     require_usable(read_settings())
@@ -131,16 +131,19 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _announce(stack: "Stack", project: "FirstProject") -> None:
-    from workers.first_run import FLOWER_USER
+    from workers.stack.first_run import FLOWER_USER
 
     password = stack.folder / "flower_password"
-    say(f"ready {stack.addresses.api}")
-    say(f"  docs     {stack.addresses.api}/docs")
+    lines = [f"ready {stack.addresses.api}", f"  docs     {stack.addresses.api}/docs"]
     if stack.addresses.flower is not None:
-        say(f"  Flower   {stack.addresses.flower}  as {FLOWER_USER}, password in {password}")
-    say(f"  project  {project.id}")
-    say(f"  API key  export STOCKTAKE_API_KEY=$(cat {project.key_file})")
-    say(f"  files    {stack.folder}  (logs in logs/)")
+        flower = f"{stack.addresses.flower}  as {FLOWER_USER}, password in {password}"
+        lines.append(f"  Flower   {flower}")
+    lines += [
+        f"  project  {project.id}",
+        f"  API key  export STOCKTAKE_API_KEY=$(cat {project.key_file})",
+        f"  files    {stack.folder}  (logs in logs/)",
+    ]
+    say("\n".join(lines))  # at once: who waits for the first line finds the others
 
 
 def demo(

@@ -182,7 +182,7 @@ class Table(Base):
 
 
 #: What searches look at. A process of a release before `folded_name` writes a row without one while
-#: releases change over; `workers.upkeep.fold_names` fills it in soon.
+#: releases change over; `stocktake.clock.upkeep.fold_names` fills it in soon.
 SEARCHED_NAME = func.coalesce(func.nullif(Table.folded_name, ""), func.lower(Table.name))
 
 

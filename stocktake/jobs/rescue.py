@@ -15,7 +15,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job
 from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
-from stocktake.jobs import counting, leases
+from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, ring_for
 from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load
@@ -151,7 +151,7 @@ def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy
     ).all()
     ended = sum(_end(session, job, lost_error(job.worker), retry) for job in jobs)
     if ended:
-        counting.add(session, counting.RESCUES, "lease_expired", ended)
+        counters.add(session, counters.RESCUES, "lease_expired", ended)
     return ended
 
 
@@ -170,7 +170,7 @@ def end_lost(
     ).one_or_none()
     ended = job is not None and _end(session, job, error, retry)
     if ended:
-        counting.add(session, counting.RESCUES, error.code)
+        counters.add(session, counters.RESCUES, error.code)
     return ended
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, fields
 
 from stocktake.db.session import Database
-from stocktake.introspection import Limits, Progress
 from stocktake.jobs.leases import Claim
+from stocktake.readers.source import Limits, Progress
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
-from stocktake.storage.guard import GuardPolicy
-from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.places.guard import GuardPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,6 @@ class Attempt:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Each limit's setting has its name behind ``inference_`` (`introspection.excess`)."""
+    """Each limit's setting has its name behind ``inference_`` (`readers.limits`)."""
     names = [field.name for field in fields(Limits)]
     return Limits(**{name: getattr(settings, f"inference_{name}") for name in names})

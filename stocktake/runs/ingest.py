@@ -24,8 +24,9 @@ from stocktake.errors import (
     SupersededError,
     TableChangedError,
 )
-from stocktake.introspection import Introspection, Source, introspect, read_all
 from stocktake.jobs import leases
+from stocktake.readers import introspect, read_all
+from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
 from stocktake.runs.refresh import result_of, store_introspection
@@ -33,8 +34,8 @@ from stocktake.runs.validate import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.states import TableFormat, UploadState
-from stocktake.storage.exclusive import require_exclusive_put
-from stocktake.storage.globs import escape, literal
+from stocktake.storage.places.globs import escape, literal
+from stocktake.storage.stores.exclusive import require_exclusive_put
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,14 +26,16 @@ from stocktake.errors import (
     SchemaConflictError,
     UnsupportedError,
 )
-from stocktake.introspection import Introspection, Source, arrow, introspect
-from stocktake.introspection.excess import check_schema, check_size
-from stocktake.introspection.rows import ArrowTypes, arrow_batches, load_schema
+from stocktake.loading.arrow_types import ArrowTypes, load_schema
+from stocktake.loading.batches import arrow_batches
+from stocktake.readers import arrow_types, introspect
+from stocktake.readers.limits import check_schema, check_size
+from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.states import TableFormat
-from stocktake.storage import faults
-from stocktake.storage.globs import escape
+from stocktake.storage.places.globs import escape
+from stocktake.storage.stores import store_errors
 
 _TRANSACTION_VERSION: Final = 1
 
@@ -69,7 +71,7 @@ class _Load:
     def _check_bounds(self, types: ArrowTypes) -> None:
         """Refuse rows after which the table could not be read: a commit cannot be undone."""
         merged, limits = pa.schema(list(types.items())), self.attempt.limits
-        check_schema(arrow.columns(merged, limits), limits)
+        check_schema(arrow_types.columns(merged, limits), limits)
         text = Schema.from_arrow(merged).to_json()
         check_size(len(text), limits, what="The managed table's schema")
 
@@ -202,7 +204,7 @@ def _mapped() -> Iterator[None]:
             "The managed Delta table asks for a feature that the writer does not have."
         ) from exc
     except (DeltaError, OSError) as exc:
-        raise faults.from_managed(exc) from exc
+        raise store_errors.from_managed(exc) from exc
 
 
 def _introspect(load: _Load) -> Introspection:

@@ -9,12 +9,13 @@ from stocktake.db.clock import now
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.db.stored import schema_size, stored_bytes
 from stocktake.errors import LimitExceededError
-from stocktake.introspection import Introspection, introspect
-from stocktake.introspection.excess import check_schema
 from stocktake.jobs import leases
 from stocktake.jobs.queueing import enqueue_validation
+from stocktake.readers import introspect
+from stocktake.readers.limits import check_schema
+from stocktake.readers.source import Introspection
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.sources import open_table
+from stocktake.runs.opening import open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
 from stocktake.settings import Settings

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from stocktake.db.models import Table
-from stocktake.introspection import ColumnCheck, Source, Validation, validate
 from stocktake.jobs import leases
+from stocktake.readers import validate
+from stocktake.readers.source import ColumnCheck, Source, Validation
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.sources import open_table
+from stocktake.runs.opening import open_table
 from stocktake.schema.columns import Column
 
 #: Columns that a result names: all are marked in the table, and a job's row stays small.

@@ -11,8 +11,8 @@ from stocktake.db.models import Batch, Job, Schedule, Table
 from stocktake.errors import NotFoundError
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
-from stocktake.storage.guard import GuardPolicy
-from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.places.guard import GuardPolicy
 
 T = TypeVar("T", Batch, Job, Schedule)
 

@@ -15,9 +15,9 @@ from stocktake.errors import AccessDeniedError, CredentialUnavailableError, Vali
 from stocktake.security.encryption import AccessPair, Keyring, Sealed
 from stocktake.services import audit, words
 from stocktake.services.context import Caller, Context
-from stocktake.storage import keys
-from stocktake.storage.protocol import Credential
-from stocktake.storage.urls import Location
+from stocktake.storage.places.urls import Location
+from stocktake.storage.stores import keys
+from stocktake.storage.stores.protocol import Credential
 
 MAX_KEY_LENGTH: Final = 500
 REQUIRED: Final = "Credentials are required"

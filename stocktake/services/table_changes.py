@@ -14,7 +14,7 @@ from stocktake.services.credentials import CREDENTIAL_REQUIRED
 from stocktake.services.options import check_options, is_public
 from stocktake.services.tables import TableFields
 from stocktake.states import JobKind, TableFormat
-from stocktake.storage import guard, urls
+from stocktake.storage.places import guard, urls
 
 KEYS_FOR_NEW_PLACE: Final = (
     "The URL pattern names another host, endpoint or bucket than before. "

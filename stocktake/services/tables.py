@@ -18,8 +18,8 @@ from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
 from stocktake.states import JobKind, TableFormat
-from stocktake.storage import guard
-from stocktake.storage.urls import Location
+from stocktake.storage.places import guard
+from stocktake.storage.places.urls import Location
 
 
 class TableFields(TypedDict, total=False):

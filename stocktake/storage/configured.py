@@ -2,11 +2,11 @@
 
 from stocktake.errors import ValidationError
 from stocktake.settings import Settings, unreadable_entry
-from stocktake.storage.guard import GuardPolicy
-from stocktake.storage.trusted import read_entry
-from stocktake.storage.uploads import ManagedStorage
-from stocktake.storage.uploads import managed_storage as build
-from stocktake.storage.urls import MalformedUrlError
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.managed import managed_storage as build
+from stocktake.storage.places.guard import GuardPolicy
+from stocktake.storage.places.trusted import read_entry
+from stocktake.storage.places.urls import MalformedUrlError
 
 
 def managed_storage(settings: Settings) -> ManagedStorage:

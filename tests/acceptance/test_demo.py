@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import stocktake
+from tests.support.commands import stocktake
 
 
 @pytest.mark.slow

@@ -17,8 +17,8 @@ from obstore.store import S3Store
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.security.service import ended
-from tests.servers import Postgres, SeaweedFS, Valkey
-from tests.stack import Web, Worker, service_settings
+from tests.support.servers import Postgres, SeaweedFS, Valkey
+from tests.support.stack import Web, Worker, service_settings
 
 WAIT_SECONDS = 60
 

@@ -17,8 +17,8 @@ from stocktake.storage.configured import managed_storage
 from tasks.doorbell import CeleryDoorbell
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
-from tests.servers import Postgres, SeaweedFS, Valkey
-from tests.stack import Worker, add_project, service_settings, wait_for_end
+from tests.support.servers import Postgres, SeaweedFS, Valkey
+from tests.support.stack import Worker, add_project, service_settings, wait_for_end
 
 
 @pytest.fixture(scope="module")

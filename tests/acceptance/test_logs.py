@@ -10,10 +10,18 @@ from sqlalchemy import select
 
 from stocktake.db.models import Canary
 from stocktake.states import JobState
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
-from tests.scripted_store import ScriptedStore
-from tests.stack import ServiceProcess, Web, Worker, add_table, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import (
+    ServiceProcess,
+    Web,
+    Worker,
+    add_table,
+    see_job,
+    wait_for_end,
+    wait_until,
+)
 
 pytestmark = pytest.mark.faults
 

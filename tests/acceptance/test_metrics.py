@@ -8,11 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.breaking import freeze_between_writes, thaw
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
-from tests.scripted_store import ScriptedStore
-from tests.servers import Valkey
-from tests.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.scripted_store import ScriptedStore
+from tests.support.servers import Valkey
+from tests.support.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
 
 # The clock adds attempts up some fifteen seconds after they end.
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -11,11 +11,11 @@ from celery import Celery
 
 from stocktake.states import JobState, Queue
 from tests.faults.breaking import freeze_between_writes, thaw
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
-from tests.scripted_store import ScriptedStore
-from tests.servers import Postgres, Valkey
-from tests.stack import Web, Worker, add_table, see_job, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.scripted_store import ScriptedStore
+from tests.support.servers import Postgres, Valkey
+from tests.support.stack import Web, Worker, add_table, see_job, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -8,8 +8,8 @@ from deltalake import write_deltalake
 
 from stocktake.db.models import Table
 from stocktake.states import JobState
-from tests.harness import Stack
-from tests.stack import Worker, add_table, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.stack import Worker, add_table, see_job, wait_for_end, wait_until
 from workers.lifecycle import NICENESS
 
 #: Where the kernel stops counting.

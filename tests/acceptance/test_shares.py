@@ -8,9 +8,9 @@ import pytest
 from stocktake.db.models import WorkerPool
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, JobState, Queue
-from tests.harness import Stack
-from tests.scripted_store import ScriptedStore
-from tests.stack import Worker, add_project, add_table, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import Worker, add_project, add_table, see_job, wait_for_end, wait_until
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from tests.commands import Up, environment, stocktake
-from tests.processes import HOST, PATIENCE_SECONDS
-from tests.stack import wait_until
+from tests.support.commands import Up, environment, stocktake
+from tests.support.processes import HOST, PATIENCE_SECONDS
+from tests.support.stack import wait_until
 
 #: broker, worker and three children (one in reserve) with their guard, web, clock, Flower
 PROCESSES = 9

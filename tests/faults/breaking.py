@@ -6,9 +6,9 @@ from uuid import UUID
 import psutil
 
 from stocktake.db.session import Database
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
-from tests.stack import see_job, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.stack import see_job, wait_until
 
 
 def reader_of(stack: Stack, job_id: UUID) -> psutil.Process:

@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 
 from tests.faults.sources import Source
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 #: Above what any single answer may take: a request that waited for the broker would show here.
 ANSWER_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""The fault suite: a real service (`tests.harness`), an outside client and an oracle.
+"""The fault suite: a real service (`tests.support.harness`), an outside client and an oracle.
 
 A row starts what it breaks from ``stack``, asks through ``client``, breaks it, proves that it
 broke, and ends with ``oracle.check()``.
@@ -13,9 +13,9 @@ import pytest
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.scripted_store import ScriptedStore
-from tests.stack import Web
+from tests.support.harness import Stack
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import Web
 
 HERE = Path(__file__).parent
 #: Stay in `make test`: what the rows stand on, and the death of each process on one database.

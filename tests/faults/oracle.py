@@ -17,8 +17,8 @@ from tests.faults.client import Client
 from tests.faults.promises import Broken
 from tests.faults.records import Records, history, read_records
 from tests.faults.sources import loaded_markers
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
 
 #: What a read of these tests' small sources takes on a busy machine at most.
 RUN_SECONDS = float(PATIENCE_SECONDS)

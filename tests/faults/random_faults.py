@@ -24,10 +24,10 @@ from stocktake.security.encryption import make_secret_key
 from stocktake.states import JobState
 from tests.faults.breaking import freeze, gone, is_frozen, thaw
 from tests.faults.proxy import Proxy
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS, Server
-from tests.servers import Postgres, Valkey
-from tests.stack import Clock, Web, Worker
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS, Server
+from tests.support.servers import Postgres, Valkey
+from tests.support.stack import Clock, Web, Worker
 
 Value = TypeVar("Value")
 

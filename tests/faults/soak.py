@@ -32,10 +32,10 @@ from tests.faults.oracle import Oracle, Verdict
 from tests.faults.proxy import Proxy
 from tests.faults.random_faults import Fault, NobodyThereError, Site, lanes
 from tests.faults.sources import DeltaSource
-from tests.harness import open_stack
-from tests.processes import HOST, Server
-from tests.servers import DurablePostgres, SeaweedFS, Valkey
-from tests.stack import service_settings
+from tests.support.harness import open_stack
+from tests.support.processes import HOST, Server
+from tests.support.servers import DurablePostgres, SeaweedFS, Valkey
+from tests.support.stack import service_settings
 
 #: Of local files, and as many again in a bucket.
 TABLES: Final = 6

@@ -21,10 +21,10 @@ from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.processes import HOST
-from tests.servers import Valkey
-from tests.stack import Worker, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import HOST
+from tests.support.servers import Valkey
+from tests.support.stack import Worker, wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,10 @@ from tests.faults.client import Client
 from tests.faults.database_clock import DatabaseClock
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource, ParquetSource
-from tests.harness import Stack
-from tests.scripted_store import ScriptedStore
-from tests.servers import Valkey
-from tests.stack import see_job, wait_until
+from tests.support.harness import Stack
+from tests.support.scripted_store import ScriptedStore
+from tests.support.servers import Valkey
+from tests.support.stack import see_job, wait_until
 
 DAY_SECONDS = 86_400
 QUARTER = timedelta(minutes=15)

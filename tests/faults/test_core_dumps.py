@@ -6,8 +6,8 @@ import sys
 import psutil
 import pytest
 
-from tests.harness import Stack
-from tests.stack import Worker, wait_until
+from tests.support.harness import Stack
+from tests.support.stack import Worker, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's limits")
 
@@ -25,7 +25,8 @@ def test_no_child_leaves_its_memory_on_disk(stack: Stack) -> None:
 def test_nobody_of_the_same_user_looks_into_a_child() -> None:
     get_dumpable = 3  # PR_GET_DUMPABLE
     code = (
-        "import ctypes; from workers.core_dumps import forbid_core_dumps; forbid_core_dumps(); "
+        "import ctypes; from workers.process.core_dumps import forbid_core_dumps; "
+        "forbid_core_dumps(); "
         f"print(ctypes.CDLL(None).prctl({get_dumpable}))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"

@@ -19,9 +19,9 @@ from tests.faults.client import Client, Sent
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.servers import DurablePostgres
-from tests.stack import wait_until
+from tests.support.harness import Stack
+from tests.support.servers import DurablePostgres
+from tests.support.stack import wait_until
 
 Tables = dict[UUID, DeltaSource]
 REQUEST = b"INSERT INTO jobs"

@@ -12,16 +12,16 @@ from uuid import UUID
 import pytest
 
 from stocktake.db.session import Database
-from stocktake.services.readiness import Part, look
-from tests.commands import stocktake
+from stocktake.monitoring.readiness import Part, look
 from tests.conftest import Dialect
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.rows import settings_for
-from tests.scripted_store import ScriptedStore
-from tests.stack import Worker, add_table, see_job, wait_until
+from tests.support.commands import stocktake
+from tests.support.harness import Stack
+from tests.support.rows import settings_for
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import Worker, add_table, see_job, wait_until
 
 DISK_BYTES = 24 * 1024**2
 FILLER = "filler"

@@ -14,7 +14,7 @@ from stocktake.db.models import Job
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
+from tests.support.harness import Stack
 
 CUSTOMERS = 8
 

@@ -9,9 +9,9 @@ from stocktake.security.encryption import make_secret_key
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.servers import SeaweedFS
-from tests.stack import Web, see_job, wait_for_end
+from tests.support.harness import Stack
+from tests.support.servers import SeaweedFS
+from tests.support.stack import Web, see_job, wait_for_end
 
 
 @pytest.fixture

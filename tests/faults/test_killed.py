@@ -24,11 +24,11 @@ from tests.faults.inside import variables
 from tests.faults.oracle import Oracle
 from tests.faults.records import read_records
 from tests.faults.sources import DeltaSource, ParquetSource
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS
-from tests.scripted_store import ScriptedStore
-from tests.servers import Valkey
-from tests.stack import Web, Worker, see_job, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.scripted_store import ScriptedStore
+from tests.support.servers import Valkey
+from tests.support.stack import Web, Worker, see_job, wait_until
 
 
 def test_a_killed_child_costs_its_job_one_attempt_and_its_neighbour_nothing(

@@ -8,9 +8,9 @@ from tests.faults.breaking import freeze_between_writes, is_frozen, kill_reader,
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import ParquetSource
-from tests.harness import Stack
-from tests.scripted_store import ScriptedStore
-from tests.stack import Worker, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import Worker, see_job, wait_for_end, wait_until
 
 #: Beside its limit a hang takes this at most, on a busy machine; unlimited, it would never end.
 GRACE_SECONDS = 60

@@ -12,7 +12,7 @@ from stocktake.db.models import Job, JobAttempt, SchemaVersion, Table
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
+from tests.support.harness import Stack
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 

@@ -9,8 +9,8 @@ from contextlib import closing, suppress
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
-from tests.processes import HOST, PATIENCE_SECONDS
-from tests.stack import wait_until
+from tests.support.processes import HOST, PATIENCE_SECONDS
+from tests.support.stack import wait_until
 
 
 class Echo:

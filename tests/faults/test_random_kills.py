@@ -17,8 +17,8 @@ from tests.faults.breaking import gone
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.stack import ServiceProcess, Web, Worker
+from tests.support.harness import Stack
+from tests.support.stack import ServiceProcess, Web, Worker
 
 TABLES = 10
 #: So many refreshes are under way when something is killed.

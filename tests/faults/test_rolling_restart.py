@@ -17,10 +17,10 @@ from stocktake.states import JobState
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle, Verdict
 from tests.faults.sources import DeltaSource
-from tests.harness import Stack
-from tests.scripted_store import ScriptedStore
-from tests.servers import Valkey
-from tests.stack import (
+from tests.support.harness import Stack
+from tests.support.scripted_store import ScriptedStore
+from tests.support.servers import Valkey
+from tests.support.stack import (
     Clock,
     ServiceProcess,
     Web,

@@ -15,10 +15,10 @@ from stocktake.states import JobState
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Proxy
-from tests.harness import Stack
-from tests.processes import HOST
-from tests.scripted_store import ScriptedStore
-from tests.stack import JobView, add_table, see_job, wait_for_end, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import HOST
+from tests.support.scripted_store import ScriptedStore
+from tests.support.stack import JobView, add_table, see_job, wait_for_end, wait_until
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 

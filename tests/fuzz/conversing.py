@@ -17,9 +17,10 @@ from schemathesis import Case, Response
 from schemathesis.core.failures import FailureGroup
 
 from api.schemas.identity import ORGANIZATION_ID
+from stocktake.clock.ticks import ClockWork
 from stocktake.db.session import Database, Ring
-from stocktake.introspection import no_progress
 from stocktake.jobs import leases
+from stocktake.readers.source import no_progress
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring
@@ -27,7 +28,6 @@ from stocktake.states import JobKind, Queue
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.api.conftest import Served
-from workers.clock import ClockWork
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {

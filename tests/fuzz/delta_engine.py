@@ -8,8 +8,8 @@ from typing import Any
 from deltalake import DeltaTable
 
 from stocktake.errors import JobError
-from stocktake.introspection import Limits
-from stocktake.introspection.delta_types import columns_of
+from stocktake.readers.delta.types import columns_of
+from stocktake.readers.source import Limits
 from tests.fuzz.watched import answer_lines
 
 

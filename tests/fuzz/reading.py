@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.errors import JobError, TransientError
-from stocktake.introspection import Source, introspect, validate
+from stocktake.readers import introspect, validate
+from stocktake.readers.source import Source
 from stocktake.states import TableFormat
 from tests.fuzz.watched import answer_lines
-from tests.unit.introspection.memory import MemoryObjects
+from tests.support.memory import MemoryObjects
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:

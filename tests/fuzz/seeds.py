@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.unit.introspection.delta_tables import (
+from tests.support.delta_tables import (
     HandWrittenLog,
     add_action,
     checkpoint_name,

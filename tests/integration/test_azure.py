@@ -12,21 +12,14 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stocktake.errors import AccessDeniedError, SourceNotFoundError
-from stocktake.introspection import (
-    Introspection,
-    Limits,
-    Source,
-    introspect,
-    no_progress,
-    parquet,
-    read_all,
-    validate,
-)
+from stocktake.readers import introspect, read_all, validate
+from stocktake.readers.parquet import reader as parquet
+from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.states import TableFormat
-from stocktake.storage.guard import GuardPolicy, check
-from stocktake.storage.objects import Credential, ObjectStore, open_source
-from stocktake.storage.uploads import ManagedStorage, managed_storage
-from tests.servers import Azurite
+from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.places.guard import GuardPolicy, check
+from stocktake.storage.stores.opening import Credential, ObjectStore, open_source
+from tests.support.servers import Azurite
 
 pytestmark = pytest.mark.usefixtures("azures_name")
 

@@ -14,9 +14,9 @@ from deltalake import write_deltalake
 
 from stocktake.db.session import Database
 from stocktake.services import identity
-from tests.commands import stocktake
-from tests.processes import free_ports
-from tests.servers import SeaweedFS
+from tests.support.commands import stocktake
+from tests.support.processes import free_ports
+from tests.support.servers import SeaweedFS
 
 Done = subprocess.CompletedProcess[str]
 

@@ -14,7 +14,7 @@ from stocktake.db.session import Database
 from stocktake.errors import CredentialUnavailableError
 from stocktake.security.encryption import AccessPair, Keyring, Sealed, make_secret_key
 from stocktake.services import identity
-from tests.commands import stocktake
+from tests.support.commands import stocktake
 
 PAIR = AccessPair(access_key="AKIAEXAMPLE", access_secret="canary-secret")
 #: More than are encrypted in one transaction.

@@ -13,6 +13,8 @@ import redis
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
+from stocktake.clock import ticks, upkeep
+from stocktake.clock.ticks import ClockWork
 from stocktake.db.clock import now
 from stocktake.db.models import (
     Batch,
@@ -30,9 +32,9 @@ from stocktake.services.jobs import retry_job
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, UploadState
 from stocktake.storage.configured import managed_storage
-from stocktake.storage.uploads import ManagedStorage
-from tasks.broker import BrokerQueueLengths
-from tests.rows import (
+from stocktake.storage.managed import ManagedStorage
+from tasks.queue_lengths import BrokerQueueLengths
+from tests.support.rows import (
     RecordedRings,
     claimed,
     context,
@@ -44,11 +46,9 @@ from tests.rows import (
     refresh_of,
     settings_for,
 )
-from tests.servers import Valkey, free_ports
-from tests.stack import PATIENCE_SECONDS
-from workers import clock as clocks
-from workers import upkeep
-from workers.clock import Clock, ClockWork
+from tests.support.servers import Valkey, free_ports
+from tests.support.stack import PATIENCE_SECONDS
+from workers.beat import Clock
 
 MakeClock = Callable[..., ClockWork]
 
@@ -257,7 +257,7 @@ def test_schedules_that_cannot_fire_take_no_other_ones_turn(
     unfireable: dict[UUID, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clocks, "FIRES_PER_TICK", 1)
+    monkeypatch.setattr(ticks, "FIRES_PER_TICK", 1)
     good = [_schedule(database, settings, project_id, name=name) for name in ("one", "two")]
     for schedule_id in good:
         _overdue(database, schedule_id, hours=1)

@@ -10,14 +10,14 @@ import pytest
 from stocktake.db.models import StoredCredential, new_id
 from stocktake.db.session import Database
 from stocktake.security.encryption import AccessPair, Keyring, make_secret_key
-from tests.commands import COMMAND, environment, stocktake
 from tests.faults.breaking import freeze_between_writes
-from tests.harness import Stack
-from tests.processes import PATIENCE_SECONDS, free_ports
-from tests.rows import make_project
-from tests.servers import Postgres, SeaweedFS, Valkey
-from tests.stack import Worker, wait_until
 from tests.stores.servers import Rclone, make_bucket
+from tests.support.commands import COMMAND, environment, stocktake
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS, free_ports
+from tests.support.rows import make_project
+from tests.support.servers import Postgres, SeaweedFS, Valkey
+from tests.support.stack import Worker, wait_until
 
 Checks = dict[tuple[str, str], dict[str, str]]
 

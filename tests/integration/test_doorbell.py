@@ -10,9 +10,9 @@ from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tasks.app import app
 from tasks.doorbell import CeleryDoorbell
-from tests.processes import free_ports
-from tests.servers import Valkey
-from tests.stack import wait_until
+from tests.support.processes import free_ports
+from tests.support.servers import Valkey
+from tests.support.stack import wait_until
 
 
 def _ring() -> Ring:

@@ -21,17 +21,17 @@ from stocktake.db.session import Database
 from stocktake.errors import CommandError
 from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import identity
-from tests.commands import environment
-from tests.processes import HOST, PATIENCE_SECONDS, Server, free_ports
-from tests.stack import wait_until
-from workers import first_run, ports
-from workers.broker import broker_command
-from workers.embedded import Options, Stack
-from workers.supervision import Child, Program, stop
+from tests.support.commands import environment
+from tests.support.processes import HOST, PATIENCE_SECONDS, Server, free_ports
+from tests.support.stack import wait_until
+from workers.stack import first_run, ports
+from workers.stack.stack import Options, Stack
+from workers.stack.supervision import Child, Program, stop
+from workers.stack.valkey import broker_command
 
 
 class Broker(Server):
-    """``python -m workers.embedded broker``, as the Procfile starts it."""
+    """``python -m workers.stack.stack broker``, as the Procfile starts it."""
 
     name = "broker"
 
@@ -41,7 +41,7 @@ class Broker(Server):
         self.password = secrets.token_urlsafe(8) + '"\\ä'
 
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "workers.embedded", "broker"]
+        return [sys.executable, "-m", "workers.stack.stack", "broker"]
 
     def environment(self) -> dict[str, str]:
         url = f"redis://:{quote(self.password)}@{HOST}:{self.port}/0"
@@ -152,7 +152,7 @@ def test_a_child_that_will_not_end_is_killed_with_what_it_forked(tmp_path: Path)
 def test_a_child_ends_with_a_supervisor_that_was_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; "
-        "from workers.supervision import Child, Program; "
+        "from workers.stack.supervision import Child, Program; "
         "program = Program(name='x', command=(sys.executable, '-c', 'import time;"
         " time.sleep(100)'), environment={}); folder = Path(sys.argv[1]); "
         "print(Child(program, folder, folder / 'log').pid, flush=True); time.sleep(100)"

@@ -21,7 +21,7 @@ from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind
 from stocktake.storage.configured import guard_policy, managed_storage
-from tests.rows import (
+from tests.support.rows import (
     RecordedRings,
     claimed,
     context,

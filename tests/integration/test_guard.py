@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from stocktake.errors import JobError
-from tests.stack import wait_until
+from tests.support.stack import wait_until
 from workers.board import PLACES, Board, Place, Reading
 from workers.guard import LOOK_SECONDS, SUSPECT_SECONDS, Bounds, Guard
 

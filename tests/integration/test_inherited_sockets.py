@@ -5,8 +5,8 @@ import socket
 import stat
 from pathlib import Path
 
-from tests.processes import HOST
-from workers.inherited_sockets import let_go_of_connections
+from tests.support.processes import HOST
+from workers.process.inherited_sockets import let_go_of_connections
 
 
 def test_a_child_keeps_what_connects_it_with_its_parent_and_nothing_else(tmp_path: Path) -> None:

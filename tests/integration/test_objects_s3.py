@@ -21,13 +21,13 @@ from stocktake.errors import (
     UrlRefusedError,
     ValidationError,
 )
-from stocktake.storage.clients import build_client
-from stocktake.storage.guard import GuardPolicy, check
-from stocktake.storage.objects import Credential, ObjectStore, open_source, open_store
-from stocktake.storage.uploads import ManagedStorage, managed_storage
-from stocktake.storage.urls import Location, parse
-from tests.hostile_store import FOUND, Hostile, hostile
-from tests.servers import SeaweedFS
+from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.places.guard import GuardPolicy, check
+from stocktake.storage.places.urls import Location, parse
+from stocktake.storage.stores.clients import build_client
+from stocktake.storage.stores.opening import Credential, ObjectStore, open_source, open_store
+from tests.support.hostile_store import FOUND, Hostile, hostile
+from tests.support.servers import SeaweedFS
 
 KEYS = ("t/a/x", "t/a.csv", "t/part-1", "t/part-10", "t/part-2/x", "t/z", "u")
 ODD = "t/odd/ü %+=&x.csv"
@@ -322,8 +322,8 @@ def test_store_that_is_down_is_unavailable() -> None:
 
 def test_opening_a_store_starts_no_thread() -> None:
     script = (
-        "import os; from stocktake.storage.objects import *;"
-        "from stocktake.storage.urls import parse;"
+        "import os; from stocktake.storage.stores.opening import *;"
+        "from stocktake.storage.places.urls import parse;"
         "store = open_store(parse('https://b.s3.amazonaws.com/k'),"
         " Credential(access_key='a', access_secret='b'), public=False, allow_http=False);"
         "print(len(os.listdir('/proc/self/task')))"
@@ -338,7 +338,7 @@ def test_worker_loads_every_reader_before_it_forks_and_starts_no_thread_by_that(
         "before = len(os.listdir('/proc/self/task'));"
         "lifecycle._load_readers();"
         "names = ('csv', 'json', 'parquet', 'delta', 'delta_count');"
-        "wanted = {f'stocktake.introspection.{name}' for name in names} | {'obstore'};"
+        "wanted = {f'stocktake.readers.{name}' for name in names} | {'obstore'};"
         "print(sorted(wanted - set(sys.modules)), len(os.listdir('/proc/self/task')) - before)"
     )
     assert run(script) == "[] 0"
@@ -440,7 +440,7 @@ def test_managed_delta_table_is_written_and_read_back(managed: ManagedStorage) -
 
 def test_the_upload_sink_loads_no_reader() -> None:
     script = (
-        "import sys, stocktake.storage.uploads, stocktake.storage.remote;"
+        "import sys, stocktake.storage.managed, stocktake.storage.stores.remote;"
         "print([m for m in ('pyarrow', 'deltalake', 'pandas') if m in sys.modules])"
     )
     assert run(script) == "[]"

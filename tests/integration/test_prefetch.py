@@ -8,8 +8,8 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.transport import redis
 
 import workers.lifecycle  # noqa: F401  has the signal's receivers
-from tests.processes import PATIENCE_SECONDS
-from tests.servers import Valkey
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.servers import Valkey
 
 NAME = "credit"
 

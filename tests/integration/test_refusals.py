@@ -18,15 +18,16 @@ from stocktake.errors import (
     TerminalError,
     WrongRegionError,
 )
-from stocktake.introspection import Source, introspect
+from stocktake.readers import introspect
+from stocktake.readers.source import Source
 from stocktake.states import TableFormat
-from stocktake.storage import clients, faults
-from stocktake.storage.objects import ObjectStore, open_source
-from stocktake.storage.protocol import Credential
-from stocktake.storage.uploads import ManagedStorage, managed_storage
-from stocktake.storage.urls import parse
-from tests.hostile_store import Answer, Asked, Hostile, hostile
-from tests.odd_store import OddStore
+from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores import clients, store_errors
+from stocktake.storage.stores.opening import ObjectStore, open_source
+from stocktake.storage.stores.protocol import Credential
+from tests.support.hostile_store import Answer, Asked, Hostile, hostile
+from tests.support.odd_store import OddStore
 
 KEYS = Credential(access_key="AK", access_secret="SK")
 LOGIN = b"<!doctype html><html><head><title>Log in</title></head><body>Please</body></html>"
@@ -278,6 +279,6 @@ def test_a_commit_that_is_refused_is_told(status: int, code: str) -> None:
         uri, options = _managed(server.endpoint).delta_root(1, "t")
         with pytest.raises(OSError, match="status code") as caught:
             write_deltalake(uri, pa.table({"a": [1]}), storage_options=options)
-    error = faults.from_managed(caught.value)
+    error = store_errors.from_managed(caught.value)
     assert isinstance(error, ManagedStorageRefusedError), caught.value
     assert str(status) in error.detail

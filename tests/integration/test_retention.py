@@ -11,6 +11,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
+from stocktake.clock import rows
+from stocktake.clock.orphans import OrphanSweep
+from stocktake.clock.ticks import ClockWork
 from stocktake.db.clock import now
 from stocktake.db.models import (
     AuditEntry,
@@ -32,10 +35,10 @@ from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, UploadState
 from stocktake.storage.configured import managed_storage
-from stocktake.storage.uploads import ManagedStorage
-from stocktake.storage.uploads import managed_storage as build_storage
-from tests.processes import free_ports
-from tests.rows import (
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.managed import managed_storage as build_storage
+from tests.support.processes import free_ports
+from tests.support.rows import (
     claimed,
     context,
     enqueue,
@@ -45,11 +48,8 @@ from tests.rows import (
     refresh_of,
     settings_for,
 )
-from tests.servers import SeaweedFS, Valkey
-from tests.stack import Clock, service_settings, wait_until
-from workers import retention
-from workers.clock import ClockWork
-from workers.orphans import OrphanSweep
+from tests.support.servers import SeaweedFS, Valkey
+from tests.support.stack import Clock, service_settings, wait_until
 
 DAY = 86_400.0
 
@@ -114,7 +114,7 @@ def _left(database: Database, key: Any) -> set[Any]:
 def test_jobs_past_their_age_go_with_their_attempts(database: Database, project_id: int) -> None:
     table = _table(database, project_id)
     old, young = _ended(database, table, 30.01), _ended(database, table, 29.99)
-    assert retention.prune_jobs(database, days=30) == 1
+    assert rows.prune_jobs(database, days=30) == 1
     assert _left(database, Job.id) == {young}
     assert _left(database, JobAttempt.job_id) == {young}
     assert old != young
@@ -126,7 +126,7 @@ def test_a_job_that_has_not_ended_stays_however_old(database: Database, project_
     claimed(database, running)
     with database.write() as session:
         session.execute(update(Job).values(created_at=now(-999 * DAY)))
-    assert retention.prune_jobs(database, days=1) == 0
+    assert rows.prune_jobs(database, days=1) == 0
     assert _left(database, Job.id) == {queued, running}
 
 
@@ -137,7 +137,7 @@ def test_a_live_table_keeps_the_job_that_it_shows(database: Database, project_id
     _show(database, deleted, last)
     with database.write() as session:
         session.get_one(Table, deleted.id).deleted = True
-    assert retention.prune_jobs(database, days=30) == 2
+    assert rows.prune_jobs(database, days=30) == 2
     assert _left(database, Job.id) == {shown}
     assert before != last
 
@@ -147,10 +147,10 @@ def test_jobs_are_deleted_in_small_batches_oldest_first(
 ) -> None:
     table = _table(database, project_id)
     ids = [_ended(database, table, days) for days in (40, 60, 50)]
-    assert retention.prune_jobs(database, days=30, limit=2) == 2
+    assert rows.prune_jobs(database, days=30, limit=2) == 2
     assert _left(database, Job.id) == {ids[0]}
-    assert retention.prune_jobs(database, days=30, limit=2) == 1
-    assert retention.prune_jobs(database, days=30, limit=2) == 0
+    assert rows.prune_jobs(database, days=30, limit=2) == 1
+    assert rows.prune_jobs(database, days=30, limit=2) == 0
 
 
 def test_clocks_that_prune_at_once_neither_fail_nor_count_twice(
@@ -162,7 +162,7 @@ def test_clocks_that_prune_at_once_neither_fail_nor_count_twice(
     own = [Database(settings.database_url) for _ in range(3)]
 
     def prune(mine: Database) -> int:
-        return sum(retention.prune_jobs(mine, days=30, limit=20) for _ in range(6))
+        return sum(rows.prune_jobs(mine, days=30, limit=20) for _ in range(6))
 
     counted = race(*(lambda mine=mine: prune(mine) for mine in own))
     for mine in own:
@@ -304,10 +304,10 @@ def test_a_removed_uploads_row_goes_once_no_job_names_it(
     table = _table(database, project_id)
     _ended(database, table, 40, kind=JobKind.INGEST_FILE, upload_id=named.id)
 
-    assert retention.prune_uploads(database, days=30) == 1
+    assert rows.prune_uploads(database, days=30) == 1
     assert _left(database, Upload.id) == {named.id, young.id, live.id}
-    assert retention.prune_jobs(database, days=30) == 1
-    assert retention.prune_uploads(database, days=30) == 1
+    assert rows.prune_jobs(database, days=30) == 1
+    assert rows.prune_uploads(database, days=30) == 1
     assert _left(database, Upload.id) == {young.id, live.id}
     assert free.id != named.id
 
@@ -340,7 +340,7 @@ def test_a_clock_that_has_been_gone_for_a_day_is_forgotten(database: Database) -
             session.execute(
                 update(ClockBeat).where(ClockBeat.node == node).values(ticked_at=now(-days * DAY))
             )
-    assert retention.prune_clock_beats(database) == 1
+    assert rows.prune_clock_beats(database) == 1
     assert _left(database, ClockBeat.node) == {"late"}
 
 
@@ -365,8 +365,8 @@ def test_zero_days_keep_for_ever(
 def test_a_backlog_is_worked_off_batch_by_batch(
     database: Database, settings: Settings, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_AT_ONCE", 2)
-    monkeypatch.setattr(retention.prune_jobs, "__kwdefaults__", {"limit": 2})
+    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(rows.prune_jobs, "__kwdefaults__", {"limit": 2})
     table = _table(database, project_id)
     for _ in range(5):
         _ended(database, table, 40)

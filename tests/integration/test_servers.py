@@ -13,9 +13,17 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
-from tests.emptied import EmptiedDatabases
-from tests.processes import PATIENCE_SECONDS
-from tests.servers import Azurite, Postgres, SeaweedFS, Server, ServerDiedError, Valkey, free_ports
+from tests.support.emptied import EmptiedDatabases
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.servers import (
+    Azurite,
+    Postgres,
+    SeaweedFS,
+    Server,
+    ServerDiedError,
+    Valkey,
+    free_ports,
+)
 
 ROOT = Path(__file__).parents[2]
 

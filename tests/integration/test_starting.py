@@ -11,17 +11,17 @@ import pytest
 from sqlalchemy import make_url
 
 from stocktake.db.session import Database
-from stocktake.services.readiness import Part, look
-from tests.commands import environment, stocktake
-from tests.processes import PATIENCE_SECONDS
-from tests.rows import settings_for
-from tests.servers import Postgres, free_ports
+from stocktake.monitoring.readiness import Part, look
+from tests.support.commands import environment, stocktake
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.rows import settings_for
+from tests.support.servers import Postgres, free_ports
 
 PROCESSES = {
     "db upgrade": ("-m", "stocktake.cli", "db", "upgrade"),
     "web": ("-m", "api"),
     "worker": ("-m", "celery", "-A", "workers", "worker"),
-    "clock": ("-m", "celery", "-A", "workers", "beat", "--scheduler", "workers.clock:Clock"),
+    "clock": ("-m", "celery", "-A", "workers", "beat", "--scheduler", "workers.beat:Clock"),
     "up": ("-m", "stocktake.cli", "up", "--port", "0"),
 }
 KEY = "k1:" + "A" * 43 + "="

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 #: A real ClickHouse in a child that ends without cleaning up, and a server that is killed.
 LITTERING = (
-    "tests/unit/introspection/test_documented_types.py::test_known_difference_still_stands",
+    "tests/unit/readers/test_documented_types.py::test_known_difference_still_stands",
     "tests/integration/test_servers.py::test_stop_leaves_neither_process_nor_folder",
 )
 

@@ -10,14 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.errors import UnsupportedError
-from stocktake.introspection import Limits, Source, introspect, read_all, validate
+from stocktake.readers import introspect, read_all, validate
+from stocktake.readers.source import Limits, Source
 from stocktake.states import TableFormat
-from stocktake.storage import parts
-from stocktake.storage.objects import ObjectStore, open_source
-from stocktake.storage.protocol import Credential
-from stocktake.storage.urls import parse
-from tests.hostile_store import Hostile, hostile
-from tests.odd_store import OddStore, error
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores import parts
+from stocktake.storage.stores.opening import ObjectStore, open_source
+from stocktake.storage.stores.protocol import Credential
+from tests.support.hostile_store import Hostile, hostile
+from tests.support.odd_store import OddStore, error
 
 KEYS = Credential(access_key="AK", access_secret="SK")
 BYTES = bytes(range(256)) * 20

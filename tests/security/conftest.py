@@ -24,7 +24,7 @@ from tests.integration.api.conftest import (
     served,
     settings,
 )
-from tests.stack import Web, opened, service_settings
+from tests.support.stack import Web, opened, service_settings
 
 __all__ = [
     "anonymous",

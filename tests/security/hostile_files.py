@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from tests.unit.introspection.delta_tables import (
+from tests.support.delta_tables import (
     HandWrittenLog,
     add_action,
     field_of,

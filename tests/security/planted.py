@@ -12,12 +12,12 @@ import httpx
 
 from stocktake.db.models import Table
 from stocktake.security.encryption import make_secret_key
-from tests.commands import stocktake
-from tests.hostile_store import Answer, Hostile, hostile
 from tests.security.searching import canary
 from tests.security.service import Service, running
 from tests.security.test_flower import Flower
-from tests.stack import Clock, ServiceProcess, opened
+from tests.support.commands import stocktake
+from tests.support.hostile_store import Answer, Hostile, hostile
+from tests.support.stack import Clock, ServiceProcess, opened
 
 #: Denies everything, and says who asked.
 _DENIED = b"<Error><Code>SignatureDoesNotMatch</Code><Message>%s</Message></Error>"

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from stocktake.services import identity
-from tests.servers import Valkey
-from tests.stack import Web, Worker, opened, service_settings, wait_until
+from tests.support.servers import Valkey
+from tests.support.stack import Web, Worker, opened, service_settings, wait_until
 
 WAIT_SECONDS = 50
 

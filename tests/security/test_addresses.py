@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.security.conftest import StartWeb
-from tests.stack import HOST, Web
+from tests.support.stack import HOST, Web
 
 LIMIT = 3
 TRIES = 2 * LIMIT

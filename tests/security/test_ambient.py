@@ -14,11 +14,11 @@ from deltalake import write_deltalake
 from obstore.store import S3Store
 
 from stocktake.services import identity
-from tests.processes import PATIENCE_SECONDS
 from tests.security.canary import Canary, ambient
 from tests.security.service import ended
-from tests.servers import SeaweedFS, Valkey
-from tests.stack import Web, Worker, opened, service_settings
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.servers import SeaweedFS, Valkey
+from tests.support.stack import Web, Worker, opened, service_settings
 
 #: Whoever finds these does not ask the metadata address.
 FOUND_FIRST = (
@@ -243,9 +243,9 @@ def test_no_client_of_ours_looks_around(tmp_path: Path, url: str, public: bool) 
     """
     keys = None if public else "Credential(access_key='acct', access_secret='c2VjcmV0')"
     program = (
-        "from stocktake.storage.clients import build_client; "
-        "from stocktake.storage.protocol import Credential; "
-        "from stocktake.storage.urls import parse; "
+        "from stocktake.storage.stores.clients import build_client; "
+        "from stocktake.storage.stores.protocol import Credential; "
+        "from stocktake.storage.places.urls import parse; "
         f"client = build_client(parse({url!r}), {keys}, public={public}, allow_http=False); "
         "print('built'); client.list().collect()"
     )

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from stocktake.introspection.dialect import Dialect
-from stocktake.introspection.sure import _TOKENS, block_pattern
+from stocktake.readers.text.csv.dialect import Dialect
+from stocktake.readers.text.csv.patterns import _TOKENS, block_pattern
 from tests.security.backtracking import Stepper, TooManyStepsError, letters, pumped
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "stocktake", "tasks", "workers")
 #: Functions that make a pattern of what they are given: `made` below has what they make.
-MAKERS = {"stocktake/introspection/dialect.py", "stocktake/introspection/sure.py"}
+MAKERS = {"stocktake/readers/text/csv/dialect.py", "stocktake/readers/text/csv/patterns.py"}
 FUNCTIONS = {
     "compile",
     "match",

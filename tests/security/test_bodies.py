@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from fastapi._compat import ModelField
 from fastapi.routing import APIRoute
 
-import api.bodies
+import api.wire.strict_json
 from api.app import create_app
-from api.bodies import INLINE_BYTES, MAX_DEPTH, MAX_VALUES, StrictRoute, parse_json
-from api.multipart import Event, FormReader
+from api.wire.multipart import Event, FormReader
+from api.wire.strict_json import INLINE_BYTES, MAX_DEPTH, MAX_VALUES, StrictRoute, parse_json
 from stocktake.errors import ValidationError
 from stocktake.security.scopes import TABLE_READ, TABLE_WRITE
 from stocktake.settings import Settings
@@ -186,7 +186,9 @@ TOO_MANY: Final = {
 def test_too_many_values_are_refused_before_any_of_them_is_made(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.bodies.json.loads", lambda *_, **__: pytest.fail("it was parsed"))
+    monkeypatch.setattr(
+        "api.wire.strict_json.json.loads", lambda *_, **__: pytest.fail("it was parsed")
+    )
     with pytest.raises(ValidationError, match=f"more than {MAX_VALUES} values") as refused:
         parse_json(body)
     assert refused.value.code == "parse_error"
@@ -205,7 +207,9 @@ def test_too_many_values_are_refused_before_any_of_them_is_made(
 def test_depth_is_refused_before_anything_is_made(
     body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.bodies.json.loads", lambda *_, **__: pytest.fail("it was parsed"))
+    monkeypatch.setattr(
+        "api.wire.strict_json.json.loads", lambda *_, **__: pytest.fail("it was parsed")
+    )
     with pytest.raises(ValidationError, match=f"deeper than {MAX_DEPTH}"):
         parse_json(body)
 
@@ -279,8 +283,8 @@ def test_others_are_answered_while_a_large_body_is_parsed(
     selector = {"name": "n", "cron": "0 3 * * *", "selector": {"all": True}}
     made = client.post("schedules/", json=selector).json()["id"]
     path = path.replace("{table_id}", str(make_table())).replace("{schedule_id}", made)
-    gate = Gate(api.bodies.parse_json)
-    monkeypatch.setattr("api.bodies.parse_json", gate)
+    gate = Gate(api.wire.strict_json.parse_json)
+    monkeypatch.setattr("api.wire.strict_json.parse_json", gate)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(
             client.request,

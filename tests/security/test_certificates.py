@@ -13,13 +13,13 @@ from stocktake.cli.doctor.stores import look_at_stores
 from stocktake.errors import JobError
 from stocktake.runs import load
 from stocktake.settings import Settings
-from stocktake.storage.certificates import certificate_error
-from stocktake.storage.objects import open_source
-from stocktake.storage.protocol import Credential
-from stocktake.storage.uploads import ManagedStorage, managed_storage
-from stocktake.storage.urls import parse
-from tests.certificates import make_certificate
-from tests.hostile_store import FOUND, Hostile, hostile
+from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.certificates import certificate_error
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import Credential
+from tests.support.certificates import make_certificate
+from tests.support.hostile_store import FOUND, Hostile, hostile
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
 
@@ -67,7 +67,7 @@ def listing(endpoint: str) -> None:
 
 
 def read_azure(endpoint: str) -> None:
-    from stocktake.storage.guard import GuardPolicy, check
+    from stocktake.storage.places.guard import GuardPolicy, check
 
     location = check(f"{endpoint}/a/c/k", GuardPolicy(trusted_endpoints=(f"azure+{endpoint}",)))
     account = Credential(access_key="a", access_secret="c2VjcmV0")

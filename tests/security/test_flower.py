@@ -12,9 +12,9 @@ import psutil
 import pytest
 from flower.urls import handlers
 
-from tests.processes import HOST, PATIENCE_SECONDS, free_ports
-from tests.servers import Valkey
-from tests.stack import ServiceProcess
+from tests.support.processes import HOST, PATIENCE_SECONDS, free_ports
+from tests.support.servers import Valkey
+from tests.support.stack import ServiceProcess
 
 LOGIN = ("ada", "pass:word")
 #: Every path of Flower, with something in the place of a name.

@@ -46,8 +46,8 @@ from tests.security.hostile_files import (
     zstd_window,
 )
 from tests.security.service import Service, running
-from tests.stack import wait_until
-from tests.unit.introspection.delta_tables import remove_action
+from tests.support.delta_tables import remove_action
+from tests.support.stack import wait_until
 
 CSV, JSON, PARQUET, DELTA = "CSVWithNames", "JSONEachRow", "Parquet", "Delta"
 

@@ -16,9 +16,11 @@ import pytest
 
 import stocktake
 from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.introspection import Limits, Source, introspect
-from stocktake.introspection.files import hive_partitions
-from stocktake.introspection.inference import (
+from stocktake.readers import introspect
+from stocktake.readers.files.partitions import hive_partitions
+from stocktake.readers.source import Limits, Source
+from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted, parse_literal
+from stocktake.readers.text.values.kinds import (
     FLOAT64,
     INT64,
     STRING,
@@ -26,17 +28,14 @@ from stocktake.introspection.inference import (
     NestingError,
     Tuple,
     count_fields,
-    infer_field,
-    infer_quoted,
     join,
-    parse_literal,
 )
 from stocktake.redaction import redact_text
 from stocktake.schema.types import extent, make_nullable, parse, widen
 from stocktake.states import TableFormat
-from stocktake.storage.globs import _translate, matcher
-from tests.commands import stocktake as command
-from tests.unit.introspection.memory import MemoryObjects
+from stocktake.storage.places.globs import _translate, matcher
+from tests.support.commands import stocktake as command
+from tests.support.memory import MemoryObjects
 
 CODE = str(Path(stocktake.__file__).parent)
 LARGE = Limits(max_fields=10**6, max_columns=10**6, max_schema_bytes=10**8)

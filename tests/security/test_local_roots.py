@@ -12,11 +12,11 @@ from typing import Final
 import pytest
 
 from stocktake.errors import JobError, SourceNotFoundError, UrlRefusedError
-from stocktake.storage.beneath import Folder
-from stocktake.storage.guard import GuardPolicy, recheck
-from stocktake.storage.local import LocalObjects
-from stocktake.storage.objects import open_source
-from stocktake.storage.protocol import ObjectStore
+from stocktake.storage.places.guard import GuardPolicy, recheck
+from stocktake.storage.stores.beneath import Folder
+from stocktake.storage.stores.local import LocalObjects
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import ObjectStore
 
 SECRET: Final = b"another's secret"
 OURS: Final = b"ours"

@@ -18,10 +18,10 @@ from redis.exceptions import ConnectionError as Unreachable
 
 from stocktake.errors import ValidationError
 from stocktake.services import cron
-from stocktake.storage.guard import GuardPolicy, check
+from stocktake.storage.places.guard import GuardPolicy, check
 from tests.integration.api.conftest import Served
-from workers.broker import _valkey
-from workers.ports import usable_port
+from workers.stack.ports import usable_port
+from workers.stack.valkey import _valkey
 
 ROOT: Final = Path(__file__).parents[2]
 Connect = Callable[..., httpx.Client]

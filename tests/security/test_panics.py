@@ -14,19 +14,19 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.errors import InvalidSourceError, UnsupportedError
-from stocktake.introspection import no_progress
-from stocktake.introspection.delta_actions import parse_lines
+from stocktake.readers.delta.actions import parse_lines
+from stocktake.readers.source import no_progress
 from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.states import JobState
 from stocktake.storage.configured import guard_policy, managed_storage
-from stocktake.storage.remote import RemoteObjects
-from stocktake.storage.urls import parse
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.remote import RemoteObjects
 from tasks.base import ProcessSpoilt, Runtime, run_attempt
 from tests.faults.inside import variables
 from tests.faults.inside.sitecustomize import obstore_panics
-from tests.rows import claimed, enqueue, make_project, make_table, refresh_of, settings_for
 from tests.security.service import Service, running
-from tests.stack import see_job, wait_until
+from tests.support.rows import claimed, enqueue, make_project, make_table, refresh_of, settings_for
+from tests.support.stack import see_job, wait_until
 
 
 class Unheard(BaseException):

@@ -11,7 +11,7 @@ import pytest
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from tests.integration.api.conftest import Served
-from tests.stack import wait_until
+from tests.support.stack import wait_until
 
 Connect = Callable[..., httpx.Client]
 Serve = Callable[..., Served]

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from stocktake.errors import JobError
-from stocktake.storage.objects import open_source
-from stocktake.storage.protocol import Credential, ObjectStore
-from stocktake.storage.relay import proxy_url
-from stocktake.storage.urls import parse
-from tests.certificates import Certificate, make_certificate
-from tests.hostile_store import FOUND, Answer, Hostile, hostile
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import Credential, ObjectStore
+from stocktake.storage.stores.relay import proxy_url
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
 ODD_KEYS = [
@@ -151,7 +151,7 @@ def test_a_stranger_on_this_machine_is_led_nowhere(sent: bytes, answer: bytes) -
 
 
 def test_a_body_is_passed_on_whole_and_the_next_request_as_well(tmp_path: object) -> None:
-    from stocktake.storage.clients import build_client
+    from stocktake.storage.stores.clients import build_client
 
     taken: list[tuple[str, bytes]] = []
     with _Taking(taken) as server:
@@ -171,15 +171,15 @@ def test_a_forked_child_has_a_relay_of_its_own() -> None:
     """The parent's has no thread there."""
     code = """
 import os
-from tests.hostile_store import FOUND, hostile
-from stocktake.storage.objects import open_source
-from stocktake.storage.protocol import Credential
-from stocktake.storage.urls import parse
+from tests.support.hostile_store import FOUND, hostile
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import Credential
+from stocktake.storage.places.urls import parse
 keys = Credential(access_key="AK", access_secret="SK")
 with hostile(lambda _: FOUND) as server:
     def read():
         return open_source(parse(f"{server.endpoint}/bucket/{os.getpid()}"), keys)[0].get("k").data
-    from stocktake.storage.relay import proxy_url
+    from stocktake.storage.stores.relay import proxy_url
     parents = proxy_url(server.endpoint)
     child = os.fork()
     if child == 0:

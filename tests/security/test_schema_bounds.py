@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from stocktake.errors import DuplicateColumnError, InvalidSourceError, LimitExceededError
-from stocktake.introspection import Limits, Source, introspect
+from stocktake.readers import introspect
+from stocktake.readers.source import Limits, Source
 from stocktake.schema.columns import Column, stored_size
 from stocktake.states import TableFormat
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import read_columns, start_worker
-from tests.unit.introspection.memory import MemoryObjects
+from tests.support.memory import MemoryObjects
 
 
 def answered(data: str, table_format: TableFormat = TableFormat.JSON_EACH_ROW, **files: str) -> int:

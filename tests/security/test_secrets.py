@@ -23,12 +23,12 @@ import pytest
 import redis
 from sqlalchemy import URL, make_url
 
-from tests.processes import PATIENCE_SECONDS, inside
 from tests.security.planted import IDEMPOTENCY_KEY, Planted, planted_service
 from tests.security.searching import canary, found
 from tests.security.test_flower import LOGIN, PATHS
-from tests.servers import Postgres
-from tests.stack import wait_until
+from tests.support.processes import PATIENCE_SECONDS, inside
+from tests.support.servers import Postgres
+from tests.support.stack import wait_until
 
 #: The operator's own, in every process that he gives all settings to.
 _ALL_SETTINGS = {

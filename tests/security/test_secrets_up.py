@@ -13,11 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from tests.commands import Up, stocktake
-from tests.hostile_store import hostile
-from tests.processes import PATIENCE_SECONDS
 from tests.security.planted import denied, table
 from tests.security.searching import canary, found
+from tests.support.commands import Up, stocktake
+from tests.support.hostile_store import hostile
+from tests.support.processes import PATIENCE_SECONDS
 
 #: Files of the data directory, and the secrets for which they are there.
 FILES = {

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from sqlalchemy import event, update
 
-import api.dependencies
+import api.edge.edge
 import api.routes.jobs
-from api.threads import PROJECT_THREADS
+from api.edge.threads import PROJECT_THREADS
 from stocktake.db.models import Base, Job, SchemaVersion, Table
 from stocktake.db.session import Database
 from stocktake.services import schema_versions, table_views
@@ -87,7 +87,7 @@ def test_answers_become_json_away_from_the_event_loop(
     for module, name in (
         (api.routes.jobs, "job_view"),
         (api.routes.jobs, "full_job_view"),
-        (api.dependencies, "respond"),
+        (api.edge.edge, "respond"),
     ):
         monkeypatch.setattr(module, name, _noting(getattr(module, name), name, threads))
     assert client.get(f"jobs/{job_id}/").json()["result"] == LARGE

@@ -12,18 +12,18 @@ from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
 from stocktake.errors import StorageUnavailableError, UrlRefusedError
-from stocktake.storage.clients import build_client
-from stocktake.storage.faults import from_store
-from stocktake.storage.objects import ObjectStore, open_source
-from stocktake.storage.protocol import Credential
-from stocktake.storage.routes import route
-from stocktake.storage.uploads import managed_storage
-from stocktake.storage.urls import parse
-from tests.certificates import Certificate
-from tests.hostile_store import FOUND, Answer, Hostile, hostile
+from stocktake.storage.managed import managed_storage
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.clients import build_client
+from stocktake.storage.stores.egress import route
+from stocktake.storage.stores.opening import ObjectStore, open_source
+from stocktake.storage.stores.protocol import Credential
+from stocktake.storage.stores.store_errors import from_store
 from tests.security.canary import Canary
 from tests.security.service import Service, running
-from tests.servers import SeaweedFS
+from tests.support.certificates import Certificate
+from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
+from tests.support.servers import SeaweedFS
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
 

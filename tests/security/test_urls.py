@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.commands import stocktake
 from tests.faults.inside import variables
-from tests.processes import PATIENCE_SECONDS
 from tests.security.canary import Canary
 from tests.security.conftest import StartWeb
 from tests.security.refused_urls import PORT, REFUSED
-from tests.stack import Web, wait_until
+from tests.support.commands import stocktake
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.stack import Web, wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +122,9 @@ def test_a_name_that_is_a_stores_once_folded_is_opened_as_that_stores(
     guarded: Guarded, url: str
 ) -> None:
     """Never by what is written: the guard's own location is where the job connects to."""
-    from stocktake.storage.clients import build_client
-    from stocktake.storage.guard import GuardPolicy, recheck
-    from stocktake.storage.protocol import Credential
+    from stocktake.storage.places.guard import GuardPolicy, recheck
+    from stocktake.storage.stores.clients import build_client
+    from stocktake.storage.stores.protocol import Credential
 
     location = recheck(url, GuardPolicy())
     client = build_client(

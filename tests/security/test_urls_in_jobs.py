@@ -11,10 +11,10 @@ import pytest
 from stocktake.db.models import Table, Upload
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, Queue
-from tests.hostile_store import Answer, Hostile, hostile
 from tests.security.canary import Canary
 from tests.security.service import Service, running
-from tests.stack import opened, wait_for_end
+from tests.support.hostile_store import Answer, Hostile, hostile
+from tests.support.stack import opened, wait_for_end
 
 KEYS = {"access_key": "AK", "access_secret": "SK"}
 

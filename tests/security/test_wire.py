@@ -12,12 +12,12 @@ import psutil
 import pytest
 import uvicorn
 
-from api.protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, EdgeLimits
+from api.wire.protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, EdgeLimits
 from stocktake.db.models import Upload
-from tests.processes import PATIENCE_SECONDS
 from tests.security.conftest import StartWeb
 from tests.security.raw import Raw
-from tests.stack import Web, opened, wait_until
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.stack import Web, opened, wait_until
 
 MIB = 1024 * 1024
 #: What the two machines' buffers may hold of what was sent to a server that had stopped reading.

@@ -15,11 +15,11 @@ from deltalake import DeltaTable, write_deltalake
 from stocktake.errors import UnsupportedError
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
-from stocktake.storage.exclusive import require_exclusive_put
-from tests.harness import open_stack
-from tests.servers import Valkey
-from tests.stack import service_settings
+from stocktake.storage.stores.exclusive import require_exclusive_put
 from tests.stores.tested import NotOfferedError, Place
+from tests.support.harness import open_stack
+from tests.support.servers import Valkey
+from tests.support.stack import service_settings
 
 #: What the matrix says where managed Delta is refused before anything is written.
 REFUSED: Final = "refused"

@@ -1,6 +1,6 @@
 """Write the tables of docs/stores.md: `python -m tests.stores.matrix [RESULTS.xml]`.
 
-That of providers comes from `stocktake.storage.known_stores`; that of what was tried from
+That of providers comes from `stocktake.storage.places.known_stores`; that of what was tried from
 RESULTS.xml, which pytest's ``--junitxml`` wrote.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from stocktake.storage.known_stores import KNOWN_STORES
+from stocktake.storage.places.known_stores import KNOWN_STORES
 from tests.stores.scenarios import READING
 from tests.stores.test_stores import MANAGING, STORES
 

@@ -30,10 +30,11 @@ from stocktake.errors import (
     TransientError,
     ValidationError,
 )
-from stocktake.introspection import Introspection, Source, introspect
+from stocktake.readers import introspect
+from stocktake.readers.source import Introspection, Source
 from stocktake.states import TableFormat
-from stocktake.storage.objects import Credential
-from stocktake.storage.protocol import ObjectStore
+from stocktake.storage.stores.opening import Credential
+from stocktake.storage.stores.protocol import ObjectStore
 from tests.faults.proxy import Proxy
 from tests.stores.tested import NotOfferedError, Place
 

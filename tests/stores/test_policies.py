@@ -14,9 +14,9 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stocktake.errors import AccessDeniedError
-from stocktake.storage.exclusive import require_exclusive_put
-from stocktake.storage.objects import Credential
-from stocktake.storage.uploads import managed_storage
+from stocktake.storage.managed import managed_storage
+from stocktake.storage.stores.exclusive import require_exclusive_put
+from stocktake.storage.stores.opening import Credential
 from tests.stores.matrix import PAGE
 from tests.stores.scenarios import COLUMNS, CSV, names
 from tests.stores.servers import Moto

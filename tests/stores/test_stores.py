@@ -12,8 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from stocktake.storage import clients
-from tests.servers import Azurite
+from stocktake.storage.stores import clients
 from tests.stores import managing, scenarios
 from tests.stores.exceptions import EXCEPTIONS
 from tests.stores.servers import FakeGcs, Moto, Rclone, S3rver, WatchfulSeaweedFS
@@ -28,6 +27,7 @@ from tests.stores.tested import (
     SeaweedKind,
     TestedStore,
 )
+from tests.support.servers import Azurite
 
 STORES: Final[dict[str, tuple[type[TestedStore], type[Any]]]] = {
     kind.name: (kind, server)

@@ -9,14 +9,13 @@ from urllib.parse import quote
 
 from obstore.store import AzureStore, S3Store
 
-from stocktake.introspection import Introspection, Source, introspect
+from stocktake.readers import introspect
+from stocktake.readers.source import Introspection, Source
 from stocktake.states import TableFormat
-from stocktake.storage.guard import GuardPolicy, check
-from stocktake.storage.objects import Credential, open_source
-from stocktake.storage.protocol import ObjectStore
-from stocktake.storage.urls import Location
-from tests.processes import HOST
-from tests.servers import Azurite, SeaweedFS
+from stocktake.storage.places.guard import GuardPolicy, check
+from stocktake.storage.places.urls import Location
+from stocktake.storage.stores.opening import Credential, open_source
+from stocktake.storage.stores.protocol import ObjectStore
 from tests.stores.servers import (
     FakeGcs,
     HttpStore,
@@ -29,6 +28,8 @@ from tests.stores.servers import (
     keep_versions,
     make_bucket,
 )
+from tests.support.processes import HOST
+from tests.support.servers import Azurite, SeaweedFS
 
 
 class NotOfferedError(Exception):

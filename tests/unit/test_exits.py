@@ -6,7 +6,7 @@ from typing import Any
 from celery.concurrency.asynpool import AsynPool
 from kombu.asynchronous import Hub
 
-from workers.exits import see_exits_soon
+from workers.celery_fixes.exits import see_exits_soon
 
 
 def test_a_child_is_made_between_two_rounds_of_events(monkeypatch: Any) -> None:

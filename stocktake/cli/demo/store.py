@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from stocktake.errors import CommandError
-from workers.ports import HOST, free_ports
-from workers.supervision import Child, Program, stop
+from workers.stack.ports import HOST, free_ports
+from workers.stack.supervision import Child, Program, stop
 
 BUCKET: Final = "airports"
 _REGION: Final = "us-east-1"

@@ -18,7 +18,7 @@ from stocktake.cli.demo.store import Store
 from stocktake.cli.output import console, describe_diff, number, say, show_rows, size
 from stocktake.cli.tables import await_batch, progress
 from stocktake.errors import CommandError
-from workers.supervision import Child, Program, stop
+from workers.stack.supervision import Child, Program, stop
 
 _START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 60.0

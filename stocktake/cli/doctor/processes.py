@@ -10,10 +10,10 @@ from stocktake import __version__
 from stocktake.cli.doctor.findings import NO_DATABASE, Area, Finding
 from stocktake.db.clock import now
 from stocktake.db.session import Database
-from stocktake.services import readiness
-from stocktake.services.readiness import Part, Readiness, Status
+from stocktake.monitoring import readiness
+from stocktake.monitoring.readiness import Part, Readiness, Status
 from stocktake.settings import Settings
-from tasks.broker import BrokerQueueLengths, worker_versions
+from tasks.queue_lengths import BrokerQueueLengths, worker_versions
 
 #: Beyond the first, log lines of several machines do not sort; beyond the second, API keys end
 #: at the wrong time.
@@ -82,7 +82,7 @@ def judge_clock(found: Readiness) -> Finding:
     if status is Status.UNKNOWN:
         return _clock.skipped("last tick", "cannot be told before the database is migrated")
     if not status.good:
-        todo = "Start a clock (`celery -A workers beat --scheduler workers.clock:Clock`)."
+        todo = "Start a clock (`celery -A workers beat --scheduler workers.beat:Clock`)."
         return _clock.failed("last tick", found.reasons[Part.CLOCK], todo)
     return _clock.ok("last tick", f"{found.clock_age_seconds:.0f} s ago")
 

@@ -19,13 +19,13 @@ from stocktake.db.failures import explain_failure
 from stocktake.db.session import Database
 from stocktake.errors import JobError, RequestError, SourceNotFoundError
 from stocktake.settings import Settings
-from stocktake.storage.certificates import certificate_error
 from stocktake.storage.configured import managed_storage
-from stocktake.storage.exclusive import exclusive_put_holds
-from stocktake.storage.protocol import MOST_SKIPPED_BYTES
-from stocktake.storage.trusted import read_entry
-from stocktake.storage.uploads import ManagedStorage
-from stocktake.storage.urls import MalformedUrlError
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.places.trusted import read_entry
+from stocktake.storage.places.urls import MalformedUrlError
+from stocktake.storage.stores.certificates import certificate_error
+from stocktake.storage.stores.exclusive import exclusive_put_holds
+from stocktake.storage.stores.protocol import MOST_SKIPPED_BYTES
 
 #: What the tests run on is far newer; the oldest with all that is used.
 OLDEST_POSTGRESQL: Final = 14

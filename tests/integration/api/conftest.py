@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.dependencies import Parts
-from api.protocol import protocol
+from api.edge.edge import Parts
+from api.wire.protocol import protocol
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
@@ -25,8 +25,8 @@ from stocktake.security.encryption import make_secret_key
 from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
-from tests.processes import PATIENCE_SECONDS
-from tests.stack import wait_until
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.stack import wait_until
 
 MakeKey = Callable[..., str]
 FinishJob = Callable[..., None]

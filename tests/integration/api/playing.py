@@ -18,7 +18,7 @@ from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides, diff
 from stocktake.states import JobState
 from tests.integration.api.conftest import Served
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 Play = Callable[[Database, UUID], None]
 NO_RETRY = RetryPolicy(base_seconds=0.001, max_seconds=0.001)

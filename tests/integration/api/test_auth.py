@@ -13,7 +13,7 @@ from stocktake.security.keys import digest
 from stocktake.services import identity
 from tests.integration.api.conftest import MakeJob, MakeKey, Served
 from tests.integration.api.playing import wait_for_a_lock
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 
 READ = ["warehouse_table:read"]
 Connect = Callable[..., httpx.Client]

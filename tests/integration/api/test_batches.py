@@ -11,9 +11,9 @@ from stocktake.db.clock import now
 from stocktake.db.models import Table
 from stocktake.db.session import Database, Ring
 from stocktake.errors import SourceNotFoundError
-from stocktake.introspection import no_progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.readers.source import no_progress
 from stocktake.runs import expand
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring
@@ -21,7 +21,7 @@ from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from stocktake.storage.configured import guard_policy, managed_storage
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey
-from tests.rows import claimed, job
+from tests.support.rows import claimed, job
 
 MakeTable = Callable[..., UUID]
 Expand = Callable[..., None]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from stocktake.clock import upkeep
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
@@ -19,7 +20,6 @@ from stocktake.services import files
 from stocktake.services.upload_forms import too_large
 from stocktake.settings import Settings
 from stocktake.storage.configured import managed_storage
-from tests.hostile_store import hostile
 from tests.integration.api.conftest import MakeKey, Served
 from tests.integration.api.playing import (
     fail_with,
@@ -29,8 +29,8 @@ from tests.integration.api.playing import (
     table_row,
     take,
 )
-from tests.stack import wait_until
-from workers import upkeep
+from tests.support.hostile_store import hostile
+from tests.support.stack import wait_until
 
 CSV = b"id,name\n1,Ada\n"
 FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, JSONEachRow, Parquet"

@@ -23,7 +23,7 @@ from tests.integration.api.playing import (
     table_row,
     wait_for_a_lock,
 )
-from tests.rows import context
+from tests.support.rows import context
 
 CSV = b"id,name\n1,Ada\n"
 BAD_FORMAT = "Invalid format. Must be one of: csv, json, parquet"

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from stocktake.db.models import Canary, ClockBeat, JobAttempt, Upload
 from stocktake.db.session import Database
-from stocktake.jobs import counting, leases
+from stocktake.jobs import counters, leases
 from stocktake.jobs.shares import Presence
 from stocktake.states import Queue, UploadState
 from tests.integration.api.conftest import FinishJob, MakeJob, Served
@@ -230,11 +230,11 @@ def test_metrics_show_what_all_processes_counted(
 
     _tick(database, ago=timedelta(seconds=7))
     _canary(database, sent_at=_ago(40), last_ended_at=_ago(50))
-    counting.note(database, counting.ATTEMPTS, "succeeded", 3)
-    counting.note(database, counting.ATTEMPTS, "storage_timeout", 2)
-    counting.note(database, counting.RESCUES, "lease_expired", 4)
-    counting.note(database, counting.STALE_WRITES)
-    counting.drops_of("worker", database)(6)
+    counters.note(database, counters.ATTEMPTS, "succeeded", 3)
+    counters.note(database, counters.ATTEMPTS, "storage_timeout", 2)
+    counters.note(database, counters.RESCUES, "lease_expired", 4)
+    counters.note(database, counters.STALE_WRITES)
+    counters.drops_of("worker", database)(6)
     with database.write() as session:
         for state, size in ((UploadState.ACTIVE, 100), (UploadState.ACTIVE, 20)):
             upload = Upload(id=uuid4(), project_id=project_id, filename="a.csv", object_key="k")

@@ -15,9 +15,9 @@ from stocktake.errors import StorageThrottledError, WorkerStoppedError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, UploadState
-from tests.commands import stocktake
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
-from tests.stack import wait_until
+from tests.support.commands import stocktake
+from tests.support.stack import wait_until
 
 ClaimJob = Callable[[UUID], Claim]
 JobRow = Callable[[UUID], Job]

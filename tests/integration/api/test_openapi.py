@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.app import create_app
-from api.dependencies import Router
+from api.edge.routing import Router
 from stocktake.services.options import KNOWN_OPTIONS
 from stocktake.settings import Settings
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import event, update
 
+from stocktake.clock import upkeep
 from stocktake.db.models import Table
 from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database, Ring
@@ -26,7 +27,6 @@ from tests.integration.api.playing import (
     table_row,
     take,
 )
-from workers import upkeep
 
 MakeTable = Callable[..., UUID]
 SOURCED = {"external_data_source": {"id": "0190", "source_type": "Stripe"}}

@@ -12,16 +12,16 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from api import waiting
-from api.waiting import Hub, Sight
+from api.edge import waiting
+from api.edge.waiting import Hub, Sight
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.jobs import leases
 from stocktake.states import JobState
-from tests.harness import Stack
 from tests.integration.api.conftest import PLAIN, FinishJob, MakeJob, MakeKey, Served
-from tests.processes import PATIENCE_SECONDS
-from tests.stack import add_table, wait_until
+from tests.support.harness import Stack
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.stack import add_table, wait_until
 
 T = TypeVar("T")
 
@@ -201,7 +201,7 @@ def test_a_change_is_seen_and_no_change_is_not(database: Database, make_job: Mak
 def test_nobody_waits_beyond_the_hubs_capacity(
     database: Database, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.waiting.MAX_WAITERS", 0)
+    monkeypatch.setattr("api.edge.waiting.MAX_WAITERS", 0)
     assert _with_hub(database, lambda hub: hub.wait_for_end(make_job(), PATIENCE_SECONDS)) is None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stocktake.db.models import Project, Table
 from stocktake.db.session import Database
-from tests.rows import RecordedRings, make_project, make_table
+from tests.support.rows import RecordedRings, make_project, make_table
 
 
 @pytest.fixture

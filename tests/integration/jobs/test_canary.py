@@ -8,7 +8,7 @@ from sqlalchemy import select
 from stocktake.db.models import Canary
 from stocktake.db.session import Database
 from stocktake.jobs import canary
-from tests.rows import RecordedRings, race
+from tests.support.rows import RecordedRings, race
 
 EVERY = 10.0
 

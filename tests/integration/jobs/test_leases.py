@@ -19,7 +19,16 @@ from stocktake.errors import (
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, JobState
-from tests.rows import RecordedRings, claim, claimed, enqueue, job, make_tables, race, refresh_of
+from tests.support.rows import (
+    RecordedRings,
+    claim,
+    claimed,
+    enqueue,
+    job,
+    make_tables,
+    race,
+    refresh_of,
+)
 
 AT_ONCE = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 MUCH_LATER = RetryPolicy(base_seconds=10_000_000.0, max_seconds=10_000_000.0)

@@ -46,7 +46,7 @@ from stocktake.services.context import Context
 from stocktake.states import JobKind, JobState
 from tests.integration.jobs.killing import Fault, Killer
 from tests.integration.jobs.world import World, make_world
-from tests.rows import LEASE_SECONDS, RecordedRings, claim, settings_for
+from tests.support.rows import LEASE_SECONDS, RecordedRings, claim, settings_for
 
 #: Set: so many histories a database, new ones each time. Else a few, always alike; a step costs
 #: five times as much on PostgreSQL.

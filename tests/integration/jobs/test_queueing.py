@@ -7,7 +7,7 @@ from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
 from stocktake.jobs import queueing
 from stocktake.states import JobKind, JobState, Queue
-from tests.rows import (
+from tests.support.rows import (
     RecordedRings,
     claimed,
     enqueue,

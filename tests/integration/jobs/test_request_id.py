@@ -4,7 +4,7 @@ import structlog
 
 from stocktake.db.models import Table
 from stocktake.db.session import Database
-from tests.rows import claimed, enqueue, job, refresh_of
+from tests.support.rows import claimed, enqueue, job, refresh_of
 
 
 def test_a_job_made_in_a_request_carries_its_id_into_the_claim(

@@ -9,10 +9,10 @@ from sqlalchemy import update
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
-from stocktake.jobs import counting, leases, rescue
+from stocktake.jobs import counters, leases, rescue
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.states import JobKind, Queue
-from tests.rows import RecordedRings, claimed, enqueue, job, make_tables, race, refresh_of
+from tests.support.rows import RecordedRings, claimed, enqueue, job, make_tables, race, refresh_of
 
 AT_ONCE = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 AGAIN_SECONDS = 5.0
@@ -245,5 +245,5 @@ def test_rescues_are_counted_by_what_told_of_them(
     assert _rescue(database) == 1
     assert _rescue(database) == 0
     with database.read() as session:
-        totals = counting.totals(session, counting.RESCUES)
+        totals = counters.totals(session, counters.RESCUES)
     assert totals == {"worker_lost": 1, "lease_expired": 1}

@@ -14,7 +14,7 @@ from stocktake.jobs import leases, reserve
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.states import Queue
 from tests.integration.jobs.test_shares import announce, attempt, jobs_of, project, running, won
-from tests.rows import RecordedRings, job
+from tests.support.rows import RecordedRings, job
 
 RETRY = RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 

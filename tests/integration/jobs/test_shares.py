@@ -17,7 +17,7 @@ from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.settings import Settings
 from stocktake.states import JobState, Queue
-from tests.rows import (
+from tests.support.rows import (
     RecordedRings,
     claim,
     claimed,

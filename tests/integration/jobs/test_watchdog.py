@@ -13,14 +13,14 @@ from sqlalchemy.exc import OperationalError
 from stocktake.db.models import Table
 from stocktake.db.session import Database
 from stocktake.errors import StorageThrottledError
-from stocktake.introspection import Progress, no_progress
-from stocktake.jobs import counting, leases
+from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import Claim
+from stocktake.readers.source import Progress, no_progress
 from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import Runtime, run_attempt
-from tests.processes import PATIENCE_SECONDS
-from tests.rows import claimed, enqueue, job, refresh_of, settings_for
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.rows import claimed, enqueue, job, refresh_of, settings_for
 from workers import guard_ends
 from workers.board import Reading
 from workers.watchdog import EXIT_STATUS, Watchdog
@@ -92,7 +92,7 @@ def watched(runtime: Runtime, claim: Claim) -> Iterator[list[int]]:
 
 def stale_writes(database: Database) -> int:
     with database.read() as session:
-        return sum(counting.totals(session, counting.STALE_WRITES).values())
+        return sum(counters.totals(session, counters.STALE_WRITES).values())
 
 
 def test_item_3_a_heartbeat_behind_the_success_commit_loses_nothing(

@@ -12,15 +12,16 @@ from celery.exceptions import Ignore, Retry
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
 
+from stocktake.clock.ticks import ClockWork
 from stocktake.db.clock import now
 from stocktake.db.models import Base, Job, Table, WorkerPool
 from stocktake.db.session import Database
 from stocktake.errors import HandedBackError, JobError, StaleAttemptError, WorkerLostError
-from stocktake.introspection import Coverage, Introspection, no_progress
 from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
 from stocktake.jobs.queueing import enqueue
 from stocktake.jobs.shares import Presence
+from stocktake.readers.source import Coverage, Introspection, no_progress
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
@@ -34,8 +35,7 @@ from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.jobs.killing import Fault, Killer, Struck
 from tests.integration.jobs.promises import Rows, check_moment, check_step, look
 from tests.integration.runs.conftest import Desk
-from tests.rows import RecordedRings, context, make_project, make_tables, refresh_of
-from workers.clock import ClockWork
+from tests.support.rows import RecordedRings, context, make_project, make_tables, refresh_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from stocktake.db.models import Job, SchemaVersion, Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import JobError
-from stocktake.introspection import no_progress
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.readers.source import no_progress
 from stocktake.runs import ingest
 from stocktake.runs.attempt import Attempt
 from stocktake.security.encryption import Keyring, make_secret_key
@@ -25,9 +25,9 @@ from stocktake.services.upload_forms import check_form
 from stocktake.settings import Settings
 from stocktake.states import JobState
 from stocktake.storage.configured import guard_policy, managed_storage
-from tests.rows import RecordedRings, claimed, context, make_project, settings_for
-from tests.servers import Azurite, SeaweedFS
 from tests.stores.servers import Rclone, make_bucket
+from tests.support.rows import RecordedRings, claimed, context, make_project, settings_for
+from tests.support.servers import Azurite, SeaweedFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

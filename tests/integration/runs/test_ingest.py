@@ -27,10 +27,10 @@ from stocktake.runs import ingest, refresh
 from stocktake.runs.attempt import Attempt
 from stocktake.services import files
 from stocktake.states import UploadState
-from stocktake.storage.objects import ObjectStore
-from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.stores.opening import ObjectStore
 from tests.integration.runs.conftest import Desk
-from tests.rows import context, enqueue, refresh_of
+from tests.support.rows import context, enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"
 

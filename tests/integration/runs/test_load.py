@@ -23,11 +23,11 @@ from stocktake.runs import ingest, refresh
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobState, UploadState
 from stocktake.storage.configured import managed_storage
-from stocktake.storage.uploads import ManagedStorage
+from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
-from tests.processes import PATIENCE_SECONDS
-from tests.rows import enqueue, refresh_of
+from tests.support.processes import PATIENCE_SECONDS
+from tests.support.rows import enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"
 

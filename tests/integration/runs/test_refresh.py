@@ -19,8 +19,8 @@ from stocktake.errors import (
 )
 from stocktake.runs import refresh
 from tests.integration.runs.conftest import Desk
-from tests.rows import enqueue, make_table, refresh_of
-from tests.unit.introspection.delta_tables import HandWrittenLog, field_of, metadata_action
+from tests.support.delta_tables import HandWrittenLog, field_of, metadata_action
+from tests.support.rows import enqueue, make_table, refresh_of
 
 
 def register(desk: Desk, pattern: Path | str, format_: str) -> None:

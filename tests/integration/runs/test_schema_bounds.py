@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from stocktake.errors import LimitExceededError
-from stocktake.introspection import Coverage, Introspection
+from stocktake.readers.source import Coverage, Introspection
 from stocktake.runs import refresh, validate
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column, stored_size
 from stocktake.states import JobKind
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_refresh import queue, register
-from tests.rows import enqueue, refresh_of
+from tests.support.rows import enqueue, refresh_of
 
 
 def sample_of(*names: str) -> Introspection:

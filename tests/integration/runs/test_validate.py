@@ -12,7 +12,7 @@ from stocktake.errors import RaggedRowsError, SupersededError
 from stocktake.runs import refresh, validate
 from stocktake.states import JobKind, JobState, Queue
 from tests.integration.runs.conftest import Desk
-from tests.rows import enqueue, make_table, refresh_of
+from tests.support.rows import enqueue, make_table, refresh_of
 
 #: Longer than a sample.
 SAMPLED = b"id,n\n" + b"1,1234567890\n" * 400_000

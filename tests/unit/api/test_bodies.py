@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.bodies import MAX_DEPTH, parse_json
+from api.wire.strict_json import MAX_DEPTH, parse_json
 from stocktake.errors import ValidationError
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

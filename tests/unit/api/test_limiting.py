@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.limiting import RateLimits
+from api.edge.rate_limits import RateLimits
 from stocktake.errors import ThrottledError
 from stocktake.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from api.middleware import HeadMiddleware
+from api.wire.middleware import HeadMiddleware
 
 
 def test_item_6_head_sends_no_byte_of_a_body() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.multipart import MAX_PARTS, FileBegins, FileData, FormReader
+from api.wire.multipart import MAX_PARTS, FileBegins, FileData, FormReader
 from stocktake.errors import ValidationError
 
 TYPE = 'multipart/form-data; boundary="b0"'

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from api.threads import finish_in_thread
+from api.edge.threads import finish_in_thread
 
 
 def test_a_cancelled_task_waits_for_its_thread() -> None:

@@ -1,6 +1,6 @@
 """What throwing bodies away may cost a process."""
 
-from api.unwanted import Unwanted
+from api.wire.unwanted import Unwanted
 
 
 class Sender:

@@ -17,7 +17,7 @@ from benchmarks.deployment import Deployment
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.states import JobState
-from tests.stack import Worker, add_project, opened, wait_until
+from tests.support.stack import Worker, add_project, opened, wait_until
 
 START = datetime(2026, 11, 29, tzinfo=UTC)
 

@@ -8,9 +8,10 @@ from benchmarks import inputs_delta
 from benchmarks.delay_proxy import body_length
 from benchmarks.inputs import INPUTS, Input, made
 from benchmarks.peers import Chdb, Place
-from stocktake.introspection import Introspection, Source, introspect
+from stocktake.readers import introspect
+from stocktake.readers.source import Introspection, Source
 from stocktake.states import TableFormat
-from stocktake.storage.objects import LocalObjects
+from stocktake.storage.stores.opening import LocalObjects
 
 
 def read(folder: Path) -> Introspection:

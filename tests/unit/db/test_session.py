@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from stocktake.db import session as sessions
 from stocktake.db.session import Database
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from stocktake.errors import AccessDeniedError
-from stocktake.storage import clients
-from stocktake.storage.clients import build_client, discover_region, in_region
-from stocktake.storage.objects import Credential, delta_storage_options, split_root
-from stocktake.storage.relay import proxy_url
-from stocktake.storage.remote import RemoteObjects
-from stocktake.storage.urls import parse
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores import clients
+from stocktake.storage.stores.clients import build_client, discover_region, in_region
+from stocktake.storage.stores.opening import Credential, delta_storage_options, split_root
+from stocktake.storage.stores.relay import proxy_url
+from stocktake.storage.stores.remote import RemoteObjects
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
 

@@ -4,7 +4,7 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from stocktake.errors import JobError
-from stocktake.storage.faults import from_store
+from stocktake.storage.stores.store_errors import from_store
 
 TEXT = (
     "Generic S3 error: Error performing GET https://b.example/k?sig=secret in 1ms - "

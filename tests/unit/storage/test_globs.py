@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import LimitExceededError
-from stocktake.storage.globs import (
+from stocktake.storage.places.globs import (
     check_size,
     decode,
     escape,

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import UrlRefusedError, ValidationError
-from stocktake.storage import globs, guard
-from stocktake.storage.addresses import is_internal, parse_address
-from stocktake.storage.guard import GuardPolicy, check, recheck, requires_credential
-from stocktake.storage.objects import split_root
-from stocktake.storage.urls import parse
+from stocktake.storage.places import globs, guard
+from stocktake.storage.places.addresses import is_internal, parse_address
+from stocktake.storage.places.guard import GuardPolicy, check, recheck, requires_credential
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.opening import split_root
 
 HTTPS = GuardPolicy()
 TRUSTING = GuardPolicy(

@@ -8,8 +8,9 @@ import pytest
 
 from stocktake.errors import AccessDeniedError
 from stocktake.services.credentials import new_pair
-from stocktake.storage.clients import build_client
-from stocktake.storage.keys import (
+from stocktake.storage.places.urls import parse
+from stocktake.storage.stores.clients import build_client
+from stocktake.storage.stores.keys import (
     AccountKey,
     EntraClient,
     SharedAccess,
@@ -17,8 +18,7 @@ from stocktake.storage.keys import (
     check_kind,
     is_long,
 )
-from stocktake.storage.protocol import Credential
-from stocktake.storage.urls import parse
+from stocktake.storage.stores.protocol import Credential
 
 ACCOUNT_KEY = base64.b64encode(bytes(range(64))).decode()
 SAS = "sv=2024-11-04&ss=b&srt=sco&sp=rl&se=2027-01-01T00:00:00Z&spr=https&sig=aB%2Bc%2Fd%3D"

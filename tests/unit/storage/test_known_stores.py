@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from stocktake.errors import ValidationError
-from stocktake.storage.guard import GuardPolicy, check
-from stocktake.storage.known_stores import KNOWN_STORES, KnownStore
-from stocktake.storage.providers import match_host
+from stocktake.storage.places.guard import GuardPolicy, check
+from stocktake.storage.places.known_stores import KNOWN_STORES, KnownStore
+from stocktake.storage.places.providers import match_host
 
 PUBLIC = GuardPolicy()
 #: What stands for a placeholder in hosts of the tests' own.

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stocktake.errors import AccessDeniedError, SourceNotFoundError, UrlRefusedError
-from stocktake.storage.local import LocalObjects
+from stocktake.storage.stores.local import LocalObjects
 
 
 def write(root: Path, *keys: str, data: bytes = b"0123456789") -> None:

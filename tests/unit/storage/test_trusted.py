@@ -5,11 +5,11 @@ import pytest
 
 from stocktake.errors import ValidationError
 from stocktake.settings import Settings, explain
-from stocktake.storage import guard
 from stocktake.storage.configured import guard_policy
-from stocktake.storage.guard import GuardPolicy, check, locate, requires_credential
-from stocktake.storage.trusted import read_entry
-from stocktake.storage.urls import Location, MalformedUrlError
+from stocktake.storage.places import guard
+from stocktake.storage.places.guard import GuardPolicy, check, locate, requires_credential
+from stocktake.storage.places.trusted import read_entry
+from stocktake.storage.places.urls import Location, MalformedUrlError
 
 
 def opened(url: str, *entries: str) -> Location:

@@ -8,9 +8,9 @@ from contextlib import suppress
 import pytest
 
 from stocktake.errors import StorageUnavailableError
-from stocktake.storage.guard import GuardPolicy, recheck
-from stocktake.storage.objects import open_source
-from stocktake.storage.unreachable import unreachable_error
+from stocktake.storage.places.guard import GuardPolicy, recheck
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.unreachable import unreachable_error
 
 
 @pytest.fixture

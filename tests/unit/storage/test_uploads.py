@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from stocktake.errors import ValidationError
-from stocktake.storage.protocol import Credential
-from stocktake.storage.relay import proxy_url
-from stocktake.storage.uploads import managed_storage
+from stocktake.storage.managed import managed_storage
+from stocktake.storage.stores.protocol import Credential
+from stocktake.storage.stores.relay import proxy_url
 
 KEYS = {"access_key": "AK", "access_secret": "canary-secret"}
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.storage.providers import match_host
-from stocktake.storage.urls import MalformedUrlError, normalise_host, parse
+from stocktake.storage.places.providers import match_host
+from stocktake.storage.places.urls import MalformedUrlError, normalise_host, parse
 
 COMPATIBLE = "s3_compatible"
 R2 = "0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com"

@@ -1,0 +1,47 @@
+"""What a route answers, and how it becomes a response."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from stocktake.services import idempotency
+from stocktake.services.context import Context
+
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a route answers.
+
+    Attributes:
+        body: a wire model or what JSON can hold; None is no body.
+        job_id: the job that a client may wait for.
+        after_wait: makes the answer anew, in a new transaction that may write, once that job
+            has ended in time.
+    """
+
+    status: int = 200
+    body: BaseModel | dict[str, Any] | list[Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    job_id: UUID | None = None
+    after_wait: "Callable[[Context], Answer] | None" = None
+
+    def stored(self) -> idempotency.StoredAnswer:
+        """The answer as plain data, to keep under an idempotency key."""
+        body = self.body.model_dump(mode="json") if isinstance(self.body, BaseModel) else self.body
+        return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))
+
+
+def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
+    """The response of an answer, made in a thread: on the event loop, one of a table with very many
+    columns held everybody up."""
+    headers = dict(answer.headers)
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    return Response(to_json(answer.body), answer.status, headers, JSON)

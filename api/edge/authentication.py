@@ -1,0 +1,125 @@
+"""Who asks, for which project, and whether the key may."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from anyio import to_thread
+from fastapi import Depends, Path, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.edge.edge import Edge, Parts, PartsDep, _require_scope
+from stocktake.errors import (
+    NotAuthenticatedError,
+    NotFoundError,
+    RequestError,
+    ValidationError,
+)
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
+from stocktake.services import identity
+from stocktake.services.context import Caller
+
+#: Project ids are PostgreSQL integers.
+_PROJECT_ID: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+_bearer = HTTPBearer(auto_error=False, description="An API key, `stk_…`.")
+
+
+def _plaintext(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials:
+        raise NotAuthenticatedError("Authentication credentials were not provided.")
+    return credentials.credentials
+
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+ProjectId = Annotated[
+    str, Path(description="The project's id, or `@current` where the key belongs to one.")
+]
+
+
+async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -> Edge:
+    """The edge of a request that names no project: its caller's project is 0."""
+    caller = getattr(request.state, "caller", None)  # known already where a body was read
+    if caller is None:
+        caller = await _authenticated(request, parts, _plaintext(credentials))
+    return Edge(request, parts, caller)
+
+
+async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Caller:
+    def look_up() -> Caller:
+        with parts.database.read() as session:
+            return identity.authenticate(session, plaintext)
+
+    try:
+        caller = await to_thread.run_sync(look_up)
+    except NotAuthenticatedError:
+        parts.limits.count_failure(request.client.host if request.client else "unknown")
+        raise
+    # For the line in the log, which would mask it as a key with the letters that all begin with.
+    request.state.key_prefix = (caller.key_prefix or "").removeprefix("stk_") or None
+    if caller.key_id is not None:
+        parts.limits.count_request(caller.key_id)
+        parts.afterwards.used(caller.key_id)
+    return caller
+
+
+AccountEdge = Annotated[Edge, Depends(account_edge)]
+
+
+@dataclass(frozen=True, slots=True)
+class _InProject:
+    """A dependency that gives the edge of a request to a project, with a key of this scope."""
+
+    scope: str
+
+    async def __call__(self, edge: AccountEdge, project_id: ProjectId) -> Edge:
+        """As FastAPI asks it: after the body, so `admit` is asked before where there is one."""
+        return self.admit(edge, project_id)
+
+    def admit(self, edge: Edge, project_id: str) -> Edge:
+        """The edge of the project.
+
+        Raises:
+            RequestError: the key lacks the scope, or knows no such project.
+        """
+        try:
+            caller = _in_project(edge, project_id, self.scope)
+        except RequestError as refusal:
+            edge.parts.afterwards.refused(edge.caller, self.scope, refusal.code)
+            raise
+        return Edge(edge.request, edge.parts, caller, self.scope)
+
+
+def _in_project(edge: Edge, project_id: str, scope: str) -> Caller:
+    caller = replace(edge.caller, project_id=_project(edge, project_id))
+    _require_scope(caller, scope)
+    return caller
+
+
+def _project(edge: Edge, text: str) -> int:
+    bound = edge.caller.project_ids
+    if text == "@current":
+        if len(bound) != 1:
+            raise ValidationError(
+                "@current needs an API key that belongs to exactly one project.",
+                attr="project_id",
+            )
+        return bound[0]
+    if not _PROJECT_ID.fullmatch(text):
+        raise NotFoundError
+    # Not asked whether it exists: another tenant's is like one that does not.
+    if int(text) not in bound:
+        raise NotFoundError
+    return int(text)
+
+
+ReadEdge = Annotated[Edge, Depends(_InProject(TABLE_READ))]
+
+
+AuditEdge = Annotated[Edge, Depends(_InProject(AUDIT_READ))]
+
+
+WriteEdge = Annotated[Edge, Depends(_InProject(TABLE_WRITE))]

@@ -1,0 +1,263 @@
+"""What a route works through: the authenticated edge of one request, and its transactions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from api.edge.afterwards import Afterwards
+from api.edge.answers import JSON, Answer, respond
+from api.edge.preferences import Preference, disconnected_or, read_preference
+from api.edge.rate_limits import RateLimits
+from api.edge.shared_work import Shared
+from api.edge.threads import ProjectThreads
+from api.edge.waiting import Holder, Hub, Sight
+from stocktake.db.session import Database
+from stocktake.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    RequestError,
+)
+from stocktake.jobs.doorbell import Doorbell
+from stocktake.monitoring.readiness import Readiness
+from stocktake.security.encryption import Keyring
+from stocktake.security.scopes import allows
+from stocktake.services import idempotency, identity, quotas
+from stocktake.services.context import Caller, Context
+from stocktake.settings import Settings
+from stocktake.storage.managed import ManagedStorage
+from stocktake.storage.places.guard import GuardPolicy
+
+T = TypeVar("T")
+
+
+A = TypeVar("A", bound="Answer | idempotency.StoredAnswer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What one process's requests share; the app's lifespan builds and closes it.
+
+    Attributes:
+        reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
+        sending: large ends of event streams; a client may take them slowly.
+    """
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    guard: GuardPolicy
+    storage: ManagedStorage
+    doorbell: Doorbell
+    hub: Hub
+    limits: RateLimits
+    afterwards: Afterwards
+    parsing: CapacityLimiter
+    reading: ProjectThreads
+    writing: ProjectThreads
+    sending: ProjectThreads
+    readiness: Shared[Readiness]
+    metrics: Shared[bytes]
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(parts_of)]
+
+
+class Edge:
+    """One request after authentication: it opens the transactions, and commits them.
+
+    Attributes:
+        caller: who asks, and the project of the request.
+        scope: what the key needed; empty where it needed none.
+    """
+
+    def __init__(self, request: Request, parts: Parts, caller: Caller, scope: str = "") -> None:
+        self.request = request
+        self.parts = parts
+        self.caller = caller
+        self.scope = scope
+
+    @property
+    def preference(self) -> Preference:
+        """How long the client, or the operator for it, wants to wait for a job."""
+        return read_preference(self.request.headers, self.parts.settings.default_wait_seconds)
+
+    async def read(self, work: "Callable[[Context], T]") -> T:
+        """Run `work` in a thread, in a transaction that only reads."""
+
+        def run() -> T:
+            with self.parts.database.read() as session:
+                return work(self._context(session))
+
+        return await self.parts.reading.run(self.caller.project_id, run)
+
+    async def show(self, work: "Callable[[Context], Answer | BaseModel | bytes]") -> Response:
+        """Answer with what `work` finds; bytes are JSON already."""
+
+        def shown(context: Context) -> Response:
+            found = work(context)
+            if isinstance(found, bytes):
+                return Response(found, media_type=JSON)
+            return respond(found if isinstance(found, Answer) else Answer(body=found))
+
+        return await self.read(shown)
+
+    async def change(self, work: "Callable[[Context], T]") -> T:
+        """Run `work` in a thread, in a transaction that is committed when it returns.
+
+        For steps before the last one, such as an upload's row; `write` makes the answer.
+        """
+
+        def run() -> T:
+            with self.parts.database.write() as session:
+                return work(self._context(session))
+
+        return await self.parts.writing.run(self.caller.project_id, run)
+
+    async def write(
+        self,
+        work: Callable[[Context], Answer],
+        *,
+        wait: bool = False,
+        fingerprint: bytes | None = None,
+    ) -> Response:
+        """Run `work`, commit, and answer; a POST with a known Idempotency-Key is not run again.
+
+        Args:
+            wait: whether to wait for `Answer.job_id`, as `Prefer: wait=N` or the default asks.
+            fingerprint: stands for the body where the route has read the stream itself.
+        """
+        key = await self._idempotency_key(fingerprint)
+        waits = wait and self.preference.seconds > 0
+        given, response = await self._answered(lambda it: _guarded(it, work, key, waits))
+        if isinstance(given, idempotency.StoredAnswer):
+            response.headers["Idempotent-Replayed"] = "true"
+        elif given.job_id is not None and waits:
+            response = await self._waited(given, response, given.job_id, key)
+            response.headers.update(self.preference.applied)
+        return response
+
+    async def _answered(self, work: "Callable[[Context], A]") -> tuple[A, Response]:
+        """Run `work`, commit, and make its answer's bytes, in one thread."""
+
+        def run() -> tuple[A, Response]:
+            with self.parts.database.write() as session:
+                given = work(self._context(session))
+            return given, respond(given)  # after the commit, for which others may wait
+
+        return await self.parts.writing.run(self.caller.project_id, run)
+
+    async def _waited(
+        self, given: Answer, response: Response, job_id: UUID, key: idempotency.Key | None
+    ) -> Response:
+        try:
+            sight = await self.wait_for_end(job_id, self.preference.seconds)
+        except RequestError:
+            # What was done stays done, and its answer is that of then: nothing of what came after.
+            sight = None
+        if sight is None or given.after_wait is None:
+            if key is not None:
+                await self.change(_keeper(key, given))
+            return response
+        return (await self._answered(_finisher(key, given.after_wait)))[1]
+
+    async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
+        """What a job was when it had ended; None if it had not in time, or the client has gone,
+        or its key has as many requests waiting as it may.
+
+        Raises:
+            RequestError: what the request would be refused with by now.
+        """
+        with self.parts.limits.waiting(self.caller.key_id) as granted:
+            if not granted:
+                return None
+            waiting = self.parts.hub.wait_for_end(job_id, seconds, self.holder)
+            return await disconnected_or(self.request, waiting)
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who waits, for the hub to look at while it does."""
+        key_id = self.caller.key_id
+        return None if key_id is None else Holder(key_id=key_id, admit=self._admit_again)
+
+    async def require_key(self) -> None:
+        """Raise what the request would be refused with by now; for one that takes its time."""
+        if (holder := self.holder) is None:
+            return
+        key_id = holder.key_id
+        callers = await self.read(lambda it: identity.live_callers(it.session, [key_id]))
+        holder.admit(callers.get(key_id))
+
+    def _admit_again(self, caller: Caller | None) -> None:
+        if caller is None:
+            raise identity.invalid_key()
+        if self.caller.project_id not in caller.project_ids:
+            raise NotFoundError
+        _require_scope(caller, self.scope)
+
+    async def _idempotency_key(self, fingerprint: bytes | None) -> idempotency.Key | None:
+        key = self.request.headers.get("idempotency-key")
+        if key is None or self.request.method != "POST":
+            return None
+        body = await self.request.body() if fingerprint is None else fingerprint
+        path = self.request.url.path.encode("utf-8", "surrogateescape")
+        return idempotency.make_key(self.caller.project_id, key, b"POST", path, body)
+
+    def _context(self, session: Session) -> Context:
+        return Context(
+            session=session,
+            caller=self.caller,
+            settings=self.parts.settings,
+            keyring=self.parts.keyring,
+            guard=self.parts.guard,
+            storage=self.parts.storage,
+        )
+
+
+def _guarded(
+    context: Context,
+    work: Callable[[Context], Answer],
+    key: idempotency.Key | None,
+    waits: bool,
+) -> Answer | idempotency.StoredAnswer:
+    if key is None:
+        return work(context)
+    if (earlier := idempotency.begin(context.session, key)) is not None:
+        return earlier
+    answer = work(context)
+    goes_on = waits and answer.job_id is not None
+    idempotency.keep(context.session, key, answer.stored(), final=not goes_on)
+    quotas.require_room_for_answers(context)
+    return answer
+
+
+def _keeper(key: idempotency.Key, answer: Answer) -> Callable[[Context], None]:
+    return lambda context: idempotency.keep(context.session, key, answer.stored(), final=True)
+
+
+def _finisher(
+    key: idempotency.Key | None, after_wait: Callable[[Context], Answer]
+) -> Callable[[Context], Answer]:
+    def finish(context: Context) -> Answer:
+        final = after_wait(context)
+        if key is not None:
+            idempotency.keep(context.session, key, final.stored(), final=True)
+        return final
+
+    return finish
+
+
+def _require_scope(caller: Caller, scope: str) -> None:
+    if not allows(caller.scopes, scope):
+        raise PermissionDeniedError(f"API key missing required scope '{scope}'")

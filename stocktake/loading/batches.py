@@ -1,0 +1,102 @@
+"""The rows of an upload as Arrow batches of given types, and which types a Delta table takes.
+
+CSV and JSON go through the readers' own records, so that what was inferred is what is loaded;
+Parquet through pyarrow.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from stocktake.errors import SchemaConflictError
+from stocktake.loading import casting
+from stocktake.loading.values import Convert, MisfitError, converter, first_misfit, to_array
+from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.readers.parquet import reader as parquet
+from stocktake.readers.source import Limits, Progress, Source
+from stocktake.readers.text.csv import reader as csv
+from stocktake.readers.text.decoding import Text, stream_text
+from stocktake.readers.text.json import reader as json
+from stocktake.readers.text.records import Records
+from stocktake.readers.text.sampling import list_text_files, telling
+from stocktake.readers.text.values.csv_fields import infer_field
+from stocktake.readers.text.values.json_values import infer_json
+from stocktake.readers.text.values.kinds import KindConflictError, NestingError, describe
+from stocktake.schema.columns import unwrap
+from stocktake.states import TableFormat
+
+
+def arrow_batches(
+    source: Source, schema: pa.Schema, limits: Limits, progress: Progress
+) -> Iterator[pa.RecordBatch]:
+    """All rows of a source in batches of bounded size, in constant memory.
+
+    Args:
+        source: CSV, JSON or Parquet files.
+        schema: the types to give them (`load_schema`); a column that a file lacks is null.
+
+    Raises:
+        SchemaConflictError: a value does not fit, naming column, file and line.
+        JobError: the file breaks its format, or the store's own.
+    """
+    if source.format is TableFormat.PARQUET:
+        for file, batch in parquet.batches(source, limits, progress):
+            yield casting.cast_batch(batch, schema, file)
+        return
+    is_csv = source.format is not TableFormat.JSON_EACH_ROW
+    converts = {field.name: converter(field.type, csv=is_csv) for field in schema}
+    records = csv.records if is_csv else json.records
+    for text in _texts(source, limits, progress):
+        for block in records(source, limits, text, schema.names):
+            yield _batch(block, schema, converts, text.path, limits, is_csv=is_csv)
+
+
+def _texts(source: Source, limits: Limits, progress: Progress) -> Iterator[Text]:
+    files = sorted(list_text_files(source, limits).files, key=lambda file: file.path)
+    for done, file in enumerate(files):
+        text = stream_text(source, file, limits)
+        tell = partial(progress, "load", done, len(files))
+        yield Text(path=text.path, chunks=telling(text.chunks, tell), complete=True)
+
+
+def _batch(
+    block: Records,
+    schema: pa.Schema,
+    converts: Mapping[str, Convert],
+    file: str,
+    limits: Limits,
+    *,
+    is_csv: bool,
+) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        values = block.values.get(field.name)
+        if values is None:
+            arrays.append(pa.nulls(len(block.lines), field.type))
+            continue
+        convert = converts[field.name]
+        try:
+            arrays.append(to_array(values, convert, field.type))
+        except MisfitError as exc:
+            position = first_misfit(values, convert, field.type) or 0
+            found = _describe(values[position], limits, is_csv=is_csv)
+            raise _conflict(field, file, block.lines[position], found) from exc
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _describe(value: Any, limits: Limits, *, is_csv: bool) -> str:
+    try:
+        kind = infer_field(value) if is_csv else infer_json(value, levels=limits.max_nesting)
+    except (KindConflictError, NestingError):
+        return "Array"
+    return describe(kind)
+
+
+def _conflict(field: pa.Field, file: str, line: int, found: str) -> SchemaConflictError:
+    expected = unwrap(clickhouse_type(field))
+    return SchemaConflictError(
+        f"{file}, line {line}: column {field.name!r} holds {found}, expected {expected}.",
+        file=file,
+    )

@@ -1,0 +1,193 @@
+"""Values of text files, CSV fields and decoded JSON, made into what an Arrow column holds.
+
+Whether a value fits is asked of `fits`, so that a load takes what a validation takes; but a bare
+number never becomes a date here, since nothing says what it counts.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any, Final
+
+import pyarrow as pa
+
+from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.readers.text.values.checks import fits_csv, fits_json
+from stocktake.readers.text.values.csv_fields import parse_literal
+from stocktake.readers.text.values.parse_dates import instant
+from stocktake.schema.columns import unwrap
+
+#: Makes the value of a column; raises `MisfitError`.
+Convert = Callable[[Any], Any]
+
+_TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1", "enable", "enabled"})
+#: What surely fits, told by one match: these are most of the numbers that there are.
+_SURE: Final = {
+    pa.int64(): re.compile(r"[+-]?[0-9]{1,18}").fullmatch,
+    pa.float64(): re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?").fullmatch,
+}
+_EXACT: Final = Context(prec=76, traps=[Inexact, InvalidOperation])
+
+
+class MisfitError(ValueError):
+    """A value does not fit its column."""
+
+
+def to_array(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> pa.Array:
+    """A column of an Arrow batch.
+
+    Raises:
+        MisfitError: some value does not fit; `first_misfit` says which.
+    """
+    converted = [None if value is None else convert(value) for value in values]
+    try:
+        return pa.array(converted, arrow)
+    except (pa.ArrowException, OverflowError) as exc:
+        raise MisfitError(str(arrow)) from exc
+
+
+def first_misfit(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> int | None:
+    """The position of the first value that does not fit."""
+    for position, value in enumerate(values):
+        try:
+            to_array([value], convert, arrow)
+        except MisfitError:
+            return position
+    return None
+
+
+def converter(arrow: pa.DataType, *, csv: bool) -> Convert:
+    """What makes a field's text (`csv`) or a decoded JSON value fit for an Arrow type.
+
+    >>> converter(pa.int64(), csv=True)("007"), converter(pa.list_(pa.int8()), csv=True)("[1]")
+    (7, [1])
+    """
+    if not csv or not pa.types.is_nested(arrow):
+        return _converter(arrow, csv=csv)
+    inner = _converter(arrow, csv=False)
+    return lambda text: inner(_literal(text))
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text) if '"' in text else parse_literal(text)
+    except (ValueError, RecursionError) as exc:
+        raise MisfitError("a text") from exc
+
+
+def _converter(arrow: Any, *, csv: bool) -> Convert:
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
+        return _to_list(_converter(arrow.value_type, csv=False))
+    if pa.types.is_map(arrow):
+        return _to_pairs(_converter(arrow.item_type, csv=False))
+    if pa.types.is_struct(arrow):
+        return _to_struct({field.name: _converter(field.type, csv=False) for field in arrow})
+    return _scalar(arrow, csv=csv)
+
+
+def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
+    make = _maker(arrow)
+    if make in (_to_text, _to_bytes):
+        return make
+    clickhouse = unwrap(clickhouse_type(pa.field("value", arrow)))
+    fits = fits_csv(clickhouse) if csv else fits_json(clickhouse)
+
+    sure = _SURE.get(arrow) if csv else None
+
+    def convert(value: Any) -> Any:
+        plain = value.strip() if isinstance(value, str) else value
+        if sure is not None and sure(plain):
+            return make(plain)
+        if not fits(plain):
+            raise MisfitError(clickhouse)
+        try:
+            return make(plain)
+        except (ValueError, OverflowError, ArithmeticError) as exc:
+            raise MisfitError(clickhouse) from exc
+
+    return convert
+
+
+def _maker(arrow: Any) -> Convert:
+    for applies, make in _MAKERS:
+        if applies(arrow):
+            return make
+    if pa.types.is_decimal(arrow):
+        return _to_decimal(arrow.scale)
+    return _to_text
+
+
+def _to_text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # JSON can spell half of a surrogate pair, which UTF-8 cannot
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _to_bytes(value: Any) -> bytes:
+    return _to_text(value).encode()
+
+
+def _to_bool(value: Any) -> bool:
+    return value.lower() in _TRUE if isinstance(value, str) else bool(value)
+
+
+def _to_decimal(scale: int) -> Convert:
+    """ClickHouse cuts a longer fraction; a load refuses it."""
+    step = Decimal(1).scaleb(-scale)
+    return lambda value: Decimal(str(value)).quantize(step, context=_EXACT)
+
+
+def _to_instant(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise MisfitError("a number")
+    return instant(value)
+
+
+def _to_date(value: Any) -> date:
+    return _to_instant(value).date()
+
+
+def _to_list(element: Convert) -> Convert:
+    def convert(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise MisfitError("an array")
+        return [None if item is None else element(item) for item in value]
+
+    return convert
+
+
+def _to_pairs(element: Convert) -> Convert:
+    def convert(value: Any) -> list[tuple[str, Any]]:
+        pairs = _object(value).items()
+        return [(_to_text(key), None if item is None else element(item)) for key, item in pairs]
+
+    return convert
+
+
+def _to_struct(fields: dict[str, Convert]) -> Convert:
+    def convert(value: Any) -> dict[str, Any]:
+        given = _object(value)
+        return {
+            name: None if (item := given.get(name)) is None else element(item)
+            for name, element in fields.items()
+        }
+
+    return convert
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MisfitError("an object")
+    return value
+
+
+_MAKERS: Final[tuple[tuple[Callable[[Any], bool], Convert], ...]] = (
+    (pa.types.is_integer, int),
+    (pa.types.is_floating, float),
+    (pa.types.is_boolean, _to_bool),
+    (pa.types.is_date, _to_date),
+    (pa.types.is_timestamp, _to_instant),
+    (pa.types.is_binary, _to_bytes),
+)

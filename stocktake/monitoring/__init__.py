@@ -1,0 +1,1 @@
+"""What operators are shown of the service: readiness and figures. Nothing here changes anything."""

@@ -1,0 +1,157 @@
+"""``introspect(source) -> Introspection``: read a source just far enough to know its columns.
+
+One module a format (`delta`, `parquet`, `csv`, `json`), one visitor a type system (`arrow` for
+Arrow types; Delta's own names in `delta`). The readers take bytes from a
+:class:`stocktake.storage.stores.opening.ObjectStore` and know nothing of URLs, credentials or jobs.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+from stocktake.readers.source import (
+    Introspection,
+    Limits,
+    Progress,
+    Reader,
+    Source,
+    Validation,
+    no_progress,
+)
+from stocktake.schema.columns import Column
+from stocktake.states import TableFormat
+from stocktake.storage.places.globs import is_glob
+
+#: Rows or bytes that a database's integer can count.
+_MOST: Final = 2**63 - 1
+
+
+Found = TypeVar("Found")
+
+
+def introspect(
+    source: Source, limits: Limits | None = None, progress: Progress = no_progress
+) -> Introspection:
+    """Read the source just far enough to know its columns, version and size.
+
+    Args:
+        source: what to read.
+        limits: the budget; the defaults when None.
+        progress: told now and then how far the read has come.
+
+    Raises:
+        JobError: a terminal or a transient one, as `stocktake.errors` draws them.
+    """
+    read = _reader(source.format)
+    return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
+
+
+def _checked(found: Introspection, limits: Limits | None) -> Introspection:
+    """What no answer may be, whatever the format."""
+    from stocktake.readers.limits import check_schema
+
+    check_schema(found.columns, limits or Limits())
+    if max(found.row_count or 0, found.size_bytes or 0) > _MOST:
+        raise InvalidSourceError(
+            "The source's metadata claims more than 2^63 - 1 rows or bytes.",
+            hint="Write the files, or the table's checkpoint, again.",
+        )
+    return found
+
+
+def read_all(
+    source: Source, limits: Limits | None = None, progress: Progress = no_progress
+) -> Introspection:
+    """Read every byte of the source's files, so that its columns and its row count are exact.
+
+    Args:
+        source: CSV, JSON or Parquet files; its `state` is not used.
+        limits: only the hard ones apply to text; the sample's budgets do not.
+        progress: told now and then how far the read has come.
+
+    Raises:
+        JobError: a terminal or a transient one.
+        ValueError: the source is a Delta table, whose log is all that is read.
+    """
+    from stocktake.readers.parquet import reader as parquet
+    from stocktake.readers.text.csv import reader as csv
+    from stocktake.readers.text.json import reader as json
+
+    if source.format.is_delta:
+        raise ValueError(f"{source.format} is known by its log; there is nothing to read in full")
+    readers: dict[TableFormat, Reader] = {
+        TableFormat.JSON_EACH_ROW: json.read_all,
+        TableFormat.PARQUET: parquet.read_all,
+    }
+    read = readers.get(source.format, csv.read_all)
+    return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
+
+
+def validate(
+    source: Source,
+    columns: tuple[Column, ...],
+    limits: Limits | None = None,
+    progress: Progress = no_progress,
+) -> Validation:
+    """Read all of a CSV or JSON source in constant memory and hold each column to its type.
+
+    Args:
+        source: what to read; its `state` is not used.
+        columns: the columns to check, by name.
+        limits: only the hard ones apply here; the sample's budgets do not.
+        progress: told now and then how far the read has come.
+
+    Raises:
+        JobError: a terminal or a transient one.
+        ValueError: the format is not one that is inferred from values.
+    """
+    from stocktake.readers.text.csv import reader as csv
+    from stocktake.readers.text.json import reader as json  # late: a Delta worker needs neither
+
+    if not source.format.is_text:
+        raise ValueError(f"{source.format} carries its own types; there is nothing to validate")
+    check = json.validate if source.format is TableFormat.JSON_EACH_ROW else csv.validate
+    return _settled(source, lambda: check(source, columns, limits or Limits(), progress))
+
+
+def _settled(source: Source, read: Callable[[], Found]) -> Found:
+    """What a read finds; where a listed file was gone or was another one when it was read, as
+    after a compaction or an overwrite, what a second one finds that lists anew.
+
+    Raises:
+        SourceChangedError: the second met the like.
+    """
+    try:
+        return read()
+    except SourceChangedError:
+        pass
+    except SourceNotFoundError as exc:
+        if exc.file is None or exc.code != SourceNotFoundError.default_code:
+            raise
+    try:
+        return read()
+    except SourceNotFoundError as exc:
+        single = not (source.format.is_delta or is_glob(source.path))
+        if single or exc.code != SourceNotFoundError.default_code:
+            raise
+        raise SourceChangedError(
+            "Files of the source were removed while it was being read, twice in a row.",
+            file=exc.file,
+        ) from exc
+
+
+def _reader(table_format: TableFormat) -> Reader:
+    from stocktake.readers.delta import reader as delta
+    from stocktake.readers.parquet import reader as parquet
+    from stocktake.readers.text.csv import reader as csv
+    from stocktake.readers.text.json import reader as json
+
+    readers: dict[TableFormat, Reader] = {
+        TableFormat.CSV: csv.read,
+        TableFormat.CSV_WITH_NAMES: csv.read,
+        TableFormat.PARQUET: parquet.read,
+        TableFormat.JSON_EACH_ROW: json.read,
+        TableFormat.DELTA: delta.read,
+        TableFormat.DELTA_S3_WRAPPER: delta.read,
+    }
+    return readers[table_format]

@@ -1,0 +1,252 @@
+"""From Arrow types, as pyarrow reads them out of a Parquet footer, to ClickHouse types.
+
+One visitor; ClickHouse's own DESCRIBE of the same file says what is right, but for the
+differences that docs/types.md lists.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from stocktake.errors import DuplicateColumnError, UnsupportedError
+from stocktake.readers.limits import check_columns, check_lengths, check_names, exceeded
+from stocktake.readers.source import Limits
+from stocktake.schema.columns import Column
+from stocktake.schema.types import tuple_label
+
+_TEXT = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+
+#: Types without parameters, by pyarrow's name of them.
+_PLAIN: Final = {
+    "int8": "Int8",
+    "int16": "Int16",
+    "int32": "Int32",
+    "int64": "Int64",
+    "uint8": "UInt8",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+    "halffloat": "Float32",
+    "float": "Float32",
+    "double": "Float64",
+    "bool": "Bool",
+    "date32[day]": "Date32",
+    "date64[ms]": "Date32",
+    "duration[s]": "Int64",
+    "duration[ms]": "Int64",
+    "duration[us]": "Int64",
+    "duration[ns]": "Int64",
+    "null": "Int32",
+}
+
+#: ClickHouse reads times and timestamps alike; it has no DateTime64 of seconds in Parquet.
+_SCALES: Final = {"s": 3, "ms": 3, "us": 6, "ns": 9}
+
+_EXTENSIONS: Final = {"arrow.uuid": "UUID", "arrow.json": "JSON"}
+
+
+def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
+    """The columns of an Arrow schema, in its order.
+
+    Args:
+        schema: as pyarrow reads it from a footer, extension types enabled. A column without a
+            name is left out, as ClickHouse does: no query can ask for it.
+        limits: `max_columns`, `max_nesting` and `max_name_length` apply.
+
+    Raises:
+        LimitExceededError: too many columns, or one nested too deep.
+        InvalidSourceError: a column's name has a NUL.
+        DuplicateColumnError: two columns, or two fields of one struct, carry one name.
+        UnsupportedError: a type that ClickHouse does not read, or a struct's field without a
+            name.
+    """
+    check_columns(len(schema), limits)
+    check_names([name for name in schema.names if name], limits, where="The schema")
+    refuse_duplicates(schema.names)
+    return tuple(
+        Column.of(each.name, clickhouse_type(each, limits), nullable=each.nullable)
+        for each in schema
+        if each.name
+    )
+
+
+def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
+    """Check that no name comes twice.
+
+    Args:
+        names: the names of a source's columns, or of one struct's fields.
+        within: the column that the struct is in.
+
+    Raises:
+        DuplicateColumnError: naming them.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        shown = ", ".join(f'"{within}{name}"' for name in twice[:10])
+        raise DuplicateColumnError(f"More than one column is named {shown}.")
+
+
+def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
+    """The ClickHouse type of one field, Nullable where the source allows nulls.
+
+    Args:
+        column: a field of any Arrow type that Parquet can hold.
+        limits: `max_nesting` applies; the default when None.
+
+    Raises:
+        LimitExceededError, DuplicateColumnError, UnsupportedError: see `columns`.
+
+    >>> clickhouse_type(pa.field("x", pa.list_(pa.int64())))
+    'Array(Nullable(Int64))'
+    """
+    place = _Place(name=column.name, depth=0, limits=limits or Limits())
+    return _visit(column.type, column.nullable, place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the visitor is.
+
+    Attributes:
+        name: of the column or the field; empty for what a list or a map holds.
+        depth: how many nested types are around it.
+        limits: `max_nesting` says how many may be.
+        in_optional: whether a struct around it, inside of the innermost list, is optional.
+        around: what holds it; None for a column.
+    """
+
+    name: str
+    depth: int
+    limits: Limits
+    in_optional: bool = False
+    around: "_Place | None" = None
+
+    @property
+    def path(self) -> str:
+        """The column and the fields below it, joined by dots; made for messages alone."""
+        names, place = list[str](), self
+        while place.around is not None:
+            names.append(place.name)
+            place = place.around
+        return ".".join([place.name, *filter(None, reversed(names))])
+
+    def enter(self, name: str = "", *, in_optional: bool = False) -> "_Place":
+        """One level down, refusing to go too deep."""
+        if self.depth >= self.limits.max_nesting:
+            column = self.path.partition(".")[0]
+            raise exceeded(
+                self.limits,
+                "max_nesting",
+                f'The column "{column}" is nested deeper than {self.limits.max_nesting} levels',
+                advice="Flatten it at the source",
+            )
+        return _Place(
+            name=name,
+            depth=self.depth + 1,
+            limits=self.limits,
+            in_optional=in_optional,
+            around=self,
+        )
+
+
+def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> str:
+    if isinstance(arrow, pa.DictionaryType):
+        return _visit(arrow.value_type, nullable, place)
+    if isinstance(arrow, pa.BaseExtensionType) and arrow.extension_name not in _EXTENSIONS:
+        return _visit(arrow.storage_type, nullable, place)
+    if pa.types.is_struct(arrow):
+        return _struct(arrow, nullable, place)
+    if pa.types.is_map(arrow):
+        return _map(arrow, place)
+    if any(is_list(arrow) for is_list in _LISTS):
+        element = arrow.value_field
+        return f"Array({_visit(element.type, element.nullable, place.enter())})"
+    leaf = _leaf(arrow, place)
+    return f"Nullable({leaf})" if nullable or place.in_optional else leaf
+
+
+def _map(arrow: pa.MapType, place: _Place) -> str:
+    inside = place.enter()
+    key = _visit(arrow.key_type, False, inside)
+    value = _visit(arrow.item_type, arrow.item_field.nullable, inside)
+    return f"Map({key}, {value})"
+
+
+def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
+    """A Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
+    Nullable(Tuple) only where no leaf can have a null of its own."""
+    fields = list(arrow)
+    names = [field.name for field in fields]
+    if len(set(names)) < len(names):
+        refuse_duplicates(names, within=f"{place.path}.")
+    check_lengths(names, place.limits, where="The schema")
+    if not all(names):
+        raise UnsupportedError(
+            f'The column "{place.path}" has a struct with a field that has no name.',
+            code="unsupported_type",
+            hint="Name the field at the source.",
+        )
+    optional = nullable or place.in_optional
+    elements = [
+        f"{tuple_label(field.name)} "
+        + _visit(field.type, field.nullable, place.enter(field.name, in_optional=optional))
+        for field in fields
+    ]
+    tuple_type = f"Tuple({', '.join(elements)})"
+    if nullable and not place.in_optional and fields and all(map(_never_null, fields)):
+        return f"Nullable({tuple_type})"
+    return tuple_type
+
+
+def _never_null(field: pa.Field) -> bool:
+    if field.nullable or pa.types.is_map(field.type) or any(is_(field.type) for is_ in _LISTS):
+        return False
+    return not pa.types.is_struct(field.type) or all(map(_never_null, field.type))
+
+
+def _leaf(arrow: pa.DataType, place: _Place) -> str:
+    if (plain := _PLAIN.get(str(arrow))) is not None:
+        return plain
+    if any(is_text(arrow) for is_text in _TEXT):
+        return "String"
+    for applies, name in _PARAMETRIC:
+        if applies(arrow):
+            return name(arrow)
+    raise UnsupportedError(
+        f'The column "{place.path}" has the Arrow type {arrow}, which has no ClickHouse type.',
+        code="unsupported_type",
+        hint="Cast the column to a plain type at the source.",
+    )
+
+
+def _datetime(arrow: Any) -> str:
+    return f"DateTime64({_SCALES[arrow.unit]}, 'UTC')"
+
+
+_PARAMETRIC: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], str]], ...]] = (
+    (pa.types.is_timestamp, _datetime),
+    (pa.types.is_time, _datetime),
+    (pa.types.is_decimal, lambda arrow: f"Decimal({arrow.precision}, {arrow.scale})"),
+    (pa.types.is_fixed_size_binary, lambda arrow: f"FixedString({arrow.byte_width})"),
+    (
+        lambda arrow: isinstance(arrow, pa.BaseExtensionType),
+        lambda arrow: _EXTENSIONS[arrow.extension_name],
+    ),
+)

@@ -1,0 +1,325 @@
+"""Parquet checkpoints, read for `metaData` and `protocol` alone.
+
+A checkpoint of a million files is gigabytes of `add` columns beside a few kilobytes that the
+schema needs. The footer says where those lie; only they are fetched.
+"""
+
+import struct
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stocktake.errors import InvalidSourceError, SourceChangedError
+from stocktake.readers.delta.actions import NOTHING, Actions, Metadata, TableProtocol, merged
+from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Read
+from stocktake.readers.limits import exceeded
+from stocktake.readers.parquet.footer import ColumnChunk, Footer
+from stocktake.readers.parquet.range_file import RangeFile
+from stocktake.readers.source import Limits
+from stocktake.storage.stores.opening import Chunk, ObjectInfo, ObjectStore
+
+#: The footer of a checkpoint of a million files in ten row groups is under 200 KB, and a
+#: small checkpoint is read whole by this one request.
+TAIL_BYTES: Final = 256 * 1024
+#: Ranges closer than this are fetched as one: a request costs more than the bytes between.
+_NEAR_BYTES: Final = 256 * 1024
+_COLUMNS: Final = (
+    "metaData.schemaString",
+    "metaData.partitionColumns",
+    "protocol.minReaderVersion",
+    "protocol.readerFeatures",
+    "protocol.writerFeatures",
+)
+#: One leaf of each action that is null exactly where the action is.
+_MARKS: Final = ("metaData.schemaString", "protocol.minReaderVersion")
+#: The actions are among the first rows, as a rule.
+_BATCH_ROWS: Final = 2048
+_MAGIC: Final = b"PAR1"
+_TRAILER: Final = struct.Struct("<I4s")
+
+#: The ends of checkpoint files that were fetched before it was known which are wanted.
+Tails = dict[str, Chunk]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Bytes `start .. end` of a file."""
+
+    start: int
+    end: int
+
+
+@dataclass(slots=True, kw_only=True)
+class CheckpointFile:
+    """One Parquet file of a checkpoint, of which some ranges are here.
+
+    Attributes:
+        path: its key.
+        name: its name below the table's root, for messages.
+        size: its bytes.
+        etag: as the answer for its tail had it.
+        segments: the bytes that were fetched, by their offset.
+        offsets: theirs, ascending.
+        chunks: the column chunks that may hold the actions, once the footer was here.
+        footer: what was read of it for that.
+    """
+
+    path: str
+    name: str
+    size: int
+    etag: str
+    segments: dict[int, bytes]
+    offsets: list[int]
+    chunks: list[ColumnChunk] = field(default_factory=list)
+    footer: Footer | None = None
+
+    @classmethod
+    def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
+        """A file of which the tail is here."""
+        info, start = tail.info, tail.info.size - len(tail.data)
+        return cls(
+            path=info.path,
+            name=name,
+            size=info.size,
+            etag=info.etag,
+            segments={start: tail.data},
+            offsets=[start],
+        )
+
+    def missing_footer(self, limits: Limits) -> Range | None:
+        """The range that the footer needs beyond the tail; None where it is all here.
+
+        Raises:
+            InvalidSourceError: the file does not end as a Parquet file does.
+            LimitExceededError: the footer is larger than `max_footer_bytes`.
+        """
+        trailer = self.held(self.size - _TRAILER.size, self.size)
+        length, magic = _TRAILER.unpack(trailer) if trailer else (0, b"")
+        start = self.size - _TRAILER.size - length
+        if magic != _MAGIC or start < len(_MAGIC):
+            raise self._invalid("it does not end with a Parquet footer")
+        if length > limits.max_footer_bytes:
+            raise exceeded(
+                limits,
+                "max_footer_bytes",
+                f"The footer of {self.name} has {length:,} bytes",
+                advice="Write the checkpoint with fewer row groups",
+                file=self.name,
+            )
+        first = self.offsets[0]
+        return Range(start=start, end=first) if start < first else None
+
+    def missing_columns(self) -> list[Range]:
+        """The ranges that `actions` needs and that are not here, near ones joined.
+
+        Raises:
+            InvalidSourceError: the footer is corrupt.
+        """
+        with self._wrapped():
+            self.footer = Footer(self._footer_bytes())
+            self.chunks = _promising(self.footer.column_chunks(until=_MARKS))
+        wanted = [Range(start=each.start, end=each.start + each.size) for each in self.chunks]
+        return _joined([each for each in wanted if self.held(each.start, each.end) is None])
+
+    def load(self, store: ObjectStore, wanted: Range) -> Actions:
+        """Fetch a range; what it says is known once all are here.
+
+        Raises:
+            SourceChangedError: it is one of another file than the tail was.
+        """
+        chunk = store.get(self.path, start=wanted.start, length=wanted.end - wanted.start)
+        if chunk.info.etag != self.etag:
+            raise SourceChangedError(
+                f'The file "{self.name}" was rewritten while it was being read.', file=self.name
+            )
+        self.segments[wanted.start] = chunk.data
+        insort(self.offsets, wanted.start)
+        return NOTHING
+
+    def actions(self) -> Actions:
+        """The actions of this file, once its ranges are here.
+
+        Raises:
+            InvalidSourceError: the file is corrupt.
+        """
+        actions = Actions()
+        with self._wrapped():
+            for row in self._rows():
+                if row.get("protocol") is not None:
+                    protocol = TableProtocol.of(row["protocol"], self.name)
+                    actions = actions.then(Actions(protocol=protocol))
+                if row.get("metaData") is not None:
+                    metadata = Metadata.of(row["metaData"], self.name)
+                    actions = actions.then(Actions(metadata=metadata))
+                # Each is there once, as a rule among the first rows of a million.
+                if actions.protocol and actions.metadata:
+                    break
+        return actions
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        groups = sorted({each.row_group for each in self.chunks})
+        columns = sorted({each.path for each in self.chunks})
+        if not groups or self.footer is None:
+            return
+        narrowed = self.footer.narrowed(groups)
+        parquet = pq.ParquetFile(self._with_footer(narrowed), pre_buffer=False)
+        for batch in parquet.iter_batches(
+            batch_size=_BATCH_ROWS, columns=columns, use_threads=False
+        ):
+            valid = [column.is_valid() for column in batch.columns]
+            yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
+
+    def _with_footer(self, footer: bytes) -> RangeFile:
+        """This file with another footer after its end; what was not fetched is an OSError."""
+        ending = footer + _TRAILER.pack(len(footer), _MAGIC)
+
+        def read(start: int, end: int) -> bytes:
+            data = self.held(start, min(end, self.size))
+            if data is None:
+                raise OSError(f"bytes {start} to {end} were not fetched")
+            return data + ending[max(start - self.size, 0) : max(end - self.size, 0)]
+
+        return RangeFile(self.size + len(ending), read)
+
+    def _footer_bytes(self) -> bytes:
+        trailer = self.size - _TRAILER.size
+        length, _ = _TRAILER.unpack(self.held(trailer, self.size) or b"")
+        return self.held(trailer - length, trailer) or b""
+
+    def held(self, start: int, end: int) -> bytes | None:
+        """The bytes `start .. end` where all of them are here, else None."""
+        pieces = list[bytes]()
+        while start < end:
+            piece = self._piece(start, end)
+            if not piece:
+                return None
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces)
+
+    def _piece(self, start: int, end: int) -> bytes | None:
+        # They lie apart: each was fetched because it was missing. A file may have thousands.
+        if not (number := bisect_right(self.offsets, start)):
+            return None
+        offset = self.offsets[number - 1]
+        return self.segments[offset][start - offset : end - offset]
+
+    @contextmanager
+    def _wrapped(self) -> Iterator[None]:
+        try:
+            yield
+        # ValueError is text that is not UTF-8; OSError is how Arrow calls corrupt pages.
+        except (pa.ArrowException, OSError, ValueError) as exc:
+            raise self._invalid("its Parquet data is corrupt") from exc
+
+    def _invalid(self, why: str) -> InvalidSourceError:
+        return InvalidSourceError(
+            f"The checkpoint {self.name} cannot be read: {why}.", file=self.name
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCheckpoint:
+    """A checkpoint of which every footer is here, so that what remains to be read is known."""
+
+    log: DeltaLog
+    manifests: tuple[ObjectInfo, ...]
+    files: tuple[CheckpointFile, ...]
+
+    @classmethod
+    def of(cls, log: DeltaLog, checkpoint: Checkpoint, tails: Tails) -> Self:
+        """Read the footers that are not among `tails` (by key), the larger ones in two steps.
+
+        Raises:
+            InvalidSourceError: a footer is corrupt.
+        """
+        parquet = [info for info in checkpoint.files if info.path.endswith(".parquet")]
+        files = tuple(_with_tails(log, parquet, tails))
+        _load_footers(log, files)
+        manifests = tuple(info for info in checkpoint.files if info not in parquet)
+        return cls(log=log, manifests=manifests, files=files)
+
+    def reads(self) -> list[Read]:
+        """What `actions` needs, as reads that may be made together with others.
+
+        Raises:
+            InvalidSourceError: a footer is corrupt.
+        """
+        wanted = [(file, each) for file in self.files for each in file.missing_columns()]
+        size = sum(each.end - each.start for _, each in wanted)
+        size += sum(info.size for info in self.manifests)
+        self.log.charge(files=len(self.manifests), size_bytes=size)
+        return [
+            *(partial(_manifest, self.log, info) for info in self.manifests),
+            *(partial(file.load, self.log.store, each) for file, each in wanted),
+        ]
+
+    def actions(self, answers: Sequence[Answer]) -> Actions:
+        """The checkpoint's two actions.
+
+        Args:
+            answers: of `reads`, in that order.
+
+        Raises:
+            InvalidSourceError: a file is corrupt, or an action is missing.
+        """
+        for answer in answers:
+            if isinstance(answer, InvalidSourceError):
+                raise answer
+        said = [answer for answer in answers if isinstance(answer, Actions)]
+        actions = merged([*said, *(file.actions() for file in self.files)])
+        if actions.protocol is None or actions.metadata is None:
+            raise InvalidSourceError("The newest checkpoint lacks its protocol or metaData action.")
+        return actions
+
+
+def _manifest(log: DeltaLog, info: ObjectInfo) -> Answer:
+    try:
+        return log.lines(info)
+    except InvalidSourceError as exc:
+        return exc
+
+
+def _with_tails(
+    log: DeltaLog, infos: Sequence[ObjectInfo], tails: Tails
+) -> Iterator[CheckpointFile]:
+    new = [info for info in infos if info.path not in tails]
+    fetched = log.store.map(
+        lambda info: log.store.get_tail(info.path, TAIL_BYTES, size_bytes=info.size), new
+    )
+    log.charge(files=len(new), size_bytes=sum(tail.cost_bytes for tail in fetched))
+    known = {**tails, **{tail.info.path: tail for tail in fetched}}
+    for info in infos:
+        log.require(info, known[info.path].info)
+    return (CheckpointFile.of(known[info.path], log.shown(info)) for info in infos)
+
+
+def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
+    wanted = [(file, file.missing_footer(log.limits)) for file in files]
+    missing = [(file, each) for file, each in wanted if each is not None]
+    log.charge(files=0, size_bytes=sum(each.end - each.start for _, each in missing))
+    log.store.map(lambda one: one[0].load(log.store, one[1]), missing)
+
+
+def _promising(chunks: list[ColumnChunk]) -> list[ColumnChunk]:
+    """The chunks to read: of the wanted columns, in the row groups that may hold an action."""
+    groups = {each.row_group for each in chunks if each.path in _MARKS and not each.all_null}
+    return [each for each in chunks if each.row_group in groups and each.path.startswith(_COLUMNS)]
+
+
+def _joined(ranges: list[Range]) -> list[Range]:
+    """The ranges in order, those that are near each other as one."""
+    joined = list[Range]()
+    for each in sorted(ranges, key=lambda one: one.start):
+        if joined and each.start - joined[-1].end <= _NEAR_BYTES:
+            joined[-1] = Range(start=joined[-1].start, end=max(joined[-1].end, each.end))
+        else:
+            joined.append(each)
+    return joined

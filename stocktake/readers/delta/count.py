@@ -1,0 +1,193 @@
+"""Counting a Delta table's live files, their bytes and their rows, where that is asked for.
+
+The schema needs none of this, and a log need not say it in few bytes. So the commits after the
+checkpoint are replayed, newest first, and of the checkpoint's `add` actions only the columns that
+tell are read, in batches. What is in memory is what those commits name, and one batch.
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import unquote
+
+from stocktake.errors import InvalidSourceError, LimitExceededError
+from stocktake.readers.delta.actions import count_or_none, parsed, unnameable
+from stocktake.readers.delta.adds import Adds, Key, Seen, vector_id
+from stocktake.readers.delta.log import Checkpoint, DeltaLog, Listing
+from stocktake.storage.stores.opening import ObjectInfo
+
+#: Data files that the commits after the checkpoint may name: some 300 bytes of memory each.
+MAX_TAIL_FILES: Final = 500_000
+#: Stretches of commits whose actions are in memory at a time, beside what they add up to.
+_GROUP: Final = 512
+
+
+@dataclass(slots=True, kw_only=True)
+class Counts:
+    """What the live files of a table add up to.
+
+    Attributes:
+        files: how many there are.
+        size_bytes: as stored.
+        rows: without deleted ones; None where some file's statistics do not tell.
+    """
+
+    files: int = 0
+    size_bytes: int = 0
+    rows: int | None = 0
+
+    def add(self, files: int, size_bytes: int, rows: int | None) -> None:
+        """Count some more files."""
+        self.files += files
+        self.size_bytes += size_bytes
+        self.rows = None if self.rows is None or rows is None else self.rows + rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """What one file of the log names: data files by their keys, sizes and rows, and sidecars."""
+
+    added: list[tuple[Key, int, int | None]] = field(default_factory=list)
+    removed: list[Key] = field(default_factory=list)
+    sidecars: list[str] = field(default_factory=list)
+
+
+def count(log: DeltaLog, listing: Listing) -> Counts:
+    """Count the live files at the listing's head.
+
+    Args:
+        log: what it has read so far counts against the budget too.
+        listing: of the whole log, or from a checkpoint on.
+
+    Raises:
+        LimitExceededError: `max_log_bytes` or `max_seconds` is used up, or the commits name more
+            than `MAX_TAIL_FILES`.
+        InvalidSourceError: there is no checkpoint that can be read, and not every commit.
+    """
+    unreadable: InvalidSourceError | None = None
+    for base in (*listing.checkpoints(), None):
+        if gap := listing.gap(base.version if base else -1):
+            raise unreadable or gap
+        try:
+            return _Replay(log).run(listing, base)
+        except InvalidSourceError as exc:
+            unreadable = unreadable or exc
+    raise unreadable or AssertionError("a log without a base has no gap")
+
+
+class _Replay:
+    """The replay of a log from its newest commit back to a checkpoint, or to the first commit."""
+
+    def __init__(self, log: DeltaLog) -> None:
+        self._log = log
+        self._counts = Counts()
+        self._seen: set[Key] = set()
+        self._named = 0
+        self._lock = Lock()
+
+    def run(self, listing: Listing, base: Checkpoint | None) -> Counts:
+        """Count the files that are live at the listing's head."""
+        first = base.version + 1 if base else 0
+        versions = range(listing.head or 0, first - 1, -1)
+        commits = [listing.commits[version] for version in versions]
+        for start in range(0, len(commits), _GROUP):
+            group = commits[start : start + _GROUP]
+            self._log.charge(files=len(group), size_bytes=sum(info.size for info in group))
+            for named in self._log.run([partial(self._file, info) for info in group]):
+                self._take(named)
+        if base is not None:
+            self._checkpoint(base)
+        return self._counts
+
+    def _take(self, named: _Named) -> None:
+        """Count what no newer commit has said something of."""
+        for key, size, rows in named.added:
+            if key not in self._seen:
+                self._seen.add(key)
+                self._counts.add(1, size, rows)
+        self._seen.update(named.removed)
+
+    def _file(self, info: ObjectInfo) -> _Named:
+        """What a commit, or a checkpoint of JSON lines, names."""
+        named, shown = _Named(), self._log.shown(info)
+        for action in parsed(self._log.raw_lines(info), shown):
+            if "add" in action:
+                add = action["add"]
+                named.added.append((_key(add), count_or_none(add.get("size")) or 0, _rows(add)))
+                self._bound()
+            elif "remove" in action:
+                named.removed.append(_key(action["remove"]))
+                self._bound()
+            elif "sidecar" in action:
+                named.sidecars.append(_sidecar(action["sidecar"], shown))
+        return named
+
+    def _bound(self) -> None:
+        with self._lock:
+            self._named += 1
+        if self._named > MAX_TAIL_FILES:
+            raise LimitExceededError(
+                f"The Delta log names more than {MAX_TAIL_FILES:,} files after its newest "
+                "checkpoint, which is too many to count.",
+                hint="Write a checkpoint of the table, or leave the count out. No setting raises "
+                "this.",
+            )
+
+    def _checkpoint(self, base: Checkpoint) -> None:
+        sidecars: list[str] = []
+        for info in base.files:
+            if info.path.endswith(".json"):
+                self._log.charge(files=1, size_bytes=info.size)
+                named = self._file(info)
+                self._take(named)
+                sidecars += named.sidecars
+        seen = Seen(self._seen)
+        for info in base.files:
+            if info.path.endswith(".parquet"):
+                sidecars += self._parquet(info.path, seen)
+        for name in sidecars:
+            self._parquet(self._log.path(f"_sidecars/{name}"), seen)
+
+    def _parquet(self, path: str, seen: Seen) -> list[str]:
+        """Count one Parquet file of the checkpoint; the names of the sidecars that it lists."""
+        adds = Adds(self._log, path, seen)
+        for files, size_bytes, rows in adds.counts():
+            self._counts.add(files, size_bytes, rows)
+        return [_sidecar({"path": name}, adds.shown) for name in adds.sidecars]
+
+
+def _key(action: dict[str, Any]) -> Key:
+    """How the protocol tells data files apart: by path, and by deletion vector."""
+    vector = action.get("deletionVector")
+    if not isinstance(vector, dict):
+        return unquote(action["path"]), ""
+    return unquote(action["path"]), vector_id(
+        vector.get("storageType"), vector.get("pathOrInlineDv"), vector.get("offset")
+    )
+
+
+def _rows(add: dict[str, Any]) -> int | None:
+    """The rows of a file, without the deleted ones, where its statistics tell."""
+    stats, vector = add.get("stats"), add.get("deletionVector")
+    if not isinstance(stats, str):
+        return None
+    try:
+        rows = count_or_none(json.loads(stats).get("numRecords"))
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    deleted = count_or_none(vector.get("cardinality")) if isinstance(vector, dict) else 0
+    return None if rows is None or deleted is None else rows - deleted
+
+
+def _sidecar(action: object, file: str) -> str:
+    """The name of a sidecar: a file of the folder that is theirs, and nothing else."""
+    path = action.get("path") if isinstance(action, dict) else None
+    name = unquote(path) if isinstance(path, str) else ""
+    plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")
+    if not plain or unnameable(str(path)):
+        raise InvalidSourceError(
+            f"{file} names a sidecar that is no file of _delta_log/_sidecars.", file=file
+        )
+    return name

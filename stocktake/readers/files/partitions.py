@@ -1,0 +1,66 @@
+"""The columns that stand in folders' names, as Hive writes them: ``year=2026/``."""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Final
+from urllib.parse import unquote
+
+from stocktake.readers.limits import check_columns, check_names
+from stocktake.readers.source import Limits
+from stocktake.schema.columns import Column
+
+#: What Hive, Spark and others write in the path for a null.
+HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
+
+
+_INTEGER = re.compile(r"-?\d{1,18}")
+
+
+def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple[Column, ...]:
+    """The columns that ``key=value/`` folders carry: Int64 or Date where every value reads as
+    that, else String; always nullable, since a folder for null may come any day.
+
+    Args:
+        limits: `max_columns` and `max_name_length` apply; the default when None.
+
+    Raises:
+        LimitExceededError: a name is too long, or there are too many.
+        InvalidSourceError: one cannot be stored.
+
+    >>> [(c.name, c.clickhouse) for c in hive_partitions(["t/day=2024-01-31/n=7/a.csv"])]
+    [('day', 'Nullable(Date)'), ('n', 'Nullable(Int64)')]
+    """
+    values: dict[str, set[str]] = {}
+    for path in paths:
+        for folder in path.split("/")[:-1]:
+            key, equals, value = folder.partition("=")
+            if key and equals:
+                values.setdefault(unquote(key), set()).add(unquote(value))
+        check_columns(len(values), limits or Limits(), where="The path of the files")
+    check_names(list(values), limits or Limits(), where="The path of the files")
+    return tuple(
+        Column.of(key, f"Nullable({_partition_type(found - {HIVE_NULL})})", partition=True)
+        for key, found in values.items()
+    )
+
+
+def _partition_type(values: set[str]) -> str:
+    if values and all(_INTEGER.fullmatch(value) for value in values):
+        return "Int64"
+    return "Date" if values and all(map(_is_date, values)) else "String"
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
+
+
+def with_partitions(
+    columns: tuple[Column, ...], partitions: tuple[Column, ...]
+) -> tuple[Column, ...]:
+    """Append the partitions that no file has as a column; the file's own wins."""
+    names = {column.name for column in columns}
+    return columns + tuple(column for column in partitions if column.name not in names)

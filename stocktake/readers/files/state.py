@@ -1,0 +1,101 @@
+"""What is remembered of a source, by which an unchanged one is known without being read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from stocktake.readers.files.budget import Budget
+from stocktake.readers.files.listing import Listing, _listing, list_files
+from stocktake.readers.source import READER_VERSION, Coverage, Introspection, Limits, Source
+from stocktake.schema.columns import Column
+from stocktake.storage.places.globs import is_glob, literal
+from stocktake.storage.stores.opening import Chunk
+
+
+def list_or_fetch(
+    source: Source, limits: Limits, fetch: Callable[[str], Chunk]
+) -> tuple[Listing, Chunk | None]:
+    """The source's files; and of a single one that is read for the first time what `fetch` gives
+    for it. Its answer tells of the file what a listing would, so that a round trip is saved."""
+    if is_glob(source.path) or _usable_state(source):
+        return list_files(source, limits), None
+    chunk = fetch(literal(source.path))
+    return _listing([chunk.info]), chunk
+
+
+def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection | None:
+    """The answer of the last read, where it still holds; None to read.
+
+    A state counts only if this reader wrote it, for the same format, options and files; one of
+    a sample only under the budget it was taken with.
+    """
+    state = _usable_state(source)
+    if state is None or state["fingerprint"] != listing.fingerprint:
+        return None
+    if state["truncated"] and state["budget"] != _budget_key(limits):
+        return None
+    return Introspection(
+        columns=(),
+        source_version=listing.source_version,
+        row_count=state["row_count"],
+        size_bytes=listing.size_bytes,
+        file_count=len(listing.files),
+        state=state,
+        coverage=Coverage(
+            files_matched=len(listing.files),
+            truncated=state["truncated"],
+            unchanged=True,
+        ),
+    )
+
+
+def stored_columns(source: Source) -> tuple[Column, ...]:
+    """The columns that the last read found; none where its state does not count."""
+    state = _usable_state(source)
+    return tuple(Column.from_dict(stored) for stored in state["columns"]) if state else ()
+
+
+def _usable_state(source: Source) -> dict[str, Any] | None:
+    state = source.state
+    if not state or any(state.get(key) != value for key, value in _identity(source).items()):
+        return None
+    return state
+
+
+def _identity(source: Source) -> dict[str, Any]:
+    return {
+        "reader_version": READER_VERSION,
+        "kind": f"files/{source.format}",
+        "options": source.options,
+    }
+
+
+def _budget_key(limits: Limits) -> list[float]:
+    return [limits.max_files, limits.max_bytes, limits.max_seconds]
+
+
+def conclude(
+    source: Source,
+    listing: Listing,
+    columns: tuple[Column, ...],
+    *,
+    budget: Budget,
+    limits: Limits,
+    row_count: int | None,
+) -> Introspection:
+    """Put a read of files into words, with the state that `unchanged` understands next time."""
+    return Introspection(
+        columns=columns,
+        source_version=listing.source_version,
+        row_count=row_count,
+        size_bytes=listing.size_bytes,
+        file_count=len(listing.files),
+        state=_identity(source)
+        | {
+            "fingerprint": listing.fingerprint,
+            "columns": [column.as_dict() for column in columns],
+            "row_count": row_count,
+            "truncated": budget.truncated,
+            "budget": _budget_key(limits),
+        },
+        coverage=budget.coverage(listing),
+    )

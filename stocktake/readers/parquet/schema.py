@@ -1,0 +1,128 @@
+"""From a footer's first bytes to columns, with what makes a schema too much or none at all."""
+
+import struct
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stocktake.errors import InvalidSourceError, JobError, LimitExceededError
+from stocktake.readers import arrow_types
+from stocktake.readers.limits import check_size
+from stocktake.readers.parquet.footer import IncompleteError, footer_of, row_count, schema_range
+from stocktake.readers.source import Limits
+from stocktake.schema.columns import Column
+
+MAGIC: Final = b"PAR1"
+#: Length of the footer, then the magic.
+TRAILER: Final = struct.Struct("<I4s")
+#: Columns in one footer, far above what real files hold. pyarrow takes some 15 µs and 1.4 KB for
+#: each, before it says how many there are.
+MAX_ELEMENTS: Final = 200_000
+
+#: Bytes of all schemas that a process keeps, whose columns take some forty times as much, and
+#: the bytes that tell most schemas from each other: among them is how many columns they have.
+_KEPT_BYTES: Final = 1024 * 1024
+_KEY_BYTES: Final = 128
+
+
+def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Column, ...], int]:
+    """The columns of a file and its number of rows.
+
+    Args:
+        footer: its first bytes, as many as are here.
+        name: of the file, for messages.
+        limits: of a schema's bounds all apply.
+
+    Raises:
+        IncompleteError: the footer goes on past what is here.
+        InvalidSourceError, LimitExceededError, DuplicateColumnError, UnsupportedError: naming
+            the file.
+    """
+    try:
+        end, columns = _schemas.find(footer, limits) or _schemas.read(footer, limits)
+        return columns, row_count(footer, end)
+    except IncompleteError:
+        raise
+    except JobError as error:
+        error.file = name
+        raise
+    # a name that is no UTF-8 is a ValueError
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        _refuse_excess(exc, len(footer), name)
+        raise invalid(name, first_line(exc)) from exc
+
+
+class _Schemas:
+    """The schemas read of late, by the bytes that they begin a footer with. Most files of a source
+    share one, and making columns of it takes longer than all the rest of a file's reading."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, Limits], tuple[bytes, tuple[Column, ...]]] = {}
+        self._size = 0
+
+    def find(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]] | None:
+        """Where the schema of this footer ends and its columns, where one begins as it does."""
+        start, columns = self._known.get((footer[:_KEY_BYTES], limits), (b"", ()))
+        return (len(start), columns) if columns and footer.startswith(start) else None
+
+    def read(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]]:
+        """The same of one that is not known yet."""
+        start, end = schema_range(footer)
+        check_size(end - start, limits, what="The schema in the footer")
+        columns = arrow_types.columns(_open(footer_of(footer[start:end])), limits)
+        if columns and end <= _KEPT_BYTES:
+            self._size += end
+            if self._size > _KEPT_BYTES:
+                self._known.clear()
+                self._size = end
+            self._known[footer[:_KEY_BYTES], limits] = (footer[:end], columns)
+        return end, columns
+
+
+_schemas = _Schemas()
+
+
+def _open(footer: bytes) -> pa.Schema:
+    """Hand pyarrow a file that is nothing but its footer."""
+    buffer = pa.BufferReader(MAGIC + footer + TRAILER.pack(len(footer), MAGIC))
+    size = len(footer)
+    with pq.ParquetFile(
+        buffer,
+        thrift_string_size_limit=size,
+        thrift_container_size_limit=min(size, MAX_ELEMENTS),
+        arrow_extensions_enabled=True,
+    ) as file:
+        schema = file.schema_arrow
+        schema.names  # noqa: B018  # decodes them: one that is no UTF-8 shows here
+        return schema
+
+
+def _refuse_excess(exc: BaseException, size: int, name: str) -> None:
+    """Tell a schema that is too much from one that is broken; pyarrow has one type for both."""
+    if "too deeply nested" in str(exc):
+        raise excess(name, "is nested deeper than its reader goes") from exc
+    # a smaller footer cannot list so many: what it claims is nonsense
+    if "Exceeded size limit" in str(exc) and size > MAX_ELEMENTS:
+        raise excess(name, f"lists more than {MAX_ELEMENTS:,} columns") from exc
+
+
+def excess(name: str, said: str) -> LimitExceededError:
+    """The error for a schema that no setting allows."""
+    return LimitExceededError(
+        f'The footer of "{name}" {said}.',
+        hint="No setting raises this: write the file flatter, or with fewer columns.",
+        file=name,
+    )
+
+
+def invalid(name: str, why: str) -> InvalidSourceError:
+    """The error for a footer that no schema can be read from."""
+    return InvalidSourceError(
+        f'The footer of the Parquet file "{name}" cannot be read: {why}', file=name
+    )
+
+
+def first_line(exc: BaseException) -> str:
+    """What pyarrow says, without its backtrace."""
+    return (str(exc) or type(exc).__name__).splitlines()[0][:200]

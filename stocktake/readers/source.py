@@ -1,0 +1,171 @@
+"""What a reader is asked and what it answers: a source, the limits of one read, what was found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stocktake.schema.columns import Column
+from stocktake.states import TableFormat
+from stocktake.storage.stores.opening import ObjectStore
+
+#: Part of every stored source state: a reader that answers differently raises it, and states
+#: written by another version are ignored.
+READER_VERSION = 2
+
+
+#: ``progress(phase, files_done, files_total)``; called now and then while a source is read.
+Progress = Callable[[str, int, int | None], None]
+
+
+def no_progress(phase: str, files_done: int, files_total: int | None) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The budget of one read. Exceeding a hard one is ``limit_exceeded``; the sample's budgets
+    end the sample and are reported in `Coverage.truncated`.
+
+    Attributes:
+        max_files: files read for the schema (the sample's budget).
+        max_bytes: bytes read for the schema, before decompression (the sample's budget).
+        max_seconds: time spent reading for the schema (the sample's budget).
+        max_listed: objects a listing may return (hard).
+        max_columns: columns a source may have (hard).
+        max_fields: fields of all columns, those nested in them included (hard).
+        max_nesting: depth of nested types (hard).
+        max_name_length: characters of the name of a column or of a nested field (hard).
+        max_schema_bytes: bytes that a table's columns take in the database (hard).
+        max_line_bytes: longest CSV or JSON line (hard).
+        max_footer_bytes: largest Parquet footer (hard).
+        max_log_bytes: bytes of a Delta log that one read may take (hard).
+        max_decompression_ratio: bytes out for each byte in (hard, after the first 1 MiB).
+    """
+
+    max_files: int = 200
+    max_bytes: int = 64 * 1024 * 1024
+    max_seconds: float = 60.0
+    max_listed: int = 1_000_000
+    max_columns: int = 10_000
+    max_fields: int = 50_000
+    max_nesting: int = 100
+    max_name_length: int = 1_000
+    max_schema_bytes: int = 4 * 1024 * 1024
+    max_line_bytes: int = 16 * 1024 * 1024
+    max_footer_bytes: int = 128 * 1024 * 1024
+    max_log_bytes: int = 2 * 1024 * 1024 * 1024
+    max_decompression_ratio: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What to read.
+
+    Attributes:
+        store: where the bytes are, rooted at a bucket or at a local folder.
+        path: below the root, in the language of `stocktake.storage.places.globs`: a Delta table's
+            folder, or the pattern of the files.
+        format: the table's declared format.
+        options: the table's options, already validated (`csv_delimiter` and so on).
+        state: the `Introspection.state` of the last successful read, or None to read afresh.
+    """
+
+    store: ObjectStore
+    path: str
+    format: TableFormat
+    options: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """A promise: what was read, so that nobody takes a sample for the whole.
+
+    Attributes:
+        files_matched: files of the source (for Delta: log files listed).
+        files_read: files from which at least one byte was read.
+        bytes_read: bytes read, before decompression.
+        truncated: whether a budget ended the read before everything that matters was seen.
+        unchanged: whether the source is the one of the last read, so nothing was opened.
+    """
+
+    files_matched: int = 0
+    files_read: int = 0
+    bytes_read: int = 0
+    truncated: bool = False
+    unchanged: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The job result's ``coverage`` object."""
+        return {
+            "files_matched": self.files_matched,
+            "files_read": self.files_read,
+            "bytes_read": self.bytes_read,
+            "truncated": self.truncated,
+            "unchanged": self.unchanged,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """What a source turned out to be.
+
+    Attributes:
+        columns: in the source's order; empty when `coverage.unchanged` (keep the stored ones).
+        source_version: the Delta version, or a short fingerprint of the listing.
+        row_count: the exact number of rows where the source gives it for free, else None.
+        size_bytes: the bytes of the live data where the source gives it for free, else None.
+        file_count: the number of live data files where the source gives it for free, else None.
+        state: JSON to hand back as `Source.state` next time; opaque outside the readers.
+        coverage: what was read.
+    """
+
+    columns: tuple[Column, ...]
+    source_version: int | str | None
+    row_count: int | None
+    size_bytes: int | None
+    state: dict[str, Any]
+    coverage: Coverage
+    file_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnCheck:
+    """Whether one column's type holds over all of the data.
+
+    Attributes:
+        name: the column.
+        valid: whether every value fits its type.
+        file: the file of the first value that does not, else None.
+        line: its line, counted from 1, else None.
+        found: what stood there, as a type or a short description, never the value itself.
+    """
+
+    name: str
+    valid: bool
+    file: str | None = None
+    line: int | None = None
+    found: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """The outcome of reading all of a text source.
+
+    Attributes:
+        checks: one for each column that was handed in, in that order.
+        row_count: exact.
+        size_bytes: the bytes of the files, as stored.
+        state: the source state that was read, to compare with the refresh it follows.
+    """
+
+    checks: tuple[ColumnCheck, ...]
+    row_count: int
+    size_bytes: int
+    state: dict[str, Any]
+
+
+class Reader(Protocol):
+    """What each format's module offers as `read`."""
+
+    def __call__(self, source: Source, limits: Limits, progress: Progress) -> Introspection: ...

@@ -1,0 +1,3 @@
+"""What CSV and JSON share: bytes to text, text to sampled rows, a whole read that holds columns to
+their types.
+"""

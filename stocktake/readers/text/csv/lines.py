@@ -1,0 +1,133 @@
+"""The lines of a text, a block at a time, counted; some of them can be stepped over unsplit."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from stocktake.readers.source import Limits
+from stocktake.readers.text.decoding import Text, line_too_long
+from stocktake.readers.text.fast_rows import Rows
+
+#: Characters of a block: of the first one, of one after lines that could be stepped over, and
+#: of the largest.
+_FIRST_BLOCK: Final = 1 << 13
+_LEAST_BLOCK: Final = 1 << 10
+_LARGEST_BLOCK: Final = 1 << 17
+
+
+class Lines:
+    """The lines, without their ends; the last one only where the text is complete or it has its
+    end.
+
+    Args:
+        text: where from; CRLF is a line's end as LF is.
+        limits: `max_line_bytes` applies.
+
+    Attributes:
+        number: of the line taken last, counted from 1.
+    """
+
+    def __init__(self, text: Text, limits: Limits) -> None:
+        self._text = text
+        self._limits = limits
+        self._chunks = iter(text.chunks)
+        self._ahead = next(self._chunks, None)
+        # the beginning of a line whose end is in none of these, and how long it is
+        self._carry: list[str] = []
+        self._carried = 0
+        # of whole lines, each with a line feed
+        self._piece = ""
+        self._at = 0
+        self._block: Iterator[str] = iter(())
+        self._block_size = _FIRST_BLOCK
+        self.number = 0
+
+    def peek(self, most: int) -> list[str]:
+        """The next lines, as far as they are at hand, which stay where they are.
+
+        Raises:
+            LimitExceededError: as `block` does.
+        """
+        return self._piece[self._at :].split("\n", most)[:-1] if self._has_more() else []
+
+    def block(self) -> list[str] | None:
+        """The next lines, not yet counted as taken; None at the end.
+
+        Raises:
+            LimitExceededError: one is longer than `max_line_bytes`.
+        """
+        if not self._has_more():
+            return None
+        end = self._piece.index("\n", min(self._at + self._block_size, len(self._piece) - 1))
+        lines = self._piece[self._at : end].split("\n")
+        self._at = end + 1
+        self._block_size = min(self._block_size * 2, _LARGEST_BLOCK)
+        self._block = iter(lines)
+        return lines
+
+    def rest_of_block(self) -> Iterator[str]:
+        """The lines of this block that are left, each counted."""
+        while (line := next(self._block, None)) is not None:
+            self.number += 1
+            yield line
+
+    def __iter__(self) -> Iterator[str]:
+        """The lines of this block and all after it, each counted."""
+        yield from self.rest_of_block()
+        while self.block() is not None:
+            yield from self.rest_of_block()
+
+    def skip(self, rows: Rows) -> int:
+        """Between two blocks, step over the lines that match; how many they are.
+
+        As long as that gains little the blocks grow, so that it is tried less and less.
+        """
+        count, gain = 0, 0
+        while self._has_more():
+            end, found = rows.skim(self._piece, self._at)
+            count, gain = count + found, gain + end - self._at
+            self.number, self._at = self.number + found, end
+            if end < len(self._piece):
+                break
+        if gain >= self._block_size:
+            self._block_size = _LEAST_BLOCK
+        return count
+
+    def follow(self, first: str, rows: Rows) -> int | None:
+        """How many lines follow the first one, where that is the given one, all that follow match,
+        and the text is no longer than one piece; else None. None of them is taken."""
+        if not self._has_more() or not self._piece.startswith(first + "\n", self._at):
+            return None
+        end, count = rows.skim(self._piece, self._at + len(first) + 1)
+        return count if end == len(self._piece) and self._ahead is None else None
+
+    def _has_more(self) -> bool:
+        return self._at < len(self._piece) or self._refill()
+
+    def _refill(self) -> bool:
+        while (chunk := self._ahead) is not None:
+            self._ahead = next(self._chunks, None)
+            self._carry.append(chunk)
+            self._carried += len(chunk)
+            # most chunks are shorter than one line may be
+            if self._carried > self._limits.max_line_bytes:
+                self._refuse_long_lines()
+            is_last = self._ahead is None and self._text.complete
+            if is_last or "\n" in chunk:
+                whole = "".join(self._carry)
+                if is_last and not chunk.endswith("\n"):
+                    whole = whole.removesuffix("\r") + "\n"
+                end = whole.rindex("\n") + 1
+                self._hold(whole[:end])
+                self._carry, self._carried = [whole[end:]], len(whole) - end
+                return True
+        return False
+
+    def _hold(self, piece: str) -> None:
+        self._piece = piece.replace("\r\n", "\n") if "\r" in piece else piece
+        self._at = 0
+
+    def _refuse_long_lines(self) -> None:
+        lines = "".join(self._carry).replace("\r\n", "\n").split("\n")
+        for number, line in enumerate(lines, start=self.number + 1):
+            if len(line) > self._limits.max_line_bytes:
+                raise line_too_long(self._text.path, number, self._limits)

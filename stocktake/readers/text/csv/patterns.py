@@ -1,0 +1,109 @@
+r"""What CSV fields surely keep a column at its kind, as patterns over many fields at once.
+
+A field that does not match is inferred, and joined; so the patterns hold what is common and cheap
+to tell. One goes over a column's fields, by the standard library; the other over whole rows, by
+RE2, which matches the text before it is split (`stocktake.readers.skimming`).
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect
+from stocktake.readers.text.values.dates import (
+    DATE,
+    DATETIME,
+    DATETIME64,
+    STRING,
+    SURE_DATE,
+    SURE_DATETIME,
+    SURE_DATETIME64,
+)
+from stocktake.readers.text.values.kinds import BOOL, FLOAT64, INT64, UINT64, Kind
+
+#: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
+_SEPARATOR: Final = "\x1f"
+_TOKENS: Final = {
+    INT64: r"[+-]?[0-9]{1,18}",
+    UINT64: r"[+-]?[0-9]{1,18}|[0-9]{19}",
+    FLOAT64: r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)",
+    BOOL: r"true|false",
+    DATE: SURE_DATE,
+    DATETIME: SURE_DATETIME,
+    DATETIME64: SURE_DATETIME64,
+}
+_NEVER_QUOTED: Final = frozenset({INT64, UINT64, FLOAT64, BOOL})
+_PLAIN_QUOTES: Final = ('"', "'", "")
+_PLAIN_NULL: Final = re.compile(r"[A-Za-z0-9_.\\/#-]*")
+
+
+def keeps(kind: Kind, values: Sequence[str], dialect: Dialect) -> bool:
+    """Whether the fields, without quotes around numbers, surely keep a column at its kind."""
+    if kind is not None and not (isinstance(kind, str) and kind in _TOKENS):
+        return False
+    return all_match(block_pattern(kind, dialect, quotes=False), values)
+
+
+def all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
+    """Whether each field is as the `block_pattern` says."""
+    joined = _SEPARATOR.join(values)
+    # a field that holds the separator would be taken for two
+    return pattern.fullmatch(joined) is not None and joined.count(_SEPARATOR) == len(values) - 1
+
+
+@lru_cache(maxsize=256)
+def block_pattern(kind: str | None, dialect: Dialect, *, quotes: bool) -> re.Pattern[str]:
+    """Matches fields joined by the separator where each is a null or surely of the kind.
+
+    Args:
+        kind: one that has a sure spelling; None for nulls alone.
+        quotes: whether numbers may stand in quotes.
+    """
+    nulls = sorted(dialect.nulls, key=len, reverse=True)
+    token = _token(kind, dialect, nulls, quotes=quotes)
+    cell = rf"\ *+(?:{token})\ *+(?={_SEPARATOR}|\Z)"
+    return re.compile(f"{cell}(?:{_SEPARATOR}{cell})*+")
+
+
+def _token(kind: str | None, dialect: Dialect, nulls: Sequence[str], *, quotes: bool) -> str:
+    token = f"(?:{_TOKENS[kind]})|" if kind else ""
+    if kind and dialect.quote and (quotes or kind not in _NEVER_QUOTED):
+        quote = re.escape(dialect.quote)
+        token += f"{quote}(?:{_TOKENS[kind]}){quote}|"
+    return token + "|".join(map(re.escape, nulls))
+
+
+@lru_cache(maxsize=16)
+def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = False) -> bytes | None:
+    """Matches a row of one line, with its line feed, that surely keeps each column at its kind.
+
+    Args:
+        kinds: of the columns; any field will do where it is String.
+        quotes: whether numbers may stand in quotes.
+
+    Returns:
+        A pattern in RE2's syntax; None where a kind has no sure spelling, or where delimiter and
+        quotes are not the common ones.
+    """
+    if dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
+        return None
+    nulls = [null for null in sorted(dialect.nulls) if _PLAIN_NULL.fullmatch(null)]
+    cells = []
+    for kind in kinds:
+        if kind == STRING:
+            cells.append(_any_field(dialect))
+        elif kind is None or (isinstance(kind, str) and kind in _TOKENS):
+            cells.append(f" *(?:{_token(kind, dialect, nulls, quotes=quotes)}) *")
+        else:
+            return None
+    return (re.escape(dialect.delimiter).join(cells) + "\n").encode()
+
+
+def _any_field(dialect: Dialect) -> str:
+    """A field that begins and ends on its line; whatever follows its closing quote is of it."""
+    d, q, blanks = re.escape(dialect.delimiter), re.escape(dialect.quote), dialect.blanks
+    if not q:
+        return rf"[^{d}\n]*"
+    quoted = rf"{q}(?:[^{q}\n]|{q}{q})*{q}(?:[^{q}{d}\n][^{d}\n]*)?"
+    return rf"[{blanks}]*(?:[^{blanks}{q}{d}\n][^{d}\n]*|{quoted})?"

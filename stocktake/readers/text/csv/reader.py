@@ -1,0 +1,271 @@
+"""CSV, with and without a header: the sample's columns, and the check of every value."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from stocktake.errors import RaggedRowsError
+from stocktake.readers.limits import too_deep
+from stocktake.readers.source import Introspection, Limits, Progress, Source, Validation
+from stocktake.readers.text.csv.dialect import Block, Dialect
+from stocktake.readers.text.csv.lines import Lines
+from stocktake.readers.text.csv.patterns import all_match, block_pattern, keeps, row_pattern
+from stocktake.readers.text.csv.table import Table, open_table
+from stocktake.readers.text.decoding import Text
+from stocktake.readers.text.fast_rows import rows_of
+from stocktake.readers.text.records import Records
+from stocktake.readers.text.sampling import Inferred, Rules, read_samples, read_whole
+from stocktake.readers.text.validating import Checked, Finding, validate_files
+from stocktake.readers.text.values.checks import fits_csv
+from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted
+from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
+from stocktake.readers.text.values.kinds import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    Array,
+    Kind,
+    KindConflictError,
+    Map,
+    NestingError,
+    describe,
+    join,
+)
+from stocktake.schema.columns import Column, unwrap
+
+_EMPTY: Final = (Array(element=None), Map(value=None))
+
+
+def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Infer the columns from samples of the newest files.
+
+    Args:
+        source: its options `csv_delimiter`, `csv_quote`, `csv_header`, `csv_null_values`,
+            `csv_allow_double_quotes`, `encoding`, `compression` and `sample_bytes` win over
+            what the bytes suggest.
+
+    Raises:
+        RaggedRowsError: a row has more or fewer values than the first.
+        DuplicateColumnError: the header names a column twice.
+        FormatMismatchError: a file is no CSV.
+        JobError: any other, as `stocktake.errors` draws them.
+    """
+    rules = Rules(infer=_Inference(source, limits), unite=_join)
+    return read_samples(source, limits, progress, rules)
+
+
+def validate(
+    source: Source, columns: tuple[Column, ...], limits: Limits, progress: Progress
+) -> Validation:
+    """Hold every value of every file to its column's type. Raises what `read` raises."""
+    return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+
+
+def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Infer the columns from all of every file. Raises what `read` raises."""
+    rules = Rules(infer=_Inference(source, limits), unite=_join)
+    return read_whole(source, limits, progress, rules)
+
+
+def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
+    """The rows of one file: texts without their quotes. Raises what `read` raises."""
+    table = open_table(source, Lines(text, limits), text, limits)
+    if table is None:
+        return
+    at = {name: index for index, name in enumerate(table.names)}
+    for block in table.blocks():
+        if block.rows:
+            _refuse_open_end(block, table.dialect, text.path)
+            fields = list(zip(*block.rows, strict=True))
+            known = [name for name in names if name in at]
+            texts = {name: _texts(fields[at[name]], table.dialect) for name in known}
+            yield Records(block.lines, texts)
+
+
+def _refuse_open_end(block: Block, dialect: Dialect, path: str) -> None:
+    """Rows that are to be loaded must not be what an unclosed quote has swallowed.
+
+    Columns are read from such a file all the same, as ClickHouse does.
+    """
+    if dialect.is_open(block.rows[-1][-1]):
+        line = block.lines[-1]
+        raise RaggedRowsError(
+            f"{path}, line {line}: a quoted value is never closed, so all that follows it would "
+            "be one value.",
+            file=path,
+        )
+
+
+def _texts(raws: Sequence[str], dialect: Dialect) -> list[str | None]:
+    known = {
+        raw: None if dialect.strip(raw) in dialect.nulls else dialect.unquote(raw)[0]
+        for raw in set(raws)
+    }
+    return [known[raw] for raw in raws]
+
+
+# --- types --------------------------------------------------------------------------------
+
+
+class _Known(NamedTuple):
+    """What files of the same header are likely to hold, too."""
+
+    header: str
+    dialect: Dialect
+    kinds: dict[str, Kind]
+
+
+class _Inference:
+    """The kinds of one file after the other, most of which are like those before.
+
+    A file with the same header, whose rows surely keep the kinds that are known, adds nothing to
+    them; that takes one match, and is most of the work where there are many small files.
+    """
+
+    def __init__(self, source: Source, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
+        self._known: _Known | None = None
+
+    def __call__(self, text: Text) -> Inferred | None:
+        lines = Lines(text, self._limits)
+        if known := self._known:
+            pattern = row_pattern(tuple(known.kinds.values()), known.dialect)
+            rows = rows_of(pattern, self._limits)
+            count = lines.follow(known.header, rows) if rows else None
+            if count is not None:
+                return Inferred(kinds=known.kinds, rows=count)
+        table = open_table(self._source, lines, text, self._limits)
+        if table is None:
+            return None
+        inferred = _infer(table)
+        self._learn(table, inferred.kinds)
+        return inferred
+
+    def _learn(self, table: Table, kinds: dict[str, Kind]) -> None:
+        if table.header is None:
+            return
+        known = self._known
+        if known and known.header == table.header:
+            kinds = {name: _join(known.kinds[name], kind) for name, kind in kinds.items()}
+        self._known = _Known(table.header, table.dialect, kinds)
+
+
+def _infer(table: Table) -> Inferred:
+    kinds: list[Kind] = [None] * len(table.names)
+    count = 0
+    for block in table.blocks():
+        count += len(block.rows)
+        columns = zip(kinds, zip(*block.rows, strict=True), strict=True)
+        kinds = [_observe(kind, values, table, block) for kind, values in columns]
+        count += table.skip(kinds)
+    # to ClickHouse a column of empty lists and maps alone is a text, as one of nulls is
+    settled = [None if kind in _EMPTY else kind for kind in kinds]
+    return Inferred(kinds=dict(zip(table.names, settled, strict=True)), rows=count)
+
+
+def _observe(kind: Kind, values: Sequence[str], table: Table, block: Block) -> Kind:
+    """The kind of a column after one more block of its values."""
+    dialect = table.dialect
+    if kind == STRING or keeps(kind, values, dialect):
+        return kind
+    for value in dict.fromkeys(values):
+        if dialect.strip(value) in dialect.nulls:
+            continue
+        try:
+            joined = _join(kind, _kind_of(value, dialect, table.limits))
+        except NestingError as exc:
+            raise too_deep(table.path, block.lines[values.index(value)], table.limits) from exc
+        if joined != kind:
+            kind = joined
+            if kind == STRING or keeps(kind, values, dialect):
+                break
+    return kind
+
+
+def _kind_of(raw: str, dialect: Dialect, limits: Limits) -> Kind:
+    text, quoted = dialect.unquote(raw)
+    return infer_quoted(text, levels=limits.max_nesting) if quoted else infer_field(text)
+
+
+def _join(a: Kind, b: Kind) -> Kind:
+    try:
+        return join(a, b, json_rules=False)
+    except KindConflictError:
+        return STRING
+
+
+# --- validation ---------------------------------------------------------------------------
+
+#: By the beginning of a type: what surely fits it, and need not be looked at singly.
+_SURE: Final = (
+    ("Int64", INT64),
+    ("Int128", INT64),
+    ("Int256", INT64),
+    ("Float", FLOAT64),
+    ("Bool", BOOL),
+    ("Date32", DATE),
+    ("DateTime64", DATETIME64),
+    ("DateTime", DATETIME),
+    ("Date", DATE),
+)
+
+
+class _Check:
+    """One column of one file against its type."""
+
+    def __init__(self, clickhouse: str, index: int, dialect: Dialect) -> None:
+        bare = unwrap(clickhouse)
+        self.index = index
+        self._dialect = dialect
+        self._fits = fits_csv(clickhouse)
+        self.kind = next((kind for name, kind in _SURE if bare.startswith(name)), None)
+        self._sure = block_pattern(self.kind, dialect, quotes=True)
+
+    def misfit(self, values: Sequence[str]) -> int | None:
+        """The position of the first value that does not fit."""
+        if all_match(self._sure, values):
+            return None
+        seen = set[str]()
+        for position, value in enumerate(values):
+            if value not in seen and not self._holds(value):
+                return position
+            seen.add(value)
+        return None
+
+    def _holds(self, raw: str) -> bool:
+        if self._dialect.strip(raw) in self._dialect.nulls:
+            return True
+        return self._fits(self._dialect.unquote(raw)[0].strip())
+
+
+def _found(raw: str, table: Table) -> str:
+    try:
+        return describe(_kind_of(raw, table.dialect, table.limits))
+    except NestingError:
+        return "Array"
+
+
+def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) -> Checked | None:
+    table = open_table(source, Lines(text, limits), text, limits)
+    if table is None:
+        return None
+    checks = {
+        name: _Check(types[name], index, table.dialect)
+        for index, name in enumerate(table.names)
+        if name in types and unwrap(types[name]) != STRING
+    }
+    count, findings = 0, dict[str, Finding]()
+    for block in table.blocks():
+        count += len(block.rows)
+        fields = list(zip(*block.rows, strict=True)) if checks else []
+        for name, check in list(checks.items()):
+            values = fields[check.index]
+            position = check.misfit(values)
+            if position is not None:
+                del checks[name]
+                found = _found(values[position], table)
+                findings[name] = Finding(line=block.lines[position], found=found)
+        sure = [checks[name].kind if name in checks else STRING for name in table.names]
+        count += table.skip(sure, quotes=True)
+    return Checked(rows=count, findings=findings)

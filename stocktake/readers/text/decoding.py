@@ -1,0 +1,238 @@
+"""From a file's bytes to its text: decompression, encoding, lines, and whose file it really is.
+
+The phases run in the order of DuckDB's sniffer, compression before encoding before dialect,
+and an option always wins over what the bytes suggest.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from stocktake.errors import (
+    FormatMismatchError,
+    LimitExceededError,
+    UnsupportedError,
+)
+from stocktake.readers.files.listing import all_of
+from stocktake.readers.limits import exceeded
+from stocktake.readers.source import Limits, Source
+from stocktake.readers.text.compression import decompress, detect
+from stocktake.storage.stores.opening import ObjectInfo
+
+#: A compressed sample may have so much text in any case, so that the ratio of a bomb is judged.
+_LEAST_GROWN_BYTES: Final = 2 << 20
+_STREAM_BYTES: Final = 1 << 20
+#: What is held of a sample in each of its forms at once; small enough to stay in a cache.
+_PART_BYTES: Final = 1 << 18
+
+#: Binary formats by their first bytes; a control character must follow, since a CSV header may
+#: well begin with ``ORC``.
+_FOREIGN: Final = (
+    (b"PAR1", "Parquet"),
+    (b"PARE", "encrypted Parquet"),
+    (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
+    (b"ORC", "ORC"),
+    (b"Obj\x01", "Avro"),
+    (b"ARROW1", "Arrow IPC"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3\0", "an SQLite database"),
+)
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_MARKUP: Final = re.compile(rb"\s*+<(?:!doctype\s|html\b|\?xml\b)", re.IGNORECASE)
+_HEAD_BYTES: Final = 512
+_BOMS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """The text of one file, or its beginning.
+
+    Attributes:
+        path: the file, for messages.
+        chunks: pieces of text, never empty ones.
+        complete: whether the text goes to the file's end.
+    """
+
+    path: str
+    chunks: Iterator[str]
+    complete: bool
+
+
+def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
+    """The whole file, in constant memory.
+
+    Raises:
+        InvalidSourceError: its compression is corrupt or breaks off.
+        SourceChangedError: it is another file than the one that was listed.
+        LimitExceededError: it swells too much.
+        FormatMismatchError: it is of a binary format.
+        UnsupportedError: an option names an encoding or a compression that is not known.
+    """
+    raw = all_of(source, file, source.store.stream(file.path, chunk_bytes=_STREAM_BYTES))
+    plain = _plain(raw, source, file.path, limits, whole=True)
+    return Text(path=file.path, chunks=_decoded(plain, source, file.path), complete=True)
+
+
+def sample_text(
+    source: Source, file: ObjectInfo, data: bytes, limits: Limits, *, max_bytes: int
+) -> Text:
+    """The beginning of a file, of which `data` was fetched. Raises what `stream_text` raises.
+
+    Args:
+        max_bytes: of text; what is compressed is not decompressed any further.
+    """
+    whole = len(data) >= file.size
+    # in parts, so that the lines of one are gone before those of the next are made
+    parts = (data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES))
+    plain = _plain(parts, source, file.path, limits, whole=whole)
+    pieces, complete = _bounded(plain, max_bytes)
+    return Text(
+        path=file.path,
+        chunks=_decoded(iter(pieces), source, file.path),
+        complete=whole and complete,
+    )
+
+
+def _bounded(chunks: Iterator[bytes], max_bytes: int) -> tuple[list[bytes], bool]:
+    """What fits, two MiB in any case, and whether that was all."""
+    pieces, size = [], 0
+    for piece in chunks:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= max(max_bytes, _LEAST_GROWN_BYTES):
+            return pieces, next(chunks, None) is None
+    return pieces, True
+
+
+# --- compression and foreign formats ------------------------------------------------------
+
+
+def _plain(
+    chunks: Iterator[bytes], source: Source, path: str, limits: Limits, *, whole: bool
+) -> Iterator[bytes]:
+    head, chunks = _peek(chunks)
+    codec = detect(head, source.options.get("compression"))
+    if codec is not None and head:
+        chunks = _merged(decompress(chunks, codec, limits=limits, file=path, whole=whole))
+        head, chunks = _peek(chunks)
+    refuse_foreign(head, path, declared=source.format.value)
+    return chunks
+
+
+def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Fewer and larger chunks: what is done for each costs more than what is done for a byte."""
+    pieces, size = list[bytes](), 0
+    for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size >= _PART_BYTES:
+            yield b"".join(pieces)
+            pieces, size = [], 0
+    if pieces:
+        yield b"".join(pieces)
+
+
+def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first bytes, enough to tell a format by, and all chunks again."""
+    taken: list[bytes] = []
+    for chunk in chunks:
+        taken.append(chunk)
+        if sum(map(len, taken)) >= _HEAD_BYTES:
+            break
+    return b"".join(taken)[:_HEAD_BYTES], chain(taken, chunks)
+
+
+def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
+    """Refuse a binary format or markup.
+
+    Raises:
+        FormatMismatchError: saying what it looks like.
+
+    >>> refuse_foreign(b"PAR1,x", "a.csv", declared="CSV")
+    """
+    found = "an HTML or XML page" if _MARKUP.match(head) else None
+    if head.startswith(b"%PDF-"):
+        found = "a PDF"
+    for magic, name in _FOREIGN:
+        if head.startswith(magic) and _CONTROL.search(head):
+            found = name
+    if found:
+        raise mismatch(path, declared, found)
+
+
+def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
+    """The error for a file of another format than the table's."""
+    return FormatMismatchError(
+        f"The table is declared {declared}, but {path} looks like {found}.", file=path
+    )
+
+
+# --- encoding -----------------------------------------------------------------------------
+
+
+def _decoded(chunks: Iterator[bytes], source: Source, path: str) -> Iterator[str]:
+    first = next(chunks, b"")
+    decoder = _decoder(first, source.options.get("encoding"), path)
+    for chunk in chain([first], chunks):
+        if text := decoder.decode(chunk):
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest
+
+
+def _decoder(head: bytes, option: Any, path: str) -> codecs.IncrementalDecoder:
+    """What stands in no encoding is replaced, for a type needs no exact letters."""
+    name = _encoding(head, option)
+    try:
+        # a codec such as rot13 or hex is found, but gives no text from bytes
+        b"a".decode(name, "replace")
+        return codecs.getincrementaldecoder(name)("replace")
+    except (LookupError, ValueError) as exc:
+        raise UnsupportedError(
+            f"options.encoding is {option!r}, which names no text encoding; {path} was not read. "
+            "Use a name such as utf-8, utf-16 or latin-1.",
+            code="unsupported_encoding",
+            file=path,
+        ) from exc
+
+
+def _encoding(head: bytes, option: Any) -> str:
+    by_bom = next((name for bom, name in _BOMS if head.startswith(bom)), None)
+    name = str(option or "auto").lower()
+    if name != "auto":
+        # the one thing that an option leaves to the bytes: whether a mark must be dropped
+        is_utf8 = name in ("utf-8", "utf8") and by_bom == "utf-8-sig"
+        return "utf-8-sig" if is_utf8 else name
+    return by_bom or ("utf-8" if _is_utf8(head) else "latin-1")
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")("strict").decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+# --- refusals ---------------------------------------------------------------------------
+
+
+def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:
+    """The error for a line, or a JSON object, above the limit."""
+    return exceeded(
+        limits,
+        "max_line_bytes",
+        f"{path}, line {line}, is longer than {limits.max_line_bytes:,} bytes",
+        advice="Split the record, check the file's quotes and line ends",
+        file=path,
+    )

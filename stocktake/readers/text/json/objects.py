@@ -1,0 +1,205 @@
+"""One JSON object after the other out of a text, in constant memory."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from stocktake.errors import InvalidSourceError
+from stocktake.readers.limits import too_deep
+from stocktake.readers.source import Limits
+from stocktake.readers.text.decoding import Text, line_too_long, mismatch
+from stocktake.readers.text.fast_rows import rows_of
+from stocktake.readers.text.json.patterns import Shape
+from stocktake.readers.text.values.json_values import HugeInteger
+from stocktake.readers.text.values.kinds import Kind
+
+_BLANK: Final = re.compile(r"[\s\ufeff]*+")
+_CSV_LINE: Final = re.compile(r"[^\n{\[]*[,;|\t]")
+#: A literal or an escape that the buffer cuts is reported this far before its end, at most.
+_CUT: Final = 16
+
+
+class Record(NamedTuple):
+    """An object and the line where it begins, counted from 1."""
+
+    line: int
+    value: dict[str, Any]
+
+
+class _DuplicateKeyError(ValueError):
+    """An object has a key twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise _DuplicateKeyError(ascii(counts.most_common(1)[0][0])[:80])
+    return unique
+
+
+def _any_integer(digits: str) -> int | HugeInteger:
+    # Python refuses to convert thousands of digits, and nothing that long is a number here
+    return int(digits) if len(digits) <= 40 else HugeInteger(digits)
+
+
+_FAST: Final = json.JSONDecoder(object_pairs_hook=_unique)
+_LENIENT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_any_integer)
+
+
+class Objects:
+    """Takes one object after the other out of a text, in constant memory.
+
+    Args:
+        text: where from; a cut one ends at its last whole object.
+        declared: the table's format, for messages.
+    """
+
+    def __init__(self, text: Text, limits: Limits, declared: str) -> None:
+        self._text = text
+        self._limits = limits
+        self._declared = declared
+        self._buffer = ""
+        self._at = 0
+        self._line = 1
+        self._in_array = False
+
+    def __iter__(self) -> Iterator[Record]:
+        if not self._peek():
+            return
+        self._begin()
+        if self._in_array and self._peek() == "]":
+            self._end_array()
+            return
+        while (record := self._next()) is not None:
+            yield record
+            if not self._go_on():
+                return
+
+    def skip(self, shape: Shape, kinds: dict[str, Kind]) -> int:
+        """After an object, step over those that follow on a line each and match; how many."""
+        between = rb" *, *\r?\n *" if self._in_array else rb" *\r?\n *"
+        rows = rows_of(between + shape.object_pattern(kinds), self._limits)
+        if rows is None:
+            return 0
+        self._at, count = rows.skim(self._buffer, self._at)
+        self._line += count
+        return count
+
+    def _begin(self) -> None:
+        if self._peek() == "[":
+            self._in_array = True
+            self._move(self._at + 1)
+        elif self._peek() != "{" and _CSV_LINE.match(self._buffer, self._at):
+            raise mismatch(self._text.path, self._declared, "CSV")
+
+    def _go_on(self) -> bool:
+        """Step over what stands between two objects; False at the end."""
+        if not self._in_array and self._buffer.startswith("\n{", self._at):
+            # the common case, without a search
+            self._line += 1
+            self._at += 1
+            return True
+        found = self._peek()
+        if found == "]" and self._in_array:
+            self._end_array()
+            return False
+        if found == "," or (found == ";" and not self._in_array):
+            self._move(self._at + 1)
+            if not self._in_array:
+                return bool(self._peek())
+            return True
+        if self._in_array and found:
+            raise self._invalid("expected a comma or the array's end between two objects")
+        return bool(found) or self._in_array
+
+    def _end_array(self) -> None:
+        self._move(self._at + 1)
+        if self._peek():
+            raise self._invalid("something follows the end of the array")
+
+    def _next(self) -> Record | None:
+        found = "{" if self._buffer.startswith("{", self._at) else self._peek()
+        if not found and not self._text.complete:
+            return None
+        if found != "{":
+            raise self._invalid(_instead_of_object(found, in_array=self._in_array))
+        while True:
+            if (decoded := self._decode(_FAST)) is not None:
+                return self._taken(*decoded)
+            if not self._refill():
+                if self._text.complete:
+                    raise self._invalid("no valid JSON: the file ends inside this object")
+                return None
+
+    def _decode(self, decoder: json.JSONDecoder) -> tuple[dict[str, Any], int] | None:
+        """The object at hand and where it ends; None where more text might complete it."""
+        try:
+            return decoder.raw_decode(self._buffer, self._at)
+        except json.JSONDecodeError as exc:
+            if self._is_cut(exc):
+                return None
+            raise self._invalid(f"no valid JSON: {exc.msg}", at=exc.pos) from exc
+        except _DuplicateKeyError as exc:
+            raise self._invalid(f"key {exc} stands twice in one object") from exc
+        except RecursionError as exc:
+            raise too_deep(self._text.path, self._line, self._limits) from exc
+        except ValueError:
+            # an integer of more digits than Python converts
+            return self._decode(_LENIENT)
+
+    def _is_cut(self, exc: json.JSONDecodeError) -> bool:
+        """Whether more text might mend it."""
+        self._refuse_longer_than_allowed(len(self._buffer))
+        return exc.msg.startswith("Unterminated") or exc.pos >= len(self._buffer) - _CUT
+
+    def _taken(self, value: dict[str, Any], end: int) -> Record:
+        self._refuse_longer_than_allowed(end)
+        record = Record(self._line, value)
+        self._move(end)
+        return record
+
+    def _refuse_longer_than_allowed(self, end: int) -> None:
+        if end - self._at > self._limits.max_line_bytes:
+            raise line_too_long(self._text.path, self._line, self._limits)
+
+    def _peek(self) -> str:
+        """The next character that is not blank; empty at the end of the text."""
+        while True:
+            match = _BLANK.match(self._buffer, self._at)
+            self._move(match.end() if match else self._at)
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if not self._refill():
+                return ""
+
+    def _move(self, to: int) -> None:
+        self._line += self._buffer.count("\n", self._at, to)
+        self._at = to
+
+    def _refill(self) -> bool:
+        """Read on, at least as much as is held, so that a long object is not decoded again and
+        again; False at the end of the text."""
+        held = self._buffer[self._at :]
+        pieces, size = [held], 0
+        for chunk in self._text.chunks:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= len(held):
+                break
+        self._buffer, self._at = "".join(pieces), 0
+        return size > 0
+
+    def _invalid(self, what: str, *, at: int | None = None) -> InvalidSourceError:
+        line = self._line + self._buffer.count("\n", self._at, at or self._at)
+        return InvalidSourceError(f"{self._text.path}, line {line}: {what}.", file=self._text.path)
+
+
+def _instead_of_object(found: str, *, in_array: bool) -> str:
+    if not found:
+        return "the array has no end: the file breaks off" if in_array else "an object is missing"
+    names = {"[": "an array", '"': "a text", "n": "null", "t": "true", "f": "false"}
+    name = names.get(found, "a number" if found in "-0123456789" else f"the character {found!a}")
+    return f"{name} stands where an object is expected"

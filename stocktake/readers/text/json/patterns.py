@@ -1,0 +1,98 @@
+r"""What JSON objects surely keep the columns at their kinds, as one pattern over a whole object.
+
+An object matches that has no keys but the known ones, in the order in which they were met, each
+with a value that is plainly of its kind. What does not match is decoded, and joined.
+"""
+
+import json
+from typing import Any, Final
+
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
+
+from stocktake.readers.text.values.dates import (
+    DATE,
+    DATETIME,
+    DATETIME64,
+    STRING,
+    SURE_DATE,
+    SURE_DATETIME,
+    SURE_DATETIME64,
+)
+from stocktake.readers.text.values.kinds import BOOL, FLOAT64, INT64, UINT64, Array, Kind, Tuple
+
+_INTEGER: Final = r"-?(?:0|[1-9][0-9]{0,17})"
+_EXPONENT: Final = r"[eE][+-]?[0-9]+"
+_TEXT: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*'
+_TOKENS: Final = {
+    BOOL: "true|false",
+    INT64: _INTEGER,
+    UINT64: rf"{_INTEGER}|[1-9][0-9]{{18}}",
+    FLOAT64: rf"{_INTEGER}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:{_EXPONENT})?|{_EXPONENT})",
+    STRING: f'"{_TEXT}"',
+    DATE: f'"(?:{SURE_DATE})"',
+    DATETIME: f'"(?:{SURE_DATETIME})"',
+    DATETIME64: f'"(?:{SURE_DATETIME64})"',
+}
+#: What has more keys is decoded, and what has more arrays in each other.
+_MOST_KEYS: Final = 1_000
+_MOST_ARRAYS: Final = 3
+
+
+class Shape:
+    """The order of an object's keys, and of those of the objects in it.
+
+    A text, a number or a null has a shape, too: one without keys.
+    """
+
+    def __init__(self) -> None:
+        self._inner: dict[str, Shape] = {}
+        self._order: list[str] = []
+        #: The keys that all objects had.
+        self._always: set[str] | None = None
+
+    def learn(self, value: Any) -> None:
+        """Take in the keys of a decoded value: a new one comes after the one before it."""
+        if isinstance(value, list):
+            for element in value:
+                self.learn(element)
+        elif isinstance(value, dict) and len(self._order) + len(value) <= _MOST_KEYS:
+            self._always = set(value) if self._always is None else self._always & value.keys()
+            before = None
+            for key, inner in value.items():
+                if key not in self._inner:
+                    at = 0 if before is None else self._order.index(before) + 1
+                    self._order.insert(at, key)
+                    self._inner[key] = Shape()
+                self._inner[key].learn(inner)
+                before = key
+
+    def pattern(self, kind: Kind, arrays: int = _MOST_ARRAYS) -> bytes:
+        """Matches a value that surely keeps the kind, or a null; in RE2's syntax.
+
+        Args:
+            arrays: how many may be in each other; each doubles the pattern.
+        """
+        if isinstance(kind, str) and kind in _TOKENS:
+            return b"(?:%b|null)" % _TOKENS[kind].encode()
+        if isinstance(kind, Array) and arrays:
+            element = self.pattern(kind.element, arrays - 1)
+            return rb"(?:\[ *(?:%b(?: *, *%b)*)? *\]|null)" % (element, element)
+        if isinstance(kind, Tuple):
+            return rb"(?:%b|\{ *\}|null)" % self.object_pattern(kind.fields, arrays)
+        return b"null"
+
+    def object_pattern(self, kinds: dict[str, Kind], arrays: int = _MOST_ARRAYS) -> bytes:
+        """Matches an object with the keys of these kinds; in RE2's syntax.
+
+        One key must be there, so that no comma is left over; the others may be missing.
+        """
+        pairs = [(key, self._pair(key, kinds[key], arrays)) for key in self._order if key in kinds]
+        must = next((n for n, (key, _) in enumerate(pairs) if key in (self._always or ())), 0)
+        before = b"".join(b"(?:%b *, *)?" % pair for _, pair in pairs[:must])
+        after = b"".join(b"(?: *, *%b)?" % pair for _, pair in pairs[must + 1 :])
+        return rb"\{ *%b%b%b *\}" % (before, pairs[must][1] if pairs else b"", after)
+
+    def _pair(self, key: str, kind: Kind, arrays: int) -> bytes:
+        spelled = {json.dumps(key), json.dumps(key, ensure_ascii=False)}
+        names = [re2.escape(each.encode("utf-8", "surrogatepass")) for each in sorted(spelled)]
+        return b"(?:%b) *: *%b" % (b"|".join(names), self._inner[key].pattern(kind, arrays))

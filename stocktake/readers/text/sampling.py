@@ -1,0 +1,295 @@
+"""The refresh of a text source: which files to sample, within which budget, and their union."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
+from typing import Final
+
+from stocktake.errors import (
+    EmptySourceError,
+    InvalidSourceError,
+    SourceNotFoundError,
+)
+from stocktake.readers.files.budget import Budget
+from stocktake.readers.files.listing import Listing, list_files, refuse_rewritten
+from stocktake.readers.files.partitions import hive_partitions, with_partitions
+from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
+from stocktake.readers.files.union import combine
+from stocktake.readers.limits import check_columns
+from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
+from stocktake.readers.text.values.kinds import Kind, KindConflictError, render
+from stocktake.schema.columns import Column
+from stocktake.storage.places.globs import literal
+from stocktake.storage.stores.opening import Chunk, ObjectInfo
+
+#: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
+#: and bytes of text where it is compressed.
+SAMPLE_BYTES: Final = 4 * 1024 * 1024
+#: Of many files each gives its share of `Limits.max_bytes`, but no less than this.
+_LEAST_SHARE_BYTES: Final = 64 * 1024
+#: Files fetched at once, and the bytes of them that are in memory together.
+_FETCHED_AT_ONCE: Final = 128
+_HELD_BYTES: Final = 32 * 1024 * 1024
+#: Stands for what was always null until the files are united: `widen` gives way to the other.
+_UNKNOWN: Final = "Nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """What one file's text says.
+
+    Attributes:
+        kinds: the columns in their order.
+        rows: how many were seen.
+    """
+
+    kinds: dict[str, Kind]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a text format decides.
+
+    Attributes:
+        infer: the columns of one file; None where it holds no data at all.
+        unite: the kind of a column that two files share.
+    """
+
+    infer: Callable[[Text], Inferred | None]
+    unite: Callable[[Kind, Kind], Kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    file: ObjectInfo
+    inferred: Inferred
+    complete: bool
+
+
+def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
+    """Sample the source's files, newest first, and unite what they say.
+
+    Raises:
+        JobError: a terminal one for a file that breaks the format, or the store's own.
+    """
+    budget = Budget(limits)
+    listing, sample = _look(
+        source, lambda: list_or_fetch(source, limits, partial(_sample, source, budget, limits))
+    )
+    if known := unchanged(source, listing, limits):
+        return known
+    read = _parts(source, listing, budget, limits, progress, rules, sample)
+    parts = [part for part in read if part]
+    if not parts:
+        raise EmptySourceError(file=listing.files[0].path)
+    if not all(part.complete for part in parts):
+        budget.cut()
+    return conclude(
+        source,
+        listing,
+        _columns(source, listing, parts, rules, limits, truncated=budget.truncated),
+        budget=budget,
+        limits=limits,
+        row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
+    )
+
+
+def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
+    """As `read_samples`, but from every byte of every file, in constant memory.
+
+    Only the hard limits apply, and what the last read remembered is not used.
+
+    Raises:
+        JobError: as `read_samples` does.
+    """
+    listing = list_text_files(source, limits)
+    budget = Budget(limits)
+    parts = []
+    for done, file in enumerate(listing.files):
+        text = stream_text(source, file, limits)
+        tell = partial(progress, "read", done, len(listing.files))
+        inferred = rules.infer(replace(text, chunks=telling(text.chunks, tell)))
+        budget.spend(file.size, files=1)
+        if inferred is not None:
+            parts.append(_Part(file=file, inferred=inferred, complete=True))
+    if not parts:
+        raise EmptySourceError(file=listing.files[0].path)
+    afresh = replace(source, state=None)
+    columns = _columns(afresh, listing, parts, rules, limits, truncated=False)
+    rows = sum(part.inferred.rows for part in parts)
+    return conclude(source, listing, columns, budget=budget, limits=limits, row_count=rows)
+
+
+def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
+    """The chunks; a large file tells with each that the read is alive."""
+    for chunk in chunks:
+        tell()
+        yield chunk
+
+
+def list_text_files(source: Source, limits: Limits) -> Listing:
+    """The source's files.
+
+    Raises:
+        FormatMismatchError: they are a Delta table's.
+        SourceNotFoundError: there are none.
+    """
+    return _look(source, lambda: (list_files(source, limits), None))[0]
+
+
+def _look(
+    source: Source, look: Callable[[], tuple[Listing, Chunk | None]]
+) -> tuple[Listing, Chunk | None]:
+    """The listing and what was fetched with it, once it is sure that no Delta table is there."""
+    try:
+        listing, sample = look()
+    except SourceNotFoundError:
+        log = f"{literal(source.path).rstrip('/')}/_delta_log/"
+        if next(iter(source.store.list(log)), None) is not None:
+            raise mismatch(source.path, source.format.value, "a Delta table") from None
+        raise
+    if any("_delta_log" in file.path.split("/") for file in listing.files):
+        raise mismatch(source.path, source.format.value, "a Delta table")
+    return listing, sample
+
+
+def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:
+    """The beginning of a file that is the only one."""
+    return source.store.get(path, length=_share(source, 1, budget, limits))
+
+
+def _parts(
+    source: Source,
+    listing: Listing,
+    budget: Budget,
+    limits: Limits,
+    progress: Progress,
+    rules: Rules,
+    sample: Chunk | None,
+) -> Iterator[_Part | None]:
+    total, done, found = len(listing.files), 0, False
+    while done < total and not budget.truncated:
+        length = _share(source, total - done, budget, limits)
+        batch = _batch(listing.files[done : done + _FETCHED_AT_ONCE], length)
+        fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
+        for file, data in zip(batch, source.store.map(fetch, batch), strict=True):
+            if data is not None:
+                part = _part(source, file, data, length, budget, limits, rules, must=not found)
+                found = found or part is not None
+                yield part
+        done += len(batch)
+        progress("sample", done, total)
+
+
+def _batch(files: Sequence[ObjectInfo], length: int) -> Sequence[ObjectInfo]:
+    """As many of the files as may be in memory together; one at least."""
+    held = list(accumulate(min(file.size, length) for file in files))
+    return files[: max(1, bisect_right(held, _HELD_BYTES))]
+
+
+def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> int:
+    """How many bytes the next files may give each."""
+    share = budget.bytes_left // min(files_left, limits.max_files)
+    wanted = int(source.options.get("sample_bytes") or SAMPLE_BYTES)
+    return min(wanted, max(share, min(_LEAST_SHARE_BYTES, limits.max_bytes)))
+
+
+def _fetch(
+    source: Source, file: ObjectInfo, *, budget: Budget, length: int, sample: Chunk | None
+) -> bytes | None:
+    if not budget.admit():
+        return None
+    if sample is not None:
+        data = sample.data
+    else:
+        data = _beginning(source, file, length) if file.size else b""
+    budget.spend(len(data), files=1)
+    return data
+
+
+def _beginning(source: Source, file: ObjectInfo, length: int) -> bytes:
+    chunk = source.store.get(file.path, length=length)
+    refuse_rewritten(source, file, chunk.info)
+    return chunk.data
+
+
+def _part(
+    source: Source,
+    file: ObjectInfo,
+    data: bytes,
+    length: int,
+    budget: Budget,
+    limits: Limits,
+    rules: Rules,
+    *,
+    must: bool,
+) -> _Part | None:
+    text = sample_text(source, file, data, limits, max_bytes=length)
+    inferred = rules.infer(text)
+    if inferred is None and not text.complete:
+        # not one whole line: take as much as a line may have
+        if not (must or budget.bytes_left):
+            budget.cut()
+            return None
+        length = limits.max_line_bytes + 1
+        data = _beginning(source, file, length)
+        budget.spend(len(data))
+        text = sample_text(source, file, data, limits, max_bytes=length)
+        inferred = rules.infer(text)
+        if inferred is None and not text.complete:
+            raise line_too_long(file.path, 1, limits)
+    if inferred is None:
+        return None
+    return _Part(file=file, inferred=inferred, complete=text.complete)
+
+
+def _columns(
+    source: Source,
+    listing: Listing,
+    parts: list[_Part],
+    rules: Rules,
+    limits: Limits,
+    *,
+    truncated: bool,
+) -> tuple[Column, ...]:
+    kinds = _united(parts, rules)
+    # once each: of many files every one may have a column that is large
+    columns = {n: Column.of(n, render(kind, unknown=_UNKNOWN)) for n, kind in kinds.items()}
+    united = combine(
+        [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],
+        previous=stored_columns(source),
+        truncated=truncated,
+    )
+    known = tuple(map(_settled, united))
+    all_columns = with_partitions(
+        known, hive_partitions((file.path for file in listing.files), limits)
+    )
+    check_columns(len(all_columns), limits)
+    return all_columns
+
+
+def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for part in parts:
+        for name, kind in part.inferred.kinds.items():
+            try:
+                kinds[name] = rules.unite(kinds.get(name), kind)
+            except KindConflictError as exc:
+                raise InvalidSourceError(
+                    f"Column {name!r} in {part.file.path} cannot be united with the newer "
+                    f"files: {exc}.",
+                    file=part.file.path,
+                ) from exc
+    return kinds
+
+
+def _settled(column: Column) -> Column:
+    """What was null in every file is a String."""
+    if _UNKNOWN not in column.clickhouse:
+        return column
+    settled = column.clickhouse.replace(f"Nullable({_UNKNOWN})", "Nullable(String)")
+    return Column.of(column.name, settled)

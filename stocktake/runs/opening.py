@@ -1,0 +1,112 @@
+"""From a table's row to an open source: one short read transaction, then no transaction at all."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from stocktake.db.models import StoredCredential, Table, Upload
+from stocktake.errors import CredentialUnavailableError, SourceNotFoundError, SupersededError
+from stocktake.readers.source import Source
+from stocktake.runs.attempt import Attempt
+from stocktake.schema.columns import Column
+from stocktake.security.encryption import Sealed
+from stocktake.states import TableFormat
+from stocktake.storage.places.globs import escape
+from stocktake.storage.places.guard import recheck
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import Credential, ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSource:
+    """A table as it was when the attempt began to read."""
+
+    source: Source
+    columns: tuple[Column, ...]
+    validated_state: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    table: Table
+    credential: Credential | None
+    upload_key: str | None
+
+
+def open_table(attempt: Attempt) -> TableSource:
+    """Read the claim's table and open its source; nothing is connected to yet.
+
+    Raises:
+        SupersededError: the table changed since the claim, or is deleted.
+        CredentialUnavailableError: its credential cannot be decrypted.
+        UrlRefusedError: the guard does not let its URL through (any more).
+        SourceNotFoundError: a table of uploads that has accepted none yet.
+    """
+    with attempt.database.read() as session:
+        snapshot = _load(session, attempt)
+    store, path = _open(attempt, snapshot)
+    table = snapshot.table
+    return TableSource(
+        source=Source(
+            store=store,
+            path=path,
+            format=TableFormat(table.format),
+            options=dict(table.options),
+            state=_usable_state(table, attempt),
+        ),
+        columns=tuple(Column.from_dict(stored) for stored in table.columns),
+        validated_state=table.validated_state,
+    )
+
+
+def _load(session: Session, attempt: Attempt) -> _Snapshot:
+    claim = attempt.claim
+    table = session.get(Table, claim.table_id)
+    if table is None or table.deleted or table.generation != claim.generation:
+        raise SupersededError("The table changed before its source was read.")
+    upload = session.get(Upload, table.upload_id) if table.upload_id else None
+    return _Snapshot(
+        table=table,
+        credential=_credential(session, attempt, table),
+        upload_key=upload.object_key if upload else None,
+    )
+
+
+def _credential(session: Session, attempt: Attempt, table: Table) -> Credential | None:
+    if table.credential_id is None:
+        return None
+    row = session.get(StoredCredential, table.credential_id)
+    if row is None:
+        raise CredentialUnavailableError("The table's credential is gone.")
+    pair = attempt.keyring.open(
+        Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
+        project_id=table.project_id,
+        credential_id=row.id,
+    )
+    return Credential(access_key=pair.access_key, access_secret=pair.access_secret)
+
+
+def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
+    table = snapshot.table
+    if not table.managed:
+        location = recheck(table.url_pattern, attempt.guard)
+        public = bool(table.options.get("public"))
+        return open_source(location, snapshot.credential, public=public)
+    if TableFormat(table.format).is_delta:
+        key = attempt.storage.delta_key(table.project_id, str(table.id))
+    elif snapshot.upload_key is not None:
+        key = snapshot.upload_key
+    else:
+        raise SourceNotFoundError(
+            "No upload of this table has been accepted yet.", hint="Upload a file to the table."
+        )
+    return attempt.storage.store(), escape(attempt.storage.path(key))
+
+
+def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:
+    """What the last read remembered, unless the table was another thing then."""
+    state = table.source_state
+    if state is None or state.get("generation") != attempt.claim.generation:
+        return None
+    return state

@@ -1,0 +1,484 @@
+"""The Delta reader against logs written by hand: round trips, checkpoints, warm reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stocktake.errors import InvalidSourceError
+from stocktake.readers.source import READER_VERSION
+from tests.support.delta_tables import (
+    CountingFolder,
+    HandWrittenLog,
+    add_action,
+    checkpoint_name,
+    field_of,
+    metadata_action,
+    protocol_action,
+    read_table,
+)
+
+ID = field_of("id", "long")
+NAME = field_of("name", "string")
+V2_NAME = "{:020}.checkpoint.0b2d8f2e-7d8a-4b36-9a52-6a9c2b9f0a01.{}"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> HandWrittenLog:
+    return HandWrittenLog(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CountingFolder:
+    return CountingFolder(tmp_path)
+
+
+def names(introspection: Any) -> list[str]:
+    return [column.name for column in introspection.columns]
+
+
+def at_checkpoint(log: HandWrittenLog, version: int, *fields: dict[str, Any], **more: Any) -> None:
+    """A table whose log begins at a checkpoint, as log cleanup leaves it."""
+    actions = protocol_action(), metadata_action(*fields)
+    log.checkpoint(checkpoint_name(version), *actions, **more)
+    log.appends(version)
+    log.last_checkpoint({"version": version, "size": 3})
+
+
+class TestCold:
+    def test_log_of_commits_gives_the_newest_schema(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        log.commit(2, metadata_action(ID, NAME))
+        log.appends(3)
+
+        found = read_table(store)
+
+        assert names(found) == ["id", "name"]
+        assert found.source_version == 3
+        assert found.coverage.files_matched == found.coverage.files_read == 4
+
+    def test_table_below_a_folder_is_read_with_and_without_a_slash(self, tmp_path: Path) -> None:
+        HandWrittenLog(tmp_path / "lake" / "orders").create(ID)
+        for path in ("lake/orders", "lake/orders/"):
+            assert names(read_table(CountingFolder(tmp_path), path)) == ["id"]
+
+    def test_checkpoint_with_a_tail_takes_three_rounds(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 100, ID)
+        log.commit(101, metadata_action(ID, NAME))
+        log.appends(*range(102, 150))
+
+        found = read_table(store)
+
+        assert (names(found), found.source_version) == (["id", "name"], 149)
+        assert store.rounds <= 3
+        assert store.count("list") == 1
+
+    def test_commit_of_the_checkpoint_itself_is_not_needed(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        (log.folder / f"{10:020}.json").unlink()
+
+        found = read_table(store)
+
+        assert found.source_version == 10
+        assert read_table(store, state=found.state).coverage.unchanged
+
+    @pytest.mark.parametrize("row_group_size", [None, 10_000])
+    def test_large_checkpoint_costs_what_a_small_one_costs(
+        self, tmp_path: Path, row_group_size: int | None
+    ) -> None:
+        stores = {}
+        for files in (100, 200_000):
+            stores[files] = CountingFolder(tmp_path / str(files))
+            log = HandWrittenLog(stores[files].root)
+            at_checkpoint(log, 7, ID, files=files, row_group_size=row_group_size)
+            log.appends(8)
+            read_table(stores[files])
+
+        small, large = stores[100], stores[200_000]
+        assert (log.folder / checkpoint_name(7)).stat().st_size > 5_000_000
+        assert large.rounds == 3
+        assert len(large.calls) <= len(small.calls) + 1
+        assert large.bytes_read < 600_000
+
+    def test_footer_larger_than_the_first_request_is_fetched_whole(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 1, ID, files=4000, row_group_size=4)
+        footer = (log.folder / checkpoint_name(1)).read_bytes()[-8:-4]
+        assert int.from_bytes(footer, "little") > 256 * 1024
+
+        assert names(read_table(store)) == ["id"]
+
+    def test_multi_part_checkpoint_is_read_from_whichever_part_has_the_schema(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        part = f"{5:020}.checkpoint.{{:010}}.{3:010}.parquet"
+        log.checkpoint(part.format(1), files=10)
+        log.checkpoint(part.format(2), metadata_action(ID), files=10)
+        log.checkpoint(part.format(3), protocol_action(), files=10)
+        log.appends(5, 6)
+        log.last_checkpoint({"version": 5, "size": 32, "parts": 3})
+
+        assert names(read_table(store)) == ["id"]
+        assert store.rounds <= 3
+
+    def test_multi_part_checkpoint_that_lacks_a_part_is_passed_over(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1, 2)
+        log.checkpoint(f"{2:020}.checkpoint.{1:010}.{2:010}.parquet", metadata_action(NAME))
+        log.last_checkpoint({"version": 2, "parts": 2})
+
+        assert names(read_table(store)) == ["id"]
+
+    @pytest.mark.parametrize("suffix", ["json", "parquet"])
+    def test_v2_checkpoint_is_read_without_its_sidecars(
+        self, log: HandWrittenLog, store: CountingFolder, suffix: str
+    ) -> None:
+        name = V2_NAME.format(4, suffix)
+        actions = (
+            protocol_action(3, 7, readerFeatures=["v2Checkpoint"], writerFeatures=["v2Checkpoint"]),
+            metadata_action(ID, NAME),
+        )
+        if suffix == "json":
+            sidecar = {"sidecar": {"path": "gone.parquet", "sizeInBytes": 1}}
+            log.write(name, {"checkpointMetadata": {"version": 4}}, sidecar, *actions)
+        else:
+            log.checkpoint(name, *actions)
+        log.appends(4, 5)
+        log.last_checkpoint({"version": 4, "v2Checkpoint": {"path": name}})
+
+        assert names(read_table(store)) == ["id", "name"]
+        assert store.rounds <= 3
+
+    def test_newer_checkpoint_than_the_hinted_one_is_taken(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        log.appends(*range(11, 21))
+        log.checkpoint(checkpoint_name(20), protocol_action(), metadata_action(ID, NAME))
+
+        found = read_table(store)
+
+        assert (names(found), found.source_version) == (["id", "name"], 20)
+
+    def test_compacted_log_stands_for_its_commits(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(*range(1, 10))
+        log.commit(5, metadata_action(ID, NAME))
+        log.write(f"{1:020}.{8:020}.compacted.json", metadata_action(ID, NAME), add_action())
+
+        assert names(read_table(store)) == ["id", "name"]
+        assert [path[-28:] for kind, path in store.calls if kind == "get"][1:] == [
+            f"_delta_log/{0:020}.json"[-28:],
+            f"{8:020}.compacted.json"[-28:],
+            f"_delta_log/{9:020}.json"[-28:],
+        ]
+
+    def test_corrupt_compacted_log_gives_way_to_its_commits(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1, 2)
+        log.write(f"{1:020}.{2:020}.compacted.json", '{"metaData":')
+
+        assert names(read_table(store)) == ["id"]
+
+    def test_commit_too_large_for_one_request_is_streamed(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        stats = "x" * 90_000
+        adds = (add_action(f"part-{i}.parquet", stats=stats) for i in range(100))
+        log.commit(0, protocol_action(), *adds, metadata_action(ID, NAME))
+
+        assert names(read_table(store)) == ["id", "name"]
+        assert store.count("stream") == 1
+
+
+class TestChecksum:
+    def full(self, **more: Any) -> dict[str, Any]:
+        protocol, metadata = protocol_action()["protocol"], metadata_action(ID, NAME)["metaData"]
+        return {
+            "tableSizeBytes": 4096,
+            "numFiles": 2,
+            "protocol": protocol,
+            "metadata": metadata,
+            **more,
+        }
+
+    def test_checksum_at_the_head_saves_the_tail(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        log.appends(*range(11, 60))
+        log.write(f"{59:020}.crc", self.full())
+
+        found = read_table(store)
+
+        assert names(found) == ["id", "name"]
+        assert (found.row_count, found.size_bytes, found.file_count) == (None, 4096, 2)
+        assert store.rounds == 3
+        assert store.count("get") == 2
+
+    def test_checksum_that_lists_all_files_gives_the_rows(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        files = [
+            {"stats": json.dumps({"numRecords": 10}), "deletionVector": {"cardinality": 3}},
+            {"stats": json.dumps({"numRecords": 5})},
+        ]
+        log.write(f"{0:020}.crc", self.full(allFiles=files))
+
+        found = read_table(store)
+
+        assert found.row_count == 12
+        again = read_table(store, state=found.state)
+        assert (again.row_count, again.file_count) == (12, 2)
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"protocol": 1, "metadata": {}}' + " " * 300])
+    def test_corrupt_checksum_says_nothing(
+        self, log: HandWrittenLog, store: CountingFolder, text: str
+    ) -> None:
+        log.create(ID)
+        log.write(f"{0:020}.crc", text)
+
+        found = read_table(store)
+
+        assert (names(found), found.size_bytes) == (["id"], None)
+
+    def test_checksum_of_an_older_version_is_not_used(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.write(f"{0:020}.crc", self.full())
+        log.appends(1)
+
+        found = read_table(store)
+
+        assert (names(found), found.size_bytes) == (["id"], None)
+
+
+class TestWarm:
+    def test_unchanged_table_costs_one_listing(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        log.appends(11, 12)
+        first = read_table(store)
+
+        again = read_table(store, state=json.loads(json.dumps(first.state)))
+
+        assert [kind for kind, _ in store.calls] == ["list"]
+        assert again.coverage.unchanged
+        assert (again.columns, again.source_version) == ((), 12)
+        assert again.state == first.state
+
+    def test_new_commits_alone_are_read(self, log: HandWrittenLog, store: CountingFolder) -> None:
+        log.create(ID)
+        log.appends(*range(1, 20))
+        state = read_table(store).state
+        log.appends(20)
+        log.commit(21, metadata_action(ID, NAME))
+
+        found = read_table(store, state=state)
+
+        assert (names(found), found.source_version) == (["id", "name"], 21)
+        assert (store.count("list"), store.count("get"), store.rounds) == (1, 2, 2)
+        assert not found.coverage.unchanged
+
+    def test_commits_without_metadata_keep_the_known_schema(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID, NAME)
+        state = read_table(store).state
+        log.appends(1)
+
+        assert names(read_table(store, state=state)) == ["id", "name"]
+
+    def test_dropped_and_recreated_table_is_read_afresh(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        state = read_table(store).state
+        log.create(NAME)
+        log.commit(1, add_action("another.parquet"))
+
+        found = read_table(store, state=state)
+
+        assert (names(found), found.source_version) == (["name"], 1)
+
+    def test_table_recreated_with_fewer_versions_is_read_afresh(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1, 2)
+        state = read_table(store).state
+        for version in (1, 2):
+            (log.folder / f"{version:020}.json").unlink()
+        log.create(NAME)
+
+        assert names(read_table(store, state=state)) == ["name"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"reader_version": READER_VERSION + 1},
+            {"metadata": None},
+            {"version": "x"},
+            {"protocol": []},
+        ],
+    )
+    def test_state_of_another_reader_is_ignored(
+        self, log: HandWrittenLog, store: CountingFolder, change: dict[str, Any]
+    ) -> None:
+        log.create(ID)
+        state = read_table(store).state
+
+        found = read_table(store, state={**state, **change})
+
+        assert names(found) == ["id"]
+        assert not found.coverage.unchanged
+
+    def test_far_behind_state_starts_at_the_newest_checkpoint(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        state = read_table(store).state
+        log.appends(*range(1, 301))
+        at_checkpoint(log, 300, ID, NAME)
+
+        assert names(read_table(store, state=state)) == ["id", "name"]
+        assert len(store.calls) < 10
+
+    def test_gap_after_the_known_version_is_refused(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        state = read_table(store).state
+        log.appends(2)
+
+        with pytest.raises(InvalidSourceError, match="version 1 is missing"):
+            read_table(store, state=state)
+
+
+class TestRecovery:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "[]",
+            "null",
+            "\x00\x01",
+            '{"version": "x"}',
+            '{"version": -1}',
+            '{"version": 99}',
+            '{"version": 1}',
+            '{"version": 1, "parts": 1000000000000}',
+            '{"version": 1, "v2Checkpoint": {"path": "../../x"}}',
+            '{"version": 1, "v2Checkpoint": []}',
+        ],
+    )
+    def test_useless_last_checkpoint_is_worked_around(
+        self, log: HandWrittenLog, store: CountingFolder, text: str
+    ) -> None:
+        log.create(ID)
+        log.appends(1, 2, 3)
+        log.last_checkpoint(text)
+
+        found = read_table(store)
+
+        assert (names(found), found.source_version) == (["id"], 3)
+
+    @pytest.mark.parametrize("keep", [0, 3, 100, -9])
+    def test_truncated_checkpoint_gives_way_to_the_commits(
+        self, log: HandWrittenLog, store: CountingFolder, keep: int
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        at_checkpoint(log, 2, NAME)
+        path = log.folder / checkpoint_name(2)
+        path.write_bytes(path.read_bytes()[:keep])
+
+        found = read_table(store)
+
+        assert (names(found), found.source_version) == (["id"], 2)
+
+    def test_truncated_checkpoint_gives_way_to_the_one_before(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        log.appends(*range(11, 21))
+        at_checkpoint(log, 20, NAME)
+        (log.folder / checkpoint_name(20)).write_bytes(b"PAR1")
+
+        found = read_table(store)
+
+        assert (names(found), found.source_version) == (["id"], 20)
+
+    def test_truncated_checkpoint_with_its_commits_gone_is_refused(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 20, NAME)
+        (log.folder / checkpoint_name(20)).write_bytes(b"PAR1")
+
+        with pytest.raises(InvalidSourceError, match=r"The checkpoint .* cannot be read"):
+            read_table(store)
+
+    def test_older_commits_never_stand_in_for_an_unreadable_head(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        at_checkpoint(log, 2, NAME)
+        (log.folder / f"{2:020}.json").unlink()
+        (log.folder / checkpoint_name(2)).write_bytes(b"PAR1")
+
+        with pytest.raises(InvalidSourceError):
+            read_table(store)
+
+    def test_corrupt_page_of_a_checkpoint_gives_way_to_the_commits(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        at_checkpoint(log, 2, NAME)
+        path = log.folder / checkpoint_name(2)
+        data = bytearray(path.read_bytes())
+        data[4:400] = b"\xff" * 396
+        path.write_bytes(data)
+
+        assert names(read_table(store)) == ["id"]
+
+    def test_checkpoint_without_a_schema_gives_way_to_the_commits(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.checkpoint(checkpoint_name(1), protocol_action(), files=3)
+        log.appends(1)
+
+        assert names(read_table(store)) == ["id"]
+
+    def test_corrupt_json_checkpoint_gives_way_to_the_commits(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(1)
+        name = V2_NAME.format(1, "json")
+        log.write(name, '{"protocol":')
+        log.last_checkpoint({"version": 1, "v2Checkpoint": {"path": name}})
+
+        assert names(read_table(store)) == ["id"]

@@ -1,0 +1,212 @@
+"""The JSON reader beside ClickHouse: shapes, faults, limits, samples, validation."""
+
+import json as standard_json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stocktake.errors import (
+    EmptySourceError,
+    FormatMismatchError,
+    InvalidSourceError,
+    LimitExceededError,
+)
+from stocktake.readers.source import (
+    ColumnCheck,
+    Introspection,
+    Limits,
+    Source,
+    Validation,
+    no_progress,
+)
+from stocktake.readers.text.json import reader as json
+from stocktake.schema.columns import Column
+from stocktake.states import TableFormat
+from stocktake.storage.stores.opening import LocalObjects
+from tests.support.memory import MemoryObjects
+
+
+def source_of(files: bytes | dict[str, bytes], **options: Any) -> Source:
+    named = {"a.json": files} if isinstance(files, bytes) else files
+    return Source(
+        store=MemoryObjects(named), path="**", format=TableFormat.JSON_EACH_ROW, options=options
+    )
+
+
+def read(source: Source, limits: Limits | None = None) -> Introspection:
+    return json.read(source, limits or Limits(), no_progress)
+
+
+def types(source: Source, limits: Limits | None = None) -> dict[str, str]:
+    return {column.name: column.clickhouse for column in read(source, limits).columns}
+
+
+def validate(source: Source, *columns: tuple[str, str], limits: Limits | None = None) -> Validation:
+    made = tuple(Column.of(name, clickhouse) for name, clickhouse in columns)
+    return json.validate(source, made, limits or Limits(), no_progress)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"x":1}\n{"x":2}\n{"x":3}',
+        b'{"x":1}{"x":2}{"x":3}',
+        b'[{"x":1},{"x":2},{"x":3}]',
+        b'[\n {"x": 1},\n {\n "x": 2\n},\n{"x":3}\n]\n',
+        b'\n\n{"x":1}\r\n\r\n{"x":2},\n{"x":3}\n\n',
+        '{"x":1}\n{"x":2}\n{"x":3}'.encode("utf-16"),
+    ],
+)
+def test_rows_are_counted_in_every_shape(data: bytes) -> None:
+    assert read(source_of(data)).row_count == 3
+    assert validate(source_of(data), ("x", "Nullable(Int64)")).row_count == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b'{"x":1}\n{"x":1,}\n{"x":1}\n' + b" " * 50, 2),
+        (b'{"x":1}\n{"x":1\n{"x":1}\n' + b" " * 50, 3),
+        (b'{"x":1}\n\n5\n', 3),
+        (b'{"x":1}\n{"x":1, "x":2}\n', 2),
+        (b'{"x":[1]}\n{"x":1}\n', 2),
+        (b'{"x":1}\n{"x":1,\n', 2),
+        (b'{"x":1}\n{"x":"\n"}\n', 2),
+        (b'[{"x":1},\n{"x":1}\n{"x":1}]', 3),
+        (b'[{"x":1}]\n{"x":1}', 2),
+        (b'[{"x":1},\n', 2),
+        (b'{"x":1}\n{"":1}', None),
+        (b'{"\\ud800":1}', None),
+        (b'{"a":{"\\u0000":1}}', None),
+    ],
+)
+def test_fault_is_named_by_file_and_line(data: bytes, line: int | None) -> None:
+    with pytest.raises(InvalidSourceError, match=rf"a\.json, line {line}:" if line else "named"):
+        read(source_of(data))
+
+
+def test_fault_does_not_repeat_the_value() -> None:
+    with pytest.raises(InvalidSourceError) as caught:
+        read(source_of(b'{"x":["secret"]}\n{"x":"secret"}\n'))
+    assert "secret" not in caught.value.detail
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"[]", b"[ \n]", b"{}\n{}\n"])
+def test_file_without_a_key_is_empty(data: bytes) -> None:
+    with pytest.raises(EmptySourceError):
+        read(source_of(data))
+    with pytest.raises(EmptySourceError):
+        validate(source_of(data))
+
+
+def test_csv_file_is_named() -> None:
+    with pytest.raises(FormatMismatchError, match="CSV"):
+        read(source_of(b"a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize("depth", [102, 10_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
+    data = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(LimitExceededError, match="MAX_NESTING"):
+        read(source_of(data))
+
+
+def test_more_keys_than_allowed_are_refused() -> None:
+    for data in (b'{"a":1,"b":1,"c":1}', b'{"a":1}{"b":1}{"c":1}'):
+        with pytest.raises(LimitExceededError, match="MAX_COLUMNS"):
+            read(source_of(data), Limits(max_columns=2))
+    for data in (
+        b'{"a":[{"b":1,"c":1,"d":1}]}',
+        b'{"a":[{"b":1},{"c":1},{"d":1}]}',
+        b'{"a":{"b":1}}{"a":{"c":1}}{"a":{"d":{}}}',
+        b'{"a":1,"b":{"c":[[{"d":1}]]}}',
+    ):
+        with pytest.raises(LimitExceededError, match=r"4 fields, .*MAX_FIELDS"):
+            read(source_of(data), Limits(max_fields=3))
+        assert read(source_of(data), Limits(max_fields=4)).columns
+
+
+def test_object_above_the_limit_is_refused() -> None:
+    limits = Limits(max_line_bytes=1000)
+    for data in (b'{"x":"' + b"x" * 2000, b'{"x":"' + b"x" * 2000 + b'"}\n'):
+        with pytest.raises(LimitExceededError, match="line 1, is longer than 1,000 bytes"):
+            read(source_of(data), limits)
+
+
+def test_integer_of_thousands_of_digits_is_a_text() -> None:
+    data = b'{"x":' + b"9" * 5000 + b',"y":1}\n'
+    assert types(source_of(data)) == {"x": "Nullable(String)", "y": "Nullable(Int64)"}
+
+
+def test_array_above_the_line_limit_is_read_object_by_object() -> None:
+    data = b"[" + b",".join([b'{"x":1}'] * 1000) + b"]"
+    assert read(source_of(data), Limits(max_line_bytes=100)).row_count == 1000
+
+
+def test_cut_sample_ends_at_its_last_whole_object() -> None:
+    found = read(source_of(b'{"x":1}\n{"x":"text"}\n', sample_bytes=12))
+    assert [column.clickhouse for column in found.columns] == ["Nullable(Int64)"]
+    assert (found.row_count, found.coverage.truncated) == (None, True)
+
+
+def test_cut_sample_of_an_array_is_no_fault() -> None:
+    found = read(source_of(b'[{"x":1},{"x":2}]', sample_bytes=10))
+    assert (found.row_count, len(found.columns)) == (None, 1)
+
+
+def test_files_that_no_column_can_hold_are_refused_by_name() -> None:
+    with pytest.raises(InvalidSourceError, match=r"'x' in 1\.json"):
+        read(source_of({"1.json": b'{"x":[1]}', "2.json": b'{"x":1}'}))
+
+
+def test_files_are_united_by_the_rules_of_one_file() -> None:
+    files = {"1.json": b'{"x":true,"o":{"a":null}}', "2.json": b'{"x":1,"o":{"a":1}}'}
+    assert types(source_of(files)) == {
+        "x": "Nullable(Int64)",
+        "o": "Nullable(Tuple(a Nullable(Int64)))",
+    }
+
+
+def test_validation_names_the_first_line_that_breaks_a_type() -> None:
+    data = b'{"x":1,"y":[1]}\n{"x":null,"y":[null]}\n{"x":1.5}\n{"y":["a"]}\n{"x":"a"}\n'
+    found = validate(
+        source_of(data),
+        ("x", "Nullable(Int64)"),
+        ("y", "Array(Nullable(Int64))"),
+        ("z", "Nullable(Int64)"),
+    )
+    assert found.checks == (
+        ColumnCheck(name="x", valid=False, file="a.json", line=3, found="Float64"),
+        ColumnCheck(name="y", valid=False, file="a.json", line=4, found="Array"),
+        ColumnCheck(name="z", valid=True),
+    )
+    assert found.row_count == 5
+
+
+def test_validation_keeps_count_of_lines_over_many_chunks() -> None:
+    data = b'{"x":1}\n' * 400_000 + b'{"x":\n"a"}\n'
+    found = validate(source_of(data), ("x", "Nullable(Int64)"))
+    assert (found.checks[0].line, found.row_count) == (400_001, 400_001)
+
+
+def test_inferred_nested_types_hold() -> None:
+    row = {"o": {"a b": 1, "t": {"x": [1.5, 2]}}, "l": [{"k": "2024-01-01"}, {}], "m": [1, "a"]}
+    source = source_of(standard_json.dumps(row).encode())
+    found = json.validate(source, read(source).columns, Limits(), no_progress)
+    assert [check.valid for check in found.checks] == [True, True, True]
+
+
+CORPUS = os.environ.get("STOCKTAKE_CORPUS")
+
+
+@pytest.mark.skipif(not CORPUS, reason="STOCKTAKE_CORPUS names no folder of files by others")
+@pytest.mark.parametrize(("name", "rows"), [("cars", 406), ("crimea", 24)])
+def test_inferred_types_hold_over_real_files(name: str, rows: int) -> None:
+    store = LocalObjects(Path(str(CORPUS)) / "json")
+    source = Source(store=store, path=f"{name}.json", format=TableFormat.JSON_EACH_ROW)
+    found = read(source)
+    checked = json.validate(source, found.columns, Limits(), no_progress)
+    assert all(check.valid for check in checked.checks)
+    assert checked.row_count == found.row_count == rows

@@ -1,0 +1,178 @@
+"""From bytes to text: compression by its magic, ratio and window caps, encodings, lines."""
+
+import bz2
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import lz4.frame
+import pytest
+import zstandard
+
+from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
+from stocktake.readers.source import Limits, Source
+from stocktake.readers.text.compression import decompress, detect
+from stocktake.readers.text.decoding import Text, sample_text, stream_text
+from stocktake.states import TableFormat
+from tests.support.memory import MemoryObjects
+
+CODECS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "lz4": lz4.frame.compress,
+}
+TEXT = "".join(f"{number},{number * 7919 % 1009}\n" for number in range(20_000))
+
+
+def source_of(data: bytes, path: str = "a.csv", **options: Any) -> Source:
+    return Source(
+        store=MemoryObjects({path: data}), path=path, format=TableFormat.CSV, options=options
+    )
+
+
+def streamed(data: bytes, path: str = "a.csv", limits: Limits | None = None, **options: Any) -> str:
+    source = source_of(data, path, **options)
+    (file,) = source.store.list("")
+    return "".join(stream_text(source, file, limits or Limits()).chunks)
+
+
+def sampled(data: bytes, length: int, limits: Limits | None = None) -> Text:
+    source = source_of(data)
+    (file,) = source.store.list("")
+    return sample_text(source, file, data[:length], limits or Limits(), max_bytes=4 << 20)
+
+
+# --- compression --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("path", ["a.csv", "a.csv.gz", "a.csv.zst"])
+def test_compression_is_told_by_its_first_bytes(codec: str, path: str) -> None:
+    assert streamed(CODECS[codec](TEXT.encode()), path) == TEXT
+
+
+def test_plain_text_under_a_compressed_name_is_read_as_it_is() -> None:
+    assert streamed(TEXT.encode(), "a.csv.gz") == TEXT
+
+
+def test_option_wins_over_the_first_bytes() -> None:
+    with pytest.raises(InvalidSourceError, match="not readable as gz"):
+        streamed(b"a,b\n1,2\n", compression="gzip")
+    assert streamed(b"\x1f\x8b\x08 is text", compression="none") == "\x1f\x8b\x08 is text"
+
+
+def test_unknown_compression_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="'rar'"):
+        detect(b"", "rar")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_streams_one_after_the_other_are_one_text(codec: str) -> None:
+    pack = CODECS[codec]
+    assert streamed(pack(b"one\n") + pack(b"two\n")) == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_chunks_may_cut_a_stream_anywhere(codec: str) -> None:
+    data = CODECS[codec](TEXT[:2000].encode())
+    chunks = [data[at : at + 1] for at in range(len(data))]
+    pieces = decompress(chunks, codec, limits=Limits(), file="a", whole=True)
+    assert b"".join(pieces).decode() == TEXT[:2000]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_file_cut_short_is_corrupt_but_its_sample_is_not(codec: str) -> None:
+    data = CODECS[codec](TEXT.encode())
+    with pytest.raises(InvalidSourceError, match="breaks off"):
+        streamed(data[:-20])
+    sample = sampled(data, len(data) - 20)
+    assert not sample.complete
+    assert TEXT.startswith("".join(sample.chunks))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_corrupt_stream_is_refused_without_its_library_s_words(codec: str) -> None:
+    data = bytearray(CODECS[codec](TEXT.encode()))
+    data[12 : len(data) // 2] = b"\xaa" * (len(data) // 2 - 12)
+    with pytest.raises(InvalidSourceError, match=rf"^a\.csv is not readable as {codec}"):
+        streamed(bytes(data))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_bomb_is_stopped_soon(codec: str) -> None:
+    data = CODECS[codec](b"\0" * (64 << 20))
+    taken = []
+    pieces = decompress(
+        [data], codec, limits=Limits(max_decompression_ratio=20), file="a", whole=True
+    )
+    with pytest.raises(LimitExceededError, match="MAX_DECOMPRESSION_RATIO"):
+        taken.extend(map(len, pieces))
+    assert sum(taken) <= max(len(data) * 20, 1 << 20)
+
+
+def test_bomb_is_stopped_in_a_sample_too() -> None:
+    with pytest.raises(LimitExceededError, match="MAX_DECOMPRESSION_RATIO"):
+        sampled(gzip.compress(b"\0" * (32 << 20)), 1 << 20)
+
+
+def test_ratio_is_not_judged_in_the_first_mebibyte() -> None:
+    text = "0\n" * 200_000
+    assert streamed(gzip.compress(text.encode()), limits=Limits(max_decompression_ratio=2)) == text
+
+
+def test_zstd_window_is_capped() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=29, enable_ldm=True)
+    pack = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    data = pack.compress(TEXT.encode()) + pack.flush()
+    with pytest.raises(InvalidSourceError, match="window"):
+        streamed(data)
+
+
+def test_xz_dictionary_is_capped() -> None:
+    small = bytearray(lzma.compress(TEXT.encode()))
+    # the block's header claims 512 MiB, with a checksum to match
+    small[12 + 4] = 34
+    small[12 + 8 : 12 + 12] = zlib.crc32(bytes(small[12 : 12 + 8])).to_bytes(4, "little")
+    with pytest.raises(InvalidSourceError, match="window"):
+        streamed(bytes(small))
+
+
+def test_sample_of_a_well_packed_file_is_bounded() -> None:
+    data = gzip.compress(b"1,2\n" * 2_000_000)
+    sample = sampled(data, len(data), Limits(max_decompression_ratio=100_000))
+    assert not sample.complete
+    assert sum(map(len, sample.chunks)) <= 5 << 20
+
+
+# --- encoding -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_encoding_is_told_by_its_mark_or_its_bytes(encoding: str) -> None:
+    assert streamed("né,ü\n1,2\n".encode(encoding)) == "né,ü\n1,2\n"
+
+
+def test_option_names_the_encoding() -> None:
+    assert streamed("né".encode("cp1251", "replace"), encoding="cp1251") == "n?"
+    assert streamed("мир".encode("cp1251"), encoding="cp1251") == "мир"
+    assert streamed("\ufeffa".encode(), encoding="utf-8") == "a"
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", "a\x00b"])
+def test_option_that_names_no_text_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(UnsupportedError, match="encoding"):
+        streamed(b"a", encoding=encoding)
+
+
+def test_letters_that_break_late_are_replaced() -> None:
+    data = b"a\n" * (1 << 20) + b"\xff\n"
+    assert streamed(data)[-3:] == "\n\ufffd\n"
+
+
+def test_character_may_lie_across_two_chunks() -> None:
+    text = "a" + "é" * (1 << 20)
+    assert streamed(text.encode()) == text
