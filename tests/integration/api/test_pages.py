@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import event, update
 
-from api.edge import edge
+from api.edge import answers, pages
 from stocktake.cli import client as cli
 from stocktake.db.models import Job, Schedule, SchemaVersion, Table
 from stocktake.db.session import Database
@@ -290,7 +290,7 @@ def test_item_7_without_columns_the_page_is_whole(
 def test_item_7_one_table_larger_than_a_page_is_shown(
     client: httpx.Client, wide: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "MAX_PAGE_BYTES", 10)
+    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", 10)
     page = client.get("warehouse_tables/").json()
     assert [row["name"] for row in page["results"]] == wide[:1]
     again = client.get(page["next"]).json()
@@ -335,14 +335,14 @@ def test_item_7_no_answer_is_made_json_on_the_event_loop(
     _add_versions(database, table, 1)
     path = path.format(table=f"warehouse_tables/{table}", job=make_job())
     begun, go_on = threading.Event(), threading.Event()
-    to_json = edge.to_json
+    to_json = answers.to_json
 
     def slowly(value: Any) -> bytes:
         begun.set()
         assert go_on.wait(60)
         return to_json(value)
 
-    monkeypatch.setattr(edge, "to_json", slowly)
+    monkeypatch.setattr(answers, "to_json", slowly)
     with ThreadPoolExecutor(1) as pool:
         try:
             asked = pool.submit(client.request, method, path, json=body)
@@ -394,7 +394,7 @@ def test_item_7_a_page_takes_no_more_rows_than_it_shows(
         else:
             body = {"name": f"s{number}", "cron": "0 3 * * *", "selector": {"all": True}}
             assert client.post(path, json=body).status_code == 201
-    monkeypatch.setattr(edge, "MAX_PAGE_BYTES", 10)
+    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", 10)
     loaded.clear()
     page = client.get(path, params={"cursor": ""}).json()
     assert (page["count"], len(page["results"])) == (30, 1)
