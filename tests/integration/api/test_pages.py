@@ -342,7 +342,8 @@ def test_item_7_no_answer_is_made_json_on_the_event_loop(
         assert go_on.wait(60)
         return to_json(value)
 
-    monkeypatch.setattr(answers, "to_json", slowly)
+    for module in (answers, pages):
+        monkeypatch.setattr(module, "to_json", slowly)
     with ThreadPoolExecutor(1) as pool:
         try:
             asked = pool.submit(client.request, method, path, json=body)
