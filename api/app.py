@@ -28,7 +28,7 @@ from api.wire.middleware import (
 )
 from api.wire.strict_json import MAX_JSON_BYTES, PARSED_AT_ONCE
 from stocktake import __version__
-from stocktake.db.session import PATIENCE_SECONDS, Database
+from stocktake.db.session import ANSWER_SECONDS, PATIENCE_SECONDS, Database
 from stocktake.jobs import counters
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
@@ -43,6 +43,9 @@ PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}
 _UPLOADS: Final = "files"
 #: Multipart framing and the other fields of an upload, beside the file itself.
 _UPLOAD_EXTRA_BYTES: Final = 1024 * 1024
+#: How long a request that only reads waits for a thread. They are free within a moment, but where
+#: the database stands still each is kept for as long as an answer may take.
+_READING_PATIENCE_SECONDS: Final = 15.0
 
 
 def create_app(settings: Settings | None = None, doorbell: Doorbell | None = None) -> FastAPI:
@@ -104,7 +107,7 @@ def _lifespan(
 
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
     """What the process's requests share."""
-    database = Database(settings.database_url, doorbell.ring)
+    database = Database(settings.database_url, doorbell.ring, answer_seconds=ANSWER_SECONDS)
     doorbell.on_drop = counters.drops_of("web", database)
     return Parts(
         settings=settings,
@@ -117,7 +120,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
         parsing=CapacityLimiter(PARSED_AT_ONCE),
-        reading=ProjectThreads(),
+        reading=ProjectThreads(_READING_PATIENCE_SECONDS),
         writing=ProjectThreads(PATIENCE_SECONDS),
         sending=ProjectThreads(),
         readiness=Shared(

@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics, and the description of the API."""
 
+import asyncio
 import hmac
 import re
 from ipaddress import ip_address
@@ -22,9 +23,12 @@ from api.edge.authentication import Bearer
 from api.edge.edge import Parts, PartsDep
 from api.edge.routing import Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
+from stocktake.monitoring import readiness
 
 router = Router(tags=["service"])
 
+#: Balancers wait for some seconds only, and take silence for a dead process.
+_READY_SECONDS: Final = 4.0
 _SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
 _ASSETS: Final = {
     "swagger-ui.css": "text/css",
@@ -75,7 +79,11 @@ async def readyz(parts: PartsDep) -> JSONResponse:
     clock, broker or worker. Jobs are accepted without the last three, and wait for them: a load
     balancer should ask `/healthz`.
     """
-    found = await parts.readiness()
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            found = await parts.readiness()
+    except TimeoutError:
+        found = readiness.unanswered(_READY_SECONDS)
     body = found.as_dict() | {"doorbell": _doorbell(parts)}
     return JSONResponse(body, 200 if found.ready else 503, headers=_retry(found.ready))
 

@@ -31,6 +31,8 @@ _RINGS_NOTHING: Final = "rings_nothing"
 #: How long a write waits for its turn: for SQLite's lock, and for its project's threads.
 PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
+#: How long a request waits for one answer of PostgreSQL.
+ANSWER_SECONDS: Final = 10.0
 #: What libpq is told where the URL does not say otherwise. It waits for an answer without an end,
 #: so a host that is gone without a word must be noticed by the kernel: within 10 s when something
 #: was sent to it, within 25 s when nothing was.
@@ -101,11 +103,24 @@ class Database:
         url: a SQLAlchemy URL, ``sqlite:///…`` or ``postgresql+psycopg://…``.
         ringer: told of each job to ring for, after the commit.
         pool_size: connections to keep; 1 in a worker child.
+        answer_seconds: how long a statement waits for PostgreSQL's answer before its connection is
+            thrown away; None is for ever, as a migration or a job's last write needs it.
     """
 
-    def __init__(self, url: str, ringer: Ringer = _do_not_ring, *, pool_size: int = 5) -> None:
+    def __init__(
+        self,
+        url: str,
+        ringer: Ringer = _do_not_ring,
+        *,
+        pool_size: int = 5,
+        answer_seconds: float | None = None,
+    ) -> None:
         self.sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, pool_size)
+        self.engine = (
+            _sqlite_engine(url)
+            if self.sqlite
+            else _postgresql_engine(url, pool_size, answer_seconds)
+        )
         self._ringer = ringer
         # SQLite has one write lock; threads of one process need not poll for it.
         self._turn: Callable[[], AbstractContextManager[Any]] = (
@@ -160,7 +175,7 @@ def _held(lock: threading.Lock) -> Iterator[None]:
         lock.release()
 
 
-def _postgresql_engine(url: str, pool_size: int) -> Engine:
+def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -172,6 +187,15 @@ def _postgresql_engine(url: str, pool_size: int) -> Engine:
         },
         hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
+
+    if answer_seconds is not None:
+        from stocktake.db.patient_connection import Patience  # SQLite needs no psycopg
+
+        patience = Patience(answer_seconds)
+
+        @event.listens_for(engine, "do_connect")
+        def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+            return patience.connect(*arguments, **options)
 
     event.listen(engine, "connect", require_utf8, insert=True)
 

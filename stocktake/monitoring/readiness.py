@@ -133,6 +133,18 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
     )
 
 
+def unanswered(seconds: float) -> Readiness:
+    """What is told while `look` waits: of what it asks, only the database may take so long.
+
+    Args:
+        seconds: since it was asked.
+    """
+    found = _Findings()
+    reason = f"The database has given no answer for {seconds:g} s: do its processes run, or hang?"
+    found.note(Part.DATABASE, Status.UNREACHABLE, reason)
+    return Readiness(checks=found.checks, reasons=found.reasons)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What the database says.

@@ -11,17 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from uuid import UUID
 
+import httpx
+import psutil
 import pytest
 from sqlalchemy import make_url
 
 from stocktake.db import migrate
-from tests.faults.client import Client, Sent
+from tests.faults.breaking import freeze, thaw
+from tests.faults.client import ANSWER_SECONDS, Client, Sent
 from tests.faults.oracle import Oracle
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
 from tests.support.servers import DurablePostgres
-from tests.support.stack import wait_until
+from tests.support.stack import Web, wait_until
 
 Tables = dict[UUID, DeltaSource]
 REQUEST = b"INSERT INTO jobs"
@@ -93,6 +96,29 @@ class TestPostgres:
             wait_until(lambda: any(sent.accepted for sent in heard[before:]), "a 202 again")
         for sent in heard:
             assert sent.accepted or sent.put_off, sent
+            client.insist(sent)
+        oracle.check(allowed={503})
+
+    def test_the_server_stands_still(
+        self, client: Client, oracle: Oracle, tables: Tables, server: DurablePostgres, web: Web
+    ) -> None:
+        """Its kernel acknowledges what is sent to it. Requests beyond all threads and connections
+        are answered as well, and each before its client gives up."""
+        still = psutil.Process(server.pid)
+        assert client.refresh(next(iter(tables))).accepted  # a connection is warm
+        processes = [still, *still.children(recursive=True)]
+        freeze(*processes)
+        try:
+            with ThreadPoolExecutor(100) as pool:
+                asked = [pool.submit(client.refresh, table) for table in [*tables] * 50]
+                ready = httpx.get(f"{web.url}/readyz", timeout=ANSWER_SECONDS)
+                assert ready.json()["checks"]["database"] == "unreachable"
+                assert ready.status_code == 503
+                refused = [each.result() for each in asked]
+        finally:
+            thaw(*processes)
+        for sent in refused:
+            assert sent.put_off, sent
             client.insist(sent)
         oracle.check(allowed={503})
 

@@ -60,13 +60,13 @@ def examine() -> Iterator[Finding]:
     """All findings, in the order in which they are shown."""
     # Late: `stocktake --help` needs none of it.
     from stocktake.cli.doctor import machine, processes, stores
-    from stocktake.db.session import Database
+    from stocktake.db.session import ANSWER_SECONDS, Database
     from stocktake.settings import read_settings
 
     settings = of_stack_here(read_settings())
     database: Database | None = None
     try:
-        database = Database(database_url())
+        database = Database(database_url(), answer_seconds=ANSWER_SECONDS)
     except CommandError as exc:
         yield Area("database").failed("answers", "not found", str(exc))
     else:
