@@ -8,11 +8,13 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.types import Receive, Scope, Send
 
 from stocktake.services import idempotency
 from stocktake.services.context import Context
 
-JSON: Final = "application/json"
+#: Bytes of an answer that are no work to keep or to send; a larger one goes out in such pieces.
+LARGE_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +40,27 @@ class Answer:
         return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))
 
 
+class JsonResponse(Response):
+    """JSON that is sent piece by piece: of what is sent at once, nobody could tell when the client
+    has taken it."""
+
+    media_type = "application/json"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        body = memoryview(self.body)
+        for begin in range(0, max(1, len(body)), LARGE_BYTES):
+            end = begin + LARGE_BYTES
+            piece = {"body": bytes(body[begin:end]), "more_body": end < len(body)}
+            await send({"type": "http.response.body", **piece})
+
+
 def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
     """The response of an answer, made in a thread: on the event loop, one of a table with very many
     columns held everybody up."""
     headers = dict(answer.headers)
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
-    return Response(to_json(answer.body), answer.status, headers, JSON)
+    return JsonResponse(to_json(answer.body), answer.status, headers)

@@ -62,6 +62,7 @@ async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Call
     request.state.key_prefix = (caller.key_prefix or "").removeprefix("stk_") or None
     if caller.key_id is not None:
         parts.limits.count_request(caller.key_id)
+        request.state.until_sent.enter_context(parts.limits.under_way(caller.key_id))
         parts.afterwards.used(caller.key_id)
     return caller
 

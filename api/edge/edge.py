@@ -1,6 +1,6 @@
 """What a route works through: the authenticated edge of one request, and its transactions."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from api.edge.afterwards import Afterwards
-from api.edge.answers import JSON, Answer, respond
+from api.edge.answers import LARGE_BYTES, Answer, JsonResponse, respond
 from api.edge.preferences import Preference, disconnected_or, read_preference
 from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
@@ -45,7 +45,7 @@ class Parts:
 
     Attributes:
         reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
-        sending: large ends of event streams; a client may take them slowly.
+        sending: large answers and ends of event streams, which a client may take slowly.
     """
 
     settings: Settings
@@ -93,14 +93,22 @@ class Edge:
         """How long the client, or the operator for it, wants to wait for a job."""
         return read_preference(self.request.headers, self.parts.settings.default_wait_seconds)
 
-    async def read(self, work: "Callable[[Context], T]") -> T:
-        """Run `work` in a thread, in a transaction that only reads."""
+    async def read(
+        self,
+        work: "Callable[[Context], T]",
+        then: Callable[[T], Awaitable[None]] | None = None,
+    ) -> T:
+        """Run `work` in a thread, in a transaction that only reads.
+
+        Args:
+            then: is waited for before the project's turn is over.
+        """
 
         def run() -> T:
             with self.parts.database.read() as session:
                 return work(self._context(session))
 
-        return await self.parts.reading.run(self.caller.project_id, run)
+        return await self.parts.reading.run(self.caller.project_id, run, then)
 
     async def show(self, work: "Callable[[Context], Answer | BaseModel | bytes]") -> Response:
         """Answer with what `work` finds; bytes are JSON already."""
@@ -108,10 +116,23 @@ class Edge:
         def shown(context: Context) -> Response:
             found = work(context)
             if isinstance(found, bytes):
-                return Response(found, media_type=JSON)
+                return JsonResponse(found)
             return respond(found if isinstance(found, Answer) else Answer(body=found))
 
-        return await self.read(shown)
+        return await self.read(shown, self._wait_to_send)
+
+    async def _wait_to_send(self, response: Response) -> None:
+        if len(response.body) > LARGE_BYTES:
+            await self.wait_to_send()
+
+    async def wait_to_send(self) -> None:
+        """Wait for the project's turn to send what is large, and keep it until all is sent: 400
+        answers that nobody took were two gigabytes of the process's memory for a minute.
+
+        Call it once in a request: two that have a turn would wait for each other's.
+        """
+        turn = self.parts.sending.turn(self.caller.project_id)
+        await self.request.state.until_sent.enter_async_context(turn)
 
     async def change(self, work: "Callable[[Context], T]") -> T:
         """Run `work` in a thread, in a transaction that is committed when it returns.
@@ -140,29 +161,40 @@ class Edge:
         """
         key = await self._idempotency_key(fingerprint)
         waits = wait and self.preference.seconds > 0
-        given, response = await self._answered(lambda it: _guarded(it, work, key, waits))
+        given, response = await self._answered(lambda it: _guarded(it, work, key, waits), waits)
         if isinstance(given, idempotency.StoredAnswer):
             response.headers["Idempotent-Replayed"] = "true"
         elif given.job_id is not None and waits:
             response = await self._waited(given, response, given.job_id, key)
             response.headers.update(self.preference.applied)
+        if waits:
+            await self._wait_to_send(response)
         return response
 
-    async def _answered(self, work: "Callable[[Context], A]") -> tuple[A, Response]:
-        """Run `work`, commit, and make its answer's bytes, in one thread."""
+    async def _answered(self, work: "Callable[[Context], A]", waits: bool) -> tuple[A, Response]:
+        """Run `work`, commit, and make its answer's bytes, in one thread.
+
+        Args:
+            waits: whether the answer may not be sent yet; its turn is the caller's to wait for.
+        """
 
         def run() -> tuple[A, Response]:
             with self.parts.database.write() as session:
                 given = work(self._context(session))
             return given, respond(given)  # after the commit, for which others may wait
 
-        return await self.parts.writing.run(self.caller.project_id, run)
+        async def then(answered: tuple[A, Response]) -> None:
+            if not waits:
+                await self._wait_to_send(answered[1])
+
+        return await self.parts.writing.run(self.caller.project_id, run, then)
 
     async def _waited(
         self, given: Answer, response: Response, job_id: UUID, key: idempotency.Key | None
     ) -> Response:
         try:
-            sight = await self.wait_for_end(job_id, self.preference.seconds)
+            weight = 1 + len(response.body) // LARGE_BYTES  # it is kept meanwhile
+            sight = await self.wait_for_end(job_id, self.preference.seconds, weight)
         except RequestError:
             # What was done stays done, and its answer is that of then: nothing of what came after.
             sight = None
@@ -170,16 +202,19 @@ class Edge:
             if key is not None:
                 await self.change(_keeper(key, given))
             return response
-        return (await self._answered(_finisher(key, given.after_wait)))[1]
+        return (await self._answered(_finisher(key, given.after_wait), waits=True))[1]
 
-    async def wait_for_end(self, job_id: UUID, seconds: float) -> Sight | None:
+    async def wait_for_end(self, job_id: UUID, seconds: float, weight: int = 1) -> Sight | None:
         """What a job was when it had ended; None if it had not in time, or the client has gone,
         or its key has as many requests waiting as it may.
+
+        Args:
+            weight: as how many requests it counts.
 
         Raises:
             RequestError: what the request would be refused with by now.
         """
-        with self.parts.limits.waiting(self.caller.key_id) as granted:
+        with self.parts.limits.waiting(self.caller.key_id, weight) as granted:
             if not granted:
                 return None
             waiting = self.parts.hub.wait_for_end(job_id, seconds, self.holder)

@@ -16,6 +16,8 @@ from stocktake.settings import Settings
 #: bound: an operator makes them.
 _MOST_ADDRESSES: Final = 4096
 _IPV6_NETWORK_BYTES: Final = 8
+#: One key may have this part of a process's connections.
+KEY_SHARE: Final = 4
 
 
 class RateLimits:
@@ -29,6 +31,8 @@ class RateLimits:
     def __init__(self, settings: Settings, now: Callable[[], float] = time.monotonic) -> None:
         self._most_waits = settings.max_waits_per_key
         self._waits: Counter[UUID | None] = Counter()
+        self._most_at_once = max(1, settings.max_connections // KEY_SHARE)
+        self._at_once: Counter[UUID] = Counter()
         self._per_key = [
             _MovingWindow(limit, seconds, now)
             for limit, seconds in (
@@ -62,14 +66,37 @@ class RateLimits:
         _count(self._per_address, _network(address))
 
     @contextmanager
-    def waiting(self, key_id: UUID | None) -> Iterator[bool]:
-        """Whether one more request by this key may wait; while it does, it counts."""
-        granted = not self._most_waits or self._waits[key_id] < self._most_waits
-        self._waits[key_id] += granted
+    def under_way(self, key_id: UUID) -> Iterator[None]:
+        """Count a request by this key until it is answered: each has a connection, and may take as
+        long for a large body, or for a large answer, as it takes its client.
+
+        Raises:
+            ThrottledError: one too many.
+        """
+        if self._at_once[key_id] >= self._most_at_once:
+            raise ThrottledError(1)
+        self._at_once[key_id] += 1
+        try:
+            yield
+        finally:
+            self._at_once[key_id] -= 1
+            if not self._at_once[key_id]:
+                del self._at_once[key_id]
+
+    @contextmanager
+    def waiting(self, key_id: UUID | None, weight: int = 1) -> Iterator[bool]:
+        """Whether one more request by this key may wait; while it does, it counts.
+
+        Args:
+            weight: as how many it counts; one that is heavier than all may wait alone.
+        """
+        now = self._waits[key_id]
+        granted = not self._most_waits or not now or now + weight <= self._most_waits
+        self._waits[key_id] += granted * weight
         try:
             yield granted
         finally:
-            self._waits[key_id] -= granted
+            self._waits[key_id] -= granted * weight
             if not self._waits[key_id]:
                 del self._waits[key_id]
 

@@ -1,7 +1,7 @@
 """Work in threads: for a task that may be cancelled, and for a project that asks for much."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 from weakref import WeakValueDictionary
@@ -14,6 +14,9 @@ T = TypeVar("T")
 #: Threads that one project's requests have at once in this process. What they do is mostly held by
 #: the interpreter's lock: more of them do no more, and keep the event loop from it for longer.
 PROJECT_THREADS: Final = 3
+#: Large answers of one project that are on their way to its clients. A slow client keeps a turn for
+#: as long as it likes, so they are more than the threads.
+SENDING_AT_ONCE: Final = 8
 #: Those of all projects. Readers and writers together are fewer than SQLite's connections.
 _ALL_THREADS: Final = 24
 
@@ -25,25 +28,36 @@ class ProjectThreads:
 
     Args:
         patience_seconds: how long somebody waits for a turn; None is for ever.
+        share: turns that one project has at once.
     """
 
-    def __init__(self, patience_seconds: float | None = None) -> None:
+    def __init__(self, patience_seconds: float | None = None, share: int = PROJECT_THREADS) -> None:
         self._patience_seconds = patience_seconds
+        self._share = share
         self._all = CapacityLimiter(_ALL_THREADS)
         #: Of the projects that somebody works or waits for, who holds it until then.
         self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def run(self, project_id: int, work: Callable[[], T]) -> T:
+    async def run(
+        self,
+        project_id: int,
+        work: Callable[[], T],
+        then: Callable[[T], Awaitable[None]] | None = None,
+    ) -> T:
         """Run the work in a thread, when it is the project's turn.
 
         Args:
             project_id: 0 where the request names none; such requests share as one.
+            then: is waited for before the turn is over.
 
         Raises:
             sqlalchemy.exc.TimeoutError: there was no turn in time.
         """
         async with self.turn(project_id):
-            return await to_thread.run_sync(work, limiter=self._all)
+            done = await to_thread.run_sync(work, limiter=self._all)
+            if then is not None:
+                await then(done)
+            return done
 
     @asynccontextmanager
     async def turn(self, project_id: int) -> AsyncIterator[None]:
@@ -54,7 +68,7 @@ class ProjectThreads:
         """
         share = self._shares.get(project_id)
         if share is None:
-            share = self._shares[project_id] = asyncio.Semaphore(PROJECT_THREADS)
+            share = self._shares[project_id] = asyncio.Semaphore(self._share)
         try:
             async with asyncio.timeout(self._patience_seconds):
                 await share.acquire()

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +12,7 @@ from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic_core import to_json
 
-from api.edge.answers import Answer
+from api.edge.answers import LARGE_BYTES, Answer
 from api.edge.authentication import ReadEdge, WriteEdge
 from api.edge.edge import Edge
 from api.edge.pages import PageDep
@@ -35,8 +34,6 @@ router = Router(tags=["jobs"])
 STREAM_SECONDS: Final = 900.0
 #: When a stream that was one too many may be asked for again.
 STREAM_RETRY_SECONDS: Final = 5
-#: Characters of an event that are no work to send.
-_LARGE_EVENT: Final = 1 << 16
 _LONGEST_RETRY_AFTER: Final = 60
 
 
@@ -165,14 +162,12 @@ class _Sight:
 class _Stream:
     edge: Edge
     first: _Sight
-    until_sent: AsyncExitStack
 
     async def wait_for_turn(self, sight: _Sight) -> None:
         """Wait, before a large end, for the project's turn, and keep it until all is sent: a
         hundred streams that sent one job's result at once held the event loop for four seconds."""
-        if sight.job.done and len(sight.data) > _LARGE_EVENT:
-            turn = self.edge.parts.sending.turn(self.edge.caller.project_id)
-            await self.until_sent.enter_async_context(turn)
+        if sight.job.done and len(sight.data) > LARGE_BYTES:
+            await self.edge.wait_to_send()
 
 
 async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
@@ -184,8 +179,7 @@ async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
     with edge.parts.limits.waiting(edge.caller.key_id) as granted:
         if not granted or edge.parts.hub.is_full:
             raise ThrottledError(STREAM_RETRY_SECONDS)
-        async with AsyncExitStack() as until_sent:
-            yield _Stream(edge, first, until_sent)
+        yield _Stream(edge, first)
 
 
 def _sight(context: Context, job_id: UUID) -> _Sight:

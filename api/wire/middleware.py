@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import AsyncExitStack
 from typing import Any, Final
 from uuid import uuid4
 
@@ -105,6 +106,9 @@ def _is_plain_413(message: Message) -> bool:
 class RequestMiddleware:
     """Gives each request an id, logs and measures it, and sets the headers of every answer.
 
+    What a request has until its client has taken the answer, or has gone, it enters into the
+    state's `until_sent`.
+
     Args:
         observe: told of each request at its end, for the metrics.
     """
@@ -119,7 +123,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        until_sent = AsyncExitStack()
+        scope.setdefault("state", {}).update(request_id=request_id, until_sent=until_sent)
         started, status, method = time.perf_counter(), 500, scope["method"]
 
         async def send_with_headers(message: Message) -> None:
@@ -131,7 +136,8 @@ class RequestMiddleware:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                async with until_sent:
+                    await self._app(scope, receive, send_with_headers)
             finally:
                 self._note(scope, method, status, time.perf_counter() - started)
 

@@ -66,7 +66,8 @@ class EdgeLimits:
         head_seconds: from the connection, or from the first byte of a later request, to the end
             of the head.
         body_bytes_per_second: least rate of a body while the server waits for it; 0 is off.
-        connections: open at once; a request beyond them is answered 503.
+        connections: open at once. One more takes the place of the one that has waited longest for
+            its client; where none does, its request is answered 503.
         linger_seconds: for how long a body is thrown away whose request is answered.
         write_seconds: for how long a client may take nothing of an answer.
     """
@@ -92,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
     limits: EdgeLimits
     #: Of all connections of the process.
     unwanted: Final = Unwanted()
+    #: A server's connections, those first of which nothing was asked for longest.
+    by_age: Final["dict[BoundedProtocol, None]"] = {}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connects, and has to send a head in time."""
@@ -103,11 +106,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_timer: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._arm(self.limits.head_seconds, self._head_is_late)
+        if len(self.connections) > self.limits.connections:
+            self._take_a_place()
+        self.by_age[self] = None
+
+    def _take_a_place(self) -> None:
+        """Hang up on a connection that waits for its client: who opens them and says nothing, or
+        asks and takes no answer, would have them all."""
+        waiting = (each for each in self.by_age if each.waits_for_client)
+        if (other := next(waiting, None)) is not None:
+            self.connections.discard(other)  # as when it is lost, which is a moment later
+            other.transport.abort()
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing is asked, or the answer is not taken."""
+        asked_nothing: bool = self._in_head and self._idle
+        return (asked_nothing or self.flow.write_paused) and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, and so are its timers."""
         self._disarm()
         self.unwanted.end(self)
+        self.by_age.pop(self, None)
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -173,6 +194,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head = False
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self.by_age.pop(self, None)
+        self.by_age[self] = None
         busy = len(self.connections) > self.limits.connections
         self.app = _busy if busy else self.config.loaded_app
         super().on_headers_complete()
@@ -344,4 +367,4 @@ def protocol(settings: Settings) -> type[BoundedProtocol]:
         connections=settings.max_connections,
         linger_seconds=settings.request_linger_seconds,
     )
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "by_age": {}})

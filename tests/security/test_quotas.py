@@ -1,6 +1,8 @@
 """What one key may hold open, and one project may have; another one's share is untouched."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID
@@ -11,6 +13,7 @@ import pytest
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from tests.integration.api.conftest import Served
+from tests.support.processes import PATIENCE_SECONDS
 from tests.support.stack import wait_until
 
 Connect = Callable[..., httpx.Client]
@@ -208,3 +211,29 @@ def test_event_streams_of_a_key_are_limited(
             return stream.status_code == 200
 
     wait_until(free, "the end of the streams that were left")
+
+
+def test_requests_of_a_key_that_are_under_way_are_limited(
+    start: Callable[..., tuple[httpx.Client, httpx.Client]],
+) -> None:
+    """Else bodies that come slowly, each with a connection, would be all that there are."""
+    mine, others = start(max_connections=8)
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        begun.release()
+        over.wait(PATIENCE_SECONDS)
+        yield b"{}"
+
+    def post() -> int:
+        return mine.post("schedules/", content=slowly()).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(post) for _ in range(2)]
+        for _ in asked:
+            assert begun.acquire(timeout=PATIENCE_SECONDS)
+        wait_until(lambda: mine.get("warehouse_tables/").status_code == 429, "a refusal")
+        assert others.get("warehouse_tables/").status_code == 200
+        over.set()
+        assert [each.result() for each in asked] == [400, 400]
+    assert mine.get("warehouse_tables/").status_code == 200

@@ -1,5 +1,6 @@
 """One project's requests, however many and however large their answers, hold up nobody else's."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ from sqlalchemy import event, update
 
 import api.edge.edge
 import api.routes.jobs
-from api.edge.threads import PROJECT_THREADS
+from api.edge.answers import LARGE_BYTES
+from api.edge.threads import PROJECT_THREADS, SENDING_AT_ONCE
 from stocktake.db.models import Base, Job, SchemaVersion, Table
 from stocktake.db.session import Database
 from stocktake.services import schema_versions, table_views
@@ -176,15 +178,53 @@ def test_large_ends_of_streams_are_sent_a_few_at_a_time(
 
     monkeypatch.setattr(fastapi.routing, "format_sse_event", noted)
     with ExitStack() as streams:
-        for _ in range(4 * PROJECT_THREADS):
+        for _ in range(4 * SENDING_AT_ONCE):
             answer = streams.enter_context(client.stream("GET", f"jobs/{job_id}/events/"))
             assert answer.status_code == 200
-        for _ in range(PROJECT_THREADS):
+        for _ in range(SENDING_AT_ONCE):
             assert several.acquire(timeout=30)
         for _ in range(20):
             assert modest.get("warehouse_tables/").status_code == 200
         # "state" and "end" of each stream whose turn it is.
-        assert PROJECT_THREADS <= len(made) <= 2 * PROJECT_THREADS
+        assert SENDING_AT_ONCE <= len(made) <= 2 * SENDING_AT_ONCE
+
+
+def test_large_answers_that_nobody_takes_are_made_a_few_at_a_time(
+    client: httpx.Client,
+    modest: httpx.Client,
+    make_job: MakeJob,
+    finish_job: FinishJob,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each would stay in the process's memory for as long as its client may take: 400 of 5 MB were
+    two gigabytes."""
+    job_id, made, several = make_job(), list[int](), threading.Semaphore(0)
+    finish_job(job_id, {"columns": 1, "diff": {"added": ["x" * 12_000_000]}})
+    make = api.edge.edge.respond
+
+    def noted(answer: Any) -> Any:
+        response = make(answer)
+        if len(response.body) > LARGE_BYTES:
+            made.append(len(response.body))
+            several.release()
+        return response
+
+    monkeypatch.setattr(api.edge.edge, "respond", noted)
+    most = SENDING_AT_ONCE + PROJECT_THREADS
+    url = client.base_url
+    with ExitStack() as slow:
+        for _ in range(3 * most):
+            connection = slow.enter_context(socket.create_connection((url.host, url.port or 80)))
+            path, key = f"{url.path}jobs/{job_id}/", client.headers["authorization"]
+            head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n"
+            connection.sendall(head.encode())
+        for _ in range(most):
+            assert several.acquire(timeout=30)
+        for _ in range(20):
+            assert modest.get("warehouse_tables/").status_code == 200
+        assert len(made) == most
+    for _ in range(2):  # whoever has gone keeps nothing
+        assert client.get(f"jobs/{job_id}/").status_code == 200
 
 
 def _noting(

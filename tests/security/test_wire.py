@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
@@ -441,10 +441,7 @@ def test_a_trailer_is_no_header() -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         while (await receive())["more_body"]:
             pass
-        body = b"\n".join(b"%s: %s" % header for header in scope["headers"])
-        length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": 200, "headers": [length]})
-        await send({"type": "http.response.body", "body": body})
+        await _say(send, b"\n".join(b"%s: %s" % header for header in scope["headers"]))
 
     class Patient(BoundedProtocol):
         limits = EdgeLimits(head_seconds=10, body_bytes_per_second=0, connections=10)
@@ -462,18 +459,78 @@ def test_a_trailer_is_no_header() -> None:
 # --- the server as a whole ----------------------------------------------------------------
 
 
-def test_connections_are_limited(start_web: StartWeb) -> None:
-    small = start_web(MAX_CONNECTIONS="4")
-    held = [Raw(small.port) for _ in range(4)]
-    with Raw(small.port) as one_more:
-        answer = one_more.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer()
-        assert (answer.status, answer.json()["code"]) == (503, "service_unavailable")
-        assert answer.headers["retry-after"]
-        assert one_more.closed()
-    with held[0] as earlier:
-        assert earlier.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").answer().status == 200
-    for connection in held[1:]:
-        connection.__exit__(None, None, None)
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_connections_are_limited() -> None:
+    """Those with a request under way; each of them is answered."""
+    asked, gate = threading.Semaphore(0), threading.Event()
+
+    async def patient(_scope: Any, _receive: Any, send: Any) -> None:
+        asked.release()
+        await asyncio.to_thread(gate.wait, PATIENCE_SECONDS)
+        await _say(send, b"done")
+
+    class Few(BoundedProtocol):
+        limits = EdgeLimits(head_seconds=10, body_bytes_per_second=0, connections=4)
+
+    with _served(patient, Few) as port, ExitStack() as opened_here:
+        held = [opened_here.enter_context(Raw(port)).send(GET) for _ in range(4)]
+        for _ in held:
+            assert asked.acquire(timeout=PATIENCE_SECONDS)
+        with Raw(port) as one_more:
+            answer = one_more.send(GET).answer()
+            assert (answer.status, answer.json()["code"]) == (503, "service_unavailable")
+            assert answer.headers["retry-after"]
+            assert one_more.closed()
+        gate.set()
+        assert [each.answer().status for each in held] == [200] * 4
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHos", GET])
+def test_a_connection_that_asks_nothing_gives_its_place_to_one_that_does(
+    start_web: StartWeb, said: bytes
+) -> None:
+    """However many connect, with nothing to ask or when they were answered, others are served."""
+    small = start_web(MAX_CONNECTIONS="4", REQUEST_HEAD_SECONDS="60", KEEP_ALIVE_SECONDS="60")
+    with ExitStack() as opened_here:
+        for _ in range(12):
+            held = opened_here.enter_context(Raw(small.port)).send(said)
+            if said == GET:
+                held.answer()
+        with Raw(small.port) as one_more:
+            one_more.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert one_more.answer().status == 200
+
+
+def test_a_connection_that_takes_no_answer_gives_its_place_to_one_that_asks() -> None:
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["path"] == "/":
+            await _say(send, b"done")
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1000):  # what is sent to nobody does not wait
+            await send({"type": "http.response.body", "body": b"a" * 65536, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    class Few(BoundedProtocol):
+        limits = EdgeLimits(head_seconds=10, body_bytes_per_second=0, connections=2)
+
+    def is_served() -> bool:
+        with Raw(port) as one_more:
+            return one_more.send(GET).answer().status == 200
+
+    with _served(app, Few) as port, Raw(port) as first, Raw(port) as second:
+        for slow in (first, second):
+            slow.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert not slow.silent(PATIENCE_SECONDS)
+        wait_until(is_served, "an answer beside those that nobody takes")
+
+
+async def _say(send: Any, body: bytes) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def test_who_does_not_take_an_answer_is_cut_off() -> None:

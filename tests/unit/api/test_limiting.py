@@ -134,3 +134,17 @@ def test_who_comes_again_does_not_keep_the_others_from_being_forgotten(
     assert _failures(limits, first) == []
     clock.seconds += 2
     assert _failures(limits, *[_address(MANY)] * LIMIT, *[_address(MANY + 1)] * LIMIT) == []
+
+
+def test_a_wait_that_keeps_much_counts_as_several() -> None:
+    limits = RateLimits(Settings(max_waits_per_key=LIMIT))
+    key = uuid4()
+    with limits.waiting(key, weight=10 * LIMIT) as alone:
+        assert alone
+        with limits.waiting(key) as beside:
+            assert not beside
+    with limits.waiting(key) as first, limits.waiting(key, weight=LIMIT) as heavy:
+        assert first
+        assert not heavy
+        with limits.waiting(key, weight=LIMIT - 1) as fits:
+            assert fits
