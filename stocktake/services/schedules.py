@@ -11,11 +11,11 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, defer
 
 from stocktake.db.clock import now
-from stocktake.db.models import Batch, Schedule, ScheduleFire
+from stocktake.db.models import Batch, Job, Schedule, ScheduleFire
 from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
@@ -23,8 +23,19 @@ from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView
 from stocktake.services.context import Context
 from stocktake.settings import Settings
+from stocktake.states import JobKind, JobState
 
 MAX_JITTER_SECONDS: Final = 3600.0
+#: Whether the last batch of a schedule waits to be expanded. It fires when that is done, for the
+#: latest time that it missed: each batch copies a selector of up to 390 KB, and else there would be
+#: more every minute, where the workers are behind.
+_STILL_EXPANDING: Final = exists().where(
+    ScheduleFire.schedule_id == Schedule.id,
+    ScheduleFire.fire_at == Schedule.last_fire_at,
+    Job.batch_id == ScheduleFire.batch_id,
+    Job.kind == JobKind.EXPAND_BATCH.value,
+    Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)),
+)
 _TIMING: Final = frozenset({"cron", "timezone", "paused"})
 
 
@@ -187,8 +198,10 @@ def unfireable(session: Session) -> Sequence[Schedule]:
 def _overdue(session: Session, moment: datetime) -> Iterator[Schedule]:
     candidates = session.scalars(
         select(Schedule)
-        .where(Schedule.paused.is_(False), Schedule.next_fire_at <= moment)
+        .where(Schedule.paused.is_(False), Schedule.next_fire_at <= moment, ~_STILL_EXPANDING)
         .order_by(Schedule.next_fire_at)
+        # A thousand selectors of 10,000 tables are gigabytes, once parsed.
+        .options(defer(Schedule.selector, raiseload=True))
     ).all()
     return (each for each in candidates if _due_fire(each, moment) is not None)
 

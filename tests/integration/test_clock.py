@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 import redis
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
 from stocktake.clock import ticks, upkeep
@@ -139,6 +139,12 @@ def _overdue(database: Database, schedule_id: UUID, **back: float) -> datetime:
         return schedule.next_fire_at
 
 
+def _end_expansions(database: Database) -> None:
+    with database.write() as session:
+        of_batches = update(Job).where(Job.kind == JobKind.EXPAND_BATCH.value)
+        session.execute(of_batches.values(state=JobState.SUCCEEDED.value, finished_at=now()))
+
+
 def _set(database: Database, job_id: UUID, **values: Any) -> None:
     with database.write() as session:
         session.execute(update(Job).where(Job.id == job_id).values(**values))
@@ -191,6 +197,50 @@ def test_a_due_schedule_starts_a_batch_and_plans_its_next_fire(
     assert fired.next_fire_at is not None
     assert fired.next_fire_at > _database_now(database)
     assert [ring.kind for ring in rings.rung] == [JobKind.EXPAND_BATCH]
+
+
+def test_a_schedule_waits_until_its_last_batch_is_expanded(
+    database: Database, settings: Settings, make_clock: MakeClock, project_id: int
+) -> None:
+    """Where workers are behind, it would add a batch with every minute, each with its selector."""
+    schedule_id, other_id = (
+        _schedule(database, settings, project_id, name=name) for name in ("one", "other")
+    )
+    clock = make_clock()
+    _overdue(database, schedule_id, minutes=30)
+    assert clock.fire_schedules() == 1
+    with database.write() as session:  # as if that had been an hour ago
+        fire = session.scalars(select(ScheduleFire)).one()
+        fire.fire_at -= timedelta(hours=1)
+        session.get_one(Schedule, schedule_id).last_fire_at = fire.fire_at
+    for each in (schedule_id, other_id):
+        _overdue(database, each, minutes=30)
+    assert clock.fire_schedules() == 1  # the other one
+    _end_expansions(database)
+    assert clock.fire_schedules() == 1
+    assert _count(database, Batch) == 3
+
+
+def test_no_selector_is_read_to_see_what_is_due(
+    database: Database, settings: Settings, project_id: int
+) -> None:
+    """A thousand of 10,000 tables each took the clock more memory than its container has."""
+    schedule_id = _schedule(database, settings, project_id)
+    _overdue(database, schedule_id, minutes=30)
+    loaded: list[set[str]] = []
+
+    def note(row: Any, _context: Any) -> None:
+        loaded.append(set(row.__dict__))
+
+    event.listen(Schedule, "load", note)
+    try:
+        with database.read() as session:
+            assert schedules.due(session, limit=10) == [schedule_id]
+            assert list(schedules.unfireable(session)) == []
+    finally:
+        event.remove(Schedule, "load", note)
+    assert loaded
+    assert not any("selector" in names for names in loaded)
 
 
 def test_a_clock_that_was_away_fires_once_for_the_latest_time_it_missed(
@@ -328,6 +378,7 @@ def test_a_fire_that_is_written_already_is_not_repeated(
     _overdue(database, schedule_id, minutes=10)
     clock = make_clock()
     clock.fire_schedules()
+    _end_expansions(database)
     _overdue(database, schedule_id, minutes=10)
     assert clock.fire_schedules() == 0
     assert _count(database, Batch) == 1
