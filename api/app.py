@@ -18,7 +18,7 @@ from api.edge.afterwards import Afterwards
 from api.edge.edge import Parts
 from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
-from api.edge.threads import SENDING_AT_ONCE, ProjectThreads
+from api.edge.threads import SLOW_AT_ONCE, ProjectThreads
 from api.edge.waiting import Hub
 from api.wire.middleware import (
     HeadMiddleware,
@@ -122,7 +122,8 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         parsing=CapacityLimiter(PARSED_AT_ONCE),
         reading=ProjectThreads(_READING_PATIENCE_SECONDS),
         writing=ProjectThreads(PATIENCE_SECONDS),
-        sending=ProjectThreads(share=SENDING_AT_ONCE),
+        sending=ProjectThreads(share=SLOW_AT_ONCE),
+        receiving=ProjectThreads(share=SLOW_AT_ONCE),
         readiness=Shared(
             partial(readiness.look, database, settings, doorbell.queue_lengths),
             settings.health_fresh_seconds,

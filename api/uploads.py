@@ -6,7 +6,7 @@ of it, so that what a crash leaves behind is found and removed.
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
@@ -51,6 +51,7 @@ class Receiver:
         self._sink: UploadSink | None = None
         self._ours = False
         self._touch_at = 0.0
+        self._turn = AsyncExitStack()
         self.filename: str | None = None
         self.fields: dict[str, str] = {}
         self.size_bytes = 0
@@ -103,9 +104,14 @@ class Receiver:
         """
         if self._sink is not None:
             self.size_bytes = await self._sink.finish()
+            await self._turn.aclose()
 
     async def clean_up(self) -> None:
         """Remove what was stored, unless the row says that somebody owns it now."""
+        async with self._turn:
+            await self._remove()
+
+    async def _remove(self) -> None:
         if self.upload is None:
             return
         upload_id, key = self.upload.id, self.upload.object_key
@@ -136,6 +142,9 @@ class Receiver:
             raise upload_forms.refusal(upload_forms.ONE_FILE, FILE_FIELD)
         if not self._ours:
             return
+        # A store's client keeps megabytes of each.
+        turn = self._edge.parts.receiving.turn(self._edge.caller.project_id)
+        await self._turn.enter_async_context(turn)
         self.filename = filename = upload_forms.clean_filename(event.filename)
         self.upload = await self._edge.change(lambda context: files.begin(context, filename))
         self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)

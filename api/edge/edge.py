@@ -46,6 +46,7 @@ class Parts:
     Attributes:
         reading, writing: apart, so that who waits for the write lock keeps no reader waiting.
         sending: large answers and ends of event streams, which a client may take slowly.
+        receiving: files, which a client may send slowly.
     """
 
     settings: Settings
@@ -61,6 +62,7 @@ class Parts:
     reading: ProjectThreads
     writing: ProjectThreads
     sending: ProjectThreads
+    receiving: ProjectThreads
     readiness: Shared[Readiness]
     metrics: Shared[bytes]
 

@@ -14,9 +14,9 @@ T = TypeVar("T")
 #: Threads that one project's requests have at once in this process. What they do is mostly held by
 #: the interpreter's lock: more of them do no more, and keep the event loop from it for longer.
 PROJECT_THREADS: Final = 3
-#: Large answers of one project that are on their way to its clients. A slow client keeps a turn for
-#: as long as it likes, so they are more than the threads.
-SENDING_AT_ONCE: Final = 8
+#: Large answers of one project that are on their way to its clients, and files that come from them:
+#: a slow client keeps a turn for as long as it likes, so they are more than the threads.
+SLOW_AT_ONCE: Final = 8
 #: Those of all projects. Readers and writers together are fewer than SQLite's connections.
 _ALL_THREADS: Final = 24
 

@@ -16,12 +16,13 @@ from sqlalchemy import event, update
 import api.edge.edge
 import api.routes.jobs
 from api.edge.answers import LARGE_BYTES
-from api.edge.threads import PROJECT_THREADS, SENDING_AT_ONCE
-from stocktake.db.models import Base, Job, SchemaVersion, Table
+from api.edge.threads import PROJECT_THREADS, SLOW_AT_ONCE
+from stocktake.db.models import Base, Job, SchemaVersion, Table, Upload
 from stocktake.db.session import Database
 from stocktake.services import schema_versions, table_views
 from stocktake.services.context import Context
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.support.stack import wait_until
 
 #: More than a process has threads for all projects.
 MANY: Final = 64
@@ -178,15 +179,15 @@ def test_large_ends_of_streams_are_sent_a_few_at_a_time(
 
     monkeypatch.setattr(fastapi.routing, "format_sse_event", noted)
     with ExitStack() as streams:
-        for _ in range(4 * SENDING_AT_ONCE):
+        for _ in range(4 * SLOW_AT_ONCE):
             answer = streams.enter_context(client.stream("GET", f"jobs/{job_id}/events/"))
             assert answer.status_code == 200
-        for _ in range(SENDING_AT_ONCE):
+        for _ in range(SLOW_AT_ONCE):
             assert several.acquire(timeout=30)
         for _ in range(20):
             assert modest.get("warehouse_tables/").status_code == 200
         # "state" and "end" of each stream whose turn it is.
-        assert SENDING_AT_ONCE <= len(made) <= 2 * SENDING_AT_ONCE
+        assert SLOW_AT_ONCE <= len(made) <= 2 * SLOW_AT_ONCE
 
 
 def test_large_answers_that_nobody_takes_are_made_a_few_at_a_time(
@@ -210,7 +211,7 @@ def test_large_answers_that_nobody_takes_are_made_a_few_at_a_time(
         return response
 
     monkeypatch.setattr(api.edge.edge, "respond", noted)
-    most = SENDING_AT_ONCE + PROJECT_THREADS
+    most = SLOW_AT_ONCE + PROJECT_THREADS
     url = client.base_url
     with ExitStack() as slow:
         for _ in range(3 * most):
@@ -225,6 +226,43 @@ def test_large_answers_that_nobody_takes_are_made_a_few_at_a_time(
         assert len(made) == most
     for _ in range(2):  # whoever has gone keeps nothing
         assert client.get(f"jobs/{job_id}/").status_code == 200
+
+
+def test_files_of_one_project_come_in_a_few_at_a_time(
+    client: httpx.Client, modest: httpx.Client, database: Database
+) -> None:
+    """A store's client keeps megabytes of each, for as long as it comes."""
+    over, sending, count = threading.Event(), threading.Semaphore(0), 3 * SLOW_AT_ONCE
+
+    def slowly() -> Iterator[bytes]:
+        head = b'Content-Disposition: form-data; name="file"; filename="a.csv"'
+        yield b"--x\r\n" + head + b"\r\n\r\na,b\n1,2\n"
+        sending.release()
+        over.wait(60)
+        yield b"1,2\r\n--x--\r\n"
+
+    def upload(_: int) -> int:
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        path = "warehouse_tables/upload_file/"
+        return client.post(path, content=slowly(), headers=headers, timeout=60).status_code
+
+    def begun() -> int:
+        with database.read() as session:
+            return session.query(Upload).count()
+
+    with ThreadPoolExecutor(count) as pool:
+        sent = [pool.submit(upload, number) for number in range(count)]
+        try:
+            for _ in sent:
+                assert sending.acquire(timeout=30)
+            wait_until(lambda: begun() == SLOW_AT_ONCE, "those whose turn it is", begun)
+            for _ in range(20):
+                assert modest.get("warehouse_tables/").status_code == 200
+            assert begun() == SLOW_AT_ONCE
+        finally:
+            over.set()
+        assert {each.result() for each in sent} == {201}
+    assert begun() == count
 
 
 def _noting(
