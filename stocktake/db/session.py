@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -33,6 +32,10 @@ PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
 #: How long a request waits for one answer of PostgreSQL.
 ANSWER_SECONDS: Final = 10.0
+#: After a write that was as long, a process leaves SQLite's lock to the others for so long: several
+#: of their tries, on a machine that is busy too.
+_LONG_SECONDS: Final = 0.05
+_LEFT_FREE_SECONDS: Final = 0.01
 #: What libpq is told where the URL does not say otherwise. It waits for an answer without an end,
 #: so a host that is gone without a word must be noticed by the kernel: within 10 s when something
 #: was sent to it, within 25 s when nothing was.
@@ -124,7 +127,7 @@ class Database:
         self._ringer = ringer
         # SQLite has one write lock; threads of one process need not poll for it.
         self._turn: Callable[[], AbstractContextManager[Any]] = (
-            partial(_held, threading.Lock()) if self.sqlite else nullcontext
+            _Turns().turn if self.sqlite else nullcontext
         )
 
     @contextmanager
@@ -160,19 +163,35 @@ class Database:
         self.engine.dispose()
 
 
-@contextmanager
-def _held(lock: threading.Lock) -> Iterator[None]:
-    """Hold the lock for the block, but wait for it no longer than for SQLite's own.
+class _Turns:
+    """The turns of a process's threads to have SQLite's write lock."""
 
-    While another process kept that one, the threads of this process waited for it in turn, each
-    for the whole time: of twelve requests the last was answered after a minute.
-    """
-    if not lock.acquire(timeout=PATIENCE_SECONDS):
-        raise BusyError("another transaction of this process holds the database's write lock")
-    try:
-        yield
-    finally:
-        lock.release()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free_until = 0.0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep the other threads waiting for the block, each no longer than for SQLite's own lock.
+
+        While another process kept that one, the threads of this process waited for it in turn, each
+        for the whole time: of twelve requests the last was answered after a minute.
+
+        After a long write the lock is left to other processes for a moment. They only try it now
+        and then, and the next thread of this process would be faster: of changes to tables of
+        10,000 columns they had to let ten pass.
+        """
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            raise BusyError("another transaction of this process holds the database's write lock")
+        try:
+            time.sleep(max(0.0, self._free_until - time.monotonic()))
+            begun_at = time.monotonic()
+            yield
+            ended_at = time.monotonic()
+            if ended_at - begun_at > _LONG_SECONDS:
+                self._free_until = ended_at + _LEFT_FREE_SECONDS
+        finally:
+            self._lock.release()
 
 
 def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -> Engine:

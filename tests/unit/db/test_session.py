@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +130,42 @@ def test_a_writer_waits_for_another_thread_no_longer_than_for_another_process(
         pass
     _add_one(database, 1)
     assert _value(url) == 1
+
+
+def test_a_process_that_writes_without_a_pause_leaves_the_lock_to_another(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next thread takes the lock at once, and was faster than who tries now and then: ten long
+    writes came before the other's."""
+    monkeypatch.setattr(sessions, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(sessions, "_LEFT_FREE_SECONDS", 0.2)
+    busy, other, over = Database(url), Database(url), threading.Event()
+    wrote, begun = list[None](), threading.Semaphore(0)
+
+    def write_on() -> None:
+        while not over.is_set():
+            with busy.write() as session:
+                session.execute(text("UPDATE counters SET value = value + 1"))
+                begun.release()
+                over.wait(0.1)
+            wrote.append(None)
+
+    passed = []
+    with ThreadPoolExecutor(3) as pool:
+        try:
+            writing = [pool.submit(write_on) for _ in range(3)]
+            for _ in range(12):
+                while begun.acquire(blocking=False):
+                    pass
+                assert begun.acquire(timeout=30)  # and so the lock is not to be had
+                before = len(wrote)
+                _add_one(other, 1)
+                passed.append(len(wrote) - before)
+        finally:
+            over.set()
+        for each in writing:
+            each.result()
+    assert max(passed) <= 2, passed
 
 
 def test_an_error_of_a_statement_names_no_value(migrated_database_url: str) -> None:
