@@ -19,6 +19,7 @@ from stocktake.errors import (
     SupersededError,
 )
 from stocktake.jobs import turns
+from stocktake.jobs.cancelling import cancelled_error
 from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT, lock_project
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState
@@ -267,11 +268,6 @@ def cancel(
         StaleAttemptError: the lease was lost.
     """
     _end(session, claim, JobState.CANCELLED, outcome=code, error=cancelled_error(code, detail))
-
-
-def cancelled_error(code: str, detail: str) -> dict[str, Any]:
-    """What the `error` of a cancelled job says."""
-    return {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
 
 
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:

@@ -14,6 +14,7 @@ from stocktake.db import uploads
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit, quotas, refreshes, table_views, tables, words
 from stocktake.services.context import Context
@@ -242,8 +243,8 @@ def _supersede_waiting(context: Context, table: Table) -> None:
         .order_by(Job.id)
         .with_for_update()
     ).all()
-    ended = refreshes.end_superseded(
-        context,
+    ended = cancelling.supersede_jobs(
+        context.session,
         [job.id for job in waiting if job.arguments.get("target") == Target.FILE],
         detail="A newer file was uploaded to the table.",
     )

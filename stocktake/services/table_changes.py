@@ -6,6 +6,7 @@ from uuid import UUID
 
 from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.security.encryption import AccessPair
 from stocktake.services import audit, credentials, refreshes, table_views, tables, words
@@ -179,7 +180,7 @@ def _source_changed(context: Context, table: Table) -> Enqueued:
     table.generation += 1
     table.source_state = None
     table.validated_state = None
-    refreshes.cancel_queued(
-        context, table, kinds=[JobKind.VALIDATE_COLUMNS], detail="The table was changed."
-    )
+    validations = [JobKind.VALIDATE_COLUMNS]
+    detail = "The table was changed."
+    cancelling.supersede(context.session, table.id, kinds=validations, detail=detail)
     return refreshes.request(context, table)

@@ -1,6 +1,6 @@
 """Registering tables, changing what they are, and deleting them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 from uuid import UUID
@@ -10,8 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from stocktake.db import uploads
 from stocktake.db.clock import now
-from stocktake.db.models import Table
+from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
@@ -234,8 +235,7 @@ def delete_locked(context: Context, table: Table) -> None:
     if table.external_data_source is not None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
     _let_go_of_uploads(context, table)
-    refreshes.cancel_queued(context, table, kinds=list(JobKind), detail="The table was deleted.")
-    refreshes.stop_running(context, table, kinds=list(JobKind))
+    _end_jobs(context, table, list(JobKind))
     credentials.erase(context, table)
     context.session.execute(
         update(Table)
@@ -252,10 +252,16 @@ def _let_go_of_uploads(context: Context, table: Table) -> None:
 
     One that is being read is told to stop: it would point the table at itself again.
     """
-    ingests = [JobKind.INGEST_FILE]
-    ended = refreshes.cancel_queued(context, table, kinds=ingests, detail="The table was deleted.")
-    refreshes.stop_running(context, table, kinds=ingests)
+    ended = _end_jobs(context, table, [JobKind.INGEST_FILE])
     held = [table.upload_id, *(job.upload_id for job in ended)]
     table.upload_id = None
     context.session.flush()
     uploads.let_go(context.session, held, leaving=table.id)
+
+
+def _end_jobs(context: Context, table: Table, kinds: Sequence[JobKind]) -> Sequence[Job]:
+    """End the table's queued jobs of these kinds, and return them; ask the running ones to stop."""
+    detail = "The table was deleted."
+    ended = cancelling.supersede(context.session, table.id, kinds=kinds, detail=detail)
+    cancelling.stop_running(context.session, table.id, kinds=kinds)
+    return ended
