@@ -33,6 +33,7 @@ class Claim:
         attempt: the fence; every write by this attempt carries it.
         request_id: of the request that led to the job.
         generation: the table's when the claim was made; a result for another one is void.
+        arguments: as the row keeps them; `jobs.arguments` reads them.
         table_name: for people, as it was when the claim was made.
     """
 

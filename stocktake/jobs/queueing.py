@@ -29,7 +29,7 @@ class JobRequest:
 
     Attributes:
         max_attempts: claims before a transient error becomes a failure.
-        arguments: what the kind needs beside the ids; JSON, never a secret.
+        arguments: what the kind needs beside the ids, as `jobs.arguments` has it; never a secret.
     """
 
     project_id: int

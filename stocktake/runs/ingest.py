@@ -25,6 +25,7 @@ from stocktake.errors import (
     TableChangedError,
 )
 from stocktake.jobs import leases
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
@@ -47,6 +48,7 @@ class Received:
         columns: the table's, for the types that a user has set.
     """
 
+    arguments: IngestArguments
     source: Source
     filename: str
     size_bytes: int
@@ -62,7 +64,7 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     received = _receive(attempt)
-    into_delta = attempt.claim.arguments.get("target") == "delta"
+    into_delta = received.arguments.target is Target.DELTA
     if into_delta:
         require_exclusive_put(attempt.storage)
     with _named(received):
@@ -82,13 +84,15 @@ def _receive(attempt: Attempt) -> Received:
             raise SupersededError("The table was deleted before its upload was read.")
         if upload is None or upload.state == UploadState.REMOVED.value:
             raise _gone()
+        arguments = IngestArguments.of(claim.arguments)
         source = Source(
             store=attempt.storage.store(),
             path=escape(attempt.storage.path(upload.object_key)),
-            format=TableFormat(claim.arguments["format"]),
+            format=arguments.format,
             options=dict(table.options),
         )
         return Received(
+            arguments=arguments,
             source=source,
             filename=upload.filename,
             size_bytes=upload.size_bytes or 0,
@@ -120,7 +124,7 @@ def _replace(attempt: Attempt, received: Received) -> None:
         table = _locked(session, attempt)
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
-        _point_at_upload(session, attempt, table)
+        _point_at_upload(session, attempt, table, received.arguments.format)
         table.source_state = found.state | {"generation": table.generation}
         table.validated_state = table.source_state
         leases.succeed(session, attempt.claim, result_of(table, found, change))
@@ -142,14 +146,16 @@ def _locked(session: Session, attempt: Attempt) -> Table:
     return table
 
 
-def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
+def _point_at_upload(
+    session: Session, attempt: Attempt, table: Table, format_: TableFormat
+) -> None:
     """The switch: from here on the table is the new upload, and the old one may go."""
     upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
     if upload.state == UploadState.REMOVED.value:
         raise _gone()
     before, table.upload_id = table.upload_id, upload.id
     _set_state(session, upload.id, UploadState.ACTIVE)
-    table.format = attempt.claim.arguments["format"]
+    table.format = format_.value
     table.url_pattern = attempt.storage.url_pattern(upload.object_key)
     table.managed = True
     table.generation += 1
@@ -174,7 +180,8 @@ def _load(attempt: Attempt, received: Received) -> None:
     # Parquet says its types in its footer, and the load itself reads the rest before it commits.
     read = introspect if received.source.format is TableFormat.PARQUET else read_all
     columns = read(received.source, attempt.limits, attempt.progress).columns
-    found = load_rows(attempt, received.source, columns)
+    replaces = received.arguments.mode is Mode.REPLACE
+    found = load_rows(attempt, received.source, columns, replaces=replaces)
     with attempt.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = leases.locked_table(session, attempt.claim, any_generation=True)

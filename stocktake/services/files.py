@@ -15,13 +15,13 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
+from stocktake.jobs.arguments import Target, is_for_file
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit, quotas, refreshes, table_views, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
     FILE_FORMATS,
     FileForm,
-    Target,
     clean_filename,
     known_format,
     refusal,
@@ -149,7 +149,7 @@ def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> In
             table_id=table.id,
             upload_id=upload.id,
             created_by_id=context.caller.user_id,
-            arguments=_arguments(form),
+            arguments=form.arguments.as_dict(),
         ),
     )
     table.latest_job_id = enqueued.job.id
@@ -222,11 +222,6 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
     return table
 
 
-def _arguments(form: FileForm) -> dict[str, str]:
-    arguments = {"target": form.target.value, "format": form.format.value}
-    return arguments | ({"mode": form.mode.value} if form.mode else {})
-
-
 def _supersede_waiting(context: Context, table: Table) -> None:
     """A newer file replaces one that waits and that no worker has looked at yet.
 
@@ -245,7 +240,7 @@ def _supersede_waiting(context: Context, table: Table) -> None:
     ).all()
     ended = cancelling.supersede_jobs(
         context.session,
-        [job.id for job in waiting if job.arguments.get("target") == Target.FILE],
+        [job.id for job in waiting if is_for_file(job.arguments)],
         detail="A newer file was uploaded to the table.",
     )
     uploads.let_go(context.session, [job.upload_id for job in ended])
