@@ -16,7 +16,6 @@ from stocktake.errors import (
     JobError,
     ReserveNeededError,
     StaleAttemptError,
-    SupersededError,
 )
 from stocktake.jobs import turns
 from stocktake.jobs.cancelling import cancelled_error
@@ -392,23 +391,3 @@ def _end_attempt(
         .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
         .execution_options(synchronize_session=False)
     )
-
-
-def locked_table(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:
-    """The claim's table, locked, for the transaction that writes a result to it.
-
-    The table is locked before the job row, everywhere, so that two writers cannot deadlock.
-
-    Args:
-        any_generation: whether a table that changed since the claim is still wanted.
-
-    Raises:
-        SupersededError: the table changed since the claim, or is deleted.
-    """
-    table = session.scalars(
-        select(Table).where(Table.id == claim.table_id).with_for_update(key_share=True)
-    ).one_or_none()
-    changed = table is not None and table.generation != claim.generation
-    if table is None or table.deleted or (changed and not any_generation):
-        raise SupersededError("The table changed while its source was being read.")
-    return table

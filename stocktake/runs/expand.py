@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.errors import InternalError, StaleAttemptError
 from stocktake.jobs import leases, queueing
 from stocktake.runs.attempt import Attempt

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from stocktake.db import uploads
-from stocktake.db.clock import now
-from stocktake.db.models import StoredCredential, Table, Upload
+from stocktake.catalog import uploads
+from stocktake.catalog.credentials import erase
+from stocktake.catalog.tables import locked_for
+from stocktake.db.models import Table, Upload
 from stocktake.errors import (
     InvalidSourceError,
     JobError,
@@ -48,6 +48,7 @@ class Received:
         columns: the table's, for the types that a user has set.
     """
 
+    upload_id: UUID
     arguments: IngestArguments
     source: Source
     filename: str
@@ -92,6 +93,7 @@ def _receive(attempt: Attempt) -> Received:
             options=dict(table.options),
         )
         return Received(
+            upload_id=upload.id,
             arguments=arguments,
             source=source,
             filename=upload.filename,
@@ -140,7 +142,7 @@ def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, 
 
 
 def _locked(session: Session, attempt: Attempt) -> Table:
-    table = leases.locked_table(session, attempt.claim, any_generation=True)
+    table = locked_for(session, attempt.claim, any_generation=True)
     if table.generation != attempt.claim.generation:
         raise TableChangedError("The table was changed while its upload was read.")
     return table
@@ -154,7 +156,7 @@ def _point_at_upload(
     if upload.state == UploadState.REMOVED.value:
         raise _gone()
     before, table.upload_id = table.upload_id, upload.id
-    _set_state(session, upload.id, UploadState.ACTIVE)
+    uploads.activate(session, upload.id)
     table.format = format_.value
     table.url_pattern = attempt.storage.url_pattern(upload.object_key)
     table.managed = True
@@ -162,15 +164,8 @@ def _point_at_upload(
     if before != upload.id:
         session.flush()
         uploads.let_go(session, [before])
-    _erase_credential(session, table)
-
-
-def _erase_credential(session: Session, table: Table) -> None:
-    """A table that lived in a customer's bucket needs its keys no more."""
-    credential_id, table.credential_id = table.credential_id, None
-    if credential_id is not None:
-        session.flush()
-        session.execute(delete(StoredCredential).where(StoredCredential.id == credential_id))
+    # A table that lived in a customer's bucket needs its keys no more.
+    erase(session, table)
 
 
 # --- rows for a managed Delta table -------------------------------------------------------
@@ -184,10 +179,10 @@ def _load(attempt: Attempt, received: Received) -> None:
     found = load_rows(attempt, received.source, columns, replaces=replaces)
     with attempt.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
-        table = leases.locked_table(session, attempt.claim, any_generation=True)
+        table = locked_for(session, attempt.claim, any_generation=True)
         change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
-        _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED)
+        uploads.use_up(session, received.upload_id)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
@@ -205,13 +200,3 @@ def _named(received: Received) -> Iterator[None]:
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None
         raise
-
-
-def _set_state(session: Session, upload_id: UUID | None, state: UploadState) -> None:
-    """Note what became of an upload; one whose bytes are gone stays as it is."""
-    session.execute(
-        update(Upload)
-        .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
-        .values(state=state.value, changed_at=now())
-        .execution_options(synchronize_session=False)
-    )

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import StoredCredential, Table, Upload
-from stocktake.errors import CredentialUnavailableError, SourceNotFoundError, SupersededError
+from stocktake.catalog.credentials import opened_for
+from stocktake.db.models import Table, Upload
+from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.security.encryption import Sealed
 from stocktake.states import TableFormat
 from stocktake.storage.places.globs import escape
 from stocktake.storage.places.guard import recheck
@@ -74,16 +74,9 @@ def _load(session: Session, attempt: Attempt) -> _Snapshot:
 
 
 def _credential(session: Session, attempt: Attempt, table: Table) -> Credential | None:
-    if table.credential_id is None:
+    pair = opened_for(session, attempt.keyring, table)
+    if pair is None:
         return None
-    row = session.get(StoredCredential, table.credential_id)
-    if row is None:
-        raise CredentialUnavailableError("The table's credential is gone.")
-    pair = attempt.keyring.open(
-        Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
-        project_id=table.project_id,
-        credential_id=row.id,
-    )
     return Credential(access_key=pair.access_key, access_secret=pair.access_secret)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
+from stocktake.catalog.tables import locked_for
 from stocktake.db.models import Table
 from stocktake.jobs import leases
 from stocktake.readers import validate
@@ -60,7 +61,7 @@ def run(attempt: Attempt) -> None:
     validation = validate(opened.source, opened.columns, attempt.limits, attempt.progress)
     verdict = verdict_of(validation, opened.columns)
     with attempt.database.write() as session:
-        table = leases.locked_table(session, attempt.claim)
+        table = locked_for(session, attempt.claim)
         verdict.mark(table)
         if _same_source(table, validation):
             table.row_count = validation.row_count

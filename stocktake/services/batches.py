@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ConflictError, NotFoundError
 from stocktake.jobs import cancelling, queueing
 from stocktake.services import audit

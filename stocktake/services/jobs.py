@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
+from stocktake.catalog import tables
 from stocktake.db.models import Job, JobAttempt, Table, Upload
 from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.errors import ConflictError
@@ -138,11 +139,9 @@ def _again(context: Context, old: Job) -> JobRequest:
 def _live_table(context: Context, old: Job) -> Table | None:
     if old.table_id is None:
         return None
-    # Locked before any job row, as everywhere (stocktake.jobs.leases.locked_table).
-    table = context.session.scalars(
-        select(Table).where(Table.id == old.table_id).with_for_update(key_share=True)
-    ).one_or_none()
-    if table is None or table.deleted:
+    # Locked before any job row, as everywhere.
+    table = tables.locked(context.session, old.project_id, Table.id == old.table_id)
+    if table is None:
         raise ConflictError("The job's table was deleted; there is nothing to try again.")
     return table
 

@@ -5,8 +5,8 @@ Asked before something is added, without a lock: requests at the same moment may
 
 from sqlalchemy import ColumnElement, false, func, literal, select
 
+from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.db.models import IdempotencyKey, Schedule, Table
-from stocktake.db.stored import stored_bytes
 from stocktake.errors import QuotaExceededError
 from stocktake.services.context import Context
 

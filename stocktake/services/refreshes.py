@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
+from stocktake.catalog.validation import enqueue_validation
 from stocktake.db.models import Table
 from stocktake.errors import ValidationError
-from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue, enqueue_validation
+from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import words
 from stocktake.services.context import Context
 from stocktake.states import JobKind, Queue

@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Schedule, ScheduleFire
 from stocktake.db.pages import Place, one_by_one, part_of
-from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView

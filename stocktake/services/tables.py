@@ -8,7 +8,9 @@ from uuid import UUID
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from stocktake.db import uploads
+from stocktake.catalog import uploads
+from stocktake.catalog.credentials import erase
+from stocktake.catalog.tables import locked
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
@@ -83,18 +85,8 @@ def undo_create(context: Context, table_id: UUID, *, job_id: UUID) -> bool:
         False where the table is not as it was made any more (changed, refreshed again or deleted
         meanwhile): then it is somebody's and stays.
     """
-    table = context.session.scalars(
-        select(Table)
-        .where(
-            Table.id == table_id,
-            Table.project_id == context.caller.project_id,
-            Table.deleted.is_(False),
-            Table.generation == 1,
-            Table.latest_job_id == job_id,
-        )
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    as_made = Table.id == table_id, Table.generation == 1, Table.latest_job_id == job_id
+    table = locked(context.session, context.caller.project_id, *as_made)
     if table is None:
         return False
     delete_locked(context, table)
@@ -236,7 +228,7 @@ def delete_locked(context: Context, table: Table) -> None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
     _let_go_of_uploads(context, table)
     _end_jobs(context, table, list(JobKind))
-    credentials.erase(context, table)
+    erase(context.session, table)
     context.session.execute(
         update(Table)
         .where(Table.id == table.id)

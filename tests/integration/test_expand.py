@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database
 from stocktake.errors import StaleAttemptError, StorageThrottledError
 from stocktake.jobs import leases, rescue

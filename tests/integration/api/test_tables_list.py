@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import event, update
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.clock import upkeep
 from stocktake.db.models import Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database, Ring
 from stocktake.errors import AccessDeniedError
 from stocktake.jobs import leases

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stocktake.db import uploads
+from stocktake.catalog import uploads
 from stocktake.db.models import Upload
 from stocktake.errors import (
     DuplicateColumnError,
