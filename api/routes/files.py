@@ -78,7 +78,7 @@ async def _upload_table(edge: WriteEdge) -> Response:
         try:
             await receiver.receive()
         except PayloadTooLargeError as exc:
-            raise upload_forms.too_large(edge.parts.settings.max_upload_bytes) from exc
+            raise upload_forms.too_large(edge.parts.process.settings.max_upload_bytes) from exc
         form = upload_forms.check_form(receiver.filename, receiver.fields)
         await receiver.finish()
 

@@ -67,7 +67,7 @@ def run(attempt: Attempt) -> None:
     received = _receive(attempt)
     into_delta = received.arguments.target is Target.DELTA
     if into_delta:
-        require_exclusive_put(attempt.storage)
+        require_exclusive_put(attempt.process.storage)
     with _named(received):
         _check_size(received)
         if into_delta:
@@ -78,7 +78,7 @@ def run(attempt: Attempt) -> None:
 
 def _receive(attempt: Attempt) -> Received:
     claim = attempt.claim
-    with attempt.database.read() as session:
+    with attempt.process.database.read() as session:
         table = session.get(Table, claim.table_id)
         upload = session.get(Upload, claim.upload_id)
         if table is None or table.deleted:
@@ -87,8 +87,8 @@ def _receive(attempt: Attempt) -> Received:
             raise _gone()
         arguments = IngestArguments.of(claim.arguments)
         source = Source(
-            store=attempt.storage.store(),
-            path=escape(attempt.storage.path(upload.object_key)),
+            store=attempt.process.storage.store(),
+            path=escape(attempt.process.storage.path(upload.object_key)),
             format=arguments.format,
             options=dict(table.options),
         )
@@ -122,7 +122,7 @@ def _check_size(received: Received) -> None:
 
 def _replace(attempt: Attempt, received: Received) -> None:
     found, verdict = _read_in_full(attempt, received)
-    with attempt.database.write() as session:
+    with attempt.process.database.write() as session:
         table = _locked(session, attempt)
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
@@ -158,7 +158,7 @@ def _point_at_upload(
     before, table.upload_id = table.upload_id, upload.id
     uploads.activate(session, upload.id)
     table.format = format_.value
-    table.url_pattern = attempt.storage.url_pattern(upload.object_key)
+    table.url_pattern = attempt.process.storage.url_pattern(upload.object_key)
     table.managed = True
     table.generation += 1
     if before != upload.id:
@@ -177,7 +177,7 @@ def _load(attempt: Attempt, received: Received) -> None:
     columns = read(received.source, attempt.limits, attempt.progress).columns
     replaces = received.arguments.mode is Mode.REPLACE
     found = load_rows(attempt, received.source, columns, replaces=replaces)
-    with attempt.database.write() as session:
+    with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = locked_for(session, attempt.claim, any_generation=True)
         change = store_introspection(session, table, found, attempt)

@@ -112,7 +112,7 @@ def load_rows(
         ManagedStorageRefusedError: managed storage will not take them.
     """
     claim = attempt.claim
-    uri, options = attempt.storage.delta_root(claim.project_id, str(claim.table_id))
+    uri, options = attempt.process.storage.delta_root(claim.project_id, str(claim.table_id))
     load = _Load(
         attempt=attempt,
         source=source,
@@ -215,7 +215,7 @@ def _mapped() -> Iterator[None]:
 
 
 def _introspect(load: _Load) -> Introspection:
-    storage, claim = load.attempt.storage, load.attempt.claim
+    storage, claim = load.attempt.process.storage, load.attempt.claim
     key = storage.delta_key(claim.project_id, str(claim.table_id))
     source = Source(store=storage.store(), path=escape(storage.path(key)), format=TableFormat.DELTA)
     found = introspect(source, load.attempt.limits, load.attempt.progress)

@@ -42,15 +42,15 @@ def store(attempt: Attempt, found: Introspection) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
         LimitExceededError: the project stores as much as it may; nothing was written.
     """
-    with attempt.database.write() as session:
+    with attempt.process.database.write() as session:
         table = locked_for(session, attempt.claim)
         number = table.schema_version
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
-            _require_room(session, table, attempt.settings)
+            _require_room(session, table, attempt.process.settings)
         table.source_state = found.state | {"generation": attempt.claim.generation}
         if table.validated_state != table.source_state:
-            enqueue_validation(session, attempt.settings, table)
+            enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 

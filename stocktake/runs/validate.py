@@ -60,7 +60,7 @@ def run(attempt: Attempt) -> None:
     opened = open_table(attempt)
     validation = validate(opened.source, opened.columns, attempt.limits, attempt.progress)
     verdict = verdict_of(validation, opened.columns)
-    with attempt.database.write() as session:
+    with attempt.process.database.write() as session:
         table = locked_for(session, attempt.claim)
         verdict.mark(table)
         if _same_source(table, validation):

@@ -130,7 +130,7 @@ def create(context: Context, selector: Any) -> BatchView:
     require_known_ids(context.session, caller.project_id, checked)
     batch = start(
         context.session,
-        context.settings,
+        context.process.settings,
         project_id=caller.project_id,
         selector=kept_selector(selector, checked),
         created_by_id=caller.user_id,

@@ -107,9 +107,8 @@ def store(context: Context, table: Table, pair: AccessPair) -> StoredCredential:
         ValidationError: the service has no key to encrypt with.
     """
     try:
-        return catalog.store(
-            context.session, context.keyring, table, pair, created_by_id=context.caller.user_id
-        )
+        keyring, maker = context.process.keyring, context.caller.user_id
+        return catalog.store(context.session, keyring, table, pair, created_by_id=maker)
     except CredentialUnavailableError as exc:
         raise ValidationError(exc.detail, code=exc.code, attr="credential") from exc
 
@@ -133,7 +132,7 @@ def _checked(name: str, value: str) -> str:
 def _open(context: Context, row: StoredCredential, *, replacing: bool) -> AccessPair | None:
     """The stored keys; None where they cannot be read and both are replaced anyway."""
     try:
-        return catalog.opened(context.keyring, row)
+        return catalog.opened(context.process.keyring, row)
     except CredentialUnavailableError as exc:
         if replacing:
             return None

@@ -62,7 +62,7 @@ def begin(context: Context, filename: str) -> Upload:
         upload_id,
         project_id=project_id,
         filename=filename or "unnamed",
-        object_key=context.storage.upload_key(project_id, str(upload_id)),
+        object_key=context.process.storage.upload_key(project_id, str(upload_id)),
         created_by_id=context.caller.user_id,
     )
 
@@ -125,7 +125,7 @@ def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> In
             project_id=table.project_id,
             kind=JobKind.INGEST_FILE,
             queue=Queue.INTERACTIVE,
-            max_attempts=context.settings.job_max_attempts,
+            max_attempts=context.process.settings.job_max_attempts,
             table_id=table.id,
             upload_id=upload.id,
             created_by_id=context.caller.user_id,
@@ -193,14 +193,14 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
         context,
         name=form.name,
         format_=form.format,
-        url_pattern=context.storage.url_pattern(upload.object_key),
+        url_pattern=context.process.storage.url_pattern(upload.object_key),
         managed=True,
     )
     table.id = new_id()
     if form.target is Target.DELTA:
-        key = context.storage.delta_key(context.caller.project_id, str(table.id))
+        key = context.process.storage.delta_key(context.caller.project_id, str(table.id))
         table.format = TableFormat.DELTA.value
-        table.url_pattern = context.storage.url_pattern(key)
+        table.url_pattern = context.process.storage.url_pattern(key)
     tables.add_uniquely(context, table)
     audit.record(context, "table.create", table.id, name=form.name)
     return table

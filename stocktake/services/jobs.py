@@ -125,7 +125,7 @@ def _again(context: Context, old: Job) -> JobRequest:
         project_id=old.project_id,
         kind=kind,
         queue=Queue.BULK if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
-        max_attempts=context.settings.job_max_attempts,
+        max_attempts=context.process.settings.job_max_attempts,
         table_id=old.table_id,
         # A batch counts the jobs that it made; one tried again by hand is not among them.
         batch_id=old.batch_id if kind is JobKind.EXPAND_BATCH else None,

@@ -33,7 +33,7 @@ def request(
             project_id=table.project_id,
             kind=JobKind.REFRESH_SCHEMA,
             queue=queue,
-            max_attempts=context.settings.job_max_attempts,
+            max_attempts=context.process.settings.job_max_attempts,
             table_id=table.id,
             batch_id=batch_id,
             created_by_id=context.caller.user_id,
@@ -46,7 +46,7 @@ def request(
 def request_validation(context: Context, table: Table) -> Enqueued | None:
     """Queue a read of all the data against the columns' types, unless nothing calls for it."""
     return enqueue_validation(
-        context.session, context.settings, table, created_by_id=context.caller.user_id
+        context.session, context.process.settings, table, created_by_id=context.caller.user_id
     )
 
 

@@ -117,7 +117,7 @@ def run_now(context: Context, schedule_id: UUID) -> BatchView:
         NotFoundError: no such schedule in this project.
     """
     schedule = context.find(Schedule, schedule_id)
-    batch = _start(context.session, context.settings, schedule, context.caller.user_id)
+    batch = _start(context.session, context.process.settings, schedule, context.caller.user_id)
     audit.record(context, "schedule.run", schedule.id, batch_id=str(batch.id))
     return batches.view(context.session, batch)
 

@@ -217,7 +217,7 @@ def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Col
 
 def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
     """A refresh holds to the same bound (`readers.limits.check_schema`)."""
-    size, most = stored_size(columns), context.settings.inference_max_schema_bytes
+    size, most = stored_size(columns), context.process.settings.inference_max_schema_bytes
     if size > most:
         raise ValidationError(
             f"The schema would take {size:,} bytes; STOCKTAKE_INFERENCE_MAX_SCHEMA_BYTES allows "

@@ -46,7 +46,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     name = new_name(context, _required("name", fields))
     format_ = check_format(_required("format", fields))
     url_pattern = checked_url(_required("url_pattern", fields))
-    location = guard.check(url_pattern, context.guard)
+    location = guard.check(url_pattern, context.process.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
     guard.check_pattern(location, is_folder=format_.is_delta)
