@@ -33,9 +33,8 @@ from stocktake.jobs import counters
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
 from stocktake.monitoring import readiness
-from stocktake.security.encryption import Keyring
+from stocktake.parts import ProcessParts
 from stocktake.settings import Settings, read_settings
-from stocktake.storage.configured import guard_policy, managed_storage
 
 #: Under each project, in the order in which paths are matched.
 PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
@@ -92,7 +91,7 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = build_parts(settings, doorbell or _celery_doorbell(settings), observed)
         app.state.parts = parts
-        observed.watch(parts.database, parts.doorbell)
+        observed.watch(parts.process.database, parts.doorbell)
         tasks = [asyncio.create_task(parts.hub.run()), asyncio.create_task(parts.afterwards.run())]
         yield
         for task in tasks:
@@ -100,7 +99,7 @@ def _lifespan(
         await asyncio.gather(*tasks, return_exceptions=True)
         await parts.afterwards.flush()
         await asyncio.to_thread(parts.doorbell.close)
-        parts.database.dispose()
+        parts.process.database.dispose()
 
     return lifespan
 
@@ -110,11 +109,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
     database = Database(settings.database_url, doorbell.ring, answer_seconds=ANSWER_SECONDS)
     doorbell.on_drop = counters.drops_of("web", database)
     return Parts(
-        settings=settings,
-        database=database,
-        keyring=Keyring.of(settings.secret_keys),
-        guard=guard_policy(settings),
-        storage=managed_storage(settings),
+        process=ProcessParts.of(settings, database),
         doorbell=doorbell,
         hub=Hub(database),
         limits=RateLimits(settings),

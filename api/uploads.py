@@ -120,12 +120,12 @@ class Receiver:
             if self._sink is not None:
                 await self._sink.abort()
             if await self._edge.change(lambda context: files.discard(context, upload_id)):
-                await self._edge.parts.storage.remove(key)
+                await self._edge.parts.process.storage.remove(key)
 
     def _refuse_large(self, size_bytes: int) -> None:
-        most = self._edge.parts.settings.max_upload_bytes + EXTRA_BYTES
+        most = self._edge.parts.process.settings.max_upload_bytes + EXTRA_BYTES
         if size_bytes > most:
-            raise upload_forms.body_too_large(self._edge.parts.settings.max_upload_bytes)
+            raise upload_forms.body_too_large(self._edge.parts.process.settings.max_upload_bytes)
 
     async def _take(self, reader: FormReader, chunk: bytes) -> None:
         for event in await to_thread.run_sync(reader.feed, chunk):
@@ -147,12 +147,12 @@ class Receiver:
         await self._turn.enter_async_context(turn)
         self.filename = filename = upload_forms.clean_filename(event.filename)
         self.upload = await self._edge.change(lambda context: files.begin(context, filename))
-        self._sink = self._edge.parts.storage.open_upload(self.upload.object_key)
+        self._sink = self._edge.parts.process.storage.open_upload(self.upload.object_key)
         self._touch_at = time.monotonic() + files.TOUCH_SECONDS
 
     async def _write(self, event: FileData) -> None:
         self.size_bytes += len(event.data)
-        limit = self._edge.parts.settings.max_upload_bytes
+        limit = self._edge.parts.process.settings.max_upload_bytes
         if self.size_bytes > limit:
             raise self._refuse(limit)
         if self._sink is not None:

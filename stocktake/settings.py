@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from stocktake.errors import CommandError
+from stocktake.limits import Limits
 
 #: A list in the environment is comma-separated.
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
@@ -162,21 +163,21 @@ class Settings(BaseSettings):
     canary_interval_seconds: float = Field(default=10.0, gt=0)
     canary_late_seconds: float = Field(default=30.0, gt=0)
 
-    inference_max_files: int = Field(default=200, ge=1)
-    inference_max_bytes: int = Field(default=64 * 1024**2, ge=1)
-    inference_max_seconds: float = Field(default=60.0, gt=0)
-    #: The hard limits of a read: `stocktake.readers.Limits` says what each bounds.
-    inference_max_listed: int = Field(default=1_000_000, ge=1)
-    inference_max_columns: int = Field(default=10_000, ge=1)
-    inference_max_fields: int = Field(default=50_000, ge=1)
+    #: `stocktake.limits.Limits` says what each of these bounds.
+    inference_max_files: int = Field(default=Limits.max_files, ge=1)
+    inference_max_bytes: int = Field(default=Limits.max_bytes, ge=1)
+    inference_max_seconds: float = Field(default=Limits.max_seconds, gt=0)
+    inference_max_listed: int = Field(default=Limits.max_listed, ge=1)
+    inference_max_columns: int = Field(default=Limits.max_columns, ge=1)
+    inference_max_fields: int = Field(default=Limits.max_fields, ge=1)
     #: The readers recurse: far deeper would overflow their stack.
-    inference_max_nesting: int = Field(default=100, ge=1, le=200)
-    inference_max_name_length: int = Field(default=1_000, ge=1)
-    inference_max_schema_bytes: int = Field(default=4 * 1024**2, ge=1024)
-    inference_max_line_bytes: int = Field(default=16 * 1024**2, ge=1024)
-    inference_max_footer_bytes: int = Field(default=128 * 1024**2, ge=1024)
-    inference_max_log_bytes: int = Field(default=2 * 1024**3, ge=1024)
-    inference_max_decompression_ratio: int = Field(default=200, ge=1)
+    inference_max_nesting: int = Field(default=Limits.max_nesting, ge=1, le=200)
+    inference_max_name_length: int = Field(default=Limits.max_name_length, ge=1)
+    inference_max_schema_bytes: int = Field(default=Limits.max_schema_bytes, ge=1024)
+    inference_max_line_bytes: int = Field(default=Limits.max_line_bytes, ge=1024)
+    inference_max_footer_bytes: int = Field(default=Limits.max_footer_bytes, ge=1024)
+    inference_max_log_bytes: int = Field(default=Limits.max_log_bytes, ge=1024)
+    inference_max_decompression_ratio: int = Field(default=Limits.max_decompression_ratio, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
 
     flower_basic_auth: SecretStr | None = None
@@ -247,6 +248,25 @@ class Settings(BaseSettings):
             if scheme not in _URL_SCHEMES:
                 raise ValueError(f'"{scheme[:50]}" is no scheme{_meant(scheme, _URL_SCHEMES)}')
         return schemes
+
+    @property
+    def limits(self) -> Limits:
+        """What one read of a source may take."""
+        return Limits(
+            max_files=self.inference_max_files,
+            max_bytes=self.inference_max_bytes,
+            max_seconds=self.inference_max_seconds,
+            max_listed=self.inference_max_listed,
+            max_columns=self.inference_max_columns,
+            max_fields=self.inference_max_fields,
+            max_nesting=self.inference_max_nesting,
+            max_name_length=self.inference_max_name_length,
+            max_schema_bytes=self.inference_max_schema_bytes,
+            max_line_bytes=self.inference_max_line_bytes,
+            max_footer_bytes=self.inference_max_footer_bytes,
+            max_log_bytes=self.inference_max_log_bytes,
+            max_decompression_ratio=self.inference_max_decompression_ratio,
+        )
 
     @property
     def sqlite(self) -> bool:

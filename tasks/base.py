@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from stocktake.db.session import Database
 from stocktake.errors import (
     DatabaseUnavailableError,
     InternalError,
@@ -29,13 +28,10 @@ from stocktake.jobs import counters, leases
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
+from stocktake.parts import ProcessParts
 from stocktake.readers.source import Progress
 from stocktake.runs.attempt import Attempt
-from stocktake.security.encryption import Keyring
-from stocktake.settings import Settings
 from stocktake.states import JobState
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.places.guard import GuardPolicy
 
 #: Of this worker and the children that it forks. Another one may have its node's name, where two
 #: machines have one host name, and a child of the same process id.
@@ -68,11 +64,7 @@ class Runtime:
         doorbell: what the database's commits ring with.
     """
 
-    settings: Settings
-    database: Database
-    keyring: Keyring
-    guard: GuardPolicy
-    storage: ManagedStorage
+    process: ProcessParts
     watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
     stopping: Callable[[], bool] = _never
     presence: Presence | None = None
@@ -81,7 +73,7 @@ class Runtime:
     @property
     def retry(self) -> RetryPolicy:
         """The backoff of transient errors."""
-        return RetryPolicy.of(self.settings)
+        return RetryPolicy.of(self.process.settings)
 
 
 class JobTask(Task[Any, str | None]):
@@ -173,33 +165,25 @@ def pool_name(node: str | None) -> str:
 
 def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
     try:
-        with runtime.database.write() as session:
+        with runtime.process.database.write() as session:
             if runtime.presence is not None:
                 runtime.presence.keep(session)
             return leases.claim(
                 session,
                 job_id,
                 worker=worker,
-                lease_seconds=runtime.settings.lease_seconds,
+                lease_seconds=runtime.process.settings.lease_seconds,
             )
     except DBAPIError as exc:
         # The commit may have succeeded, and only its answer be lost: then the job is ours, and
         # would stand still until the lease runs out. Otherwise the clock rings for it again.
         log.warning("claim_not_confirmed", reason=type(exc).__name__)
-        with runtime.database.read() as session:
+        with runtime.process.database.read() as session:
             return leases.held(session, job_id, worker=worker)
 
 
 def _as_attempt(runtime: Runtime, claim: Claim, progress: Progress) -> Attempt:
-    return Attempt(
-        claim=claim,
-        database=runtime.database,
-        settings=runtime.settings,
-        keyring=runtime.keyring,
-        guard=runtime.guard,
-        storage=runtime.storage,
-        progress=progress,
-    )
+    return Attempt(claim=claim, process=runtime.process, progress=progress)
 
 
 def _as_job_error(exc: BaseException) -> JobError:
@@ -228,7 +212,7 @@ def _without_frames(error: JobError) -> JobError:
 def note_stale(runtime: Runtime, reason: str) -> None:
     """Log and count an attempt that had lost its lease, and so wrote nothing."""
     log.warning("stale_attempt", reason=reason)
-    counters.note(runtime.database, counters.STALE_WRITES)
+    counters.note(runtime.process.database, counters.STALE_WRITES)
 
 
 def _superseded(runtime: Runtime, claim: Claim, exc: SupersededError) -> None:
@@ -288,7 +272,7 @@ def _settle(runtime: Runtime, claim: Claim, end: Callable[[Session], JobState]) 
     lost, and a process may be asked to end right behind one.
     """
     try:
-        with runtime.database.write() as session:
+        with runtime.process.database.write() as session:
             try:
                 return end(session)
             except StaleAttemptError:

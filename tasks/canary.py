@@ -23,11 +23,11 @@ def canary(self: Any, canary_id: str) -> None:
         raise RuntimeError("no Runtime is installed: run tasks in a Stocktake worker")
     worker = worker_name(self.request.hostname, os.getpid())
     try:
-        with runtime.database.write() as session:
+        with runtime.process.database.write() as session:
             if runtime.presence is not None:
                 runtime.presence.keep(session)
             canaries.start(session, UUID(canary_id), worker=worker)
-        with runtime.database.write() as session:
+        with runtime.process.database.write() as session:
             canaries.end(session, UUID(canary_id))
     except SQLAlchemyError as exc:
         log.warning("canary_lost", reason=type(exc).__name__)

@@ -13,8 +13,8 @@ from celery.beat import Scheduler
 from stocktake.clock.ticks import ClockWork, log
 from stocktake.db.session import Database
 from stocktake.jobs import counters
+from stocktake.parts import managed_storage
 from stocktake.settings import read_settings
-from stocktake.storage.configured import managed_storage
 from tasks.doorbell import CeleryDoorbell
 from tasks.queue_lengths import BrokerQueueLengths
 

@@ -36,11 +36,10 @@ from stocktake.jobs import counters, rescue
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
-from stocktake.security.encryption import Keyring
+from stocktake.parts import ProcessParts
 from stocktake.services.starting import settings_to_start
 from stocktake.settings import Settings
 from stocktake.states import Queue
-from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
 from tasks.doorbell import CeleryDoorbell
 from tasks.queue_lengths import VERSION_COMMAND
@@ -78,11 +77,7 @@ def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtim
     database = Database(settings.database_url, doorbell.ring, pool_size=2)
     doorbell.on_drop = counters.drops_of("worker", database)
     return Runtime(
-        settings=settings,
-        database=database,
-        keyring=Keyring.of(settings.secret_keys),
-        guard=guard_policy(settings),
-        storage=managed_storage(settings),
+        process=ProcessParts.of(settings, database),
         watch=watch,
         stopping=lambda: BOARD.stop_at > 0,
         presence=presence,
@@ -189,7 +184,7 @@ def _child_stops(**_: Any) -> None:
     # The end of its last job rang for another one, and marked it as rung for.
     if JobTask.runtime.doorbell is not None:
         JobTask.runtime.doorbell.close()
-    JobTask.runtime.database.dispose()
+    JobTask.runtime.process.database.dispose()
 
 
 @inspect_command(name=VERSION_COMMAND)

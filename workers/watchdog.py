@@ -49,8 +49,9 @@ class Watchdog:
         self._leave = leave
         self._done = threading.Event()
         self._progress: dict[str, Any] | None = None
-        self._deadline = time.monotonic() + runtime.settings.job_time_limit_seconds
-        self._next_beat = time.monotonic() + runtime.settings.heartbeat_seconds
+        self._settings = runtime.process.settings
+        self._deadline = time.monotonic() + self._settings.job_time_limit_seconds
+        self._next_beat = time.monotonic() + self._settings.heartbeat_seconds
         self._process = psutil.Process()
         self._place = own_place()
         self._place.begin(claim.job_id, claim.attempt, self._deadline)
@@ -75,11 +76,11 @@ class Watchdog:
             elif self._place.asked_to_leave(self._claim.job_id, self._claim.attempt):
                 self._end(reserve_error())
             elif time.monotonic() >= self._next_beat:
-                self._next_beat = time.monotonic() + self._runtime.settings.heartbeat_seconds
+                self._next_beat = time.monotonic() + self._settings.heartbeat_seconds
                 self._beat()
 
     def _broken_limit(self) -> JobError | None:
-        settings = self._runtime.settings
+        settings = self._settings
         if time.monotonic() > self._deadline:
             return time_limit_error(settings.job_time_limit_seconds)
         resident = self._process.memory_info().rss
@@ -90,11 +91,11 @@ class Watchdog:
     def _beat(self) -> None:
         progress, self._progress = self._progress, None
         try:
-            with self._place.writing(), self._runtime.database.write() as session:
+            with self._place.writing(), self._runtime.process.database.write() as session:
                 beat = leases.heartbeat(
                     session,
                     self._claim,
-                    lease_seconds=self._runtime.settings.lease_seconds,
+                    lease_seconds=self._settings.lease_seconds,
                     progress=progress,
                 )
                 # The success may have been committed a moment ago, while this waited for the row:
@@ -117,7 +118,8 @@ class Watchdog:
     def _end(self, error: JobError | None) -> None:
         """Write why, then end the process; a result that was faster wins."""
         try:
-            with self._place.writing(), self._runtime.database.write(leaving=True) as session:
+            database = self._runtime.process.database
+            with self._place.writing(), database.write(leaving=True) as session:
                 leases.end_early(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:
             self._done.wait(LOOK_SECONDS)

@@ -50,7 +50,7 @@ async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -
 
 async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Caller:
     def look_up() -> Caller:
-        with parts.database.read() as session:
+        with parts.process.database.read() as session:
             return identity.authenticate(session, plaintext)
 
     try:

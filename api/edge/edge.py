@@ -17,7 +17,6 @@ from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
 from api.edge.threads import ProjectThreads
 from api.edge.waiting import Holder, Hub, Sight
-from stocktake.db.session import Database
 from stocktake.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -25,13 +24,10 @@ from stocktake.errors import (
 )
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.monitoring.readiness import Readiness
-from stocktake.security.encryption import Keyring
+from stocktake.parts import ProcessParts
 from stocktake.security.scopes import allows
 from stocktake.services import idempotency, identity, quotas
 from stocktake.services.context import Caller, Context
-from stocktake.settings import Settings
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.places.guard import GuardPolicy
 
 T = TypeVar("T")
 
@@ -49,11 +45,7 @@ class Parts:
         receiving: files, which a client may send slowly.
     """
 
-    settings: Settings
-    database: Database
-    keyring: Keyring
-    guard: GuardPolicy
-    storage: ManagedStorage
+    process: ProcessParts
     doorbell: Doorbell
     hub: Hub
     limits: RateLimits
@@ -93,7 +85,8 @@ class Edge:
     @property
     def preference(self) -> Preference:
         """How long the client, or the operator for it, wants to wait for a job."""
-        return read_preference(self.request.headers, self.parts.settings.default_wait_seconds)
+        default = self.parts.process.settings.default_wait_seconds
+        return read_preference(self.request.headers, default)
 
     async def read(
         self,
@@ -107,7 +100,7 @@ class Edge:
         """
 
         def run() -> T:
-            with self.parts.database.read() as session:
+            with self.parts.process.database.read() as session:
                 return work(self._context(session))
 
         return await self.parts.reading.run(self.caller.project_id, run, then)
@@ -143,7 +136,7 @@ class Edge:
         """
 
         def run() -> T:
-            with self.parts.database.write() as session:
+            with self.parts.process.database.write() as session:
                 return work(self._context(session))
 
         return await self.parts.writing.run(self.caller.project_id, run)
@@ -181,7 +174,7 @@ class Edge:
         """
 
         def run() -> tuple[A, Response]:
-            with self.parts.database.write() as session:
+            with self.parts.process.database.write() as session:
                 given = work(self._context(session))
             return given, respond(given)  # after the commit, for which others may wait
 
@@ -252,14 +245,7 @@ class Edge:
         return idempotency.make_key(self.caller.project_id, key, b"POST", path, body)
 
     def _context(self, session: Session) -> Context:
-        return Context(
-            session=session,
-            caller=self.caller,
-            settings=self.parts.settings,
-            keyring=self.parts.keyring,
-            guard=self.parts.guard,
-            storage=self.parts.storage,
-        )
+        return Context(session=session, caller=self.caller, process=self.parts.process)
 
 
 def _guarded(

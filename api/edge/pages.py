@@ -131,7 +131,7 @@ def _origin(request: Request) -> str:
     """Where a client that was told a path would ask; empty where it named a host that is none of
     ours: who follows the link then asks again where it asked before."""
     host = request.headers.get("host", "")
-    named, allowed = _HOST.fullmatch(host), parts_of(request).settings.allowed_hosts
+    named, allowed = _HOST.fullmatch(host), parts_of(request).process.settings.allowed_hosts
     if named is None or not any(_is_host(named[1].lower(), each) for each in allowed):
         return ""
     return f"{request.url.scheme}://{host}"

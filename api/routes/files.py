@@ -23,6 +23,7 @@ from stocktake.errors import (
     PayloadTooLargeError,
     StorageUnavailableError,
 )
+from stocktake.jobs.arguments import Mode, Target
 from stocktake.services import files, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.files import Ingest
@@ -58,8 +59,8 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
             "enum": ["CSV", "CSVWithNames", "JSONEachRow", "Parquet"],
             "default": "CSVWithNames",
         },
-        target={"type": "string", "enum": list(upload_forms.Target), "default": "file"},
-        mode={"type": "string", "enum": list(upload_forms.Mode), "default": "append"},
+        target={"type": "string", "enum": list(Target), "default": "file"},
+        mode={"type": "string", "enum": list(Mode), "default": "append"},
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:
@@ -77,7 +78,7 @@ async def _upload_table(edge: WriteEdge) -> Response:
         try:
             await receiver.receive()
         except PayloadTooLargeError as exc:
-            raise upload_forms.too_large(edge.parts.settings.max_upload_bytes) from exc
+            raise upload_forms.too_large(edge.parts.process.settings.max_upload_bytes) from exc
         form = upload_forms.check_form(receiver.filename, receiver.fields)
         await receiver.finish()
 

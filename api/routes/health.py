@@ -105,7 +105,7 @@ def _doorbell(parts: Parts) -> dict[str, int]:
 )
 async def metrics(request: Request, parts: PartsDep, credentials: Bearer) -> Response:
     """Prometheus' text: with the token from the settings; without one, on this machine only."""
-    _require_reader(request, parts.settings.metrics_token, credentials)
+    _require_reader(request, parts.process.settings.metrics_token, credentials)
     return Response(await parts.metrics(), media_type=CONTENT_TYPE_LATEST)
 
 

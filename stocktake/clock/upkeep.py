@@ -12,23 +12,20 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_, update
+from sqlalchemy import and_, delete, exists, select, tuple_, update
 
+from stocktake.catalog import uploads
 from stocktake.clock import rows
 from stocktake.clock.orphans import OrphanSweep
 from stocktake.db.clock import now
-from stocktake.db.models import IdempotencyKey, Job, Table, Upload
+from stocktake.db.models import IdempotencyKey, Job, Table
 from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.schema.folding import fold
-from stocktake.services.files import ABANDONED_SECONDS
 from stocktake.settings import Settings
-from stocktake.states import JobState, TableFormat, UploadState
+from stocktake.states import JobState, TableFormat
 from stocktake.storage.managed import ManagedStorage
 
-#: An upload that became no table's content within this time is not wanted any more: none was
-#: made from it, or its job failed and nobody retried.
-UNUSED_SECONDS: Final = 86_400.0
 #: How long a first answer is replayed to the same Idempotency-Key.
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
@@ -124,69 +121,20 @@ def remove_uploads(
         superseded_seconds: how long a replaced upload is kept for readers of the old URL.
         limit: how many at most, so that a call stays short.
     """
-    _give_up(database, limit)
-    stale = and_(
-        Upload.state == UploadState.SUPERSEDED.value,
-        Upload.changed_at <= now(-superseded_seconds),
-    )
     with database.read() as session:
-        found = session.execute(
-            select(Upload.id, Upload.object_key)
-            .where(stale)
-            .order_by(Upload.changed_at)
-            .limit(limit)
-        ).all()
-    if not found:
+        unwanted = uploads.unwanted(session, limit=limit)
+    if unwanted:
+        with database.write() as session:
+            uploads.give_up(session, unwanted)
+    with database.read() as session:
+        keys = uploads.removable(session, superseded_seconds=superseded_seconds, limit=limit)
+    if not keys:
         return 0
-    keys = {row.object_key: row.id for row in found}
     removed = [keys[key] for key in asyncio.run(_remove(storage, list(keys)))]
     with database.write() as session:
-        session.execute(
-            update(Upload)
-            .where(Upload.id.in_(removed), stale)
-            .values(state=UploadState.REMOVED.value, changed_at=now())
-            .execution_options(synchronize_session=False)
-        )
+        uploads.note_removed(session, removed, superseded_seconds=superseded_seconds)
     log.info("uploads_removed", count=len(removed))
     return len(removed)
-
-
-def _give_up(database: Database, limit: int) -> None:
-    """Let no job want the bytes from here on: a retry that was accepted while they were being
-    removed would have found nothing to read."""
-    unwanted = _unwanted()
-    with database.read() as session:
-        found = session.scalars(
-            select(Upload.id).where(unwanted).order_by(Upload.changed_at).limit(limit)
-        ).all()
-    if not found:
-        return
-    with database.write() as session:
-        # Whoever is about to queue a job for one has locked it. The rest is judged again.
-        free = select(Upload.id).where(Upload.id.in_(found)).with_for_update(skip_locked=True)
-        session.execute(
-            update(Upload)
-            .where(Upload.id.in_(session.scalars(free).all()), unwanted)
-            .values(state=UploadState.SUPERSEDED.value)
-            .execution_options(synchronize_session=False)
-        )
-
-
-def _unwanted() -> ColumnElement[bool]:
-    return or_(
-        and_(
-            Upload.state == UploadState.RECEIVING.value,
-            Upload.changed_at <= now(-ABANDONED_SECONDS),
-        ),
-        and_(
-            Upload.state == UploadState.STORED.value,
-            Upload.changed_at <= now(-UNUSED_SECONDS),
-            ~exists().where(
-                Job.upload_id == Upload.id,
-                Job.state.in_(_UNDONE),
-            ),
-        ),
-    )
 
 
 def remove_deleted_delta(
@@ -233,7 +181,7 @@ def remove_deleted_delta(
 def remove_leftovers(storage: ManagedStorage) -> None:
     """Remove what killed requests left in the folder in which local uploads arrive."""
     try:
-        if count := storage.remove_leftovers(older_than_seconds=UNUSED_SECONDS):
+        if count := storage.remove_leftovers(older_than_seconds=uploads.UNUSED_SECONDS):
             log.info("leftovers_removed", count=count)
     except JobError as exc:
         log.warning("leftovers_not_removed", reason=exc.detail)

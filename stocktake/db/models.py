@@ -336,7 +336,7 @@ class Job(Base):
     batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
     upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"))
     retry_of: Mapped[UUID | None]
-    #: What the kind needs beside the ids, for example an upload's target and mode.
+    #: What the kind needs beside the ids (`jobs.arguments`).
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
 

@@ -16,9 +16,9 @@ from stocktake.errors import (
     JobError,
     ReserveNeededError,
     StaleAttemptError,
-    SupersededError,
 )
 from stocktake.jobs import turns
+from stocktake.jobs.cancelling import cancelled_error
 from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT, lock_project
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState
@@ -32,6 +32,7 @@ class Claim:
         attempt: the fence; every write by this attempt carries it.
         request_id: of the request that led to the job.
         generation: the table's when the claim was made; a result for another one is void.
+        arguments: as the row keeps them; `jobs.arguments` reads them.
         table_name: for people, as it was when the claim was made.
     """
 
@@ -269,11 +270,6 @@ def cancel(
     _end(session, claim, JobState.CANCELLED, outcome=code, error=cancelled_error(code, detail))
 
 
-def cancelled_error(code: str, detail: str) -> dict[str, Any]:
-    """What the `error` of a cancelled job says."""
-    return {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
-
-
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
     """End the attempt by its error: back to `queued` for a retry, or `failed`.
 
@@ -395,23 +391,3 @@ def _end_attempt(
         .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
         .execution_options(synchronize_session=False)
     )
-
-
-def locked_table(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:
-    """The claim's table, locked, for the transaction that writes a result to it.
-
-    The table is locked before the job row, everywhere, so that two writers cannot deadlock.
-
-    Args:
-        any_generation: whether a table that changed since the claim is still wanted.
-
-    Raises:
-        SupersededError: the table changed since the claim, or is deleted.
-    """
-    table = session.scalars(
-        select(Table).where(Table.id == claim.table_id).with_for_update(key_share=True)
-    ).one_or_none()
-    changed = table is not None and table.generation != claim.generation
-    if table is None or table.deleted or (changed and not any_generation):
-        raise SupersededError("The table changed while its source was being read.")
-    return table

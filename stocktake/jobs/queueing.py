@@ -9,12 +9,11 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, Table, new_id
+from stocktake.db.models import Job, new_id
 from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_commit
 from stocktake.jobs.shares import room_for_rings
 from stocktake.logging import request_id
-from stocktake.settings import Settings
-from stocktake.states import JobKind, JobState, Queue, TableFormat
+from stocktake.states import JobKind, JobState, Queue
 
 #: A newer release that runs beside this one, or ran before it, may have made jobs of other kinds:
 #: those are left to its own processes.
@@ -29,7 +28,7 @@ class JobRequest:
 
     Attributes:
         max_attempts: claims before a transient error becomes a failure.
-        arguments: what the kind needs beside the ids; JSON, never a secret.
+        arguments: what the kind needs beside the ids, as `jobs.arguments` has it; never a secret.
     """
 
     project_id: int
@@ -102,34 +101,6 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     for table_id in requests.keys() - by_table.keys():
         by_table[table_id] = enqueue(session, requests[table_id]).job.id
     return by_table
-
-
-def enqueue_validation(
-    session: Session, settings: Settings, table: Table, *, created_by_id: int | None = None
-) -> Enqueued | None:
-    """Enqueue a read of all the data of a table whose types a sample decided.
-
-    Args:
-        table: locked by this transaction.
-
-    Returns:
-        None where the format carries its types, or where options or limits forbid the read.
-    """
-    unwanted = table.options.get("validate") is False
-    too_large = (table.size_bytes or 0) > settings.validate_max_bytes
-    if unwanted or too_large or not TableFormat(table.format).is_text:
-        return None
-    return enqueue(
-        session,
-        JobRequest(
-            project_id=table.project_id,
-            kind=JobKind.VALIDATE_COLUMNS,
-            queue=Queue.VALIDATE,
-            max_attempts=settings.job_max_attempts,
-            table_id=table.id,
-            created_by_id=created_by_id,
-        ),
-    )
 
 
 def _leave_unrung(session: Session, job_ids: Sequence[UUID]) -> None:

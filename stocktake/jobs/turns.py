@@ -48,12 +48,6 @@ def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: str) -> No
         ring_after_commit(session, ring_for(waiting))
 
 
-def ring_behind(session: Session, cancelled: Job) -> None:
-    """Ring after commit for who waited behind a job that was cancelled before it ran."""
-    if cancelled.table_id is not None:
-        ring_sibling(session, cancelled.id, cancelled.table_id, cancelled.kind)
-
-
 #: What could run and nobody has rung for. The retry of the ended job is the clock's.
 _UNRUNG: Final = and_(
     Job.state == JobState.QUEUED.value,

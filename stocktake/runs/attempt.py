@@ -1,14 +1,11 @@
-"""What a run is handed: the claim it works under and the process's own parts."""
+"""What a run is handed: the claim it works under and the process's parts."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from stocktake.db.session import Database
 from stocktake.jobs.leases import Claim
-from stocktake.readers.source import Limits, Progress
-from stocktake.security.encryption import Keyring
-from stocktake.settings import Settings
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.places.guard import GuardPolicy
+from stocktake.limits import Limits
+from stocktake.parts import ProcessParts
+from stocktake.readers.source import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,20 +17,10 @@ class Attempt:
     """
 
     claim: Claim
-    database: Database
-    settings: Settings
-    keyring: Keyring
-    guard: GuardPolicy
-    storage: ManagedStorage
+    process: ProcessParts
     progress: Progress
 
     @property
     def limits(self) -> Limits:
         """The budget of a read, as configured."""
-        return limits_of(self.settings)
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Each limit's setting has its name behind ``inference_`` (`readers.limits`)."""
-    names = [field.name for field in fields(Limits)]
-    return Limits(**{name: getattr(settings, f"inference_{name}") for name in names})
+        return self.process.settings.limits

@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.errors import InternalError, StaleAttemptError
 from stocktake.jobs import leases, queueing
 from stocktake.runs.attempt import Attempt
@@ -33,7 +33,7 @@ def run(attempt: Attempt, *, chunk: int = CHUNK) -> None:
         StaleAttemptError: the lease was lost; the chunks that were committed stay.
     """
     while True:
-        with attempt.database.write() as session:
+        with attempt.process.database.write() as session:
             done = _expand_chunk(session, attempt, chunk)
             items = _count(session, attempt) if not done else 0
         if done:
@@ -51,7 +51,7 @@ def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
     ).one_or_none()
     if batch is None:
         raise InternalError(f"Job {claim.job_id} expands batch {claim.batch_id}, which is gone.")
-    beat = leases.heartbeat(session, claim, lease_seconds=attempt.settings.lease_seconds)
+    beat = leases.heartbeat(session, claim, lease_seconds=attempt.process.settings.lease_seconds)
     if not beat.alive:
         raise StaleAttemptError(
             f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; no job was made"
@@ -92,7 +92,7 @@ def _refresh(attempt: Attempt, batch: Batch, table_id: UUID) -> queueing.JobRequ
         project_id=batch.project_id,
         kind=JobKind.REFRESH_SCHEMA,
         queue=Queue.BULK,
-        max_attempts=attempt.settings.job_max_attempts,
+        max_attempts=attempt.process.settings.job_max_attempts,
         table_id=table_id,
         batch_id=batch.id,
         created_by_id=batch.created_by_id,

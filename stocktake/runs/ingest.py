@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from stocktake.db import uploads
-from stocktake.db.clock import now
-from stocktake.db.models import StoredCredential, Table, Upload
+from stocktake.catalog import uploads
+from stocktake.catalog.credentials import erase
+from stocktake.catalog.tables import locked_for
+from stocktake.db.models import Table, Upload
 from stocktake.errors import (
     InvalidSourceError,
     JobError,
@@ -25,6 +25,7 @@ from stocktake.errors import (
     TableChangedError,
 )
 from stocktake.jobs import leases
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
@@ -47,6 +48,8 @@ class Received:
         columns: the table's, for the types that a user has set.
     """
 
+    upload_id: UUID
+    arguments: IngestArguments
     source: Source
     filename: str
     size_bytes: int
@@ -62,9 +65,9 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     received = _receive(attempt)
-    into_delta = attempt.claim.arguments.get("target") == "delta"
+    into_delta = received.arguments.target is Target.DELTA
     if into_delta:
-        require_exclusive_put(attempt.storage)
+        require_exclusive_put(attempt.process.storage)
     with _named(received):
         _check_size(received)
         if into_delta:
@@ -75,20 +78,23 @@ def run(attempt: Attempt) -> None:
 
 def _receive(attempt: Attempt) -> Received:
     claim = attempt.claim
-    with attempt.database.read() as session:
+    with attempt.process.database.read() as session:
         table = session.get(Table, claim.table_id)
         upload = session.get(Upload, claim.upload_id)
         if table is None or table.deleted:
             raise SupersededError("The table was deleted before its upload was read.")
         if upload is None or upload.state == UploadState.REMOVED.value:
             raise _gone()
+        arguments = IngestArguments.of(claim.arguments)
         source = Source(
-            store=attempt.storage.store(),
-            path=escape(attempt.storage.path(upload.object_key)),
-            format=TableFormat(claim.arguments["format"]),
+            store=attempt.process.storage.store(),
+            path=escape(attempt.process.storage.path(upload.object_key)),
+            format=arguments.format,
             options=dict(table.options),
         )
         return Received(
+            upload_id=upload.id,
+            arguments=arguments,
             source=source,
             filename=upload.filename,
             size_bytes=upload.size_bytes or 0,
@@ -116,11 +122,11 @@ def _check_size(received: Received) -> None:
 
 def _replace(attempt: Attempt, received: Received) -> None:
     found, verdict = _read_in_full(attempt, received)
-    with attempt.database.write() as session:
+    with attempt.process.database.write() as session:
         table = _locked(session, attempt)
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
-        _point_at_upload(session, attempt, table)
+        _point_at_upload(session, attempt, table, received.arguments.format)
         table.source_state = found.state | {"generation": table.generation}
         table.validated_state = table.source_state
         leases.succeed(session, attempt.claim, result_of(table, found, change))
@@ -136,35 +142,30 @@ def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, 
 
 
 def _locked(session: Session, attempt: Attempt) -> Table:
-    table = leases.locked_table(session, attempt.claim, any_generation=True)
+    table = locked_for(session, attempt.claim, any_generation=True)
     if table.generation != attempt.claim.generation:
         raise TableChangedError("The table was changed while its upload was read.")
     return table
 
 
-def _point_at_upload(session: Session, attempt: Attempt, table: Table) -> None:
+def _point_at_upload(
+    session: Session, attempt: Attempt, table: Table, format_: TableFormat
+) -> None:
     """The switch: from here on the table is the new upload, and the old one may go."""
     upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
     if upload.state == UploadState.REMOVED.value:
         raise _gone()
     before, table.upload_id = table.upload_id, upload.id
-    _set_state(session, upload.id, UploadState.ACTIVE)
-    table.format = attempt.claim.arguments["format"]
-    table.url_pattern = attempt.storage.url_pattern(upload.object_key)
+    uploads.activate(session, upload.id)
+    table.format = format_.value
+    table.url_pattern = attempt.process.storage.url_pattern(upload.object_key)
     table.managed = True
     table.generation += 1
     if before != upload.id:
         session.flush()
         uploads.let_go(session, [before])
-    _erase_credential(session, table)
-
-
-def _erase_credential(session: Session, table: Table) -> None:
-    """A table that lived in a customer's bucket needs its keys no more."""
-    credential_id, table.credential_id = table.credential_id, None
-    if credential_id is not None:
-        session.flush()
-        session.execute(delete(StoredCredential).where(StoredCredential.id == credential_id))
+    # A table that lived in a customer's bucket needs its keys no more.
+    erase(session, table)
 
 
 # --- rows for a managed Delta table -------------------------------------------------------
@@ -174,13 +175,14 @@ def _load(attempt: Attempt, received: Received) -> None:
     # Parquet says its types in its footer, and the load itself reads the rest before it commits.
     read = introspect if received.source.format is TableFormat.PARQUET else read_all
     columns = read(received.source, attempt.limits, attempt.progress).columns
-    found = load_rows(attempt, received.source, columns)
-    with attempt.database.write() as session:
+    replaces = received.arguments.mode is Mode.REPLACE
+    found = load_rows(attempt, received.source, columns, replaces=replaces)
+    with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
-        table = leases.locked_table(session, attempt.claim, any_generation=True)
+        table = locked_for(session, attempt.claim, any_generation=True)
         change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
-        _set_state(session, attempt.claim.upload_id, UploadState.SUPERSEDED)
+        uploads.use_up(session, received.upload_id)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
@@ -198,13 +200,3 @@ def _named(received: Received) -> Iterator[None]:
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None
         raise
-
-
-def _set_state(session: Session, upload_id: UUID | None, state: UploadState) -> None:
-    """Note what became of an upload; one whose bytes are gone stays as it is."""
-    session.execute(
-        update(Upload)
-        .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
-        .values(state=state.value, changed_at=now())
-        .execution_options(synchronize_session=False)
-    )

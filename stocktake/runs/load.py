@@ -49,10 +49,7 @@ class _Load:
     columns: Sequence[Column]
     uri: str
     options: dict[str, str]
-
-    @property
-    def replaces(self) -> bool:
-        return self.attempt.claim.arguments.get("mode") == "replace"
+    replaces: bool
 
     @property
     def transactions(self) -> tuple[str, str]:
@@ -95,12 +92,15 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")
 
 
-def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> Introspection:
+def load_rows(
+    attempt: Attempt, source: Source, columns: Sequence[Column], *, replaces: bool
+) -> Introspection:
     """Append the upload's rows to the claim's managed table, or replace its rows by them.
 
     Args:
         source: the upload.
         columns: the upload's own, read from all of it.
+        replaces: whether the rows that the table has go.
 
     Returns:
         what the managed table is now, with its exact row count.
@@ -112,8 +112,15 @@ def load_rows(attempt: Attempt, source: Source, columns: Sequence[Column]) -> In
         ManagedStorageRefusedError: managed storage will not take them.
     """
     claim = attempt.claim
-    uri, options = attempt.storage.delta_root(claim.project_id, str(claim.table_id))
-    load = _Load(attempt=attempt, source=source, columns=columns, uri=uri, options=options)
+    uri, options = attempt.process.storage.delta_root(claim.project_id, str(claim.table_id))
+    load = _Load(
+        attempt=attempt,
+        source=source,
+        columns=columns,
+        uri=uri,
+        options=options,
+        replaces=replaces,
+    )
     with _mapped():
         table = _existing(load) or _create(load)
         if not _applied(table, load.transactions):
@@ -208,7 +215,7 @@ def _mapped() -> Iterator[None]:
 
 
 def _introspect(load: _Load) -> Introspection:
-    storage, claim = load.attempt.storage, load.attempt.claim
+    storage, claim = load.attempt.process.storage, load.attempt.claim
     key = storage.delta_key(claim.project_id, str(claim.table_id))
     source = Source(store=storage.store(), path=escape(storage.path(key)), format=TableFormat.DELTA)
     found = introspect(source, load.attempt.limits, load.attempt.progress)

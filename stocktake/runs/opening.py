@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import StoredCredential, Table, Upload
-from stocktake.errors import CredentialUnavailableError, SourceNotFoundError, SupersededError
+from stocktake.catalog.credentials import opened_for
+from stocktake.db.models import Table, Upload
+from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.security.encryption import Sealed
 from stocktake.states import TableFormat
 from stocktake.storage.places.globs import escape
 from stocktake.storage.places.guard import recheck
@@ -43,7 +43,7 @@ def open_table(attempt: Attempt) -> TableSource:
         UrlRefusedError: the guard does not let its URL through (any more).
         SourceNotFoundError: a table of uploads that has accepted none yet.
     """
-    with attempt.database.read() as session:
+    with attempt.process.database.read() as session:
         snapshot = _load(session, attempt)
     store, path = _open(attempt, snapshot)
     table = snapshot.table
@@ -74,34 +74,27 @@ def _load(session: Session, attempt: Attempt) -> _Snapshot:
 
 
 def _credential(session: Session, attempt: Attempt, table: Table) -> Credential | None:
-    if table.credential_id is None:
+    pair = opened_for(session, attempt.process.keyring, table)
+    if pair is None:
         return None
-    row = session.get(StoredCredential, table.credential_id)
-    if row is None:
-        raise CredentialUnavailableError("The table's credential is gone.")
-    pair = attempt.keyring.open(
-        Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
-        project_id=table.project_id,
-        credential_id=row.id,
-    )
     return Credential(access_key=pair.access_key, access_secret=pair.access_secret)
 
 
 def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
     table = snapshot.table
     if not table.managed:
-        location = recheck(table.url_pattern, attempt.guard)
+        location = recheck(table.url_pattern, attempt.process.guard)
         public = bool(table.options.get("public"))
         return open_source(location, snapshot.credential, public=public)
     if TableFormat(table.format).is_delta:
-        key = attempt.storage.delta_key(table.project_id, str(table.id))
+        key = attempt.process.storage.delta_key(table.project_id, str(table.id))
     elif snapshot.upload_key is not None:
         key = snapshot.upload_key
     else:
         raise SourceNotFoundError(
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
-    return attempt.storage.store(), escape(attempt.storage.path(key))
+    return attempt.process.storage.store(), escape(attempt.process.storage.path(key))
 
 
 def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:

@@ -1,16 +1,17 @@
 """`refresh_schema`: read the source and keep the table's cached columns true to it."""
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.stored_bytes import stored_bytes
+from stocktake.catalog.tables import locked_for
+from stocktake.catalog.validation import enqueue_validation
+from stocktake.catalog.versions import add_version
 from stocktake.db.clock import now
-from stocktake.db.models import SchemaVersion, Table
-from stocktake.db.stored import schema_size, stored_bytes
+from stocktake.db.models import Table
 from stocktake.errors import LimitExceededError
 from stocktake.jobs import leases
-from stocktake.jobs.queueing import enqueue_validation
 from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
@@ -41,15 +42,15 @@ def store(attempt: Attempt, found: Introspection) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
         LimitExceededError: the project stores as much as it may; nothing was written.
     """
-    with attempt.database.write() as session:
-        table = leases.locked_table(session, attempt.claim)
+    with attempt.process.database.write() as session:
+        table = locked_for(session, attempt.claim)
         number = table.schema_version
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
-            _require_room(session, table, attempt.settings)
+            _require_room(session, table, attempt.process.settings)
         table.source_state = found.state | {"generation": attempt.claim.generation}
         if table.validated_state != table.source_state:
-            enqueue_validation(session, attempt.settings, table)
+            enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
@@ -95,7 +96,7 @@ def store_introspection(
     table.row_count = found.row_count
     table.size_bytes = found.size_bytes
     if change.change != "none" or table.schema_version == 0:
-        add_schema_version(session, table, change, job_id=attempt.claim.job_id)
+        add_version(session, table, change, job_id=attempt.claim.job_id)
     return change
 
 
@@ -105,25 +106,6 @@ def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Co
     # A sample never removes a column: the file that has it may not have been looked at.
     read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
     return apply_overrides(stored, read)
-
-
-def add_schema_version(
-    session: Session, table: Table, change: Diff, *, job_id: UUID | None
-) -> None:
-    """Number the table's present columns as a new version."""
-    table.schema_version += 1
-    table.schema_bytes += schema_size(table.columns, change.as_dict())
-    session.add(
-        SchemaVersion(
-            table_id=table.id,
-            number=table.schema_version,
-            columns=table.columns,
-            diff=change.as_dict(),
-            change=change.change,
-            source_version=table.source_version,
-            job_id=job_id,
-        )
-    )
 
 
 def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
+from stocktake.catalog.tables import locked_for
 from stocktake.db.models import Table
 from stocktake.jobs import leases
 from stocktake.readers import validate
@@ -59,8 +60,8 @@ def run(attempt: Attempt) -> None:
     opened = open_table(attempt)
     validation = validate(opened.source, opened.columns, attempt.limits, attempt.progress)
     verdict = verdict_of(validation, opened.columns)
-    with attempt.database.write() as session:
-        table = leases.locked_table(session, attempt.claim)
+    with attempt.process.database.write() as session:
+        table = locked_for(session, attempt.claim)
         verdict.mark(table)
         if _same_source(table, validation):
             table.row_count = validation.row_count

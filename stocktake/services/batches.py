@@ -11,14 +11,14 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ConflictError, NotFoundError
-from stocktake.jobs import leases, queueing
+from stocktake.jobs import cancelling, queueing
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.settings import Settings
@@ -130,7 +130,7 @@ def create(context: Context, selector: Any) -> BatchView:
     require_known_ids(context.session, caller.project_id, checked)
     batch = start(
         context.session,
-        context.settings,
+        context.process.settings,
         project_id=caller.project_id,
         selector=kept_selector(selector, checked),
         created_by_id=caller.user_id,
@@ -165,35 +165,9 @@ def cancel(context: Context, batch_id: UUID) -> BatchView:
             raise ConflictError(f"Batch {batch.id} has ended already; there is nothing to cancel.")
         batch.cancelled_at = context.session.scalar(select(now()))
         context.session.flush()
-        _cancel_jobs(context.session, batch.id)
+        cancelling.cancel_batch(context.session, batch)
         audit.record(context, "batch.cancel", batch.id)
     return view(context.session, batch)
-
-
-def _cancel_jobs(session: Session, batch_id: UUID) -> None:
-    # Locked in the order in which an expansion locks the jobs of its tables: no deadlock. A batch
-    # has 50,000 of them, and their rows would be seconds under SQLite's only write lock.
-    undone = and_(Job.batch_id == batch_id, Job.state.in_(_UNDONE))
-    in_order = select(Job.id).where(undone).order_by(Job.table_id, Job.id).with_for_update()
-    session.execute(in_order).all()
-    for state, values in _CANCELLING.items():
-        session.execute(
-            update(Job)
-            .where(Job.batch_id == batch_id, Job.state == state.value)
-            .values(revision=Job.revision + 1, cancel_requested_at=now(), **values)
-            .execution_options(synchronize_session=False)
-        )
-    session.expire_all()
-
-
-_CANCELLING: Final[Mapping[JobState, dict[str, Any]]] = {
-    JobState.QUEUED: {
-        "state": JobState.CANCELLED.value,
-        "finished_at": now(),
-        "error": leases.cancelled_error("cancelled", "The batch was cancelled."),
-    },
-    JobState.RUNNING: {},
-}
 
 
 def view(session: Session, batch: Batch) -> BatchView:

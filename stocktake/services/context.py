@@ -1,4 +1,4 @@
-"""What every service function is handed: the session, who asks, and the service's own parts."""
+"""What every service function is handed: the session, who asks, and the process's parts."""
 
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,10 +9,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.models import Batch, Job, Schedule, Table
 from stocktake.errors import NotFoundError
-from stocktake.security.encryption import Keyring
-from stocktake.settings import Settings
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.places.guard import GuardPolicy
+from stocktake.parts import ProcessParts
 
 T = TypeVar("T", Batch, Job, Schedule)
 
@@ -41,10 +38,7 @@ class Context:
 
     session: Session
     caller: Caller
-    settings: Settings
-    keyring: Keyring
-    guard: GuardPolicy
-    storage: ManagedStorage
+    process: ProcessParts
 
     def find(self, model: type[T], row_id: UUID, *, lock: bool = False) -> T:
         """The project's own row of that id, as it is now.

@@ -1,4 +1,4 @@
-"""A table's credential: checked as PostHog checks it, sealed at rest, erased with its table.
+"""A table's credential as requests send it: checked as PostHog checks it, and sealed.
 
 Secrets come in here and never go out: an answer shows the row's id and the time it was made.
 """
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import StoredCredential, Table, new_id
+from stocktake.catalog import credentials as catalog
+from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import AccessDeniedError, CredentialUnavailableError, ValidationError
-from stocktake.security.encryption import AccessPair, Keyring, Sealed
+from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import audit, words
 from stocktake.services.context import Caller, Context
 from stocktake.storage.places.urls import Location
@@ -105,38 +106,11 @@ def store(context: Context, table: Table, pair: AccessPair) -> StoredCredential:
     Raises:
         ValidationError: the service has no key to encrypt with.
     """
-    row = table.credential_id and context.session.get(StoredCredential, table.credential_id)
-    row_id = row.id if row else new_id()
-    sealed = _seal(context, pair, row_id)
-    if row:
-        row.key_id, row.ciphertext = sealed.key_id, sealed.ciphertext
-        return row
-    row = StoredCredential(
-        id=row_id,
-        project_id=context.caller.project_id,
-        key_id=sealed.key_id,
-        ciphertext=sealed.ciphertext,
-        created_by_id=context.caller.user_id,
-    )
-    context.session.add(row)
-    context.session.flush()
-    table.credential_id = row_id
-    return row
-
-
-def erase(context: Context, table: Table) -> None:
-    """Remove the table's credential for good: not even the ciphertext stays."""
-    credential_id = table.credential_id
-    if credential_id is None:
-        return
-    table.credential_id = None
-    context.session.flush()
-    context.session.execute(
-        delete(StoredCredential).where(
-            StoredCredential.id == credential_id,
-            StoredCredential.project_id == context.caller.project_id,
-        )
-    )
+    try:
+        keyring, maker = context.process.keyring, context.caller.user_id
+        return catalog.store(context.session, keyring, table, pair, created_by_id=maker)
+    except CredentialUnavailableError as exc:
+        raise ValidationError(exc.detail, code=exc.code, attr="credential") from exc
 
 
 def _sent(name: str, fields: CredentialFields) -> str:
@@ -155,21 +129,10 @@ def _checked(name: str, value: str) -> str:
     return words.check_text(value.strip(), f"credential__{name}", max_length=length)
 
 
-def _seal(context: Context, pair: AccessPair, credential_id: UUID) -> Sealed:
-    try:
-        return context.keyring.seal(
-            pair,
-            project_id=context.caller.project_id,
-            credential_id=credential_id,
-        )
-    except CredentialUnavailableError as exc:
-        raise ValidationError(exc.detail, code=exc.code, attr="credential") from exc
-
-
 def _open(context: Context, row: StoredCredential, *, replacing: bool) -> AccessPair | None:
     """The stored keys; None where they cannot be read and both are replaced anyway."""
     try:
-        return _unsealed(context.keyring, row)
+        return catalog.opened(context.process.keyring, row)
     except CredentialUnavailableError as exc:
         if replacing:
             return None
@@ -179,14 +142,6 @@ def _open(context: Context, row: StoredCredential, *, replacing: bool) -> Access
             code=CREDENTIAL_REQUIRED,
             attr="credential",
         ) from exc
-
-
-def _unsealed(keyring: Keyring, row: StoredCredential) -> AccessPair:
-    return keyring.open(
-        Sealed(key_id=row.key_id, ciphertext=row.ciphertext),
-        project_id=row.project_id,
-        credential_id=row.id,
-    )
 
 
 # --- for the command line -----------------------------------------------------------------
@@ -224,13 +179,12 @@ def reseal(session: Session, keyring: Keyring, *, after: UUID | None, limit: int
     unreadable = []
     for row in rows:
         try:
-            pair = _unsealed(keyring, row)
+            pair = catalog.opened(keyring, row)
         except CredentialUnavailableError as exc:
             unreadable.append(f"{row.id} of project {row.project_id}: {exc.detail}")
             continue
         old = row.key_id
-        sealed = keyring.seal(pair, project_id=row.project_id, credential_id=row.id)
-        row.key_id, row.ciphertext = sealed.key_id, sealed.ciphertext
+        catalog.seal(keyring, row, pair)
         operator = Caller(project_id=row.project_id, user_id=None)
         audit.record_for(
             session, operator, "credential.rotate", row.id, old_key=old, new_key=row.key_id

@@ -5,32 +5,31 @@ then points the table at it, so that a bad file never breaks a good table.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from stocktake.db import uploads
-from stocktake.db.clock import now
+from stocktake.catalog import uploads
+from stocktake.catalog.tables import locked
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
+from stocktake.jobs.arguments import Target, is_for_file
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.services import audit, quotas, refreshes, table_views, tables, words
+from stocktake.services import audit, quotas, refreshes, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
     FILE_FORMATS,
     FileForm,
-    Target,
     clean_filename,
     known_format,
     refusal,
 )
 from stocktake.states import JobKind, JobState, Queue, TableFormat, UploadState
 
-#: An upload that is being received and was not touched for so long has died.
-ABANDONED_SECONDS: Final = 3600.0
 #: How often it is touched while its bytes come.
-TOUCH_SECONDS: Final = ABANDONED_SECONDS / 6
+TOUCH_SECONDS: Final = uploads.ABANDONED_SECONDS / 6
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
     "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
@@ -58,17 +57,14 @@ def begin(context: Context, filename: str) -> Upload:
     quotas.require_room_for_bytes(context)
     upload_id = new_id()
     project_id = context.caller.project_id
-    upload = Upload(
-        id=upload_id,
+    return uploads.begin(
+        context.session,
+        upload_id,
         project_id=project_id,
         filename=filename or "unnamed",
-        object_key=context.storage.upload_key(project_id, str(upload_id)),
-        state=UploadState.RECEIVING.value,
+        object_key=context.process.storage.upload_key(project_id, str(upload_id)),
         created_by_id=context.caller.user_id,
     )
-    context.session.add(upload)
-    context.session.flush()
-    return upload
 
 
 def discard(context: Context, upload_id: UUID) -> bool:
@@ -77,7 +73,7 @@ def discard(context: Context, upload_id: UUID) -> bool:
     Returns:
         True where it is given up, so that its bytes are to be removed.
     """
-    return _change(context, upload_id, state=UploadState.REMOVED.value) is not None
+    return uploads.discard(context.session, context.caller.project_id, upload_id)
 
 
 def touch(context: Context, upload_id: UUID) -> None:
@@ -86,7 +82,7 @@ def touch(context: Context, upload_id: UUID) -> None:
     Raises:
         ValidationError: the upload was given up meanwhile.
     """
-    if _change(context, upload_id) is None:
+    if not uploads.touch(context.session, context.caller.project_id, upload_id):
         raise refusal(NO_UPLOAD, "upload_id")
 
 
@@ -98,10 +94,10 @@ def store(
     Raises:
         ValidationError: the upload was given up meanwhile.
     """
-    upload = _change(
-        context,
+    upload = uploads.store(
+        context.session,
+        context.caller.project_id,
         upload_id,
-        state=UploadState.STORED.value,
         size_bytes=size_bytes,
         file_format=file_format,
     )
@@ -109,21 +105,6 @@ def store(
         raise refusal(NO_UPLOAD, "upload_id")
     audit.record(context, "upload.store", upload_id, size_bytes=size_bytes)
     return upload
-
-
-def _change(context: Context, upload_id: UUID, **values: Any) -> Upload | None:
-    """Change an upload that is being received; None where it is not any more."""
-    return context.session.scalars(
-        update(Upload)
-        .where(
-            Upload.id == upload_id,
-            Upload.project_id == context.caller.project_id,
-            Upload.state == UploadState.RECEIVING.value,
-        )
-        .values(changed_at=now(), **values)
-        .returning(Upload)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).one_or_none()
 
 
 def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:
@@ -144,11 +125,11 @@ def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> In
             project_id=table.project_id,
             kind=JobKind.INGEST_FILE,
             queue=Queue.INTERACTIVE,
-            max_attempts=context.settings.job_max_attempts,
+            max_attempts=context.process.settings.job_max_attempts,
             table_id=table.id,
             upload_id=upload.id,
             created_by_id=context.caller.user_id,
-            arguments=_arguments(form),
+            arguments=form.arguments.as_dict(),
         ),
     )
     table.latest_job_id = enqueued.job.id
@@ -184,13 +165,13 @@ def create_from_upload(
 
 
 def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
-    table = table_views.locked_by_name(context, form.name)
+    table = _locked_by_name(context, form.name)
     if table is None:
         try:
             return _new_table(context, upload, form)
         except ValidationError:
             # Another request made it since.
-            table = table_views.locked_by_name(context, form.name)
+            table = _locked_by_name(context, form.name)
             if table is None:
                 raise
     refreshes.require_linked(table)
@@ -202,28 +183,27 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
     return table
 
 
+def _locked_by_name(context: Context, name: str) -> Table | None:
+    return locked(context.session, context.caller.project_id, Table.name == name)
+
+
 def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
     quotas.require_room_for_table(context)
     table = tables.new_table(
         context,
         name=form.name,
         format_=form.format,
-        url_pattern=context.storage.url_pattern(upload.object_key),
+        url_pattern=context.process.storage.url_pattern(upload.object_key),
         managed=True,
     )
     table.id = new_id()
     if form.target is Target.DELTA:
-        key = context.storage.delta_key(context.caller.project_id, str(table.id))
+        key = context.process.storage.delta_key(context.caller.project_id, str(table.id))
         table.format = TableFormat.DELTA.value
-        table.url_pattern = context.storage.url_pattern(key)
+        table.url_pattern = context.process.storage.url_pattern(key)
     tables.add_uniquely(context, table)
     audit.record(context, "table.create", table.id, name=form.name)
     return table
-
-
-def _arguments(form: FileForm) -> dict[str, str]:
-    arguments = {"target": form.target.value, "format": form.format.value}
-    return arguments | ({"mode": form.mode.value} if form.mode else {})
 
 
 def _supersede_waiting(context: Context, table: Table) -> None:
@@ -242,9 +222,9 @@ def _supersede_waiting(context: Context, table: Table) -> None:
         .order_by(Job.id)
         .with_for_update()
     ).all()
-    ended = refreshes.end_superseded(
-        context,
-        [job.id for job in waiting if job.arguments.get("target") == Target.FILE],
+    ended = cancelling.supersede_jobs(
+        context.session,
+        [job.id for job in waiting if is_for_file(job.arguments)],
         detail="A newer file was uploaded to the table.",
     )
     uploads.let_go(context.session, [job.upload_id for job in ended])

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select
 
-from stocktake.db.clock import now
+from stocktake.catalog import tables
 from stocktake.db.models import Job, JobAttempt, Table, Upload
 from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.errors import ConflictError
-from stocktake.jobs import leases, turns
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit
 from stocktake.services.context import Context
@@ -84,48 +84,13 @@ def cancel_job(context: Context, job_id: UUID) -> Job:
         ConflictError: it has ended already.
     """
     get_job(context, job_id)
-    # Queued first: if it is claimed between the two statements, the second one finds it.
-    if not (_cancel_queued(context, job_id) or _ask_running(context, job_id)):
+    if not cancelling.cancel_job(context.session, job_id):
         state = get_job(context, job_id).state
         if state not in _ENDED:
             return cancel_job(context, job_id)
         raise ConflictError(f"The job has ended already ({state}); there is nothing to cancel.")
     audit.record(context, "job.cancel", job_id)
     return get_job(context, job_id)
-
-
-def _cancel_queued(context: Context, job_id: UUID) -> bool:
-    ended = context.session.scalars(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.QUEUED.value)
-        .values(
-            state=JobState.CANCELLED.value,
-            error=leases.cancelled_error("cancelled", "The job was cancelled."),
-            cancel_requested_at=now(),
-            finished_at=now(),
-            revision=Job.revision + 1,
-        )
-        .returning(Job)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).one_or_none()
-    if ended is None:
-        return False
-    turns.ring_behind(context.session, ended)
-    return True
-
-
-def _ask_running(context: Context, job_id: UUID) -> bool:
-    asked = context.session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.RUNNING.value)
-        .values(
-            cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
-            revision=Job.revision + 1,
-        )
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
-    )
-    return asked.one_or_none() is not None
 
 
 def retry_job(context: Context, job_id: UUID) -> Enqueued:
@@ -160,7 +125,7 @@ def _again(context: Context, old: Job) -> JobRequest:
         project_id=old.project_id,
         kind=kind,
         queue=Queue.BULK if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
-        max_attempts=context.settings.job_max_attempts,
+        max_attempts=context.process.settings.job_max_attempts,
         table_id=old.table_id,
         # A batch counts the jobs that it made; one tried again by hand is not among them.
         batch_id=old.batch_id if kind is JobKind.EXPAND_BATCH else None,
@@ -174,11 +139,9 @@ def _again(context: Context, old: Job) -> JobRequest:
 def _live_table(context: Context, old: Job) -> Table | None:
     if old.table_id is None:
         return None
-    # Locked before any job row, as everywhere (stocktake.jobs.leases.locked_table).
-    table = context.session.scalars(
-        select(Table).where(Table.id == old.table_id).with_for_update(key_share=True)
-    ).one_or_none()
-    if table is None or table.deleted:
+    # Locked before any job row, as everywhere.
+    table = tables.locked(context.session, old.project_id, Table.id == old.table_id)
+    if table is None:
         raise ConflictError("The job's table was deleted; there is nothing to try again.")
     return table
 

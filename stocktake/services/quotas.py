@@ -5,8 +5,8 @@ Asked before something is added, without a lock: requests at the same moment may
 
 from sqlalchemy import ColumnElement, false, func, literal, select
 
+from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.db.models import IdempotencyKey, Schedule, Table
-from stocktake.db.stored import stored_bytes
 from stocktake.errors import QuotaExceededError
 from stocktake.services.context import Context
 
@@ -19,7 +19,7 @@ def require_room_for_table(context: Context) -> None:
     """
     # As the index of live names has it: `is_(False)` would not use that.
     live = Table.project_id == context.caller.project_id, Table.deleted == false()
-    most = context.settings.max_tables_per_project
+    most = context.process.settings.max_tables_per_project
     _require_fewer(context, Table, live, most, "tables")
 
 
@@ -30,7 +30,7 @@ def require_room_for_schedule(context: Context) -> None:
         QuotaExceededError: it is.
     """
     mine = (Schedule.project_id == context.caller.project_id,)
-    most = context.settings.max_schedules_per_project
+    most = context.process.settings.max_schedules_per_project
     _require_fewer(context, Schedule, mine, most, "schedules")
 
 
@@ -43,13 +43,13 @@ def require_room_for_bytes(context: Context) -> None:
     Raises:
         QuotaExceededError: they are.
     """
-    most = context.settings.max_stored_bytes_per_project
+    most = context.process.settings.max_stored_bytes_per_project
     if not most:
         return
     stored = stored_bytes(
         context.session,
         context.caller.project_id,
-        max_upload_bytes=context.settings.max_upload_bytes,
+        max_upload_bytes=context.process.settings.max_upload_bytes,
     )
     if stored >= most:
         raise _exceeded(f"stores {stored} of {most} bytes", "stored_bytes")
@@ -62,7 +62,7 @@ def require_room_for_answers(context: Context) -> None:
     Raises:
         QuotaExceededError: it was.
     """
-    most = context.settings.max_kept_answer_bytes_per_project
+    most = context.process.settings.max_kept_answer_bytes_per_project
     mine = IdempotencyKey.project_id == context.caller.project_id
     kept = context.session.scalar(select(func.sum(IdempotencyKey.size_bytes)).where(mine)) or 0
     if most and kept > most:

@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, defer
 
+from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Job, Schedule, ScheduleFire
 from stocktake.db.pages import Place, one_by_one, part_of
-from stocktake.db.selection import kept_selector, parse_selector, require_known_ids
 from stocktake.errors import ValidationError
 from stocktake.services import audit, batches, cron, quotas, words
 from stocktake.services.batches import BatchView
@@ -128,7 +128,7 @@ def run_now(context: Context, schedule_id: UUID) -> BatchView:
         NotFoundError: no such schedule in this project.
     """
     schedule = context.find(Schedule, schedule_id)
-    batch = _start(context.session, context.settings, schedule, context.caller.user_id)
+    batch = _start(context.session, context.process.settings, schedule, context.caller.user_id)
     audit.record(context, "schedule.run", schedule.id, batch_id=str(batch.id))
     return batches.view(context.session, batch)
 

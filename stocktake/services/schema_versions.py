@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
+from stocktake.catalog.versions import add_version
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.db.pages import Place, part_of
-from stocktake.db.stored import schema_size
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
 from stocktake.schema.diff import diff
@@ -217,7 +217,7 @@ def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Col
 
 def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
     """A refresh holds to the same bound (`readers.limits.check_schema`)."""
-    size, most = stored_size(columns), context.settings.inference_max_schema_bytes
+    size, most = stored_size(columns), context.process.settings.inference_max_schema_bytes
     if size > most:
         raise ValidationError(
             f"The schema would take {size:,} bytes; STOCKTAKE_INFERENCE_MAX_SCHEMA_BYTES allows "
@@ -236,18 +236,7 @@ def _store(
     change = diff(old, new)
     if change:
         quotas.require_room_for_bytes(context)
-        table.schema_version += 1
-        table.schema_bytes += schema_size(table.columns, change.as_dict())
-        context.session.add(
-            SchemaVersion(
-                table_id=table.id,
-                number=table.schema_version,
-                columns=table.columns,
-                diff=change.as_dict(),
-                change=change.change.value,
-                source_version=table.source_version,
-            )
-        )
+        add_version(context.session, table, change)
     context.session.flush()
     if any(before.override and not after.override for before, after in zip(old, new, strict=True)):
         # The readers' memory would say that nothing changed at the source, and it is right.

@@ -5,9 +5,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from stocktake.db.failures import WrongEncodingError
 from stocktake.db.session import Database
 from stocktake.errors import StocktakeError
+from stocktake.parts import guard_policy
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings, SettingsError, read_settings
-from stocktake.storage.configured import guard_policy
 
 
 def settings_to_start() -> Settings:

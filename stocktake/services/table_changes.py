@@ -6,6 +6,7 @@ from uuid import UUID
 
 from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.security.encryption import AccessPair
 from stocktake.services import audit, credentials, refreshes, table_views, tables, words
@@ -99,7 +100,7 @@ def _change_source(context: Context, table: Table, fields: TableFields) -> list[
         _check_linked(table, old, pair, has_credential=stored is not None)
         if "url_pattern" in changed and stored is not None:
             _check_recipient(context, table, old, fields)
-        location = guard.locate(table.url_pattern, context.guard)
+        location = guard.locate(table.url_pattern, context.process.guard)
         if pair is not None and tables.needs_credential(location, table.options):
             credentials.check_kind(pair, location)
     if pair is not None:
@@ -121,7 +122,7 @@ def _apply_source(context: Context, table: Table, fields: TableFields) -> None:
 def _move(context: Context, table: Table, url_pattern: str) -> None:
     if url_pattern == table.url_pattern:
         return
-    guard.check(url_pattern, context.guard)
+    guard.check(url_pattern, context.process.guard)
     if table.managed:
         raise ValidationError(MANAGED_URL, attr="url_pattern")
     table.url_pattern = url_pattern
@@ -167,8 +168,8 @@ def _check_linked(
 
 def _check_recipient(context: Context, table: Table, old: _Source, fields: TableFields) -> None:
     """A stored key must never be sent to a stranger who was named later."""
-    before = guard.locate(old.url_pattern, context.guard)
-    after = guard.locate(table.url_pattern, context.guard)
+    before = guard.locate(old.url_pattern, context.process.guard)
+    after = guard.locate(table.url_pattern, context.process.guard)
     sent = fields.get("credential") or {}
     both = {"access_key", "access_secret"} <= sent.keys()
     if guard.requires_credential(before, after) and not both:
@@ -179,7 +180,7 @@ def _source_changed(context: Context, table: Table) -> Enqueued:
     table.generation += 1
     table.source_state = None
     table.validated_state = None
-    refreshes.cancel_queued(
-        context, table, kinds=[JobKind.VALIDATE_COLUMNS], detail="The table was changed."
-    )
+    validations = [JobKind.VALIDATE_COLUMNS]
+    detail = "The table was changed."
+    cancelling.supersede(context.session, table.id, kinds=validations, detail=detail)
     return refreshes.request(context, table)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, Text, cast, func, select
 from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
+from stocktake.catalog import tables
 from stocktake.db.models import SEARCHED_NAME, Job, StoredCredential, Table, User
 from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError
@@ -124,33 +125,11 @@ def locked(context: Context, table_id: UUID) -> Table:
     Raises:
         NotFoundError: none of this project has that id.
     """
-    table = context.session.scalars(
-        select(Table)
-        .where(
-            Table.id == table_id,
-            Table.project_id == context.caller.project_id,
-            Table.deleted.is_(False),
-        )
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    mine = context.caller.project_id
+    table = tables.locked(context.session, mine, Table.id == table_id)
     if table is None:
         raise NotFoundError
     return table
-
-
-def locked_by_name(context: Context, name: str) -> Table | None:
-    """The project's live table of that name, locked for a change, or None."""
-    return context.session.scalars(
-        select(Table)
-        .where(
-            Table.project_id == context.caller.project_id,
-            Table.name == name,
-            Table.deleted.is_(False),
-        )
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
 
 
 def _joined(*, columns: bool) -> Select[Table, StoredCredential, User, Job]:

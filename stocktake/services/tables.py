@@ -1,6 +1,6 @@
 """Registering tables, changing what they are, and deleting them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 from uuid import UUID
@@ -8,10 +8,13 @@ from uuid import UUID
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from stocktake.db import uploads
+from stocktake.catalog import uploads
+from stocktake.catalog.credentials import erase
+from stocktake.catalog.tables import locked
 from stocktake.db.clock import now
-from stocktake.db.models import Table
+from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
+from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
@@ -43,7 +46,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     name = new_name(context, _required("name", fields))
     format_ = check_format(_required("format", fields))
     url_pattern = checked_url(_required("url_pattern", fields))
-    location = guard.check(url_pattern, context.guard)
+    location = guard.check(url_pattern, context.process.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
     guard.check_pattern(location, is_folder=format_.is_delta)
@@ -82,18 +85,8 @@ def undo_create(context: Context, table_id: UUID, *, job_id: UUID) -> bool:
         False where the table is not as it was made any more (changed, refreshed again or deleted
         meanwhile): then it is somebody's and stays.
     """
-    table = context.session.scalars(
-        select(Table)
-        .where(
-            Table.id == table_id,
-            Table.project_id == context.caller.project_id,
-            Table.deleted.is_(False),
-            Table.generation == 1,
-            Table.latest_job_id == job_id,
-        )
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    as_made = Table.id == table_id, Table.generation == 1, Table.latest_job_id == job_id
+    table = locked(context.session, context.caller.project_id, *as_made)
     if table is None:
         return False
     delete_locked(context, table)
@@ -234,9 +227,8 @@ def delete_locked(context: Context, table: Table) -> None:
     if table.external_data_source is not None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
     _let_go_of_uploads(context, table)
-    refreshes.cancel_queued(context, table, kinds=list(JobKind), detail="The table was deleted.")
-    refreshes.stop_running(context, table, kinds=list(JobKind))
-    credentials.erase(context, table)
+    _end_jobs(context, table, list(JobKind))
+    erase(context.session, table)
     context.session.execute(
         update(Table)
         .where(Table.id == table.id)
@@ -252,10 +244,16 @@ def _let_go_of_uploads(context: Context, table: Table) -> None:
 
     One that is being read is told to stop: it would point the table at itself again.
     """
-    ingests = [JobKind.INGEST_FILE]
-    ended = refreshes.cancel_queued(context, table, kinds=ingests, detail="The table was deleted.")
-    refreshes.stop_running(context, table, kinds=ingests)
+    ended = _end_jobs(context, table, [JobKind.INGEST_FILE])
     held = [table.upload_id, *(job.upload_id for job in ended)]
     table.upload_id = None
     context.session.flush()
     uploads.let_go(context.session, held, leaving=table.id)
+
+
+def _end_jobs(context: Context, table: Table, kinds: Sequence[JobKind]) -> Sequence[Job]:
+    """End the table's queued jobs of these kinds, and return them; ask the running ones to stop."""
+    detail = "The table was deleted."
+    ended = cancelling.supersede(context.session, table.id, kinds=kinds, detail=detail)
+    cancelling.stop_running(context.session, table.id, kinds=kinds)
+    return ended

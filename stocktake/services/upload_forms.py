@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from stocktake.errors import PayloadTooLargeError, ValidationError
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.services import words
 from stocktake.states import TableFormat
 
@@ -28,22 +29,6 @@ Choice = TypeVar("Choice", bound=StrEnum)
 _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
 
 
-class Target(StrEnum):
-    """What an upload becomes."""
-
-    #: The file itself is the table's content, in the place of the one before.
-    FILE = "file"
-    #: Its rows are loaded into a managed Delta table.
-    DELTA = "delta"
-
-
-class Mode(StrEnum):
-    """How rows go into a managed Delta table."""
-
-    APPEND = "append"
-    REPLACE = "replace"
-
-
 #: What `create_from_upload` calls the formats.
 FILE_FORMATS: Final = {
     "csv": TableFormat.CSV_WITH_NAMES,
@@ -61,6 +46,11 @@ class FileForm:
     format: TableFormat
     target: Target = Target.FILE
     mode: Mode | None = None
+
+    @property
+    def arguments(self) -> IngestArguments:
+        """What the upload's job needs to know of it."""
+        return IngestArguments(format=self.format, target=self.target, mode=self.mode)
 
 
 def clean_filename(filename: str) -> str:

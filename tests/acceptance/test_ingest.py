@@ -11,9 +11,9 @@ import pytest
 from deltalake import DeltaTable
 
 from stocktake.db.session import Database
+from stocktake.parts import managed_storage
 from stocktake.settings import Settings
 from stocktake.states import JobState, UploadState
-from stocktake.storage.configured import managed_storage
 from tasks.doorbell import CeleryDoorbell
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from stocktake.db.models import Job
+from stocktake.parts import managed_storage
 from stocktake.states import JobState
-from stocktake.storage.configured import managed_storage
 from tests.faults import promises
 from tests.faults.client import Client
 from tests.faults.promises import Broken

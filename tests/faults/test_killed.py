@@ -15,9 +15,9 @@ from sqlalchemy import select, update
 
 from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Table
+from stocktake.parts import managed_storage
 from stocktake.services.idempotency import RUNNING_SECONDS
 from stocktake.states import JobState
-from stocktake.storage.configured import managed_storage
 from tests.faults.breaking import freeze, gone, is_frozen, kill_reader, reader_of
 from tests.faults.client import Client, Sent
 from tests.faults.inside import variables

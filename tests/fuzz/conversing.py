@@ -18,14 +18,13 @@ from schemathesis.core.failures import FailureGroup
 
 from api.schemas.identity import ORGANIZATION_ID
 from stocktake.clock.ticks import ClockWork
-from stocktake.db.session import Database, Ring
+from stocktake.db.session import Ring
 from stocktake.jobs import leases
+from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
-from stocktake.security.encryption import Keyring
 from stocktake.states import JobKind, Queue
-from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.api.conftest import Served
 
@@ -166,18 +165,13 @@ class Worker(list[Ring]):
         self._waiting: queue.SimpleQueue[Ring | None] = queue.SimpleQueue()
         settings = served.settings
         self._database = Database(settings.database_url, self.append)
-        storage = managed_storage(settings)
+        process = ProcessParts.of(settings, self._database)
         self._runtime = Runtime(
-            settings=settings,
-            database=self._database,
-            keyring=Keyring.of(settings.secret_keys),
-            guard=guard_policy(settings),
-            storage=storage,
+            process=process,
             watch=lambda _runtime, _claim: nullcontext(no_progress),
         )
-        self._clock = ClockWork(
-            self._database, settings, storage, lambda: dict.fromkeys(Queue, 0), node="fuzz/1"
-        )
+        storage, waiting = process.storage, dict.fromkeys(Queue, 0)
+        self._clock = ClockWork(self._database, settings, storage, lambda: waiting, node="fuzz/1")
 
     def append(self, ring: Ring) -> None:
         self._waiting.put(ring)

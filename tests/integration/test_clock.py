@@ -27,11 +27,11 @@ from stocktake.db.models import (
 )
 from stocktake.db.session import Database
 from stocktake.errors import ConflictError
+from stocktake.parts import managed_storage
 from stocktake.services import schedules
 from stocktake.services.jobs import retry_job
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue, UploadState
-from stocktake.storage.configured import managed_storage
 from stocktake.storage.managed import ManagedStorage
 from tasks.queue_lengths import BrokerQueueLengths
 from tests.support.rows import (

@@ -7,20 +7,18 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, BatchItem, Job, Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database
 from stocktake.errors import StaleAttemptError, StorageThrottledError
 from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.runs import expand
 from stocktake.runs.attempt import Attempt
-from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind
-from stocktake.storage.configured import guard_policy, managed_storage
 from tests.support.rows import (
     RecordedRings,
     claimed,
@@ -29,6 +27,7 @@ from tests.support.rows import (
     job,
     make_project,
     make_tables,
+    process_of,
     race,
     refresh_of,
     settings_for,
@@ -101,11 +100,7 @@ def _attempt(
 ) -> Attempt:
     return Attempt(
         claim=claim,
-        database=database,
-        settings=settings,
-        keyring=Keyring([make_secret_key("test")]),
-        guard=guard_policy(settings),
-        storage=managed_storage(settings),
+        process=process_of(database, settings),
         progress=progress,
     )
 

@@ -31,10 +31,10 @@ from stocktake.db.models import (
 from stocktake.db.session import Database
 from stocktake.errors import NotFoundError
 from stocktake.jobs import leases
+from stocktake.parts import managed_storage
 from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, UploadState
-from stocktake.storage.configured import managed_storage
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.managed import managed_storage as build_storage
 from tests.support.processes import free_ports

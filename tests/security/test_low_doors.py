@@ -166,7 +166,7 @@ def test_item_16_the_operator_says_which_hosts_are_ours(
     served: Served,
 ) -> None:
     # the settings of one process, which it reads at each request
-    object.__setattr__(served.parts.settings, "allowed_hosts", allowed)
+    object.__setattr__(served.parts.process.settings, "allowed_hosts", allowed)
     assert (host in str(listing(host)["next"])) is whole
 
 

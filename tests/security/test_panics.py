@@ -16,16 +16,22 @@ from stocktake.db.session import Database
 from stocktake.errors import InvalidSourceError, UnsupportedError
 from stocktake.readers.delta.actions import parse_lines
 from stocktake.readers.source import no_progress
-from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.states import JobState
-from stocktake.storage.configured import guard_policy, managed_storage
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores.remote import RemoteObjects
 from tasks.base import ProcessSpoilt, Runtime, run_attempt
 from tests.faults.inside import variables
 from tests.faults.inside.sitecustomize import obstore_panics
 from tests.security.service import Service, running
-from tests.support.rows import claimed, enqueue, make_project, make_table, refresh_of, settings_for
+from tests.support.rows import (
+    claimed,
+    enqueue,
+    make_project,
+    make_table,
+    process_of,
+    refresh_of,
+    settings_for,
+)
 from tests.support.stack import see_job, wait_until
 
 
@@ -40,11 +46,7 @@ class Raising:
         self._database = database
         settings = settings_for("sqlite:///:memory:", folder)
         self._runtime = Runtime(
-            settings=settings,
-            database=database,
-            keyring=Keyring([make_secret_key("test")]),
-            guard=guard_policy(settings),
-            storage=managed_storage(settings),
+            process=process_of(database, settings),
             watch=lambda _runtime, _claim: nullcontext(no_progress),
             stopping=lambda: stopping,
         )

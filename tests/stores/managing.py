@@ -13,8 +13,8 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from stocktake.errors import UnsupportedError
+from stocktake.parts import managed_storage
 from stocktake.settings import Settings
-from stocktake.storage.configured import managed_storage
 from stocktake.storage.stores.exclusive import require_exclusive_put
 from tests.stores.tested import NotOfferedError, Place
 from tests.support.harness import open_stack

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,11 +16,11 @@ from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases, queueing
 from stocktake.jobs.leases import Claim
 from stocktake.jobs.queueing import JobRequest
+from stocktake.parts import ProcessParts
 from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services.context import Caller, Context
 from stocktake.settings import Settings
 from stocktake.states import CANARY, JobKind, Queue
-from stocktake.storage.configured import guard_policy, managed_storage
 from tests.support.processes import PATIENCE_SECONDS
 
 LEASE_SECONDS = 30.0
@@ -133,11 +134,14 @@ def context(
         yield Context(
             session=session,
             caller=Caller(project_id=project_id, user_id=user_id, project_ids=(project_id,)),
-            settings=settings,
-            keyring=Keyring([make_secret_key("test")]),
-            guard=guard_policy(settings),
-            storage=managed_storage(settings),
+            process=process_of(database, settings),
         )
+
+
+def process_of(database: Database, settings: Settings) -> ProcessParts:
+    """A process's parts around a database at hand, with a key of their own."""
+    keyring = Keyring([make_secret_key("test")])
+    return replace(ProcessParts.of(settings, database), keyring=keyring)
 
 
 def race(*calls: Any) -> list[Any]:

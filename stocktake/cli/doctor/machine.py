@@ -14,12 +14,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from stocktake import __version__
+from stocktake.catalog.credentials import opened
 from stocktake.cli.doctor.findings import NO_DATABASE, Area, Finding
 from stocktake.cli.output import size
 from stocktake.db.models import StoredCredential
 from stocktake.db.session import Database
 from stocktake.errors import CredentialUnavailableError
-from stocktake.security.encryption import Keyring, Sealed
+from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from tasks.app import configure
 
@@ -113,9 +114,8 @@ def _look_at_credentials(keyring: Keyring, database: Database) -> Finding:
 
 
 def _opens(keyring: Keyring, row: StoredCredential) -> bool:
-    sealed = Sealed(key_id=row.key_id, ciphertext=row.ciphertext)
     try:
-        keyring.open(sealed, project_id=row.project_id, credential_id=row.id)
+        opened(keyring, row)
     except CredentialUnavailableError:
         return False
     return True

@@ -18,8 +18,8 @@ from stocktake.db import migrate
 from stocktake.db.failures import explain_failure
 from stocktake.db.session import Database
 from stocktake.errors import JobError, RequestError, SourceNotFoundError
+from stocktake.parts import managed_storage
 from stocktake.settings import Settings
-from stocktake.storage.configured import managed_storage
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.places.trusted import read_entry
 from stocktake.storage.places.urls import MalformedUrlError

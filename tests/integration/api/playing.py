@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from stocktake.catalog.tables import locked_for
 from stocktake.db.models import Job, SchemaVersion, Table
 from stocktake.db.session import Database, Ring
 from stocktake.errors import JobError
@@ -56,7 +57,7 @@ def read_columns(columns: Sequence[Column]) -> Play:
     def play(database: Database, job_id: UUID) -> None:
         claim = take(database, job_id)
         with database.write() as session:
-            table = leases.locked_table(session, claim)
+            table = locked_for(session, claim)
             stored = tuple(Column.from_dict(column) for column in table.columns)
             fresh = apply_overrides(stored, tuple(columns))
             change = diff(stored, fresh)

@@ -16,12 +16,10 @@ from stocktake.jobs.leases import RetryPolicy
 from stocktake.readers.source import no_progress
 from stocktake.runs import expand
 from stocktake.runs.attempt import Attempt
-from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
-from stocktake.storage.configured import guard_policy, managed_storage
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey
-from tests.support.rows import claimed, job
+from tests.support.rows import claimed, job, process_of
 
 MakeTable = Callable[..., UUID]
 Expand = Callable[..., None]
@@ -34,11 +32,7 @@ def expand_batch(database: Database, settings: Settings) -> Expand:
     def run(batch: dict, chunk: int = 500) -> None:
         attempt = Attempt(
             claim=claimed(database, UUID(batch["expand_job_id"])),
-            database=database,
-            settings=settings,
-            keyring=Keyring.of(settings.secret_keys),
-            guard=guard_policy(settings),
-            storage=managed_storage(settings),
+            process=process_of(database, settings),
             progress=no_progress,
         )
         expand.run(attempt, chunk=chunk)

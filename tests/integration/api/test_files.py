@@ -15,11 +15,11 @@ from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import EmptySourceError
+from stocktake.parts import managed_storage
 from stocktake.schema.columns import Column
 from stocktake.services import files
 from stocktake.services.upload_forms import too_large
 from stocktake.settings import Settings
-from stocktake.storage.configured import managed_storage
 from tests.integration.api.conftest import MakeKey, Served
 from tests.integration.api.playing import (
     fail_with,

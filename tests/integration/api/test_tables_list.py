@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import event, update
 
+from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.clock import upkeep
 from stocktake.db.models import Table
-from stocktake.db.selection import parse_selector, select_tables
 from stocktake.db.session import Database, Ring
 from stocktake.errors import AccessDeniedError
 from stocktake.jobs import leases
@@ -144,7 +144,7 @@ def test_item_10_names_that_an_older_release_writes_are_found(
     _write_as_before(database, "a", name="E\u0301COLE", folded_name="")
     _write_as_before(database, "b", name="Straße")
     monkeypatch.setattr(upkeep.fold_names, "__kwdefaults__", {"after": None, "limit": 2})
-    clock = upkeep.Upkeep(database, served.settings, served.parts.storage)
+    clock = upkeep.Upkeep(database, served.settings, served.parts.process.storage)
     while clock.run():
         pass
     searches = ("untouched", "orders", "\u00e9cole", "STRASSE", "b")
@@ -231,10 +231,7 @@ def test_a_page_costs_four_queries_whatever_its_length(
         context = Context(
             session=session,
             caller=Caller(project_id=project_id, user_id=None),
-            settings=served.settings,
-            keyring=None,  # type: ignore[arg-type]  # a list opens no credential
-            guard=None,  # type: ignore[arg-type]  # nor a URL
-            storage=None,  # type: ignore[arg-type]  # nor a file
+            process=served.parts.process,
         )
         page = table_views.list_views(context, search=None, limit=10, offset=0)
         seen = [

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Project, Table
 from stocktake.db.session import Database
@@ -302,10 +303,10 @@ def test_a_table_that_changed_since_the_claim_takes_no_result(
     with database.write() as session:
         session.execute(update(Table).values(**change))
     with pytest.raises(SupersededError), database.write() as session:
-        leases.locked_table(session, won)
+        locked_for(session, won)
 
 
 def test_an_unchanged_table_takes_the_result(database: Database, table: Table, queued) -> None:
     won = claimed(database, queued)
     with database.write() as session:
-        assert leases.locked_table(session, won).id == table.id
+        assert locked_for(session, won).id == table.id

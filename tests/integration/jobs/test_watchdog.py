@@ -16,11 +16,9 @@ from stocktake.errors import StorageThrottledError
 from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import Claim
 from stocktake.readers.source import Progress, no_progress
-from stocktake.security.encryption import Keyring, make_secret_key
-from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import Runtime, run_attempt
 from tests.support.processes import PATIENCE_SECONDS
-from tests.support.rows import claimed, enqueue, job, refresh_of, settings_for
+from tests.support.rows import claimed, enqueue, job, process_of, refresh_of, settings_for
 from workers import guard_ends
 from workers.board import Reading
 from workers.watchdog import EXIT_STATUS, Watchdog
@@ -57,11 +55,7 @@ def job_id(database: Database, table: Table) -> UUID:
 def runtime_of(database: Database, folder: Path, watch: Watch) -> Runtime:
     settings = settings_for("sqlite:///unused.db", folder, heartbeat_seconds=0.1, lease_seconds=30)
     return Runtime(
-        settings=settings,
-        database=database,
-        keyring=Keyring([make_secret_key("test")]),
-        guard=guard_policy(settings),
-        storage=managed_storage(settings),
+        process=process_of(database, settings),
         watch=watch,
     )
 

@@ -21,21 +21,27 @@ from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
 from stocktake.jobs.queueing import enqueue
 from stocktake.jobs.shares import Presence
+from stocktake.parts import managed_storage
 from stocktake.readers.source import Coverage, Introspection, no_progress
 from stocktake.runs import expand, ingest, refresh, validate
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services import idempotency
 from stocktake.services.context import Context
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
-from stocktake.storage.configured import guard_policy, managed_storage
 from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.jobs.killing import Fault, Killer, Struck
 from tests.integration.jobs.promises import Rows, check_moment, check_step, look
 from tests.integration.runs.conftest import Desk
-from tests.support.rows import RecordedRings, context, make_project, make_tables, refresh_of
+from tests.support.rows import (
+    RecordedRings,
+    context,
+    make_project,
+    make_tables,
+    process_of,
+    refresh_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,11 +265,7 @@ def make_world(
 def _process(database: Database, settings: Settings, project_id: int) -> Process:
     storage = managed_storage(settings)
     runtime = Runtime(
-        settings=settings,
-        database=database,
-        keyring=Keyring([make_secret_key("test")]),
-        guard=guard_policy(settings),
-        storage=storage,
+        process=process_of(database, settings),
         watch=lambda _runtime, _claim: nullcontext(no_progress),
     )
     return Process(

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,17 +16,24 @@ from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
+from stocktake.parts import managed_storage
 from stocktake.readers.source import no_progress
 from stocktake.runs import ingest
 from stocktake.runs.attempt import Attempt
-from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services import files
 from stocktake.services.upload_forms import check_form
 from stocktake.settings import Settings
 from stocktake.states import JobState
-from stocktake.storage.configured import guard_policy, managed_storage
+from stocktake.storage.managed import ManagedStorage
 from tests.stores.servers import Rclone, make_bucket
-from tests.support.rows import RecordedRings, claimed, context, make_project, settings_for
+from tests.support.rows import (
+    RecordedRings,
+    claimed,
+    context,
+    make_project,
+    process_of,
+    settings_for,
+)
 from tests.support.servers import Azurite, SeaweedFS
 
 
@@ -59,11 +66,7 @@ class Desk:
         """A claim of the job, with all that a worker's child hands to a run."""
         return Attempt(
             claim=claimed(self.database, job_id),
-            database=self.database,
-            settings=self.settings,
-            keyring=Keyring([make_secret_key("test")]),
-            guard=guard_policy(self.settings),
-            storage=managed_storage(self.settings),
+            process=process_of(self.database, self.settings),
             progress=no_progress,
         )
 
@@ -150,6 +153,11 @@ class Desk:
     def versions(self) -> int:
         with self.database.read() as session:
             return len(session.scalars(select(SchemaVersion)).all())
+
+
+def with_storage(attempt: Attempt, storage: ManagedStorage) -> Attempt:
+    """The attempt with another managed storage."""
+    return replace(attempt, process=replace(attempt.process, storage=storage))
 
 
 @pytest.fixture

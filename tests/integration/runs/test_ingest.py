@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stocktake.db import uploads
+from stocktake.catalog import uploads
 from stocktake.db.models import Upload
 from stocktake.errors import (
     DuplicateColumnError,
@@ -29,7 +29,7 @@ from stocktake.services import files
 from stocktake.states import UploadState
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.stores.opening import ObjectStore
-from tests.integration.runs.conftest import Desk
+from tests.integration.runs.conftest import Desk, with_storage
 from tests.support.rows import context, enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"
@@ -253,7 +253,7 @@ class _DownStorage(ManagedStorage):
 
 def test_an_upload_is_kept_while_the_store_is_down(desk: Desk) -> None:
     def run_with_store_down(attempt: Attempt) -> None:
-        ingest.run(replace(attempt, storage=_DownStorage(root=attempt.storage.root)))
+        ingest.run(with_storage(attempt, _DownStorage(root=attempt.process.storage.root)))
 
     job_id = desk.send(CSV)
     desk.fail(job_id, StorageUnavailableError, run_with_store_down)

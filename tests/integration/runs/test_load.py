@@ -19,12 +19,12 @@ from stocktake.errors import (
     StorageUnavailableError,
     UnsupportedError,
 )
+from stocktake.parts import managed_storage
 from stocktake.runs import ingest, refresh
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobState, UploadState
-from stocktake.storage.configured import managed_storage
 from stocktake.storage.managed import ManagedStorage
-from tests.integration.runs.conftest import Desk
+from tests.integration.runs.conftest import Desk, with_storage
 from tests.integration.runs.test_ingest import parquet
 from tests.support.processes import PATIENCE_SECONDS
 from tests.support.rows import enqueue, refresh_of
@@ -280,7 +280,7 @@ class _Halfway(ManagedStorage):
 
 def test_storage_that_does_not_answer_the_writer_is_tried_again(desk: Desk) -> None:
     def run(attempt: Attempt) -> None:
-        ingest.run(replace(attempt, storage=_Halfway(root=attempt.storage.root)))
+        ingest.run(with_storage(attempt, _Halfway(root=attempt.process.storage.root)))
 
     error = desk.fail(desk.send(CSV, target="delta"), StorageUnavailableError, run)
 

@@ -28,10 +28,10 @@ def sample_of(*names: str) -> Introspection:
 
 
 def bounded(attempt: Attempt, **limits: int) -> Attempt:
-    settings = attempt.settings.model_copy(
+    settings = attempt.process.settings.model_copy(
         update={f"inference_{name}": figure for name, figure in limits.items()}
     )
-    return replace(attempt, settings=settings)
+    return replace(attempt, process=replace(attempt.process, settings=settings))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from stocktake.errors import LimitExceededError
 from stocktake.readers import introspect
 from stocktake.readers.limits import setting_of
 from stocktake.readers.source import Limits, Source
-from stocktake.runs.attempt import limits_of
 from stocktake.settings import Settings
 from stocktake.states import TableFormat
 from tests.support.delta_tables import (
@@ -176,5 +175,5 @@ def test_settings_become_the_limits_of_a_read(monkeypatch: pytest.MonkeyPatch) -
     figures = {name: 2000 + at for at, name in enumerate(HARD)} | {"max_nesting": 7}
     for name, figure in figures.items():
         monkeypatch.setenv(setting_of(name), str(figure))
-    limits = limits_of(Settings())
+    limits = Settings().limits
     assert {name: getattr(limits, name) for name in figures} == figures

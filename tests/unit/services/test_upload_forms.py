@@ -1,10 +1,9 @@
 import pytest
 
 from stocktake.errors import ValidationError
+from stocktake.jobs.arguments import Mode, Target
 from stocktake.services.upload_forms import (
     FileForm,
-    Mode,
-    Target,
     body_too_large,
     check_form,
     check_upload,

@@ -4,8 +4,8 @@ import pydantic
 import pytest
 
 from stocktake.errors import ValidationError
+from stocktake.parts import guard_policy
 from stocktake.settings import Settings, explain
-from stocktake.storage.configured import guard_policy
 from stocktake.storage.places import guard
 from stocktake.storage.places.guard import GuardPolicy, check, locate, requires_credential
 from stocktake.storage.places.trusted import read_entry

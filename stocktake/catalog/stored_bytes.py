@@ -1,7 +1,6 @@
 """How much a project stores, of all that counts against its stored bytes."""
 
-import json
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -31,8 +30,3 @@ def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) ->
     # A deleted table's versions are still there.
     schemas = select(func.sum(Table.schema_bytes)).where(Table.project_id == project_id)
     return sum(int(session.scalar(query) or 0) for query in (uploads, tables, schemas))
-
-
-def schema_size(columns: Any, diff: Any) -> int:
-    """Bytes of a schema version: of its columns and its diff, as JSON."""
-    return len(json.dumps(columns)) + len(json.dumps(diff))

@@ -1,12 +1,49 @@
-"""The guard's policy and managed storage, as the settings say; API and workers share them."""
+"""What every process builds once, as the settings say: web, workers and clock have it alike."""
 
+from dataclasses import dataclass
+from typing import Self
+
+from stocktake.db.session import Database
 from stocktake.errors import ValidationError
+from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings, unreadable_entry
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.managed import managed_storage as build
 from stocktake.storage.places.guard import GuardPolicy
 from stocktake.storage.places.trusted import read_entry
 from stocktake.storage.places.urls import MalformedUrlError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessParts:
+    """One process's own; whoever works in it holds this, and copies nothing of it.
+
+    Attributes:
+        guard: what a customer's URL may lead to.
+        storage: the operator's, where uploads are.
+    """
+
+    settings: Settings
+    database: Database
+    keyring: Keyring
+    guard: GuardPolicy
+    storage: ManagedStorage
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database) -> Self:
+        """Build them around a database, of which each process has its own way to wait.
+
+        Raises:
+            ValueError: a secret key cannot be read.
+            ValidationError: an entry of ``TRUSTED_ENDPOINTS`` cannot be read.
+        """
+        return cls(
+            settings=settings,
+            database=database,
+            keyring=Keyring.of(settings.secret_keys),
+            guard=guard_policy(settings),
+            storage=managed_storage(settings),
+        )
 
 
 def managed_storage(settings: Settings) -> ManagedStorage:

@@ -1,0 +1,40 @@
+"""A live table, locked for a change.
+
+A table is locked before its jobs and its uploads, everywhere, so that two writers cannot deadlock.
+"""
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from stocktake.db.models import Table
+from stocktake.errors import SupersededError
+from stocktake.jobs.leases import Claim
+
+
+def locked(session: Session, project_id: int, *which: ColumnElement[bool]) -> Table | None:
+    """The project's live table that is meant, locked and as it is now; None where there is none.
+
+    Args:
+        which: conditions that one live table of a project fulfils at most.
+    """
+    return session.scalars(
+        select(Table)
+        .where(Table.project_id == project_id, Table.deleted.is_(False), *which)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def locked_for(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:
+    """The claim's table, locked, for the transaction that writes a result to it.
+
+    Args:
+        any_generation: whether a table that changed since the claim is still wanted.
+
+    Raises:
+        SupersededError: the table changed since the claim, or is deleted.
+    """
+    table = locked(session, claim.project_id, Table.id == claim.table_id)
+    if table is None or (table.generation != claim.generation and not any_generation):
+        raise SupersededError("The table changed while its source was being read.")
+    return table

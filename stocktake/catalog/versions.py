@@ -1,0 +1,41 @@
+"""A table's schema versions: numbered snapshots of its columns, each written once."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from stocktake.db.models import SchemaVersion, Table
+from stocktake.schema.diff import Diff
+
+
+def add_version(
+    session: Session, table: Table, change: Diff, *, job_id: UUID | None = None
+) -> None:
+    """Number the table's present columns as a new version.
+
+    Args:
+        table: locked by this transaction, with its new columns.
+        change: from the columns before.
+        job_id: of the job that found it; None where a user's override made it.
+    """
+    diff = change.as_dict()
+    table.schema_version += 1
+    table.schema_bytes += schema_size(table.columns, diff)
+    session.add(
+        SchemaVersion(
+            table_id=table.id,
+            number=table.schema_version,
+            columns=table.columns,
+            diff=diff,
+            change=change.change.value,
+            source_version=table.source_version,
+            job_id=job_id,
+        )
+    )
+
+
+def schema_size(columns: Any, diff: Any) -> int:
+    """Bytes of a schema version: of its columns and its diff, as JSON."""
+    return len(json.dumps(columns)) + len(json.dumps(diff))

@@ -1,0 +1,72 @@
+"""What a kind of job needs beside its ids, typed; a job's row keeps it as JSON.
+
+Only `ingest_file` needs any. Names and values are read by processes of other releases too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from stocktake.states import TableFormat
+
+
+class Target(StrEnum):
+    """What an upload becomes."""
+
+    #: The file itself is the table's content, in the place of the one before.
+    FILE = "file"
+    #: Its rows are loaded into a managed Delta table.
+    DELTA = "delta"
+
+
+class Mode(StrEnum):
+    """How rows go into a managed Delta table."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestArguments:
+    """How an upload is read, and what becomes of it.
+
+    Attributes:
+        format: the upload's own.
+        mode: None but for `Target.DELTA`.
+    """
+
+    format: TableFormat
+    target: Target = Target.FILE
+    mode: Mode | None = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what a job's row keeps.
+
+        Raises:
+            ValueError, KeyError: a newer release wrote it, with what this one does not know.
+
+        >>> IngestArguments.of({"format": "Parquet", "target": "delta", "mode": "append"}).mode
+        <Mode.APPEND: 'append'>
+        """
+        mode = stored.get("mode")
+        return cls(
+            format=TableFormat(stored["format"]),
+            target=Target(stored.get("target", Target.FILE)),
+            mode=Mode(mode) if mode else None,
+        )
+
+    def as_dict(self) -> dict[str, str]:
+        """What a job's row is to keep.
+
+        >>> IngestArguments(format=TableFormat.CSV).as_dict()
+        {'target': 'file', 'format': 'CSV'}
+        """
+        kept = {"target": self.target.value, "format": self.format.value}
+        return kept | ({"mode": self.mode.value} if self.mode else {})
+
+
+def is_for_file(stored: Mapping[str, Any]) -> bool:
+    """Whether an upload's job, of any release, is to make the file itself the table's content."""
+    return bool(stored.get("target") == Target.FILE)
