@@ -18,7 +18,7 @@ from schemathesis.core.failures import FailureGroup
 
 from api.schemas.identity import ORGANIZATION_ID
 from stocktake.clock.ticks import ClockWork
-from stocktake.db.session import Ring
+from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
