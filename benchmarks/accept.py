@@ -14,7 +14,7 @@ from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
 from benchmarks.load import Answered, post_all, statuses, window
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.stack import Worker
 
 #: Half of what one web process can answer on an idle machine; on a busy one the pace is less.

@@ -20,8 +20,9 @@ from benchmarks.inputs_delta import commits
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
+from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
-from stocktake.states import JobKind, JobState, Queue, TableFormat
+from stocktake.states import JobKind, JobState, Queue
 from tasks.doorbell import CeleryDoorbell
 from tests.support.stack import Worker
 

@@ -23,8 +23,9 @@ from benchmarks.options import DatabaseKind, Options
 from stocktake.db import migrate
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
+from stocktake.schema.formats import TableFormat
 from stocktake.services import identity
-from stocktake.states import JobState, TableFormat
+from stocktake.states import JobState
 from tests.faults.proxy import Proxy
 from tests.support.processes import HOST
 from tests.support.servers import DurablePostgres, Valkey
@@ -73,7 +74,7 @@ class Deployment:
                     name=f"{kind.value.lower()}_{number}_{time.time_ns()}",
                     format=kind.value,
                     url_pattern=url,
-                    options={"validate": False} if kind.is_text else {},
+                    options={"validate": False} if kind.facts.inferred else {},
                 )
                 for number, url in enumerate(urls)
             ]

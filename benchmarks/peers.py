@@ -110,7 +110,7 @@ class Ours:
 
 
 def _table_format(name: str) -> Any:
-    from stocktake.states import TableFormat
+    from stocktake.schema.formats import TableFormat
 
     return {
         "delta": TableFormat.DELTA,

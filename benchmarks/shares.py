@@ -15,7 +15,8 @@ from benchmarks.sources import delta_tables
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
-from stocktake.states import JobKind, JobState, Queue, TableFormat
+from stocktake.schema.formats import TableFormat
+from stocktake.states import JobKind, JobState, Queue
 from tests.support.scripted_store import ScriptedStore
 from tests.support.stack import Worker, add_project, wait_for_end
 

@@ -11,7 +11,7 @@ from benchmarks.figures import Outcome, Target, distributed
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
 from stocktake.db.models import Job
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.stack import Worker, wait_for_end
 
 _JOBS: Final = 150

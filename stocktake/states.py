@@ -1,4 +1,4 @@
-"""The words that travel between processes: job states and kinds, table formats, queues.
+"""The words that travel between processes: job states and kinds, queues.
 
 ``docs/job_states.md`` draws the job's states; ``TRANSITIONS`` is the one table that decides.
 """
@@ -64,27 +64,6 @@ class Queue(StrEnum):
     BULK = "bulk"
     #: Whole-file reads that follow a refresh.
     VALIDATE = "validate"
-
-
-class TableFormat(StrEnum):
-    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them."""
-
-    CSV = "CSV"
-    CSV_WITH_NAMES = "CSVWithNames"
-    PARQUET = "Parquet"
-    JSON_EACH_ROW = "JSONEachRow"
-    DELTA = "Delta"
-    DELTA_S3_WRAPPER = "DeltaS3Wrapper"
-
-    @property
-    def is_delta(self) -> bool:
-        """Whether the schema comes from a Delta log."""
-        return self in (TableFormat.DELTA, TableFormat.DELTA_S3_WRAPPER)
-
-    @property
-    def is_text(self) -> bool:
-        """Whether the schema is inferred from values, so that only a full read proves it."""
-        return self in (TableFormat.CSV, TableFormat.CSV_WITH_NAMES, TableFormat.JSON_EACH_ROW)
 
 
 class UploadState(StrEnum):

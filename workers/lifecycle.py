@@ -37,9 +37,10 @@ from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.parts import ProcessParts
+from stocktake.readers import registry
 from stocktake.services.starting import settings_to_start
 from stocktake.settings import Settings
-from stocktake.states import Queue
+from stocktake.states import JobKind, Queue
 from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
 from tasks.doorbell import CeleryDoorbell
 from tasks.queue_lengths import VERSION_COMMAND
@@ -101,9 +102,9 @@ def _before_the_broker(sender: Any, **_: Any) -> None:
 def _load_readers(**_: Any) -> None:
     """Before the fork, so that children share the code and no first job waits for it. What a run
     imports late, for those who run it elsewhere, half a second of it, is named too."""
-    for run in ("refresh", "ingest", "validate", "expand"):
-        import_module(f"stocktake.runs.{run}")
-    import_module("stocktake.readers.delta")
+    for kind in JobKind:
+        import_module(f"stocktake.runs.{kind}")
+    registry.load_all()
     import_module("stocktake.storage.stores.remote")
 
 

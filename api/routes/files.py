@@ -24,6 +24,7 @@ from stocktake.errors import (
     StorageUnavailableError,
 )
 from stocktake.jobs.arguments import Mode, Target
+from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE, TableFormat
 from stocktake.services import files, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.files import Ingest
@@ -56,8 +57,8 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
         },
         format={
             "type": "string",
-            "enum": ["CSV", "CSVWithNames", "JSONEachRow", "Parquet"],
-            "default": "CSVWithNames",
+            "enum": list(UPLOADABLE),
+            "default": TableFormat.CSV_WITH_NAMES,
         },
         target={"type": "string", "enum": list(Target), "default": "file"},
         mode={"type": "string", "enum": list(Mode), "default": "append"},
@@ -124,7 +125,7 @@ _NEXT: Final[dict[str, Any]] = {
     openapi_extra=_form(
         file_format={
             "type": "string",
-            "enum": list(upload_forms.FILE_FORMATS),
+            "enum": list(FILE_FORMATS),
             "description": "As the file's name ends, if left out.",
         }
     ),

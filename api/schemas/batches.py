@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
+from stocktake.schema.formats import TableFormat
 from stocktake.services.batches import BatchState
-from stocktake.states import TableFormat
 
 _CRON: Final = (
     "Five fields: minute, hour, day of month, month, day of week. Beside numbers, names, lists, "

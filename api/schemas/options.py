@@ -1,9 +1,14 @@
 """The options of a table, for the description; `stocktake.services.options` checks the values."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from stocktake.schema.formats import OPTIONS
+from stocktake.schema.options import Option
 
 
-class TableOptions(BaseModel):
+class _Options(BaseModel):
     """How to read a table's files. A key that is not among them is refused."""
 
     model_config = ConfigDict(
@@ -13,43 +18,22 @@ class TableOptions(BaseModel):
         },
     )
 
-    public: bool | None = Field(
-        None, description="Read the source unsigned, so that it needs no credential."
-    )
-    validate_: bool | None = Field(
+
+def _field(option: Option) -> Any:
+    described = Field(
         None,
-        alias="validate",
-        description="False leaves out the read of all the data that follows the refresh of a text "
-        "table and sets `schema_valid`.",
+        # the field itself has an underscore, for a model has methods such as `validate`
+        alias=option.name,
+        description=option.description,
+        max_length=option.max_length,
+        ge=option.minimum,
     )
-    delta_count: bool | None = Field(
-        None,
-        description="True: each refresh that finds a new version of a Delta table counts its live "
-        "files, bytes and rows, which reads the paths and statistics in its checkpoint. Otherwise "
-        "they are known only where the log's checksum file tells them.",
-    )
-    csv_delimiter: str | None = Field(
-        None, max_length=1, description="One character; found out if left out."
-    )
-    csv_quote: str | None = Field(None, max_length=1, description="One character.")
-    csv_header: bool | None = Field(
-        None, description="Whether the first line names the columns; the format decides if not."
-    )
-    csv_null_values: list[str] | None = Field(
-        None, description="Unquoted fields that stand for null."
-    )
-    csv_allow_double_quotes: bool | None = Field(None, description="False: quotes mean nothing.")
-    encoding: str | None = Field(
-        None, description="Of a text table, for example `latin-1`; found out if left out."
-    )
-    compression: str | None = Field(
-        None,
-        description="Of a text table: `none`, `gzip`, `zstd`, `xz`, `lz4` or `bz2`; found out if "
-        "left out.",
-    )
-    sample_bytes: int | None = Field(
-        None,
-        ge=1,
-        description="How many bytes of each file of a text table a refresh samples; of a "
-        "compressed file also how much text.",
-    )
+    return option.type | None, described
+
+
+TableOptions: Final = create_model(
+    "TableOptions",
+    __base__=_Options,
+    __doc__=_Options.__doc__,
+    **{f"{option.name}_": _field(option) for option in OPTIONS.values()},
+)

@@ -11,15 +11,16 @@ from api.schemas.jobs import DiffBody, JobErrorBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.diff import ChangeClass
+from stocktake.schema.formats import FILE_FORMATS, TableFormat
 from stocktake.schema.types import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView
-from stocktake.states import JobKind, JobState, TableFormat
+from stocktake.states import JobKind, JobState
 from stocktake.storage.stores.keys import LONG_SECRET_LENGTH
 
 #: What `upload_file` takes, and `create_from_upload` again.
-FileFormat = Literal["csv", "json", "parquet"]
+FileFormat: Any = Literal[*FILE_FORMATS]
 ColumnType = Literal[
     "string",
     "integer",

@@ -16,7 +16,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import SEARCHED_NAME, Table
 from stocktake.errors import ValidationError, did_you_mean
 from stocktake.schema.folding import fold
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 #: More ids than this in one selector are refused: name them by a glob instead.
 MAX_IDS: Final = 10_000

@@ -1,14 +1,11 @@
 """How much a project stores, of all that counts against its stored bytes."""
 
-from typing import Final
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import Table, Upload
-from stocktake.states import TableFormat, UploadState
-
-_DELTA: Final = [each.value for each in TableFormat if each.is_delta]
+from stocktake.schema.formats import TAKING_ROWS
+from stocktake.states import UploadState
 
 
 def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) -> int:
@@ -24,7 +21,7 @@ def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) ->
     tables = select(func.sum(Table.size_bytes)).where(
         Table.project_id == project_id,
         Table.managed,
-        Table.format.in_(_DELTA),
+        Table.format.in_(TAKING_ROWS),
         Table.deleted.is_(False),
     )
     # A deleted table's versions are still there.

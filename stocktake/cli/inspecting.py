@@ -9,7 +9,7 @@ import typer
 from stocktake.cli.access import AccessKey, access_pair
 from stocktake.cli.output import say, show_json, show_rows, size
 from stocktake.errors import CommandError
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 if TYPE_CHECKING:
     from stocktake.readers.source import Introspection
@@ -72,7 +72,7 @@ def _read(
         local_roots=(Path("/"),),
     )
     found = recheck(_as_url(location), policy)
-    check_pattern(found, is_folder=table_format.is_delta)
+    check_pattern(found, is_folder=table_format.is_folder)
     if found.provider != "file" and credential is None and not options["public"]:
         raise CommandError(
             "Give --access-key and --access-secret for this store, or --public to read unsigned."

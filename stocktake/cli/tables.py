@@ -30,7 +30,7 @@ from stocktake.cli.output import (
 )
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 

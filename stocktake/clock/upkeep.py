@@ -22,8 +22,9 @@ from stocktake.db.models import IdempotencyKey, Job, Table
 from stocktake.db.session import Database
 from stocktake.errors import JobError
 from stocktake.schema.folding import fold
+from stocktake.schema.formats import TAKING_ROWS
 from stocktake.settings import Settings
-from stocktake.states import JobState, TableFormat
+from stocktake.states import JobState
 from stocktake.storage.managed import ManagedStorage
 
 #: How long a first answer is replayed to the same Idempotency-Key.
@@ -156,7 +157,7 @@ def remove_deleted_delta(
     deleted = and_(
         Table.deleted.is_(True),
         Table.managed.is_(True),
-        Table.format == TableFormat.DELTA.value,
+        Table.format.in_(TAKING_ROWS),
         Table.deleted_at <= now(-superseded_seconds),
         ~exists().where(Job.table_id == Table.id, Job.state.in_(_UNDONE)),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 
 class Target(StrEnum):

@@ -1,7 +1,7 @@
 """The rows of an upload as Arrow batches of given types, and which types a Delta table takes.
 
-CSV and JSON go through the readers' own records, so that what was inferred is what is loaded;
-Parquet through pyarrow.
+Texts go through the readers' own records, so that what was inferred is what is loaded; files that
+carry their types through Arrow.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,15 @@ from stocktake.errors import SchemaConflictError
 from stocktake.loading import casting
 from stocktake.loading.values import Convert, MisfitError, converter, first_misfit, to_array
 from stocktake.readers.arrow_types import clickhouse_type
-from stocktake.readers.parquet import reader as parquet
-from stocktake.readers.source import Limits, Progress, Source
-from stocktake.readers.text.csv import reader as csv
+from stocktake.readers.registry import offered
+from stocktake.readers.source import BatchReader, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, stream_text
-from stocktake.readers.text.json import reader as json
-from stocktake.readers.text.records import Records
+from stocktake.readers.text.records import RecordReader, Records, Values
 from stocktake.readers.text.sampling import list_text_files, telling
 from stocktake.readers.text.values.csv_fields import infer_field
 from stocktake.readers.text.values.json_values import infer_json
 from stocktake.readers.text.values.kinds import KindConflictError, NestingError, describe
 from stocktake.schema.columns import unwrap
-from stocktake.states import TableFormat
 
 
 def arrow_batches(
@@ -34,20 +31,28 @@ def arrow_batches(
     """All rows of a source in batches of bounded size, in constant memory.
 
     Args:
-        source: CSV, JSON or Parquet files.
+        source: files of a format that may be uploaded.
         schema: the types to give them (`load_schema`); a column that a file lacks is null.
 
     Raises:
         SchemaConflictError: a value does not fit, naming column, file and line.
         JobError: the file breaks its format, or the store's own.
+        ValueError: the format's reader gives no rows.
     """
-    if source.format is TableFormat.PARQUET:
-        for file, batch in parquet.batches(source, limits, progress):
-            yield casting.cast_batch(batch, schema, file)
+    if source.format.facts.inferred:
+        yield from _of_texts(source, schema, limits, progress)
         return
-    is_csv = source.format is not TableFormat.JSON_EACH_ROW
+    batches: BatchReader = offered(source.format, "batches")
+    for file, batch in batches(source, limits, progress):
+        yield casting.cast_batch(batch, schema, file)
+
+
+def _of_texts(
+    source: Source, schema: pa.Schema, limits: Limits, progress: Progress
+) -> Iterator[pa.RecordBatch]:
+    records: RecordReader = offered(source.format, "records")
+    is_csv = offered(source.format, "VALUES") is Values.FIELDS
     converts = {field.name: converter(field.type, csv=is_csv) for field in schema}
-    records = csv.records if is_csv else json.records
     for text in _texts(source, limits, progress):
         for block in records(source, limits, text, schema.names):
             yield _batch(block, schema, converts, text.path, limits, is_csv=is_csv)

@@ -1,7 +1,7 @@
 """``introspect(source) -> Introspection``: read a source just far enough to know its columns.
 
-One module a format (`delta`, `parquet`, `csv`, `json`), one visitor a type system (`arrow` for
-Arrow types; Delta's own names in `delta`). The readers take bytes from a
+One folder a format, as `schema.formats` declares them; one visitor a type system (`arrow_types`
+for Arrow's; Delta's own names in `delta`). The readers take bytes from a
 :class:`stocktake.storage.stores.opening.ObjectStore` and know nothing of URLs, credentials or jobs.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+from stocktake.readers.registry import offered
 from stocktake.readers.source import (
     Introspection,
     Limits,
@@ -16,10 +17,10 @@ from stocktake.readers.source import (
     Reader,
     Source,
     Validation,
+    Validator,
     no_progress,
 )
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
 from stocktake.storage.places.globs import is_glob
 
 #: Rows or bytes that a database's integer can count.
@@ -42,7 +43,7 @@ def introspect(
     Raises:
         JobError: a terminal or a transient one, as `stocktake.errors` draws them.
     """
-    read = _reader(source.format)
+    read: Reader = offered(source.format, "read")
     return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
 
 
@@ -65,25 +66,15 @@ def read_all(
     """Read every byte of the source's files, so that its columns and its row count are exact.
 
     Args:
-        source: CSV, JSON or Parquet files; its `state` is not used.
+        source: files of a format that may be uploaded; its `state` is not used.
         limits: only the hard ones apply to text; the sample's budgets do not.
         progress: told now and then how far the read has come.
 
     Raises:
         JobError: a terminal or a transient one.
-        ValueError: the source is a Delta table, whose log is all that is read.
+        ValueError: the format's reader does not read in full, as of a Delta table only the log is.
     """
-    from stocktake.readers.parquet import reader as parquet
-    from stocktake.readers.text.csv import reader as csv
-    from stocktake.readers.text.json import reader as json
-
-    if source.format.is_delta:
-        raise ValueError(f"{source.format} is known by its log; there is nothing to read in full")
-    readers: dict[TableFormat, Reader] = {
-        TableFormat.JSON_EACH_ROW: json.read_all,
-        TableFormat.PARQUET: parquet.read_all,
-    }
-    read = readers.get(source.format, csv.read_all)
+    read: Reader = offered(source.format, "read_all")
     return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
 
 
@@ -93,7 +84,7 @@ def validate(
     limits: Limits | None = None,
     progress: Progress = no_progress,
 ) -> Validation:
-    """Read all of a CSV or JSON source in constant memory and hold each column to its type.
+    """Read all of a text source in constant memory and hold each column to its type.
 
     Args:
         source: what to read; its `state` is not used.
@@ -105,12 +96,7 @@ def validate(
         JobError: a terminal or a transient one.
         ValueError: the format is not one that is inferred from values.
     """
-    from stocktake.readers.text.csv import reader as csv
-    from stocktake.readers.text.json import reader as json  # late: a Delta worker needs neither
-
-    if not source.format.is_text:
-        raise ValueError(f"{source.format} carries its own types; there is nothing to validate")
-    check = json.validate if source.format is TableFormat.JSON_EACH_ROW else csv.validate
+    check: Validator = offered(source.format, "validate")
     return _settled(source, lambda: check(source, columns, limits or Limits(), progress))
 
 
@@ -131,27 +117,10 @@ def _settled(source: Source, read: Callable[[], Found]) -> Found:
     try:
         return read()
     except SourceNotFoundError as exc:
-        single = not (source.format.is_delta or is_glob(source.path))
+        single = not (source.format.is_folder or is_glob(source.path))
         if single or exc.code != SourceNotFoundError.default_code:
             raise
         raise SourceChangedError(
             "Files of the source were removed while it was being read, twice in a row.",
             file=exc.file,
         ) from exc
-
-
-def _reader(table_format: TableFormat) -> Reader:
-    from stocktake.readers.delta import reader as delta
-    from stocktake.readers.parquet import reader as parquet
-    from stocktake.readers.text.csv import reader as csv
-    from stocktake.readers.text.json import reader as json
-
-    readers: dict[TableFormat, Reader] = {
-        TableFormat.CSV: csv.read,
-        TableFormat.CSV_WITH_NAMES: csv.read,
-        TableFormat.PARQUET: parquet.read,
-        TableFormat.JSON_EACH_ROW: json.read,
-        TableFormat.DELTA: delta.read,
-        TableFormat.DELTA_S3_WRAPPER: delta.read,
-    }
-    return readers[table_format]

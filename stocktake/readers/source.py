@@ -1,17 +1,16 @@
 """What a reader is asked and what it answers: a source, the limits of one read, what was found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stocktake.limits import Limits as Limits  # noqa: PLC0414 - a part of the readers' protocol
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import ObjectStore
 
-#: Part of every stored source state: a reader that answers differently raises it, and states
-#: written by another version are ignored.
-READER_VERSION = 2
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 #: ``progress(phase, files_done, files_total)``; called now and then while a source is read.
@@ -131,6 +130,23 @@ class Validation:
 
 
 class Reader(Protocol):
-    """What each format's module offers as `read`."""
+    """What each format's reader offers as `read`, and as `read_all` where files are uploaded."""
 
     def __call__(self, source: Source, limits: Limits, progress: Progress) -> Introspection: ...
+
+
+class BatchReader(Protocol):
+    """What the reader of a format offers as `batches` whose uploaded files carry their types: all
+    rows, each batch of them with its file's name."""
+
+    def __call__(
+        self, source: Source, limits: Limits, progress: Progress
+    ) -> "Iterator[tuple[str, pa.RecordBatch]]": ...
+
+
+class Validator(Protocol):
+    """What the reader of a format offers as `validate` whose types are inferred."""
+
+    def __call__(
+        self, source: Source, columns: tuple[Column, ...], limits: Limits, progress: Progress
+    ) -> Validation: ...

@@ -34,7 +34,8 @@ from stocktake.runs.refresh import result_of, store_introspection
 from stocktake.runs.validate import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
-from stocktake.states import TableFormat, UploadState
+from stocktake.schema.formats import TableFormat
+from stocktake.states import UploadState
 from stocktake.storage.places.globs import escape, literal
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
@@ -136,7 +137,7 @@ def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, 
     """What the whole upload holds, and whether the types that a user has set hold for it."""
     found = read_all(received.source, attempt.limits, attempt.progress)
     columns = apply_overrides(received.columns, found.columns)
-    if not received.source.format.is_text:
+    if not received.source.format.facts.inferred:
         return found, Verdict.of_typed(found.columns)
     return found, judge(attempt, received.source, columns)
 
@@ -172,8 +173,8 @@ def _point_at_upload(
 
 
 def _load(attempt: Attempt, received: Received) -> None:
-    # Parquet says its types in its footer, and the load itself reads the rest before it commits.
-    read = introspect if received.source.format is TableFormat.PARQUET else read_all
+    # What carries its types tells them at once, and the load itself reads the rest.
+    read = read_all if received.source.format.facts.inferred else introspect
     columns = read(received.source, attempt.limits, attempt.progress).columns
     replaces = received.arguments.mode is Mode.REPLACE
     found = load_rows(attempt, received.source, columns, replaces=replaces)

@@ -33,7 +33,7 @@ from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
 

@@ -11,7 +11,7 @@ from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.globs import escape
 from stocktake.storage.places.guard import recheck
 from stocktake.storage.stores.opening import open_source
@@ -86,7 +86,7 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
         location = recheck(table.url_pattern, attempt.process.guard)
         public = bool(table.options.get("public"))
         return open_source(location, snapshot.credential, public=public)
-    if TableFormat(table.format).is_delta:
+    if TableFormat(table.format).facts.takes_rows:
         key = attempt.process.storage.delta_key(table.project_id, str(table.id))
     elif snapshot.upload_key is not None:
         key = snapshot.upload_key

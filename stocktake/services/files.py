@@ -17,16 +17,16 @@ from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.arguments import Target, is_for_file
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
+from stocktake.schema.formats import FILE_FORMATS, MANAGED, TableFormat
 from stocktake.services import audit, quotas, refreshes, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
-    FILE_FORMATS,
     FileForm,
     clean_filename,
     known_format,
     refusal,
 )
-from stocktake.states import JobKind, JobState, Queue, TableFormat, UploadState
+from stocktake.states import JobKind, JobState, Queue, UploadState
 
 #: How often it is touched while its bytes come.
 TOUCH_SECONDS: Final = uploads.ABANDONED_SECONDS / 6
@@ -175,7 +175,7 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
             if table is None:
                 raise
     refreshes.require_linked(table)
-    is_managed_delta = table.managed and TableFormat(table.format).is_delta
+    is_managed_delta = table.managed and TableFormat(table.format).facts.takes_rows
     if is_managed_delta and form.target is Target.FILE:
         raise refusal(IS_DELTA, "target")
     if form.target is Target.DELTA and not is_managed_delta:
@@ -199,7 +199,7 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
     table.id = new_id()
     if form.target is Target.DELTA:
         key = context.process.storage.delta_key(context.caller.project_id, str(table.id))
-        table.format = TableFormat.DELTA.value
+        table.format = MANAGED.value
         table.url_pattern = context.process.storage.url_pattern(key)
     tables.add_uniquely(context, table)
     audit.record(context, "table.create", table.id, name=form.name)

@@ -8,13 +8,14 @@ from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
+from stocktake.schema.formats import TableFormat
 from stocktake.security.encryption import AccessPair
 from stocktake.services import audit, credentials, refreshes, table_views, tables, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CREDENTIAL_REQUIRED
 from stocktake.services.options import check_options, is_public
 from stocktake.services.tables import TableFields
-from stocktake.states import JobKind, TableFormat
+from stocktake.states import JobKind
 from stocktake.storage.places import guard, urls
 
 KEYS_FOR_NEW_PLACE: Final = (
@@ -147,8 +148,12 @@ def _changed_keys(
     return credentials.changed_pair(context, stored, sent)
 
 
+def _takes_rows(format_: str) -> bool:
+    return TableFormat(format_).facts.takes_rows
+
+
 def _check_managed(table: Table, old: _Source, pair: AccessPair | None) -> None:
-    if TableFormat(table.format).is_delta != TableFormat(old.format).is_delta:
+    if _takes_rows(table.format) != _takes_rows(old.format):
         raise ValidationError(MANAGED_FORMAT, attr="format")
     if pair is not None:
         raise ValidationError(MANAGED_CREDENTIAL, attr="credential")
@@ -158,7 +163,7 @@ def _check_linked(
     table: Table, old: _Source, pair: AccessPair | None, *, has_credential: bool
 ) -> None:
     location = urls.parse(table.url_pattern)
-    guard.check_pattern(location, is_folder=TableFormat(table.format).is_delta)
+    guard.check_pattern(location, is_folder=TableFormat(table.format).is_folder)
     # An imported table may lack a credential; it needs one only when its source is set anew.
     set_anew = table.url_pattern != old.url_pattern or is_public(old.options)
     lacks_one = not has_credential and pair is None

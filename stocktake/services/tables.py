@@ -16,11 +16,12 @@ from stocktake.db.models import Job, Table
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
+from stocktake.schema.formats import TableFormat
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
-from stocktake.states import JobKind, TableFormat
+from stocktake.states import JobKind
 from stocktake.storage.places import guard
 from stocktake.storage.places.urls import Location
 
@@ -49,7 +50,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     location = guard.check(url_pattern, context.process.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
-    guard.check_pattern(location, is_folder=format_.is_delta)
+    guard.check_pattern(location, is_folder=format_.is_folder)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
     if pair is not None and needs_credential(location, options):

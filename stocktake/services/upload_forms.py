@@ -7,18 +7,21 @@ from typing import Final, TypeVar
 
 from stocktake.errors import PayloadTooLargeError, ValidationError
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
+from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
 from stocktake.services import words
-from stocktake.states import TableFormat
 
 NO_FILE: Final = "No file provided"
 ONE_FILE: Final = "Upload one file per request."
 BAD_FORMAT: Final = f"Invalid format. Must be one of: {', '.join(sorted(TableFormat))}"
+_TITLES: Final = " or ".join(
+    ", ".join(sorted({each.facts.title for each in UPLOADABLE})).rsplit(", ", 1)
+)
 NO_DELTA_FILE: Final = (
-    "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta to load "
-    "its rows into a managed Delta table."
+    f"One file is no Delta table. Upload a {_TITLES} file, with target=delta to load its rows "
+    "into a managed Delta table."
 )
 BAD_FILENAME: Final = "Invalid filename"
-BAD_FILE_FORMAT: Final = "Invalid format. Must be one of: csv, json, parquet"
+BAD_FILE_FORMAT: Final = f"Invalid format. Must be one of: {', '.join(FILE_FORMATS)}"
 CONNECT_BUCKET: Final = (
     "For larger files, connect the bucket they live in as a self-managed source instead."
 )
@@ -27,15 +30,6 @@ MAX_FILENAME_LENGTH: Final = 255
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
-
-
-#: What `create_from_upload` calls the formats.
-FILE_FORMATS: Final = {
-    "csv": TableFormat.CSV_WITH_NAMES,
-    "json": TableFormat.JSON_EACH_ROW,
-    "parquet": TableFormat.PARQUET,
-}
-_EXTENSIONS: Final = {"jsonl": "json", "ndjson": "json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +131,7 @@ def check_upload(filename: str | None, fields: dict[str, str]) -> str:
         filename: the cleaned name; None where no file was sent.
 
     Raises:
-        ValidationError: no file, a name that cannot be used, or neither says csv, json or parquet.
+        ValidationError: no file, a name that cannot be used, or neither says one of `FILE_FORMATS`.
     """
     if filename is None:
         raise refusal(NO_FILE, "file")
@@ -146,7 +140,7 @@ def check_upload(filename: str | None, fields: dict[str, str]) -> str:
     if not filename:
         raise refusal(BAD_FILENAME, "file")
     extension = filename.rpartition(".")[2].lower()
-    return named or known_format(_EXTENSIONS.get(extension, extension))
+    return named or known_format(FILE_FORMAT_OF.get(extension, extension))
 
 
 def known_format(value: str) -> str:
@@ -170,7 +164,7 @@ def _file_format(value: str) -> TableFormat:
     if value not in set(TableFormat):
         raise refusal(BAD_FORMAT, "format")
     format_ = TableFormat(value)
-    if format_.is_delta:
+    if not format_.facts.uploadable:
         raise refusal(NO_DELTA_FILE, "format")
     return format_
 

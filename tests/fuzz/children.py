@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.fuzz.watched import LostError, Watched
 
 #: Of one answer of ours: more is a hang, on a busy machine too.
@@ -44,7 +44,7 @@ def request_of(files: dict[str, bytes], table_format: TableFormat, path: str = "
         "format": table_format.value,
         "path": path,
         # what is sniffed is ours alone, and tested where it is
-        "options": {"csv_delimiter": ","} if table_format.is_text else {},
+        "options": {"csv_delimiter": ","} if table_format.facts.inferred else {},
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from stocktake.errors import JobError, TransientError
 from stocktake.readers import introspect, validate
 from stocktake.readers.source import Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.fuzz.watched import answer_lines
 from tests.support.memory import MemoryObjects
 
@@ -48,10 +48,10 @@ def _read(source: Source) -> dict[str, Any]:
     found = introspect(source)
     again = introspect(source)
     assert again.columns == found.columns, "the same bytes read twice are one answer"
-    if source.format.is_text:
+    if source.format.facts.inferred:
         checked = validate(source, found.columns)
         assert found.row_count in (None, checked.row_count)
-    if source.format.is_delta:
+    if source.format.is_folder:
         with suppress(JobError):
             counted = introspect(replace(source, options={"delta_count": True}))
             assert counted.columns == found.columns, "a count changes no column"

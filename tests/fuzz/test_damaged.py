@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.fuzz import seeds
 from tests.fuzz.children import SECONDS_FOR_ALL, Answer, agree, asked, fuzzed, read, request_of
 from tests.fuzz.mutations import Edit, applied, edits

@@ -15,7 +15,7 @@ from stocktake.errors import AccessDeniedError, SourceNotFoundError
 from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.parquet import reader as parquet
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.managed import ManagedStorage, managed_storage
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.stores.opening import Credential, ObjectStore, open_source

@@ -20,7 +20,7 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect
 from stocktake.readers.source import Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.managed import ManagedStorage, managed_storage
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores import clients, store_errors

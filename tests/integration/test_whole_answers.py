@@ -12,7 +12,7 @@ import pytest
 from stocktake.errors import UnsupportedError
 from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.source import Limits, Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores import parts
 from stocktake.storage.stores.opening import ObjectStore, open_source

@@ -31,8 +31,8 @@ from stocktake.readers.text.values.kinds import (
     join,
 )
 from stocktake.redaction import redact_text
+from stocktake.schema.formats import TableFormat
 from stocktake.schema.types import extent, make_nullable, parse, widen
-from stocktake.states import TableFormat
 from stocktake.storage.places.globs import _translate, matcher
 from tests.support.commands import stocktake as command
 from tests.support.memory import MemoryObjects

@@ -11,7 +11,7 @@ from stocktake.errors import DuplicateColumnError, InvalidSourceError, LimitExce
 from stocktake.readers import introspect
 from stocktake.readers.source import Limits, Source
 from stocktake.schema.columns import Column, stored_size
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import read_columns, start_worker
 from tests.support.memory import MemoryObjects

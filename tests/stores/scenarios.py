@@ -32,7 +32,7 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Credential
 from stocktake.storage.stores.protocol import ObjectStore
 from tests.faults.proxy import Proxy

@@ -11,7 +11,7 @@ from obstore.store import AzureStore, S3Store
 
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.places.urls import Location
 from stocktake.storage.stores.opening import Credential, open_source

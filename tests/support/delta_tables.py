@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from stocktake.errors import SourceNotFoundError
 from stocktake.readers.delta.reader import read
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Answer, Chunk, Item, ObjectInfo
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from stocktake.errors import SourceNotFoundError
 from stocktake.readers.source import Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 Item = TypeVar("Item")

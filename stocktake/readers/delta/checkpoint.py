@@ -23,6 +23,7 @@ from stocktake.readers.limits import exceeded
 from stocktake.readers.parquet.footer import ColumnChunk, Footer
 from stocktake.readers.parquet.range_file import RangeFile
 from stocktake.readers.source import Limits
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Chunk, ObjectInfo, ObjectStore
 
 #: The footer of a checkpoint of a million files in ten row groups is under 200 KB, and a
@@ -41,7 +42,7 @@ _COLUMNS: Final = (
 _MARKS: Final = ("metaData.schemaString", "protocol.minReaderVersion")
 #: The actions are among the first rows, as a rule.
 _BATCH_ROWS: Final = 2048
-_MAGIC: Final = b"PAR1"
+_MAGIC: Final = TableFormat.PARQUET.facts.magic
 _TRAILER: Final = struct.Struct("<I4s")
 
 #: The ends of checkpoint files that were fetched before it was known which are wanted.

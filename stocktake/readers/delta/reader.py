@@ -17,7 +17,7 @@ from stocktake.readers.delta.count import count
 from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Hint, Listing, Read
 from stocktake.readers.delta.types import columns_of
 from stocktake.readers.limits import check_size
-from stocktake.readers.source import READER_VERSION, Introspection, Limits, Progress, Source
+from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
@@ -65,9 +65,10 @@ class Snapshot:
     counted: bool = False
 
     @classmethod
-    def from_state(cls, state: dict[str, Any] | None) -> Self | None:
+    def from_state(cls, source: Source) -> Self | None:
         """Read the state of an earlier read; None for one of another reader, or a broken one."""
-        if state is None or state.get("reader_version") != READER_VERSION:
+        state = source.state
+        if state is None or state.get("reader_version") != source.format.facts.reader_version:
             return None
         try:
             return cls(
@@ -85,11 +86,11 @@ class Snapshot:
         except (KeyError, TypeError, ValueError, InvalidSourceError):
             return None
 
-    def as_state(self) -> dict[str, Any]:
+    def as_state(self, source: Source) -> dict[str, Any]:
         """The JSON to hand back next time."""
         protocol, metadata = self.actions.protocol, self.actions.metadata
         return {
-            "reader_version": READER_VERSION,
+            "reader_version": source.format.facts.reader_version,
             "version": self.version,
             "etag": self.etag,
             "protocol": protocol.as_action() if protocol else None,
@@ -124,21 +125,21 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
     """
     log = DeltaLog(source.store, literal(source.path), limits, progress)
     wanted = source.options.get(COUNT_OPTION) is True
-    known = Snapshot.from_state(source.state)
+    known = Snapshot.from_state(source)
     if known is not None:
         listing = log.list_from(known.version)
         if listing.etag(known.version) == known.etag:
             if listing.head == known.version and (known.tells_counts or not wanted):
-                return _unchanged(log, known)
+                return _unchanged(source, log, known)
             newer = _caught_up(log, listing, known)
             if newer is not None and (newer.tells_counts or not wanted):
-                return _introspection(log, newer)
+                return _introspection(source, log, newer)
     snapshot, listing = _afresh(log)
     if wanted and not snapshot.tells_counts:
         # What cannot be read is said before a count is taken for nothing.
-        _introspection(log, snapshot)
+        _introspection(source, log, snapshot)
         snapshot = _counted(log, listing, snapshot)
-    return _introspection(log, snapshot)
+    return _introspection(source, log, snapshot)
 
 
 def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
@@ -155,19 +156,19 @@ def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, actions=actions, counted=True)
 
 
-def _unchanged(log: DeltaLog, known: Snapshot) -> Introspection:
+def _unchanged(source: Source, log: DeltaLog, known: Snapshot) -> Introspection:
     return Introspection(
         columns=(),
         source_version=known.version,
         row_count=known.actions.row_count,
         size_bytes=known.actions.size_bytes,
         file_count=known.actions.file_count,
-        state=known.as_state(),
+        state=known.as_state(source),
         coverage=log.coverage(unchanged=True),
     )
 
 
-def _introspection(log: DeltaLog, snapshot: Snapshot) -> Introspection:
+def _introspection(source: Source, log: DeltaLog, snapshot: Snapshot) -> Introspection:
     protocol, metadata = snapshot.actions.protocol, snapshot.actions.metadata
     if protocol is None or metadata is None:
         missing = "metaData" if metadata is None else "protocol"
@@ -184,7 +185,7 @@ def _introspection(log: DeltaLog, snapshot: Snapshot) -> Introspection:
         row_count=snapshot.actions.row_count,
         size_bytes=snapshot.actions.size_bytes,
         file_count=snapshot.actions.file_count,
-        state=snapshot.as_state(),
+        state=snapshot.as_state(source),
         coverage=log.coverage(),
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.listing import Listing, _listing, list_files
-from stocktake.readers.source import READER_VERSION, Coverage, Introspection, Limits, Source
+from stocktake.readers.source import Coverage, Introspection, Limits, Source
 from stocktake.schema.columns import Column
 from stocktake.storage.places.globs import is_glob, literal
 from stocktake.storage.stores.opening import Chunk
@@ -63,7 +63,7 @@ def _usable_state(source: Source) -> dict[str, Any] | None:
 
 def _identity(source: Source) -> dict[str, Any]:
     return {
-        "reader_version": READER_VERSION,
+        "reader_version": source.format.facts.reader_version,
         "kind": f"files/{source.format}",
         "options": source.options,
     }

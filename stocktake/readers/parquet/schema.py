@@ -12,8 +12,9 @@ from stocktake.readers.limits import check_size
 from stocktake.readers.parquet.footer import IncompleteError, footer_of, row_count, schema_range
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
+from stocktake.schema.formats import TableFormat
 
-MAGIC: Final = b"PAR1"
+MAGIC: Final = TableFormat.PARQUET.facts.magic
 #: Length of the footer, then the magic.
 TRAILER: Final = struct.Struct("<I4s")
 #: Columns in one footer, far above what real files hold. pyarrow takes some 15 µs and 1.4 KB for

@@ -20,6 +20,7 @@ from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.compression import decompress, detect
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import ObjectInfo
 
 #: A compressed sample may have so much text in any case, so that the ratio of a bomb is judged.
@@ -31,7 +32,7 @@ _PART_BYTES: Final = 1 << 18
 #: Binary formats by their first bytes; a control character must follow, since a CSV header may
 #: well begin with ``ORC``.
 _FOREIGN: Final = (
-    (b"PAR1", "Parquet"),
+    *((each.facts.magic, each.facts.title) for each in TableFormat if each.facts.magic),
     (b"PARE", "encrypted Parquet"),
     (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),

@@ -22,6 +22,7 @@ from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.readers.text.values.kinds import Kind, KindConflictError, render
 from stocktake.schema.columns import Column
+from stocktake.schema.formats import FOLDERS
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
@@ -144,16 +145,20 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
 def _look(
     source: Source, look: Callable[[], tuple[Listing, Chunk | None]]
 ) -> tuple[Listing, Chunk | None]:
-    """The listing and what was fetched with it, once it is sure that no Delta table is there."""
+    """The listing and what was fetched with it, once it is sure that no table is there which its
+    root folder names."""
     try:
         listing, sample = look()
     except SourceNotFoundError:
-        log = f"{literal(source.path).rstrip('/')}/_delta_log/"
-        if next(iter(source.store.list(log)), None) is not None:
-            raise mismatch(source.path, source.format.value, "a Delta table") from None
+        for folder, title in FOLDERS.items():
+            inside = f"{literal(source.path).rstrip('/')}/{folder}/"
+            if next(iter(source.store.list(inside)), None) is not None:
+                raise mismatch(source.path, source.format.value, f"a {title} table") from None
         raise
-    if any("_delta_log" in file.path.split("/") for file in listing.files):
-        raise mismatch(source.path, source.format.value, "a Delta table")
+    for file in listing.files:
+        if folders := FOLDERS.keys() & file.path.split("/"):
+            title = FOLDERS[folders.pop()]
+            raise mismatch(source.path, source.format.value, f"a {title} table")
     return listing, sample
 
 

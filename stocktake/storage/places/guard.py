@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stocktake.errors import LimitExceededError, UrlRefusedError, ValidationError
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places import trusted
 from stocktake.storage.places.addresses import NotAnAddressError, is_internal, parse_address
 from stocktake.storage.places.globs import check_size, is_glob, split_folder
@@ -51,12 +52,17 @@ _SIGNED = re.compile(
     r"|googleaccessid|(?:access_?|auth_?|security_?)?token|key|secret|password)=",
     re.IGNORECASE,
 )
+#: Of the files that tables are made of, packed ones as well.
+_ENDINGS = (
+    *(ending for each in TableFormat for ending in each.facts.extensions),
+    *("tsv", "txt", "gz", "bz2", "zst", "xz", "lz4"),
+)
 #: ``?name=value`` up to the end, or with an ``&``, or of a name that stores know; or a bare word
 #: behind a file's extension. A ``?`` in the name of a folder is a wildcard: ``part?x=1/a.csv``.
 _QUERY = re.compile(
     r"\?[A-Za-z_][\w.~%-]*=(?:[^/]*$|[^&]*&[A-Za-z_])"
     r"|\?(?:versionId|generation|snapshot|prefix|delimiter|list-type|comp|restype)="
-    r"|\.(?:csv|tsv|txt|jsonl?|ndjson|parquet|gz|bz2|zst|xz|lz4)\?[A-Za-z][A-Za-z-]+$",
+    rf"|\.(?:{'|'.join(_ENDINGS)})\?[A-Za-z][A-Za-z-]+$",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)

@@ -11,7 +11,7 @@ from openapi_spec_validator import validate
 
 from api.app import create_app
 from api.edge.routing import Router
-from stocktake.services.options import KNOWN_OPTIONS
+from stocktake.schema.formats import OPTIONS
 from stocktake.settings import Settings
 
 OPERATIONS: Final = {
@@ -103,7 +103,7 @@ def test_the_description_is_valid_openapi(description: dict[str, Any]) -> None:
 
 def test_every_option_that_is_looked_at_is_described(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
-    assert schemas["TableOptions"]["properties"].keys() == KNOWN_OPTIONS
+    assert schemas["TableOptions"]["properties"].keys() == OPTIONS.keys()
     for body in ("NewTable", "TableChange", "TableBody"):
         options = schemas[body]["properties"]["options"]
         assert options["$ref"] == "#/components/schemas/TableOptions"

@@ -10,7 +10,7 @@ from benchmarks.inputs import INPUTS, Input, made
 from benchmarks.peers import Chdb, Place
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import LocalObjects
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stocktake.jobs.arguments import IngestArguments, Mode, Target, is_for_file
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 #: As rows of the first release have them.
 STORED = {

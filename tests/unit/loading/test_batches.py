@@ -23,7 +23,7 @@ from stocktake.readers.parquet.reader import verify
 from stocktake.readers.source import Limits, Source, no_progress
 from stocktake.readers.text.values.parse_dates import instant
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import LocalObjects
 from tests.support.oracle import ask
 

@@ -16,7 +16,7 @@ from stocktake.errors import SourceChangedError, SourceNotFoundError
 from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.source import Source
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Chunk
 from tests.support.memory import MemoryObjects
 

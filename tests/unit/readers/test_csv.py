@@ -31,7 +31,7 @@ from stocktake.readers.text.csv.dialect import Dialect
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.decoding import Text
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import LocalObjects
 from tests.support.memory import MemoryObjects
 

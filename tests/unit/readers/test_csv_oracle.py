@@ -6,7 +6,7 @@ import pytest
 
 from stocktake.readers.source import Limits, Source, no_progress
 from stocktake.readers.text.csv import reader as csv
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.oracle import Case, describe
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stocktake.errors import InvalidSourceError
-from stocktake.readers.source import READER_VERSION
+from stocktake.schema.formats import TableFormat
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,
@@ -335,7 +335,7 @@ class TestWarm:
     @pytest.mark.parametrize(
         "change",
         [
-            {"reader_version": READER_VERSION + 1},
+            {"reader_version": TableFormat.DELTA.facts.reader_version + 1},
             {"metadata": None},
             {"version": "x"},
             {"protocol": []},

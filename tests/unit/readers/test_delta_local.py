@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stocktake.readers import introspect
 from stocktake.readers.source import Source
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import LocalObjects
 from tests.support.delta_tables import (
     HandWrittenLog,

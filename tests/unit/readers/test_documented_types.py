@@ -11,7 +11,7 @@ from stocktake.readers import introspect
 from stocktake.readers.source import Source
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import ChangeClass, diff
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.oracle import Case, describe
 

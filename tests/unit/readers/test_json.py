@@ -23,7 +23,7 @@ from stocktake.readers.source import (
 )
 from stocktake.readers.text.json import reader as json
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import LocalObjects
 from tests.support.memory import MemoryObjects
 

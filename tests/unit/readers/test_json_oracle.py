@@ -7,7 +7,7 @@ import pytest
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.source import Limits, Source, no_progress
 from stocktake.readers.text.json import reader as json
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.oracle import Case, describe
 

@@ -14,8 +14,8 @@ from stocktake.errors import LimitExceededError
 from stocktake.readers import introspect
 from stocktake.readers.limits import setting_of
 from stocktake.readers.source import Limits, Source
+from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
-from stocktake.states import TableFormat
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,

@@ -28,7 +28,7 @@ from stocktake.readers.arrow_types import columns
 from stocktake.readers.parquet.reader import TAIL_BYTES, read
 from stocktake.readers.parquet.schema import columns_and_rows
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Chunk, LocalObjects
 from tests.support.clickhouse import describe_parquet
 from tests.support.memory import MemoryObjects, files_source

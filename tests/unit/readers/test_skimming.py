@@ -32,7 +32,7 @@ from stocktake.readers.text.values.kinds import (
     join,
 )
 from stocktake.schema.columns import Column
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 
 #: Under this limit nothing is stepped over.

@@ -15,7 +15,7 @@ from stocktake.errors import InvalidSourceError, LimitExceededError, Unsupported
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.compression import decompress, detect
 from stocktake.readers.text.decoding import Text, sample_text, stream_text
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 
 CODECS: dict[str, Callable[[bytes], bytes]] = {

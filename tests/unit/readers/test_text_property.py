@@ -11,7 +11,7 @@ from stocktake.errors import TerminalError
 from stocktake.readers import introspect, validate
 from stocktake.readers.source import Source
 from stocktake.schema.columns import unwrap
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 
 CELLS = st.sampled_from(

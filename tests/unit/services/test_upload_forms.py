@@ -2,6 +2,7 @@ import pytest
 
 from stocktake.errors import ValidationError
 from stocktake.jobs.arguments import Mode, Target
+from stocktake.schema.formats import TableFormat
 from stocktake.services.upload_forms import (
     FileForm,
     body_too_large,
@@ -11,7 +12,6 @@ from stocktake.services.upload_forms import (
     too_large,
     upload_too_large,
 )
-from stocktake.states import TableFormat
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from stocktake.readers.text.csv.patterns import all_match, block_pattern, keeps,
 from stocktake.readers.text.csv.table import Table, open_table
 from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.fast_rows import rows_of
-from stocktake.readers.text.records import Records
+from stocktake.readers.text.records import Records, Values
 from stocktake.readers.text.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.readers.text.validating import Checked, Finding, validate_files
 from stocktake.readers.text.values.checks import fits_csv
@@ -34,6 +34,9 @@ from stocktake.readers.text.values.kinds import (
 from stocktake.schema.columns import Column, unwrap
 
 _EMPTY: Final = (Array(element=None), Map(value=None))
+
+#: Of `records`.
+VALUES: Final = Values.FIELDS
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:

@@ -15,7 +15,7 @@ from stocktake.readers.text.csv.patterns import row_pattern
 from stocktake.readers.text.decoding import Text, mismatch
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.values.kinds import Kind
-from stocktake.states import TableFormat
+from stocktake.schema.formats import TableFormat
 
 _SNIFFED_LINES: Final = 1_000
 _JSON_OBJECT: Final = re.compile(r'\s*+\[?\s*+\{\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+:|\}|$)')

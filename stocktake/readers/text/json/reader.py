@@ -11,7 +11,7 @@ from stocktake.readers.source import Introspection, Limits, Progress, Source, Va
 from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.json.objects import Objects, Record
 from stocktake.readers.text.json.patterns import Shape
-from stocktake.readers.text.records import BLOCK_CELLS, Counted, Records
+from stocktake.readers.text.records import BLOCK_CELLS, Counted, Records, Values
 from stocktake.readers.text.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.readers.text.validating import Checked, Finding, validate_files
 from stocktake.readers.text.values.checks import fits_json
@@ -34,6 +34,9 @@ from stocktake.schema.columns import Column, unwrap
 _LEARNT_FROM: Final = 16
 _WORTH_A_TRIAL: Final = 32
 _LONGEST_WAIT: Final = 4_096
+
+#: Of `records`.
+VALUES: Final = Values.DECODED
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:

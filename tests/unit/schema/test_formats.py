@@ -1,0 +1,59 @@
+"""What is derived from the formats' declarations."""
+
+import pytest
+
+from stocktake.schema.formats import (
+    FILE_FORMAT_OF,
+    FILE_FORMATS,
+    FOLDERS,
+    MANAGED,
+    OPTIONS,
+    TAKING_ROWS,
+    UPLOADABLE,
+    TableFormat,
+)
+
+
+def test_formats_are_spelled_as_posthog_spells_them() -> None:
+    assert [*TableFormat] == [
+        "CSV",
+        "CSVWithNames",
+        "Parquet",
+        "JSONEachRow",
+        "Delta",
+        "DeltaS3Wrapper",
+    ]
+    assert TableFormat("CSVWithNames") is TableFormat.CSV_WITH_NAMES
+    with pytest.raises(ValueError, match="'csv' is not a valid TableFormat"):
+        TableFormat("csv")
+
+
+def test_what_an_upload_may_be() -> None:
+    assert UPLOADABLE == ("CSV", "CSVWithNames", "JSONEachRow", "Parquet")
+    assert dict(FILE_FORMATS) == {
+        "csv": TableFormat.CSV_WITH_NAMES,
+        "json": TableFormat.JSON_EACH_ROW,
+        "parquet": TableFormat.PARQUET,
+    }
+    assert dict(FILE_FORMAT_OF) == {
+        "csv": "csv",
+        "json": "json",
+        "jsonl": "json",
+        "ndjson": "json",
+        "parquet": "parquet",
+    }
+    assert TAKING_ROWS == ("Delta", "DeltaS3Wrapper")
+    assert MANAGED.value in TAKING_ROWS
+
+
+def test_a_table_is_named_by_a_folder_or_by_a_pattern_of_files() -> None:
+    assert [each.value for each in TableFormat if each.is_folder] == ["Delta", "DeltaS3Wrapper"]
+    assert dict(FOLDERS) == {"_delta_log": "Delta"}
+
+
+def test_options_are_those_that_some_format_or_every_table_has() -> None:
+    of_formats = {option.name for each in TableFormat for option in each.facts.options}
+    assert OPTIONS.keys() - of_formats == {"public"}
+    assert {name for name in OPTIONS if name.startswith("csv_")} == {
+        option.name for option in TableFormat.CSV.facts.options
+    } - {option.name for option in TableFormat.JSON_EACH_ROW.facts.options}
