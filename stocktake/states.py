@@ -43,7 +43,7 @@ TRANSITIONS: Final = MappingProxyType(
 
 
 class JobKind(StrEnum):
-    """What a job does. Each kind has one Celery task of the same name under ``tasks/``."""
+    """What a job does. Each has a task and a run of its name, ``tasks/x.py`` and ``runs/x.py``."""
 
     REFRESH_SCHEMA = "refresh_schema"
     INGEST_FILE = "ingest_file"

@@ -9,6 +9,8 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.EXPAND_BATCH.value)
 def expand_batch(attempt: Attempt) -> None:
     """Make the jobs of a bulk refresh."""
-    from stocktake.runs import expand  # late: the clock and Flower load tasks, never readers
+    from stocktake.runs.expand_batch import (
+        run,  # late: the clock and Flower load no readers
+    )
 
-    expand.run(attempt)
+    run(attempt)

@@ -9,6 +9,8 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.INGEST_FILE.value)
 def ingest_file(attempt: Attempt) -> None:
     """Check an uploaded file and make it a table's content."""
-    from stocktake.runs import ingest  # late: the clock and Flower load tasks, never readers
+    from stocktake.runs.ingest_file import (
+        run,  # late: the clock and Flower load no readers
+    )
 
-    ingest.run(attempt)
+    run(attempt)

@@ -9,6 +9,8 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.REFRESH_SCHEMA.value)
 def refresh_schema(attempt: Attempt) -> None:
     """Read a table's source and keep its columns true."""
-    from stocktake.runs import refresh  # late: the clock and Flower load tasks, never readers
+    from stocktake.runs.refresh_schema import (
+        run,  # late: the clock and Flower load no readers
+    )
 
-    refresh.run(attempt)
+    run(attempt)

@@ -9,6 +9,8 @@ from tasks.base import JobTask
 @app.task(base=JobTask, name=JobKind.VALIDATE_COLUMNS.value)
 def validate_columns(attempt: Attempt) -> None:
     """Read all of a text source and hold every column to its type."""
-    from stocktake.runs import validate  # late: the clock and Flower load tasks, never readers
+    from stocktake.runs.validate_columns import (
+        run,  # late: the clock and Flower load no readers
+    )
 
-    validate.run(attempt)
+    run(attempt)

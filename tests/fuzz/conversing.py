@@ -22,7 +22,7 @@ from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
-from stocktake.runs import expand, ingest, refresh, validate
+from stocktake.runs import expand_batch, ingest_file, refresh_schema, validate_columns
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobKind, Queue
 from tasks.base import JobFailed, Runtime, run_attempt
@@ -30,10 +30,10 @@ from tests.integration.api.conftest import Served
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
-    JobKind.REFRESH_SCHEMA: refresh.run,
-    JobKind.INGEST_FILE: ingest.run,
-    JobKind.VALIDATE_COLUMNS: validate.run,
-    JobKind.EXPAND_BATCH: expand.run,
+    JobKind.REFRESH_SCHEMA: refresh_schema.run,
+    JobKind.INGEST_FILE: ingest_file.run,
+    JobKind.VALIDATE_COLUMNS: validate_columns.run,
+    JobKind.EXPAND_BATCH: expand_batch.run,
 }
 
 

@@ -14,7 +14,7 @@ from stocktake.db.session import Database
 from stocktake.errors import StaleAttemptError, StorageThrottledError
 from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim, RetryPolicy
-from stocktake.runs import expand
+from stocktake.runs import expand_batch
 from stocktake.runs.attempt import Attempt
 from stocktake.services import batches
 from stocktake.settings import Settings
@@ -142,7 +142,7 @@ def test_every_table_gets_one_job_whatever_the_chunk(
 ) -> None:
     batch_id, expansion = start()
     rings.take()
-    expand.run(_attempt(database, settings, claimed(database, expansion)), chunk=chunk)
+    expand_batch.run(_attempt(database, settings, claimed(database, expansion)), chunk=chunk)
     assert _refreshes(database) == _items(database, batch_id) == TABLES
     assert len(rings.take()) == TABLES
     ended = job(database, expansion)
@@ -159,13 +159,13 @@ def test_a_second_attempt_goes_on_where_the_first_one_stopped(
     batch_id, expansion = start()
     first = claimed(database, expansion)
     with pytest.raises(StopHereError):
-        expand.run(_attempt(database, settings, first, _stop_after(2)), chunk=2)
+        expand_batch.run(_attempt(database, settings, first, _stop_after(2)), chunk=2)
     assert _items(database, batch_id) == 4
     with database.write() as session:
         leases.fail(session, first, StorageThrottledError("x"), AT_ONCE)
         # What was made is at work already: a repeated table would get a second job.
         session.execute(update(Job).where(Job.table_id == tables[0].id).values(state="succeeded"))
-    expand.run(_attempt(database, settings, claimed(database, expansion)), chunk=2)
+    expand_batch.run(_attempt(database, settings, claimed(database, expansion)), chunk=2)
     assert _refreshes(database) == TABLES
     assert job(database, expansion).result == {"tables": 7, "jobs": 7, "deduplicated": 0}
 
@@ -178,7 +178,7 @@ def test_an_attempt_that_lost_its_lease_adds_nothing(
     with database.write() as session:
         assert rescue.rescue_expired(session, [expansion], AT_ONCE) == 1
     with pytest.raises(StaleAttemptError):
-        expand.run(_attempt(database, settings, frozen))
+        expand_batch.run(_attempt(database, settings, frozen))
     assert _items(database, batch_id) == 0
     assert _refreshes(database) == 0
 
@@ -194,7 +194,7 @@ def test_a_lease_lost_between_two_chunks_stops_the_expansion(
             leases.fail(session, frozen, StorageThrottledError("x"), AT_ONCE)
 
     with pytest.raises(StaleAttemptError):
-        expand.run(_attempt(database, settings, frozen, lose), chunk=3)
+        expand_batch.run(_attempt(database, settings, frozen, lose), chunk=3)
     assert _items(database, batch_id) == 3
 
 
@@ -210,7 +210,7 @@ def test_a_cancel_between_two_chunks_stops_the_expansion(
         with context(database, settings, tables[0].project_id) as edge:
             batches.cancel(edge, batch_id)
 
-    expand.run(_attempt(database, settings, claimed(database, expansion), cancel), chunk=3)
+    expand_batch.run(_attempt(database, settings, claimed(database, expansion), cancel), chunk=3)
     assert job(database, expansion).state == "cancelled"
     assert _items(database, batch_id) == 3
     with context(database, settings, tables[0].project_id) as edge:
@@ -232,7 +232,7 @@ def test_the_expansion_keeps_its_lease(
                 session.scalars(select(Job.id).where(Job.id == expansion, alive)).all() != []
             )
 
-    expand.run(_attempt(database, settings, claim, look), chunk=3)
+    expand_batch.run(_attempt(database, settings, claim, look), chunk=3)
     assert seen == [True, True]
 
 
@@ -246,7 +246,7 @@ def test_batches_cancels_rings_and_refreshes_at_once_end_without_a_deadlock(
     started = [start() for _ in range(4)]
 
     def run(expansion: UUID) -> None:
-        expand.run(_attempt(database, settings, claimed(database, expansion)), chunk=3)
+        expand_batch.run(_attempt(database, settings, claimed(database, expansion)), chunk=3)
 
     def cancel(batch_id: UUID) -> None:
         with context(database, settings, tables[0].project_id) as edge:

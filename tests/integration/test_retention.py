@@ -32,6 +32,7 @@ from stocktake.db.session import Database
 from stocktake.errors import NotFoundError
 from stocktake.jobs import leases
 from stocktake.parts import managed_storage
+from stocktake.schema.formats import TAKING_ROWS
 from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, UploadState
@@ -503,10 +504,15 @@ def test_what_a_killed_request_was_writing_is_removed_after_a_day(
 
 
 def _deleted_delta(
-    database: Database, storage: ManagedStorage, project_id: int, *, seconds: float
+    database: Database,
+    storage: ManagedStorage,
+    project_id: int,
+    *,
+    seconds: float,
+    called: str = "Delta",
 ) -> tuple[Table, list[Path]]:
     with database.write() as session:
-        table = make_table(session, project_id, "log", format="Delta", managed=True)
+        table = make_table(session, project_id, "log", format=called, managed=True)
         session.execute(
             update(Table).where(Table.id == table.id).values(deleted=True, deleted_at=now(-seconds))
         )
@@ -518,11 +524,12 @@ def _deleted_delta(
     return table, files
 
 
+@pytest.mark.parametrize("called", TAKING_ROWS)
 def test_a_deleted_managed_delta_table_loses_its_files_after_an_hour(
-    database: Database, settings: Settings, storage: ManagedStorage, project_id: int
+    database: Database, settings: Settings, storage: ManagedStorage, project_id: int, called: str
 ) -> None:
-    _, young = _deleted_delta(database, storage, project_id, seconds=3500)
-    table, old = _deleted_delta(database, storage, project_id, seconds=3700)
+    _, young = _deleted_delta(database, storage, project_id, seconds=3500, called=called)
+    table, old = _deleted_delta(database, storage, project_id, seconds=3700, called=called)
     with database.write() as session:
         live = make_table(session, project_id, "live", format="Delta", managed=True)
         session.execute(update(Table).where(Table.id == live.id).values(deleted_at=now(-9999)))

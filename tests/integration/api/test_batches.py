@@ -14,7 +14,7 @@ from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.readers.source import no_progress
-from stocktake.runs import expand
+from stocktake.runs import expand_batch as expansion
 from stocktake.runs.attempt import Attempt
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
@@ -35,7 +35,7 @@ def expand_batch(database: Database, settings: Settings) -> Expand:
             process=process_of(database, settings),
             progress=no_progress,
         )
-        expand.run(attempt, chunk=chunk)
+        expansion.run(attempt, chunk=chunk)
 
     return run
 

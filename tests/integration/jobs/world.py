@@ -23,7 +23,7 @@ from stocktake.jobs.queueing import enqueue
 from stocktake.jobs.shares import Presence
 from stocktake.parts import managed_storage
 from stocktake.readers.source import Coverage, Introspection, no_progress
-from stocktake.runs import expand, ingest, refresh, validate
+from stocktake.runs import expand_batch, ingest_file, refresh_schema, validate_columns
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.services import idempotency
@@ -178,13 +178,15 @@ class World:
         def work(attempt: Attempt) -> None:
             if held.kind is JobKind.REFRESH_SCHEMA:
                 self.read(held)
-                refresh.store(attempt, found(self.seen[held.job_id, held.attempt]))
+                refresh_schema.store(attempt, found(self.seen[held.job_id, held.attempt]))
             elif held.kind is JobKind.EXPAND_BATCH:
-                expand.run(attempt, chunk=1)
+                expand_batch.run(attempt, chunk=1)
             else:
-                {JobKind.VALIDATE_COLUMNS: validate, JobKind.INGEST_FILE: ingest}[held.kind].run(
-                    attempt
-                )
+                runs = {
+                    JobKind.VALIDATE_COLUMNS: validate_columns,
+                    JobKind.INGEST_FILE: ingest_file,
+                }
+                runs[held.kind].run(attempt)
 
         return self._attempt(process, held, work)
 

@@ -18,7 +18,7 @@ from stocktake.jobs import leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.parts import managed_storage
 from stocktake.readers.source import no_progress
-from stocktake.runs import ingest
+from stocktake.runs import ingest_file
 from stocktake.runs.attempt import Attempt
 from stocktake.services import files
 from stocktake.services.upload_forms import check_form
@@ -70,7 +70,7 @@ class Desk:
             progress=no_progress,
         )
 
-    def run(self, job_id: UUID, work: Callable[[Attempt], None] = ingest.run) -> Attempt:
+    def run(self, job_id: UUID, work: Callable[[Attempt], None] = ingest_file.run) -> Attempt:
         """Claim the job and run it; it must succeed."""
         attempt = self.attempt(job_id)
         work(attempt)
@@ -78,13 +78,16 @@ class Desk:
         return attempt
 
     def fail(
-        self, job_id: UUID, error: type[JobError], work: Callable[[Attempt], None] = ingest.run
+        self, job_id: UUID, error: type[JobError], work: Callable[[Attempt], None] = ingest_file.run
     ) -> JobError:
         """Claim the job and run it; it must fail like this, and is ended as the task ends it."""
         return self.end(self.attempt(job_id), error, work)
 
     def end(
-        self, attempt: Attempt, error: type[JobError], work: Callable[[Attempt], None] = ingest.run
+        self,
+        attempt: Attempt,
+        error: type[JobError],
+        work: Callable[[Attempt], None] = ingest_file.run,
     ) -> JobError:
         """Run a claimed attempt; it must fail like this, and is ended as the task ends it."""
         with pytest.raises(error) as caught:

@@ -23,7 +23,7 @@ from stocktake.errors import (
     SupersededError,
     TableChangedError,
 )
-from stocktake.runs import ingest, refresh
+from stocktake.runs import ingest_file, refresh_schema
 from stocktake.runs.attempt import Attempt
 from stocktake.services import files
 from stocktake.states import UploadState
@@ -176,7 +176,9 @@ def test_a_second_run_of_a_finished_attempt_changes_nothing(desk: Desk) -> None:
     before = desk.table()
 
     with pytest.raises(StaleAttemptError):
-        ingest.run(replace(attempt, claim=replace(attempt.claim, generation=before.generation)))
+        ingest_file.run(
+            replace(attempt, claim=replace(attempt.claim, generation=before.generation))
+        )
 
     assert desk.table().generation == before.generation
     assert desk.versions() == 1
@@ -200,7 +202,7 @@ def test_an_upload_for_a_table_that_changes_meanwhile_is_read_again(desk: Desk) 
     attempt = desk.attempt(job_id)
     desk.change_table(options={"csv_delimiter": ","})
     with pytest.raises(TableChangedError):
-        ingest.run(attempt)
+        ingest_file.run(attempt)
     assert desk.upload_state(job_id) == UploadState.STORED
     desk.expire(job_id)
     desk.run(job_id)
@@ -214,7 +216,7 @@ def test_an_upload_for_a_table_that_was_deleted_is_left_to_the_clock(desk: Desk)
     desk.change_table(deleted=True)
 
     with pytest.raises(SupersededError):
-        ingest.run(attempt)
+        ingest_file.run(attempt)
 
     assert desk.upload_state(job_id) == UploadState.STORED
 
@@ -238,7 +240,7 @@ def test_an_upload_whose_bytes_go_while_it_is_read_is_not_pointed_at(desk: Desk)
     desk.fail(
         job_id,
         SourceNotFoundError,
-        lambda attempt: ingest.run(replace(attempt, progress=remove)),
+        lambda attempt: ingest_file.run(replace(attempt, progress=remove)),
     )
 
     assert (desk.table().url_pattern, desk.table().columns) == (before.url_pattern, before.columns)
@@ -253,7 +255,7 @@ class _DownStorage(ManagedStorage):
 
 def test_an_upload_is_kept_while_the_store_is_down(desk: Desk) -> None:
     def run_with_store_down(attempt: Attempt) -> None:
-        ingest.run(with_storage(attempt, _DownStorage(root=attempt.process.storage.root)))
+        ingest_file.run(with_storage(attempt, _DownStorage(root=attempt.process.storage.root)))
 
     job_id = desk.send(CSV)
     desk.fail(job_id, StorageUnavailableError, run_with_store_down)
@@ -268,7 +270,7 @@ def test_a_refresh_finds_an_accepted_upload_unchanged(desk: Desk, data: bytes) -
     desk.run(desk.send(data))
     table = desk.table()
     job_id = enqueue(desk.database, refresh_of(table))
-    desk.run(job_id, refresh.run)
+    desk.run(job_id, refresh_schema.run)
 
     assert desk.result(job_id)["coverage"]["unchanged"] is True
     assert desk.table().row_count == table.row_count

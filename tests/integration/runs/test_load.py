@@ -20,7 +20,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.parts import managed_storage
-from stocktake.runs import ingest, refresh
+from stocktake.runs import ingest_file, refresh_schema
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobState, UploadState
 from stocktake.storage.managed import ManagedStorage
@@ -156,7 +156,7 @@ def _killed_before_the_end_is_written(attempt: Attempt) -> None:
     """Commits the rows, then loses its job, as a worker does that is killed in between."""
     stale = replace(attempt.claim, attempt=attempt.claim.attempt - 1)
     with pytest.raises(StaleAttemptError):
-        ingest.run(replace(attempt, claim=stale))
+        ingest_file.run(replace(attempt, claim=stale))
 
 
 def test_a_job_that_runs_twice_appends_once(any_desk: Desk) -> None:
@@ -176,7 +176,7 @@ def test_a_retry_under_another_job_appends_its_upload_once(desk: Desk) -> None:
     _killed_before_the_end_is_written(attempt)
     other = replace(attempt.claim, job_id=new_id())
     with pytest.raises(StaleAttemptError):
-        ingest.run(replace(attempt, claim=other))
+        ingest_file.run(replace(attempt, claim=other))
 
     assert delta(desk).count() == 2
 
@@ -217,7 +217,7 @@ class _Frozen:
 
     def run(self, attempt: Attempt) -> None:
         try:
-            ingest.run(attempt)
+            ingest_file.run(attempt)
         except (JobError, StaleAttemptError) as exc:
             self.error = exc
 
@@ -280,7 +280,7 @@ class _Halfway(ManagedStorage):
 
 def test_storage_that_does_not_answer_the_writer_is_tried_again(desk: Desk) -> None:
     def run(attempt: Attempt) -> None:
-        ingest.run(with_storage(attempt, _Halfway(root=attempt.process.storage.root)))
+        ingest_file.run(with_storage(attempt, _Halfway(root=attempt.process.storage.root)))
 
     error = desk.fail(desk.send(CSV, target="delta"), StorageUnavailableError, run)
 
@@ -303,7 +303,7 @@ def test_many_rows_stream_through_small_batches(desk: Desk) -> None:
 def test_a_loaded_table_is_unchanged_to_the_next_refresh_and_keeps_its_count(desk: Desk) -> None:
     desk.load(CSV)
     job_id = enqueue(desk.database, refresh_of(desk.table()))
-    desk.run(job_id, refresh.run)
+    desk.run(job_id, refresh_schema.run)
 
     assert desk.result(job_id)["coverage"]["unchanged"] is True
     assert desk.result(job_id)["row_count"] == 2
@@ -317,7 +317,7 @@ def test_a_bucket_that_would_lose_a_commit_is_refused_before_anything_is_read(
 
     job = lax_desk.send(CSV, target="delta")
     with monkeypatch.context() as patch:
-        patch.setattr(ingest, "read_all", read)
+        patch.setattr(ingest_file, "read_all", read)
         error = lax_desk.fail(job, UnsupportedError)
 
     assert (error.code, lax_desk.job(job).state) == ("unsupported_store", JobState.FAILED)

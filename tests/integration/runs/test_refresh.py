@@ -17,7 +17,7 @@ from stocktake.errors import (
     SupersededError,
     UrlRefusedError,
 )
-from stocktake.runs import refresh
+from stocktake.runs import refresh_schema
 from tests.integration.runs.conftest import Desk
 from tests.support.delta_tables import HandWrittenLog, field_of, metadata_action
 from tests.support.rows import enqueue, make_table, refresh_of
@@ -36,7 +36,7 @@ def queue(desk: Desk) -> UUID:
 
 def refreshed(desk: Desk) -> dict[str, object]:
     job_id = queue(desk)
-    desk.run(job_id, refresh.run)
+    desk.run(job_id, refresh_schema.run)
     return desk.result(job_id)
 
 
@@ -81,7 +81,7 @@ def test_an_override_survives_and_may_be_set_during_the_read(desk: Desk) -> None
     def set_while_reading(phase: str, done: int, total: int | None) -> None:
         desk.override("n", "Nullable(Float64)")
 
-    refresh.run(replace(attempt, progress=set_while_reading))
+    refresh_schema.run(replace(attempt, progress=set_while_reading))
 
     assert desk.columns() == {"id": "Int64)", "n": "Float64)", "new": "String)"}
 
@@ -96,7 +96,7 @@ def test_a_result_for_an_older_generation_is_thrown_away(desk: Desk) -> None:
         desk.change_table(url_pattern="https://bucket.s3.amazonaws.com/else.parquet")
 
     with pytest.raises(SupersededError):
-        refresh.run(replace(attempt, progress=change_while_reading))
+        refresh_schema.run(replace(attempt, progress=change_while_reading))
 
     assert desk.table().columns == []
 
@@ -111,7 +111,7 @@ def test_an_attempt_that_lost_its_lease_writes_nothing(desk: Desk) -> None:
     desk.attempt(job_id)
 
     with pytest.raises(StaleAttemptError):
-        refresh.run(frozen)
+        refresh_schema.run(frozen)
 
     assert desk.table().columns == []
     assert desk.versions() == 0
@@ -123,9 +123,9 @@ def test_a_failed_read_keeps_the_last_good_columns(desk: Desk) -> None:
     register(desk, file, "Parquet")
     refreshed(desk)
     file.write_bytes(file.read_bytes()[:-20])
-    desk.fail(queue(desk), InvalidSourceError, refresh.run)
+    desk.fail(queue(desk), InvalidSourceError, refresh_schema.run)
     file.unlink()
-    error = desk.fail(queue(desk), SourceNotFoundError, refresh.run)
+    error = desk.fail(queue(desk), SourceNotFoundError, refresh_schema.run)
 
     assert list(desk.columns()) == ["id"]
     assert error.hint
@@ -137,13 +137,13 @@ def test_a_file_outside_of_the_allowed_folders_is_not_read(desk: Desk, tmp_path:
     file.write_bytes(b"id\n1\n")
     register(desk, file, "CSVWithNames")
 
-    desk.fail(queue(desk), UrlRefusedError, refresh.run)
+    desk.fail(queue(desk), UrlRefusedError, refresh_schema.run)
 
 
 def test_a_table_of_uploads_that_has_none_yet_says_so(desk: Desk) -> None:
     desk.send(b"id\n1\n")
 
-    error = desk.fail(queue(desk), SourceNotFoundError, refresh.run)
+    error = desk.fail(queue(desk), SourceNotFoundError, refresh_schema.run)
 
     assert "No upload" in error.detail
 
@@ -187,7 +187,7 @@ def test_a_schema_counts_against_the_stored_bytes_of_its_project(desk: Desk) -> 
     assert 0 < first < 2000
     file.write_text(",".join(f"column_{number}" for number in range(500)) + "\n" + "1," * 499 + "1")
     small = replace(desk, settings=desk.settings.model_copy(update=LITTLE_ROOM))
-    error = small.fail(queue(desk), LimitExceededError, refresh.run)
+    error = small.fail(queue(desk), LimitExceededError, refresh_schema.run)
     assert "STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT" in error.hint
     assert (desk.versions(), desk.table().schema_bytes) == (1, first)
     assert list(desk.columns()) == ["id"]

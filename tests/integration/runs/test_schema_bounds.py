@@ -7,7 +7,7 @@ import pytest
 
 from stocktake.errors import LimitExceededError
 from stocktake.readers.source import Coverage, Introspection
-from stocktake.runs import refresh, validate
+from stocktake.runs import refresh_schema, validate_columns
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column, stored_size
 from stocktake.states import JobKind
@@ -44,7 +44,7 @@ def test_samples_that_add_to_each_other_end_at_the_bound(
     register(desk, f"{desk.sources}/*.json", "JSONEachRow")
 
     def stores(attempt: Attempt, found: Introspection) -> None:
-        refresh.store(bounded(attempt, **{limit: figure}), found)
+        refresh_schema.store(bounded(attempt, **{limit: figure}), found)
 
     first = [f"a{n}" for n in range(4)]
     desk.run(queue(desk), lambda attempt: stores(attempt, sample_of(*first)))
@@ -72,7 +72,7 @@ def test_a_validation_names_a_thousand_columns_and_counts_the_others(desk: Desk)
     names = [f"column_{n}" for n in range(1_500)]
     (desk.sources / "a.json").write_text(json.dumps(dict.fromkeys(names, "x")) + "\n")
     register(desk, f"{desk.sources}/*.json", "JSONEachRow")
-    desk.run(queue(desk), refresh.run)
+    desk.run(queue(desk), refresh_schema.run)
     with desk.database.write() as session:
         table = session.merge(desk.table())
         table.columns = [
@@ -80,7 +80,7 @@ def test_a_validation_names_a_thousand_columns_and_counts_the_others(desk: Desk)
         ]
     request = refresh_of(desk.table(), kind=JobKind.VALIDATE_COLUMNS)
     job_id = enqueue(desk.database, request)
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
     result = desk.result(job_id)
     assert (len(result["invalid"]), result["invalid_count"]) == (1_000, 1_500)
     assert not any(desk.valid().values())

@@ -9,7 +9,7 @@ import pytest
 
 from stocktake.db.models import Job, Table
 from stocktake.errors import RaggedRowsError, SupersededError
-from stocktake.runs import refresh, validate
+from stocktake.runs import refresh_schema, validate_columns
 from stocktake.states import JobKind, JobState, Queue
 from tests.integration.runs.conftest import Desk
 from tests.support.rows import enqueue, make_table, refresh_of
@@ -27,7 +27,7 @@ def add_table(desk: Desk, file: Path, data: bytes, **values: object) -> Table:
 
 def refreshed(desk: Desk) -> UUID:
     job_id = enqueue(desk.database, refresh_of(desk.table()))
-    desk.run(job_id, refresh.run)
+    desk.run(job_id, refresh_schema.run)
     return job_id
 
 
@@ -44,7 +44,7 @@ def test_a_refresh_of_text_is_followed_by_a_full_read(desk: Desk) -> None:
     assert desk.table().row_count is None
     [job_id] = validations(desk)
     assert desk.job(job_id).queue == Queue.VALIDATE
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
 
     assert desk.table().row_count == 400_000
     assert desk.valid() == {"id": True, "n": True}
@@ -55,7 +55,7 @@ def test_the_first_value_that_breaks_a_column_is_named(desk: Desk) -> None:
     add_table(desk, desk.sources / "orders.csv", SAMPLED + b"x,2\ny,2\n")
     refreshed(desk)
     [job_id] = validations(desk)
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
 
     assert desk.valid() == {"id": False, "n": True}
     assert desk.result(job_id)["invalid"] == [
@@ -69,7 +69,7 @@ def test_validity_is_judged_by_the_type_that_a_user_has_set(desk: Desk) -> None:
     refreshed(desk)
     desk.override("id", "Nullable(Int64)")
     [job_id] = validations(desk)
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
 
     assert desk.valid() == {"id": False, "n": True}
 
@@ -83,7 +83,7 @@ def test_a_type_that_is_set_while_the_source_is_read_is_not_judged(desk: Desk) -
     def set_while_reading(phase: str, done: int, total: int | None) -> None:
         desk.override("id", "Nullable(Date)")
 
-    validate.run(replace(desk.attempt(job_id), progress=set_while_reading))
+    validate_columns.run(replace(desk.attempt(job_id), progress=set_while_reading))
 
     assert desk.columns()["id"] == "Date)"
     assert desk.valid() == {"id": True, "n": True}
@@ -93,7 +93,7 @@ def test_an_unchanged_source_is_not_read_in_full_again(desk: Desk) -> None:
     add_table(desk, desk.sources / "orders.csv", SAMPLED)
     refreshed(desk)
     [job_id] = validations(desk)
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
     refreshed(desk)
 
     assert validations(desk) == []
@@ -112,7 +112,7 @@ def test_a_source_that_breaks_its_format_fails_and_keeps_the_columns(desk: Desk)
     add_table(desk, desk.sources / "orders.csv", SAMPLED + b"1\n")
     refreshed(desk)
     [job_id] = validations(desk)
-    error = desk.fail(job_id, RaggedRowsError, validate.run)
+    error = desk.fail(job_id, RaggedRowsError, validate_columns.run)
 
     assert "line 400002" in error.detail
     assert list(desk.columns()) == ["id", "n"]
@@ -126,7 +126,7 @@ def test_a_table_that_changed_meanwhile_gets_no_verdict(desk: Desk) -> None:
     desk.change_table(last_refreshed_at=datetime.now(UTC))
 
     with pytest.raises(SupersededError):
-        validate.run(attempt)
+        validate_columns.run(attempt)
 
     assert desk.valid() == {"id": True, "n": True}
 
@@ -137,7 +137,7 @@ def test_json_is_validated_as_well(desk: Desk) -> None:
     add_table(desk, file, good + b'{"id":"x"}', format="JSONEachRow")
     refreshed(desk)
     [job_id] = validations(desk)
-    desk.run(job_id, validate.run)
+    desk.run(job_id, validate_columns.run)
 
     [invalid] = desk.result(job_id)["invalid"]
     assert (invalid["name"], invalid["line"], invalid["found"]) == ("id", 120_001, "String")

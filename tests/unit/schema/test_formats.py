@@ -1,5 +1,8 @@
 """What is derived from the formats' declarations."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from stocktake.schema.formats import (
@@ -57,3 +60,10 @@ def test_options_are_those_that_some_format_or_every_table_has() -> None:
     assert {name for name in OPTIONS if name.startswith("csv_")} == {
         option.name for option in TableFormat.CSV.facts.options
     } - {option.name for option in TableFormat.JSON_EACH_ROW.facts.options}
+
+
+def test_the_contract_that_keeps_formats_apart_names_each_folder() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    [apart] = [each["modules"] for each in contracts if each["type"] == "independence"]
+    assert {each.facts.reader.rpartition(".")[0] for each in TableFormat} == {*apart}

@@ -30,8 +30,8 @@ from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
-from stocktake.runs.refresh import result_of, store_introspection
-from stocktake.runs.validate import Verdict, judge
+from stocktake.runs.refresh_schema import result_of, store_introspection
+from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.schema.formats import TableFormat
