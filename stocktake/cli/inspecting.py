@@ -72,7 +72,7 @@ def _read(
         local_roots=(Path("/"),),
     )
     found = recheck(_as_url(location), policy)
-    check_pattern(found, is_folder=table_format.is_folder)
+    check_pattern(found, table_format)
     if found.provider != "file" and credential is None and not options["public"]:
         raise CommandError(
             "Give --access-key and --access-secret for this store, or --public to read unsigned."

@@ -33,7 +33,7 @@ from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import TableFormat
+from stocktake.schema.formats import MANAGED
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
 
@@ -217,7 +217,7 @@ def _mapped() -> Iterator[None]:
 def _introspect(load: _Load) -> Introspection:
     storage, claim = load.attempt.process.storage, load.attempt.claim
     key = storage.delta_key(claim.project_id, str(claim.table_id))
-    source = Source(store=storage.store(), path=escape(storage.path(key)), format=TableFormat.DELTA)
+    source = Source(store=storage.store(), path=escape(storage.path(key)), format=MANAGED)
     found = introspect(source, load.attempt.limits, load.attempt.progress)
     rows = _count_rows(load, int(found.source_version or 0))
     return replace(found, row_count=rows, state=found.state | {"row_count": rows})

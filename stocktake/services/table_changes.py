@@ -163,7 +163,7 @@ def _check_linked(
     table: Table, old: _Source, pair: AccessPair | None, *, has_credential: bool
 ) -> None:
     location = urls.parse(table.url_pattern)
-    guard.check_pattern(location, is_folder=TableFormat(table.format).is_folder)
+    guard.check_pattern(location, TableFormat(table.format))
     # An imported table may lack a credential; it needs one only when its source is set anew.
     set_anew = table.url_pattern != old.url_pattern or is_public(old.options)
     lacks_one = not has_credential and pair is None

@@ -50,7 +50,7 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     location = guard.check(url_pattern, context.process.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
-    guard.check_pattern(location, is_folder=format_.is_folder)
+    guard.check_pattern(location, format_)
     if pair is None and needs_credential(location, options):
         raise ValidationError(credentials.REQUIRED, attr="credential")
     if pair is not None and needs_credential(location, options):

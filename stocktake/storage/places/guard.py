@@ -42,7 +42,7 @@ QUERY = (
     "URL pattern must not have a query string, such as ?versionId=: what is read is the newest "
     "version of a file. Write %3F for a question mark in a file's name."
 )
-DELTA_GLOB = "A Delta table is named by its root folder: the URL pattern can't contain wildcards."
+FOLDER_GLOB = "A {} table is named by its root folder: the URL pattern can't contain wildcards."
 FOLDER_NOT_ALLOWED = "URL pattern must name a path in a folder that this server may read."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -137,18 +137,18 @@ def recheck(url_pattern: str, policy: GuardPolicy) -> Location:
         raise UrlRefusedError(exc.detail) from exc
 
 
-def check_pattern(location: Location, *, is_folder: bool) -> None:
+def check_pattern(location: Location, table_format: TableFormat) -> None:
     """Refuse a pattern where one folder must be named, and one that stands for too much.
 
     Args:
-        is_folder: whether the source is a Delta table, which its root folder names.
+        table_format: says whether it is a root folder that names a table.
 
     Raises:
         ValidationError: a wildcard in a folder's path, or braces that spell out more than a
             listing is compared with.
     """
-    if is_folder and is_glob(location.pattern):
-        raise _refusal(DELTA_GLOB)
+    if table_format.is_folder and is_glob(location.pattern):
+        raise _refusal(FOLDER_GLOB.format(table_format.facts.title))
     try:
         check_size(location.pattern)
     except LimitExceededError as exc:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import UrlRefusedError, ValidationError
+from stocktake.schema.formats import TableFormat
 from stocktake.storage.places import globs, guard
 from stocktake.storage.places.addresses import is_internal, parse_address
 from stocktake.storage.places.guard import GuardPolicy, check, recheck, requires_credential
@@ -460,7 +461,7 @@ def test_item_5_an_encoded_question_mark_begins_no_query() -> None:
 def test_item_5_a_delta_root_is_a_folder_by_the_one_definition(place: str, path: str) -> None:
     policy = GuardPolicy(allowed_schemes=frozenset({"https", "file"}), local_roots=(Path("/data"),))
     location = check(place + path, policy)
-    guard.check_pattern(location, is_folder=True)
+    guard.check_pattern(location, TableFormat.DELTA)
     _, opened = split_root(location) if location.provider == "file" else (0, location.pattern)
     beneath = path if location.provider != "file" else path.rsplit("/", maxsplit=1)[-1]
     assert globs.literal(opened) == unquote(beneath)
@@ -470,4 +471,4 @@ def test_item_5_a_delta_root_is_a_folder_by_the_one_definition(place: str, path:
 def test_item_5_a_wildcard_is_none_of_a_delta_roots(path: str) -> None:
     location = check(f"https://b.s3.amazonaws.com/{path}", HTTPS)
     with pytest.raises(ValidationError, match="root folder"):
-        guard.check_pattern(location, is_folder=True)
+        guard.check_pattern(location, TableFormat.DELTA)
