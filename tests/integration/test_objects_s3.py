@@ -21,6 +21,8 @@ from stocktake.errors import (
     UrlRefusedError,
     ValidationError,
 )
+from stocktake.schema.formats import TableFormat
+from stocktake.states import JobKind
 from stocktake.storage.managed import ManagedStorage, managed_storage
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.places.urls import Location, parse
@@ -337,8 +339,9 @@ def test_worker_loads_every_reader_before_it_forks_and_starts_no_thread_by_that(
         "import pyarrow, deltalake;"  # numpy's own threads are here before
         "before = len(os.listdir('/proc/self/task'));"
         "lifecycle._load_readers();"
-        "names = ('csv', 'json', 'parquet', 'delta', 'delta_count');"
-        "wanted = {f'stocktake.readers.{name}' for name in names} | {'obstore'};"
+        f"wanted = {{*{[each.facts.reader for each in TableFormat]}}};"
+        f"wanted |= {{*{[f'stocktake.runs.{kind}' for kind in JobKind]}}};"
+        "wanted |= {'stocktake.readers.delta.count', 'obstore'};"
         "print(sorted(wanted - set(sys.modules)), len(os.listdir('/proc/self/task')) - before)"
     )
     assert run(script) == "[] 0"
