@@ -206,9 +206,20 @@ def test_a_file_of_the_new_format_becomes_a_table_and_rows(
 def test_the_new_format_is_described_and_its_option_checked(
     extended: Extended, client: httpx.Client
 ) -> None:
-    schema = httpx.get(f"{extended.url}/api/schema/").json()["components"]["schemas"]
-    assert "Lines" in schema["TableFormat"]["enum"]
-    assert "lines_column" in schema["TableOptions"]["properties"]
+    described = httpx.get(f"{extended.url}/api/schema/").json()
+    schemas = described["components"]["schemas"]
+    assert "Lines" in schemas["TableFormat"]["enum"]
+    assert "lines_column" in schemas["TableOptions"]["properties"]
+    forms = {
+        path.rpartition("warehouse_tables/")[2]: item["post"]["requestBody"]["content"]
+        for path, item in described["paths"].items()
+        if path.endswith(("warehouse_tables/file/", "upload_file/"))
+    }
+    fields = {
+        path: form["multipart/form-data"]["schema"]["properties"] for path, form in forms.items()
+    }
+    assert "Lines" in fields["file/"]["format"]["enum"]
+    assert "lines" in fields["upload_file/"]["file_format"]["enum"]
 
     body = {"name": "x", "format": "Lines", "url_pattern": f"file://{extended.sources}/*.lines"}
     refused = client.post("warehouse_tables/", json=body | {"options": {"lines_column": 7}})
