@@ -43,8 +43,10 @@ TRANSITIONS: Final = MappingProxyType(
 
 
 class JobKind(StrEnum):
-    """What a job does. Each has a task and a run of its name, ``tasks/x.py`` and ``runs/x.py``."""
+    """What a job does."""
 
+    # Each has a task and a run of its name, `tasks/x.py` and `stocktake/runs/x.py`; what imports,
+    # loads and registers them goes by the members (docs/ARCHITECTURE.md, "A new kind of job").
     REFRESH_SCHEMA = "refresh_schema"
     INGEST_FILE = "ingest_file"
     VALIDATE_COLUMNS = "validate_columns"
