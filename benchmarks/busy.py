@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from benchmarks.deployment import Deployment, wait_until
 from benchmarks.inputs_delta import commits
+from servers.service import Worker
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
@@ -24,7 +25,6 @@ from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue
 from tasks.doorbell import CeleryDoorbell
-from tests.support.stack import Worker
 
 #: A read of some 200 ms of one processor, where a job's transactions take some ten.
 LOG_COMMITS: Final = 5_000

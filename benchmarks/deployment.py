@@ -1,7 +1,7 @@
 """The service as it runs in production, for one benchmark: web, workers, clock, broker, database.
 
-The processes are those of the acceptance tests (`tests.support.stack`, `tests.support.servers`): a
-checkout has both, and a benchmark of other processes than the tested ones would prove nothing.
+The processes are those of `servers`, which the acceptance tests start too: a benchmark of other
+processes than the tested ones would prove nothing.
 """
 
 import json
@@ -20,16 +20,17 @@ from sqlalchemy import func, select
 
 from benchmarks.load import Plan, post_all
 from benchmarks.options import DatabaseKind, Options
+from servers.postgres import DurablePostgres
+from servers.process import HOST
+from servers.proxy import Proxy
+from servers.service import Clock, Web, service_settings
+from servers.valkey import Valkey
 from stocktake.db import migrate
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.schema.formats import TableFormat
 from stocktake.services import identity
 from stocktake.states import JobState
-from tests.faults.proxy import Proxy
-from tests.support.processes import HOST
-from tests.support.servers import DurablePostgres, Valkey
-from tests.support.stack import Clock, Web, add_project, opened, service_settings
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
@@ -129,6 +130,18 @@ class Deployment:
         """A batch's one job adds many before the first of them ends."""
         return self.count_jobs(*_UNDONE) != count
 
+    def wait_for_end(self, job_id: UUID) -> None:
+        """Wait until this job has ended, in whatever way.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        wait_until(partial(self._has_ended, job_id), f"the end of job {job_id}")
+
+    def _has_ended(self, job_id: UUID) -> bool:
+        with self.database.read() as session:
+            return JobState(session.get_one(Job, job_id).state).done
+
     def count_jobs(self, *states: str) -> int:
         """How many jobs are in one of these states."""
         with self.database.read() as session:
@@ -155,10 +168,11 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
         broker = started.enter_context(Valkey(_place(folder, "broker")))
         proxy = started.enter_context(Proxy(broker.port))
         broker_url = f"redis://{HOST}:{proxy.port}/0" if proxied else broker.url
-        database = started.enter_context(opened(url))
+        database = Database(url)
+        started.callback(database.dispose)
         settings = service_settings(url, broker_url, folder, **more)
-        project_id = add_project(database)
         with database.write() as session:
+            project_id = identity.create_project(session, "Benchmark").id
             key = identity.create_key(session, [project_id], ["*"])
         web = started.enter_context(Web(settings, _place(folder, "web")))
         started.enter_context(Clock(settings, _place(folder, "clock")))

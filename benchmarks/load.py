@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from tests.support.launch import die_with_parent
+from workers.process.parent_death import die_with_parent
 
 _CONNECTIONS: Final = 16
 #: A stall is to be measured, and not to end the measuring.

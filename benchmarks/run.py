@@ -24,7 +24,7 @@ from benchmarks.catalogue import Benchmark
 from benchmarks.figures import from_dict
 from benchmarks.options import Options
 from benchmarks.results import Record
-from tests.support.processes import LAUNCH
+from servers.process import LAUNCH
 
 _ROOT: Final = Path(__file__).parent.parent
 #: For the servers of a benchmark to end in good order.

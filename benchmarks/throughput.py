@@ -15,9 +15,9 @@ from benchmarks.deployment import Deployment, deployed, wait_until
 from benchmarks.figures import Figure, Outcome, ratio
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
+from servers.service import Worker
 from stocktake.schema.formats import TableFormat
 from stocktake.states import JobState, Queue
-from tests.support.stack import Worker
 
 #: Five seconds and more of them; a busy machine takes minutes for ten runs.
 _JOBS: Final = 500

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from servers.process import free_ports
+from servers.seaweedfs import SeaweedFS
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.support.commands import stocktake
-from tests.support.processes import free_ports
-from tests.support.servers import SeaweedFS
 
 Done = subprocess.CompletedProcess[str]
 

@@ -10,12 +10,13 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, free_ports
+from servers.service import environment
 from stocktake.db.session import Database
 from stocktake.monitoring.readiness import Part, look
-from tests.support.commands import environment, stocktake
-from tests.support.processes import PATIENCE_SECONDS
+from tests.support.commands import stocktake
 from tests.support.rows import settings_for
-from tests.support.servers import Postgres, free_ports
 
 PROCESSES = {
     "db upgrade": ("-m", "stocktake.cli", "db", "upgrade"),

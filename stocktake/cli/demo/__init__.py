@@ -8,7 +8,6 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-from stocktake.cli.demo.store import binary
 from stocktake.errors import CommandError
 
 
@@ -21,7 +20,7 @@ def run(*, keep: bool) -> None:
     Raises:
         CommandError: a part is missing, or something did not come out as it must.
     """
-    if importlib.util.find_spec("airportsdata") is None or not binary().exists():
+    if importlib.util.find_spec("airportsdata") is None or not _has_store():
         raise CommandError(
             "The demo needs two more packages, real data and an object store. In a checkout, "
             "`make demo` installs them; elsewhere: pip install 'stocktake[demo]'"
@@ -36,3 +35,9 @@ def run(*, keep: bool) -> None:
                 story.wait()
         finally:
             story.end()
+
+
+def _has_store() -> bool:
+    from servers.seaweedfs import SeaweedFS
+
+    return SeaweedFS.program.exists()

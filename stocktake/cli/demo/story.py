@@ -1,8 +1,5 @@
 """What the demo shows, step by step, and what it insists on: it ends well only if all came true."""
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,20 +8,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from servers.process import Server, ServerDiedError
+from servers.service import Up
 from stocktake.cli.client import Client
 from stocktake.cli.demo import sources
 from stocktake.cli.demo.sources import Kind
-from stocktake.cli.demo.store import Store
+from stocktake.cli.demo.store import BUCKET, Store
 from stocktake.cli.output import console, describe_diff, number, say, show_rows, size
 from stocktake.cli.tables import await_batch, progress
 from stocktake.errors import CommandError
-from workers.stack.supervision import Child, Program, stop
 
 _START_SECONDS: Final = 90.0
 _END_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
-#: Above what the stack takes to stop its own processes.
-_STOP_SECONDS: Final = 25.0
 _PLACES: Final = ("store", "disk")
 
 
@@ -46,12 +42,13 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         self._began = time.monotonic()
-        self._root = folder / "sources"
-        self._root.mkdir()
-        self._data_dir = folder / "stack"
         self._store = Store(folder / "store")
-        self._stack = self._start_stack(folder)
-        self._api = ""
+        self._stack = Up(folder)
+        self._stack.settings["TRUSTED_ENDPOINTS"] = self._store.endpoint
+        self._root = self._stack.sources
+        for each in self._processes:
+            each.ready_seconds = _START_SECONDS
+            each.begin()
 
     def tell(self) -> None:
         """All of it.
@@ -70,8 +67,7 @@ class Story:
             f"CSV and JSON in {sources.TEXT_FILES} each"
         )
         with _step("Wait for object store, API, worker, clock and Flower"):
-            self._store.wait_until_ready()
-            self._api = self._wait_for_stack()
+            self._wait_for_processes()
         with _step("Upload the same files to the object store"):
             self._upload(set())
         with self._client() as client:
@@ -106,50 +102,37 @@ class Story:
         """Say where everything is, and wait for Ctrl-C."""
         say("")
         say("Left running; Ctrl-C stops it and removes its data.")
-        say(f"  docs     {self._api}/docs")
-        say(f"  export STOCKTAKE_URL={self._api}")
-        say(f"  export STOCKTAKE_API_KEY=$(cat {self._data_dir / 'api_key'})")
+        say(f"  docs     {self._stack.url}/docs")
+        say(f"  export STOCKTAKE_URL={self._stack.url}")
+        say(f"  export STOCKTAKE_API_KEY=$(cat {self._stack.data_dir / 'api_key'})")
         say("  stocktake tables list")
-        for line in self._stack.log.read_text().splitlines():
+        for line in self._stack.output().splitlines():
             if line.strip().startswith("Flower"):
                 say(line)
-        while self._stack.exit_status is None:
+        while self._stack.runs:
             time.sleep(_POLL_SECONDS)
         raise CommandError(f"The stack ended:\n{self._stack.log_tail()}")
 
     def end(self) -> None:
         """Stop the processes."""
-        stop([self._stack], _STOP_SECONDS)
+        self._stack.stop()
         self._store.stop()
 
-    # --- the stack ------------------------------------------------------------------------
+    # --- the processes --------------------------------------------------------------------
 
-    def _start_stack(self, folder: Path) -> Child:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("STOCKTAKE_")
-        }
-        environment["STOCKTAKE_TRUSTED_ENDPOINTS"] = self._store.endpoint
-        command = (
-            *(sys.executable, "-P", "-m", "stocktake.cli", "up", "--port", "0"),
-            *("--data-dir", str(self._data_dir), "--local-root", str(self._root)),
-        )
-        program = Program(
-            name="stack", command=command, environment=environment, stop_signal=signal.SIGTERM
-        )
-        return Child(program, folder, folder / "stack.log")
+    @property
+    def _processes(self) -> tuple[Server, ...]:
+        return self._store, self._stack
 
-    def _wait_for_stack(self) -> str:
-        give_up_at = time.monotonic() + _START_SECONDS
-        while True:
-            for line in self._stack.log.read_text().splitlines():
-                if line.startswith("ready "):
-                    return line.removeprefix("ready ")
-            if self._stack.exit_status is not None or time.monotonic() > give_up_at:
-                raise CommandError(f"The stack did not start:\n{self._stack.log_tail()}")
-            time.sleep(_POLL_SECONDS)
+    def _wait_for_processes(self) -> None:
+        try:
+            for each in self._processes:
+                each.wait_until_ready()
+        except ServerDiedError as exc:
+            raise CommandError(str(exc)) from exc
 
     def _client(self) -> Client:
-        return Client(self._api, (self._data_dir / "api_key").read_text().strip())
+        return Client(self._stack.url, (self._stack.data_dir / "api_key").read_text().strip())
 
     # --- sources and tables ---------------------------------------------------------------
 
@@ -162,10 +145,10 @@ class Story:
         if place == "disk":
             body["url_pattern"] = f"file://{self._root}/{kind.pattern}"
         else:
-            body["url_pattern"] = self._store.url(kind.pattern)
+            body["url_pattern"] = self._store.url(BUCKET, kind.pattern)
             body["credential"] = {
                 "access_key": self._store.access_key,
-                "access_secret": self._store.access_secret,
+                "access_secret": self._store.secret_key,
             }
         made = client.post("warehouse_tables/", body)
         return _Table(name=name, id=made["id"], kind=kind)

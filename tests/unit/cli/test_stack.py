@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 _SWALLOWED = """
 import os, signal, sys, weakref

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from tests.support.processes import HOST
+from servers.process import HOST
 
 _PIECE_BYTES: Final = 64 * 1024
 #: Close with RST instead of FIN: what is still under way never arrives.

@@ -50,6 +50,7 @@ def die_with_parent(parent: int, signal_number: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Become the command, as the wanted user and bound to the parent."""
     parent, signal_number, user, *command = arguments
     {"same": lambda: None, "namespace": enter_user_namespace, "nobody": become_nobody}[user]()
     die_with_parent(int(parent), int(signal_number))

@@ -1,4 +1,4 @@
-"""A server process for a test: started, awaited, killed, and never left behind."""
+"""A server process: started, awaited, killed, and never left behind."""
 
 import importlib.util
 import os
@@ -6,10 +6,13 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +23,7 @@ import psutil
 LAUNCH = Path(__file__).with_name("launch.py")
 HOST = "127.0.0.1"
 LOG_TAIL_BYTES = 2000
-#: How long a test waits for what should come at once: only a failure takes so long, so it is for
+#: How long to wait for what should come at once: only a failure takes so long, so it is for
 #: a machine that is slow, busy or niced.
 PATIENCE_SECONDS = 180
 
@@ -52,7 +55,7 @@ def inside(package: str, pattern: str) -> Path:
     folders = (spec and spec.submodule_search_locations) or []
     found = [path for folder in folders for path in Path(folder).glob(pattern)]
     if len(found) != 1:
-        raise ServerDiedError(f"{package} has no {pattern}; is the dev extra installed?")
+        raise ServerDiedError(f"{package} has no {pattern}; is the extra installed that names it?")
     return found[0]
 
 
@@ -100,9 +103,12 @@ class Server(ABC):
     @property
     def pid(self) -> int:
         """Process id; the same object over its life is one process at a time."""
-        if self._process is None:
-            raise ServerDiedError(f"{self.name} is not running; call start() first")
-        return self._process.pid
+        return self._running().pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def user(self) -> str:
@@ -115,6 +121,16 @@ class Server(ABC):
         Raises:
             ServerDiedError: it ended, or did not answer within ``ready_seconds``.
         """
+        self.begin()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def begin(self) -> None:
+        """Start it and do not wait: `wait_until_ready` does."""
         self.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -126,12 +142,6 @@ class Server(ABC):
                 env=self.environment(),
                 start_new_session=True,  # Ctrl-C in the terminal is for pytest, which stops us
             )
-        try:
-            self._wait_until_ready(self._process)
-        except BaseException:
-            self.kill()
-            raise
-        return self
 
     def stop(self) -> None:
         """End it in good order, and remove its folder if it made it. Twice is fine."""
@@ -166,14 +176,12 @@ class Server(ABC):
         Raises:
             ServerDiedError: it had not by then.
         """
-        if self._process is None:
-            raise ServerDiedError(f"{self.name} is not running; call start() first")
         try:
-            status = self._process.wait(within_seconds)
+            status = self._running().wait(within_seconds)
         except subprocess.TimeoutExpired as exc:
             raise ServerDiedError(
                 f"{self.name} did not end within {within_seconds:g} s; its log ends:\n"
-                f"{self._log_tail()}"
+                f"{self.log_tail()}"
             ) from exc
         self._process = None
         return status
@@ -202,7 +210,13 @@ class Server(ABC):
         launcher = [sys.executable, "-I", "-S", str(LAUNCH)]
         return [*launcher, str(os.getpid()), str(int(self.death_signal)), self.user, *command]
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+    def wait_until_ready(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            ServerDiedError: it ended, or did not answer within ``ready_seconds``.
+        """
+        process = self._running()
         give_up_at = time.monotonic() + self.ready_seconds
         while not self.answers():
             try:
@@ -212,14 +226,20 @@ class Server(ABC):
                     continue
             raise ServerDiedError(
                 f"{self.name} ended or did not answer within {self.ready_seconds:g} s "
-                f"(exit code {process.poll()}); its log ends:\n{self._log_tail()}"
+                f"(exit code {process.poll()}); its log ends:\n{self.log_tail()}"
             )
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ServerDiedError(f"{self.name} is not running; call start() first")
+        return self._process
 
     def _remove_folder(self) -> None:
         if self._owns_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _log_tail(self) -> str:
+    def log_tail(self) -> str:
+        """The end of its log."""
         return self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
 
     def _end(self, how: signal.Signals) -> None:
@@ -237,6 +257,20 @@ class Server(ABC):
             process.wait()
         # PostgreSQL refuses to start while a backend of the last postmaster is still there.
         psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
+
+
+def status_of(url: str | urllib.request.Request, trust: ssl.SSLContext | None = None) -> int | None:
+    """Ask once, past any proxy, and return the status; None where nothing answers."""
+    handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)]
+    opener = urllib.request.build_opener(*handlers)
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return None
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 _MISSING = b"<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
 _BUCKET = "/bucket/"
@@ -152,7 +152,7 @@ def _part(data: bytes, wanted: str | None) -> tuple[int, bytes, dict[str, str]]:
         return 200, data, headers
     found = _RANGE.fullmatch(wanted)
     assert found is not None, wanted
-    first, last = _bounds(*found.groups(), len(data))
+    first, last = _bounds(found.group(1), found.group(2), len(data))
     headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
     return 206, data[first : last + 1], headers
 
