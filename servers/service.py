@@ -11,7 +11,7 @@ from servers.process import HOST, Server, free_ports, status_of
 from stocktake.security.encryption import make_secret_key
 
 #: The command line, before its arguments.
-COMMAND = (sys.executable, "-P", "-m", "stocktake.cli")
+COMMAND = (sys.executable, "-P", "-m", "cli")
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
@@ -128,21 +128,17 @@ class Web(ServiceProcess):
         return status_of(f"{self.url}/healthz") == 200
 
 
-class Up(Server):
+class Up(ServiceProcess):
     """`stocktake up` on a free port, with a folder that file:// tables may be in.
 
     Attributes:
-        settings: ``STOCKTAKE_*`` variables that it finds, without the prefix.
-        variables: any others.
         options: of the command, beside those that it always has.
     """
 
     name = "up"
 
     def __init__(self, folder: Path | None = None) -> None:
-        super().__init__(folder)
-        self.settings: dict[str, str] = {}
-        self.variables: dict[str, str] = {}
+        super().__init__({}, folder)
         self.options: tuple[str, ...] = ()
 
     def prepare(self) -> None:
@@ -153,9 +149,6 @@ class Up(Server):
         data_dir = ("--data-dir", str(self.data_dir))
         roots = ("--local-root", str(self.sources))
         return [*COMMAND, "up", "--port", "0", *data_dir, *roots, *self.options]
-
-    def environment(self) -> dict[str, str]:
-        return environment(self.settings) | self.variables
 
     def answers(self) -> bool:
         return "ready http://" in self.output()

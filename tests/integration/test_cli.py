@@ -421,7 +421,7 @@ def test_version_is_the_packages(tmp_path: Path) -> None:
 
 def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     script = (
-        "import sys, stocktake.cli; "
+        "import sys, cli; "
         "heavy = {'pyarrow', 'sqlalchemy', 'celery', 'httpx', 'fastapi', 'alembic', 'pydantic', "
         "'structlog', 'asyncio'}; "
         "print(sorted(heavy & set(sys.modules)))"

@@ -19,11 +19,11 @@ from tests.support.commands import stocktake
 from tests.support.rows import settings_for
 
 PROCESSES = {
-    "db upgrade": ("-m", "stocktake.cli", "db", "upgrade"),
+    "db upgrade": ("-m", "cli", "db", "upgrade"),
     "web": ("-m", "api"),
     "worker": ("-m", "celery", "-A", "workers", "worker"),
     "clock": ("-m", "celery", "-A", "workers", "beat", "--scheduler", "workers.beat:Clock"),
-    "up": ("-m", "stocktake.cli", "up", "--port", "0"),
+    "up": ("-m", "cli", "up", "--port", "0"),
 }
 KEY = "k1:" + "A" * 43 + "="
 WRONG = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from cli.doctor.stores import look_at_stores
 from servers.certificates import make_certificate
-from stocktake.cli.doctor.stores import look_at_stores
 from stocktake.errors import JobError
 from stocktake.runs import load
 from stocktake.settings import Settings

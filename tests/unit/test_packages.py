@@ -38,7 +38,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_the_wheel_has_all_that_the_demo_loads() -> None:
-    loaded = loaded_by("import stocktake.cli.demo.story, stocktake.cli.demo.sources")
+    loaded = loaded_by("import cli.demo.story, cli.demo.sources")
     assert "servers/seaweedfs.py" in loaded
     assert loaded <= shipped()
 

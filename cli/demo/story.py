@@ -8,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cli.client import Client
+from cli.demo import sources
+from cli.demo.sources import Kind
+from cli.demo.store import BUCKET, Store
+from cli.output import console, describe_diff, number, say, show_rows, size
+from cli.tables import await_batch, progress
 from servers.process import Server, ServerDiedError
 from servers.service import Up
-from stocktake.cli.client import Client
-from stocktake.cli.demo import sources
-from stocktake.cli.demo.sources import Kind
-from stocktake.cli.demo.store import BUCKET, Store
-from stocktake.cli.output import console, describe_diff, number, say, show_rows, size
-from stocktake.cli.tables import await_batch, progress
 from stocktake.errors import CommandError
 
 _START_SECONDS: Final = 90.0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from stocktake.cli.database import database_answers
-from stocktake.cli.output import complain, say
+from cli.database import database_answers
+from cli.output import complain, say
 
 if TYPE_CHECKING:
     from workers.stack.first_run import FirstProject
@@ -152,7 +152,7 @@ def demo(
     ] = False,
 ) -> None:
     """Show the service at work on real data, with nothing else running."""
-    from stocktake.cli.demo import run
+    from cli.demo import run
 
     with _ended_by_signals():
         try:

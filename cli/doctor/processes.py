@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import select
 
+from cli.doctor.findings import NO_DATABASE, Area, Finding
 from stocktake import __version__
-from stocktake.cli.doctor.findings import NO_DATABASE, Area, Finding
 from stocktake.db.clock import now
 from stocktake.db.session import Database
 from stocktake.monitoring import readiness

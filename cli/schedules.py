@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from stocktake.cli.client import Client
-from stocktake.cli.output import confirm, moment, note, say, show_json, show_rows
-from stocktake.cli.tables import AsJson
+from cli.client import Client
+from cli.output import confirm, moment, note, say, show_json, show_rows
+from cli.tables import AsJson
 from stocktake.errors import CommandError
 from stocktake.schema.folding import fold
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="Schedules: cron rules that refresh tables.", no_args_is_
 
 @app.command("list")
 def list_schedules(as_json: AsJson = False) -> None:
-    """The schedules, newest first."""
+    """List the schedules, newest first."""
     with Client.from_environment() as client:
         found = list(client.all("schedules/"))
     if as_json:
@@ -63,7 +63,7 @@ def selected(selector: dict[str, Any]) -> str:
 
 @app.command("add")
 def add_schedule(
-    name: str,
+    name: Annotated[str, typer.Argument(help="Unique in the project.")],
     cron: Annotated[
         str,
         typer.Option(

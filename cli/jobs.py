@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from stocktake.cli.client import Client
-from stocktake.cli.output import (
+from cli.client import Client
+from cli.output import (
     describe_diff,
     describe_job,
     going_on,
@@ -16,10 +16,11 @@ from stocktake.cli.output import (
     show_json,
     show_rows,
 )
-from stocktake.cli.tables import AsJson
+from cli.tables import AsJson
 
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
 
+JobId = Annotated[str, typer.Argument(help="Id of a job, as `stocktake jobs list` shows it.")]
 _WAIT_SECONDS: Final = 2
 
 
@@ -30,10 +31,10 @@ def list_jobs(
     ] = None,
     table: Annotated[str | None, typer.Option(help="Name or id of a table.")] = None,
     batch: Annotated[str | None, typer.Option(help="Id of a bulk refresh.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """The newest jobs."""
+    """List the newest jobs."""
     with Client.from_environment() as client:
         table_id = client.table(table)["id"] if table else None
         page = client.get("jobs/", state=state, table=table_id, batch=batch, limit=limit)
@@ -63,8 +64,8 @@ def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
 
 
 @app.command("show")
-def show_job(job_id: str, as_json: AsJson = False) -> None:
-    """One job with its result or its error."""
+def show_job(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job with its result or its error."""
     with Client.from_environment() as client:
         job = client.job(job_id)
     if as_json:
@@ -74,7 +75,7 @@ def show_job(job_id: str, as_json: AsJson = False) -> None:
 
 
 @app.command("watch")
-def watch_job(job_id: str) -> None:
+def watch_job(job_id: JobId) -> None:
     """Follow a job to its end; status 1 unless it succeeds."""
     with Client.from_environment() as client:
         job = client.job(job_id)
@@ -91,7 +92,7 @@ def watch_job(job_id: str) -> None:
 
 
 @app.command("cancel")
-def cancel_job(job_id: str) -> None:
+def cancel_job(job_id: JobId) -> None:
     """Cancel a job that has not ended."""
     with Client.from_environment() as client:
         job = client.job(job_id, "cancel")
@@ -99,7 +100,7 @@ def cancel_job(job_id: str) -> None:
 
 
 @app.command("retry")
-def retry_job(job_id: str) -> None:
+def retry_job(job_id: JobId) -> None:
     """Do an ended job again, as a new job."""
     with Client.from_environment() as client:
         job = client.job(job_id, "retry")

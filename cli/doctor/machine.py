@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from cli.doctor.findings import NO_DATABASE, Area, Finding
+from cli.output import size
 from stocktake import __version__
 from stocktake.catalog.credentials import opened
-from stocktake.cli.doctor.findings import NO_DATABASE, Area, Finding
-from stocktake.cli.output import size
 from stocktake.db.models import StoredCredential
 from stocktake.db.session import Database
 from stocktake.errors import CredentialUnavailableError

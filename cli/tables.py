@@ -9,10 +9,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from stocktake.cli import hints
-from stocktake.cli.access import AccessKey, access_pair
-from stocktake.cli.client import Client
-from stocktake.cli.output import (
+from cli import hints
+from cli.access import AccessKey, access_pair
+from cli.client import Client
+from cli.output import (
     complain,
     confirm,
     console,
@@ -47,7 +47,7 @@ def list_tables(
     search: Annotated[str | None, typer.Option(help="Words that the name must hold.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The tables, newest first."""
+    """List the tables, newest first."""
     with Client.from_environment() as client:
         found = list(client.all("warehouse_tables/", search=search))
     if as_json:
@@ -80,7 +80,7 @@ def _row(table: dict[str, Any]) -> tuple[Any, ...]:
 def show_table(
     name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
 ) -> None:
-    """One table with its columns."""
+    """Show one table with its columns."""
     with Client.from_environment() as client:
         table = client.table(name)
         types = {} if as_json else _types(client, table)

@@ -12,8 +12,8 @@ from redis.retry import Retry
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from stocktake.cli.doctor.findings import Area, Finding, Verdict
-from stocktake.cli.output import size
+from cli.doctor.findings import Area, Finding, Verdict
+from cli.output import size
 from stocktake.db import migrate
 from stocktake.db.failures import explain_failure
 from stocktake.db.session import Database

@@ -25,7 +25,7 @@ def run(*, keep: bool) -> None:
             "The demo needs two more packages, real data and an object store. In a checkout, "
             "`make demo` installs them; elsewhere: pip install 'stocktake[demo]'"
         )
-    from stocktake.cli.demo.story import Story  # late: pyarrow may not be asked for
+    from cli.demo.story import Story  # late: pyarrow may not be asked for
 
     with tempfile.TemporaryDirectory(prefix="stocktake-demo-") as folder:
         story = Story(Path(folder).resolve())

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import typer
 
-from stocktake.cli.output import confirm, moment, note, say, show_json, show_rows
+from cli.output import confirm, moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def create_project(name: Annotated[str, typer.Argument(help="Shown to people.")]
 
 @projects.command("list")
 def list_projects() -> None:
-    """All projects, by id."""
+    """List all projects, by id."""
     from stocktake.services import identity
 
     with _database() as database, database.read() as session:
@@ -91,7 +91,7 @@ def create_key(
 
 @keys.command("list")
 def list_keys() -> None:
-    """All keys that hold, oldest first, by the characters they begin with."""
+    """List the keys that hold, oldest first, by the characters they begin with."""
     from stocktake.services import identity
 
     with _database() as database, database.read() as session:
@@ -191,10 +191,10 @@ def show_audit_log(
         str | None, typer.Option(help="Such as table.create, key.revoke or refused.")
     ] = None,
     subject: Annotated[UUID | None, typer.Option(help="Id of what was changed.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, at most.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="For another program.")] = False,
 ) -> None:
-    """Who did what, and what was refused, newest first."""
+    """List who did what, and what was refused, newest first."""
     from stocktake.services import audit
 
     wanted = audit.EntryFilter(project_id=project, action=action, subject=subject)

@@ -9,16 +9,16 @@ from typing import Annotated
 
 import typer
 
+from cli.database import db, keys, projects, show_audit_log
+from cli.doctor import doctor
+from cli.inspecting import inspect
+from cli.jobs import app as jobs
+from cli.output import complain
+from cli.schedules import app as schedules
+from cli.stack import demo, up
+from cli.tables import app as tables
+from cli.tables import refresh
 from stocktake import __version__
-from stocktake.cli.database import db, keys, projects, show_audit_log
-from stocktake.cli.doctor import doctor
-from stocktake.cli.inspecting import inspect
-from stocktake.cli.jobs import app as jobs
-from stocktake.cli.output import complain
-from stocktake.cli.schedules import app as schedules
-from stocktake.cli.stack import demo, up
-from stocktake.cli.tables import app as tables
-from stocktake.cli.tables import refresh
 from stocktake.errors import JobError, StocktakeError
 
 app = typer.Typer(

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import typer
 
-from stocktake.cli.access import AccessKey, access_pair
-from stocktake.cli.output import say, show_json, show_rows, size
+from cli.access import AccessKey, access_pair
+from cli.output import say, show_json, show_rows, size
 from stocktake.errors import CommandError
 from stocktake.schema.formats import TableFormat
 

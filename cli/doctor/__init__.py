@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from stocktake.cli.database import database_url
-from stocktake.cli.doctor.findings import Area, Finding, Verdict
-from stocktake.cli.output import console, show_json
+from cli.database import database_url
+from cli.doctor.findings import Area, Finding, Verdict
+from cli.output import console, show_json
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 
@@ -59,7 +59,7 @@ def _healthy(findings: Iterable[Finding]) -> bool:
 def examine() -> Iterator[Finding]:
     """All findings, in the order in which they are shown."""
     # Late: `stocktake --help` needs none of it.
-    from stocktake.cli.doctor import machine, processes, stores
+    from cli.doctor import machine, processes, stores
     from stocktake.db.session import ANSWER_SECONDS, Database
     from stocktake.settings import read_settings
 
