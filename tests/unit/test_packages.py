@@ -1,13 +1,33 @@
-"""What the wheel holds is what the service and its demo need, and no more."""
+"""Every package says what lives in it, and the wheel holds what service and demo need, no more."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT: Final = Path(__file__).parents[2]
+ROOMS: Final = ("api", "benchmarks", "cli", "servers", "stocktake", "tasks", "tests", "workers")
+#: Loaded by their paths, and imported by nobody.
+SCRIPTS: Final = ("stocktake/db/migrations", "tests/acceptance/clients")
+FOLDERS: Final = {
+    file.parent.relative_to(ROOT).as_posix()
+    for room in ROOMS
+    for file in (ROOT / room).rglob("*.py")
+}
+PACKAGES: Final = sorted(each for each in FOLDERS if not each.startswith(SCRIPTS))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_in_a_sentence_or_two_what_lives_there(package: str) -> None:
+    said = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text()))
+    assert said is not None
+    first = said.partition("\n\n")[0]
+    assert first.endswith("."), first
+    assert len(said) >= 20, said
 
 
 def shipped() -> set[str]:
@@ -45,7 +65,7 @@ def test_the_wheel_has_all_that_the_demo_loads() -> None:
 
 def test_the_wheel_has_no_part_for_development() -> None:
     rooms = {path.partition("/")[0] for path in shipped()}
-    assert rooms == {"api", "servers", "stocktake", "tasks", "workers"}
+    assert rooms == {"api", "cli", "servers", "stocktake", "tasks", "workers"}
     assert "servers/postgres.py" not in shipped()
 
 
