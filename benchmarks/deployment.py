@@ -30,14 +30,13 @@ from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.schema.formats import TableFormat
 from stocktake.services import identity
-from stocktake.states import JobState
+from stocktake.states import UNDONE, JobState
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
 _LOG_BYTES: Final = 4000
 #: A pace that nobody keeps.
 _AT_ONCE: Final = 1e6
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +122,12 @@ class Deployment:
         Raises:
             TimeoutError: for two minutes none ended, and none was added.
         """
-        while left := self.count_jobs(*_UNDONE):
+        while left := self.count_jobs(*UNDONE):
             wait_until(partial(self._has_others_than, left), f"the end of one of {left} jobs")
 
     def _has_others_than(self, count: int) -> bool:
         """A batch's one job adds many before the first of them ends."""
-        return self.count_jobs(*_UNDONE) != count
+        return self.count_jobs(*UNDONE) != count
 
     def wait_for_end(self, job_id: UUID) -> None:
         """Wait until this job has ended, in whatever way.

@@ -180,7 +180,6 @@ class Settings(BaseSettings):
     inference_max_decompression_ratio: int = Field(default=Limits.max_decompression_ratio, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
 
-    flower_basic_auth: SecretStr | None = None
     #: Required as a bearer token by ``/metrics``, which serves this machine alone where it is not
     #: set.
     metrics_token: SecretStr | None = None

@@ -16,7 +16,6 @@ from api.routes.jobs import job_url
 from api.routes.tables import after_first_read, shown
 from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
-from api.wire.strict_json import MAX_JSON_BYTES
 from stocktake.db.models import Table
 from stocktake.errors import (
     ManagedStorageRefusedError,
@@ -162,7 +161,6 @@ def _stored(context: Context, upload_id: UUID, size_bytes: int, file_format: str
     "/warehouse_tables/create_from_upload/",
     status_code=201,
     response_model=TableBody,
-    max_body_size=MAX_JSON_BYTES,
 )
 async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
     """Make a new table of an uploaded file. With `Prefer: wait=N` a file that cannot be read is a

@@ -24,13 +24,12 @@ from stocktake.errors import JobError
 from stocktake.schema.folding import fold
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.settings import Settings
-from stocktake.states import JobState
+from stocktake.states import UNDONE
 from stocktake.storage.managed import ManagedStorage
 
 #: How long a first answer is replayed to the same Idempotency-Key.
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 KEYS_AT_ONCE: Final = 500
 NAMES_AT_ONCE: Final = 1000
 
@@ -159,7 +158,7 @@ def remove_deleted_delta(
         Table.managed.is_(True),
         Table.format.in_(TAKING_ROWS),
         Table.deleted_at <= now(-superseded_seconds),
-        ~exists().where(Job.table_id == Table.id, Job.state.in_(_UNDONE)),
+        ~exists().where(Job.table_id == Table.id, Job.state.in_(UNDONE)),
     )
     with database.read() as session:
         table = session.scalars(select(Table).where(deleted).order_by(Table.id).limit(1)).first()

@@ -22,11 +22,10 @@ from stocktake.jobs import cancelling, queueing
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.settings import Settings
-from stocktake.states import JobKind, JobState, Queue
+from stocktake.states import UNDONE, JobKind, JobState, Queue
 
 #: Failed jobs that a batch shows.
 ERRORS_SHOWN: Final = 10
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
 class BatchState(StrEnum):
@@ -181,7 +180,7 @@ def view(session: Session, batch: Batch) -> BatchView:
     own = _own_undone(session, batch.id)
     state = _state(batch, expansion, counts)
     total = sum(counts.values())
-    finished = total - sum(counts[each] for each in _UNDONE)
+    finished = total - sum(counts[each] for each in UNDONE)
     return BatchView(
         id=batch.id,
         state=state,
@@ -223,7 +222,7 @@ def _state(batch: Batch, expansion: Job, counts: Mapping[str, int]) -> BatchStat
         return BatchState.CANCELLED
     if batch.expanded_at is None:
         return _UNEXPANDED.get(JobState(expansion.state), BatchState.EXPANDING)
-    unfinished = sum(counts[each] for each in _UNDONE)
+    unfinished = sum(counts[each] for each in UNDONE)
     return BatchState.RUNNING if unfinished else BatchState.FINISHED
 
 
@@ -255,7 +254,7 @@ def _deduplicated(session: Session, batch_id: UUID) -> int:
 
 
 def _own_undone(session: Session, batch_id: UUID) -> int:
-    undone = select(func.count()).where(Job.batch_id == batch_id, Job.state.in_(_UNDONE))
+    undone = select(func.count()).where(Job.batch_id == batch_id, Job.state.in_(UNDONE))
     return session.scalar(undone) or 0
 
 

@@ -15,6 +15,7 @@ from stocktake.storage.places import trusted
 from stocktake.storage.places.addresses import NotAnAddressError, is_internal, parse_address
 from stocktake.storage.places.globs import check_size, is_glob, split_folder
 from stocktake.storage.places.providers import match_host
+from stocktake.storage.places.trusted import LABEL
 from stocktake.storage.places.urls import Location, MalformedUrlError, parse
 
 MUST_USE_HTTPS = "URL pattern must use https."
@@ -65,7 +66,6 @@ _QUERY = re.compile(
     rf"|\.(?:{'|'.join(_ENDINGS)})\?[A-Za-z][A-Za-z-]+$",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]{0,254}", re.ASCII)
 
 
@@ -257,7 +257,7 @@ def _check_address(host: str) -> None:
         raise _refusal(NO_HOSTNAME) from exc
     if address is not None:
         raise _refusal(INTERNAL_ADDRESS if is_internal(address) else HOST_NOT_ALLOWED)
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+    if len(host) > 253 or not all(LABEL.fullmatch(label) for label in host.split(".")):
         # A star can only be a wildcard where the bucket stands, in the host's first label.
         raise _refusal(BUCKET_WILDCARD if set("*{}[]") & set(host) else _host_sentence(host))
 
@@ -268,7 +268,7 @@ def _host_sentence(host: str) -> str:
 
 def _check_bucket(location: Location) -> None:
     bucket = location.bucket
-    if location.account is not None and not _LABEL.fullmatch(location.account):
+    if location.account is not None and not LABEL.fullmatch(location.account):
         raise _refusal(ACCOUNT_INVALID)
     if set("*?{}[]") & set(bucket):
         raise _refusal(BUCKET_WILDCARD)

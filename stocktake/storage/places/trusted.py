@@ -15,7 +15,8 @@ from stocktake.storage.places.providers import HostMatch
 from stocktake.storage.places.urls import Location, MalformedUrlError, parse
 
 _PROVIDERS: Final = {None: None, "s3": "s3_compatible", "azure": "azure", "gcs": "gcs"}
-_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+#: One name between the dots of a host.
+LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 #: While the host is read, what a name may not have stands as one that it may.
 _STANDS_IN: Final = {"{bucket}": "bucket--in--host", "{account}": "account--in--host"}
 
@@ -120,7 +121,7 @@ def read_entries(entries: tuple[str, ...]) -> list[TrustedEndpoint]:
 
 def _fits(wanted: str, label: str) -> bool:
     if wanted in ("*", "{bucket}", "{account}"):
-        return _LABEL.fullmatch(label) is not None
+        return LABEL.fullmatch(label) is not None
     return wanted == label
 
 
