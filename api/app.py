@@ -102,7 +102,7 @@ def _lifespan(
 
 
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
-    """What the process's requests share."""
+    """Return what the process's requests share."""
     database = Database(settings.database_url, doorbell.ring, answer_seconds=ANSWER_SECONDS)
     doorbell.on_drop = counters.drops_of("web", database)
     return Parts(
@@ -151,5 +151,5 @@ def _router(name: str) -> APIRouter:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name: generated clients call their methods by it, so it stays."""
+    """Return the function's name: generated clients call their methods by it, so it stays."""
     return route.name

@@ -62,7 +62,7 @@ class Deployment:
     settings: dict[str, str]
 
     def place(self, name: str) -> Path:
-        """A new folder for a process, which stays until the deployment ends."""
+        """Return a new folder for a process, which stays until the deployment ends."""
         return _place(self.folder, name)
 
     def register(self, urls: Sequence[str], kind: TableFormat) -> list[UUID]:
@@ -83,7 +83,8 @@ class Deployment:
             return [table.id for table in tables]
 
     def pace(self, table_ids: Sequence[UUID], at_most: float) -> float:
-        """POSTs a second that make no queue by themselves on this machine, as busy as it is now.
+        """Return how many POSTs a second make no queue by themselves on this machine, as busy as it
+        is now.
 
         Half of what the web process answers where all are due at once, beside workers and all
         else; what then waits has met a stall.
@@ -94,7 +95,7 @@ class Deployment:
         return min(at_most, len(answers) / seconds / 2)
 
     def refreshes(self, table_ids: Sequence[UUID], per_second: float) -> Plan:
-        """One POST ``refresh_schema`` for each table."""
+        """Plan one POST ``refresh_schema`` for each table."""
         tables = f"/api/projects/{self.project_id}/warehouse_tables"
         return Plan(
             host=HOST,
@@ -105,7 +106,7 @@ class Deployment:
         )
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One POST below the project; the JSON of its answer."""
+        """Send one POST below the project, and return the JSON of its answer."""
         request = urllib.request.Request(
             f"{self.web.url}/api/projects/{self.project_id}/{path}",
             data=json.dumps(body or {}).encode(),
@@ -126,7 +127,9 @@ class Deployment:
             wait_until(partial(self._has_others_than, left), f"the end of one of {left} jobs")
 
     def _has_others_than(self, count: int) -> bool:
-        """A batch's one job adds many before the first of them ends."""
+        """Return whether the number has changed: a batch's one job adds many before the first of
+        them ends.
+        """
         return self.count_jobs(*UNDONE) != count
 
     def wait_for_end(self, job_id: UUID) -> None:
@@ -142,7 +145,7 @@ class Deployment:
             return JobState(session.get_one(Job, job_id).state).done
 
     def count_jobs(self, *states: str) -> int:
-        """How many jobs are in one of these states."""
+        """Return how many jobs are in one of these states."""
         with self.database.read() as session:
             statement = select(func.count()).select_from(Job).where(Job.state.in_(states))
             return session.scalars(statement).one()

@@ -52,7 +52,7 @@ def measure(options: Options) -> Iterator[Outcome]:
 
 
 def _each(service: Deployment, table_ids: Sequence[UUID]) -> list[float]:
-    """Milliseconds from each POST to its job's end, by this process's clock."""
+    """Return milliseconds from each POST to its job's end, by this process's clock."""
     taken = []
     for table_id in table_ids:
         asked_at = datetime.now(UTC)

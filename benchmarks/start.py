@@ -54,7 +54,7 @@ def measure(options: Options) -> Iterator[Outcome]:
 
 
 def _one(deployment: Deployment, table_id: UUID) -> tuple[float, float]:
-    """Milliseconds from the 202, and by the row's own times."""
+    """Return milliseconds from the 202, and by the row's own times."""
     job_id = UUID(deployment.post(f"warehouse_tables/{table_id}/refresh_schema/")["id"])
     answered = time.perf_counter()
     created_at, started_at = _wait_for_start(deployment, job_id)

@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def _about_settings(exc: Exception) -> str:
-    """What is wrong with the settings, where it is they that were refused."""
+    """Return what is wrong with the settings, where it is they that were refused."""
     # Late: half of what `stocktake --help` would load.
     from pydantic import ValidationError
 

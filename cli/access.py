@@ -19,7 +19,7 @@ AccessKey: TypeAlias = Annotated[
 
 
 def access_pair(access_key: str | None) -> tuple[str, str] | None:
-    """The key with its secret; None without a key.
+    """Return the key with its secret; None without a key.
 
     Raises:
         CommandError: a key, and no secret anywhere.

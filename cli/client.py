@@ -45,7 +45,7 @@ class Client:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The server that ``STOCKTAKE_URL``, ``_API_KEY`` and ``_PROJECT_ID`` name.
+        """Return the server that ``STOCKTAKE_URL``, ``_API_KEY`` and ``_PROJECT_ID`` name.
 
         Raises:
             CommandError: there is no key, or one that no header can carry, or the URL is none.
@@ -73,7 +73,7 @@ class Client:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        """What is at a path under the project.
+        """Return what is at a path under the project.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
@@ -102,7 +102,7 @@ class Client:
         self._ask("DELETE", path)
 
     def job(self, job_id: str, action: str = "", **query: Any) -> dict[str, Any]:
-        """A job as it is, or as `action` (cancel or retry) leaves it.
+        """Return a job as it is, or as `action` (cancel or retry) leaves it.
 
         Raises:
             CommandError: there is none, or it is in no state for that.
@@ -117,7 +117,9 @@ class Client:
         return found
 
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The results of all pages: none twice, and none left out that was there at the first."""
+        """Yield the results of all pages: none twice, and none left out that was there at the
+        first.
+        """
         page = self.get(path, limit=_PAGE, cursor="", **query)
         yield from page["results"]
         while page["next"]:
@@ -127,7 +129,7 @@ class Client:
             yield from page["results"]
 
     def table(self, name: str) -> dict[str, Any]:
-        """The table of this name, or with this id.
+        """Return the table of this name, or with this id.
 
         Raises:
             CommandError: there is none.

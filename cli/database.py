@@ -236,7 +236,7 @@ def _entry(entry: "AuditEntry") -> dict[str, Any]:
 
 
 def database_url(*, may_be_new: bool = False) -> str:
-    """The database that is meant: the one set, or else that of a `stocktake up` right here.
+    """Return the database that is meant: the one set, or else that of a `stocktake up` right here.
 
     Args:
         may_be_new: whether a SQLite file that is named but not there will be made.
@@ -297,7 +297,7 @@ def _database() -> Iterator["Database"]:
 
 @contextmanager
 def database_answers() -> Iterator[None]:
-    """What goes wrong with the database within becomes a sentence.
+    """Make a sentence of what goes wrong with the database within.
 
     Raises:
         CommandError: it does not answer.

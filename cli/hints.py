@@ -26,7 +26,7 @@ _FORMS: Final = (
 
 
 def for_refusal(sentence: str, url: str) -> str:
-    """What to do about a refused registration; empty where nothing is known.
+    """Return what to do about a refused registration; empty where nothing is known.
 
     >>> for_refusal("url_pattern: URL pattern must use https.", "/data/orders").splitlines()[0]
     'Write it as file:///data/orders, on a server that allows local files:'
@@ -48,7 +48,7 @@ def _for_url(url: str) -> str:
 
 
 def options_of(given: Sequence[str]) -> dict[str, Any]:
-    """`--option key=value` as the API's options; a value that is JSON is what it says.
+    """Read `--option key=value` as the API's options; a value that is JSON is what it says.
 
     Raises:
         CommandError: one has no ``=``, or no key before it.

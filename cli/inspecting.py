@@ -88,7 +88,7 @@ def _as_url(location: str) -> str:
 
 
 def as_dict(found: "Introspection") -> dict[str, Any]:
-    """What `--json` prints."""
+    """Return what `--json` prints."""
     return {
         "columns": [
             {

@@ -30,17 +30,17 @@ _STATE_STYLES: Final = {
 
 
 def console() -> Console:
-    """The console of stdout."""
+    """Return the console of stdout."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def say(text: str) -> None:
-    """Text on stdout, as it is but for control characters."""
+    """Write text to stdout, as it is but for control characters."""
     console().print(harmless(text), markup=False, soft_wrap=True)
 
 
 def complain(text: str, hint: str = "") -> None:
-    """A problem, on stderr."""
+    """Write a problem to stderr."""
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     errors.print(f"[red]Error:[/red] {escape(harmless(text))}")
     if hint:
@@ -48,7 +48,7 @@ def complain(text: str, hint: str = "") -> None:
 
 
 def note(text: str) -> None:
-    """Something to know about a command, on stderr: its result stays alone on stdout."""
+    """Write something to know about a command to stderr: its result stays alone on stdout."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(harmless(text), markup=False)
 
 
@@ -68,7 +68,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 @contextmanager
 def going_on(command: str) -> Iterator[None]:
-    """Within, a person waits for jobs; Ctrl-C ends the waiting, and says that they go on.
+    """Let a person wait for jobs; Ctrl-C ends the waiting, and says that they go on.
 
     Args:
         command: that shows them.
@@ -84,7 +84,7 @@ def going_on(command: str) -> Iterator[None]:
 
 
 def show_json(value: Any) -> None:
-    """A value for another program."""
+    """Write a value for another program."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -96,7 +96,7 @@ def show_rows(
     least: Sequence[str] = (),
     names: Sequence[str] = (),
 ) -> None:
-    """A table; the sentence `empty` on stderr where there are no rows.
+    """Write a table; the sentence `empty` to stderr where there are no rows.
 
     Where it is wider than the terminal, the columns `least` are left out, in that order, and then
     the values of `names` are shortened in the middle. What is piped has tabs between its values,
@@ -135,7 +135,7 @@ def _show_fitting(
 
 
 def _too_many(out: Console, columns: list[list[str]], least: Sequence[str]) -> set[str]:
-    """The headings to leave out."""
+    """Return the headings to leave out."""
     gone: set[str] = set()
     for heading in least:
         if _width(column for column in columns if column[0] not in gone) <= out.width:
@@ -150,7 +150,7 @@ def _width(columns: Iterable[list[str]]) -> int:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The text in at most so many cells: its two ends tell it from others.
+    """Return the text in at most so many cells: its two ends tell it from others.
 
     >>> _shortened("orders_of_the_northern_region_2026", 16)
     'orders_o…on_2026'
@@ -189,7 +189,7 @@ def _styled(text: str) -> str:
 
 
 def moment(value: str | None) -> str | None:
-    """A time of the API's, short enough for a column.
+    """Return a time of the API's, short enough for a column.
 
     >>> moment("2026-11-02T10:00:00.123456Z")
     '2026-11-02 10:00:00Z'
@@ -198,7 +198,7 @@ def moment(value: str | None) -> str | None:
 
 
 def size(value: int | None) -> str | None:
-    """A number of bytes for people.
+    """Return a number of bytes for people.
 
     >>> size(999), size(1_536), size(5_000_000)
     ('999 B', '1.5 KiB', '4.8 MiB')
@@ -216,7 +216,7 @@ def size(value: int | None) -> str | None:
 
 
 def number(value: int | None) -> str | None:
-    """A count for people.
+    """Return a count for people.
 
     >>> number(28298)
     '28,298'
@@ -225,7 +225,7 @@ def number(value: int | None) -> str | None:
 
 
 def describe_diff(diff: dict[str, Any]) -> list[str]:
-    """A schema diff, one line a column.
+    """Return a schema diff, one line a column.
 
     >>> describe_diff({"changed": [{"name": "id", "from": "Int32", "to": "Int64"}]})
     ['~ id  Int32 → Int64']
@@ -239,7 +239,7 @@ def describe_diff(diff: dict[str, Any]) -> list[str]:
 
 
 def describe_job(job: dict[str, Any]) -> str:
-    """How far a job has come, in one line."""
+    """Return how far a job has come, in one line."""
     line = f"{job['state']}, attempt {job['attempt']} of {job['max_attempts']}"
     if job["state"] == "running" and job["progress"]:
         done, total = job["progress"]["files_done"], job["progress"]["files_total"]

@@ -44,7 +44,7 @@ def _row(schedule: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def selected(selector: dict[str, Any]) -> str:
-    """Which tables a selector means, for a column.
+    """Return which tables a selector means, for a column.
 
     >>> selected({"all": True}), selected({"tables": ["a", "b"]})
     ('all', '2 tables')
@@ -98,7 +98,7 @@ def add_schedule(
 
 
 def _matches(selector: dict[str, Any], name: str) -> bool:
-    """Whether a schedule made here means the table; the server holds what a glob is."""
+    """Return whether a schedule made here means the table; the server holds what a glob is."""
     if "name_glob" not in selector:
         return True
     return fnmatchcase(fold(name), fold(selector["name_glob"]).replace("[", "[[]"))

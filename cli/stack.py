@@ -98,7 +98,7 @@ def up(
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM is Ctrl-C's equal; a second one while the stack stops changes nothing.
+    """Make SIGTERM Ctrl-C's equal; a second one while the stack stops changes nothing.
 
     An exception that is raised while a finalizer runs is swallowed by the interpreter, and the
     signal with it (seen within an import). Then the alarm raises it again, a moment later.

@@ -117,7 +117,9 @@ def show_table(
 
 
 def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
-    """The columns' types in ClickHouse's words, as `stocktake inspect` and all diffs have them."""
+    """Return the columns' types in ClickHouse's words, as `stocktake inspect` and all diffs have
+    them.
+    """
     if not table["schema_version"]:
         return {}
     version = client.get(
@@ -220,7 +222,7 @@ def refresh(
 
 
 def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, Any]:
-    """The batch once it has ended; `look` sees it on the way, and at the end."""
+    """Return the batch once it has ended; `look` sees it on the way, and at the end."""
     while not batch["done"]:
         look(batch, _waited_for(client, batch["id"]))
         time.sleep(_POLL_SECONDS)
@@ -230,7 +232,7 @@ def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, 
 
 
 def _waited_for(client: Client, batch_id: str) -> str:
-    """One of the batch's jobs that have not ended, and how far it is."""
+    """Describe one of the batch's jobs that have not ended, and how far it is."""
     for state in ("running", "queued"):
         for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
             if job["kind"] == "refresh_schema":
@@ -242,7 +244,7 @@ def _waited_for(client: Client, batch_id: str) -> str:
 
 @contextmanager
 def progress() -> Iterator[Look]:
-    """A bar on a terminal, a line for each change elsewhere."""
+    """Show a bar on a terminal, a line for each change elsewhere."""
     out = console()
     if not out.is_terminal:
         yield _PlainProgress()
@@ -294,7 +296,7 @@ def _what(batch: dict[str, Any]) -> str:
 
 
 def _report(client: Client, batch: dict[str, Any]) -> None:
-    """What changed, table by table, and what failed."""
+    """Say what changed, table by table, and what failed."""
     names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
     changed = 0
     todo: dict[str, str] = {}

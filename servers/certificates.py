@@ -26,7 +26,7 @@ class Certificate:
     identity: Path
 
     def context(self) -> ssl.SSLContext:
-        """For a server that is written in Python."""
+        """Return the context for a server that is written in Python."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.identity)
         return context

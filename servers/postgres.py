@@ -41,7 +41,7 @@ class Postgres(Server):
         return self.folder / "cluster"
 
     def url(self, database: str = "postgres") -> str:
-        """SQLAlchemy URL of a database on this server, password included."""
+        """Return the SQLAlchemy URL of a database on this server, password included."""
         return f"postgresql+psycopg://stocktake:{self._password}@{HOST}:{self.port}/{database}"
 
     def create_database(self, template: str = "template1", name: str | None = None) -> str:
@@ -116,7 +116,7 @@ class DurablePostgres(Postgres):
     """
 
     def command(self) -> list[str]:
-        """The later setting of a name wins."""
+        """Return the later setting of a name wins."""
         durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
         return [*super().command(), *(part for each in durable for part in ("-c", each))]
 

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 180
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports that nothing listens on now.
+    """Return distinct TCP ports that nothing listens on now.
 
     Drawn below the range that the kernel hands to outgoing connections, so that a server which
     was killed finds its port free when it comes back.
@@ -50,7 +50,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def inside(package: str, pattern: str) -> Path:
-    """The one path in an installed package, which is not imported: that may start things."""
+    """Return the one path in an installed package, which is not imported: that may start things."""
     spec = importlib.util.find_spec(package)
     folders = (spec and spec.submodule_search_locations) or []
     found = [path for folder in folders for path in Path(folder).glob(pattern)]
@@ -83,17 +83,17 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The program and its arguments; the program as an absolute path."""
+        """Return the program and its arguments; the program as an absolute path."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it can serve its first request."""
+        """Return whether it can serve its first request."""
 
     def prepare(self) -> None:  # noqa: B027  most need nothing
-        """What must be there before each start."""
+        """Make what must be there before each start."""
 
     def environment(self) -> dict[str, str] | None:
-        """Its environment variables; None for this process's own."""
+        """Return its environment variables; None for this process's own."""
         return None
 
     @property
@@ -171,7 +171,7 @@ class Server(ABC):
         os.kill(self.pid, self.stop_signal)
 
     def wait_for_exit(self, within_seconds: float) -> int:
-        """Its exit status, once it has ended by itself.
+        """Return its exit status, once it has ended by itself.
 
         Raises:
             ServerDiedError: it had not by then.
@@ -206,7 +206,7 @@ class Server(ABC):
         self.stop()
 
     def launched(self, command: list[str]) -> list[str]:
-        """The command, run by ``launch.py``: it ends with this process."""
+        """Return the command, run by ``launch.py``: it ends with this process."""
         launcher = [sys.executable, "-I", "-S", str(LAUNCH)]
         return [*launcher, str(os.getpid()), str(int(self.death_signal)), self.user, *command]
 
@@ -239,7 +239,7 @@ class Server(ABC):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def log_tail(self) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         return self.log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
 
     def _end(self, how: signal.Signals) -> None:

@@ -225,7 +225,8 @@ class Proxy:
             connection.server.write_eof()
 
     def _meets_cut(self, connection: _Connection, request: bytes) -> bool:
-        """Whether the request is not to be delivered, because its connection was just reset."""
+        """Return whether the request is not to be delivered, because its connection was
+        just reset."""
         rule = self._cut
         if rule is None:
             return False

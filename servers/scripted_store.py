@@ -51,7 +51,7 @@ class ScriptedStore:
         return f"http://127.0.0.1:{self.port}"
 
     def url(self, key: str) -> str:
-        """A table's URL pattern in it."""
+        """Return a table's URL pattern in it."""
         return f"{self.endpoint}{_BUCKET}{key}"
 
     def put(self, key: str, data: bytes) -> None:
@@ -85,7 +85,7 @@ class ScriptedStore:
             self._changed.notify_all()
 
     def answer(self, target: str, wanted: str | None) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers for a request, once it may have them.
+        """Return status, body and headers for a request, once it may have them.
 
         Args:
             target: a path, or the URL that a proxy is asked for.
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Silence: a killed reader is no news."""
+        """Log nothing: a killed reader is no news."""
 
 
 def _part(data: bytes, wanted: str | None) -> tuple[int, bytes, dict[str, str]]:

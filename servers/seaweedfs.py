@@ -61,11 +61,13 @@ class SeaweedFS(Server):
         return name
 
     def url(self, bucket: str, path: str = "") -> str:
-        """Path-style address of an object or a glob, as a table's ``url_pattern`` has it."""
+        """Return the path-style address of an object or a glob, as a table's ``url_pattern`` has
+        it.
+        """
         return f"{self.endpoint}/{bucket}/{path}"
 
     def delta_options(self) -> dict[str, str]:
-        """``storage_options`` for deltalake, with the conditional put that commits need."""
+        """Return ``storage_options`` for deltalake, with the conditional put that commits need."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -105,7 +107,7 @@ class SeaweedFS(Server):
         ]
 
     def answers(self) -> bool:
-        """Whether the gateway knows its keys and the master hands out space to write to."""
+        """Return whether the gateway knows its keys and the master hands out space to write to."""
         assign = f"http://{HOST}:{self._ports['master']}/dir/assign"
         return status_of(self.endpoint + self.refused) == 403 and status_of(assign) == 200
 

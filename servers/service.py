@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-P", "-m", "cli")
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """This process's variables with these ``STOCKTAKE_*`` and no others."""
+    """Return this process's variables with these ``STOCKTAKE_*`` and no others."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("STOCKTAKE_")
     }
@@ -39,7 +39,7 @@ class ServiceProcess(Server):
         return environment(self.settings) | self.variables
 
     def log_text(self) -> str:
-        """All that it has written since its first start."""
+        """Return all that it has written since its first start."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
@@ -68,22 +68,22 @@ class Worker(ServiceProcess):
         return " ready." in self.log_text()[self._started_at_byte :]
 
     def children(self) -> list[psutil.Process]:
-        """The processes that read."""
+        """Return the processes that read."""
         return [each for each in psutil.Process(self.pid).children() if not is_guard(each)]
 
     def guard(self) -> psutil.Process:
-        """The process that watches over them."""
+        """Return the process that watches over them."""
         [guard] = filter(is_guard, psutil.Process(self.pid).children())
         return guard
 
     def all_processes(self) -> list[psutil.Process]:
-        """The parent, those that read, and their guard."""
+        """Return the parent, those that read, and their guard."""
         parent = psutil.Process(self.pid)
         return [parent, *parent.children()]
 
 
 def is_guard(process: psutil.Process) -> bool:
-    """Whether this child of a worker is no reader, but guards them."""
+    """Return whether this child of a worker is no reader, but guards them."""
     try:
         return "workers.guard" in process.cmdline()
     except psutil.NoSuchProcess:
@@ -154,7 +154,7 @@ class Up(ServiceProcess):
         return "ready http://" in self.output()
 
     def output(self) -> str:
-        """What the terminal shows since the last start."""
+        """Return what the terminal shows since the last start."""
         return self.log.read_text()[self._started_at_byte :]
 
     @property
@@ -172,14 +172,14 @@ class Up(ServiceProcess):
         return line.removeprefix("ready ")
 
     def client_settings(self) -> dict[str, str]:
-        """What a command needs to talk to this stack."""
+        """Return what a command needs to talk to this stack."""
         return {"URL": self.url, "API_KEY": (self.data_dir / "api_key").read_text().strip()}
 
 
 def service_settings(
     database_url: str, broker_url: str, folder: Path, **more: str
 ) -> dict[str, str]:
-    """What all processes of one stack share."""
+    """Return what all processes of one stack share."""
     return {
         "DATABASE_URL": database_url,
         "BROKER_URL": broker_url,

@@ -24,7 +24,7 @@ class Valkey(Server):
         return f"redis://{HOST}:{self.port}/0"
 
     def client(self, timeout_seconds: float = 5) -> redis.Redis:
-        """A new client, which tries once; the caller closes it."""
+        """Return a new client, which tries once; the caller closes it."""
         return redis.Redis(
             host=HOST,
             port=self.port,

@@ -35,8 +35,8 @@ _COUNTED_HERE: Final = 2**62
 
 
 def _form(**fields: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so before
-    the key is checked."""
+    """Return the OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so
+    before the key is checked."""
     properties = {"file": {"type": "string", "format": "binary"}} | fields
     schema = {"type": "object", "properties": properties, "required": ["file"]}
     return {
@@ -182,8 +182,8 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
 
 
 async def _or_unavailable(respond: Callable[[], Awaitable[Response]]) -> Response:
-    """503 where managed storage is away or full: the client may send the file again; 500 where it
-    says no, and would say it again."""
+    """Return 503 where managed storage is away or full: the client may send the file again; 500
+    where it says no, and would say it again."""
     try:
         return await respond()
     except StorageUnavailableError:

@@ -71,7 +71,7 @@ KINDS: Final = (
 
 
 def airports() -> list[Row]:
-    """All rows, with numbers as numbers and nothing where nothing is known."""
+    """Return all rows, with numbers as numbers and nothing where nothing is known."""
     spec = importlib.util.find_spec("airportsdata")
     folders = (spec and spec.submodule_search_locations) or []
     with (Path(folders[0]) / "airports.csv").open(encoding="utf-8", newline="") as file:
@@ -117,7 +117,7 @@ def evolve(root: Path, rows: Sequence[Row]) -> None:
 
 
 def count_delta_rows(root: Path) -> int:
-    """How many rows the deltalake package finds in the table."""
+    """Return how many rows the deltalake package finds in the table."""
     from deltalake import DeltaTable
 
     return int(DeltaTable(str(root / "delta")).to_pyarrow_dataset().count_rows())
@@ -128,7 +128,7 @@ def _metres(feet: int | None) -> float | None:
 
 
 def _parts(rows: Sliceable, count: int) -> Iterator[Sliceable]:
-    """As many parts as asked for, of sizes that differ by one at most."""
+    """Yield as many parts as asked for, of sizes that differ by one at most."""
     for number in range(count):
         yield rows[len(rows) * number // count : len(rows) * (number + 1) // count]
 
@@ -160,7 +160,7 @@ def _write_lines(file: Path, rows: Iterable[Row]) -> None:
 
 
 def _write_delta(folder: Path, rows: Sequence[Row]) -> None:
-    """A log file for each commit, data files for some, and a checkpoint near the end.
+    """Write a log file for each commit, data files for some, and a checkpoint near the end.
 
     Delta transaction log protocol: "Delta Log Entries", "Add File", "Transaction Identifiers".
     """

@@ -51,7 +51,7 @@ class Story:
             each.begin()
 
     def tell(self) -> None:
-        """All of it.
+        """Tell all of it.
 
         Raises:
             CommandError: something did not come out as it must.

@@ -57,7 +57,7 @@ def _healthy(findings: Iterable[Finding]) -> bool:
 
 
 def examine() -> Iterator[Finding]:
-    """All findings, in the order in which they are shown."""
+    """Yield all findings, in the order in which they are shown."""
     # Late: `stocktake --help` needs none of it.
     from cli.doctor import machine, processes, stores
     from stocktake.db.session import ANSWER_SECONDS, Database
@@ -85,7 +85,7 @@ def examine() -> Iterator[Finding]:
 
 
 def of_stack_here(settings: "Settings") -> "Settings":
-    """The settings, with what a `stocktake up` of this data directory made up for itself."""
+    """Return the settings, with what a `stocktake up` of this data directory made up for itself."""
     from pydantic import SecretStr
 
     from stocktake.settings import listed

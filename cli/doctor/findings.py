@@ -38,7 +38,7 @@ class Finding:
     todo: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """For `--json`."""
+        """Return it as `--json` shows it."""
         return {name: str(value) for name, value in asdict(self).items()}
 
 
@@ -49,19 +49,19 @@ class Area:
     name: str
 
     def ok(self, check: str, found: str) -> Finding:
-        """As it should be."""
+        """Find that it is as it should be."""
         return Finding(area=self.name, check=check, verdict=Verdict.OK, found=found)
 
     def warning(self, check: str, found: str, todo: str) -> Finding:
-        """To be looked at."""
+        """Find that it should be looked at."""
         verdict = Verdict.WARNING
         return Finding(area=self.name, check=check, verdict=verdict, found=found, todo=todo)
 
     def failed(self, check: str, found: str, todo: str) -> Finding:
-        """To be mended."""
+        """Find that it must be mended."""
         verdict = Verdict.FAILED
         return Finding(area=self.name, check=check, verdict=verdict, found=found, todo=todo)
 
     def skipped(self, check: str, why: str) -> Finding:
-        """Not asked."""
+        """Say why it was not asked."""
         return Finding(area=self.name, check=check, verdict=Verdict.SKIPPED, found=why)

@@ -38,14 +38,14 @@ _versions, _secrets, _limits = Area("versions"), Area("secrets"), Area("limits")
 
 
 def look_at_versions() -> Iterator[Finding]:
-    """This Python, and the installed packages against those that this release names."""
+    """Compare this Python and the installed packages with those that this release names."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     yield _versions.ok("stocktake", f"{__version__} on {python} in {sys.prefix}")
     yield judge_packages(requires("stocktake") or [])
 
 
 def judge_packages(required: list[str]) -> Finding:
-    """Whether what is installed is what is required.
+    """Return whether what is installed is what is required.
 
     Args:
         required: as a package's metadata has it.
@@ -76,7 +76,7 @@ def _mismatch(wanted: Requirement) -> str | None:
 
 
 def look_at_secrets(settings: Settings, database: Database | None) -> Iterator[Finding]:
-    """Whether there are secret keys, and whether they open what is stored.
+    """Yield whether there are secret keys, and whether they open what is stored.
 
     Args:
         database: None where it does not answer.
@@ -136,7 +136,7 @@ def look_at_limits(settings: Settings) -> Iterator[Finding]:
 
 
 def judge_files(soft_limit: int) -> Finding:
-    """How many files a process may open."""
+    """Return how many files a process may open."""
     if soft_limit == resource.RLIM_INFINITY:
         return _limits.ok("open files", "no limit")
     if soft_limit < FEWEST_FILES:
@@ -146,7 +146,7 @@ def judge_files(soft_limit: int) -> Finding:
 
 
 def judge_disk(data_dir: Path, least_bytes: int = LEAST_FREE_BYTES) -> Finding:
-    """How much is free where the data directory is, or will be."""
+    """Return how much is free where the data directory is, or will be."""
     folder = data_dir.resolve()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     free = psutil.disk_usage(str(there)).free
@@ -158,7 +158,7 @@ def judge_disk(data_dir: Path, least_bytes: int = LEAST_FREE_BYTES) -> Finding:
 
 
 def _memory_bytes() -> int:
-    """What this machine has, or what its container is allowed."""
+    """Return what this machine has, or what its container is allowed."""
     total = int(psutil.virtual_memory().total)
     try:
         allowed = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
@@ -168,7 +168,7 @@ def _memory_bytes() -> int:
 
 
 def judge_memory(settings: Settings, total_bytes: int) -> Finding:
-    """Whether the watched limit comes before the kernel's."""
+    """Return whether the watched limit comes before the kernel's."""
     limit = settings.job_memory_limit_bytes
     children = settings.worker_concurrency + settings.worker_reserve
     found = f"{children} reads of up to {size(limit)}; this machine has {size(total_bytes)}"
@@ -184,7 +184,9 @@ def judge_memory(settings: Settings, total_bytes: int) -> Finding:
 
 
 def judge_leases(settings: Settings) -> Finding:
-    """Whether a lease outlasts missed heartbeats and ends before a message is given out again."""
+    """Return whether a lease outlasts missed heartbeats and ends before a message is given out
+    again.
+    """
     redelivered = configure(settings).conf.broker_transport_options["visibility_timeout"]
     lease, beat = settings.lease_seconds, settings.heartbeat_seconds
     found = f"lease {lease:g} s, heartbeat {beat:g} s, redelivery after {redelivered} s"

@@ -24,7 +24,7 @@ _worker, _clock = Area("worker"), Area("clock")
 
 
 def look_at_processes(database: Database | None, settings: Settings) -> Iterator[Finding]:
-    """The canary, the workers' versions, the clock's last tick, and this machine's time.
+    """Yield the canary, the workers' versions, the clock's last tick, and this machine's time.
 
     Args:
         database: None where it does not answer.
@@ -45,7 +45,7 @@ def look_at_processes(database: Database | None, settings: Settings) -> Iterator
 
 
 def judge_worker(found: Readiness) -> Finding:
-    """Whether jobs are done."""
+    """Return whether jobs are done."""
     status = found.checks[Part.WORKER]
     if status is Status.UNKNOWN:
         return _worker.skipped("canary", "no canary goes round while another part is at fault")
@@ -60,7 +60,7 @@ def judge_worker(found: Readiness) -> Finding:
 
 
 def judge_versions(versions: dict[str, str]) -> Finding:
-    """Whether the workers run the code that is installed here.
+    """Return whether the workers run the code that is installed here.
 
     Args:
         versions: by node.
@@ -77,7 +77,7 @@ def judge_versions(versions: dict[str, str]) -> Finding:
 
 
 def judge_clock(found: Readiness) -> Finding:
-    """Whether retries, rescues and schedules happen."""
+    """Return whether retries, rescues and schedules happen."""
     status = found.checks[Part.CLOCK]
     if status is Status.UNKNOWN:
         return _clock.skipped("last tick", "cannot be told before the database is migrated")
@@ -88,7 +88,7 @@ def judge_clock(found: Readiness) -> Finding:
 
 
 def _skew(database: Database) -> timedelta:
-    """How far this machine's time is ahead of the database's."""
+    """Return how far this machine's time is ahead of the database's."""
     with database.read() as session:
         before = datetime.now(UTC)
         theirs = session.scalars(select(now())).one()
@@ -96,7 +96,7 @@ def _skew(database: Database) -> timedelta:
 
 
 def judge_skew(ahead: timedelta) -> Finding:
-    """Whether this machine and the database agree on the time."""
+    """Return whether this machine and the database agree on the time."""
     shown = f"{abs(ahead).total_seconds():.1f} s {'ahead of' if ahead > timedelta() else 'behind'}"
     found = f"this machine is {shown} the database"
     todo = "Have both keep time by NTP. Leases and schedules go by the database's clock alone."

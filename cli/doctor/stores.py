@@ -41,7 +41,7 @@ _database, _broker, _store = Area("database"), Area("broker"), Area("object stor
 
 
 def look_at_database(database: Database) -> Iterator[Finding]:
-    """Does it answer, is it migrated, and does it keep what it has confirmed."""
+    """Ask whether it answers, is migrated, and keeps what it has confirmed."""
     shown = make_url(str(database.engine.url)).render_as_string(hide_password=True)
     try:
         version, durability = _ask(database)
@@ -56,7 +56,7 @@ def look_at_database(database: Database) -> Iterator[Finding]:
 
 
 def judge_revision(revision: str | None, newest: str) -> Finding:
-    """Whether the tables are those of this code."""
+    """Return whether the tables are those of this code."""
     if revision is None or revision < newest:
         found = f"at {revision}, this code wants {newest}" if revision else "never migrated"
         return _database.failed("revision", found, "Run `stocktake db upgrade`.")
@@ -68,7 +68,7 @@ def judge_revision(revision: str | None, newest: str) -> Finding:
 
 
 def _ask(database: Database) -> tuple[str, dict[str, str]]:
-    """The version for people, and what the database says of its durability."""
+    """Return the version for people, and what the database says of its durability."""
     with database.engine.connect() as connection:
         if database.sqlite:
             version = f"SQLite {connection.scalar(text('SELECT sqlite_version()'))}"
@@ -85,7 +85,7 @@ def _ask(database: Database) -> tuple[str, dict[str, str]]:
 
 
 def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
-    """Whether a power cut may take what was confirmed.
+    """Yield whether a power cut may take what was confirmed.
 
     Args:
         values: SQLite's PRAGMAs or PostgreSQL's settings, by name.
@@ -111,7 +111,7 @@ def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
 
 
 def look_at_broker(settings: Settings) -> Iterator[Finding]:
-    """Does it answer, does it keep messages over a restart, does it throw any away."""
+    """Ask whether it answers, keeps messages over a restart, and throws none away."""
     url = settings.broker_url.get_secret_value()
     client = redis.Redis.from_url(
         url,
@@ -137,7 +137,7 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
 
 
 def judge_broker(info: dict[str, Any], where: str) -> Iterator[Finding]:
-    """What a broker says of itself.
+    """Yield what a broker says of itself.
 
     Args:
         info: the answer to INFO.
@@ -167,7 +167,9 @@ def judge_broker(info: dict[str, Any], where: str) -> Iterator[Finding]:
 
 
 def look_at_stores(settings: Settings) -> Iterator[Finding]:
-    """Managed storage takes, gives, removes and keeps apart objects; trusted endpoints answer."""
+    """Try whether managed storage takes, gives, removes and keeps apart objects, and whether
+    trusted endpoints answer.
+    """
     try:
         storage = managed_storage(settings)
     except RequestError as exc:

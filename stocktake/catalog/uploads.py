@@ -106,7 +106,7 @@ def use_up(session: Session, upload_id: UUID) -> None:
 
 
 def _settle(session: Session, upload_id: UUID, state: UploadState) -> None:
-    """One whose bytes are gone stays as it is."""
+    """Set the state of one whose bytes are there; another stays as it is."""
     session.execute(
         update(Upload)
         .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
@@ -165,7 +165,7 @@ def _state_without(session: Session, upload: Upload, leaving: UUID | None) -> Up
 
 
 def unwanted(session: Session, *, limit: int) -> Sequence[UUID]:
-    """The oldest uploads whose request has died, or that became no table's content."""
+    """Return the oldest uploads whose request has died, or that became no table's content."""
     query = select(Upload.id).where(_unwanted()).order_by(Upload.changed_at)
     return session.scalars(query.limit(limit)).all()
 
@@ -199,7 +199,7 @@ def _unwanted() -> ColumnElement[bool]:
 
 
 def removable(session: Session, *, superseded_seconds: float, limit: int) -> dict[str, UUID]:
-    """The oldest superseded uploads of that age: ids by the key of their bytes."""
+    """Return the oldest superseded uploads of that age: ids by the key of their bytes."""
     query = select(Upload.object_key, Upload.id).where(_removable(superseded_seconds))
     found = session.execute(query.order_by(Upload.changed_at).limit(limit))
     return {row.object_key: row.id for row in found}

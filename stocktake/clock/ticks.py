@@ -160,7 +160,7 @@ class ClockWork:
             return rescue.ring_again(session, due, ring_again_seconds=again)
 
     def _unannounced(self, waiting: Mapping[Queue, int]) -> list[UUID]:
-        """Jobs whose message is missing, as far as can be told: interactive ones first.
+        """Return jobs whose message is missing, as far as can be told: interactive ones first.
 
         In each queue as many as there are more jobs than messages. A job behind a long queue
         was not forgotten: without this, a backlog of 600 got two more messages for each job,

@@ -64,7 +64,9 @@ class Upkeep:
         self._sweep = OrphanSweep(database, storage, days=settings.retain_orphans_days)
 
     def run(self) -> bool:
-        """One batch of everything; whether more is left. Rows first: they need no storage."""
+        """Do one batch of everything, and return whether more is left. Rows first: they need no
+        storage.
+        """
         rows = [self._prune_rows(), prune_idempotency_keys(self._database) == KEYS_AT_ONCE]
         seconds = self._settings.superseded_upload_seconds
         removed = remove_uploads(self._database, self._storage, superseded_seconds=seconds)
@@ -188,7 +190,7 @@ def remove_leftovers(storage: ManagedStorage) -> None:
 
 
 async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that could be removed."""
+    """Return those of the keys that could be removed."""
     removed = []
     for key in keys:
         try:

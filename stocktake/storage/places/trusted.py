@@ -45,7 +45,7 @@ class TrustedEndpoint:
         return any(label[0] in "*{" for label in self.labels)
 
     def names(self, location: Location) -> bool:
-        """Whether it names the location's scheme, host and port."""
+        """Return whether it names the location's scheme, host and port."""
         labels = location.host.split(".")
         return (
             (location.scheme, location.port) == (self.scheme, self.port)
@@ -54,7 +54,7 @@ class TrustedEndpoint:
         )
 
     def tells(self, host: str) -> HostMatch | None:
-        """What the entry tells of a host that it names; None is for the host to say."""
+        """Return what the entry tells of a host that it names; None is for the host to say."""
         first, _, rest = host.partition(".")
         if self.provider == "azure":
             named = self.labels[0] in ("{account}", "*")
@@ -68,7 +68,7 @@ class TrustedEndpoint:
 
 @lru_cache(maxsize=256)
 def read_entry(entry: str) -> TrustedEndpoint:
-    """An entry of ``TRUSTED_ENDPOINTS``.
+    """Return an entry of ``TRUSTED_ENDPOINTS``.
 
     Raises:
         MalformedUrlError: it is none; the text says why.
@@ -102,14 +102,15 @@ def read_entry(entry: str) -> TrustedEndpoint:
 
 
 def find(location: Location, entries: tuple[str, ...]) -> TrustedEndpoint | None:
-    """The first entry that names the location's scheme, host and port, else None."""
+    """Return the first entry that names the location's scheme, host and port, else None."""
     if location.provider == "file":
         return None
     return next((one for one in read_entries(entries) if one.names(location)), None)
 
 
 def read_entries(entries: tuple[str, ...]) -> list[TrustedEndpoint]:
-    """Those that can be read: a wrong one trusts nobody, and `stocktake doctor` tells of it."""
+    """Return those that can be read: a wrong one trusts nobody, and `stocktake doctor`
+    tells of it."""
     read = []
     for entry in entries:
         try:
