@@ -30,6 +30,12 @@ def test_a_package_says_in_a_sentence_or_two_what_lives_there(package: str) -> N
     assert len(said) >= 20, said
 
 
+def test_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    rooms = [each for each in PACKAGES if each.startswith("stocktake/") and each.count("/") == 1]
+    assert [each for each in [*rooms, *ROOMS] if f"`{each}/`" not in page] == []
+
+
 def shipped() -> set[str]:
     """The paths of all files that the wheel gets."""
     builder = WheelBuilder(str(ROOT))
