@@ -1,8 +1,7 @@
-"""The clock: Celery beat with a scheduler of our own over our own tables.
+"""What one tick of the clock does: fire schedules, rescue jobs and ring for them, send a canary.
 
-`ClockWork` is what happens at each tick, and knows nothing of beat; `Clock` is the class that
-`celery -A workers beat --scheduler workers.beat:Clock` is given. Any number of clocks may run:
-each write repeats the guard under which its row was selected.
+When a tick comes is decided in `workers.beat`; what is done once a minute is in `upkeep`. Any
+number of clocks may run: each write repeats the guard under which its row was selected.
 """
 
 import os

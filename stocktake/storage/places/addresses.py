@@ -82,6 +82,7 @@ def parse_address(host: str) -> Address | None:
     if len(labels) > 4 or not all(_NUMBER.fullmatch(label) for label in labels):
         raise NotAnAddressError("a name cannot end in a number")
     *head, last = (_number(label) for label in labels)
+    # As in inet_aton the last part fills all bytes that the others leave: 127.1 is 127.0.0.1.
     if any(part > 255 for part in head) or last >= 256 ** (4 - len(head)):
         raise NotAnAddressError("a part is too large")
     value = last + sum(part << 8 * (3 - place) for place, part in enumerate(head))

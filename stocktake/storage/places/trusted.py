@@ -80,6 +80,7 @@ def read_entry(entry: str) -> TrustedEndpoint:
     protocol = match["protocol"].lower() if match and match["protocol"] else None
     if match is None:
         raise MalformedUrlError("expected [s3+|azure+|gcs+]https://host[:port]")
+    # A brace is in no host: the parser is given a name in its place, and the labels get it back.
     plain = match["url"]
     for written, stand_in in _STANDS_IN.items():
         plain = plain.replace(f"://{written}.", f"://{stand_in}.")
@@ -88,7 +89,7 @@ def read_entry(entry: str) -> TrustedEndpoint:
     found = parse(plain)
     back = {stand_in: written for written, stand_in in _STANDS_IN.items()}
     labels = tuple(back.get(label, label) for label in found.host.split("."))
-    if (labels[0] == "{account}") > (protocol == "azure"):
+    if labels[0] == "{account}" and protocol != "azure":
         raise MalformedUrlError("only azure+ has an {account} in the host")
     if (labels[0] == "{bucket}") and (protocol == "azure" or len(labels) == 1):
         raise MalformedUrlError("a {bucket} stands before the host of an S3 or Google store")

@@ -1,4 +1,4 @@
-"""What an error of obstore's says of the store's answer. Pure; `faults` says how it is told."""
+"""What an error of obstore's says of the store's answer; `store_errors` says how it is told."""
 
 import re
 

@@ -105,6 +105,8 @@ class Folder:
             return self._walk(_below(self._path, real))
 
     def _walk(self, path: str) -> tuple[Self, str]:
+        # The way down is kept as descriptors: ".." goes back along it, and not to whatever folder
+        # somebody has meanwhile put above this one.
         passed, left, links = [self], deque(_parts(path)), 0
         while left:
             name = left.popleft()
@@ -117,7 +119,7 @@ class Folder:
                 if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 target = os.readlink(name, dir_fd=passed[-1]._descriptor)
-                if target.startswith("/"):
+                if target.startswith("/"):  # from the root that may be read, or nowhere
                     target = _below(self._path, target)
                     del passed[1:]
                 left.extendleft(reversed(_parts(target)))
