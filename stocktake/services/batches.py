@@ -139,7 +139,7 @@ def create(context: Context, selector: Any) -> BatchView:
 
 
 def get(context: Context, batch_id: UUID) -> BatchView:
-    """One batch with its counters.
+    """Return one batch with its counters.
 
     Raises:
         NotFoundError: no such batch in this project.
@@ -170,7 +170,7 @@ def cancel(context: Context, batch_id: UUID) -> BatchView:
 
 
 def view(session: Session, batch: Batch) -> BatchView:
-    """The batch with its counters, as they are now.
+    """Return the batch with its counters, as they are now.
 
     Raises:
         NotFoundError: it is being removed for its age.
