@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up wheel test thorough stores faults soak fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup tools demo up wheel docs test thorough stores faults soak fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ wheel: $(DEMO) ## Build the wheel into dist/
 # Tests wait half of their time, for a lease, a retry or a process, so there are two for each core of
 # a small machine. Slow folders come first by their names, and quick ones fill up the end.
 SPREAD = -n 4
+
+docs: $(STAMP) ## Write docs/cli.md anew, from the commands
+	$(BIN)/typer cli utils docs --name stocktake --title "The command line" --output docs/cli.md
 
 test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
 	$(BIN)/python -m pytest $(SPREAD) --dist loadfile --no-loadscope-reorder \

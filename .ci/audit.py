@@ -42,7 +42,9 @@ class UnreachableError(Exception):
 
 
 def findings(report: dict[str, Any], ignored: dict[str, Ignored], today: date) -> list[str]:
-    """A line for each known vulnerability of a report of pip-audit, but for the ignored ones."""
+    """Return a line for each known vulnerability of a report of pip-audit, but for the ignored
+    ones.
+    """
     return [
         f"{package['name']} {package['version']}: {each['id']}, {_mended(each['fix_versions'])}"
         for package in report["dependencies"]
@@ -54,7 +56,9 @@ def findings(report: dict[str, Any], ignored: dict[str, Ignored], today: date) -
 
 
 def unasked(report: dict[str, Any]) -> list[str]:
-    """The packages that pip-audit found no advisories for, none meaning that it could not ask."""
+    """Return the packages that pip-audit found no advisories for, none meaning that it could not
+    ask.
+    """
     return [each["name"] for each in report["dependencies"] if "skip_reason" in each]
 
 
@@ -63,7 +67,7 @@ def _mended(versions: Sequence[str]) -> str:
 
 
 def ask(requirements: Path) -> dict[str, Any]:
-    """The report on a file of pinned requirements.
+    """Return the report on a file of pinned requirements.
 
     Raises:
         UnreachableError: there is none.
@@ -101,7 +105,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """The exit status: 1 where a vulnerability is known."""
+    """Return the exit status: 1 where a vulnerability is known."""
     try:
         require_answers()
         report = ask(LOCK)

@@ -48,7 +48,7 @@ class _Server(uvicorn.Server):
 
 
 def configured(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """How uvicorn serves the app."""
+    """Return how uvicorn serves the app."""
     return uvicorn.Config(
         app,
         host=settings.host,

@@ -39,9 +39,6 @@ from stocktake.settings import Settings, read_settings
 #: Under each project, in the order in which paths are matched.
 PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
-_UPLOADS: Final = "files"
-#: Multipart framing and the other fields of an upload, beside the file itself.
-_UPLOAD_EXTRA_BYTES: Final = 1024 * 1024
 #: How long a request that only reads waits for a thread. They are free within a moment, but where
 #: the database stands still each is kept for as long as an answer may take.
 _READING_PATIENCE_SECONDS: Final = 15.0
@@ -78,7 +75,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         ],
     )
     errors.register(app)
-    _mount(app, settings)
+    _mount(app)
     # FastAPI's own way to replace the description is to replace this method.
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app
@@ -105,7 +102,7 @@ def _lifespan(
 
 
 def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metrics) -> Parts:
-    """What the process's requests share."""
+    """Return what the process's requests share."""
     database = Database(settings.database_url, doorbell.ring, answer_seconds=ANSWER_SECONDS)
     doorbell.on_drop = counters.drops_of("web", database)
     return Parts(
@@ -134,18 +131,17 @@ def _celery_doorbell(settings: Settings) -> Doorbell:
     return CeleryDoorbell(settings)
 
 
-def _mount(app: FastAPI, settings: Settings) -> None:
+def _mount(app: FastAPI) -> None:
     for name in ("health", "identity"):
         app.include_router(_router(name), max_body_size=MAX_JSON_BYTES)
     for prefix in PREFIXES:
         for name in PROJECT_ROUTERS:
-            upload_bytes = settings.max_upload_bytes + _UPLOAD_EXTRA_BYTES
             app.include_router(
                 _router(name),
                 prefix=prefix,
                 # The older prefix is told of in words: each operation is described once.
                 include_in_schema=prefix == PREFIXES[0],
-                max_body_size=upload_bytes if name == _UPLOADS else MAX_JSON_BYTES,
+                max_body_size=MAX_JSON_BYTES,  # a route of uploads has a limit of its own
             )
 
 
@@ -155,5 +151,5 @@ def _router(name: str) -> APIRouter:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The function's name: generated clients call their methods by it, so it stays."""
+    """Return the function's name: generated clients call their methods by it, so it stays."""
     return route.name

@@ -77,19 +77,19 @@ log = structlog.get_logger(__name__)
 def body_of(
     type_: str, code: str, detail: str, attr: str | None = None, *, legacy_message: bool = False
 ) -> dict[str, Any]:
-    """The body of a refusal; both of PostHog's shapes where it sends ``{"message"}``."""
+    """Return the body of a refusal; both of PostHog's shapes where it sends ``{"message"}``."""
     body: dict[str, Any] = {"type": type_, "code": code, "detail": detail, "attr": attr}
     return body | {"message": detail} if legacy_message else body
 
 
 def answer_for(error: errors.RequestError) -> JSONResponse:
-    """The answer to a refused request."""
+    """Return the answer to a refused request."""
     status, body = refusal_of(error)
     return JSONResponse(body, status, headers=_headers(error))
 
 
 def refusal_of(error: errors.RequestError) -> tuple[int, dict[str, Any]]:
-    """Its status, and its body."""
+    """Return its status, and its body."""
     status, type_ = next(
         (known for kind, known in _STATUSES.items() if isinstance(error, kind)),
         (400, "invalid_request"),
@@ -108,12 +108,12 @@ def _headers(error: errors.RequestError) -> dict[str, str]:
 
 
 def too_large() -> errors.PayloadTooLargeError:
-    """The refusal of a body beyond the limit of its route."""
+    """Return the refusal of a body beyond the limit of its route."""
     return errors.PayloadTooLargeError("The request's body is too large.")
 
 
 def unavailable() -> JSONResponse:
-    """The answer while the database is away or has no connection to spare."""
+    """Return the answer while the database is away or has no connection to spare."""
     body = body_of(
         "server_error", "service_unavailable", "The service is busy or restarting. Try again soon."
     )
@@ -121,7 +121,7 @@ def unavailable() -> JSONResponse:
 
 
 def validation_error(problems: Sequence[Any]) -> errors.RequestError:
-    """The first of pydantic's problems as our error; a path that does not parse is a 404."""
+    """Return the first of pydantic's problems as our error; a path that does not parse is a 404."""
     first = problems[0]
     place = tuple(first["loc"])
     if place[:1] == ("path",):
@@ -188,7 +188,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> str:
-    """All that the path takes; the framework names the methods of its first route alone."""
+    """Return all that the path takes; the framework names the methods of its first route alone."""
     path = request.scope["path"]
     routes = iter_route_contexts(request.app.routes)
     takes = (route.methods for route in routes if route.methods and route.path_regex.match(path))

@@ -56,11 +56,11 @@ class _FromDatabase(Collector):
         self._database = database
 
     def describe(self) -> list[Metric]:
-        """Names only: registering must not query."""
+        """Return names only: registering must not query."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """What the tables say; only that the database is away where it does not answer."""
+        """Yield how many messages wait at the broker, and how many this process gave it."""
         try:
             found = figures.read(self._database)
         except SQLAlchemyError:
@@ -110,11 +110,11 @@ class _FromBroker(Collector):
         self._doorbell = doorbell
 
     def describe(self) -> list[Metric]:
-        """Names only."""
+        """Return names only: registering must not query."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Messages that wait at the broker, and those that this process gave it."""
+        """Yield how many messages wait at the broker, and how many this process gave it."""
         waiting = self._doorbell.queue_lengths()
         yield _gauge("broker_up", "Whether the broker answers.", waiting is not None)
         if waiting is not None:

@@ -85,7 +85,7 @@ _HEADERS: Final = {
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The description of this app's routes, made once."""
+    """Return the description of this app's routes, made once."""
     if app.openapi_schema is None:
         app.openapi_schema = _corrected(FastAPI.openapi(app))
     return app.openapi_schema

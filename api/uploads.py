@@ -171,7 +171,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(edge: Edge, refuse: Refuse) -> AsyncIterator[Receiver]:
-    """A receiver that leaves nothing behind in storage unless a table or a client owns it.
+    """Yield a receiver that leaves nothing behind in storage unless a table or a client owns it.
 
     Args:
         refuse: makes the refusal of a file over the cap; each route has PostHog's words for it.
@@ -184,5 +184,5 @@ async def receiving(edge: Edge, refuse: Refuse) -> AsyncIterator[Receiver]:
 
 
 def _declared_length(header: str | None) -> int:
-    """What Content-Length says; it may lie, so the bytes are counted as well."""
+    """Return what Content-Length says; it may lie, so the bytes are counted as well."""
     return int(header) if header and header.isascii() and header.isdigit() else 0

@@ -14,8 +14,8 @@ from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
 from benchmarks.load import Answered, post_all, statuses, window
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
+from servers.service import Worker
 from stocktake.schema.formats import TableFormat
-from tests.support.stack import Worker
 
 #: Half of what one web process can answer on an idle machine; on a busy one the pace is less.
 _PER_SECOND: Final = 50.0

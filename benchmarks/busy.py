@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from benchmarks.deployment import Deployment, wait_until
 from benchmarks.inputs_delta import commits
+from servers.service import Worker
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
@@ -24,7 +25,6 @@ from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue
 from tasks.doorbell import CeleryDoorbell
-from tests.support.stack import Worker
 
 #: A read of some 200 ms of one processor, where a job's transactions take some ten.
 LOG_COMMITS: Final = 5_000
@@ -65,7 +65,7 @@ class BulkWorker(Worker):
     """A worker that takes long reads alone, so that what is posted meanwhile waits."""
 
     def command(self) -> list[str]:
-        """The shipped command, with one queue."""
+        """Return the shipped command, with one queue."""
         command = super().command()
         command[command.index("-Q") + 1] = Queue.BULK.value
         return command
@@ -91,11 +91,11 @@ class LongReads:
                 self._add(_AT_ONCE)
 
     def in_every_child(self) -> bool:
-        """Whether all children of one worker read now."""
+        """Return whether all children of one worker read now."""
         return self._count(JobState.RUNNING) >= Worker.concurrency
 
     def proof(self, opened_at: datetime, closed_at: datetime) -> Proof:
-        """That every child was busy between the two moments.
+        """Prove that every child was busy between the two moments.
 
         Raises:
             RuntimeError: there was a moment without a read to do, or hardly anything was read.
@@ -110,7 +110,7 @@ class LongReads:
         return found
 
     def _add(self, count: int) -> None:
-        """Of tables of their own: of one table there is one job at a time."""
+        """Add reads of tables of their own: of one table there is one job at a time."""
         table_ids = self._deployment.register([self._url] * count, TableFormat.DELTA)
         with self._database.write() as session:
             for table_id in table_ids:
@@ -165,7 +165,7 @@ def long_reads(deployment: Deployment) -> Iterator[LongReads]:
 
 @contextmanager
 def ringing_database(settings: dict[str, str]) -> Iterator[Database]:
-    """A deployment's database, for a process that puts jobs in itself."""
+    """Open a deployment's database for a process that puts jobs in itself."""
     doorbell = CeleryDoorbell(Settings(broker_url=SecretStr(settings["BROKER_URL"])))
     database = Database(settings["DATABASE_URL"], doorbell.ring)
     try:
@@ -178,7 +178,7 @@ def ringing_database(settings: dict[str, str]) -> Iterator[Database]:
 def proof_of(
     reads: Sequence[Read], opened_at: datetime, closed_at: datetime, children: int
 ) -> Proof:
-    """What the reads say of that window."""
+    """Return what the reads say of that window."""
     spent = sum(_seconds_within(each, opened_at, closed_at) for each in reads)
     return Proof(
         least_waiting=_least_waiting(reads, opened_at, closed_at),
@@ -191,7 +191,9 @@ def proof_of(
 
 
 def _least_waiting(reads: Sequence[Read], opened_at: datetime, closed_at: datetime) -> int:
-    """A read waits from its row until a child begins; only a beginning makes them fewer."""
+    """Return the fewest reads that waited at any moment: one waits from its row until a child
+    begins, and only a beginning makes them fewer.
+    """
     begun = (each.started_at for each in reads if each.started_at is not None)
     moments = [opened_at, *(moment for moment in begun if opened_at <= moment <= closed_at)]
     return min(sum(_waits(each, moment) for each in reads) for moment in moments)

@@ -32,7 +32,7 @@ _COLOURS: Final = MappingProxyType(
 def points(
     found: Sequence[Measured], series: Mapping[str, int], peer: str, attribute: str
 ) -> list[tuple[int, float]]:
-    """One curve: how much of the quantity, and the peer's local figure."""
+    """Return one curve: how much of the quantity, and the peer's local figure."""
     values = {
         each.input: getattr(each, attribute)
         for each in found

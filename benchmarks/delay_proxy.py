@@ -31,7 +31,7 @@ class Traffic:
 
 
 def body_length(method: bytes, head: bytes) -> int | None:
-    r"""How many bytes follow an answer's head; None where they come in chunks.
+    r"""Return how many bytes follow an answer's head; None where they come in chunks.
 
     Args:
         method: of the request that is answered.
@@ -89,7 +89,7 @@ class DelayProxy:
         return f"http://{HOST}:{self._server.sockets[0].getsockname()[1]}"
 
     def traffic(self) -> Traffic:
-        """What went through since the last call."""
+        """Return what went through since the last call."""
         taken = Traffic(requests=self._requests, bytes=self._bytes)
         self._requests = self._bytes = 0
         return taken

@@ -1,7 +1,7 @@
 """The service as it runs in production, for one benchmark: web, workers, clock, broker, database.
 
-The processes are those of the acceptance tests (`tests.support.stack`, `tests.support.servers`): a
-checkout has both, and a benchmark of other processes than the tested ones would prove nothing.
+The processes are those of `servers`, which the acceptance tests start too: a benchmark of other
+processes than the tested ones would prove nothing.
 """
 
 import json
@@ -20,23 +20,23 @@ from sqlalchemy import func, select
 
 from benchmarks.load import Plan, post_all
 from benchmarks.options import DatabaseKind, Options
+from servers.postgres import DurablePostgres
+from servers.process import HOST
+from servers.proxy import Proxy
+from servers.service import Clock, Web, service_settings
+from servers.valkey import Valkey
 from stocktake.db import migrate
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.schema.formats import TableFormat
 from stocktake.services import identity
-from stocktake.states import JobState
-from tests.faults.proxy import Proxy
-from tests.support.processes import HOST
-from tests.support.servers import DurablePostgres, Valkey
-from tests.support.stack import Clock, Web, add_project, opened, service_settings
+from stocktake.states import UNDONE, JobState
 
 #: A benchmark that waits longer for its jobs is broken, not slow.
 _PATIENCE_SECONDS: Final = 120.0
 _LOG_BYTES: Final = 4000
 #: A pace that nobody keeps.
 _AT_ONCE: Final = 1e6
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Deployment:
     settings: dict[str, str]
 
     def place(self, name: str) -> Path:
-        """A new folder for a process, which stays until the deployment ends."""
+        """Return a new folder for a process, which stays until the deployment ends."""
         return _place(self.folder, name)
 
     def register(self, urls: Sequence[str], kind: TableFormat) -> list[UUID]:
@@ -83,7 +83,8 @@ class Deployment:
             return [table.id for table in tables]
 
     def pace(self, table_ids: Sequence[UUID], at_most: float) -> float:
-        """POSTs a second that make no queue by themselves on this machine, as busy as it is now.
+        """Return how many POSTs a second make no queue by themselves on this machine, as busy as it
+        is now.
 
         Half of what the web process answers where all are due at once, beside workers and all
         else; what then waits has met a stall.
@@ -94,7 +95,7 @@ class Deployment:
         return min(at_most, len(answers) / seconds / 2)
 
     def refreshes(self, table_ids: Sequence[UUID], per_second: float) -> Plan:
-        """One POST ``refresh_schema`` for each table."""
+        """Plan one POST ``refresh_schema`` for each table."""
         tables = f"/api/projects/{self.project_id}/warehouse_tables"
         return Plan(
             host=HOST,
@@ -105,7 +106,7 @@ class Deployment:
         )
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One POST below the project; the JSON of its answer."""
+        """Send one POST below the project, and return the JSON of its answer."""
         request = urllib.request.Request(
             f"{self.web.url}/api/projects/{self.project_id}/{path}",
             data=json.dumps(body or {}).encode(),
@@ -122,15 +123,29 @@ class Deployment:
         Raises:
             TimeoutError: for two minutes none ended, and none was added.
         """
-        while left := self.count_jobs(*_UNDONE):
+        while left := self.count_jobs(*UNDONE):
             wait_until(partial(self._has_others_than, left), f"the end of one of {left} jobs")
 
     def _has_others_than(self, count: int) -> bool:
-        """A batch's one job adds many before the first of them ends."""
-        return self.count_jobs(*_UNDONE) != count
+        """Return whether the number has changed: a batch's one job adds many before the first of
+        them ends.
+        """
+        return self.count_jobs(*UNDONE) != count
+
+    def wait_for_end(self, job_id: UUID) -> None:
+        """Wait until this job has ended, in whatever way.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        wait_until(partial(self._has_ended, job_id), f"the end of job {job_id}")
+
+    def _has_ended(self, job_id: UUID) -> bool:
+        with self.database.read() as session:
+            return JobState(session.get_one(Job, job_id).state).done
 
     def count_jobs(self, *states: str) -> int:
-        """How many jobs are in one of these states."""
+        """Return how many jobs are in one of these states."""
         with self.database.read() as session:
             statement = select(func.count()).select_from(Job).where(Job.state.in_(states))
             return session.scalars(statement).one()
@@ -155,10 +170,11 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
         broker = started.enter_context(Valkey(_place(folder, "broker")))
         proxy = started.enter_context(Proxy(broker.port))
         broker_url = f"redis://{HOST}:{proxy.port}/0" if proxied else broker.url
-        database = started.enter_context(opened(url))
+        database = Database(url)
+        started.callback(database.dispose)
         settings = service_settings(url, broker_url, folder, **more)
-        project_id = add_project(database)
         with database.write() as session:
+            project_id = identity.create_project(session, "Benchmark").id
             key = identity.create_key(session, [project_id], ["*"])
         web = started.enter_context(Web(settings, _place(folder, "web")))
         started.enter_context(Clock(settings, _place(folder, "clock")))

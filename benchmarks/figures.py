@@ -26,7 +26,7 @@ class Target:
     lower_is_better: bool = True
 
     def met_by(self, value: float) -> bool:
-        """Whether the value is on the good side; the bound itself is not."""
+        """Return whether the value is on the good side; the bound itself is not."""
         return value < self.bound if self.lower_is_better else value > self.bound
 
 
@@ -66,7 +66,7 @@ class Outcome:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest measurement that at least this share of all do not exceed (nearest rank).
+    """Return the smallest measurement that at least this share of all do not exceed (nearest rank).
 
     Args:
         ordered: ascending, not empty.
@@ -79,7 +79,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def spread_of(measurements: Sequence[float]) -> Spread:
-    """The distribution of these measurements.
+    """Return the distribution of these measurements.
 
     Raises:
         ValueError: there are none.
@@ -99,13 +99,13 @@ def spread_of(measurements: Sequence[float]) -> Spread:
 def distributed(
     name: str, measurements: Sequence[float], unit: str, target: Target | None = None
 ) -> Figure:
-    """A figure over many measurements, whose value is their median."""
+    """Return a figure over many measurements, whose value is their median."""
     spread = spread_of(measurements)
     return Figure(name=name, value=spread.median, unit=unit, target=target, spread=spread)
 
 
 def ratio(name: str, of: float, to: float, target: Target | None = None) -> Figure:
-    """How many times `to` the first value is.
+    """Return how many times `to` the first value is.
 
     >>> ratio("frozen : running", 3.0, 2.0).value
     1.5
@@ -114,7 +114,9 @@ def ratio(name: str, of: float, to: float, target: Target | None = None) -> Figu
 
 
 def as_dict(figure: Figure) -> dict[str, Any]:
-    """The figure as JSON can hold it; whether its target was met stands there for other readers."""
+    """Return the figure as JSON can hold it; whether its target was met stands there for other
+    readers.
+    """
     return asdict(figure) | {"met": figure.met}
 
 

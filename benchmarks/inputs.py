@@ -152,7 +152,7 @@ INPUTS: Final[Sequence[Input]] = (
 
 
 def made(cache: Path, each: Input) -> Path:
-    """The input's folder, written now if it is not there. One left half-written has no other
+    """Return the input's folder, written now if it is not there. One left half-written has no other
     name than its temporary one, so it is never taken for whole."""
     folder = cache / f"inputs-{_GENERATION}" / each.name
     if not folder.exists():

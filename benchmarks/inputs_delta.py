@@ -82,7 +82,7 @@ _SIDECAR_SCHEMA: Final = pa.schema([_SCHEMA.field("add"), _SCHEMA.field("remove"
 
 
 def commits(folder: Path, count: int) -> None:
-    """A log of `count` commits, each an append of one file, without a checkpoint."""
+    """Write a log of `count` commits, each an append of one file, without a checkpoint."""
     log = _log(folder)
     _write(log, 0, _protocol(v2=False), _metadata())
     for version in range(1, count):
@@ -90,7 +90,7 @@ def commits(folder: Path, count: int) -> None:
 
 
 def checkpointed(folder: Path, count: int, checkpoints: Iterable[int]) -> None:
-    """As `commits`, with a checkpoint at each of these versions."""
+    """Write as `commits` does, with a checkpoint at each of these versions."""
     commits(folder, count)
     log = _log(folder)
     for version in checkpoints:
@@ -98,14 +98,15 @@ def checkpointed(folder: Path, count: int, checkpoints: Iterable[int]) -> None:
 
 
 def many_files(folder: Path, files: int) -> None:
-    """A checkpoint of that many files, whose commits have expired, and 50 commits after it."""
+    """Write a checkpoint of that many files, whose commits have expired, and 50 commits
+    after it."""
     log = _log(folder)
     _checkpoint(log, _CHECKPOINT_VERSION, files=files)
     _append_after(log)
 
 
 def many_files_in_sidecars(folder: Path, files: int) -> None:
-    """As `many_files`, with a V2 checkpoint: a Parquet manifest and ten sidecars."""
+    """Write as `many_files` does, with a V2 checkpoint: a Parquet manifest and ten sidecars."""
     log = _log(folder)
     sidecars = [_sidecar(log, number, files // _SIDECARS) for number in range(_SIDECARS)]
     manifest = log / f"{_CHECKPOINT_VERSION:020}.checkpoint.{_MANIFEST}.json"
@@ -191,7 +192,7 @@ def _checkpoint(log: Path, version: int, *, files: int) -> None:
 
 
 def _maps_as_pairs(row: dict[str, Any]) -> None:
-    """Pyarrow takes a map as a list of pairs."""
+    """Make lists of pairs of maps, as pyarrow takes them."""
     if metadata := row.get("metaData"):
         metadata["configuration"] = list(metadata["configuration"].items())
         metadata["format"]["options"] = []

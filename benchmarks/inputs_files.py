@@ -19,7 +19,7 @@ _WORDS: Final = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "
 
 
 def _rows(count: int, seed: int = _SEED) -> Iterator[dict[str, Any]]:
-    """Rows as an events table has them: numbers, times, short and long texts, some nulls."""
+    """Yield rows as an events table has them: numbers, times, short and long texts, some nulls."""
     draw = random.Random(seed)
     for number in range(count):
         yield {
@@ -38,46 +38,46 @@ def _rows(count: int, seed: int = _SEED) -> Iterator[dict[str, Any]]:
 
 
 def parquet_one(folder: Path) -> None:
-    """One ordinary file."""
+    """Write one ordinary file."""
     rows = list(_rows(_BLOCK_ROWS))
     wide = [row | {f"{name}_again": value for name, value in row.items()} for row in rows]
     pq.write_table(pa.Table.from_pylist(wide), folder / "one.parquet")
 
 
 def parquet_growing(folder: Path) -> None:
-    """200 files; every tenth has a column more than the one before."""
+    """Write 200 files; every tenth has a column more than the one before."""
     for number in range(200):
         columns = {f"column_{index}": pa.array(range(200)) for index in range(5 + number // 10)}
         pq.write_table(pa.table(columns), folder / f"part-{number:03}.parquet")
 
 
 def parquet_many_row_groups(folder: Path) -> None:
-    """A footer of some 40 MB: what a writer leaves that flushes every row."""
+    """Write a footer of some 40 MB: what a writer leaves that flushes every row."""
     columns = {f"column_{index}": pa.array(range(5_000)) for index in range(90)}
     pq.write_table(pa.table(columns), folder / "groups.parquet", row_group_size=1)
 
 
 def csv_one(folder: Path) -> None:
-    """One large file: a block of rows again and again."""
+    """Write one large file: a block of rows again and again."""
     with (folder / "big.csv").open("wb") as file:
         _csv_to(file)
 
 
 def csv_gzip(folder: Path) -> None:
-    """The same rows as `csv_one`, compressed."""
+    """Write the same rows as `csv_one`, compressed."""
     with gzip.open(folder / "big.csv.gz", "wb", compresslevel=1) as file:
         _csv_to(file)
 
 
 def csv_many(folder: Path) -> None:
-    """50 small files of one header."""
+    """Write 50 small files of one header."""
     for number in range(50):
         header, block = _csv_block(200, _SEED + number)
         (folder / f"part-{number:02}.csv").write_bytes(header + block)
 
 
 def json_one(folder: Path) -> None:
-    """One large file of an object a line."""
+    """Write one large file of an object a line."""
     block = "".join(json.dumps(row) + "\n" for row in _rows(_BLOCK_ROWS)).encode()
     with (folder / "big.jsonl").open("wb") as file:
         for _ in range(_BIG_BYTES // len(block)):

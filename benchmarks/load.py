@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from tests.support.launch import die_with_parent
+from workers.process.parent_death import die_with_parent
 
 _CONNECTIONS: Final = 16
 #: A stall is to be measured, and not to end the measuring.
@@ -57,7 +57,7 @@ class Answered:
 
 
 def window(per_second: float, most: int) -> int:
-    """How many requests to send: some twenty seconds of them, but enough for a percentile.
+    """Return how many requests to send: some twenty seconds of them, but enough for a percentile.
 
     >>> window(50.0, 250), window(5.0, 250), window(0.5, 250)
     (250, 100, 50)
@@ -80,7 +80,7 @@ def post_all(plan: Plan) -> list[Answered]:
 
 
 def statuses(answers: Sequence[Answered]) -> str:
-    """How many of each status, for people.
+    """Return how many of each status, for people.
 
     >>> statuses([Answered(status=202, latency_ms=1.0), Answered(status=202, latency_ms=2.0)])
     '2 x 202'

@@ -17,7 +17,7 @@ _SYNCS: Final = 50
 
 
 def facts(asked: str) -> dict[str, str]:
-    """The conditions that all benchmarks of a run share.
+    """Return the conditions that all benchmarks of a run share.
 
     Args:
         asked: the command line of the run.
@@ -35,7 +35,7 @@ def facts(asked: str) -> dict[str, str]:
 
 
 def now() -> str:
-    """The minute, in UTC.
+    """Return the minute, in UTC.
 
     >>> len(now())
     16
@@ -44,7 +44,8 @@ def now() -> str:
 
 
 def load() -> float:
-    """How many processes ran or wanted to, on average over the last minute; 2 cores carry 2."""
+    """Return how many processes ran or wanted to, on average over the last minute; 2 cores
+    carry 2."""
     return os.getloadavg()[0]
 
 
@@ -57,7 +58,9 @@ def _memory_gib() -> int:
 
 
 def _sync_ms() -> float:
-    """SQLite with synchronous=FULL waits for one of these at each commit."""
+    """Measure one small write with fsync: SQLite with synchronous=FULL waits for one at each
+    commit.
+    """
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "probe").open("wb") as file:
         return statistics.median(_timed_sync(file.fileno()) for _ in range(_SYNCS)) * 1000
 

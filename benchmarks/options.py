@@ -10,7 +10,7 @@ DatabaseKind = Literal["sqlite", "postgresql"]
 
 
 def default_cache() -> Path:
-    """A folder outside the source tree: generated inputs take some two gigabytes."""
+    """Return a folder outside the source tree: generated inputs take some two gigabytes."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "stocktake-benchmarks"
 
@@ -33,11 +33,11 @@ class Options:
     cache: str = field(default_factory=lambda: str(default_cache()))
 
     def sized(self, full: int) -> int:
-        """How many of something to measure."""
+        """Return how many of something to measure."""
         return max(10, full // 10) if self.quick else full
 
     def line(self) -> str:
-        """For the command line of a benchmark's process."""
+        """Write it for the command line of a benchmark's process."""
         return json.dumps(asdict(self))
 
     @classmethod

@@ -44,7 +44,7 @@ class Place:
         return cls(**json.loads(line))
 
     def line(self) -> str:
-        """The question as one line."""
+        """Return the question as one line."""
         return json.dumps(asdict(self))
 
     @property
@@ -53,7 +53,7 @@ class Place:
         return "*" in self.path
 
     def s3_options(self) -> dict[str, str]:
-        """The options that object stores written in Rust understand."""
+        """Return the options that object stores written in Rust understand."""
         return {
             "aws_endpoint_url": self.endpoint or "",
             "aws_access_key_id": self.key,
@@ -236,7 +236,9 @@ PEERS: Final[dict[str, Callable[[], Peer]]] = {
 
 
 def _memory_mib(field: str) -> float:
-    """A line of this process's status: `VmRSS` now, or `VmHWM`, the most since it was set back."""
+    """Return a line of this process's status: `VmRSS` now, or `VmHWM`, the most since it was set
+    back.
+    """
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith(field))
     return int(line.split()[1]) * 1024 / MIB

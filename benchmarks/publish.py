@@ -33,7 +33,7 @@ def publish(new: Sequence[Record], folder: Path = _HERE) -> None:
 
 
 def _order(record: Record) -> tuple[int, bool, int]:
-    """As a whole run measures; what is no more in the catalogue comes last."""
+    """Sort as a whole run measures; what is no more in the catalogue comes last."""
     names = [*BENCHMARKS, record.benchmark]
     inputs = [*(each.name for each in INPUTS), *(row["input"] for row in record.rows), ""]
     first = record.rows[0]["input"] if record.rows else ""
@@ -41,7 +41,7 @@ def _order(record: Record) -> tuple[int, bool, int]:
 
 
 def with_figures(page: str, records: Sequence[Record]) -> str:
-    """The page with the figures of these records; a part of which there are none stays."""
+    """Return the page with the figures of these records; a part of which there are none stays."""
     service = [each for each in records if each.benchmark != READERS]
     readers = [each for each in records if each.benchmark == READERS]
     if service:
@@ -66,7 +66,7 @@ def _caption(records: Sequence[Record]) -> str:
 
 
 def _replace(path: Path, content: str) -> None:
-    """Whole or not at all."""
+    """Replace the file, whole or not at all."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     unfinished.write_text(content)
     unfinished.replace(path)

@@ -71,7 +71,7 @@ def _refuse_failures(failed: Sequence[Measured]) -> None:
 
 
 def conditions() -> list[str]:
-    """Without these the figures mean little."""
+    """List the conditions without which the figures mean little."""
     versions = (f"{name} {importlib.metadata.version(name)}" for name in (*_PEERS, "obstore"))
     return [
         f"peers: {', '.join(versions)}",
@@ -148,7 +148,9 @@ def _measured(job: _Job) -> Iterator[Measured]:
 
 
 def _remembers(peer: str, first: Measured) -> bool:
-    """Whether the reader makes use of an earlier read; one that takes long is not asked again."""
+    """Return whether the reader makes use of an earlier read; one that takes long is not asked
+    again.
+    """
     if peer == OURS:
         return True
     return peer == RIVAL and not first.is_delta and (first.warm_seconds or 0) < _LONG_SECONDS

@@ -118,6 +118,8 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing that would lead a library to another store, or around the proxy."""
+    """Return an environment with nothing that would lead a library to another store, or around the
+    proxy.
+    """
     outside = ("AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy")
     return {name: value for name, value in os.environ.items() if not name.startswith(outside)}

@@ -66,7 +66,7 @@ class Measured:
         return max(self.peak_mib - self.idle_mib, 0.0)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return it as JSON holds it."""
         return asdict(self)
 
     @classmethod
@@ -76,8 +76,8 @@ class Measured:
 
 
 def rival_of(one: Measured, found: Sequence[Measured]) -> Measured | None:
-    """The rival's measurement on the same input in the same place. It reads a Delta table as if
-    for the first time, always; of files it remembers the schema as long as its process lives."""
+    """Return the rival's measurement on the same input in the same place. It reads a Delta table as
+    if for the first time, always; of files it remembers the schema as long as its process lives."""
     same = (one.input, one.where, one.unchanged and not one.is_delta)
     return next(
         (it for it in found if it.peer == RIVAL and (it.input, it.where, it.unchanged) == same),
@@ -86,7 +86,7 @@ def rival_of(one: Measured, found: Sequence[Measured]) -> Measured | None:
 
 
 def times_faster(one: Measured, found: Sequence[Measured]) -> float | None:
-    """How many of its warm reads fit into one of the rival's."""
+    """Return how many of its warm reads fit into one of the rival's."""
     rival = rival_of(one, found)
     if rival is None or not rival.warm_seconds or not one.warm_seconds:
         return None
@@ -94,7 +94,7 @@ def times_faster(one: Measured, found: Sequence[Measured]) -> float | None:
 
 
 def figures(found: Sequence[Measured]) -> list[Figure]:
-    """What is promised, each with its target."""
+    """Return what is promised, each with its target."""
     ours = [each for each in found if each.peer == OURS]
     return [
         *_speed(ours, found),
@@ -117,7 +117,7 @@ def _speed(ours: Sequence[Measured], found: Sequence[Measured]) -> list[Figure]:
 
 
 def _speed_target(one: Measured) -> Target | None:
-    """None for unchanged files: both readers then make one request."""
+    """Return the target; None for unchanged files, where both readers make one request."""
     if one.unchanged and not one.is_delta:
         return None
     if one.where == "local":
@@ -140,7 +140,7 @@ def _memory(ours: Sequence[Measured]) -> list[Figure]:
 
 
 def _flatness(ours: Sequence[Measured]) -> list[Figure]:
-    """A million files against a hundred."""
+    """Return a million files against a hundred."""
     seconds = {(each.input, each.where): each.warm_seconds for each in ours if not each.unchanged}
     places: tuple[Where, ...] = ("local", "S3")
     return [

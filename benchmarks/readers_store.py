@@ -9,7 +9,7 @@ from obstore.store import S3Store
 
 from benchmarks.inputs import Input, made
 from benchmarks.peers import REGION
-from tests.support.servers import SeaweedFS
+from servers.seaweedfs import SeaweedFS
 
 BUCKET: Final = "benchmarks"
 _AT_ONCE: Final = 16

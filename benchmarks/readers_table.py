@@ -23,7 +23,7 @@ _TEXTS: Final = 3
 
 
 def row(one: Measured, found: Sequence[Measured]) -> tuple[str, ...]:
-    """The cells of one measurement, in the order of `HEADINGS`."""
+    """Return the cells of one measurement, in the order of `HEADINGS`."""
     name = (one.label, one.where, one.peer)
     if one.error is not None:
         return (*name, one.error, *[""] * (len(HEADINGS) - len(name) - 1))
@@ -41,7 +41,7 @@ def row(one: Measured, found: Sequence[Measured]) -> tuple[str, ...]:
 
 
 def _seconds(value: float | None) -> str:
-    """Three digits that count.
+    """Round to three digits that count.
 
     >>> _seconds(0.00312), _seconds(0.412), _seconds(12.345)
     ('.0031', '.412', '12.3')
@@ -54,7 +54,7 @@ def _seconds(value: float | None) -> str:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """All measurements as one Markdown table."""
+    """Return all measurements as one Markdown table."""
     rows = [HEADINGS, *(row(each, found) for each in found)]
     widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADINGS))]
     rule = tuple(

@@ -1,11 +1,6 @@
 """How long `stocktake up` takes, in a folder that nobody has used, until it says it is ready."""
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +8,10 @@ from typing import Final
 
 from benchmarks.figures import Outcome, Target, distributed
 from benchmarks.options import Options
-from tests.support.processes import HOST, free_ports
+from servers.service import Up
 
 _STARTS: Final = 3
 _TARGET: Final = Target(bound=10.0)
-_READY: Final = "ready http://"
-_PATIENCE_SECONDS: Final = 60.0
 
 
 def measure(options: Options) -> Iterator[Outcome]:
@@ -38,56 +31,7 @@ def measure(options: Options) -> Iterator[Outcome]:
 
 def _start_once() -> float:
     with tempfile.TemporaryDirectory(prefix="stocktake-bench-") as folder:
+        stack = Up(Path(folder))
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("stocktake")), "up"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=_environment(Path(folder)),
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            _wait_for_ready(process)
+        with stack:
             return time.perf_counter() - started
-        finally:
-            _stop(process)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith("STOCKTAKE_")
-    }
-    [port] = free_ports(1)
-    return inherited | {
-        "STOCKTAKE_DATA_DIR": str(folder / "data"),
-        "STOCKTAKE_HOST": HOST,
-        "STOCKTAKE_PORT": str(port),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _wait_for_ready(process: "subprocess.Popen[str]") -> None:
-    assert process.stdout is not None
-    said: list[str] = []
-    too_long = threading.Timer(_PATIENCE_SECONDS, process.kill)
-    too_long.start()
-    try:
-        for line in process.stdout:
-            said.append(line)
-            if _READY in line:
-                return
-    finally:
-        too_long.cancel()
-    raise RuntimeError(f"`stocktake up` ended before it was ready; it said:\n{''.join(said[-20:])}")
-
-
-def _stop(process: "subprocess.Popen[str]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()

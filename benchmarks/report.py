@@ -17,7 +17,7 @@ _DATABASES: Final = {None: "", "sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def number(value: float) -> str:
-    """A value with the digits that it deserves.
+    """Return a value with the digits that it deserves.
 
     >>> number(0.8312), number(4.267), number(17.4), number(312.6), number(1040.0)
     ('0.83', '4.27', '17.4', '313', '1,040')
@@ -29,7 +29,7 @@ def number(value: float) -> str:
 
 
 def row(figure: Figure, record: Record) -> tuple[str, ...]:
-    """The figure's cells, in the order of `HEADINGS`."""
+    """Return the figure's cells, in the order of `HEADINGS`."""
     return (
         figure.name,
         _DATABASES[record.database],
@@ -64,7 +64,7 @@ def _met(figure: Figure) -> str:
 
 
 def table(lines: Sequence[tuple[Figure, Record]]) -> str:
-    """A Markdown table: words to the left, all else to the right, columns aligned."""
+    """Return a Markdown table: words to the left, all else to the right, columns aligned."""
     rows = [HEADINGS, *(row(figure, record) for figure, record in lines)]
     # Two at least: a rule of Markdown needs a dash beside its colon.
     widths = [max(2, *(len(cells[column]) for cells in rows)) for column in range(len(HEADINGS))]
@@ -84,7 +84,7 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
 
 
 def text(records: Sequence[Record]) -> str:
-    """The whole report: a table for each benchmark, its conditions, and what failed."""
+    """Return the whole report: a table for each benchmark, its conditions, and what failed."""
     names = dict.fromkeys(record.benchmark for record in records if record.figures)
     parts = [section(name, [each for each in records if each.benchmark == name]) for name in names]
     failed = [f"- {each.label}: {each.failure}" for each in records if each.failure is not None]
@@ -94,7 +94,7 @@ def text(records: Sequence[Record]) -> str:
 
 
 def section(name: str, records: Sequence[Record]) -> str:
-    """One benchmark: its table, with databases one below the other, and its conditions."""
+    """Write one benchmark: its table, with databases one below the other, and its conditions."""
     lines = [(figure, record) for record in records for figure in record.figures]
     order = list(dict.fromkeys(figure.name for figure, _ in lines))
     databases = list(_DATABASES)
@@ -104,7 +104,9 @@ def section(name: str, records: Sequence[Record]) -> str:
 
 
 def _conditions(records: Sequence[Record]) -> list[str]:
-    """Each sentence once; where the figures are of several runs, with those that it holds for."""
+    """Return each sentence once; where the figures are of several runs, with those that it holds
+    for.
+    """
     runs_of: dict[str, set[str]] = {}
     for record in records:
         for sentence in record.conditions:
@@ -117,7 +119,9 @@ def _conditions(records: Sequence[Record]) -> list[str]:
 
 
 def runs(records: Sequence[Record]) -> str:
-    """What the runs were taken on, the newest first; the tables name a run by its `measured`."""
+    """Return what the runs were taken on, the newest first; the tables name a run by its
+    `measured`.
+    """
     shared = {each.facts["run"]: each.facts for each in records}
     lines = [
         f"- run of {name} UTC, {facts['run as']}: {facts['machine']}; disk: {facts['disk']}; "
@@ -128,7 +132,7 @@ def runs(records: Sequence[Record]) -> str:
 
 
 def lines(figures: Sequence[Figure]) -> str:
-    """The figures of one part for a terminal, as soon as they are known."""
+    """Return the figures of one part for a terminal, as soon as they are known."""
     width = max((len(each.name) for each in figures), default=0)
     return "\n".join(f"  {each.name:<{width}}{_told(each)}" for each in figures)
 
@@ -140,7 +144,7 @@ def _told(figure: Figure) -> str:
 
 
 def with_section(page: str, name: str, content: str) -> str:
-    """The page with what stands between the two markers of this name replaced.
+    """Return the page with what stands between the two markers of this name replaced.
 
     Raises:
         ValueError: the page has not one pair of them.

@@ -36,7 +36,7 @@ class Record:
         return f"{self.benchmark} on {self.database}" if self.database else self.benchmark
 
     def line(self) -> str:
-        """As one line of JSON."""
+        """Write it as one line of JSON."""
         return json.dumps(asdict(self) | {"figures": [as_dict(each) for each in self.figures]})
 
 
@@ -52,7 +52,7 @@ def append(file: Path, record: Record) -> None:
 
 
 def read(file: Path) -> list[Record]:
-    """All records of the file; a last line that a killed run has cut off is none.
+    """Return all records of the file; a last line that a killed run has cut off is none.
 
     Raises:
         OSError: the file cannot be read.
@@ -76,7 +76,7 @@ def _parsed(file: Path, number: int, line: bytes) -> Record:
 
 
 def merged(old: Iterable[Record], new: Sequence[Record]) -> list[Record]:
-    """The old records without what the new ones have measured anew, then the new ones.
+    """Return the old records without what the new ones have measured anew, then the new ones.
 
     A figure is replaced alone: those beside it keep their date and their conditions. Failures
     have measured nothing, and are left out.
@@ -88,7 +88,7 @@ def merged(old: Iterable[Record], new: Sequence[Record]) -> list[Record]:
 
 
 def _without(old: Record, new: Record) -> Record | None:
-    """None where nothing of it is left."""
+    """Return the record without it; None where nothing is left."""
     if (old.benchmark, old.database) != (new.benchmark, new.database):
         return old
     again = {each.name for each in new.figures}

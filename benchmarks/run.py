@@ -24,7 +24,7 @@ from benchmarks.catalogue import Benchmark
 from benchmarks.figures import from_dict
 from benchmarks.options import Options
 from benchmarks.results import Record
-from tests.support.processes import LAUNCH
+from servers.process import LAUNCH
 
 _ROOT: Final = Path(__file__).parent.parent
 #: For the servers of a benchmark to end in good order.
@@ -89,7 +89,7 @@ def run(
 
 
 def _interrupted_again(announce: Callable[[str], None]) -> bool:
-    """Whether a second Ctrl-C ends the whole run."""
+    """Return whether a second Ctrl-C ends the whole run."""
     try:
         announce(f"Ctrl-C once more within {_AGAIN_SECONDS:g} s ends the whole run.")
         threading.Event().wait(_AGAIN_SECONDS)
@@ -133,7 +133,7 @@ def _failed(unit: Unit, facts: Mapping[str, str], reason: str, trace: str = "") 
 
 
 def measured(unit: Unit) -> Iterator[dict[str, Any]]:
-    """What the benchmark's process tells, part by part.
+    """Yield what the benchmark's process tells, part by part.
 
     Raises:
         BenchmarkFailedError: it failed, took too long, or its process ended.
@@ -171,7 +171,8 @@ def _ended(status: int) -> str:
 def _process(
     unit: Unit,
 ) -> Iterator[tuple["subprocess.Popen[str]", "queue.SimpleQueue[str]"]]:
-    """The benchmark's process, and the lines that it writes; the last one is empty.
+    """Run the benchmark's process, and yield it with the lines that it writes; the last one is
+    empty.
 
     Its temporary files, and those of all its servers, are in one folder, which is removed.
     """

@@ -12,13 +12,14 @@ from benchmarks.deployment import Deployment, deployed, wait_until
 from benchmarks.figures import Figure, Outcome, Target, distributed, ratio
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
+from servers.scripted_store import ScriptedStore
+from servers.service import Worker
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.schema.formats import TableFormat
+from stocktake.services import identity
 from stocktake.states import JobKind, JobState, Queue
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import Worker, add_project, wait_for_end
 
 _JOBS: Final = 300
 #: Of the greedy project: many times what has a place.
@@ -40,28 +41,33 @@ def measure(options: Options) -> Iterator[Outcome]:
         ):
             _each(service, tables[:20])  # children connect and import; not counted
             alone = _figure("POST to the job's end, alone", _each(service, tables))
-            _read_slowly(database, store, [add_project(database, "Greedy")] * _SLOW_READS)
+            _read_slowly(database, store, [_project(database, "Greedy")] * _SLOW_READS)
             wait_until(lambda: _running(database) == Worker.concurrency, "slow reads everywhere")
             beside = _figure("POST to the job's end, beside slow reads", _each(service, tables))
             yield _compared(alone, beside, count)
-            many = [add_project(database, f"Slow {number}") for number in range(_MANY)]
+            many = [_project(database, f"Slow {number}") for number in range(_MANY)]
             _read_slowly(database, store, many)
             wait_until(lambda: _running(database) > Worker.concurrency, "a slow read in reserve")
             yield _in_reserve(_each(service, tables[:1])[0] / 1000)
 
 
 def _each(service: Deployment, table_ids: Sequence[UUID]) -> list[float]:
-    """Milliseconds from each POST to its job's end, by this process's clock."""
+    """Return milliseconds from each POST to its job's end, by this process's clock."""
     taken = []
     for table_id in table_ids:
         asked_at = datetime.now(UTC)
         job_id = UUID(service.post(f"warehouse_tables/{table_id}/refresh_schema/")["id"])
-        wait_for_end(service.database, job_id)
+        service.wait_for_end(job_id)
         with service.database.read() as session:
             finished_at = session.get_one(Job, job_id).finished_at
         assert finished_at is not None
         taken.append((finished_at - asked_at).total_seconds() * 1000)
     return taken
+
+
+def _project(database: Database, name: str) -> int:
+    with database.write() as session:
+        return identity.create_project(session, name).id
 
 
 def _read_slowly(database: Database, store: ScriptedStore, projects: Sequence[int]) -> None:

@@ -1,26 +1,45 @@
 """Files for tables to name: small Delta tables."""
 
+import json
 from pathlib import Path
-from typing import Final
-
-from tests.support.delta_tables import (
-    HandWrittenLog,
-    add_action,
-    field_of,
-    metadata_action,
-    protocol_action,
-)
+from typing import Any, Final
 
 _COLUMNS: Final = 20
+_TIME: Final = 1_700_000_000_000
 
 
 def delta_tables(folder: Path, count: int) -> list[str]:
     """Write that many Delta tables of one commit and twenty columns; their URLs."""
-    return [_delta_table(folder / f"delta_{number}") for number in range(count)]
+    commit = "".join(json.dumps(action) + "\n" for action in _actions())
+    return [_delta_table(folder / f"delta_{number}", commit) for number in range(count)]
 
 
-def _delta_table(root: Path) -> str:
-    log = HandWrittenLog(root)
-    fields = [field_of(f"column_{number}", "string") for number in range(_COLUMNS)]
-    log.commit(0, protocol_action(), metadata_action(*fields), add_action())
+def _delta_table(root: Path, commit: str) -> str:
+    log = root / "_delta_log"
+    log.mkdir(parents=True, exist_ok=True)
+    (log / f"{0:020}.json").write_text(commit)
     return f"file://{root}"
+
+
+def _actions() -> list[dict[str, Any]]:
+    fields = [
+        {"name": f"column_{number}", "type": "string", "nullable": True, "metadata": {}}
+        for number in range(_COLUMNS)
+    ]
+    metadata = {
+        "id": "8f1f3b2c-0f4e-4a39-a3a5-0d8c1f1c0001",
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": json.dumps({"type": "struct", "fields": fields}),
+        "partitionColumns": [],
+        "configuration": {},
+        "createdTime": _TIME,
+    }
+    add = {
+        "path": "part-0.parquet",
+        "partitionValues": {},
+        "size": 100,
+        "modificationTime": _TIME,
+        "dataChange": True,
+    }
+    protocol = {"minReaderVersion": 1, "minWriterVersion": 2}
+    return [{"protocol": protocol}, {"metaData": metadata}, {"add": add}]

@@ -10,9 +10,9 @@ from benchmarks.deployment import Deployment, deployed
 from benchmarks.figures import Outcome, Target, distributed
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
+from servers.service import Worker
 from stocktake.db.models import Job
 from stocktake.schema.formats import TableFormat
-from tests.support.stack import Worker, wait_for_end
 
 _JOBS: Final = 150
 _TARGET: Final = Target(bound=50.0)
@@ -54,12 +54,12 @@ def measure(options: Options) -> Iterator[Outcome]:
 
 
 def _one(deployment: Deployment, table_id: UUID) -> tuple[float, float]:
-    """Milliseconds from the 202, and by the row's own times."""
+    """Return milliseconds from the 202, and by the row's own times."""
     job_id = UUID(deployment.post(f"warehouse_tables/{table_id}/refresh_schema/")["id"])
     answered = time.perf_counter()
     created_at, started_at = _wait_for_start(deployment, job_id)
     outside_ms = (time.perf_counter() - answered) * 1000
-    wait_for_end(deployment.database, job_id)
+    deployment.wait_for_end(job_id)
     return outside_ms, (started_at - created_at).total_seconds() * 1000
 
 

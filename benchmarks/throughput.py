@@ -15,9 +15,9 @@ from benchmarks.deployment import Deployment, deployed, wait_until
 from benchmarks.figures import Figure, Outcome, ratio
 from benchmarks.options import Options
 from benchmarks.sources import delta_tables
+from servers.service import Worker
 from stocktake.schema.formats import TableFormat
 from stocktake.states import JobState, Queue
-from tests.support.stack import Worker
 
 #: Five seconds and more of them; a busy machine takes minutes for ten runs.
 _JOBS: Final = 500
@@ -36,7 +36,7 @@ class MeasuredWorker(Worker):
         self._events = events
 
     def command(self) -> list[str]:
-        """The shipped command with another app, and the switch for events behind it."""
+        """Return the shipped command with another app, and the switch for events behind it."""
         command = [self._app if part == "workers" else part for part in super().command()]
         # Our app logs at INFO by itself; the other one must be told, to bear the same cost.
         return [
@@ -74,7 +74,7 @@ def measure(options: Options) -> Iterator[Outcome]:
 
 
 def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
-    """Mean rates of jobs and of no-ops, a second."""
+    """Return the mean rates of jobs and of no-ops, a second."""
     jobs: list[float] = []
     noops: list[float] = []
     for _ in range(2):

@@ -74,7 +74,9 @@ def _client(deployment: Deployment) -> httpx.Client:
 
 
 def _fill(deployment: Deployment, tables: int) -> str:
-    """Tables as refreshes would have left them; the id of the last, which has a version too."""
+    """Insert tables as refreshes would have left them; return the id of the last, which has a
+    version too.
+    """
     columns = [Column.of(f"column_{number}", "Nullable(Int64)") for number in range(_COLUMNS)]
     stored = [column.as_dict() for column in columns]
     with deployment.database.write() as session:
@@ -98,7 +100,7 @@ def _fill(deployment: Deployment, tables: int) -> str:
 
 @contextmanager
 def _asking_for_health(deployment: Deployment) -> Iterator[list[float]]:
-    """Milliseconds of each answer of `/healthz`, one asked for after the other."""
+    """Collect the milliseconds of each answer of `/healthz`, one asked for after the other."""
     answers: list[float] = []
     ended = threading.Event()
 

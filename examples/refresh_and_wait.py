@@ -14,7 +14,7 @@ import httpx
 
 
 def table_id(api: httpx.Client, name: str, format_: str, url: str) -> str:
-    """The table of this name; registered, and read once, where there is none."""
+    """Return the table of this name; register and read it once where there is none."""
     for table in api.get("warehouse_tables/", params={"search": name}).json()["results"]:
         if table["name"] == name:
             return str(table["id"])
@@ -39,7 +39,7 @@ def refresh(api: httpx.Client, table: str) -> dict:
 
 
 def main(name: str, format_: str, url: str) -> None:
-    """The table's columns, brought up to date; status 1 and the reason where they cannot be."""
+    """Return the columns, brought up to date; status 1 and the reason where they cannot be."""
     server = os.environ.get("STOCKTAKE_URL", "http://127.0.0.1:8000")
     key = {"Authorization": f"Bearer {os.environ['STOCKTAKE_API_KEY']}"}
     base = f"{server}/api/projects/@current/"

@@ -65,7 +65,8 @@ _LONGEST_TEXT = 2_000
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """How the sentence about an unknown name ends: with the nearest known one, or with all of them.
+    """Return how the sentence about an unknown name ends: with the nearest known one, or with all
+    of them.
 
     >>> did_you_mean("csv_delimeter", ["csv_delimiter", "public"])
     "did you mean 'csv_delimiter'?"
@@ -184,7 +185,9 @@ class ThrottledError(RequestError):
 
 
 def _shortened(text: str) -> str:
-    """The text without its middle, where the names in it, which strangers gave, are too long."""
+    """Return the text without its middle, where the names in it, which strangers gave, are too
+    long.
+    """
     if len(text) <= _LONGEST_TEXT:
         return text
     half = _LONGEST_TEXT // 2
@@ -222,7 +225,7 @@ class JobError(StocktakeError):
         self.file = file
 
     def as_dict(self) -> dict[str, Any]:
-        """The job's ``error`` object on the wire.
+        """Return the job's ``error`` object on the wire.
 
         >>> EmptySourceError().as_dict()["code"]
         'source_empty'

@@ -44,13 +44,15 @@ def configure_logging(settings: Settings) -> None:
 
 
 def request_id() -> str | None:
-    """The id of the request that the present work goes back to; jobs made now inherit it."""
+    """Return the id of the request that the present work goes back to; jobs made now inherit it."""
     bound: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return bound
 
 
 def redaction(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The structlog processor that masks secrets; it runs last, over the exception's text too."""
+    """Return the structlog processor that masks secrets; it runs last, over the exception's text
+    too.
+    """
     masked: dict[str, Any] = redact(event)
     return masked
 
@@ -65,7 +67,7 @@ def _shared() -> list[Processor]:
 
 
 def _for_a_terminal(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """JSON escapes what a terminal would obey; here it is masked, before the colours come in."""
+    """Mask what a terminal would obey, which JSON escapes, before the colours come in."""
     return {
         name: harmless(value) if isinstance(value, str) else value for name, value in event.items()
     }
@@ -95,7 +97,7 @@ def _formatter(json: bool) -> logging.Formatter:
 
 
 def _in_order(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """When and what first, as a person reads a line."""
+    """Put when and what first, as a person reads a line."""
     first = {name: event[name] for name in _FIRST if name in event}
     return first | {name: value for name, value in event.items() if name not in first}
 
@@ -104,7 +106,7 @@ class _WithoutCanaries(logging.Filter):
     """Drops what Celery says of each canary at INFO: ten lines a minute, of nobody's job."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is one to keep."""
+        """Return whether the line is one to keep."""
         about = record.args if isinstance(record.args, dict) else {}
         return record.levelno > logging.INFO or about.get("name") != "canary"
 

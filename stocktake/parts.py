@@ -47,7 +47,7 @@ class ProcessParts:
 
 
 def managed_storage(settings: Settings) -> ManagedStorage:
-    """Managed storage: a folder of the data directory where nothing else is set."""
+    """Return managed storage: a folder of the data directory where nothing else is set."""
     secret = settings.managed_storage_access_secret
     return build(
         settings.managed_storage_url or str(settings.data_dir.resolve() / "managed"),
@@ -59,7 +59,7 @@ def managed_storage(settings: Settings) -> ManagedStorage:
 
 
 def guard_policy(settings: Settings) -> GuardPolicy:
-    """What the operator allows; our own storage and folder are refused to customers' URLs.
+    """Return what the operator allows; our own storage and folder are refused to customers' URLs.
 
     Raises:
         ValidationError: an entry of ``TRUSTED_ENDPOINTS`` cannot be read.

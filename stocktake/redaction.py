@@ -50,7 +50,7 @@ _RULES: Final = (
 
 
 def redact_text(text: str) -> str:
-    """The text with what looks like a secret masked.
+    """Return the text with what looks like a secret masked.
 
     >>> redact_text("redis://:hunter2@cache:6379/0 refused stk_abcdef234567")
     'redis://***@cache:6379/0 refused stk_***'
@@ -65,7 +65,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any) -> Any:
-    """A copy of the value, masked all through; numbers and the like as they are.
+    """Return a copy of the value, masked all through; numbers and the like as they are.
 
     >>> redact({"access_secret": "s", "url": "https://u:p@h/", "n": [1, {"Authorization": "x"}]})
     {'access_secret': '***', 'url': 'https://***@h/', 'n': [1, {'Authorization': '***'}]}
@@ -87,7 +87,8 @@ def _redact_item(key: Any, value: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    r"""The text without what a terminal would obey: names come from customers and their files.
+    r"""Return the text without what a terminal would obey: names come from customers and their
+    files.
 
     >>> harmless("a\x1b[2Jb\nc") == "a\ufffd[2Jb\nc"
     True

@@ -48,7 +48,8 @@ _URL_SCHEMES = ("https", "http", "file")
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """The parts of a comma-separated list, without the space around them and without blanks."""
+    """Return the parts of a comma-separated list, without the space around them and without
+    blanks."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
@@ -60,11 +61,11 @@ class _Files(PydanticBaseSettingsSource):
     """The settings whose values are in files."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        """Nothing is read one by one."""
+        """Find nothing: no setting is read one by one."""
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """The values, as texts."""
+        """Return the values, as texts."""
         given = from_files(os.environ)
         names = [name for name in os.environ if _is_of_a_file(name) and os.environ[name]]
         wanted = [name.removesuffix(_FILE) for name in names]
@@ -180,7 +181,6 @@ class Settings(BaseSettings):
     inference_max_decompression_ratio: int = Field(default=Limits.max_decompression_ratio, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
 
-    flower_basic_auth: SecretStr | None = None
     #: Required as a bearer token by ``/metrics``, which serves this machine alone where it is not
     #: set.
     metrics_token: SecretStr | None = None
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the files that it names."""
+        """Read arguments, then the environment, then the files that it names."""
         return init_settings, env_settings, _Files(settings_cls)
 
     @field_validator(
@@ -275,7 +275,7 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """What the environment says, of which nothing is passed over.
+    """Return what the environment says, of which nothing is passed over.
 
     Raises:
         SettingsError: a name that is none, a value that is none, or a file that cannot be read; in
@@ -290,7 +290,8 @@ def read_settings() -> Settings:
 
 
 def from_files(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with ``STOCKTAKE_X`` for each ``STOCKTAKE_X_FILE``; blank ones left out.
+    """Return the environment with ``STOCKTAKE_X`` for each ``STOCKTAKE_X_FILE``; blank ones left
+    out.
 
     Raises:
         SettingsError: such a file cannot be read, or the setting is given as well.
@@ -329,7 +330,8 @@ def _no_setting(name: str) -> str:
 
 
 def _meant(given: str, known: Iterable[str], before: str = "") -> str:
-    """How to end the sentence that something is not known: with the nearest that is, or all."""
+    """Return how to end the sentence that something is not known: with the nearest that is,
+    or all."""
     known = sorted(known)
     near = get_close_matches(given, known, n=1)
     if near:
@@ -338,8 +340,8 @@ def _meant(given: str, known: Iterable[str], before: str = "") -> str:
 
 
 def unreadable_entry(number: int, entry: str, why: str = "") -> str:
-    """What to tell of an entry of ``TRUSTED_ENDPOINTS``: it is repeated, but for one with an ``@``,
-    which may hold a password.
+    """Return what to tell of an entry of ``TRUSTED_ENDPOINTS``: it is repeated, but for one with an
+    ``@``, which may hold a password.
 
     Args:
         number: its place in the list, from 1.
@@ -353,7 +355,7 @@ def unreadable_entry(number: int, entry: str, why: str = "") -> str:
 
 
 def explain(refused: ValidationError) -> str:
-    """What is wrong with which variable, one a line.
+    """Return what is wrong with which variable, one a line.
 
     A value is repeated where a number was wanted: any other may be a secret, or hold one.
     """

@@ -1,6 +1,6 @@
 """The words that travel between processes: job states and kinds, queues.
 
-``docs/job_states.md`` draws the job's states; ``TRANSITIONS`` is the one table that decides.
+``docs/job_states.md`` draws the moves of ``TRANSITIONS``.
 """
 
 from enum import StrEnum
@@ -29,6 +29,8 @@ class JobState(StrEnum):
         return not TRANSITIONS[self]
 
 
+#: All moves that there are. No write looks here: each names the state that it starts from, in the
+#: statement that moves the row. The model of jobs in the tests holds what they do to this table.
 TRANSITIONS: Final = MappingProxyType(
     {
         JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
@@ -40,6 +42,10 @@ TRANSITIONS: Final = MappingProxyType(
         JobState.CANCELLED: frozenset[JobState](),
     }
 )
+
+
+#: What a job that has not ended is in, as rows have it.
+UNDONE: Final = tuple(state.value for state in JobState if not state.done)
 
 
 class JobKind(StrEnum):

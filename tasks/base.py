@@ -154,12 +154,12 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], object
 
 
 def worker_name(node: str | None, pid: int) -> str:
-    """How a child signs its claims: as no other does, on any machine."""
+    """Return how a child signs its claims: as no other does, on any machine."""
     return f"{pool_name(node)}/{pid}"
 
 
 def pool_name(node: str | None) -> str:
-    """How a worker signs for all of its children."""
+    """Return how a worker signs for all of its children."""
     return f"{node or 'local'}/{_START}"
 
 
@@ -203,8 +203,8 @@ def _as_job_error(exc: BaseException) -> JobError:
 
 
 def _without_frames(error: JobError) -> JobError:
-    """The error without its traceback and causes. Their frames hold all that the read held, which
-    stayed in the child for good: 120 MB for each line of a million keys."""
+    """Return the error without its traceback and causes. Their frames hold all that the read held,
+    which stayed in the child for good: 120 MB for each line of a million keys."""
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 

@@ -40,7 +40,7 @@ class BrokerQueueLengths:
         )
 
     def __call__(self) -> Mapping[Queue, int] | None:
-        """One round trip; None where the broker is silent."""
+        """Ask in one round trip; None where the broker is silent."""
         pipe = self._client.pipeline(transaction=False)
         for queue in Queue:
             pipe.llen(queue.value)
@@ -56,7 +56,7 @@ class BrokerQueueLengths:
 
 
 def worker_versions(url: str) -> dict[str, str]:
-    """The release of each worker that answers within two seconds, by its node's name.
+    """Return the release of each worker that answers within two seconds, by its node's name.
 
     Args:
         url: the broker's.

@@ -3,8 +3,8 @@
 All that the run and its processes leave in the folder for temporary files goes into one of the
 run's own, which goes with it.
 
-A test that changes a server's health (kills, freezes) starts one of its own from
-``tests.support.servers``; the ones here are shared over the whole run.
+A test that changes a server's health (kills, freezes) starts one of its own from ``servers``;
+the ones here are shared over the whole run.
 """
 
 import os
@@ -18,9 +18,12 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from servers.postgres import Postgres
+from servers.seaweedfs import SeaweedFS
+from servers.valkey import Valkey
 from tests.stores.servers import Rclone
+from tests.support.azurite import Azurite
 from tests.support.emptied import EmptiedDatabases
-from tests.support.servers import Azurite, Postgres, SeaweedFS, Valkey
 
 #: The running service, for the acceptance and the fault tests.
 pytest_plugins = ["tests.support.harness"]

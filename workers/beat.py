@@ -66,7 +66,7 @@ class Clock(Scheduler):
         self._asked_to_end = True
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """One tick of ours; the seconds to sleep until the next.
+        """Tick once, and return the seconds to sleep until the next.
 
         Raises:
             SystemExit: the process was asked to end.

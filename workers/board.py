@@ -70,7 +70,7 @@ class Board:
 
     @classmethod
     def make(cls) -> Self:
-        """An empty one, in a file that has no name and goes with its last process."""
+        """Return an empty one, in a file that has no name and goes with its last process."""
         with tempfile.TemporaryFile() as file:
             # Written and not only made so long: on a full disk the first use would be a SIGBUS.
             file.write(bytes(_HEAD_BYTES + PLACES * _PLACE_BYTES))
@@ -92,11 +92,11 @@ class Board:
         return 0 < self.stop_at <= time.monotonic()
 
     def place(self, number: int) -> "Place":
-        """One child's place."""
+        """Return one child's place."""
         return Place(self._memory, self._at(number))
 
     def readings(self) -> dict[Reading, Beat]:
-        """What is worked on, each with its last sign of life."""
+        """Return what is worked on, each with its last sign of life."""
         return dict(filter(None, map(self._reading, range(PLACES))))
 
     def ask_to_leave(self, reading: Reading) -> None:
@@ -142,7 +142,7 @@ class Place:
         _READ.pack_into(self._memory, self._at, *fields)
 
     def asked_to_leave(self, job_id: UUID, attempt: int) -> bool:
-        """Whether the guard asks this attempt to leave."""
+        """Return whether the guard asks this attempt to leave."""
         found = _ASK.unpack_from(self._memory, self._at + _ASK_AT)
         return bool(found == (attempt, job_id.bytes))
 

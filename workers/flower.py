@@ -58,7 +58,7 @@ class Monitor(Flower):  # type: ignore[misc]  # of an untyped class
         *more: Any,
         **named: Any,
     ) -> Any:
-        """The handler of a request; one that refuses, where it may not be served."""
+        """Return the handler of a request; one that refuses, where it may not be served."""
         status = 401 if not self._knows(request) else 405 if _changes(request) else 0
         if status:
             return super().get_handler_delegate(request, _Refusal, {"status": status})
@@ -85,7 +85,7 @@ class _Refusal(RequestHandler):
         self._refused_with = status
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing is changed here."""
+        """Let all pass: nothing is changed here."""
 
     def prepare(self) -> None:
         raise HTTPError(self._refused_with)

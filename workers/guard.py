@@ -64,7 +64,7 @@ class Bounds:
     reserve_seconds: float = 0.0
 
     def as_argument(self) -> str:
-        """For the command line: to read the settings would load more than all the rest."""
+        """Write it for the command line: to read the settings would load more than all the rest."""
         return json.dumps(asdict(self))
 
 
@@ -204,7 +204,7 @@ class Guard:
                 continue  # that is for the worker to tell
 
     def _make_room(self, seen: AbstractSet[Reading]) -> None:
-        """Where all children are busy, ask those to leave that were in the reserve for long."""
+        """Ask those to leave that were in the reserve for long, where all children are busy."""
         self._asked &= seen
         if not 0 < self.bounds.children <= len(seen):
             return

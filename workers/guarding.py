@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def own_place() -> Place:
-    """This child's place on the board."""
+    """Return this child's place on the board."""
     index = getattr(current_process(), "index", None)
     return BOARD.place(index) if isinstance(index, int) and index < PLACES else Place()
 
@@ -78,7 +78,7 @@ class KeptGuard:
 
 
 def _children(settings: Settings, presence: Presence | None) -> int:
-    """With those in reserve, where there are some."""
+    """Count the children, with those in reserve where there are some."""
     if presence is None or not settings.worker_reserve:
         return 0
     return presence.places + settings.worker_reserve

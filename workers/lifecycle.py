@@ -67,12 +67,12 @@ _presence: Presence | None = None
 
 @cache
 def process_settings() -> Settings:
-    """This worker's settings, read from the environment once."""
+    """Return this worker's settings, read from the environment once."""
     return settings_to_start()
 
 
 def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtime:
-    """The parts that one child owns."""
+    """Return the parts that one child owns."""
     doorbell = CeleryDoorbell(settings)
     # Two connections: the attempt's and its watchdog's.
     database = Database(settings.database_url, doorbell.ring, pool_size=2)
@@ -100,8 +100,9 @@ def _before_the_broker(sender: Any, **_: Any) -> None:
 
 @worker_init.connect
 def _load_readers(**_: Any) -> None:
-    """Before the fork, so that children share the code and no first job waits for it. What a run
-    imports late, for those who run it elsewhere, half a second of it, is named too."""
+    """Import the readers before the fork, so that children share the code and no first job waits
+    for it. What a run imports late, for those who run it elsewhere, half a second of it, is named
+    too."""
     for kind in JobKind:
         import_module(f"stocktake.runs.{kind}")
     registry.load_all()
@@ -110,7 +111,9 @@ def _load_readers(**_: Any) -> None:
 
 @worker_init.connect
 def _add_reserve(sender: Any, **_: Any) -> None:
-    """Of a pool whose size Celery finds out by itself nothing is known, and nothing is reserved."""
+    """Add the reserve to a pool of a known size; where Celery finds the size out by itself, nothing
+    is reserved.
+    """
     global _presence  # noqa: PLW0603 - the children inherit it through the fork
     settings = process_settings()
     if isinstance(sender.concurrency, int):
@@ -173,7 +176,9 @@ def _prepare_child() -> None:
 
 
 def _allow_descriptors() -> None:
-    """As many as this process may have: a connection through the relay takes three."""
+    """Allow as many descriptors as this process may have: a connection through the relay takes
+    three.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -190,7 +195,7 @@ def _child_stops(**_: Any) -> None:
 
 @inspect_command(name=VERSION_COMMAND)
 def _version(_state: Any) -> str:
-    """Which release this worker runs; for `stocktake doctor`."""
+    """Return which release this worker runs; for `stocktake doctor`."""
     return __version__
 
 
@@ -202,7 +207,9 @@ class ParentRequest(Request):
     """
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """The hard limit: the child's watchdog could not run, so the parent writes the reason."""
+        """Write the reason of Celery's hard limit, in the parent: the child's watchdog could not
+        run.
+        """
         super().on_timeout(soft, timeout)
         if not soft:
             self._hand_back(time_limit_error(process_settings().job_time_limit_seconds))
@@ -210,7 +217,7 @@ class ParentRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        """A child that vanished: hand its job back at once.
+        """Return a child that vanished: hand its job back at once.
 
         How a read failed is in its row, in words; Flower is told of it without a traceback.
         """

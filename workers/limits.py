@@ -4,7 +4,7 @@ from stocktake.errors import LimitExceededError, ReserveNeededError, WorkerStopp
 
 
 def time_limit_error(seconds: float) -> LimitExceededError:
-    """The error of an attempt that ran for too long."""
+    """Return the error of an attempt that ran for too long."""
     return LimitExceededError(
         f"The read took longer than {seconds:g} seconds.",
         code="time_limit",
@@ -13,7 +13,7 @@ def time_limit_error(seconds: float) -> LimitExceededError:
 
 
 def silence_error(seconds: float) -> LimitExceededError:
-    """The error of an attempt whose process gave no sign of life for too long."""
+    """Return the error of an attempt whose process gave no sign of life for too long."""
     return LimitExceededError(
         f"The read kept its process from doing anything else for {seconds:g} seconds.",
         code="time_limit",
@@ -22,7 +22,7 @@ def silence_error(seconds: float) -> LimitExceededError:
 
 
 def memory_limit_error(resident: int, limit: int) -> LimitExceededError:
-    """The error of an attempt that took too much; both in bytes."""
+    """Return the error of an attempt that took too much; both in bytes."""
     return LimitExceededError(
         f"The read held {resident} bytes of memory; the limit is {limit}.",
         code="memory_limit",
@@ -31,12 +31,12 @@ def memory_limit_error(resident: int, limit: int) -> LimitExceededError:
 
 
 def stopped_error() -> WorkerStoppedError:
-    """The error of an attempt that a stopping worker hands back."""
+    """Return the error of an attempt that a stopping worker hands back."""
     return WorkerStoppedError("The worker was stopped while it read the source.")
 
 
 def reserve_error() -> ReserveNeededError:
-    """The error of an attempt that gives up a child of the reserve."""
+    """Return the error of an attempt that gives up a child of the reserve."""
     return ReserveNeededError(
         "The read took long, and a project of which nothing ran needed the worker's last child."
     )

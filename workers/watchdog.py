@@ -61,7 +61,7 @@ class Watchdog:
         self._progress = {"phase": phase, "files_done": files_done, "files_total": files_total}
 
     def stop(self) -> None:
-        """The attempt is over."""
+        """Stop watching: the attempt is over."""
         self._place.end()
         self._done.set()
 

@@ -1,4 +1,4 @@
 """One request's way through the service: who asks, what may be waited for, pages, answers.
 
-No route and no byte of HTTP is here.
+Routes are in `api.routes`, the bytes of HTTP in `api.wire`.
 """

@@ -35,7 +35,7 @@ class Answer:
     after_wait: "Callable[[Context], Answer] | None" = None
 
     def stored(self) -> idempotency.StoredAnswer:
-        """The answer as plain data, to keep under an idempotency key."""
+        """Return the answer as plain data, to keep under an idempotency key."""
         body = self.body.model_dump(mode="json") if isinstance(self.body, BaseModel) else self.body
         return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))
 
@@ -58,8 +58,8 @@ class JsonResponse(Response):
 
 
 def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
-    """The response of an answer, made in a thread: on the event loop, one of a table with very many
-    columns held everybody up."""
+    """Return the response of an answer, made in a thread: on the event loop, one of a table with
+    very many columns held everybody up."""
     headers = dict(answer.headers)
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)

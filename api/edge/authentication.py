@@ -41,7 +41,7 @@ ProjectId = Annotated[
 
 
 async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -> Edge:
-    """The edge of a request that names no project: its caller's project is 0."""
+    """Return the edge of a request that names no project: its caller's project is 0."""
     caller = getattr(request.state, "caller", None)  # known already where a body was read
     if caller is None:
         caller = await _authenticated(request, parts, _plaintext(credentials))
@@ -77,11 +77,13 @@ class _InProject:
     scope: str
 
     async def __call__(self, edge: AccountEdge, project_id: ProjectId) -> Edge:
-        """As FastAPI asks it: after the body, so `admit` is asked before where there is one."""
+        """Admit the caller, as FastAPI asks: after the body, so `admit` is asked before where there
+        is one.
+        """
         return self.admit(edge, project_id)
 
     def admit(self, edge: Edge, project_id: str) -> Edge:
-        """The edge of the project.
+        """Return the edge of the project.
 
         Raises:
             RequestError: the key lacks the scope, or knows no such project.

@@ -60,7 +60,7 @@ class Parts:
 
 
 def parts_of(request: Request) -> Parts:
-    """The parts of the app that serves this request."""
+    """Return the parts of the app that serves this request."""
     parts: Parts = request.app.state.parts
     return parts
 
@@ -200,8 +200,8 @@ class Edge:
         return (await self._answered(_finisher(key, given.after_wait), waits=True))[1]
 
     async def wait_for_end(self, job_id: UUID, seconds: float, weight: int = 1) -> Sight | None:
-        """What a job was when it had ended; None if it had not in time, or the client has gone,
-        or its key has as many requests waiting as it may.
+        """Return what a job was when it had ended; None if it had not in time, or the client has
+        gone, or its key has as many requests waiting as it may.
 
         Args:
             weight: as how many requests it counts.

@@ -71,7 +71,7 @@ class Page:
         *,
         cut: bool = False,
     ) -> bytes:
-        """The page on the wire: `PageBody` of whatever the results are. For a thread's use.
+        """Return the page on the wire: `PageBody` of whatever the results are. For a thread's use.
 
         It ends before `limit` where its results are large, and `next` goes on there.
 
@@ -94,6 +94,7 @@ class Page:
         before = self.offset - self.limit
         previous = self._url(offset=max(before, 0)) if self.offset > 0 else None
         links = {"count": count, "next": following, "previous": previous}
+        # The results are JSON already, to be measured; as bytes they are not written a second time.
         return to_json(links)[:-1] + b',"results":[' + b",".join(results) + b"]}"
 
     def _next(self, shown: int, place: Place) -> str:
@@ -115,7 +116,7 @@ def _cursor(place: Place) -> str:
 
 
 def _place(cursor: str) -> Place | None:
-    """What a cursor says; None of an empty one, with which a client begins."""
+    """Return what a cursor says; None of an empty one, with which a client begins."""
     if not cursor:
         return None
     try:
@@ -128,8 +129,8 @@ def _place(cursor: str) -> Place | None:
 
 
 def _origin(request: Request) -> str:
-    """Where a client that was told a path would ask; empty where it named a host that is none of
-    ours: who follows the link then asks again where it asked before."""
+    """Return where a client that was told a path would ask; empty where it named a host that is
+    none of ours: who follows the link then asks again where it asked before."""
     host = request.headers.get("host", "")
     named, allowed = _HOST.fullmatch(host), parts_of(request).process.settings.allowed_hosts
     if named is None or not any(_is_host(named[1].lower(), each) for each in allowed):

@@ -24,7 +24,8 @@ class Preference:
 
 
 def read_preference(headers: Mapping[str, str], default_seconds: float) -> Preference:
-    """The client's wish, cut to 60 s; the default where it has none or one that nobody can read.
+    """Return the client's wish, cut to 60 s; the default where it has none or one that nobody can
+    read.
 
     >>> read_preference({"prefer": "respond-async, wait=90"}, 0).applied
     {'Preference-Applied': 'wait=60'}
@@ -41,7 +42,7 @@ def read_preference(headers: Mapping[str, str], default_seconds: float) -> Prefe
 
 
 async def disconnected_or(request: Request, waiting: Awaitable[T]) -> T | None:
-    """The result of `waiting`, or None when the client has gone before it was there.
+    """Return the result of `waiting`, or None when the client has gone before it was there.
 
     What is left of the request's body is thrown away.
     """

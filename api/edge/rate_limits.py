@@ -85,7 +85,7 @@ class RateLimits:
 
     @contextmanager
     def waiting(self, key_id: UUID | None, weight: int = 1) -> Iterator[bool]:
-        """Whether one more request by this key may wait; while it does, it counts.
+        """Yield whether one more request by this key may wait; count it while it does.
 
         Args:
             weight: as how many it counts; one that is heavier than all may wait alone.

@@ -28,7 +28,7 @@ class Shared(Generic[T]):
         self._ended_at = 0.0
 
     async def __call__(self) -> T:
-        """The answer of the call that runs or was the last, or of a new one."""
+        """Return the answer of the call that runs or was the last, or of a new one."""
         if self._running is None or (self._running.done() and not self._fresh()):
             self._running = asyncio.create_task(self._work_once())
         # One client that leaves must not take the answer from the others.

@@ -115,7 +115,7 @@ class Hub:
     async def wait_for_end(
         self, job_id: UUID, seconds: float, holder: Holder | None = None
     ) -> Sight | None:
-        """What the job was when it had ended; None if it had not in time, or is gone.
+        """Return what the job was when it had ended; None if it had not in time, or is gone.
 
         Raises:
             RequestError: what the holder would be refused with by now.
@@ -125,7 +125,7 @@ class Hub:
     async def wait_for_change(
         self, job_id: UUID, after_revision: int, seconds: float, holder: Holder | None = None
     ) -> Sight | None:
-        """What the job was at its first revision after this one; None if it did not change.
+        """Return what the job was at its first revision after this one; None if it did not change.
 
         Raises:
             RequestError: as above.

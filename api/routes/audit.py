@@ -28,7 +28,7 @@ Subject = Annotated[UUID | None, Query(description="The id of what was changed."
 async def list_audit_log(
     edge: AuditEdge, page: PageDep, action: Action = None, subject: Subject = None
 ) -> Response:
-    """Who did what in the project, and what was refused, newest first."""
+    """List who did what in the project, and what was refused, newest first."""
 
     def work(context: Context) -> bytes:
         wanted = EntryFilter(project_id=context.caller.project_id, action=action, subject=subject)

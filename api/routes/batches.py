@@ -20,7 +20,7 @@ RETRY_AFTER: Final = "1"
 
 
 def accepted(context: Context, batch: BatchView) -> Answer:
-    """The 202 of a bulk refresh: the batch, and where to look for it."""
+    """Return the 202 of a bulk refresh: the batch, and where to look for it."""
     return Answer(
         status=202,
         body=BatchBody.model_validate(batch),
@@ -41,7 +41,7 @@ async def refresh_tables(edge: WriteEdge, selector: SelectorIn) -> Response:
 
 @router.get("/batches/{batch_id}/", response_model=BatchBody)
 async def get_batch(edge: ReadEdge, batch_id: UUID) -> Response:
-    """A bulk refresh: its jobs by state, the share that has ended, and the first errors."""
+    """Show a bulk refresh: its jobs by state, the share that has ended, and the first errors."""
 
     def work(context: Context) -> Answer:
         batch = batches.get(context, batch_id)

@@ -16,7 +16,6 @@ from api.routes.jobs import job_url
 from api.routes.tables import after_first_read, shown
 from api.schemas.tables import TableBody, UploadBody, UploadedTable
 from api.uploads import receiving
-from api.wire.strict_json import MAX_JSON_BYTES
 from stocktake.db.models import Table
 from stocktake.errors import (
     ManagedStorageRefusedError,
@@ -36,8 +35,8 @@ _COUNTED_HERE: Final = 2**62
 
 
 def _form(**fields: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so before
-    the key is checked."""
+    """Return the OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so
+    before the key is checked."""
     properties = {"file": {"type": "string", "format": "binary"}} | fields
     schema = {"type": "object", "properties": properties, "required": ["file"]}
     return {
@@ -162,7 +161,6 @@ def _stored(context: Context, upload_id: UUID, size_bytes: int, file_format: str
     "/warehouse_tables/create_from_upload/",
     status_code=201,
     response_model=TableBody,
-    max_body_size=MAX_JSON_BYTES,
 )
 async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
     """Make a new table of an uploaded file. With `Prefer: wait=N` a file that cannot be read is a
@@ -184,8 +182,8 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
 
 
 async def _or_unavailable(respond: Callable[[], Awaitable[Response]]) -> Response:
-    """503 where managed storage is away or full: the client may send the file again; 500 where it
-    says no, and would say it again."""
+    """Return 503 where managed storage is away or full: the client may send the file again; 500
+    where it says no, and would say it again."""
     try:
         return await respond()
     except StorageUnavailableError:

@@ -67,7 +67,7 @@ _START: Final = """fetch("/api/schema/")
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Whether the process is alive; asks nothing else."""
+    """Say whether the process is alive; asks nothing else."""
     return {"status": "ok"}
 
 
@@ -75,9 +75,9 @@ async def healthz() -> dict[str, str]:
     "/readyz", responses={503: {"description": "Not ready: `checks` says where, `reasons` why."}}
 )
 async def readyz(parts: PartsDep) -> JSONResponse:
-    """Whether requests can be taken and will be worked on, and which part is at fault: database,
-    clock, broker or worker. Jobs are accepted without the last three, and wait for them: a load
-    balancer should ask `/healthz`.
+    """Say whether requests can be taken and will be worked on, and which part is at fault:
+    database, clock, broker or worker. Jobs are accepted without the last three, and wait for them:
+    a load balancer should ask `/healthz`.
     """
     try:
         async with asyncio.timeout(_READY_SECONDS):
@@ -104,7 +104,8 @@ def _doorbell(parts: Parts) -> dict[str, int]:
     openapi_extra={"security": [{}]},
 )
 async def metrics(request: Request, parts: PartsDep, credentials: Bearer) -> Response:
-    """Prometheus' text: with the token from the settings; without one, on this machine only."""
+    """Give Prometheus' text: with the token from the settings; without one, on this machine
+    only."""
     _require_reader(request, parts.process.settings.metrics_token, credentials)
     return Response(await parts.metrics(), media_type=CONTENT_TYPE_LATEST)
 
@@ -141,32 +142,33 @@ def _is_local(request: Request) -> bool:
 
 @router.get("/api/schema/")
 async def schema(request: Request) -> dict[str, Any]:
-    """This description, as OpenAPI."""
+    """Give this description, as OpenAPI."""
     described: dict[str, Any] = request.app.openapi()
     return described
 
 
 @router.get("/", include_in_schema=False)
 async def root() -> RedirectResponse:
-    """To the description: who opens the bare address in a browser looks for something to read."""
+    """Lead to the description: who opens the bare address in a browser looks for something
+    to read."""
     return RedirectResponse("/docs", 307)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
 async def docs() -> HTMLResponse:
-    """Swagger UI, from this server alone."""
+    """Show Swagger UI, from this server alone."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _DOCS_POLICY})
 
 
 @router.get("/docs/start.js", include_in_schema=False)
 async def docs_start() -> Response:
-    """The script that starts Swagger UI: the policy allows none inside the page."""
+    """Give the script that starts Swagger UI: the policy allows none inside the page."""
     return Response(_START, media_type="text/javascript")
 
 
 @router.get("/docs/{name}", include_in_schema=False)
 async def docs_asset(name: str) -> FileResponse:
-    """One of Swagger UI's own files."""
+    """Give one of Swagger UI's own files."""
     if name not in _ASSETS:
         raise NotFoundError
     return FileResponse(_SWAGGER / name, media_type=_ASSETS[name])

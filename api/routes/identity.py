@@ -16,7 +16,7 @@ router = Router(tags=["identity"])
 
 @router.get("/api/projects/", response_model=PageBody[ProjectBody])
 async def list_projects(edge: AccountEdge, page: PageDep) -> Response:
-    """The projects that the key belongs to."""
+    """List the projects that the key belongs to."""
 
     def work(context: Context) -> bytes:
         count, found = identity.project_page(context, **page.part)
@@ -27,19 +27,19 @@ async def list_projects(edge: AccountEdge, page: PageDep) -> Response:
 
 @router.get("/api/projects/{project_id}/")
 async def get_project(edge: ReadEdge) -> ProjectBody:
-    """One project."""
+    """Show one project."""
     return await edge.read(lambda context: project_view(identity.get_project(context)))
 
 
 @router.get("/api/environments/{project_id}/", include_in_schema=False)
 async def get_environment(edge: ReadEdge) -> ProjectBody:
-    """The same project under its older name."""
+    """Show the same project under its older name."""
     return await edge.read(lambda context: project_view(identity.get_project(context)))
 
 
 @router.get("/api/users/@me/")
 async def get_current_user(edge: AccountEdge) -> UserBody:
-    """Whom the key belongs to."""
+    """Show whom the key belongs to."""
 
     def work(context: Context) -> UserBody:
         return user_view(identity.current_user(context), identity.list_projects(context))
@@ -49,5 +49,5 @@ async def get_current_user(edge: AccountEdge) -> UserBody:
 
 @router.get("/api/personal_api_keys/@current/")
 async def get_current_key(edge: AccountEdge) -> KeyBody:
-    """The key of this request: its scopes and projects, never its value."""
+    """Show the key of this request: its scopes and projects, never its value."""
     return await edge.read(lambda context: key_view(identity.current_key(context)))

@@ -38,7 +38,7 @@ _LONGEST_RETRY_AFTER: Final = 60
 
 
 def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
-    """The 202 of a submit: the job, where to look for it, and when."""
+    """Return the 202 of a submit: the job, where to look for it, and when."""
     return Answer(
         status=202,
         body=job_view(job, deduplicated),
@@ -48,7 +48,9 @@ def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
 
 
 def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
-    """The answer to a submit that was waited for: 200 with the job, or 400 where it has failed."""
+    """Return the answer to a submit that was waited for: 200 with the job, or 400 where it has
+    failed.
+    """
     job = jobs.get_job(context, job_id)
     if job.state == JobState.FAILED.value:
         return failed(context, job, deduplicated)
@@ -57,7 +59,7 @@ def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
 
 
 def failed(context: Context, job: Job, deduplicated: bool = False) -> Answer:
-    """PostHog's answer to a request whose source it could not read, and the job beside it."""
+    """Give PostHog's answer to a request whose source it could not read, and the job beside it."""
     error = job.error or {}
     body = body_of("validation_error", "invalid_input", error.get("detail", ""))
     shown = job_view(job, deduplicated).model_dump(mode="json")
@@ -69,7 +71,7 @@ def failed(context: Context, job: Job, deduplicated: bool = False) -> Answer:
 
 
 def job_url(context: Context, job_id: UUID) -> str:
-    """The path of a job."""
+    """Return the path of a job."""
     return f"/api/projects/{context.caller.project_id}/jobs/{job_id}/"
 
 
@@ -86,7 +88,7 @@ def _filter(
 async def list_jobs(
     edge: ReadEdge, page: PageDep, wanted: Annotated[JobFilter, Depends(_filter)]
 ) -> Response:
-    """The history of jobs, newest first."""
+    """List the history of jobs, newest first."""
 
     def work(context: Context) -> bytes:
         count, found = jobs.list_jobs(context, wanted, **page.part)
@@ -107,7 +109,7 @@ async def get_job(
         int | None, Query(ge=0, description="Seconds to wait for the job's end, up to 60.")
     ] = None,
 ) -> Response:
-    """A job: always 200, also when the job failed; its failure is in the body."""
+    """Show a job: always 200, also when the job failed; its failure is in the body."""
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds:
@@ -137,7 +139,8 @@ def _represent(
 
 
 def _retry_after(job: Job) -> int:
-    """Whole seconds until a look is worth while: at once, or when a backed-off retry is due."""
+    """Return whole seconds until a look is worth while: at once, or when a backed-off retry
+    is due."""
     if job.state != JobState.QUEUED.value:
         return 1
     due = math.ceil((job.next_run_at - datetime.now(UTC)).total_seconds())
@@ -171,7 +174,7 @@ class _Stream:
 
 
 async def _granted(edge: ReadEdge, job_id: UUID) -> AsyncIterator[_Stream]:
-    """A stream that has its place among those that wait until it ends, and its first job.
+    """Yield a stream that has its place among those that wait until it ends, and its first job.
 
     Both are taken here, as a stream that has begun can't be refused.
     """
@@ -192,7 +195,7 @@ def _sight(context: Context, job_id: UUID) -> _Sight:
 async def stream_job_events(
     stream: Annotated[_Stream, Depends(_granted)],
 ) -> AsyncIterator[ServerSentEvent]:
-    """The job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
+    """Send the job's life as server-sent events: `state`, `progress`, and `end` as the last one; or
     `refused`, with the body of the refusal, seconds after the key was revoked, expired or was cut.
     """
     edge, now, before = stream.edge, stream.first, None

@@ -22,7 +22,7 @@ _view = ScheduleBody.model_validate
 
 @router.get("/schedules/", response_model=PageBody[ScheduleBody])
 async def list_schedules(edge: ReadEdge, page: PageDep) -> Response:
-    """The project's schedules, newest first."""
+    """List the project's schedules, newest first."""
 
     def work(context: Context) -> bytes:
         found = schedules.page(context, **page.part)
@@ -45,7 +45,7 @@ async def create_schedule(edge: WriteEdge, schedule: ScheduleIn) -> Response:
 
 @router.get("/schedules/{schedule_id}/", response_model=ScheduleBody)
 async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
-    """A schedule, with its last and next fire."""
+    """Show a schedule, with its last and next fire."""
     return await edge.show(lambda context: _view(schedules.get(context, schedule_id)))
 
 

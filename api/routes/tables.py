@@ -49,7 +49,7 @@ VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def fields_of(body: TableChange) -> TableFields:
-    """What the request says about the table, and nothing that it only sends back."""
+    """Return what the request says about the table, and nothing that it only sends back."""
     sent = body.model_dump(exclude_unset=True)
     if sent.get("credential") is not None:
         keys = {"access_key", "access_secret"} & sent["credential"].keys()
@@ -58,7 +58,7 @@ def fields_of(body: TableChange) -> TableFields:
 
 
 def shown(context: Context, table: Table) -> TableBody:
-    """The table as this transaction leaves it."""
+    """Return the table as this transaction leaves it."""
     return table_view(table_views.view_of(context, table), context.caller)
 
 
@@ -72,8 +72,8 @@ async def list_tables(
     ] = None,
     include_columns: IncludeColumns = True,
 ) -> Response:
-    """The project's tables, newest first. A page is shorter than `limit` where its tables have very
-    many columns; `next` goes on there."""
+    """List the project's tables, newest first. A page is shorter than `limit` where its tables have
+    very many columns; `next` goes on there."""
 
     def work(context: Context) -> bytes:
         found = table_views.list_views(context, search=search, columns=include_columns, **page.part)
@@ -114,7 +114,7 @@ def _created(context: Context, table: Table, job_id: UUID) -> Answer:
 
 
 def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
-    """The table with its columns; or the 400 of a read that failed, and no table is left."""
+    """Return the table with its columns; or the 400 of a read that failed, and no table is left."""
     job = jobs.get_job(context, job_id)
     if job.state == JobState.FAILED.value and tables.undo_create(context, table_id, job_id=job_id):
         return failed(context, job)
@@ -126,7 +126,7 @@ def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
 async def get_table(
     edge: ReadEdge, table_id: UUID, include_columns: IncludeColumns = True
 ) -> Response:
-    """One table."""
+    """Show one table."""
 
     def work(context: Context) -> TableBody:
         view = table_views.get_view(context, table_id, columns=include_columns)
@@ -167,7 +167,9 @@ async def change_table(edge: WriteEdge, table_id: UUID, body: TableChange) -> Re
 
 @router.put("/warehouse_tables/{table_id}/", response_model=TableBody)
 async def put_table(edge: WriteEdge, table_id: UUID, body: TableChange) -> Response:
-    """As PATCH: a field that is left out stays as it is, since secrets are never sent back."""
+    """Change a table, as PATCH does: a field that is left out stays as it is, since secrets are
+    never sent back.
+    """
     return await _change(edge, table_id, body)
 
 
@@ -223,7 +225,7 @@ async def update_schema(
 
 @router.get("/warehouse_tables/{table_id}/schema_versions/", response_model=PageBody[VersionBody])
 async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) -> Response:
-    """A table's schema versions, newest first."""
+    """List a table's schema versions, newest first."""
 
     def work(context: Context) -> bytes:
         found = schema_versions.list_versions(context, table_id, **page.part)
@@ -241,7 +243,7 @@ async def list_schema_versions(edge: ReadEdge, table_id: UUID, page: PageDep) ->
     "/warehouse_tables/{table_id}/schema_versions/{number}/", response_model=FullVersionBody
 )
 async def get_schema_version(edge: ReadEdge, table_id: UUID, number: VersionNumber) -> Response:
-    """One schema version with its columns."""
+    """Show one schema version with its columns."""
     return await edge.show(
         lambda context: full_version_view(schema_versions.get_version(context, table_id, number))
     )
@@ -259,7 +261,7 @@ async def diff_schema_version(
         Query(ge=1, le=2**31 - 1, description="Another version; the one before if left out."),
     ] = None,
 ) -> Response:
-    """What changed up to this version: `none`, `additive`, `widening` or `breaking`."""
+    """Show what changed up to this version: `none`, `additive`, `widening` or `breaking`."""
 
     def work(context: Context) -> VersionDiffBody:
         found = schema_versions.compare(context, table_id, number, against=against)

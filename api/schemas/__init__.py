@@ -1,1 +1,4 @@
-"""Wire models, and how domain objects become them. Nothing here decides anything."""
+"""The bodies of requests and answers, and how domain objects become them.
+
+Nothing here decides anything or touches the database.
+"""

@@ -1,4 +1,4 @@
-"""The audit log."""
+"""The audit log on the wire."""
 
 from datetime import datetime
 from typing import Any

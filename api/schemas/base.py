@@ -50,7 +50,7 @@ class DescribedAs:
     def __get_pydantic_json_schema__(
         self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The other type's."""
+        """Return the other type's."""
         # Within another schema, as a model or an enum gets a name of its own only there.
         return handler(core_schema.with_default_schema(TypeAdapter(self._kind).core_schema))
 

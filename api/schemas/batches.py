@@ -40,7 +40,7 @@ class SelectorIn(BaseModel):
     )
 
     def as_sent(self) -> dict[str, Any]:
-        """What the client gave, and nothing else."""
+        """Return what the client gave, and nothing else."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -122,7 +122,7 @@ class ScheduleIn(OwnBody):
     paused: StrictBool = False
 
     def as_sent(self) -> dict[str, Any]:
-        """What the client gave, and nothing else."""
+        """Return what the client gave, and nothing else."""
         return self.model_dump(exclude_unset=True)
 
 
@@ -142,7 +142,7 @@ class ScheduleChange(OwnBody):
     paused: StrictBool = False
 
     def as_sent(self) -> dict[str, Any]:
-        """What the client gave, and nothing else."""
+        """Return what the client gave, and nothing else."""
         return self.model_dump(exclude_unset=True)
 
 

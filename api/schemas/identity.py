@@ -68,7 +68,7 @@ class KeyBody(Wire):
 
 
 def project_view(project: Project) -> ProjectBody:
-    """A project on the wire."""
+    """Return a project on the wire."""
     return ProjectBody(
         id=project.id,
         uuid=project.uuid,
@@ -79,7 +79,7 @@ def project_view(project: Project) -> ProjectBody:
 
 
 def user_view(user: User, projects: Sequence[Project]) -> UserBody:
-    """A user on the wire, in the first of the projects."""
+    """Return a user on the wire, in the first of the projects."""
     seen = [project_view(project) for project in projects]
     organization = OrganizationBody(projects=seen, teams=seen)
     return UserBody(
@@ -96,7 +96,7 @@ def user_view(user: User, projects: Sequence[Project]) -> UserBody:
 
 
 def key_view(key: ApiKey) -> KeyBody:
-    """A key on the wire."""
+    """Return a key on the wire."""
     return KeyBody(
         id=key.id,
         label=key.label,

@@ -210,13 +210,13 @@ class FullJobBody(JobBody):
 
 
 def full_job_view(job: Job, attempts: Sequence[JobAttempt]) -> FullJobBody:
-    """A job with its attempts on the wire."""
+    """Return a job with its attempts on the wire."""
     shown = [AttemptBody.model_validate(attempt, from_attributes=True) for attempt in attempts]
     return FullJobBody(**job_view(job).model_dump(), attempts=shown)
 
 
 def job_view(job: Job, deduplicated: bool = False) -> JobBody:
-    """A job on the wire."""
+    """Return a job on the wire."""
     state = JobState(job.state)
     return JobBody(
         id=job.id,

@@ -61,7 +61,7 @@ class CredentialIn(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _one_stranger(cls, sent: Any) -> Any:
-        """Of unknown names leave one: pydantic makes an error of each, of all 30,000."""
+        """Leave one of the unknown names: pydantic makes an error of each, of all 30,000."""
         names = sent if isinstance(sent, dict) else ()
         stranger = next((name for name in names if name not in cls.model_fields), None)
         return sent if stranger is None else {stranger: sent[stranger]}
@@ -293,7 +293,7 @@ class VersionDiffBody(Wire):
 
 
 def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> TableBody:
-    """A table on the wire, as this caller sees it."""
+    """Return a table on the wire, as this caller sees it."""
     table = view.table
     return TableBody(
         id=table.id,
@@ -331,7 +331,7 @@ def _column(stored: dict[str, Any]) -> ColumnBody:
 
 
 def short_job(job: Job) -> ShortJobBody:
-    """A job as its table shows it."""
+    """Return a job as its table shows it."""
     state = JobState(job.state)
     return ShortJobBody(
         id=job.id,
@@ -345,7 +345,7 @@ def short_job(job: Job) -> ShortJobBody:
 
 
 def version_view(version: SchemaVersion, column_count: int) -> VersionBody:
-    """A schema version in a list."""
+    """Return a schema version in a list."""
     return VersionBody(
         number=version.number,
         change=version.change,
@@ -357,7 +357,7 @@ def version_view(version: SchemaVersion, column_count: int) -> VersionBody:
 
 
 def full_version_view(version: SchemaVersion) -> FullVersionBody:
-    """A schema version with its columns and its diff from the one before."""
+    """Return a schema version with its columns and its diff from the one before."""
     columns = [
         VersionColumnBody(
             name=stored["name"],

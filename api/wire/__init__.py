@@ -1,4 +1,4 @@
 """HTTP before a route sees it: bounds, strict JSON, multipart, headers.
 
-Nothing here knows what a table is.
+What a table or a job is, nothing here knows.
 """

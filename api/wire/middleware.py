@@ -159,7 +159,8 @@ class RequestMiddleware:
 
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
-    """The path template that served a request, or ``none``: few values, none of a client's."""
+    """Return the path template that served a request, or ``none``: few values, none of a
+    client's."""
     return getattr(scope.get("route"), "path", None) or "none"
 
 

@@ -95,8 +95,8 @@ class FormReader:
         return events
 
     def end(self) -> bytes:
-        """The body has ended. Returns a digest of names, values and file bytes, which the
-        boundary, drawn anew for each request, is no part of."""
+        """End the body, and return a digest of names, values and file bytes, which the boundary,
+        drawn anew for each request, is no part of."""
         if not self._complete:
             raise _broken("it ends before its last boundary")
         return self._hash.digest()
@@ -141,7 +141,7 @@ class FormReader:
             raise _broken(f"a field is longer than {MAX_FIELD_BYTES} bytes")
 
     def _hand_on(self) -> None:
-        """One event for what came in many bits: each costs the event loop a write."""
+        """Make one event of what came in many bits: each costs the event loop a write."""
         if self._data:
             self._events.append(FileData(data=bytes(self._data)))
             self._data.clear()
@@ -159,7 +159,9 @@ class FormReader:
 
 
 def _text(raw: bytes) -> str:
-    """UTF-8 whatever comes: a name is compared with rules that such characters do not pass."""
+    """Decode as UTF-8 whatever comes: a name is compared with rules that such characters do not
+    pass.
+    """
     return raw.decode("utf-8", "replace")
 
 

@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
     by_age: Final["dict[BoundedProtocol, None]"] = {}
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connects, and has to send a head in time."""
+        """Start a client's connection, and the time in which it has to send a head."""
         super().connection_made(transport)
         self._in_head, self._unwanted, self._hung_up, self._last = True, False, False, False
         self._head_bytes = self._body_bytes = self._framing_bytes = self._thrown_away_bytes = 0
@@ -125,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return (asked_nothing or self.flow.write_paused) and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, and so are its timers."""
+        """End the timers of a connection that is gone."""
         self._disarm()
         self.unwanted.end(self)
         self.by_age.pop(self, None)
@@ -176,7 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # --- what the parser finds ------------------------------------------------------------
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; one too many ends the request. A trailer is none, and is dropped."""
+        """Take a header; one too many ends the request. A trailer is none, and is dropped."""
         if not self._in_head:
             return
         super().on_header(name, value)
@@ -185,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("too many headers")  # the parser makes an error of its own of it
 
     def on_headers_complete(self) -> None:
-        """The head is complete; one that can be read in two ways ends the request."""
+        """Take the complete head; one that can be read in two ways ends the request."""
         names, version = [name for name, _ in self.headers], self.parser.get_http_version()
         twice = any(names.count(name) > 1 for name in _ONCE)
         # RFC 9112, 3.2; and the parser takes 0.9, which has no head.
@@ -203,12 +203,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._holds = not _OF_PROXIES.isdisjoint(names)
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """Take a part of the body."""
         self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is complete; the next thing is another one's head."""
+        """Note that the request is complete; the next thing is another one's head."""
         self._disarm()
         self._in_head = True
         super().on_message_complete()
@@ -221,7 +221,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_response_complete()
 
     def on_response_complete(self) -> None:
-        """The answer is out; what is missing of its request is taken, and thrown away."""
+        """Take what is missing of the answered request, and throw it away."""
         if self._in_head or self.pipeline or self._closing:
             super().on_response_complete()
             return
@@ -316,12 +316,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(408)
 
     def pause_writing(self) -> None:
-        """The client has not taken what was sent."""
+        """Note that the client has not taken what was sent."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.limits.write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client reads on."""
+        """Note that the client reads on."""
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
@@ -360,7 +360,7 @@ async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def protocol(settings: Settings) -> type[BoundedProtocol]:
-    """The class of connections within the settings' limits, as uvicorn wants it."""
+    """Return the class of connections within the settings' limits, as uvicorn wants it."""
     limits = EdgeLimits(
         head_seconds=settings.request_head_seconds,
         body_bytes_per_second=settings.request_min_bytes_per_second,

@@ -126,7 +126,7 @@ def _check_text(text: str, place: _Place) -> None:
 
 
 def _attr(place: _Place) -> str | None:
-    """The place as an error names it; a body whose names are long gets the begin of them."""
+    """Return the place as an error names it; a body whose names are long gets the begin of them."""
     names: list[str] = []
     while place is not None:
         place, name = place
@@ -149,7 +149,7 @@ class StrictRequest(Request):
         self._parsing = parsing
 
     async def json(self) -> Any:
-        """The model, which FastAPI takes as it is; None where the body is null.
+        """Return the model, which FastAPI takes as it is; None where the body is null.
 
         Raises:
             ValidationError: the body is no JSON that we take, or does not fit the model.
@@ -181,7 +181,7 @@ class StrictRoute(APIRoute):
         raise NotImplementedError
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler behind the two."""
+        """Return FastAPI's handler behind the two."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:

@@ -44,7 +44,7 @@ def seal(keyring: Keyring, row: StoredCredential, pair: AccessPair) -> None:
 
 
 def opened(keyring: Keyring, row: StoredCredential) -> AccessPair:
-    """The keys of a credential.
+    """Return the keys of a credential.
 
     Raises:
         CredentialUnavailableError: they cannot be decrypted.
@@ -57,7 +57,7 @@ def opened(keyring: Keyring, row: StoredCredential) -> AccessPair:
 
 
 def opened_for(session: Session, keyring: Keyring, table: Table) -> AccessPair | None:
-    """The keys that the table is read with; None where it needs none.
+    """Return the keys that the table is read with; None where it needs none.
 
     Raises:
         CredentialUnavailableError: they are gone, or cannot be decrypted.

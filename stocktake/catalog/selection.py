@@ -88,7 +88,7 @@ def parse_selector(raw: Any, *, attr: str | None = None) -> Selector:
 
 
 def kept_selector(raw: dict[str, Any], checked: Selector) -> dict[str, Any]:
-    """A selector as its row holds it.
+    """Return a selector as its row holds it.
 
     Each batch of a schedule copies it: a table named 10,000 times would be 390 KB a minute, and
     an id of a thousand hyphens is one too.
@@ -180,7 +180,7 @@ def require_known_ids(
 def select_tables(
     session: Session, project_id: int, selector: Selector, *, after: UUID | None, limit: int
 ) -> Selected:
-    """The next tables of a selection, in order of id and locked; left out are sourced and
+    """Return the next tables of a selection, in order of id and locked; left out are sourced and
     deleted ones, and those for uploads of which none was accepted yet: there is nothing to read.
 
     Tables are locked before their jobs, everywhere, so that two writers cannot deadlock.
@@ -235,7 +235,7 @@ def _filtered(statement: Select[UUID], selector: Selector) -> Select[UUID]:
 
 
 def _like(glob: str) -> str:
-    r"""The glob as a LIKE pattern with a backslash as escape.
+    r"""Return the glob as a LIKE pattern with a backslash as escape.
 
     >>> _like("sales_*.?")
     'sales\\_%._'

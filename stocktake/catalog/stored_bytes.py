@@ -9,7 +9,7 @@ from stocktake.states import UploadState
 
 
 def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) -> int:
-    """Bytes of uploads, of managed Delta tables and of schema versions.
+    """Return bytes of uploads, of managed Delta tables and of schema versions.
 
     Args:
         max_upload_bytes: what an upload that is still coming in counts as.

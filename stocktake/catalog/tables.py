@@ -12,7 +12,8 @@ from stocktake.jobs.leases import Claim
 
 
 def locked(session: Session, project_id: int, *which: ColumnElement[bool]) -> Table | None:
-    """The project's live table that is meant, locked and as it is now; None where there is none.
+    """Return the project's live table that is meant, locked and as it is now; None where there is
+    none.
 
     Args:
         which: conditions that one live table of a project fulfils at most.
@@ -26,7 +27,7 @@ def locked(session: Session, project_id: int, *which: ColumnElement[bool]) -> Ta
 
 
 def locked_for(session: Session, claim: Claim, *, any_generation: bool = False) -> Table:
-    """The claim's table, locked, for the transaction that writes a result to it.
+    """Return the claim's table, locked, for the transaction that writes a result to it.
 
     Args:
         any_generation: whether a table that changed since the claim is still wanted.

@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table, Upload
-from stocktake.states import JobState, UploadState
+from stocktake.states import UNDONE, UploadState
 
 #: An upload that is being received and was not touched for so long has died.
 ABANDONED_SECONDS: Final = 3600.0
 #: An upload that became no table's content within this time is not wanted any more: none was
 #: made from it, or its job failed and nobody retried.
 UNUSED_SECONDS: Final = 86_400.0
-_UNDONE: Final = [state.value for state in JobState if not state.done]
 
 # --- while its bytes come -----------------------------------------------------------------
 
@@ -107,7 +106,7 @@ def use_up(session: Session, upload_id: UUID) -> None:
 
 
 def _settle(session: Session, upload_id: UUID, state: UploadState) -> None:
-    """One whose bytes are gone stays as it is."""
+    """Set the state of one whose bytes are there; another stays as it is."""
     session.execute(
         update(Upload)
         .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
@@ -157,7 +156,7 @@ def _state_without(session: Session, upload: Upload, leaving: UUID | None) -> Up
     if session.scalar(select(content)):
         return UploadState.ACTIVE
     waiting = exists().where(
-        Job.upload_id == upload.id, Job.state.in_(_UNDONE), Job.table_id != leaving
+        Job.upload_id == upload.id, Job.state.in_(UNDONE), Job.table_id != leaving
     )
     return UploadState.STORED if session.scalar(select(waiting)) else UploadState.SUPERSEDED
 
@@ -166,7 +165,7 @@ def _state_without(session: Session, upload: Upload, leaving: UUID | None) -> Up
 
 
 def unwanted(session: Session, *, limit: int) -> Sequence[UUID]:
-    """The oldest uploads whose request has died, or that became no table's content."""
+    """Return the oldest uploads whose request has died, or that became no table's content."""
     query = select(Upload.id).where(_unwanted()).order_by(Upload.changed_at)
     return session.scalars(query.limit(limit)).all()
 
@@ -185,7 +184,7 @@ def give_up(session: Session, upload_ids: Sequence[UUID]) -> None:
 
 
 def _unwanted() -> ColumnElement[bool]:
-    waited_for = exists().where(Job.upload_id == Upload.id, Job.state.in_(_UNDONE))
+    waited_for = exists().where(Job.upload_id == Upload.id, Job.state.in_(UNDONE))
     return or_(
         and_(
             Upload.state == UploadState.RECEIVING.value,
@@ -200,7 +199,7 @@ def _unwanted() -> ColumnElement[bool]:
 
 
 def removable(session: Session, *, superseded_seconds: float, limit: int) -> dict[str, UUID]:
-    """The oldest superseded uploads of that age: ids by the key of their bytes."""
+    """Return the oldest superseded uploads of that age: ids by the key of their bytes."""
     query = select(Upload.object_key, Upload.id).where(_removable(superseded_seconds))
     found = session.execute(query.order_by(Upload.changed_at).limit(limit))
     return {row.object_key: row.id for row in found}

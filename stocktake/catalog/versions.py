@@ -13,7 +13,7 @@ from stocktake.schema.diff import Diff
 def add_version(
     session: Session, table: Table, change: Diff, *, job_id: UUID | None = None
 ) -> None:
-    """Number the table's present columns as a new version.
+    """Add the table's present columns as a new version.
 
     Args:
         table: locked by this transaction, with its new columns.
@@ -37,5 +37,5 @@ def add_version(
 
 
 def schema_size(columns: Any, diff: Any) -> int:
-    """Bytes of a schema version: of its columns and its diff, as JSON."""
+    """Return bytes of a schema version: of its columns and its diff, as JSON."""
     return len(json.dumps(columns)) + len(json.dumps(diff))

@@ -1,4 +1,4 @@
 """What the clock does at each tick: schedules, rescue, rings, and the removal of what is old.
 
-It knows nothing of beat.
+When a tick comes is `workers.beat`'s; nothing here knows Celery.
 """

@@ -78,7 +78,7 @@ class OrphanSweep:
         return bool(self._after)
 
     def _orphans(self, page: Mapping[str, datetime]) -> list[str]:
-        """Old objects with the key of an upload, and no row that still has bytes."""
+        """Return old objects with the key of an upload, and no row that still has bytes."""
         with self._database.read() as session:
             moment = session.scalars(select(now())).one()
             old = {
@@ -118,6 +118,6 @@ class OrphanSweep:
 
 
 def _upload_id(key: str) -> UUID | None:
-    """The id in a key of ours; None for what somebody else put here."""
+    """Return the id in a key of ours; None for what somebody else put here."""
     found = _UPLOAD_KEY.fullmatch(key)
     return UUID(found[1]) if found else None

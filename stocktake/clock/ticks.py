@@ -1,8 +1,7 @@
-"""The clock: Celery beat with a scheduler of our own over our own tables.
+"""What one tick of the clock does: fire schedules, rescue jobs and ring for them, send a canary.
 
-`ClockWork` is what happens at each tick, and knows nothing of beat; `Clock` is the class that
-`celery -A workers beat --scheduler workers.beat:Clock` is given. Any number of clocks may run:
-each write repeats the guard under which its row was selected.
+When a tick comes is decided in `workers.beat`; what is done once a minute is in `upkeep`. Any
+number of clocks may run: each write repeats the guard under which its row was selected.
 """
 
 import os
@@ -160,7 +159,7 @@ class ClockWork:
             return rescue.ring_again(session, due, ring_again_seconds=again)
 
     def _unannounced(self, waiting: Mapping[Queue, int]) -> list[UUID]:
-        """Jobs whose message is missing, as far as can be told: interactive ones first.
+        """Return jobs whose message is missing, as far as can be told: interactive ones first.
 
         In each queue as many as there are more jobs than messages. A job behind a long queue
         was not forgotten: without this, a backlog of 600 got two more messages for each job,

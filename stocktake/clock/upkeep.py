@@ -24,13 +24,12 @@ from stocktake.errors import JobError
 from stocktake.schema.folding import fold
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.settings import Settings
-from stocktake.states import JobState
+from stocktake.states import UNDONE
 from stocktake.storage.managed import ManagedStorage
 
 #: How long a first answer is replayed to the same Idempotency-Key.
 IDEMPOTENCY_SECONDS: Final = 86_400.0
 UPLOADS_AT_ONCE: Final = 50
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 KEYS_AT_ONCE: Final = 500
 NAMES_AT_ONCE: Final = 1000
 
@@ -65,7 +64,9 @@ class Upkeep:
         self._sweep = OrphanSweep(database, storage, days=settings.retain_orphans_days)
 
     def run(self) -> bool:
-        """One batch of everything; whether more is left. Rows first: they need no storage."""
+        """Do one batch of everything, and return whether more is left. Rows first: they need no
+        storage.
+        """
         rows = [self._prune_rows(), prune_idempotency_keys(self._database) == KEYS_AT_ONCE]
         seconds = self._settings.superseded_upload_seconds
         removed = remove_uploads(self._database, self._storage, superseded_seconds=seconds)
@@ -159,7 +160,7 @@ def remove_deleted_delta(
         Table.managed.is_(True),
         Table.format.in_(TAKING_ROWS),
         Table.deleted_at <= now(-superseded_seconds),
-        ~exists().where(Job.table_id == Table.id, Job.state.in_(_UNDONE)),
+        ~exists().where(Job.table_id == Table.id, Job.state.in_(UNDONE)),
     )
     with database.read() as session:
         table = session.scalars(select(Table).where(deleted).order_by(Table.id).limit(1)).first()
@@ -189,7 +190,7 @@ def remove_leftovers(storage: ManagedStorage) -> None:
 
 
 async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that could be removed."""
+    """Return those of the keys that could be removed."""
     removed = []
     for key in keys:
         try:

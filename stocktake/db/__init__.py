@@ -1,0 +1,4 @@
+"""The database: models, migrations, sessions, and its own clock.
+
+What the rows mean and who may change them is above: `jobs`, `services`, `runs`.
+"""

@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 def as_utc(moment: datetime) -> datetime:
-    """The same moment as aware UTC; a naive one is taken to be UTC already."""
+    """Return the same moment as aware UTC; a naive one is taken to be UTC already."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -17,7 +17,7 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def config(url: str) -> "Config":
-    """Alembic's configuration for this database, without an ini file."""
+    """Return Alembic's configuration for this database, without an ini file."""
     from alembic.config import Config
 
     made = Config()
@@ -35,7 +35,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def newest() -> str:
-    """The package's newest revision: files are named ``<revision>_<what>.py``, in order.
+    """Return the package's newest revision: files are named ``<revision>_<what>.py``, in order.
 
     >>> newest() >= "0001"
     True
@@ -44,14 +44,14 @@ def newest() -> str:
 
 
 def pending(engine: Engine) -> bool:
-    """Whether the database is not yet at the package's newest revision."""
+    """Return whether the database is not yet at the package's newest revision."""
     found = revision(engine)
     # A newer one than ours is that of a deploy in progress, which the code before it bears.
     return found is None or found < newest()
 
 
 def revision(engine: Engine) -> str | None:
-    """The revision that the database is at; None where it was never migrated."""
+    """Return the revision that the database is at; None where it was never migrated."""
     with engine.connect() as connection:
         try:
             found: str | None = connection.scalar(

@@ -32,7 +32,7 @@ Json = JSON(none_as_null=True)
 
 
 def new_id() -> UUID:
-    """A UUIDv7: ids sort by the time they were made."""
+    """Return a UUIDv7: ids sort by the time they were made."""
     return UUID(bytes=uuid_utils.uuid7().bytes)
 
 

@@ -37,7 +37,7 @@ def part_of(
     after: Place | None = None,
     ascending: bool = False,
 ) -> Q:
-    """The part of the rows, sorted by the columns, which tell each row from all others.
+    """Return the part of the rows, sorted by the columns, which tell each row from all others.
 
     Args:
         ascending: else in descending order.
@@ -56,13 +56,13 @@ def part_of(
 
 
 def one_by_one(session: Session, page: Select[T]) -> Iterator[T]:
-    """The rows of a page, a few at a time as they are taken: each may be megabytes."""
+    """Yield the rows of a page, a few at a time as they are taken: each may be megabytes."""
     with session.scalars(page.execution_options(yield_per=_AT_ONCE)) as found:
         yield from found
 
 
 def place_of(*values: Any) -> Place:
-    """Where a row stands, from its values of the columns, as JSON."""
+    """Return where a row stands, from its values of the columns, as JSON."""
     return [value if isinstance(value, int) else str(value) for value in values]
 
 

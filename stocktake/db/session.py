@@ -71,7 +71,9 @@ Ringer = Callable[[Ring], None]
 
 
 def _do_not_ring(_: Ring) -> None:
-    """For processes without a doorbell: the clock rings for what they leave behind."""
+    """Ring for nothing, in processes without a doorbell: the clock rings for what they leave
+    behind.
+    """
 
 
 def ring_after_commit(session: Session, ring: Ring) -> None:
@@ -80,12 +82,13 @@ def ring_after_commit(session: Session, ring: Ring) -> None:
 
 
 def can_ring(session: Session) -> bool:
-    """Whether a ring of this session would be heard: who marks a job as rung for must know."""
+    """Return whether a ring of this session would be heard: who marks a job as rung for
+    must know."""
     return not session.info.get(_RINGS_NOTHING, False)
 
 
 def inserting(session: Session, into: Any) -> Any:
-    """An INSERT that knows ON CONFLICT: each database has its own, with the same methods.
+    """Return an INSERT that knows ON CONFLICT: each database has its own, with the same methods.
 
     Args:
         into: a model or a table.
@@ -132,7 +135,7 @@ class Database:
 
     @contextmanager
     def write(self, *, leaving: bool = False) -> Iterator[Session]:
-        """A transaction that commits at the end of the block, and then rings.
+        """Open a transaction that commits at the end of the block, and then rings.
 
         Args:
             leaving: whether the process ends right after it, so that no ring would get away.
@@ -153,7 +156,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that only reads; on SQLite it never waits for a writer."""
+        """Open a transaction that only reads; on SQLite it never waits for a writer."""
         with Session(self.engine, expire_on_commit=False) as session:
             session.connection(execution_options={"read_only": True})
             yield session

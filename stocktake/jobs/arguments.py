@@ -58,7 +58,7 @@ class IngestArguments:
         )
 
     def as_dict(self) -> dict[str, str]:
-        """What a job's row is to keep.
+        """Return what a job's row is to keep.
 
         >>> IngestArguments(format=TableFormat.CSV).as_dict()
         {'target': 'file', 'format': 'CSV'}
@@ -68,5 +68,7 @@ class IngestArguments:
 
 
 def is_for_file(stored: Mapping[str, Any]) -> bool:
-    """Whether an upload's job, of any release, is to make the file itself the table's content."""
+    """Return whether an upload's job, of any release, is to make the file itself the table's
+    content.
+    """
     return bool(stored.get("target") == Target.FILE)

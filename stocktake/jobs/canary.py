@@ -21,7 +21,7 @@ QUEUE: Final = Queue.INTERACTIVE
 
 
 def due(session: Session, *, every_seconds: float) -> bool:
-    """Whether the last one has ended, and was sent that long ago."""
+    """Return whether the last one has ended, and was sent that long ago."""
     waits = Canary.queue == QUEUE.value, ~_may_follow(every_seconds)
     return not session.scalar(select(exists().where(*waits)))
 
@@ -48,7 +48,7 @@ def _may_follow(every_seconds: float) -> ColumnElement[bool]:
 
 
 def unheard(session: Session, *, seconds: float) -> bool:
-    """Whether one was rung for that long ago and has not ended."""
+    """Return whether one was rung for that long ago and has not ended."""
     return bool(session.scalar(select(exists().where(_unheard(seconds)))))
 
 

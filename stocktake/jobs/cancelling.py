@@ -79,7 +79,7 @@ def stop_running(session: Session, table_id: UUID, *, kinds: Collection[JobKind]
 
 
 def cancelled_error(code: str, detail: str) -> dict[str, Any]:
-    """What the `error` of a cancelled job says."""
+    """Return what the `error` of a cancelled job says."""
     return {"code": code, "retryable": False, "detail": detail, "hint": None, "file": None}
 
 

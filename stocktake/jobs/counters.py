@@ -79,7 +79,7 @@ def _log_lost(name: str, amount: int, exc: SQLAlchemyError) -> None:
 
 
 def drops_of(process: str, database: Database) -> Callable[[int], None]:
-    """What a doorbell calls with the number of rings that it dropped.
+    """Return what a doorbell calls with the number of rings that it dropped.
 
     Args:
         process: ``web``, ``worker`` or ``clock``.
@@ -120,7 +120,7 @@ def tally_attempts(session: Session) -> int:
 
 
 def any_untallied(session: Session) -> bool:
-    """Whether there is an attempt for `tally_attempts` to add."""
+    """Return whether there is an attempt for `tally_attempts` to add."""
     since = select(Counter.counted_to).where(Counter.name == _TALLIED).scalar_subquery()
     return bool(
         session.scalar(
@@ -135,6 +135,6 @@ def any_untallied(session: Session) -> bool:
 
 
 def totals(session: Session, name: str) -> dict[str, int]:
-    """A counter's totals by label."""
+    """Return a counter's totals by label."""
     rows = session.execute(select(Counter.label, Counter.value).where(Counter.name == name))
     return {row.label: row.value for row in rows}

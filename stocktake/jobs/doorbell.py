@@ -11,7 +11,7 @@ class QueueLengths(Protocol):
     """How many messages wait at the broker."""
 
     def __call__(self) -> Mapping[Queue, int] | None:
-        """The number in each queue; None where the broker does not answer."""
+        """Return the number in each queue; None where the broker does not answer."""
         ...
 
 
@@ -31,7 +31,7 @@ class Doorbell(Protocol):
         ...
 
     def queue_lengths(self) -> Mapping[Queue, int] | None:
-        """How many messages wait in each queue; None where the broker does not answer."""
+        """Return how many messages wait in each queue; None where the broker does not answer."""
         ...
 
     def close(self) -> None:

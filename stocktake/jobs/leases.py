@@ -51,7 +51,7 @@ class Claim:
     table_name: str | None = None
 
     def log_fields(self) -> dict[str, Any]:
-        """What every log line about this attempt carries."""
+        """Return what every log line about this attempt carries."""
         ids = {"job_id": self.job_id, "table_id": self.table_id, "request_id": self.request_id}
         known = {name: str(value) for name, value in ids.items() if value is not None}
         return known | {"attempt": self.attempt}
@@ -74,14 +74,14 @@ class RetryPolicy:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The backoff as configured."""
+        """Return the backoff as configured."""
         return cls(
             base_seconds=settings.job_retry_base_seconds,
             max_seconds=settings.job_retry_max_seconds,
         )
 
     def delay(self, attempt: int) -> float:
-        """A uniform draw up to the capped exponential.
+        """Return a uniform draw up to the capped exponential.
 
         >>> 0 <= RetryPolicy(base_seconds=1, max_seconds=8).delay(10) <= 8
         True
@@ -172,7 +172,7 @@ _ENDED: Final = select(Job.project_id).where(
 
 
 def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
-    """The claim on the job that `worker` holds already; None where it holds none.
+    """Return the claim on the job that `worker` holds already; None where it holds none.
 
     For a child that asks after an error of the commit: it works on one job at a time, so what it
     holds is what it has just claimed.
@@ -186,7 +186,7 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
 
 
 def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
-    """The attempt of this number, where it still holds its job."""
+    """Return the attempt of this number, where it still holds its job."""
     job = session.scalars(
         select(Job).where(
             Job.id == job_id, Job.state == JobState.RUNNING.value, Job.attempt == number
@@ -196,7 +196,9 @@ def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
 
 
 def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
-    """Whether this attempt's success is committed: then what comes behind it has lost nothing."""
+    """Return whether this attempt's success is committed: then what comes behind it has lost
+    nothing.
+    """
     succeeded = exists().where(
         JobAttempt.job_id == job_id,
         JobAttempt.number == number,
@@ -206,7 +208,7 @@ def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
 
 
 def as_claim(job: Job) -> Claim:
-    """The attempt that holds this running job."""
+    """Return the attempt that holds this running job."""
     return Claim(
         job_id=job.id,
         kind=JobKind(job.kind),

@@ -186,7 +186,7 @@ def _waiting(session: Session, request: JobRequest) -> Job | None:
 
 
 def _promote(session: Session, job: Job, queue: Queue) -> None:
-    """A person now waits for what a batch had asked for: move it to the front."""
+    """Move a job to the front that a batch had asked for: a person now waits for it."""
     if queue is not Queue.INTERACTIVE or job.queue == queue.value:
         return
     session.execute(
@@ -199,5 +199,5 @@ def _promote(session: Session, job: Job, queue: Queue) -> None:
 
 
 def ring_for(job: Job) -> Ring:
-    """The ring that announces this job, which is `KNOWN`."""
+    """Return the ring that announces this job, which is `KNOWN`."""
     return Ring(job_id=job.id, kind=JobKind(job.kind), queue=Queue(job.queue))

@@ -30,7 +30,7 @@ _MAX_DOUBLINGS = 2
 def due_for_ring(
     session: Session, *, queue: Queue, limit: int, ring_again_seconds: float
 ) -> Sequence[UUID]:
-    """Jobs of this queue that could run now and that nobody has rung for lately.
+    """Return jobs of this queue that could run now and that nobody has rung for lately.
 
     The projects take turns; of each, those that nobody ever rang for come first, then the oldest.
     """
@@ -53,7 +53,7 @@ def due_for_ring(
 
 
 def runnable(session: Session) -> Mapping[Queue, int]:
-    """How many jobs of each queue could run now, whether or not they were rung for."""
+    """Return how many jobs of each queue could run now, whether or not they were rung for."""
     counted = session.execute(
         select(Job.queue, func.count())
         .where(
@@ -69,7 +69,7 @@ def runnable(session: Session) -> Mapping[Queue, int]:
 
 
 def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
-    """Whether there is a job that could run now and that nobody has rung for lately."""
+    """Return whether there is a job that could run now and that nobody has rung for lately."""
     place = _has_place(session)
     return bool(session.scalar(select(exists().where(place, _due(ring_again_seconds)))))
 
@@ -124,7 +124,7 @@ def _due(ring_again_seconds: float) -> ColumnElement[bool]:
 
 
 def expired(session: Session, *, limit: int) -> Sequence[UUID]:
-    """Running jobs whose lease has run out."""
+    """Return running jobs whose lease has run out."""
     return session.scalars(select(Job.id).where(_expired()).limit(limit)).all()
 
 
@@ -134,7 +134,7 @@ def _expired() -> ColumnElement[bool]:
 
 
 def unknown(session: Session) -> Sequence[tuple[str, str, int]]:
-    """Kind, queue and number of the unended jobs that this release does not know."""
+    """Return kind, queue and number of the unended jobs that this release does not know."""
     counted = session.execute(
         select(Job.kind, Job.queue, func.count())
         .where(Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)), ~KNOWN)
@@ -185,5 +185,5 @@ def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> boo
 
 
 def lost_error(worker: str | None) -> WorkerLostError:
-    """The error of an attempt whose process vanished."""
+    """Return the error of an attempt whose process vanished."""
     return WorkerLostError(f"The worker {worker} vanished while it held the job.")

@@ -70,7 +70,7 @@ class Presence:
 
     @classmethod
     def of(cls, settings: Settings, worker: str, children: int, queues: Iterable[str]) -> Self:
-        """As configured.
+        """Return the pool as configured.
 
         Args:
             children: without those in reserve.
@@ -84,7 +84,7 @@ class Presence:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Its fields, for another process of the worker."""
+        """Return its fields, for another process of the worker."""
         names = ("worker", "places", "project_places", "lease_seconds", "queues")
         return {name: getattr(self, name) for name in names}
 
@@ -146,7 +146,7 @@ ProjectId = ColumnElement[int] | InstrumentedAttribute[int]
 
 
 def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
-    """Whether somebody works on the job, with a child that takes this queue's as well.
+    """Return whether somebody works on the job, with a child that takes this queue's as well.
 
     Nobody does under a lease that is over, and what a newer release left running may be ended by
     nobody.
@@ -160,14 +160,14 @@ def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
 
 
 def _sum(column: InstrumentedAttribute[int], queue: QueueName) -> ColumnElement[int]:
-    """Over the workers that take this queue's jobs."""
+    """Sum over the workers that take this queue's jobs."""
     found = select(func.coalesce(func.sum(column), 0)).where(_ALIVE, WorkerPool.queue == queue)
     return found.correlate_except(WorkerPool).scalar_subquery()
 
 
 def has_yielded(project_id: ProjectId) -> ColumnElement[bool]:
-    """Whether a job of the project gave up a child of the reserve and waits for a place, or was
-    cancelled since: to ask for it anew must not open the reserve again."""
+    """Return whether a job of the project gave up a child of the reserve and waits for a place, or
+    was cancelled since: to ask for it anew must not open the reserve again."""
     yielded = aliased(Job)
     waits = yielded.state == JobState.QUEUED.value
     return exists().where(
@@ -183,7 +183,9 @@ def place_for(
     of_project: ColumnElement[int],
     project_id: ProjectId,
 ) -> ColumnElement[bool]:
-    """Whether one more of this project's jobs may run beside so many, of which so many are its."""
+    """Return whether one more of this project's jobs may run beside so many, of which so many are
+    its.
+    """
     places = _sum(WorkerPool.places, queue)
     return or_(
         and_(in_all < places, of_project < _sum(WorkerPool.project_places, queue)),
@@ -241,7 +243,7 @@ class Load:
 
     @classmethod
     def of(cls, session: Session, queue: Queue) -> Self:
-        """As it is now."""
+        """Return the shares as they are now."""
         name = literal(queue.value)
         places, project_places = session.execute(
             select(_sum(WorkerPool.places, name), _sum(WorkerPool.project_places, name))
@@ -259,7 +261,7 @@ class Load:
         )
 
     def has_place(self, project_id: ProjectId) -> ColumnElement[bool]:
-        """`HAS_PLACE` of this moment, cheap enough to be asked of thousands of rows."""
+        """Return `HAS_PLACE` of this moment, cheap enough to be asked of thousands of rows."""
         if not self.places:
             return true()
         full = [id_ for id_, count in self.running.items() if count >= self.project_places]
@@ -270,7 +272,7 @@ class Load:
 
 
 def room_for_rings(session: Session, project_id: int, queue: Queue) -> int | None:
-    """How many more jobs of the project to ring for in a queue; None: as many as there are.
+    """Return how many more jobs of the project to ring for in a queue; None: as many as there are.
 
     As many as have a place, less those that run or were rung for and can run. The end of each
     rings for the next: a queue that one project's messages fill would keep the others' behind.

@@ -1,4 +1,4 @@
-"""Rows of uploads into a managed table: their Arrow types, values and batches.
+"""Rows of uploads on their way into a managed Delta table: Arrow types, values, batches.
 
-What a source's columns are, `readers` says.
+What a source's columns are is said by `stocktake.readers`; the commit is in `stocktake.runs`.
 """

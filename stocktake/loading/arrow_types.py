@@ -49,7 +49,7 @@ _PLAIN: Final = MappingProxyType(
 
 
 def arrow_type(clickhouse: str) -> pa.DataType:
-    """The Arrow type with which a Delta table keeps a column of this ClickHouse type.
+    """Return the Arrow type with which a Delta table keeps a column of this ClickHouse type.
 
     What Delta has no type for (UUID, JSON, Dynamic, decimals above 38 digits) is a text.
 
@@ -91,7 +91,7 @@ def _field_name(label: str) -> str:
 
 
 def load_schema(columns: Sequence[Column], existing: ArrowTypes) -> pa.Schema:
-    """The schema with which an upload's rows are loaded: a type that exists wins.
+    """Return the schema with which an upload's rows are loaded: a type that exists wins.
 
     Args:
         columns: the upload's.
@@ -122,7 +122,7 @@ def _refuse_same_names(names: list[str]) -> None:
 
 
 def merged(known: Any, wanted: Any) -> pa.DataType:
-    """The existing type, with the fields that an upload's struct adds to it.
+    """Return the existing type, with the fields that an upload's struct adds to it.
 
     >>> merged(pa.struct([("a", pa.int8())]), arrow_type("Tuple(a Int64, b String)"))
     StructType(struct<a: int8, b: string>)

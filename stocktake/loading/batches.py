@@ -28,7 +28,7 @@ from stocktake.schema.columns import unwrap
 def arrow_batches(
     source: Source, schema: pa.Schema, limits: Limits, progress: Progress
 ) -> Iterator[pa.RecordBatch]:
-    """All rows of a source in batches of bounded size, in constant memory.
+    """Yield all rows of a source in batches of bounded size, in constant memory.
 
     Args:
         source: files of a format that may be uploaded.

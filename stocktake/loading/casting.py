@@ -31,7 +31,7 @@ _LISTS: Final[tuple[Callable[[Any], bool], ...]] = (
 
 
 def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, file: str) -> pa.RecordBatch:
-    """The batch in the schema's order and types; a column that it lacks is null.
+    """Return the batch in the schema's order and types; a column that it lacks is null.
 
     Args:
         file: for messages.
@@ -61,7 +61,8 @@ def _conflict(found: pa.Field, field: pa.Field, file: str) -> SchemaConflictErro
 
 
 def _cast(array: Any, target: Any) -> pa.Array:
-    """A ValueError, as pyarrow's own errors are, where the types or a value do not allow it."""
+    """Return a ValueError, as pyarrow's own errors are, where the types or a value do not
+    allow it."""
     if array.type == target:
         return array
     if isinstance(array.type, pa.DictionaryType):
@@ -101,7 +102,7 @@ def _cast_list(array: Any, target: Any) -> pa.Array:
 
 
 def _offsets(array: Any) -> pa.Array:
-    """Offsets from zero, whatever slice of a larger array this one is."""
+    """Return offsets from zero, whatever slice of a larger array this one is."""
     ends = pc.cumulative_sum(pc.fill_null(pc.list_value_length(array), 0)).cast(pa.int32())
     return pa.concat_arrays([pa.array([0], pa.int32()), ends])
 

@@ -36,7 +36,7 @@ class MisfitError(ValueError):
 
 
 def to_array(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> pa.Array:
-    """A column of an Arrow batch.
+    """Return a column of an Arrow batch.
 
     Raises:
         MisfitError: some value does not fit; `first_misfit` says which.
@@ -49,7 +49,7 @@ def to_array(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> pa.
 
 
 def first_misfit(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> int | None:
-    """The position of the first value that does not fit."""
+    """Return the position of the first value that does not fit."""
     for position, value in enumerate(values):
         try:
             to_array([value], convert, arrow)
@@ -59,7 +59,7 @@ def first_misfit(values: Sequence[Any], convert: Convert, arrow: pa.DataType) ->
 
 
 def converter(arrow: pa.DataType, *, csv: bool) -> Convert:
-    """What makes a field's text (`csv`) or a decoded JSON value fit for an Arrow type.
+    """Return what makes a field's text (`csv`) or a decoded JSON value fit for an Arrow type.
 
     >>> converter(pa.int64(), csv=True)("007"), converter(pa.list_(pa.int8()), csv=True)("[1]")
     (7, [1])
@@ -134,7 +134,7 @@ def _to_bool(value: Any) -> bool:
 
 
 def _to_decimal(scale: int) -> Convert:
-    """ClickHouse cuts a longer fraction; a load refuses it."""
+    """Return what refuses a fraction longer than the scale, which ClickHouse would cut."""
     step = Decimal(1).scaleb(-scale)
     return lambda value: Decimal(str(value)).quantize(step, context=_EXACT)
 

@@ -1,1 +1,4 @@
-"""What operators are shown of the service: readiness and figures. Nothing here changes anything."""
+"""What operators are shown of the service: readiness and figures.
+
+Nothing here changes anything.
+"""

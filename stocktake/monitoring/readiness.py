@@ -81,7 +81,7 @@ class Readiness:
         return all(self.checks[part].good for part in Part)
 
     def as_dict(self) -> dict[str, Any]:
-        """The body of `/readyz`."""
+        """Return the body of `/readyz`."""
         return {
             "status": "ok" if self.ready else "unavailable",
             "checks": {part.value: self.checks[part].value for part in Part},
@@ -134,7 +134,7 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
 
 
 def unanswered(seconds: float) -> Readiness:
-    """What is told while `look` waits: of what it asks, only the database may take so long.
+    """Return what is told while `look` waits: of what it asks, only the database may take so long.
 
     Args:
         seconds: since it was asked.
@@ -175,7 +175,7 @@ def _see(database: Database, settings: Settings) -> _Seen:
 
 
 def _somebody_works(session: Session, within_seconds: float) -> bool:
-    """Whether a job is under a live lease, or its worker ended an attempt lately."""
+    """Return whether a job is under a live lease, or its worker ended an attempt lately."""
     running = exists().where(Job.state == JobState.RUNNING.value, Job.lease_expires_at > now())
     ended = exists().where(
         JobAttempt.ended_at > now(-within_seconds),

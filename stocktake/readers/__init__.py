@@ -48,7 +48,7 @@ def introspect(
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:
-    """What no answer may be, whatever the format."""
+    """Return what no answer may be, whatever the format."""
     from stocktake.readers.limits import check_schema
 
     check_schema(found.columns, limits or Limits())
@@ -101,8 +101,8 @@ def validate(
 
 
 def _settled(source: Source, read: Callable[[], Found]) -> Found:
-    """What a read finds; where a listed file was gone or was another one when it was read, as
-    after a compaction or an overwrite, what a second one finds that lists anew.
+    """Return what a read finds; where a listed file was gone or was another one when it was read,
+    as after a compaction or an overwrite, what a second one finds that lists anew.
 
     Raises:
         SourceChangedError: the second met the like.

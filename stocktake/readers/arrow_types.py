@@ -63,7 +63,7 @@ _EXTENSIONS: Final = {"arrow.uuid": "UUID", "arrow.json": "JSON"}
 
 
 def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
-    """The columns of an Arrow schema, in its order.
+    """Return the columns of an Arrow schema, in its order.
 
     Args:
         schema: as pyarrow reads it from a footer, extension types enabled. A column without a
@@ -104,7 +104,7 @@ def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
 
 
 def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
-    """The ClickHouse type of one field, Nullable where the source allows nulls.
+    """Return the ClickHouse type of one field, Nullable where the source allows nulls.
 
     Args:
         column: a field of any Arrow type that Parquet can hold.
@@ -148,7 +148,7 @@ class _Place:
         return ".".join([place.name, *filter(None, reversed(names))])
 
     def enter(self, name: str = "", *, in_optional: bool = False) -> "_Place":
-        """One level down, refusing to go too deep."""
+        """Go one level down, refusing to go too deep."""
         if self.depth >= self.limits.max_nesting:
             column = self.path.partition(".")[0]
             raise exceeded(
@@ -190,7 +190,7 @@ def _map(arrow: pa.MapType, place: _Place) -> str:
 
 
 def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
-    """A Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
+    """Return a Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
     Nullable(Tuple) only where no leaf can have a null of its own."""
     fields = list(arrow)
     names = [field.name for field in fields]

@@ -14,7 +14,7 @@ _SETTING: Final = "STOCKTAKE_INFERENCE_"
 
 
 def setting_of(limit: str) -> str:
-    """The setting behind a field of `Limits`.
+    """Return the setting behind a field of `Limits`.
 
     >>> setting_of("max_columns")
     'STOCKTAKE_INFERENCE_MAX_COLUMNS'
@@ -25,7 +25,7 @@ def setting_of(limit: str) -> str:
 def exceeded(
     limits: Limits, limit: str, said: str, *, advice: str, file: str | None = None
 ) -> LimitExceededError:
-    """The error for a source that is beyond one of the limits.
+    """Return the error for a source that is beyond one of the limits.
 
     Args:
         limit: the field of `limits`.
@@ -161,7 +161,7 @@ def check_schema(columns: Sequence[Column], limits: Limits) -> None:
 
 
 def too_deep(path: str, line: int, limits: Limits) -> LimitExceededError:
-    """The error for a value that is nested above the limit."""
+    """Return the error for a value that is nested above the limit."""
     return exceeded(
         limits,
         "max_nesting",

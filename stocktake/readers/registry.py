@@ -20,7 +20,7 @@ from stocktake.schema.formats import TableFormat
 
 
 def offered(table_format: TableFormat, name: str) -> Any:
-    """What the format's reader has under this name.
+    """Return what the format's reader has under this name.
 
     Raises:
         ValueError: it has no such thing. No other format's reader is taken in its place: that

@@ -60,7 +60,7 @@ class Coverage:
     unchanged: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """The job result's ``coverage`` object."""
+        """Return the job result's ``coverage`` object."""
         return {
             "files_matched": self.files_matched,
             "files_read": self.files_read,

@@ -42,7 +42,7 @@ def run(attempt: Attempt, *, chunk: int = CHUNK) -> None:
 
 
 def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
-    """One chunk; whether the job has ended with it."""
+    """Expand one chunk, and return whether the job has ended with it."""
     claim = attempt.claim
     # The batch is locked before any job, here and in a cancel: no deadlock, and a cancel sees
     # every job that was made before it.
@@ -119,7 +119,7 @@ def _count(session: Session, attempt: Attempt) -> int:
 
 
 def _result(session: Session, batch_id: UUID) -> dict[str, int]:
-    """Counted from the rows, so that it holds for what earlier attempts made as well."""
+    """Count from the rows, so that it holds for what earlier attempts made as well."""
     tables, jobs = session.execute(
         select(func.count(), func.count().filter(Job.batch_id == batch_id))
         .select_from(BatchItem)

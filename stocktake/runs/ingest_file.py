@@ -134,7 +134,7 @@ def _replace(attempt: Attempt, received: Received) -> None:
 
 
 def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
-    """What the whole upload holds, and whether the types that a user has set hold for it."""
+    """Return what the whole upload holds, and whether the types that a user has set hold for it."""
     found = read_all(received.source, attempt.limits, attempt.progress)
     columns = apply_overrides(received.columns, found.columns)
     if not received.source.format.facts.inferred:
@@ -152,7 +152,7 @@ def _locked(session: Session, attempt: Attempt) -> Table:
 def _point_at_upload(
     session: Session, attempt: Attempt, table: Table, format_: TableFormat
 ) -> None:
-    """The switch: from here on the table is the new upload, and the old one may go."""
+    """Switch: from here on the table is the new upload, and the old one may go."""
     upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
     if upload.state == UploadState.REMOVED.value:
         raise _gone()
@@ -192,7 +192,7 @@ def _load(attempt: Attempt, received: Received) -> None:
 
 @contextmanager
 def _named(received: Received) -> Iterator[None]:
-    """Messages name the file as its owner does, not by the key that was made up for it."""
+    """Name the file in messages as its owner does, not by the key that was made up for it."""
     try:
         yield
     except JobError as exc:

@@ -57,7 +57,7 @@ class _Load:
         return f"stocktake-job:{claim.job_id}", f"stocktake-upload:{claim.upload_id}"
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
-        """What the rows are cast to."""
+        """Return what the rows are cast to."""
         fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
         known = {field.name: field.type for field in fields}
         self._refuse_stranger(known)
@@ -73,7 +73,7 @@ class _Load:
         check_size(len(text), limits, what="The managed table's schema")
 
     def _refuse_stranger(self, known: Collection[str]) -> None:
-        """An append cannot be undone: rows of another kind altogether are a mistake."""
+        """Refuse rows of another kind altogether: an append cannot be undone."""
         ours = {name.lower() for name in known}
         if ours and not any(column.name.lower() in ours for column in self.columns):
             raise SchemaConflictError(
@@ -138,7 +138,7 @@ def _existing(load: _Load) -> DeltaTable | None:
 
 
 def _create(load: _Load) -> DeltaTable:
-    """An empty table, once all rows are known to fit it.
+    """Return an empty table, once all rows are known to fit it.
 
     The rows come in a commit of their own: deltalake compares application transactions with
     those of commits since a version, and before the first commit there is none.
@@ -198,7 +198,7 @@ class _Batches(Iterator[pa.RecordBatch]):
 
 @contextmanager
 def _mapped() -> Iterator[None]:
-    """Deltalake's errors as ours. An unknown one is tried again: what is done is done once; but
+    """Map deltalake's errors to ours. An unknown one is tried again: what is done is done once; but
     not where the store says no, which it would say again."""
     try:
         yield
@@ -224,7 +224,7 @@ def _introspect(load: _Load) -> Introspection:
 
 
 def _count_rows(load: _Load, version: int) -> int:
-    """Exact: every file of a managed table was written here, with its number of rows."""
+    """Count exactly: every file of a managed table was written here, with its number of rows."""
     with _mapped():
         table = DeltaTable(load.uri, version=version, storage_options=load.options)
         counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()

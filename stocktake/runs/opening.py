@@ -98,7 +98,7 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
 
 
 def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:
-    """What the last read remembered, unless the table was another thing then."""
+    """Return what the last read remembered, unless the table was another thing then."""
     state = table.source_state
     if state is None or state.get("generation") != attempt.claim.generation:
         return None

@@ -109,7 +109,7 @@ def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Co
 
 
 def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
-    """The job's ``result``, as the API shows it."""
+    """Return the job's ``result``, as the API shows it."""
     return {
         "columns": len(table.columns),
         "schema_version": table.schema_version,

@@ -28,7 +28,7 @@ class Verdict:
 
     @classmethod
     def of_typed(cls, columns: tuple[Column, ...]) -> Self:
-        """The columns of a source that carries its own types, to which they hold."""
+        """Return the columns of a source that carries its own types, to which they hold."""
         checks = [ColumnCheck(name=column.name, valid=True) for column in columns]
         return cls(
             by_column={
@@ -76,7 +76,7 @@ def judge(attempt: Attempt, source: Source, columns: tuple[Column, ...]) -> Verd
 
 
 def verdict_of(validation: Validation, columns: tuple[Column, ...]) -> Verdict:
-    """A validation's checks, by what was checked."""
+    """Return a validation's checks, by what was checked."""
     types = {column.name: column.clickhouse for column in columns}
     return Verdict(
         by_column={(check.name, types[check.name]): check for check in validation.checks}
@@ -84,7 +84,8 @@ def verdict_of(validation: Validation, columns: tuple[Column, ...]) -> Verdict:
 
 
 def _same_source(table: Table, validation: Validation) -> bool:
-    """Whether the files that were read in full are those that the columns were taken from."""
+    """Return whether the files that were read in full are those that the columns were taken
+    from."""
     state = table.source_state or {}
     return bool(state.get("fingerprint") == validation.state.get("fingerprint"))
 

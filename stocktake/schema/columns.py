@@ -23,7 +23,7 @@ _CLASSES = (
 
 
 def unwrap(clickhouse: str) -> str:
-    """The ClickHouse type without its outer Nullable and LowCardinality.
+    """Return the ClickHouse type without its outer Nullable and LowCardinality.
 
     >>> unwrap("LowCardinality(Nullable(String))")
     'String'
@@ -34,7 +34,7 @@ def unwrap(clickhouse: str) -> str:
 
 
 def database_field(clickhouse: str) -> str:
-    """The class name of a ClickHouse type (docs/types.md).
+    """Return the class name of a ClickHouse type (docs/types.md).
 
     >>> database_field("Nullable(Decimal(18, 2))"), database_field("Nothing")
     ('DecimalDatabaseField', 'UnknownDatabaseField')
@@ -77,7 +77,7 @@ class Column:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The stored form; the two optional marks are left out where they say nothing."""
+        """Return the stored form; the two optional marks are left out where they say nothing."""
         stored: dict[str, Any] = {
             "name": self.name,
             "clickhouse": self.clickhouse,
@@ -103,8 +103,8 @@ _FRAME_BYTES = 150
 
 
 def stored_size(columns: Iterable[Column]) -> int:
-    """How many bytes a list of columns takes in the database, as JSON; up to some tens a column
-    too many.
+    """Return how many bytes a list of columns takes in the database, as JSON; up to some tens a
+    column too many.
 
     >>> stored_size([Column.of("id", "Nullable(Int64)")])
     191

@@ -47,7 +47,7 @@ class TypeChange:
         return is_widening(self.old.clickhouse, self.new.clickhouse)
 
     def as_dict(self) -> dict[str, str]:
-        """The change on the wire."""
+        """Return the change on the wire."""
         return {"name": self.new.name, "from": self.old.clickhouse, "to": self.new.clickhouse}
 
 
@@ -59,7 +59,7 @@ class Rename:
     new: str
 
     def as_dict(self) -> dict[str, str]:
-        """The rename on the wire."""
+        """Return the rename on the wire."""
         return {"from": self.old, "to": self.new}
 
 
@@ -92,11 +92,11 @@ class Diff:
         return ChangeClass.ADDITIVE if self.added else ChangeClass.NONE
 
     def __bool__(self) -> bool:
-        """Whether a schema version should be written."""
+        """Return whether a schema version should be written."""
         return self.change is not ChangeClass.NONE
 
     def as_dict(self) -> dict[str, Any]:
-        """The ``diff`` of a job's result and of a schema version."""
+        """Return the ``diff`` of a job's result and of a schema version."""
         return {
             "added": [_named(column) for column in self.added],
             "removed": [_named(column) for column in self.removed],
@@ -150,7 +150,7 @@ def _shape(column: Column) -> tuple[str, str, bool]:
 
 
 def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Column, Column]]:
-    """Columns that both lists have, in the order of the old one."""
+    """Return the columns that both lists have, in the order of the old one."""
     by_id = {column.field_id: column for column in new if column.field_id is not None}
     by_name = {column.name: column for column in new}
     pairs = []
@@ -172,7 +172,7 @@ def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Colum
 
 
 def apply_overrides(stored: tuple[Column, ...], fresh: tuple[Column, ...]) -> tuple[Column, ...]:
-    """What a refresh stores: the fresh columns, with the types that a user set.
+    """Return what a refresh stores: the fresh columns, with the types that a user set.
 
     Args:
         stored: the table's columns now; those with `override` decide their type.
@@ -203,7 +203,7 @@ def _carried(stored: Column, fresh: Column) -> Column:
 
 
 def merge_sampled(stored: tuple[Column, ...], fresh: tuple[Column, ...]) -> tuple[Column, ...]:
-    """What a truncated read makes of the stored columns: it adds and widens, never removes.
+    """Return what a truncated read makes of the stored columns: it adds and widens, never removes.
 
     Args:
         stored: the table's columns now.

@@ -23,7 +23,7 @@ _IGNORABLE: Final = (
 
 
 def fold(text: str) -> str:
-    r"""The text as it is compared: no database's locale has a say in it.
+    r"""Return the text as it is compared: no database's locale has a say in it.
 
     Source: The Unicode Standard, D145, canonical caseless matching.
 
@@ -35,8 +35,8 @@ def fold(text: str) -> str:
 
 
 def unseen(text: str) -> str | None:
-    r"""The first character that nobody sees, or that turns the direction of others; None where all
-    are seen.
+    r"""Return the first character that nobody sees, or that turns the direction of others; None
+    where all are seen.
 
     >>> unseen("a\u202eb") == "\u202e", unseen("a b")
     (True, None)

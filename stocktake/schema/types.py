@@ -89,7 +89,8 @@ class _OpaqueError(ValueError):
 
 
 def _node(tokens: list[str], at: int, *, labelled: bool) -> tuple[Node, int]:
-    """The node that begins at a token, each of which is looked at once, and where it ends."""
+    """Return the node that begins at a token, each of which is looked at once, and where it
+    ends."""
     start = at
     while at < len(tokens) and tokens[at] not in ("(", ",", ")"):
         at += 1
@@ -132,7 +133,7 @@ class Extent:
 
 
 def extent(clickhouse: str) -> Extent:
-    """How much there is in a type.
+    """Return how much there is in a type.
 
     >>> extent("Array(Tuple(a Int8, `b c` Map(String, String)))")
     Extent(fields=2, depth=3, longest='b c')
@@ -161,7 +162,7 @@ def _name_of(node: Node) -> str:
 
 
 def render(node: Node) -> str:
-    """The type string of a node, spaced as ClickHouse spaces it.
+    """Return the type string of a node, spaced as ClickHouse spaces it.
 
     >>> render(parse("Tuple(a Int64,b Nullable( String ))"))
     'Tuple(a Int64, b Nullable(String))'
@@ -172,7 +173,7 @@ def render(node: Node) -> str:
 
 
 def tuple_label(name: str) -> str:
-    """The name of a Tuple's element as ClickHouse prints it, in backquotes where it must.
+    """Return the name of a Tuple's element as ClickHouse prints it, in backquotes where it must.
 
     >>> tuple_label("plain"), tuple_label("two words"), tuple_label("Table")
     ('plain', '`two words`', '`Table`')
@@ -200,7 +201,7 @@ def _nullable(node: Node) -> Node:
 
 
 def widen(a: str, b: str) -> str:
-    """The narrowest type that holds the values of both; Nullable where either is.
+    """Return the narrowest type that holds the values of both; Nullable where either is.
 
     Integers grow, integer and float make Float64, decimals grow to 76 digits, a date with a
     date-time is a date-time; Array, Map and Tuple go element by element; all else is String.
@@ -223,7 +224,7 @@ _widen = lru_cache(maxsize=16_384)(_widened)
 
 
 def is_widening(old: str, new: str) -> bool:
-    """Whether every value and every reader of `old` still fits `new`: the table of `widen`
+    """Return whether every value and every reader of `old` still fits `new`: the table of `widen`
     without its last resort, for a number that turns into text breaks whoever adds it up.
 
     >>> is_widening("Int32", "Int64"), is_widening("Int64", "String")
@@ -234,7 +235,7 @@ def is_widening(old: str, new: str) -> bool:
 
 
 def _join(a: Node, b: Node, *, strict: bool) -> Node | None:
-    """The common type, keeping a's label; None where only String is left and `strict`."""
+    """Return the common type, keeping a's label; None where only String is left and `strict`."""
     inner_a, wrapped_a = _unwrap(a)
     inner_b, wrapped_b = _unwrap(b)
     joined = _join_inner(inner_a, inner_b, strict=strict)
@@ -253,7 +254,7 @@ def _join(a: Node, b: Node, *, strict: bool) -> Node | None:
 
 
 def _unwrap(node: Node) -> tuple[Node, bool]:
-    """The node without Nullable and LowCardinality, and whether Nullable was there."""
+    """Return the node without Nullable and LowCardinality, and whether Nullable was there."""
     nullable = False
     while node.name in ("Nullable", "LowCardinality") and node.args:
         nullable = nullable or node.name == "Nullable"
@@ -285,7 +286,7 @@ def _join_args(a: Node, b: Node, *, strict: bool) -> Node | None:
 
 
 def _join_tuples(a: Node, b: Node, *, strict: bool) -> Node | None:
-    """Named elements by name, a's first; others by position."""
+    """Join named elements by name, a's first; others by position."""
     left, right = a.args or (), b.args or ()
     if any(node.label is None for node in (*left, *right)):
         same = len(left) == len(right) and all(
@@ -338,7 +339,7 @@ def _join_decimals(a: Node, b: Node) -> Node | None:
 
 
 def _decimal(node: Node) -> tuple[int, int]:
-    """Precision and scale; an integer is a decimal of scale 0, a bare Decimal is (10, 0)."""
+    """Return precision and scale; an integer is a decimal of scale 0, a bare Decimal is (10, 0)."""
     if match := _INTEGER.match(node.name):
         return _DIGITS[int(match[2])], 0
     numbers = [int(arg.name) for arg in node.args or () if arg.name.isdigit()]
@@ -349,7 +350,7 @@ def _decimal(node: Node) -> tuple[int, int]:
 
 
 def _join_times(a: Node, b: Node) -> Node | None:
-    """Dates and date-times; the larger scale, and the time zone where both name the same."""
+    """Join dates and date-times: the larger scale, and the time zone where both name the same."""
     names = {a.name, b.name}
     if names <= {"Date", "Date32"}:
         return Node(name="Date32")
@@ -372,14 +373,14 @@ def _scale(node: Node) -> int:
 
 
 def _zone(node: Node) -> str | None:
-    """The quoted time zone, an empty string for none, None for a date."""
+    """Return the quoted time zone, an empty string for none, None for a date."""
     if not node.name.startswith("DateTime"):
         return None
     return next((arg.name for arg in node.args or () if arg.name.startswith("'")), "")
 
 
 def override_type(name: str) -> tuple[str, str] | None:
-    """The ClickHouse type and the class that ``update_schema`` stores for a name.
+    """Return the ClickHouse type and the class that ``update_schema`` stores for a name.
 
     Args:
         name: ``integer``, ``float``, … in any letter case.
@@ -392,7 +393,7 @@ def override_type(name: str) -> tuple[str, str] | None:
 
 
 def wire_type(hogql: str) -> str:
-    """The ``type`` of a column on the wire, from its stored class.
+    """Return the ``type`` of a column on the wire, from its stored class.
 
     >>> wire_type("StringJSONDatabaseField"), wire_type("DateTimeDatabaseField")
     ('json', 'datetime')

@@ -63,7 +63,7 @@ class Keyring:
 
     @classmethod
     def of(cls, keys: Iterable[SecretStr]) -> Self:
-        """The ring of the keys as the settings hold them. Raises what the ring raises."""
+        """Return the ring of the keys as the settings hold them. Raises what the ring raises."""
         return cls([key.get_secret_value() for key in keys])
 
     @property
@@ -90,7 +90,7 @@ class Keyring:
         return Sealed(key_id=key_id, ciphertext=nonce + sealed)
 
     def open(self, sealed: Sealed, *, project_id: int, credential_id: UUID) -> AccessPair:
-        """Decrypt.
+        """Decrypt what `seal` has made.
 
         Raises:
             CredentialUnavailableError: the key is gone, or the row is not the one it was made for.

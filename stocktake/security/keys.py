@@ -37,6 +37,6 @@ def make_key() -> NewKey:
 
 
 def digest(plaintext: str) -> bytes:
-    """SHA-256 of a key. A key has 160 random bits, so a slow hash would add nothing; it is
-    looked up by this digest, so no comparison's time depends on a stored secret."""
+    """Return the SHA-256 of a key. A key has 160 random bits, so a slow hash would add nothing; it
+    is looked up by this digest, so no comparison's time depends on a stored secret."""
     return hashlib.sha256(plaintext.encode("utf-8", "surrogatepass")).digest()

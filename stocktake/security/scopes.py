@@ -14,7 +14,7 @@ KNOWN: Final = frozenset({TABLE_READ, TABLE_WRITE, AUDIT_READ, ALL})
 
 
 def allows(held: Collection[str], needed: str) -> bool:
-    """Whether the scopes of a key cover the one that is needed.
+    """Return whether the scopes of a key cover the one that is needed.
 
     >>> allows([TABLE_WRITE], TABLE_READ), allows([TABLE_READ], TABLE_WRITE)
     (True, False)

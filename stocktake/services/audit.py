@@ -62,7 +62,7 @@ def page(
     offset: int = 0,
     after: Place | None = None,
 ) -> tuple[int, Sequence[AuditEntry]]:
-    """How many entries match, and one page of them, newest first."""
+    """Return how many entries match, and one page of them, newest first."""
     matching = _matching(wanted)
     count = session.scalar(select(func.count()).select_from(matching.subquery()))
     newest = part_of(matching, AuditEntry.id, limit=limit, offset=offset, after=after)

@@ -22,11 +22,10 @@ from stocktake.jobs import cancelling, queueing
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.settings import Settings
-from stocktake.states import JobKind, JobState, Queue
+from stocktake.states import UNDONE, JobKind, JobState, Queue
 
 #: Failed jobs that a batch shows.
 ERRORS_SHOWN: Final = 10
-_UNDONE: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
 class BatchState(StrEnum):
@@ -140,7 +139,7 @@ def create(context: Context, selector: Any) -> BatchView:
 
 
 def get(context: Context, batch_id: UUID) -> BatchView:
-    """One batch with its counters.
+    """Return one batch with its counters.
 
     Raises:
         NotFoundError: no such batch in this project.
@@ -171,7 +170,7 @@ def cancel(context: Context, batch_id: UUID) -> BatchView:
 
 
 def view(session: Session, batch: Batch) -> BatchView:
-    """The batch with its counters, as they are now.
+    """Return the batch with its counters, as they are now.
 
     Raises:
         NotFoundError: it is being removed for its age.
@@ -181,7 +180,7 @@ def view(session: Session, batch: Batch) -> BatchView:
     own = _own_undone(session, batch.id)
     state = _state(batch, expansion, counts)
     total = sum(counts.values())
-    finished = total - sum(counts[each] for each in _UNDONE)
+    finished = total - sum(counts[each] for each in UNDONE)
     return BatchView(
         id=batch.id,
         state=state,
@@ -223,7 +222,7 @@ def _state(batch: Batch, expansion: Job, counts: Mapping[str, int]) -> BatchStat
         return BatchState.CANCELLED
     if batch.expanded_at is None:
         return _UNEXPANDED.get(JobState(expansion.state), BatchState.EXPANDING)
-    unfinished = sum(counts[each] for each in _UNDONE)
+    unfinished = sum(counts[each] for each in UNDONE)
     return BatchState.RUNNING if unfinished else BatchState.FINISHED
 
 
@@ -255,7 +254,7 @@ def _deduplicated(session: Session, batch_id: UUID) -> int:
 
 
 def _own_undone(session: Session, batch_id: UUID) -> int:
-    undone = select(func.count()).where(Job.batch_id == batch_id, Job.state.in_(_UNDONE))
+    undone = select(func.count()).where(Job.batch_id == batch_id, Job.state.in_(UNDONE))
     return session.scalar(undone) or 0
 
 

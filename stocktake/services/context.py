@@ -41,7 +41,7 @@ class Context:
     process: ProcessParts
 
     def find(self, model: type[T], row_id: UUID, *, lock: bool = False) -> T:
-        """The project's own row of that id, as it is now.
+        """Return the project's own row of that id, as it is now.
 
         Args:
             lock: for a change; or so that it stays, until the transaction ends.

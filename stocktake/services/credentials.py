@@ -42,7 +42,7 @@ _BLANK: Final = {
 
 
 def new_pair(fields: CredentialFields | None) -> AccessPair | None:
-    """The keys of a table that has none yet; None where no credential was sent.
+    """Return the keys of a table that has none yet; None where no credential was sent.
 
     Raises:
         ValidationError: a key is missing, null, blank or too long.
@@ -65,7 +65,7 @@ def new_pair(fields: CredentialFields | None) -> AccessPair | None:
 def changed_pair(
     context: Context, stored: StoredCredential | None, fields: CredentialFields
 ) -> AccessPair | None:
-    """The keys after a change of either alone; None where nothing changes.
+    """Return the keys after a change of either alone; None where nothing changes.
 
     Raises:
         ValidationError: a key is null, blank or too long; or only one was sent and there is no
@@ -130,7 +130,7 @@ def _checked(name: str, value: str) -> str:
 
 
 def _open(context: Context, row: StoredCredential, *, replacing: bool) -> AccessPair | None:
-    """The stored keys; None where they cannot be read and both are replaced anyway."""
+    """Return the stored keys; None where they cannot be read and both are replaced anyway."""
     try:
         return catalog.opened(context.process.keyring, row)
     except CredentialUnavailableError as exc:
@@ -197,6 +197,6 @@ def reseal(session: Session, keyring: Keyring, *, after: UUID | None, limit: int
 
 
 def keys_in_use(session: Session) -> dict[str, int]:
-    """How many credentials are under each key."""
+    """Return how many credentials are under each key."""
     counted = select(StoredCredential.key_id, func.count()).group_by(StoredCredential.key_id)
     return dict(session.execute(counted).all())

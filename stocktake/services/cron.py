@@ -59,7 +59,7 @@ def _zones() -> frozenset[str]:
 
 
 def check_timezone(name: str) -> None:
-    """Raises ValidationError where `name` is no IANA time zone."""
+    """Raise ValidationError where `name` is no IANA time zone."""
     if name not in _zones():
         raise ValidationError(
             f"{name[:64]!r} is not a known time zone; use an IANA name such as Europe/Berlin.",
@@ -100,7 +100,9 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
 
 
 def is_known(expression: str, timezone: str, now: datetime) -> bool:
-    """Whether the zone and the rule, which were known when they were accepted, are so here too."""
+    """Return whether the zone and the rule, which were known when they were accepted, are so here
+    too.
+    """
     try:
         _fires(expression, timezone, now)
     except (ZoneInfoNotFoundError, CronSimError):
@@ -109,7 +111,7 @@ def is_known(expression: str, timezone: str, now: datetime) -> bool:
 
 
 def next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
-    """The first fire later than `moment`; None where no date fits.
+    """Return the first fire later than `moment`; None where no date fits.
 
     >>> next_after("0 6 * * *", "Europe/Berlin", datetime(2026, 7, 1, 12, tzinfo=UTC))
     datetime.datetime(2026, 7, 2, 4, 0, tzinfo=datetime.timezone.utc)
@@ -122,7 +124,7 @@ def next_after(expression: str, timezone: str, moment: datetime) -> datetime | N
 
 
 def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[datetime]:
-    """The fires up to and including `moment`, latest first."""
+    """Yield the fires up to and including `moment`, latest first."""
     for fire in _fires(expression, timezone, moment + _WIDEST_CHANGE, reverse=True):
         if fire <= moment:
             yield fire
@@ -146,7 +148,7 @@ def _fires(
 def _in_real_time(
     expression: str, zone: ZoneInfo, begin: datetime, *, reverse: bool
 ) -> Iterator[datetime]:
-    """The fires of a rule for each minute whose time on the wall fits it.
+    """Yield the fires of a rule for each minute whose time on the wall fits it.
 
     From one change of the zone's clocks to the next by an unchanging offset, as CronSim knows
     changes of whole hours only: it took steps of an hour over the half hour of Lord Howe.
@@ -171,7 +173,9 @@ def _in_real_time(
 
 
 def _before_change(zone: ZoneInfo, offset: timedelta, at: datetime, beyond: datetime) -> datetime:
-    """The last second of an offset, on the way from one time that has it to one that has not."""
+    """Return the last second of an offset, on the way from one time that has it to one that has
+    not.
+    """
     while abs(beyond - at) > _SECOND:
         middle = at + timedelta(seconds=(beyond - at) // _SECOND // 2)
         if _offset(zone, middle) == offset:
@@ -186,7 +190,7 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
 
 
 def jitter(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> timedelta:
-    """How much later than `fire_at` this schedule really starts, below `jitter_seconds`.
+    """Return how much later than `fire_at` this schedule really starts, below `jitter_seconds`.
 
     A hash and no draw: two clocks agree on it.
     """
@@ -196,7 +200,7 @@ def jitter(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> timed
 
 
 def starts_at(schedule_id: UUID, fire_at: datetime, jitter_seconds: float) -> datetime:
-    """When this fire really starts: its jitter later."""
+    """Return when this fire really starts: its jitter later."""
     return fire_at + jitter(schedule_id, fire_at, jitter_seconds)
 
 
@@ -209,7 +213,7 @@ def latest_due(
     next_fire_at: datetime,
     now: datetime,
 ) -> datetime:
-    """Of the fires from `next_fire_at` on, which is due itself, the latest that is due.
+    """Return the latest fire that is due, of those from `next_fire_at` on, which is due itself.
 
     A clock that was away thus starts one batch for all the fires it missed.
     """

@@ -207,7 +207,7 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
 
 
 def _supersede_waiting(context: Context, table: Table) -> None:
-    """A newer file replaces one that waits and that no worker has looked at yet.
+    """Let a newer file replace one that waits and that no worker has looked at yet.
 
     Loads into a Delta table are data, each of them, and are never left out.
     """

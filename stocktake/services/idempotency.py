@@ -46,7 +46,7 @@ class Key:
 
 
 def make_key(project_id: int, key: str, *parts: bytes) -> Key:
-    """A key over the parts of a request that must not differ: method, path, body.
+    """Return a key over the parts of a request that must not differ: method, path, body.
 
     Raises:
         ValidationError: the key is blank, too long or not printable ASCII.

@@ -23,7 +23,7 @@ _LONGEST_KEY_CHARACTERS: Final = 200
 
 
 def authenticate(session: Session, plaintext: str) -> Caller:
-    """The caller that a key stands for; its project is not chosen yet (0).
+    """Return the caller that a key stands for; its project is not chosen yet (0).
 
     Raises:
         NotAuthenticatedError: no such key, or it is revoked or has expired.
@@ -36,13 +36,13 @@ def authenticate(session: Session, plaintext: str) -> Caller:
 
 
 def live_callers(session: Session, key_ids: Collection[UUID]) -> dict[UUID, Caller]:
-    """Those of the keys that hold now, as `authenticate` would answer."""
+    """Return those of the keys that hold now, as `authenticate` would answer."""
     rows = session.scalars(select(ApiKey).where(ApiKey.id.in_(key_ids), *_live()))
     return {row.id: _caller(row) for row in rows}
 
 
 def invalid_key() -> NotAuthenticatedError:
-    """The refusal of a key that is none, or is revoked, or has expired."""
+    """Return the refusal of a key that is none, or is revoked, or has expired."""
     return NotAuthenticatedError(
         "Personal API key found in request Authorization header is invalid.",
         code="authentication_failed",
@@ -77,7 +77,7 @@ def note_use(session: Session, used: dict[UUID, datetime]) -> None:
 
 
 def list_projects(context: Context) -> Sequence[Project]:
-    """The projects that the caller's key is bound to, by id."""
+    """Return the projects that the caller's key is bound to, by id."""
     return context.session.scalars(
         select(Project).where(Project.id.in_(context.caller.project_ids)).order_by(Project.id)
     ).all()
@@ -86,7 +86,7 @@ def list_projects(context: Context) -> Sequence[Project]:
 def project_page(
     context: Context, *, limit: int, offset: int, after: Place | None = None
 ) -> tuple[int, Sequence[Project]]:
-    """How many projects the caller's key is bound to, and a page of them, by id."""
+    """Return how many projects the caller's key is bound to, and a page of them, by id."""
     mine = select(Project).where(Project.id.in_(context.caller.project_ids))
     count = context.session.scalar(select(func.count()).select_from(mine.subquery()))
     page = part_of(mine, Project.id, limit=limit, offset=offset, after=after, ascending=True)
@@ -94,7 +94,7 @@ def project_page(
 
 
 def get_project(context: Context) -> Project:
-    """The project of this request.
+    """Return the project of this request.
 
     Raises:
         NotFoundError: it is gone.
@@ -106,7 +106,7 @@ def get_project(context: Context) -> Project:
 
 
 def current_user(context: Context) -> User:
-    """Whom the caller's key belongs to.
+    """Return whom the caller's key belongs to.
 
     Raises:
         NotFoundError: nobody any more.
@@ -118,7 +118,7 @@ def current_user(context: Context) -> User:
 
 
 def current_key(context: Context) -> ApiKey:
-    """The key of this request.
+    """Return the key of this request.
 
     Raises:
         NotFoundError: the request came without one.
@@ -147,12 +147,12 @@ def create_project(session: Session, name: str) -> Project:
 
 
 def all_projects(session: Session) -> Sequence[Project]:
-    """All projects, by id."""
+    """Return all projects, by id."""
     return session.scalars(select(Project).order_by(Project.id)).all()
 
 
 def live_keys(session: Session) -> Sequence[ApiKey]:
-    """All keys that hold now, oldest first."""
+    """Return all keys that hold now, oldest first."""
     return session.scalars(select(ApiKey).where(*_live()).order_by(ApiKey.created_at)).all()
 
 
@@ -211,7 +211,7 @@ def revoke_key(session: Session, prefix: str) -> int:
 
 
 def _record(session: Session, action: str, key: ApiKey, **detail: Any) -> None:
-    """Each project that the key opens sees it in its own audit log."""
+    """Record it in the audit log of each project that the key opens."""
     for project_id in key.project_ids:
         operator = Caller(project_id=project_id, user_id=None)
         audit.record_for(session, operator, action, key.id, prefix=key.prefix, **detail)
@@ -236,7 +236,8 @@ def _check_projects(session: Session, project_ids: Collection[int]) -> None:
 
 
 def _user_for(session: Session, email: str) -> User:
-    """The user of this address, made where there is none, also by another process meanwhile."""
+    """Return the user of this address, made where there is none, also by another process
+    meanwhile."""
     user = inserting(session, User).values(
         uuid=new_id(), email=email, first_name=email.partition("@")[0].capitalize(), last_name=""
     )

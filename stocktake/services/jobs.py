@@ -35,7 +35,7 @@ class JobFilter:
 def list_jobs(
     context: Context, wanted: JobFilter, *, limit: int, offset: int, after: Place | None = None
 ) -> tuple[int, Iterator[Job]]:
-    """How many jobs match, and one page of them, newest first."""
+    """Return how many jobs match, and one page of them, newest first."""
     matching = _matching(context, wanted)
     count = context.session.scalar(select(func.count()).select_from(matching.subquery()))
     page = part_of(matching, Job.id, limit=limit, offset=offset, after=after)
@@ -56,7 +56,7 @@ def _matching(context: Context, wanted: JobFilter) -> Select[Job]:
 
 
 def get_job(context: Context, job_id: UUID) -> Job:
-    """One job.
+    """Return one job.
 
     Raises:
         NotFoundError: none of this project has that id.
@@ -65,7 +65,7 @@ def get_job(context: Context, job_id: UUID) -> Job:
 
 
 def with_attempts(context: Context, job_id: UUID) -> tuple[Job, Sequence[JobAttempt]]:
-    """One job and each try at it, the oldest first.
+    """Return one job and each try at it, the oldest first.
 
     Raises:
         NotFoundError: none of this project has that id.
@@ -147,7 +147,7 @@ def _live_table(context: Context, old: Job) -> Table | None:
 
 
 def _awaits(table: Table | None, upload: Upload) -> bool:
-    """Whether the bytes are there, and are not the table's content already.
+    """Return whether the bytes are there, and are not the table's content already.
 
     They may be another table's by now: one upload may become several."""
     elsewhere = table is not None and table.upload_id != upload.id

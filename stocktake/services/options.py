@@ -24,7 +24,7 @@ _REFUSED = re.compile(
 
 
 def check_options(value: Any) -> dict[str, Any]:
-    """The options, as they are stored.
+    """Return the options, as they are stored.
 
     Known are those that some format has, whatever the table's; a table may change its format. A
     known key may be null, which is as good as left out.
@@ -48,7 +48,7 @@ def check_options(value: Any) -> dict[str, Any]:
 
 
 def is_public(options: Mapping[str, Any]) -> bool:
-    """Whether the source is to be read unsigned, so that no credential is needed."""
+    """Return whether the source is to be read unsigned, so that no credential is needed."""
     return options.get("public") is True
 
 

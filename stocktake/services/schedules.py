@@ -72,7 +72,7 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
 
 
 def page(context: Context, *, limit: int, offset: int, after: Place | None = None) -> Page:
-    """The project's schedules."""
+    """Return the project's schedules."""
     mine = Schedule.project_id == context.caller.project_id
     count = context.session.scalar(select(func.count()).select_from(Schedule).where(mine))
     all_of_them = select(Schedule).where(mine)
@@ -81,7 +81,7 @@ def page(context: Context, *, limit: int, offset: int, after: Place | None = Non
 
 
 def get(context: Context, schedule_id: UUID) -> Schedule:
-    """One schedule.
+    """Return one schedule.
 
     Raises:
         NotFoundError: no such schedule in this project.
@@ -178,7 +178,7 @@ def _start(
 
 
 def due(session: Session, *, limit: int) -> list[UUID]:
-    """Schedules that must fire now and can, longest overdue first. Only reads.
+    """Return schedules that must fire now and can, longest overdue first. Only reads.
 
     Args:
         limit: how many at most.
@@ -190,7 +190,7 @@ def due(session: Session, *, limit: int) -> list[UUID]:
 
 
 def unfireable(session: Session) -> Sequence[Schedule]:
-    """Schedules that must fire now and cannot: `due` leaves them out. Only reads."""
+    """Return schedules that must fire now and cannot: `due` leaves them out. Only reads."""
     moment = _database_now(session)
     return [each for each in _overdue(session, moment) if not _knows(each, moment)]
 
@@ -211,7 +211,7 @@ def _knows(schedule: Schedule, moment: datetime) -> bool:
 
 
 def _due_fire(schedule: Schedule, moment: datetime) -> datetime | None:
-    """The schedule's next fire, where its time and its jitter have passed."""
+    """Return the schedule's next fire, where its time and its jitter have passed."""
     planned = schedule.next_fire_at
     if schedule.paused or planned is None:
         return None

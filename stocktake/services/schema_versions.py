@@ -44,7 +44,7 @@ class Comparison:
 def list_versions(
     context: Context, table_id: UUID, *, limit: int, offset: int, after: Place | None = None
 ) -> VersionPage:
-    """A page of the table's schema versions, newest first.
+    """Return a page of the table's schema versions, newest first.
 
     Raises:
         NotFoundError: no such live table in this project.
@@ -61,7 +61,7 @@ def list_versions(
 
 
 def get_version(context: Context, table_id: UUID, number: int) -> SchemaVersion:
-    """One version with its columns and its diff from the one before.
+    """Return one version with its columns and its diff from the one before.
 
     Raises:
         NotFoundError: no such live table in this project, or no such version of it.
@@ -80,7 +80,7 @@ def get_version(context: Context, table_id: UUID, number: int) -> SchemaVersion:
 def compare(
     context: Context, table_id: UUID, number: int, *, against: int | None = None
 ) -> Comparison:
-    """What changed up to a version: since the one before it, or since another one.
+    """Return what changed up to a version: since the one before it, or since another one.
 
     Raises:
         NotFoundError: no such live table in this project, or no such version of it.
@@ -99,7 +99,7 @@ def compare(
 
 
 def types_of_source(context: Context, table_id: UUID, updates: Any) -> dict[str, Column]:
-    """How the source had the columns whose types these updates clear; for `update_types`.
+    """Return how the source had the columns whose types these updates clear; for `update_types`.
 
     Asked before that locks anything: through 150 versions of 10,000 columns, SQLite's only write
     lock was held for two seconds.
@@ -194,8 +194,8 @@ def _applied(
 
 
 def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Column]:
-    """These columns as the source had them last: of the newest version in which nobody had set
-    them. One look at the versions for all of them, since each may be large."""
+    """Return these columns as the source had them last: of the newest version in which nobody had
+    set them. One look at the versions for all of them, since each may be large."""
     found: dict[str, Column] = {}
     if not names:
         return found
@@ -216,7 +216,7 @@ def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Col
 
 
 def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
-    """A refresh holds to the same bound (`readers.limits.check_schema`)."""
+    """Refuse more than the bound to which a refresh holds (`readers.limits.check_schema`)."""
     size, most = stored_size(columns), context.process.settings.inference_max_schema_bytes
     if size > most:
         raise ValidationError(

@@ -11,7 +11,7 @@ from stocktake.settings import Settings, SettingsError, read_settings
 
 
 def settings_to_start() -> Settings:
-    """The settings, with what they say, and the database's encoding, looked through.
+    """Return the settings, with what they say, and the database's encoding, looked through.
 
     Raises:
         SettingsError: one of them is wrong, or the database is of an encoding that is no use.

@@ -46,7 +46,7 @@ class _Source:
         return cls(url_pattern=table.url_pattern, format=table.format, options=table.options)
 
     def changes(self, old: Self) -> list[str]:
-        """The names of the fields that differ."""
+        """Return the names of the fields that differ."""
         fields = ("url_pattern", "format", "options")
         return [name for name in fields if getattr(self, name) != getattr(old, name)]
 
@@ -172,7 +172,7 @@ def _check_linked(
 
 
 def _check_recipient(context: Context, table: Table, old: _Source, fields: TableFields) -> None:
-    """A stored key must never be sent to a stranger who was named later."""
+    """Refuse to send a stored key to a stranger who was named later."""
     before = guard.locate(old.url_pattern, context.process.guard)
     after = guard.locate(table.url_pattern, context.process.guard)
     sent = fields.get("credential") or {}

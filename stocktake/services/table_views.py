@@ -45,7 +45,7 @@ class TablePage:
 
 
 def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> TableView:
-    """One live table of the caller's project.
+    """Return one live table of the caller's project.
 
     Args:
         columns: False leaves the column list in the database.
@@ -61,7 +61,7 @@ def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> Table
 
 
 def view_of(context: Context, table: Table) -> TableView:
-    """The view of a row at hand, deleted or not, as this transaction has left it."""
+    """Return the view of a row at hand, deleted or not, as this transaction has left it."""
     context.session.flush()
     query = _joined(columns=True).where(Table.id == table.id)
     row = context.session.execute(query.execution_options(populate_existing=True)).one()
@@ -78,7 +78,7 @@ def list_views(
     columns: bool = True,
     schema_bytes: int = MAX_SCHEMA_BYTES,
 ) -> TablePage:
-    """A page of live tables, newest first; a shorter one where their columns are many.
+    """Return a page of live tables, newest first; a shorter one where their columns are many.
 
     Args:
         search: words, all of which the name must hold, whatever their letter case and the
@@ -98,7 +98,7 @@ def list_views(
 
 
 def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -> list[TableView]:
-    """The first of the tables, as many as the bytes allow, with their columns.
+    """Return the first of the tables, as many as the bytes allow, with their columns.
 
     Weighed before they are read: a hundred tables of 10,000 columns are gigabytes once parsed.
     """
@@ -120,7 +120,7 @@ def _pairs(context: Context, query: Select[UUID, Any]) -> dict[UUID, Any]:
 
 
 def locked(context: Context, table_id: UUID) -> Table:
-    """One live table of the caller's project, locked for a change.
+    """Return one live table of the caller's project, locked for a change.
 
     Raises:
         NotFoundError: none of this project has that id.

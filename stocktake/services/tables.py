@@ -103,7 +103,7 @@ def new_table(
     options: dict[str, Any] | None = None,
     managed: bool = False,
 ) -> Table:
-    """A row of the caller's project, not yet added to the session."""
+    """Return a row of the caller's project, not yet added to the session."""
     return Table(
         project_id=context.caller.project_id,
         name=name,
@@ -154,7 +154,7 @@ def _taking(context: Context, name: str) -> Iterator[None]:
 
 
 def check_format(value: str | None) -> TableFormat:
-    """A format by PostHog's spelling.
+    """Return a format by PostHog's spelling.
 
     Raises:
         ValidationError: null, blank or unknown.
@@ -169,7 +169,7 @@ def check_format(value: str | None) -> TableFormat:
 
 
 def name_is_taken(context: Context, name: str) -> bool:
-    """Whether a live table of the project has this name."""
+    """Return whether a live table of the project has this name."""
     return bool(
         context.session.scalar(
             select(
@@ -190,7 +190,7 @@ def _required(field: Literal["name", "format", "url_pattern"], fields: TableFiel
 
 
 def new_name(context: Context, value: str | None) -> str:
-    """A name that no live table of the project has.
+    """Return a name that no live table of the project has.
 
     Raises:
         ValidationError: null, blank, too long or taken.
@@ -206,7 +206,7 @@ def _name_taken() -> ValidationError:
 
 
 def checked_url(value: str | None) -> str:
-    """A URL pattern's text; whether it may be opened is the guard's to say.
+    """Return a URL pattern's text; whether it may be opened is the guard's to say.
 
     Raises:
         ValidationError: null, blank or too long.
@@ -215,12 +215,12 @@ def checked_url(value: str | None) -> str:
 
 
 def needs_credential(location: Location, options: dict[str, Any]) -> bool:
-    """Whether the source cannot be read unsigned, and is no local file."""
+    """Return whether the source cannot be read unsigned, and is no local file."""
     return location.provider != "file" and not is_public(options)
 
 
 def delete_locked(context: Context, table: Table) -> None:
-    """`delete`, for a row that this transaction has locked.
+    """Delete as `delete` does, a row that this transaction has locked.
 
     Raises:
         ValidationError: the table is sourced.

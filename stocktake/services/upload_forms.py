@@ -48,8 +48,8 @@ class FileForm:
 
 
 def clean_filename(filename: str) -> str:
-    r"""The file's name without its path and with unsafe characters replaced; it names nothing
-    in storage, it is for people. An empty text where no name is left that may be used.
+    r"""Return the file's name without its path and with unsafe characters replaced; it names
+    nothing in storage, it is for people. An empty text where no name is left that may be used.
 
     >>> clean_filename("../my orders.csv"), clean_filename("C:\\data\\x.csv")
     ('my_orders.csv', 'x.csv')
@@ -63,8 +63,8 @@ def clean_filename(filename: str) -> str:
 
 
 def stem(filename: str) -> str:
-    """What a cleaned file name begins with, as a table's name. PostHog takes the whole of it,
-    extension included, which no table name may have.
+    """Return what a cleaned file name begins with, as a table's name. PostHog takes the whole of
+    it, extension included, which no table name may have.
 
     >>> stem("orders.csv"), stem("eu-orders.2024.csv.gz"), stem("2024.csv")
     ('orders', 'eu_orders', '_2024')
@@ -74,7 +74,7 @@ def stem(filename: str) -> str:
 
 
 def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
-    """The form beside the file of `file/`, checked in PostHog's order.
+    """Return the form beside the file of `file/`, checked in PostHog's order.
 
     Args:
         filename: the cleaned name; None where no file was sent.
@@ -100,19 +100,19 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
 
 def too_large(max_bytes: int) -> ValidationError:
-    """The refusal of a file over the cap by `file/`, in PostHog's words."""
+    """Return the refusal of a file over the cap by `file/`, in PostHog's words."""
     return refusal(f"File size exceeds maximum allowed size of {_limit(max_bytes)}", "file")
 
 
 def upload_too_large(max_bytes: int) -> ValidationError:
-    """The refusal of a file over the cap by `upload_file/`, in PostHog's words."""
+    """Return the refusal of a file over the cap by `upload_file/`, in PostHog's words."""
     return refusal(
         f"File size exceeds the maximum of {_limit(max_bytes)}. {CONNECT_BUCKET}", "file"
     )
 
 
 def body_too_large(max_bytes: int) -> PayloadTooLargeError:
-    """The refusal of a body that no file under the cap can make, in PostHog's words."""
+    """Return the refusal of a body that no file under the cap can make, in PostHog's words."""
     return PayloadTooLargeError(
         f"Upload exceeds the maximum of {_limit(max_bytes)}. {CONNECT_BUCKET}",
         legacy_message=True,
@@ -124,8 +124,8 @@ def _limit(max_bytes: int) -> str:
 
 
 def check_upload(filename: str | None, fields: dict[str, str]) -> str:
-    """The form beside the file of `upload_file/`: the ``file_format``, as sent or by the name,
-    checked in PostHog's order.
+    """Return the form beside the file of `upload_file/`: the ``file_format``, as sent or by the
+    name, checked in PostHog's order.
 
     Args:
         filename: the cleaned name; None where no file was sent.
@@ -144,7 +144,7 @@ def check_upload(filename: str | None, fields: dict[str, str]) -> str:
 
 
 def known_format(value: str) -> str:
-    """A ``file_format`` of `FILE_FORMATS`, in any letter case.
+    """Return a ``file_format`` of `FILE_FORMATS`, in any letter case.
 
     Raises:
         ValidationError: another one.
@@ -156,7 +156,7 @@ def known_format(value: str) -> str:
 
 
 def refusal(sentence: str, attr: str) -> ValidationError:
-    """A refusal in both of PostHog's shapes."""
+    """Return a refusal in both of PostHog's shapes."""
     return ValidationError(sentence, attr=attr, legacy_message=True)
 
 

@@ -25,7 +25,7 @@ _IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def check_text(value: str, attr: str, *, max_length: int) -> str:
-    """Text that the database can hold.
+    """Return text that the database can hold.
 
     Raises:
         ValidationError: too long, or with a character that PostgreSQL does not store.
@@ -44,7 +44,7 @@ def check_text(value: str, attr: str, *, max_length: int) -> str:
 
 
 def require_text(value: str | None, attr: str, *, max_length: int) -> str:
-    """A field that must say something, without the white space around it.
+    """Return a field that must say something, without the white space around it.
 
     Raises:
         ValidationError: null, blank, or not storable.
@@ -57,7 +57,7 @@ def require_text(value: str | None, attr: str, *, max_length: int) -> str:
 
 
 def require_name(value: str | None, attr: str, *, max_length: int) -> str:
-    """A name that people tell from others by sight, composed (NFC).
+    """Return a name that people tell from others by sight, composed (NFC).
 
     Raises:
         ValidationError: as `require_text`; or a character that nobody sees is in it.
@@ -74,7 +74,7 @@ def require_name(value: str | None, attr: str, *, max_length: int) -> str:
 
 
 def require_identifier(name: str, attr: str = "name") -> str:
-    """A table name under PostHog's rule for uploads, `^[a-zA-Z_][a-zA-Z0-9_]*$`.
+    """Return a table name under PostHog's rule for uploads, `^[a-zA-Z_][a-zA-Z0-9_]*$`.
 
     Raises:
         ValidationError: it is no identifier, or too long.

@@ -77,20 +77,22 @@ class ManagedStorage:
     credential: Credential | None = None
 
     def upload_key(self, project_id: int, upload_id: str) -> str:
-        """The key of an upload, from generated ids only: a client's file name never gets here."""
+        """Return the key of an upload, from generated ids only: a client's file name never gets
+        here.
+        """
         return f"uploads/{project_id}/{upload_id}"
 
     def delta_key(self, project_id: int, table_id: str) -> str:
-        """The key of a managed Delta table's root."""
+        """Return the key of a managed Delta table's root."""
         return f"delta/{project_id}/{table_id}"
 
     def location(self, key: str) -> Location:
-        """The full location of a key, to open with `store` or to compare with."""
+        """Return the full location of a key, to open with `store` or to compare with."""
         base = self.root.key.rstrip("/")
         return replace(self.root, key=f"{base}/{key}" if base else key)
 
     def url_pattern(self, key: str) -> str:
-        """The URL under which the API shows a key. The guard lets nobody register it.
+        """Return the URL under which the API shows a key. The guard lets nobody register it.
 
         That of a folder names no path of this machine.
         """
@@ -102,23 +104,23 @@ class ManagedStorage:
         return f"{self.root.endpoint}/{self.root.bucket}/{path}"
 
     def delta_root(self, project_id: int, table_id: str) -> tuple[str, dict[str, str]]:
-        """The URI and options with which the deltalake package writes a managed table."""
+        """Return the URI and options with which the deltalake package writes a managed table."""
         location = self.location(self.delta_key(project_id, table_id))
         return delta_storage_options(location, self.credential)
 
     def store(self) -> ObjectStore:
-        """A store to read from, in a worker; paths are those of `path`."""
+        """Return a store to read from, in a worker; paths are those of `path`."""
         if self.root.provider == "file":
             return LocalObjects(Path(self.root.key))
         http = self.root.scheme == "http"
         return open_store(self.root, self.credential, public=False, allow_http=http)
 
     def path(self, key: str) -> str:
-        """A key's path in `store`."""
+        """Return a key's path in `store`."""
         return key if self.root.provider == "file" else self.location(key).key
 
     def open_upload(self, key: str) -> UploadSink:
-        """A sink for the bytes of one upload.
+        """Return a sink for the bytes of one upload.
 
         Args:
             key: as `upload_key` gives it.
@@ -138,7 +140,7 @@ class ManagedStorage:
                 await self.client().delete_async(path)
 
     def objects(self, folder: str, *, after: str = "") -> Iterator[tuple[str, datetime]]:
-        """The keys below a folder in ascending order, and when each was last written (UTC).
+        """Yield the keys below a folder in ascending order, and when each was last written (UTC).
 
         Args:
             folder: a key that ends with a slash.
@@ -173,7 +175,7 @@ class ManagedStorage:
         return len(old)
 
     def client(self) -> "Client":
-        """An obstore client for the bucket.
+        """Return an obstore client for the bucket.
 
         Raises:
             AccessDeniedError: the configured keys are malformed.
@@ -192,7 +194,7 @@ def managed_storage(
     endpoint: str | None = None,
     region: str | None = None,
 ) -> ManagedStorage:
-    """Managed storage from the operator's settings.
+    """Return managed storage from the operator's settings.
 
     Args:
         url: a folder (a path or ``file://``), the ``https://`` URL of a bucket, or
@@ -328,8 +330,8 @@ class _BucketSink:
 
     @asynccontextmanager
     async def _told(self) -> AsyncIterator[None]:
-        """As `_mapped`, but a certificate is told as such: obstore's writer leaves causes out of
-        its errors, so the store is asked once more by something that does not."""
+        """Map errors as `_mapped` does, but tell a certificate as such: obstore's writer leaves
+        causes out of its errors, so the store is asked once more by something that does not."""
         try:
             with _mapped():
                 yield

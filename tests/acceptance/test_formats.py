@@ -14,11 +14,13 @@ import pytest
 from deltalake import write_deltalake
 from obstore.store import S3Store
 
+from servers.postgres import Postgres
+from servers.seaweedfs import SeaweedFS
+from servers.service import Web, Worker, service_settings
+from servers.valkey import Valkey
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.security.service import ended
-from tests.support.servers import Postgres, SeaweedFS, Valkey
-from tests.support.stack import Web, Worker, service_settings
 
 WAIT_SECONDS = 60
 

@@ -12,8 +12,8 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.support.commands import Up
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
+from servers.service import Up
 
 CLIENTS: Final = Path(__file__).parent / "clients"
 #: `make setup` installs it, by the hashes of tests/openapi-python-client.lock.

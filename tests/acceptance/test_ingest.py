@@ -10,6 +10,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from servers.postgres import Postgres
+from servers.seaweedfs import SeaweedFS
+from servers.service import Worker, service_settings
+from servers.valkey import Valkey
 from stocktake.db.session import Database
 from stocktake.parts import managed_storage
 from stocktake.settings import Settings
@@ -17,8 +21,7 @@ from stocktake.states import JobState, UploadState
 from tasks.doorbell import CeleryDoorbell
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
-from tests.support.servers import Postgres, SeaweedFS, Valkey
-from tests.support.stack import Worker, add_project, service_settings, wait_for_end
+from tests.support.stack import add_project, wait_for_end
 
 
 @pytest.fixture(scope="module")

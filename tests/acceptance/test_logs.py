@@ -8,20 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from servers.process import PATIENCE_SECONDS
+from servers.scripted_store import ScriptedStore
+from servers.service import ServiceProcess, Web, Worker
 from stocktake.db.models import Canary
 from stocktake.states import JobState
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import (
-    ServiceProcess,
-    Web,
-    Worker,
-    add_table,
-    see_job,
-    wait_for_end,
-    wait_until,
-)
+from tests.support.stack import add_table, see_job, wait_for_end, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from servers.process import PATIENCE_SECONDS
+from servers.scripted_store import ScriptedStore
+from servers.service import Web, Worker
+from servers.valkey import Valkey
 from tests.faults.breaking import freeze_between_writes, thaw
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Valkey
-from tests.support.stack import Web, Worker, add_table, see_job, wait_for_end, wait_until
+from tests.support.stack import add_table, see_job, wait_for_end, wait_until
 
 # The clock adds attempts up some fifteen seconds after they end.
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -9,13 +9,15 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS
+from servers.scripted_store import ScriptedStore
+from servers.service import Web, Worker
+from servers.valkey import Valkey
 from stocktake.states import JobState, Queue
 from tests.faults.breaking import freeze_between_writes, thaw
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Postgres, Valkey
-from tests.support.stack import Web, Worker, add_table, see_job, wait_until
+from tests.support.stack import add_table, see_job, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import Up, environment
+from servers.service import Up, environment
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

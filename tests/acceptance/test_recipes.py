@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.commands import Up, environment, stocktake
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
+from servers.service import Up, environment
+from tests.support.commands import stocktake
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "stocktake", "tasks", "workers")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from servers.service import Worker
 from stocktake.db.models import Table
 from stocktake.states import JobState
 from tests.support.harness import Stack
-from tests.support.stack import Worker, add_table, see_job, wait_for_end, wait_until
+from tests.support.stack import add_table, see_job, wait_for_end, wait_until
 from workers.lifecycle import NICENESS
 
 #: Where the kernel stops counting.

@@ -5,12 +5,13 @@ from uuid import UUID
 import psutil
 import pytest
 
+from servers.scripted_store import ScriptedStore
+from servers.service import Worker
 from stocktake.db.models import WorkerPool
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, JobState, Queue
 from tests.support.harness import Stack
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import Worker, add_project, add_table, see_job, wait_for_end, wait_until
+from tests.support.stack import add_project, add_table, see_job, wait_for_end, wait_until
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from tests.support.commands import Up, environment, stocktake
-from tests.support.processes import HOST, PATIENCE_SECONDS
+from servers.process import HOST, PATIENCE_SECONDS
+from servers.service import Up, environment
+from tests.support.commands import stocktake
 from tests.support.stack import wait_until
 
 #: broker, worker and three children (one in reserve) with their guard, web, clock, Flower

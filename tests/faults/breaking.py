@@ -5,9 +5,9 @@ from uuid import UUID
 
 import psutil
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.session import Database
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.stack import see_job, wait_until
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import httpx
 
+from servers.process import PATIENCE_SECONDS
 from tests.faults.sources import Source
-from tests.support.processes import PATIENCE_SECONDS
 
 #: Above what any single answer may take: a request that waited for the broker would show here.
 ANSWER_SECONDS = 60.0

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import pytest
 
+from servers.scripted_store import ScriptedStore
+from servers.service import Web
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import Web
 
 HERE = Path(__file__).parent
 #: Stay in `make test`: what the rows stand on, and the death of each process on one database.

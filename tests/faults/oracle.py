@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job
 from stocktake.parts import managed_storage
 from stocktake.states import JobState
@@ -18,7 +19,6 @@ from tests.faults.promises import Broken
 from tests.faults.records import Records, history, read_records
 from tests.faults.sources import loaded_markers
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
 
 #: What a read of these tests' small sources takes on a busy machine at most.
 RUN_SECONDS = float(PATIENCE_SECONDS)

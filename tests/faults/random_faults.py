@@ -19,15 +19,16 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, Server
+from servers.proxy import Proxy
+from servers.service import Clock, Web, Worker
+from servers.valkey import Valkey
 from stocktake.db.models import Job
 from stocktake.security.encryption import make_secret_key
 from stocktake.states import JobState
 from tests.faults.breaking import freeze, gone, is_frozen, thaw
-from tests.faults.proxy import Proxy
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS, Server
-from tests.support.servers import Postgres, Valkey
-from tests.support.stack import Clock, Web, Worker
 
 Value = TypeVar("Value")
 

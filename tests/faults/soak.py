@@ -24,18 +24,20 @@ from uuid import UUID
 import psutil
 from sqlalchemy import func, make_url, select
 
+from servers.postgres import DurablePostgres
+from servers.process import HOST, Server
+from servers.proxy import Proxy
+from servers.seaweedfs import SeaweedFS
+from servers.service import service_settings
+from servers.valkey import Valkey
 from stocktake.db import migrate
 from stocktake.db.models import Batch, ScheduleFire
 from tests.faults.client import Client
 from tests.faults.load import Customers, Planned, plan_faults, plan_requests
 from tests.faults.oracle import Oracle, Verdict
-from tests.faults.proxy import Proxy
 from tests.faults.random_faults import Fault, NobodyThereError, Site, lanes
 from tests.faults.sources import DeltaSource
 from tests.support.harness import open_stack
-from tests.support.processes import HOST, Server
-from tests.support.servers import DurablePostgres, SeaweedFS, Valkey
-from tests.support.stack import service_settings
 
 #: Of local files, and as many again in a bucket.
 TABLES: Final = 6

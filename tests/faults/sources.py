@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
 
-from tests.support.scripted_store import ScriptedStore
+from servers.scripted_store import ScriptedStore
 
 
 class Source(Protocol):

@@ -16,15 +16,16 @@ from uuid import UUID
 import psutil
 import pytest
 
+from servers.process import HOST
+from servers.proxy import Proxy
+from servers.service import Worker
+from servers.valkey import Valkey
 from tests.faults.breaking import gone
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
-from tests.faults.proxy import Proxy
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.processes import HOST
-from tests.support.servers import Valkey
-from tests.support.stack import Worker, wait_until
+from tests.support.stack import wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

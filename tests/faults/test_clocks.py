@@ -9,6 +9,8 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from servers.scripted_store import ScriptedStore
+from servers.valkey import Valkey
 from stocktake.db.models import Batch, Job, ScheduleFire
 from tests.faults import inside
 from tests.faults.client import Client
@@ -16,8 +18,6 @@ from tests.faults.database_clock import DatabaseClock
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource, ParquetSource
 from tests.support.harness import Stack
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Valkey
 from tests.support.stack import see_job, wait_until
 
 DAY_SECONDS = 86_400

@@ -6,8 +6,9 @@ import sys
 import psutil
 import pytest
 
+from servers.service import Worker
 from tests.support.harness import Stack
-from tests.support.stack import Worker, wait_until
+from tests.support.stack import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are Linux's limits")
 

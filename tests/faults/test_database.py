@@ -16,15 +16,16 @@ import psutil
 import pytest
 from sqlalchemy import make_url
 
+from servers.postgres import DurablePostgres
+from servers.proxy import Cut, Proxy
+from servers.service import Web
 from stocktake.db import migrate
 from tests.faults.breaking import freeze, thaw
 from tests.faults.client import ANSWER_SECONDS, Client, Sent
 from tests.faults.oracle import Oracle
-from tests.faults.proxy import Cut, Proxy
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.servers import DurablePostgres
-from tests.support.stack import Web, wait_until
+from tests.support.stack import wait_until
 
 Tables = dict[UUID, DeltaSource]
 REQUEST = b"INSERT INTO jobs"

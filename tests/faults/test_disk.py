@@ -11,6 +11,8 @@ from uuid import UUID
 
 import pytest
 
+from servers.scripted_store import ScriptedStore
+from servers.service import Worker
 from stocktake.db.session import Database
 from stocktake.monitoring.readiness import Part, look
 from tests.conftest import Dialect
@@ -20,8 +22,7 @@ from tests.faults.sources import DeltaSource
 from tests.support.commands import stocktake
 from tests.support.harness import Stack
 from tests.support.rows import settings_for
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import Worker, add_table, see_job, wait_until
+from tests.support.stack import add_table, see_job, wait_until
 
 DISK_BYTES = 24 * 1024**2
 FILLER = "filler"

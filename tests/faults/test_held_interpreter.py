@@ -6,12 +6,13 @@ from uuid import UUID
 import psutil
 import pytest
 
+from servers.service import Worker
 from tests.faults.breaking import gone, reader_of
 from tests.faults.client import Client
 from tests.faults.inside import variables
 from tests.faults.oracle import Oracle
 from tests.support.harness import Stack
-from tests.support.stack import Worker, see_job, wait_for_end, wait_until
+from tests.support.stack import see_job, wait_for_end, wait_until
 
 HOLDING = variables(hold_interpreter=".held")
 

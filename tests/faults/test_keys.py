@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
+from servers.seaweedfs import SeaweedFS
+from servers.service import Web
 from stocktake.db.models import StoredCredential
 from stocktake.security.encryption import make_secret_key
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.servers import SeaweedFS
-from tests.support.stack import Web, see_job, wait_for_end
+from tests.support.stack import see_job, wait_for_end
 
 
 @pytest.fixture

@@ -13,6 +13,10 @@ import redis
 from deltalake import DeltaTable
 from sqlalchemy import select, update
 
+from servers.process import PATIENCE_SECONDS
+from servers.scripted_store import ScriptedStore
+from servers.service import Web, Worker
+from servers.valkey import Valkey
 from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Table
 from stocktake.parts import managed_storage
@@ -25,10 +29,7 @@ from tests.faults.oracle import Oracle
 from tests.faults.records import read_records
 from tests.faults.sources import DeltaSource, ParquetSource
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Valkey
-from tests.support.stack import Web, Worker, see_job, wait_until
+from tests.support.stack import see_job, wait_until
 
 
 def test_a_killed_child_costs_its_job_one_attempt_and_its_neighbour_nothing(

@@ -3,14 +3,15 @@
 import psutil
 import pytest
 
+from servers.scripted_store import ScriptedStore
+from servers.service import Worker
 from stocktake.db.models import Job, Table
 from tests.faults.breaking import freeze_between_writes, is_frozen, kill_reader, reader_of, thaw
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import ParquetSource
 from tests.support.harness import Stack
-from tests.support.scripted_store import ScriptedStore
-from tests.support.stack import Worker, see_job, wait_for_end, wait_until
+from tests.support.stack import see_job, wait_for_end, wait_until
 
 #: Beside its limit a hang takes this at most, on a busy machine; unlimited, it would never end.
 GRACE_SECONDS = 60

@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 
 import pytest
 
-from tests.faults.proxy import Cut, Proxy
-from tests.support.processes import HOST, PATIENCE_SECONDS
+from servers.process import HOST, PATIENCE_SECONDS
+from servers.proxy import Cut, Proxy
 from tests.support.stack import wait_until
 
 

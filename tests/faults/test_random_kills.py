@@ -12,13 +12,13 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from servers.service import ServiceProcess, Web, Worker
 from stocktake.db.models import Job
 from tests.faults.breaking import gone
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.stack import ServiceProcess, Web, Worker
 
 TABLES = 10
 #: So many refreshes are under way when something is killed.

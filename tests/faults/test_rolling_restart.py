@@ -12,24 +12,16 @@ from uuid import UUID
 import httpx
 import pytest
 
+from servers.scripted_store import ScriptedStore
+from servers.service import Clock, ServiceProcess, Web, Worker
+from servers.valkey import Valkey
 from stocktake.db.models import ApiKey, Job, JobAttempt
 from stocktake.states import JobState
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle, Verdict
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Valkey
-from tests.support.stack import (
-    Clock,
-    ServiceProcess,
-    Web,
-    Worker,
-    add_table,
-    see_job,
-    wait_for_end,
-    wait_until,
-)
+from tests.support.stack import add_table, see_job, wait_for_end, wait_until
 
 #: Far longer than a busy machine takes to ring, to write or to end; who waits for a message that
 #: is lost, or for a grace that nobody needs, waits for longer.

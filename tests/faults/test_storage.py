@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from servers.process import HOST
+from servers.proxy import Proxy
+from servers.scripted_store import ScriptedStore
 from stocktake.db.models import Table
 from stocktake.states import JobState
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
-from tests.faults.proxy import Proxy
 from tests.support.harness import Stack
-from tests.support.processes import HOST
-from tests.support.scripted_store import ScriptedStore
 from tests.support.stack import JobView, add_table, see_job, wait_for_end, wait_until
 
 pytestmark = pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)

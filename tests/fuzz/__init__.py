@@ -1,0 +1,1 @@
+"""Sources and requests drawn at random, and damaged ones; what drew them can be drawn again."""

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 
 class LostError(Exception):

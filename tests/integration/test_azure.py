@@ -19,7 +19,7 @@ from stocktake.schema.formats import TableFormat
 from stocktake.storage.managed import ManagedStorage, managed_storage
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.stores.opening import Credential, ObjectStore, open_source
-from tests.support.servers import Azurite
+from tests.support.azurite import Azurite
 
 pytestmark = pytest.mark.usefixtures("azures_name")
 

@@ -8,14 +8,14 @@ from urllib.parse import parse_qs, quote
 
 import pytest
 
+from servers.certificates import Certificate, make_certificate
 from stocktake.errors import AccessDeniedError, JobError
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.stores import entra
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential
-from tests.support.certificates import Certificate, make_certificate
+from tests.support.azurite import Azurite
 from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
-from tests.support.servers import Azurite
 
 CLIENT = "0f0e0d0c-1111-2222-3333-444455556666"
 KEY = "orders/a#b;c?.csv"

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from servers.process import free_ports
+from servers.seaweedfs import SeaweedFS
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.support.commands import stocktake
-from tests.support.processes import free_ports
-from tests.support.servers import SeaweedFS
 
 Done = subprocess.CompletedProcess[str]
 
@@ -421,7 +421,7 @@ def test_version_is_the_packages(tmp_path: Path) -> None:
 
 def test_help_needs_none_of_the_heavy_libraries(tmp_path: Path) -> None:
     script = (
-        "import sys, stocktake.cli; "
+        "import sys, cli; "
         "heavy = {'pyarrow', 'sqlalchemy', 'celery', 'httpx', 'fastapi', 'alembic', 'pydantic', "
         "'structlog', 'asyncio'}; "
         "print(sorted(heavy & set(sys.modules)))"

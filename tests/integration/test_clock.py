@@ -13,6 +13,8 @@ import redis
 from sqlalchemy import event, func, select, update
 from structlog.testing import capture_logs
 
+from servers.process import free_ports
+from servers.valkey import Valkey
 from stocktake.clock import ticks, upkeep
 from stocktake.clock.ticks import ClockWork
 from stocktake.db.clock import now
@@ -46,7 +48,6 @@ from tests.support.rows import (
     refresh_of,
     settings_for,
 )
-from tests.support.servers import Valkey, free_ports
 from tests.support.stack import PATIENCE_SECONDS
 from workers.beat import Clock
 

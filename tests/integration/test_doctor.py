@@ -7,17 +7,20 @@ from typing import Any
 
 import pytest
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, free_ports
+from servers.seaweedfs import SeaweedFS
+from servers.service import COMMAND, Worker, environment
+from servers.valkey import Valkey
 from stocktake.db.models import StoredCredential, new_id
 from stocktake.db.session import Database
 from stocktake.security.encryption import AccessPair, Keyring, make_secret_key
 from tests.faults.breaking import freeze_between_writes
 from tests.stores.servers import Rclone, make_bucket
-from tests.support.commands import COMMAND, environment, stocktake
+from tests.support.commands import stocktake
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS, free_ports
 from tests.support.rows import make_project
-from tests.support.servers import Postgres, SeaweedFS, Valkey
-from tests.support.stack import Worker, wait_until
+from tests.support.stack import wait_until
 
 Checks = dict[tuple[str, str], dict[str, str]]
 

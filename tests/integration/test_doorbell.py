@@ -5,13 +5,13 @@ from uuid import uuid4
 
 from celery import Celery
 
+from servers.process import free_ports
+from servers.valkey import Valkey
 from stocktake.db.session import Ring
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tasks.app import app
 from tasks.doorbell import CeleryDoorbell
-from tests.support.processes import free_ports
-from tests.support.servers import Valkey
 from tests.support.stack import wait_until
 
 

@@ -15,14 +15,14 @@ import pytest
 import redis
 from alembic.script import ScriptDirectory
 
+from servers.process import HOST, PATIENCE_SECONDS, Server, free_ports
+from servers.service import environment
 from stocktake.db import migrate
 from stocktake.db.models import StoredCredential, new_id
 from stocktake.db.session import Database
 from stocktake.errors import CommandError
 from stocktake.security.encryption import AccessPair, Keyring
 from stocktake.services import identity
-from tests.support.commands import environment
-from tests.support.processes import HOST, PATIENCE_SECONDS, Server, free_ports
 from tests.support.stack import wait_until
 from workers.stack import first_run, ports
 from workers.stack.stack import Options, Stack

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from servers.seaweedfs import SeaweedFS
 from stocktake.errors import AccessDeniedError, JobError, StorageThrottledError, UnsupportedError
 from stocktake.storage.managed import ManagedStorage, managed_storage
 from stocktake.storage.stores.exclusive import exclusive_put_holds, require_exclusive_put
 from tests.stores.servers import HttpStore, make_bucket
 from tests.support.hostile_store import Answer, Hostile, hostile
-from tests.support.servers import SeaweedFS
 
 MADE: Answer = (200, b"", {"ETag": '"x"'})
 EXISTS: Answer = (412, b"<Error><Code>PreconditionFailed</Code></Error>", {})

@@ -5,7 +5,7 @@ import socket
 import stat
 from pathlib import Path
 
-from tests.support.processes import HOST
+from servers.process import HOST
 from workers.process.inherited_sockets import let_go_of_connections
 
 

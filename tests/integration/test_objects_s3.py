@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from servers.seaweedfs import SeaweedFS
 from stocktake.errors import (
     AccessDeniedError,
     CredentialUnavailableError,
@@ -29,7 +30,6 @@ from stocktake.storage.places.urls import Location, parse
 from stocktake.storage.stores.clients import build_client
 from stocktake.storage.stores.opening import Credential, ObjectStore, open_source, open_store
 from tests.support.hostile_store import FOUND, Hostile, hostile
-from tests.support.servers import SeaweedFS
 
 KEYS = ("t/a/x", "t/a.csv", "t/part-1", "t/part-10", "t/part-2/x", "t/z", "u")
 ODD = "t/odd/ü %+=&x.csv"

@@ -8,8 +8,8 @@ from kombu import Connection, Consumer, Producer, Queue
 from kombu.transport import redis
 
 import workers.lifecycle  # noqa: F401  has the signal's receivers
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.servers import Valkey
+from servers.process import PATIENCE_SECONDS
+from servers.valkey import Valkey
 
 NAME = "credit"
 

@@ -11,6 +11,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, select, update
 
+from servers.process import free_ports
+from servers.seaweedfs import SeaweedFS
+from servers.service import Clock, service_settings
+from servers.valkey import Valkey
 from stocktake.clock import rows
 from stocktake.clock.orphans import OrphanSweep
 from stocktake.clock.ticks import ClockWork
@@ -38,7 +42,6 @@ from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, UploadState
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.managed import managed_storage as build_storage
-from tests.support.processes import free_ports
 from tests.support.rows import (
     claimed,
     context,
@@ -49,8 +52,7 @@ from tests.support.rows import (
     refresh_of,
     settings_for,
 )
-from tests.support.servers import SeaweedFS, Valkey
-from tests.support.stack import Clock, service_settings, wait_until
+from tests.support.stack import wait_until
 
 DAY = 86_400.0
 

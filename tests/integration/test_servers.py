@@ -13,17 +13,12 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, Server, ServerDiedError, free_ports
+from servers.seaweedfs import SeaweedFS
+from servers.valkey import Valkey
+from tests.support.azurite import Azurite
 from tests.support.emptied import EmptiedDatabases
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.servers import (
-    Azurite,
-    Postgres,
-    SeaweedFS,
-    Server,
-    ServerDiedError,
-    Valkey,
-    free_ports,
-)
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,8 +147,8 @@ def test_s3_commits_a_delta_table(s3: SeaweedFS, bucket: str) -> None:
 @pytest.mark.parametrize("kind", [Valkey, Postgres, SeaweedFS])
 def test_server_ends_with_its_killed_parent(kind: type[Server], tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tests import servers\n"
-        f"server = servers.{kind.__name__}(Path(sys.argv[1])).start()\n"
+        f"import sys; from pathlib import Path; from {kind.__module__} import {kind.__name__}\n"
+        f"server = {kind.__name__}(Path(sys.argv[1])).start()\n"
         "print(server.pid, flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(

@@ -10,19 +10,20 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, free_ports
+from servers.service import environment
 from stocktake.db.session import Database
 from stocktake.monitoring.readiness import Part, look
-from tests.support.commands import environment, stocktake
-from tests.support.processes import PATIENCE_SECONDS
+from tests.support.commands import stocktake
 from tests.support.rows import settings_for
-from tests.support.servers import Postgres, free_ports
 
 PROCESSES = {
-    "db upgrade": ("-m", "stocktake.cli", "db", "upgrade"),
+    "db upgrade": ("-m", "cli", "db", "upgrade"),
     "web": ("-m", "api"),
     "worker": ("-m", "celery", "-A", "workers", "worker"),
     "clock": ("-m", "celery", "-A", "workers", "beat", "--scheduler", "workers.beat:Clock"),
-    "up": ("-m", "stocktake.cli", "up", "--port", "0"),
+    "up": ("-m", "cli", "up", "--port", "0"),
 }
 KEY = "k1:" + "A" * 43 + "="
 WRONG = {

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 #: A real ClickHouse in a child that ends without cleaning up, and a server that is killed.

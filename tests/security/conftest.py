@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from servers.service import Web, service_settings
 from stocktake.services import identity
 from tests.integration.api.conftest import (
     anonymous,
@@ -24,7 +25,7 @@ from tests.integration.api.conftest import (
     served,
     settings,
 )
-from tests.support.stack import Web, opened, service_settings
+from tests.support.stack import opened
 
 __all__ = [
     "anonymous",

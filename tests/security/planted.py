@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from servers.service import Clock, ServiceProcess
 from stocktake.db.models import Table
 from stocktake.security.encryption import make_secret_key
 from tests.security.searching import canary
@@ -17,7 +18,7 @@ from tests.security.service import Service, running
 from tests.security.test_flower import Flower
 from tests.support.commands import stocktake
 from tests.support.hostile_store import Answer, Hostile, hostile
-from tests.support.stack import Clock, ServiceProcess, opened
+from tests.support.stack import opened
 
 #: Denies everything, and says who asked.
 _DENIED = b"<Error><Code>SignatureDoesNotMatch</Code><Message>%s</Message></Error>"

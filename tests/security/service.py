@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 
+from servers.service import Web, Worker, service_settings
+from servers.valkey import Valkey
 from stocktake.services import identity
-from tests.support.servers import Valkey
-from tests.support.stack import Web, Worker, opened, service_settings, wait_until
+from tests.support.stack import opened, wait_until
 
 WAIT_SECONDS = 50
 

@@ -3,8 +3,9 @@
 import httpx
 import pytest
 
+from servers.process import HOST
+from servers.service import Web
 from tests.security.conftest import StartWeb
-from tests.support.stack import HOST, Web
 
 LIMIT = 3
 TRIES = 2 * LIMIT

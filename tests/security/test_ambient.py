@@ -13,12 +13,14 @@ import pytest
 from deltalake import write_deltalake
 from obstore.store import S3Store
 
+from servers.process import PATIENCE_SECONDS
+from servers.seaweedfs import SeaweedFS
+from servers.service import Web, Worker, service_settings
+from servers.valkey import Valkey
 from stocktake.services import identity
 from tests.security.canary import Canary, ambient
 from tests.security.service import ended
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.servers import SeaweedFS, Valkey
-from tests.support.stack import Web, Worker, opened, service_settings
+from tests.support.stack import opened
 
 #: Whoever finds these does not ask the metadata address.
 FOUND_FIRST = (

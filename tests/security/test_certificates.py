@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from stocktake.cli.doctor.stores import look_at_stores
+from cli.doctor.stores import look_at_stores
+from servers.certificates import make_certificate
 from stocktake.errors import JobError
 from stocktake.runs import load
 from stocktake.settings import Settings
@@ -18,7 +19,6 @@ from stocktake.storage.places.urls import parse
 from stocktake.storage.stores.certificates import certificate_error
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential
-from tests.support.certificates import make_certificate
 from tests.support.hostile_store import FOUND, Hostile, hostile
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")

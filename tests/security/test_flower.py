@@ -12,9 +12,9 @@ import psutil
 import pytest
 from flower.urls import handlers
 
-from tests.support.processes import HOST, PATIENCE_SECONDS, free_ports
-from tests.support.servers import Valkey
-from tests.support.stack import ServiceProcess
+from servers.process import HOST, PATIENCE_SECONDS, free_ports
+from servers.service import ServiceProcess
+from servers.valkey import Valkey
 
 LOGIN = ("ada", "pass:word")
 #: Every path of Flower, with something in the place of a name.

@@ -10,10 +10,10 @@ from uuid import UUID
 import httpx
 import pytest
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Table, Upload
 from stocktake.db.session import Database
 from tests.integration.api.conftest import Served
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.stack import wait_until
 
 Connect = Callable[..., httpx.Client]

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from servers.certificates import Certificate, make_certificate
 from stocktake.errors import JobError
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential, ObjectStore
 from stocktake.storage.stores.relay import proxy_url
-from tests.support.certificates import Certificate, make_certificate
 from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")

@@ -23,11 +23,11 @@ import pytest
 import redis
 from sqlalchemy import URL, make_url
 
+from servers.postgres import Postgres
+from servers.process import PATIENCE_SECONDS, inside
 from tests.security.planted import IDEMPOTENCY_KEY, Planted, planted_service
 from tests.security.searching import canary, found
 from tests.security.test_flower import LOGIN, PATHS
-from tests.support.processes import PATIENCE_SECONDS, inside
-from tests.support.servers import Postgres
 from tests.support.stack import wait_until
 
 #: The operator's own, in every process that he gives all settings to.

@@ -13,11 +13,12 @@ import httpx
 import psutil
 import pytest
 
+from servers.process import PATIENCE_SECONDS
+from servers.service import Up
 from tests.security.planted import denied, table
 from tests.security.searching import canary, found
-from tests.support.commands import Up, stocktake
+from tests.support.commands import stocktake
 from tests.support.hostile_store import hostile
-from tests.support.processes import PATIENCE_SECONDS
 
 #: Files of the data directory, and the secrets for which they are there.
 FILES = {

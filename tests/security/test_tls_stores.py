@@ -11,6 +11,8 @@ import pytest
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
+from servers.certificates import Certificate
+from servers.seaweedfs import SeaweedFS
 from stocktake.errors import StorageUnavailableError, UrlRefusedError
 from stocktake.storage.managed import managed_storage
 from stocktake.storage.places.urls import parse
@@ -21,9 +23,7 @@ from stocktake.storage.stores.protocol import Credential
 from stocktake.storage.stores.store_errors import from_store
 from tests.security.canary import Canary
 from tests.security.service import Service, running
-from tests.support.certificates import Certificate
 from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
-from tests.support.servers import SeaweedFS
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
 

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from servers.process import PATIENCE_SECONDS
+from servers.service import Web
 from tests.faults.inside import variables
 from tests.security.canary import Canary
 from tests.security.conftest import StartWeb
 from tests.security.refused_urls import PORT, REFUSED
 from tests.support.commands import stocktake
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.stack import Web, wait_until
+from tests.support.stack import wait_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,12 @@ import pytest
 import uvicorn
 
 from api.wire.protocol import MAX_HEAD_BYTES, MAX_HEADERS, BoundedProtocol, EdgeLimits
+from servers.process import PATIENCE_SECONDS
+from servers.service import Web
 from stocktake.db.models import Upload
 from tests.security.conftest import StartWeb
 from tests.security.raw import Raw
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.stack import Web, opened, wait_until
+from tests.support.stack import opened, wait_until
 
 MIB = 1024 * 1024
 #: What the two machines' buffers may hold of what was sent to a server that had stopped reading.

@@ -12,14 +12,14 @@ import httpx
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+from servers.service import service_settings
+from servers.valkey import Valkey
 from stocktake.errors import UnsupportedError
 from stocktake.parts import managed_storage
 from stocktake.settings import Settings
 from stocktake.storage.stores.exclusive import require_exclusive_put
 from tests.stores.tested import NotOfferedError, Place
 from tests.support.harness import open_stack
-from tests.support.servers import Valkey
-from tests.support.stack import service_settings
 
 #: What the matrix says where managed Delta is refused before anything is written.
 REFUSED: Final = "refused"

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from servers.proxy import Proxy
 from stocktake.errors import (
     AccessDeniedError,
     ArchivedSourceError,
@@ -35,7 +36,6 @@ from stocktake.readers.source import Introspection, Source
 from stocktake.schema.formats import TableFormat
 from stocktake.storage.stores.opening import Credential
 from stocktake.storage.stores.protocol import ObjectStore
-from tests.faults.proxy import Proxy
 from tests.stores.tested import NotOfferedError, Place
 
 CSV: Final = b"id,note\n1,one\n2,two\n"

@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
-from tests.support.processes import HOST, Server, free_ports, inside
-from tests.support.servers import SeaweedFS
+from servers.process import HOST, Server, free_ports, inside
+from servers.seaweedfs import SeaweedFS
 
 #: Where `make tools` puts what npm brings.
 NODE_TOOLS = Path(__file__).parents[2] / ".tools" / "node_modules"

@@ -27,7 +27,7 @@ from tests.stores.tested import (
     SeaweedKind,
     TestedStore,
 )
-from tests.support.servers import Azurite
+from tests.support.azurite import Azurite
 
 STORES: Final[dict[str, tuple[type[TestedStore], type[Any]]]] = {
     kind.name: (kind, server)

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from obstore.store import AzureStore, S3Store
 
+from servers.process import HOST
+from servers.seaweedfs import SeaweedFS
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.schema.formats import TableFormat
@@ -28,8 +30,7 @@ from tests.stores.servers import (
     keep_versions,
     make_bucket,
 )
-from tests.support.processes import HOST
-from tests.support.servers import Azurite, SeaweedFS
+from tests.support.azurite import Azurite
 
 
 class NotOfferedError(Exception):

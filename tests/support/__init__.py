@@ -1,4 +1,4 @@
-"""What tests stand on: real servers, processes of the service, stores that misbehave, oracles.
+"""What tests stand on: the running service, stores that misbehave, oracles, rows and commands.
 
-No test is here.
+No test is here; servers of their own are in `servers`.
 """

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 _DESCRIBE = """
 import json, os, sys

@@ -5,7 +5,7 @@ To drop one takes some 110 ms and a copy 40; to empty one takes 7.
 
 import psycopg
 
-from tests.support.servers import Postgres
+from servers.postgres import Postgres
 
 #: What the tables, their indexes, constraints and triggers, and the database's settings are.
 DEFINITION = """

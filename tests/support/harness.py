@@ -26,16 +26,17 @@ from pytest_celery import (
     CeleryWorkerCluster,
 )
 
+from servers.process import Server
+from servers.scripted_store import ScriptedStore
+from servers.service import Clock, ServiceProcess, Web, Worker, service_settings
+from servers.valkey import Valkey
 from stocktake.db.session import Database
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tasks.doorbell import CeleryDoorbell
-from tests.support.processes import Server
-from tests.support.scripted_store import ScriptedStore
-from tests.support.servers import Valkey
-from tests.support.stack import Clock, ServiceProcess, Web, Worker, add_project, service_settings
+from tests.support.stack import add_project
 
 Process = TypeVar("Process", bound=ServiceProcess)
 #: Environment variables of one process.

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 _PROGRAM = r"""
 import json, os, sys

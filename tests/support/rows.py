@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job, Project, Table, User
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases, queueing
@@ -21,7 +22,6 @@ from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services.context import Caller, Context
 from stocktake.settings import Settings
 from stocktake.states import CANARY, JobKind, Queue
-from tests.support.processes import PATIENCE_SECONDS
 
 LEASE_SECONDS = 30.0
 

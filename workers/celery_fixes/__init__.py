@@ -1,3 +1,4 @@
-"""What Celery and kombu do otherwise than the job protocol needs, each with the fault of theirs
-that it stands for.
+"""What Celery and kombu do otherwise than we need, mended: each module names the fault upstream.
+
+What they do right is used as it is, in `tasks.app` and `workers.lifecycle`.
 """

@@ -53,8 +53,9 @@ class KeptCredit(redis.QoS):
 
 @contextmanager
 def _failing_as_its_connection(channel: Any) -> Iterator[None]:
-    """Celery ends a job whose connection broke meanwhile on a channel that is closed, and logs no
-    other errors than a connection's: kombu's `AttributeError` ended the worker."""
+    """Raise a connection's error for kombu's `AttributeError`: Celery ends a job whose connection
+    broke meanwhile on a channel that is closed, and logs no other errors than a connection's; that
+    one ended the worker."""
     try:
         yield
     except AttributeError as exc:

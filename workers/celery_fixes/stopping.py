@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 
 
 def leave_stopping_to_the_parent() -> None:
-    """In a child: a signal to the whole group (systemd's way) must not end its read, nor count
-    as a second one, which a child that was forked later would take for its own."""
+    """Ignore stop signals in a child: one to the whole group (systemd's way) must not end its read,
+    nor count as a second one, which a child that was forked later would take for its own."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -79,7 +79,9 @@ class GracefulStop:
 
 
 def _line(name: str) -> bytes:
-    """A line of the log that a signal's handler may write: of logging's locks one may be held."""
+    """Return a line of the log that a signal's handler may write: of logging's locks one may be
+    held.
+    """
     event = {
         "timestamp": datetime.now(UTC).isoformat(),
         "level": "info",

@@ -1,3 +1,4 @@
-"""What a process does to itself: its environment, core dumps, inherited sockets, its parent's
-death.
+"""What a process does to itself: environment, core dumps, inherited sockets, parent's death.
+
+Nothing here knows Celery or a job.
 """

@@ -13,7 +13,7 @@ _PR_SET_DUMPABLE: Final = 4
 
 
 def forbid_core_dumps() -> None:
-    """For this process and those that it forks.
+    """Forbid core dumps of this process and of those that it forks.
 
     On Linux, another process of the same user cannot look into its memory either (`prctl(2)`,
     PR_SET_DUMPABLE), and a `core_pattern` that is a pipe, which no limit stops, gets nothing.

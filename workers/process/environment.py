@@ -14,13 +14,12 @@ _AMBIENT_PREFIXES: Final = (
     *("GOOGLE_", "GCLOUD_", "GCP_", "GCE_", "CLOUDSDK_"),
 )
 #: They come along where all processes are given the same file of settings.
-_OF_OTHERS: Final = frozenset(
-    {"STOCKTAKE_METRICS_TOKEN", "STOCKTAKE_FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH"}
-)
+_OF_OTHERS: Final = frozenset({"STOCKTAKE_METRICS_TOKEN", "FLOWER_BASIC_AUTH"})
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a process of ours that reads no source needs of an environment: neither of both."""
+    """Return what a process of ours that reads no source needs of an environment: neither
+    of both."""
     return {name: text for name, text in environment.items() if not _is_for_others(name)}
 
 

@@ -64,7 +64,7 @@ def open_data_dir(folder: Path) -> Path:
 
 
 def load_secrets(folder: Path) -> Secrets:
-    """The secrets of this data directory, drawn at the first call."""
+    """Return the secrets of this data directory, drawn at the first call."""
     return Secrets(
         # A name of its own: credentials say by it which key they need.
         secret_key=_kept(

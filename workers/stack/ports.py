@@ -10,7 +10,7 @@ HOST: Final = "127.0.0.1"
 
 
 def usable_port(port: int, *, or_another: bool = False) -> int:
-    """The port if nothing listens there; 0 chooses one.
+    """Return the port if nothing listens there; 0 chooses one.
 
     Raises:
         CommandError: it is taken, and another one will not do.
@@ -27,12 +27,12 @@ def usable_port(port: int, *, or_another: bool = False) -> int:
 
 
 def port_of(address: str) -> str:
-    """What follows the last colon of an address, such as ``http://127.0.0.1:5555``."""
+    """Return what follows the last colon of an address, such as ``http://127.0.0.1:5555``."""
     return address.rpartition(":")[2]
 
 
 def is_taken(port: int) -> bool:
-    """Whether a server could not have the port."""
+    """Return whether a server could not have the port."""
     try:
         _bound(port)
     except OSError:
@@ -45,15 +45,3 @@ def _bound(port: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
         return int(probe.getsockname()[1])
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct ports that nothing listens on now."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind((HOST, 0))
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()

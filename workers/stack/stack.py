@@ -202,7 +202,9 @@ class Stack:
         return {PREFIX + name: value for name, value in values.items()}
 
     def _environment_with(self, *settings: str) -> dict[str, str]:
-        """For a process that needs these settings only: it is not given the others' secrets."""
+        """Return the environment of a process that needs these settings only: it is not given the
+        others' secrets.
+        """
         needed = {PREFIX + name for name in settings}
         return {
             name: value
@@ -287,7 +289,9 @@ class Stack:
             time.sleep(_POLL_SECONDS)
 
     def _flower_is_settled(self) -> bool:
-        """Whether Flower answers, or runs no more: it is looked at only, and ends no service."""
+        """Return whether Flower answers, or runs no more: it is looked at only, and ends no
+        service.
+        """
         child = self._children.get("flower")
         if child is None:
             return True
@@ -319,7 +323,7 @@ class Stack:
         )
 
     def _clock_ticks(self) -> bool:
-        """Whether this clock has ticked, and not the one of the last run."""
+        """Return whether this clock has ticked, and not the one of the last run."""
         body = _get(f"{self.addresses.api}/readyz")
         age = None if body is None else json.loads(body).get("clock_age_seconds")
         alive_seconds = time.monotonic() - self._children["clock"].started_at
@@ -344,7 +348,7 @@ def _reached_by(host: str) -> str:
 
 
 def _from_here(name: str, value: str) -> str:
-    """A setting with its paths made absolute: the processes run in the data directory, where
+    """Return a setting with its paths made absolute: the processes run in the data directory, where
     no package of the person's own hides one of ours.
     """
     database = "sqlite:///"
@@ -369,7 +373,7 @@ def _lock(folder: Path) -> int:
 
 
 def _get(url: str, *, login: str | None = None) -> bytes | None:
-    """The body of a 200, else None."""
+    """Return the body of a 200, else None."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url)  # noqa: S310 - our own processes
     if login is not None:
@@ -383,7 +387,7 @@ def _get(url: str, *, login: str | None = None) -> bytes | None:
 
 
 def main(arguments: list[str]) -> None:
-    """``python -m workers.stack.stack broker``: become the broker that the settings name."""
+    """Become the broker that the settings name: ``python -m workers.stack.stack broker``."""
     if arguments != ["broker"]:
         sys.exit("usage: python -m workers.stack.stack broker")
     settings = read_settings()

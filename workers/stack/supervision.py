@@ -119,7 +119,7 @@ class Child:
         self._process.wait()
 
     def log_tail(self) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         end = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
         return "\n".join(end.rstrip().splitlines()[-_TAIL_LINES:])
 

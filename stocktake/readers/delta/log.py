@@ -92,7 +92,7 @@ class Listing:
     checkpoint_files: dict[int, list[ObjectInfo]] = field(default_factory=dict)
 
     def add(self, info: ObjectInfo, name: str) -> None:
-        """File an object under what its name says; others are none of the log's."""
+        """Put an object under what its name says; others are none of the log's."""
         if match := _COMMIT.fullmatch(name):
             self.commits[int(match[1])] = info
         elif match := _CHECKSUM.fullmatch(name):
@@ -109,19 +109,19 @@ class Listing:
         return max([*self.commits, *self.checkpoint_files], default=None)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
-        """The complete ones, newest first."""
+        """Yield the complete ones, newest first."""
         for version in sorted(self.checkpoint_files, reverse=True):
             if files := _complete(self.checkpoint_files[version]):
                 yield Checkpoint(version=version, files=files)
 
     def etag(self, version: int) -> str | None:
-        """The ETag of a version's commit, or of its checkpoint where the commit is gone."""
+        """Return the ETag of a version's commit, or of its checkpoint where the commit is gone."""
         files = self.checkpoint_files.get(version, ())
         info = self.commits.get(version) or next(iter(files), None)
         return info.etag if info else None
 
     def gap(self, after: int) -> InvalidSourceError | None:
-        """The error for the first commits that are missing between `after` and the head."""
+        """Return the error for the first commits that are missing between `after` and the head."""
         head = self.head if self.head is not None else after
         versions = (version for version in range(after + 1, head + 1))
         first = next((version for version in versions if version not in self.commits), None)
@@ -136,7 +136,7 @@ class Listing:
         )
 
     def tail(self, after: int) -> list[Stretch]:
-        """The commits after a version, as the longest compacted files and what they leave.
+        """Return the commits after a version, as the longest compacted files and what they leave.
         Nothing is missing there (`gap`)."""
         head, version, stretches = self.head or 0, after + 1, list[Stretch]()
         while version <= head:
@@ -166,7 +166,7 @@ class DeltaLog:
         self._listed = self._files = self._bytes = 0
 
     def path(self, name: str) -> str:
-        """The key of a file of the log."""
+        """Return the key of a file of the log."""
         return self._folder + name
 
     def hint(self) -> Hint | None:
@@ -248,11 +248,11 @@ class DeltaLog:
             return NOTHING
 
     def shown(self, info: ObjectInfo) -> str:
-        """A file's name below the table's root, for messages."""
+        """Return a file's name below the table's root, for messages."""
         return f"_delta_log/{_name(info)}"
 
     def coverage(self, *, unchanged: bool = False) -> Coverage:
-        """What was read so far."""
+        """Return what was read so far."""
         return Coverage(
             files_matched=self._listed,
             files_read=self._files,
@@ -261,7 +261,7 @@ class DeltaLog:
         )
 
     def raw_lines(self, info: ObjectInfo) -> Iterator[bytes]:
-        """The lines of a file, in constant memory where it is a large one.
+        """Yield the lines of a file, in constant memory where it is a large one.
 
         Raises:
             LimitExceededError: a line of more than `max_line_bytes`.
@@ -331,7 +331,7 @@ def _name(info: ObjectInfo) -> str:
 
 
 def _complete(files: list[ObjectInfo]) -> tuple[ObjectInfo, ...]:
-    """One complete checkpoint out of a version's files: whole ones before parts."""
+    """Return one complete checkpoint out of a version's files: whole ones before parts."""
     parts: dict[int, list[ObjectInfo]] = {}
     for info in files:
         match = _CHECKPOINT.fullmatch(_name(info))

@@ -87,7 +87,7 @@ class Snapshot:
             return None
 
     def as_state(self, source: Source) -> dict[str, Any]:
-        """The JSON to hand back next time."""
+        """Return the JSON to hand back next time."""
         protocol, metadata = self.actions.protocol, self.actions.metadata
         return {
             "reader_version": source.format.facts.reader_version,
@@ -213,7 +213,7 @@ def _unsupported(detail: str) -> UnsupportedError:
 
 
 def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | None:
-    """The known snapshot with the commits since; None where starting afresh is cheaper."""
+    """Return the known snapshot with the commits since; None where starting afresh is cheaper."""
     head = known.version if listing.head is None else listing.head
     if head - known.version > _MAX_CATCH_UP or listing.gap(known.version):
         return None
@@ -274,8 +274,8 @@ def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
 def _from_base(
     log: DeltaLog, listing: Listing, base: Checkpoint | None, tails: Tails
 ) -> Snapshot | InvalidSourceError:
-    """The table from a checkpoint or from the first commit on, or why that checkpoint cannot be
-    read. What is wrong with a commit is raised: no other base would mend it."""
+    """Return the table from a checkpoint or from the first commit on, or why that checkpoint cannot
+    be read. What is wrong with a commit is raised: no other base would mend it."""
     if snapshot := _from_checksum(log, listing):
         return snapshot
     if base is None:
@@ -293,7 +293,7 @@ def _from_base(
 
 
 def _from_checksum(log: DeltaLog, listing: Listing) -> Snapshot | None:
-    """The table off the checksum file at the head, where it is there and says all."""
+    """Return the table off the checksum file at the head, where it is there and says all."""
     checksum = _checksum(listing)
     if checksum is None or not _is_full(checksum):
         return None

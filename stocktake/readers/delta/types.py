@@ -45,7 +45,7 @@ _FIELD_ID: Final = "delta.columnMapping.id"
 def columns_of(
     schema_string: str, partition_columns: Sequence[str], limits: Limits
 ) -> tuple[Column, ...]:
-    """The columns of a `metaData` action, in the schema's order, by their logical names.
+    """Return the columns of a `metaData` action, in the schema's order, by their logical names.
 
     Args:
         schema_string: the action's `schemaString`, a struct type as JSON.
@@ -109,7 +109,7 @@ class _Types:
         self._limits = limits
 
     def clickhouse(self, kind: object, nullable: bool, depth: int = 0) -> str:
-        """The ClickHouse type; only primitives take the Nullable wrapper."""
+        """Return the ClickHouse type; only primitives take the Nullable wrapper."""
         if depth > self._limits.max_nesting:
             raise _too_deep(f"Column '{self._column}'", self._limits)
         if isinstance(kind, dict):
@@ -173,7 +173,7 @@ def _fields(kind: object, where: str) -> list[dict[str, Any]]:
 
 
 def _names(fields: list[dict[str, Any]], where: str, limits: Limits) -> list[str]:
-    """The names in order. Delta compares them without regard to case."""
+    """Return the names in order. Delta compares them without regard to case."""
     named = [each["name"] for each in fields if each["name"]]
     check_names(named, limits, where=f"In the Delta log, {where}")
     seen: dict[str, str] = {}

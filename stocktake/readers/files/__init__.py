@@ -1,3 +1,4 @@
-"""What the readers of plain files share: listing, budget, partitions, the union of files, the
-state. No format is known here.
+"""What the readers of plain files share: listing, budget, partitions, union, state.
+
+No format is known here.
 """

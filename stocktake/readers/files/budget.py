@@ -27,7 +27,7 @@ class Budget:
         self.truncated = False
 
     def admit(self) -> bool:
-        """Whether one more file may be opened. The first always may; the first refusal ends
+        """Return whether one more file may be opened. The first always may; the first refusal ends
         the sample for good."""
         with self._lock:
             spent = self._admitted and (
@@ -55,7 +55,7 @@ class Budget:
         self.truncated = True
 
     def coverage(self, listing: Listing) -> Coverage:
-        """What was read so far."""
+        """Return what was read so far."""
         return Coverage(
             files_matched=len(listing.files),
             files_read=self.files_read,

@@ -61,7 +61,7 @@ def _listing(found: list[ObjectInfo]) -> Listing:
 
 
 def relative_name(source: Source, path: str) -> str:
-    """A file's name for messages: what the pattern's literal folders leave of its key."""
+    """Return a file's name for messages: what the pattern's literal folders leave of its key."""
     folder, slash, _ = literal_prefix(source.path).rpartition("/")
     return path.removeprefix(folder + slash)
 
@@ -84,14 +84,14 @@ def refuse_rewritten(source: Source, listed: ObjectInfo, read: ObjectInfo) -> No
 
 
 def rewritten(name: str) -> SourceChangedError:
-    """The error of a read that met two versions of one file; the next read meets one."""
+    """Return the error of a read that met two versions of one file; the next read meets one."""
     return SourceChangedError(
         f'The file "{name}" was rewritten while it was being read.', file=name
     )
 
 
 def all_of(source: Source, file: ObjectInfo, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks of a whole file.
+    """Yield the chunks of a whole file.
 
     Raises:
         SourceChangedError: at their end, where they are not as many bytes as were listed.

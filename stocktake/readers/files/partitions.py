@@ -18,8 +18,8 @@ _INTEGER = re.compile(r"-?\d{1,18}")
 
 
 def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple[Column, ...]:
-    """The columns that ``key=value/`` folders carry: Int64 or Date where every value reads as
-    that, else String; always nullable, since a folder for null may come any day.
+    """Return the columns that ``key=value/`` folders carry: Int64 or Date where every value reads
+    as that, else String; always nullable, since a folder for null may come any day.
 
     Args:
         limits: `max_columns` and `max_name_length` apply; the default when None.

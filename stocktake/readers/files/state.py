@@ -14,8 +14,9 @@ from stocktake.storage.stores.opening import Chunk
 def list_or_fetch(
     source: Source, limits: Limits, fetch: Callable[[str], Chunk]
 ) -> tuple[Listing, Chunk | None]:
-    """The source's files; and of a single one that is read for the first time what `fetch` gives
-    for it. Its answer tells of the file what a listing would, so that a round trip is saved."""
+    """Return the source's files; and of a single one that is read for the first time what `fetch`
+    gives for it. Its answer tells of the file what a listing would, so that a round trip is
+    saved."""
     if is_glob(source.path) or _usable_state(source):
         return list_files(source, limits), None
     chunk = fetch(literal(source.path))
@@ -23,7 +24,7 @@ def list_or_fetch(
 
 
 def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection | None:
-    """The answer of the last read, where it still holds; None to read.
+    """Return the answer of the last read, where it still holds; None to read.
 
     A state counts only if this reader wrote it, for the same format, options and files; one of
     a sample only under the budget it was taken with.
@@ -49,7 +50,7 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
 
 
 def stored_columns(source: Source) -> tuple[Column, ...]:
-    """The columns that the last read found; none where its state does not count."""
+    """Return the columns that the last read found; none where its state does not count."""
     state = _usable_state(source)
     return tuple(Column.from_dict(stored) for stored in state["columns"]) if state else ()
 

@@ -1,1 +1,4 @@
-"""The Parquet reader: footers, by byte ranges. No row is read here."""
+"""The Parquet reader: footers, by byte ranges.
+
+No row is read here.
+"""

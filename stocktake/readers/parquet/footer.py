@@ -52,7 +52,7 @@ class ColumnChunk:
 
 
 def schema_range(footer: bytes) -> tuple[int, int]:
-    """Where the list of `SchemaElement` begins and ends.
+    """Return where the list of `SchemaElement` begins and ends.
 
     Args:
         footer: its first bytes, as many as are here.
@@ -78,7 +78,7 @@ def schema_range(footer: bytes) -> tuple[int, int]:
 
 
 def row_count(footer: bytes, at: int) -> int:
-    """The number of rows in all row groups.
+    """Return the number of rows in all row groups.
 
     Args:
         footer: without its length and magic; a part that ends some bytes after `at` will do.
@@ -98,7 +98,7 @@ def row_count(footer: bytes, at: int) -> int:
 
 
 def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
-    """A footer of one schema and a few row groups, for pyarrow to read.
+    """Return a footer of one schema and a few row groups, for pyarrow to read.
 
     Args:
         schema: the bytes of `schema_range`.
@@ -127,7 +127,7 @@ class Footer:
         self._row_groups: list[tuple[int, int]] = []
 
     def column_chunks(self, until: Sequence[str] = ()) -> list[ColumnChunk]:
-        """The column chunks of the row groups.
+        """Return the column chunks of the row groups.
 
         Args:
             until: paths of leaves; the row groups after the first ones that have a value of each,
@@ -150,7 +150,7 @@ class Footer:
         return chunks
 
     def narrowed(self, row_groups: Sequence[int]) -> bytes:
-        """The footer with a few of its row groups, counted from 0 again.
+        """Return the footer with a few of its row groups, counted from 0 again.
 
         Args:
             row_groups: the indexes of some that `column_chunks` has read, ascending.
@@ -160,7 +160,7 @@ class Footer:
         return footer_of(self._data[start:end], groups)
 
     def _groups(self) -> Iterator[dict[int, Any]]:
-        """One after the other: a file of many is mostly row groups that nobody asks for."""
+        """Yield one after the other: a file of many is mostly row groups that nobody asks for."""
         self._row_groups = []
         for field_id, _, at in _fields(self._data, _SCHEMA, self._schema[1]):
             if field_id == _ROW_GROUPS:
@@ -175,7 +175,7 @@ class Footer:
 
 
 def _fields(footer: bytes, field_id: int = 0, at: int = 0) -> Iterator[tuple[int, int, int]]:
-    """Id, kind and place of the footer's fields after one that ends at `at`, each stepped over
+    """Yield id, kind and place of the footer's fields after one that ends at `at`, each skipped
     when the next is asked for."""
     while header := footer[at]:
         if header < 16:
@@ -214,7 +214,7 @@ class _Compact:
         self.at = at
 
     def value(self, kind: int, wanted: _Wanted, depth: int) -> Any:
-        """The value at the cursor; of structs, the wanted fields by their ids."""
+        """Return the value at the cursor; of structs, the wanted fields by their ids."""
         if kind in _INTEGERS:
             number = self._varint()
             return number >> 1 ^ -(number & 1)
@@ -269,7 +269,7 @@ class _Compact:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number at `at`, and where it ends."""
+    """Return the number at `at`, and where it ends."""
     byte = data[at]
     if byte < 128:
         return byte, at + 1
@@ -285,7 +285,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _number(value: int) -> bytes:
-    """A number as `_varint` reads it."""
+    """Return a number as `_varint` reads it."""
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)
@@ -294,14 +294,16 @@ def _number(value: int) -> bytes:
 
 
 def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
-    """A list's size and the kind of its elements, and where they begin."""
+    """Return a list's size and the kind of its elements, and where they begin."""
     header = data[at]
     size, at = (header >> 4, at + 1) if header >> 4 != 15 else _varint(data, at + 1)
     return size, header & 15, at
 
 
 def _after(data: bytes, at: int, kind: int, depth: int) -> int:
-    """Where the value at `at` ends. Reading there is an IndexError where it lies past the end."""
+    """Return where the value at `at` ends. Reading there is an IndexError where it lies past the
+    end.
+    """
     if kind in _INTEGERS:
         return at + 1 if data[at] < 128 else _varint(data, at)[1]
     if kind == _BINARY:

@@ -104,7 +104,8 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
 
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
-    """As `read`, having decoded every value as well. Raises what `read` and `verify` raise."""
+    """Read as `read` does, and decode every value as well. Raises what `read` and `verify`
+    raise."""
     found = read(replace(source, state=None), limits, progress)
     verify(source, limits, progress)
     return found
@@ -123,7 +124,7 @@ def verify(source: Source, limits: Limits, progress: Progress) -> int:
 def batches(
     source: Source, limits: Limits, progress: Progress
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """All rows of all files, each with its file's name, in constant memory.
+    """Yield all rows of all files, each with its file's name, in constant memory.
 
     A file is put on the worker's disk first: one request instead of one for each column chunk.
 
@@ -236,8 +237,8 @@ def _united(
 def _footer(
     source: Source, limits: Limits, budget: Budget, fetched: Chunk | None, file: ObjectInfo
 ) -> _Footer | None:
-    """One file's footer, off the tail that was fetched or a new one; None where the budget has
-    run out."""
+    """Return one file's footer, off the tail that was fetched or a new one; None where the budget
+    has run out."""
     if not budget.admit():
         return None
     name = relative_name(source, file.path)
@@ -255,7 +256,7 @@ def _footer(
 def _beginnings(
     source: Source, tail: Chunk, length: int, budget: Budget, name: str
 ) -> Iterator[bytes]:
-    """A footer's first bytes: all of it where the tail holds that, else more with each step.
+    """Yield a footer's first bytes: all of it where the tail holds that, else more with each step.
 
     Raises:
         LimitExceededError: that was not enough.
@@ -288,7 +289,7 @@ def _tail(source: Source, path: str, size_bytes: int | None = None) -> Chunk:
 
 
 def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> int:
-    """The length that the trailer claims, if the file and the limit allow it."""
+    """Return the length that the trailer claims, if the file and the limit allow it."""
     size = tail.info.size
     length, magic = TRAILER.unpack(tail.data[-TRAILER.size :].rjust(TRAILER.size, b"\0"))
     if magic == _ENCRYPTED:

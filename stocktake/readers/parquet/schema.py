@@ -28,7 +28,7 @@ _KEY_BYTES: Final = 128
 
 
 def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Column, ...], int]:
-    """The columns of a file and its number of rows.
+    """Return the columns of a file and its number of rows.
 
     Args:
         footer: its first bytes, as many as are here.
@@ -63,12 +63,13 @@ class _Schemas:
         self._size = 0
 
     def find(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]] | None:
-        """Where the schema of this footer ends and its columns, where one begins as it does."""
+        """Return where the schema of this footer ends and its columns, where one begins as
+        it does."""
         start, columns = self._known.get((footer[:_KEY_BYTES], limits), (b"", ()))
         return (len(start), columns) if columns and footer.startswith(start) else None
 
     def read(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]]:
-        """The same of one that is not known yet."""
+        """Return the same of one that is not known yet."""
         start, end = schema_range(footer)
         check_size(end - start, limits, what="The schema in the footer")
         columns = arrow_types.columns(_open(footer_of(footer[start:end])), limits)
@@ -109,7 +110,7 @@ def _refuse_excess(exc: BaseException, size: int, name: str) -> None:
 
 
 def excess(name: str, said: str) -> LimitExceededError:
-    """The error for a schema that no setting allows."""
+    """Return the error for a schema that no setting allows."""
     return LimitExceededError(
         f'The footer of "{name}" {said}.',
         hint="No setting raises this: write the file flatter, or with fewer columns.",
@@ -118,12 +119,12 @@ def excess(name: str, said: str) -> LimitExceededError:
 
 
 def invalid(name: str, why: str) -> InvalidSourceError:
-    """The error for a footer that no schema can be read from."""
+    """Return the error for a footer that no schema can be read from."""
     return InvalidSourceError(
         f'The footer of the Parquet file "{name}" cannot be read: {why}', file=name
     )
 
 
 def first_line(exc: BaseException) -> str:
-    """What pyarrow says, without its backtrace."""
+    """Return what pyarrow says, without its backtrace."""
     return (str(exc) or type(exc).__name__).splitlines()[0][:200]

@@ -1,3 +1,4 @@
-"""What CSV and JSON share: bytes to text, text to sampled rows, a whole read that holds columns to
-their types.
+"""What CSV and JSON share: bytes to text, text to sampled rows, the whole read that proves types.
+
+The syntax of a format is in its own folder.
 """

@@ -116,7 +116,7 @@ _CORRUPT = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, RuntimeErr
 
 
 def detect(head: bytes, option: str | None = None) -> str | None:
-    """The codec by the option, else by the first bytes; None for plain text.
+    """Return the codec by the option, else by the first bytes; None for plain text.
 
     A name such as ``.gz`` decides nothing: where the first bytes do not agree, some proxy has
     decompressed the file on its way, or it never was compressed.
@@ -143,7 +143,7 @@ def detect(head: bytes, option: str | None = None) -> str | None:
 def decompress(
     chunks: Iterable[bytes], codec: str, *, limits: Limits, file: str, whole: bool
 ) -> Iterator[bytes]:
-    """The decompressed bytes, in pieces of bounded size.
+    """Yield the decompressed bytes, in pieces of bounded size.
 
     Args:
         codec: what `detect` said.
@@ -179,7 +179,7 @@ def decompress(
 
 
 def _slices(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Small pieces: the ratio is judged by what the decoder was given so far."""
+    """Yield small pieces: the ratio is judged by what the decoder was given so far."""
     for chunk in chunks:
         for start in range(0, len(chunk), _INPUT_BYTES):
             yield chunk[start : start + _INPUT_BYTES]

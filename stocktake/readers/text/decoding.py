@@ -70,7 +70,7 @@ class Text:
 
 
 def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
-    """The whole file, in constant memory.
+    """Return the whole file, in constant memory.
 
     Raises:
         InvalidSourceError: its compression is corrupt or breaks off.
@@ -87,7 +87,8 @@ def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
 def sample_text(
     source: Source, file: ObjectInfo, data: bytes, limits: Limits, *, max_bytes: int
 ) -> Text:
-    """The beginning of a file, of which `data` was fetched. Raises what `stream_text` raises.
+    """Return the beginning of a file, of which `data` was fetched. Raises what `stream_text`
+    raises.
 
     Args:
         max_bytes: of text; what is compressed is not decompressed any further.
@@ -105,7 +106,7 @@ def sample_text(
 
 
 def _bounded(chunks: Iterator[bytes], max_bytes: int) -> tuple[list[bytes], bool]:
-    """What fits, two MiB in any case, and whether that was all."""
+    """Return what fits, two MiB in any case, and whether that was all."""
     pieces, size = [], 0
     for piece in chunks:
         pieces.append(piece)
@@ -131,7 +132,8 @@ def _plain(
 
 
 def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Fewer and larger chunks: what is done for each costs more than what is done for a byte."""
+    """Yield fewer and larger chunks: what is done for each costs more than what is done for
+    a byte."""
     pieces, size = list[bytes](), 0
     for chunk in chunks:
         pieces.append(chunk)
@@ -144,7 +146,7 @@ def _merged(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, enough to tell a format by, and all chunks again."""
+    """Return the first bytes, enough to tell a format by, and all chunks again."""
     taken: list[bytes] = []
     for chunk in chunks:
         taken.append(chunk)
@@ -172,7 +174,7 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
 
 
 def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
-    """The error for a file of another format than the table's."""
+    """Return the error for a file of another format than the table's."""
     return FormatMismatchError(
         f"The table is declared {declared}, but {path} looks like {found}.", file=path
     )
@@ -192,7 +194,7 @@ def _decoded(chunks: Iterator[bytes], source: Source, path: str) -> Iterator[str
 
 
 def _decoder(head: bytes, option: Any, path: str) -> codecs.IncrementalDecoder:
-    """What stands in no encoding is replaced, for a type needs no exact letters."""
+    """Return what stands in no encoding is replaced, for a type needs no exact letters."""
     name = _encoding(head, option)
     try:
         # a codec such as rot13 or hex is found, but gives no text from bytes
@@ -229,7 +231,7 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def line_too_long(path: str, line: int, limits: Limits) -> LimitExceededError:
-    """The error for a line, or a JSON object, above the limit."""
+    """Return the error for a line, or a JSON object, above the limit."""
     return exceeded(
         limits,
         "max_line_bytes",

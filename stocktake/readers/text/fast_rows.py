@@ -30,7 +30,7 @@ class Rows:
         self._rows = _compiled(b"(?:%b)+" % row)
 
     def skim(self, text: str, at: int) -> tuple[int, int]:
-        r"""Where the rows end that stand in the text from `at` on, and how many they are.
+        r"""Return where the rows end that stand in the text from `at` on, and how many they are.
 
         >>> Rows(b"[0-9]+\n").skim("a\n1\n22\nb\n", 2)
         (7, 2)
@@ -49,8 +49,8 @@ class Rows:
 
 
 def rows_of(row: bytes | None, limits: Limits) -> Rows | None:
-    """What finds such rows; None where there is nothing to find them by, or where a row that is
-    too long could be among them."""
+    """Return what finds such rows; None where there is nothing to find them by, or where a row that
+    is too long could be among them."""
     if row is None or len(row) > _LONGEST_PATTERN or limits.max_line_bytes < WINDOW:
         return None
     return Rows(row)

@@ -100,7 +100,7 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
 
 
 def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
-    """As `read_samples`, but from every byte of every file, in constant memory.
+    """Read as `read_samples` does, but every byte of every file, in constant memory.
 
     Only the hard limits apply, and what the last read remembered is not used.
 
@@ -126,14 +126,14 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
 
 
 def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
-    """The chunks; a large file tells with each that the read is alive."""
+    """Yield the chunks; a large file tells with each that the read is alive."""
     for chunk in chunks:
         tell()
         yield chunk
 
 
 def list_text_files(source: Source, limits: Limits) -> Listing:
-    """The source's files.
+    """Return the source's files.
 
     Raises:
         FormatMismatchError: they are a Delta table's.
@@ -145,8 +145,8 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
 def _look(
     source: Source, look: Callable[[], tuple[Listing, Chunk | None]]
 ) -> tuple[Listing, Chunk | None]:
-    """The listing and what was fetched with it, once it is sure that no table is there which its
-    root folder names."""
+    """Return the listing and what was fetched with it, once it is sure that no table is there which
+    its root folder names."""
     try:
         listing, sample = look()
     except SourceNotFoundError:
@@ -163,7 +163,7 @@ def _look(
 
 
 def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:
-    """The beginning of a file that is the only one."""
+    """Return the beginning of a file that is the only one."""
     return source.store.get(path, length=_share(source, 1, budget, limits))
 
 
@@ -191,13 +191,13 @@ def _parts(
 
 
 def _batch(files: Sequence[ObjectInfo], length: int) -> Sequence[ObjectInfo]:
-    """As many of the files as may be in memory together; one at least."""
+    """Return as many of the files as may be in memory together; one at least."""
     held = list(accumulate(min(file.size, length) for file in files))
     return files[: max(1, bisect_right(held, _HELD_BYTES))]
 
 
 def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> int:
-    """How many bytes the next files may give each."""
+    """Return how many bytes the next files may give each."""
     share = budget.bytes_left // min(files_left, limits.max_files)
     wanted = int(source.options.get("sample_bytes") or SAMPLE_BYTES)
     return min(wanted, max(share, min(_LEAST_SHARE_BYTES, limits.max_bytes)))
@@ -293,7 +293,7 @@ def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
 
 
 def _settled(column: Column) -> Column:
-    """What was null in every file is a String."""
+    """Return what was null in every file is a String."""
     if _UNKNOWN not in column.clickhouse:
         return column
     settled = column.clickhouse.replace(f"Nullable({_UNKNOWN})", "Nullable(String)")

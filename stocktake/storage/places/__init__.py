@@ -1,3 +1,4 @@
-"""Where a URL leads, and whether anybody may be sent there: pure, without a connection and without
-a client.
+"""Where a URL leads, and whether anybody may be sent there.
+
+Pure: no client and no connection; those are in `stocktake.storage.stores`.
 """

@@ -62,7 +62,7 @@ class NotAnAddressError(ValueError):
 
 
 def parse_address(host: str) -> Address | None:
-    """The address that the host spells, or None where it is a name.
+    """Return the address that the host spells, or None where it is a name.
 
     Takes what ``inet_aton`` takes: decimal, octal, hexadecimal, one to four parts.
 
@@ -82,6 +82,7 @@ def parse_address(host: str) -> Address | None:
     if len(labels) > 4 or not all(_NUMBER.fullmatch(label) for label in labels):
         raise NotAnAddressError("a name cannot end in a number")
     *head, last = (_number(label) for label in labels)
+    # As in inet_aton the last part fills all bytes that the others leave: 127.1 is 127.0.0.1.
     if any(part > 255 for part in head) or last >= 256 ** (4 - len(head)):
         raise NotAnAddressError("a part is too large")
     value = last + sum(part << 8 * (3 - place) for place, part in enumerate(head))
@@ -89,7 +90,7 @@ def parse_address(host: str) -> Address | None:
 
 
 def canonical_host(host: str) -> str:
-    """The host in one spelling, that of WHATWG's URL standard, where it is an address.
+    """Return the host in one spelling, that of WHATWG's URL standard, where it is an address.
 
     A name is left alone, and so is what looks like an address and is none.
 
@@ -109,7 +110,7 @@ def canonical_host(host: str) -> str:
 
 
 def is_internal(address: Address) -> bool:
-    """Whether the address, or one wrapped in it, is in a refused range.
+    """Return whether the address, or one wrapped in it, is in a refused range.
 
     >>> is_internal(IPv6Address("64:ff9b::a9fe:a9fe")), is_internal(IPv4Address("8.8.8.8"))
     (True, False)

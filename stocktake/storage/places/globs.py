@@ -31,7 +31,8 @@ _FOLDERS: Final = "(?:.*/)?"
 
 
 def decode(text: str) -> str:
-    r"""The pattern that a part of a URL spells; its percent-encoding must be whole and UTF-8.
+    r"""Return the pattern that a part of a URL spells; its percent-encoding must be whole and
+    UTF-8.
 
     >>> decode("a%20b/%2A/*.csv")
     'a b/\\*/*.csv'
@@ -40,17 +41,17 @@ def decode(text: str) -> str:
 
 
 def escape(key: str) -> str:
-    """The pattern that matches this key and nothing else."""
+    """Return the pattern that matches this key and nothing else."""
     return _ESCAPABLE.sub(r"\\\g<0>", key)
 
 
 def literal(pattern: str) -> str:
-    """The key that a pattern without wildcards names."""
+    """Return the key that a pattern without wildcards names."""
     return re.sub(r"\\(.)", r"\1", pattern, flags=re.S)
 
 
 def is_glob(pattern: str) -> bool:
-    r"""Whether the pattern can match more than one key.
+    r"""Return whether the pattern can match more than one key.
 
     >>> is_glob("a/*.csv"), is_glob("a/b[1].csv"), is_glob("a/{b"), is_glob(r"a/\*")
     (True, False, False, False)
@@ -59,7 +60,7 @@ def is_glob(pattern: str) -> bool:
 
 
 def literal_prefix(pattern: str) -> str:
-    """What every match begins with: the text before the first wildcard.
+    """Return what every match begins with: the text before the first wildcard.
 
     >>> literal_prefix("data/year=*/part-{1..3}.parquet")
     'data/year='
@@ -68,7 +69,7 @@ def literal_prefix(pattern: str) -> str:
 
 
 def split_folder(pattern: str) -> tuple[str, str]:
-    """The folder before the first wildcard, with its slash, and the pattern in it.
+    """Return the folder before the first wildcard, with its slash, and the pattern in it.
 
     >>> split_folder("/data/2024-*/x.csv")
     ('/data/', '2024-*/x.csv')
@@ -98,7 +99,7 @@ def check_size(pattern: str) -> None:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """What tells whether a key is meant by a pattern.
+    """Return what tells whether a key is meant by a pattern.
 
     Args:
         pattern: the key below the bucket, wildcards and all.
@@ -122,7 +123,8 @@ def matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _one_star(before: str, after: str) -> Callable[[str], bool]:
-    """The most common pattern, without an expression: it is asked of every key of a listing."""
+    """Return the most common pattern, without an expression: it is asked of every key of a
+    listing."""
     start, least = len(before), len(before) + len(after)
 
     def matches(key: str) -> bool:
@@ -134,7 +136,7 @@ def _one_star(before: str, after: str) -> Callable[[str], bool]:
 
 
 def _translate(pattern: str, *, at_folder: bool) -> str:
-    """The pattern in RE2's syntax.
+    """Return the pattern in RE2's syntax.
 
     Args:
         at_folder: whether a folder's name may begin here: a ``**/`` then stands for any number
@@ -175,7 +177,9 @@ def _count(body: str) -> int:
 
 
 def _choices(body: str) -> Iterator[str]:
-    """``a,b`` or ``1..9``; a range keeps the width of a start that is padded with zeros."""
+    """Yield the choices of ``a,b`` or ``1..9``; a range keeps the width of a start that is padded
+    with zeros.
+    """
     match = _RANGE.fullmatch(body)
     if match is None:
         yield from (choice[1] for choice in _CHOICE.finditer(body))

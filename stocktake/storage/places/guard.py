@@ -15,6 +15,7 @@ from stocktake.storage.places import trusted
 from stocktake.storage.places.addresses import NotAnAddressError, is_internal, parse_address
 from stocktake.storage.places.globs import check_size, is_glob, split_folder
 from stocktake.storage.places.providers import match_host
+from stocktake.storage.places.trusted import LABEL
 from stocktake.storage.places.urls import Location, MalformedUrlError, parse
 
 MUST_USE_HTTPS = "URL pattern must use https."
@@ -65,7 +66,6 @@ _QUERY = re.compile(
     rf"|\.(?:{'|'.join(_ENDINGS)})\?[A-Za-z][A-Za-z-]+$",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]{0,254}", re.ASCII)
 
 
@@ -90,7 +90,7 @@ class GuardPolicy:
 
 
 def check(url_pattern: str, policy: GuardPolicy) -> Location:
-    """The location that the URL names, if it may be opened.
+    """Return the location that the URL names, if it may be opened.
 
     Raises:
         ValidationError: it may not; `attr` is ``url_pattern``, and the sentence never repeats
@@ -114,7 +114,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
 
 
 def locate(url_pattern: str, policy: GuardPolicy) -> Location:
-    """The location that the URL names, whether or not it may be opened.
+    """Return the location that the URL names, whether or not it may be opened.
 
     Raises:
         MalformedUrlError: as `parse` does.
@@ -126,7 +126,7 @@ def locate(url_pattern: str, policy: GuardPolicy) -> Location:
 
 
 def recheck(url_pattern: str, policy: GuardPolicy) -> Location:
-    """`check`, at the connection: the policy may have changed since the table was registered.
+    """Check again, at the connection: the policy may have changed since the table was registered.
 
     Raises:
         UrlRefusedError: it may not be opened (any more).
@@ -156,7 +156,8 @@ def check_pattern(location: Location, table_format: TableFormat) -> None:
 
 
 def requires_credential(old: Location, new: Location) -> bool:
-    """Whether the stored credential would go to another host, endpoint or bucket than before.
+    """Return whether the stored credential would go to another host, endpoint or bucket than
+    before.
 
     A path in the same bucket may change freely. A file takes no credential.
     """
@@ -172,7 +173,8 @@ def _recipient(location: Location) -> tuple[str | int | None, ...]:
 
 
 def _check_text(url_pattern: str, policy: GuardPolicy) -> None:
-    """What must hold before the text is taken apart: parsers disagree on the rest."""
+    """Refuse what must not be there before the text is taken apart: parsers disagree on the
+    rest."""
     match = _SCHEME.match(url_pattern)
     if match is None or match[1].lower() not in _schemes(policy):
         raise _refusal(MUST_USE_HTTPS)
@@ -200,7 +202,9 @@ def _check_path(location: Location) -> None:
 
 
 def _check_unsigned(location: Location) -> None:
-    """The key alone can hold one: a pattern has no query, so a ``?`` and what follows is in it."""
+    """Refuse a signature, which the key alone can hold: a pattern has no query, so a ``?`` and what
+    follows is in it.
+    """
     if _SIGNED.search(location.key):
         raise _refusal(SIGNED)
 
@@ -212,7 +216,7 @@ def _check_query(url_pattern: str) -> None:
 
 
 def _in_folder(location: Location, policy: GuardPolicy) -> Location:
-    """The location with where it is now, which is what will be opened."""
+    """Return the location with where it is now, which is what will be opened."""
     path = split_folder(location.pattern)[0] if is_glob(location.pattern) else location.key
     try:
         resolved = Path(path).resolve()
@@ -228,7 +232,7 @@ def _in_folder(location: Location, policy: GuardPolicy) -> Location:
 
 
 def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:
-    """Whether the root holds the path, and lets it be read: a root that the operator named
+    """Return whether the root holds the path, and lets it be read: a root that the operator named
     inside a private folder is meant; a private folder inside a root is not."""
     private = (folder.resolve() for folder in policy.private_folders)
     hidden = (folder for folder in private if folder not in root.parents)
@@ -257,7 +261,7 @@ def _check_address(host: str) -> None:
         raise _refusal(NO_HOSTNAME) from exc
     if address is not None:
         raise _refusal(INTERNAL_ADDRESS if is_internal(address) else HOST_NOT_ALLOWED)
-    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+    if len(host) > 253 or not all(LABEL.fullmatch(label) for label in host.split(".")):
         # A star can only be a wildcard where the bucket stands, in the host's first label.
         raise _refusal(BUCKET_WILDCARD if set("*{}[]") & set(host) else _host_sentence(host))
 
@@ -268,7 +272,7 @@ def _host_sentence(host: str) -> str:
 
 def _check_bucket(location: Location) -> None:
     bucket = location.bucket
-    if location.account is not None and not _LABEL.fullmatch(location.account):
+    if location.account is not None and not LABEL.fullmatch(location.account):
         raise _refusal(ACCOUNT_INVALID)
     if set("*?{}[]") & set(bucket):
         raise _refusal(BUCKET_WILDCARD)
@@ -293,7 +297,7 @@ def _is_managed(location: Location, managed: Location | None) -> bool:
 
 
 def _store(location: Location) -> tuple[str | None, ...]:
-    """The store by one name, whichever of its hosts the URL has."""
+    """Return the store by one name, whichever of its hosts the URL has."""
     if known := match_host(location.host):
         return known.store, known.tenant, known.account
     host = location.host

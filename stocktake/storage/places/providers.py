@@ -52,7 +52,7 @@ class HostMatch:
 
 
 def match_host(host: str) -> HostMatch | None:
-    """What a known store's host tells, or None for a stranger.
+    """Return what a known store's host tells, or None for a stranger.
 
     Args:
         host: lower case, in its IDNA form, without a port.

@@ -15,7 +15,8 @@ from stocktake.storage.places.providers import HostMatch
 from stocktake.storage.places.urls import Location, MalformedUrlError, parse
 
 _PROVIDERS: Final = {None: None, "s3": "s3_compatible", "azure": "azure", "gcs": "gcs"}
-_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+#: One name between the dots of a host.
+LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 #: While the host is read, what a name may not have stands as one that it may.
 _STANDS_IN: Final = {"{bucket}": "bucket--in--host", "{account}": "account--in--host"}
 
@@ -44,7 +45,7 @@ class TrustedEndpoint:
         return any(label[0] in "*{" for label in self.labels)
 
     def names(self, location: Location) -> bool:
-        """Whether it names the location's scheme, host and port."""
+        """Return whether it names the location's scheme, host and port."""
         labels = location.host.split(".")
         return (
             (location.scheme, location.port) == (self.scheme, self.port)
@@ -53,7 +54,7 @@ class TrustedEndpoint:
         )
 
     def tells(self, host: str) -> HostMatch | None:
-        """What the entry tells of a host that it names; None is for the host to say."""
+        """Return what the entry tells of a host that it names; None is for the host to say."""
         first, _, rest = host.partition(".")
         if self.provider == "azure":
             named = self.labels[0] in ("{account}", "*")
@@ -67,7 +68,7 @@ class TrustedEndpoint:
 
 @lru_cache(maxsize=256)
 def read_entry(entry: str) -> TrustedEndpoint:
-    """An entry of ``TRUSTED_ENDPOINTS``.
+    """Return an entry of ``TRUSTED_ENDPOINTS``.
 
     Raises:
         MalformedUrlError: it is none; the text says why.
@@ -79,6 +80,7 @@ def read_entry(entry: str) -> TrustedEndpoint:
     protocol = match["protocol"].lower() if match and match["protocol"] else None
     if match is None:
         raise MalformedUrlError("expected [s3+|azure+|gcs+]https://host[:port]")
+    # A brace is in no host: the parser is given a name in its place, and the labels get it back.
     plain = match["url"]
     for written, stand_in in _STANDS_IN.items():
         plain = plain.replace(f"://{written}.", f"://{stand_in}.")
@@ -87,7 +89,7 @@ def read_entry(entry: str) -> TrustedEndpoint:
     found = parse(plain)
     back = {stand_in: written for written, stand_in in _STANDS_IN.items()}
     labels = tuple(back.get(label, label) for label in found.host.split("."))
-    if (labels[0] == "{account}") > (protocol == "azure"):
+    if labels[0] == "{account}" and protocol != "azure":
         raise MalformedUrlError("only azure+ has an {account} in the host")
     if (labels[0] == "{bucket}") and (protocol == "azure" or len(labels) == 1):
         raise MalformedUrlError("a {bucket} stands before the host of an S3 or Google store")
@@ -101,14 +103,15 @@ def read_entry(entry: str) -> TrustedEndpoint:
 
 
 def find(location: Location, entries: tuple[str, ...]) -> TrustedEndpoint | None:
-    """The first entry that names the location's scheme, host and port, else None."""
+    """Return the first entry that names the location's scheme, host and port, else None."""
     if location.provider == "file":
         return None
     return next((one for one in read_entries(entries) if one.names(location)), None)
 
 
 def read_entries(entries: tuple[str, ...]) -> list[TrustedEndpoint]:
-    """Those that can be read: a wrong one trusts nobody, and `stocktake doctor` tells of it."""
+    """Return those that can be read: a wrong one trusts nobody, and `stocktake doctor`
+    tells of it."""
     read = []
     for entry in entries:
         try:
@@ -120,7 +123,7 @@ def read_entries(entries: tuple[str, ...]) -> list[TrustedEndpoint]:
 
 def _fits(wanted: str, label: str) -> bool:
     if wanted in ("*", "{bucket}", "{account}"):
-        return _LABEL.fullmatch(label) is not None
+        return LABEL.fullmatch(label) is not None
     return wanted == label
 
 

@@ -79,7 +79,7 @@ class Location:
 
 
 def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
-    """What the URL names.
+    """Return what the URL names.
 
     Args:
         url_pattern: the URL.
@@ -113,8 +113,8 @@ def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
 
 
 def normalise_host(host: str) -> str:
-    """The host as a resolver would see it: compatibility forms folded, IDNA, lower case,
-    an address in its one spelling.
+    """Return the host as a resolver would see it: compatibility forms folded, IDNA, lower case, an
+    address in its one spelling.
 
     Raises:
         MalformedUrlError: no such name can exist.
@@ -212,14 +212,14 @@ class _Named(TypedDict):
 
 
 def _named(text: str) -> _Named:
-    """The key and the pattern that the URL's path spells; a stray ``%`` is a character."""
+    """Return the key and the pattern that the URL's path spells; a stray ``%`` is a character."""
     if not _decodes(text):
         return {"key": text, "pattern": text.replace("\\", r"\\")}
     return {"key": unquote(text, errors="strict"), "pattern": globs.decode(text)}
 
 
 def _decodes(text: str) -> bool:
-    """Whether each escape is one, and the bytes are UTF-8."""
+    """Return whether each escape is one, and the bytes are UTF-8."""
     if re.search(r"%(?![0-9A-Fa-f]{2})", text):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What an error of obstore's says of the store's answer. Pure; `faults` says how it is told."""
+"""What an error of obstore's says of the store's answer; `store_errors` says how it is told."""
 
 import re
 
@@ -24,13 +24,13 @@ _RANGE_CODES = frozenset(
 
 
 def is_unsatisfiable_range(error: Exception) -> bool:
-    """Whether the store answered 416: the object ends before the range begins."""
+    """Return whether the store answered 416: the object ends before the range begins."""
     status = STATUS.search(str(error))
     return status is not None and status[1] == "416"
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the store blames the request: a 4xx that sending it again does not pass."""
+    """Return whether the store blames the request: a 4xx that sending it again does not pass."""
     status = STATUS.search(str(error))
     if status is None:
         return "BareRedirect" in str(error)
@@ -38,18 +38,19 @@ def is_refusal(error: Exception) -> bool:
 
 
 def is_not_implemented(error: Exception) -> bool:
-    """Whether the store answered 501: it does not know what the request's headers ask for."""
+    """Return whether the store answered 501: it does not know what the request's headers
+    ask for."""
     status = STATUS.search(str(error))
     return status is not None and status[1] == "501"
 
 
 def is_no_part(error: Exception) -> bool:
-    """Whether the store answered for a part of an object, but not with that part."""
+    """Return whether the store answered for a part of an object, but not with that part."""
     return _NO_PART.search(str(error).partition("Debug source")[2]) is not None
 
 
 def is_refused_range(error: Exception) -> bool:
-    """Whether the store does not give that kind of range, though it may give another."""
+    """Return whether the store does not give that kind of range, though it may give another."""
     summary, _, _ = str(error).partition("Debug source")
     code, status = CODE.search(summary), STATUS.search(summary)
     if status and code:

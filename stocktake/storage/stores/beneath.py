@@ -59,20 +59,21 @@ class Folder:
         return folder
 
     def child(self, name: str) -> Self:
-        """The folder of this name, which is no link."""
+        """Return the folder of this name, which is no link."""
         descriptor = os.open(name, _LOOK_ONLY | os.O_NOFOLLOW, dir_fd=self._descriptor)
         return type(self)(descriptor, f"{self._path.rstrip('/')}/{name}")
 
     def status(self, name: str) -> os.stat_result:
-        """What the name is; a link is itself."""
+        """Return what the name is; a link is itself."""
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
     def open(self, name: str) -> int:
-        """A descriptor of the file of this name. It waits for no pipe, and follows no link."""
+        """Return a descriptor of the file of this name. It waits for no pipe, and follows
+        no link."""
         return os.open(name, os.O_RDONLY | os.O_NONBLOCK | _STAY, dir_fd=self._descriptor)
 
     def names(self) -> list[str]:
-        """What is in it, in no order."""
+        """Return what is in it, in no order."""
         readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | _STAY, dir_fd=self._descriptor)
         try:
             return os.listdir(readable)
@@ -80,7 +81,7 @@ class Folder:
             os.close(readable)
 
     def folder(self, path: str) -> Self:
-        """The folder that a path leads to, links inside of this one followed.
+        """Return the folder that a path leads to, links inside of this one followed.
 
         Raises:
             LeadsOutsideError: it leads out of this one.
@@ -89,8 +90,8 @@ class Folder:
         return holder if name == "." else holder.child(name)
 
     def find(self, path: str) -> tuple[Self, str]:
-        """The folder that a path ends in, and the name in it, which was no link: ``.`` where the
-        path ends at the folder itself.
+        """Return the folder that a path ends in, and the name in it, which was no link: ``.`` where
+        the path ends at the folder itself.
 
         Raises:
             LeadsOutsideError: it leads out of this one.
@@ -104,6 +105,8 @@ class Folder:
             return self._walk(_below(self._path, real))
 
     def _walk(self, path: str) -> tuple[Self, str]:
+        # The way down is kept as descriptors: ".." goes back along it, and not to whatever folder
+        # somebody has meanwhile put above this one.
         passed, left, links = [self], deque(_parts(path)), 0
         while left:
             name = left.popleft()
@@ -116,7 +119,7 @@ class Folder:
                 if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 target = os.readlink(name, dir_fd=passed[-1]._descriptor)
-                if target.startswith("/"):
+                if target.startswith("/"):  # from the root that may be read, or nowhere
                     target = _below(self._path, target)
                     del passed[1:]
                 left.extendleft(reversed(_parts(target)))
@@ -132,7 +135,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _below(folder: str, path: str) -> str:
-    """What is left of an absolute path that begins with the folder's."""
+    """Return what is left of an absolute path that begins with the folder's."""
     if path != folder and not path.startswith(folder.rstrip("/") + "/"):
         raise LeadsOutsideError
     return path[len(folder) :]

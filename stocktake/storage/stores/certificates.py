@@ -46,7 +46,7 @@ _OTHER: Final = ("was not believed", "Look at it with `openssl s_client -connect
 def certificate_error(
     text: str, *, host: str | None = None, file: str | None = None
 ) -> StorageUnavailableError | None:
-    """The error for a certificate that was not believed; None where the text tells of none.
+    """Return the error for a certificate that was not believed; None where the text tells of none.
 
     Tried again like a store that is away: certificates are renewed, and clocks set.
 

@@ -65,7 +65,7 @@ def build_client(
     allow_http: bool,
     as_stored: bool = False,
 ) -> Client:
-    """A client for the location's bucket, which talks to the location's store and no other.
+    """Return a client for the location's bucket, which talks to the location's store and no other.
 
     Args:
         as_stored: whether the store is asked not to unpack what it stores compressed.
@@ -97,7 +97,8 @@ def _no_such_key() -> AccessDeniedError:
 
 
 def discover_region(location: Location) -> str | None:
-    """The region of an AWS bucket whose URL names none: from the headers of one unsigned HEAD.
+    """Return the region of an AWS bucket whose URL names none: from the headers of one unsigned
+    HEAD.
 
     Returns:
         the region, or None where the answer does not tell; an answer is remembered.
@@ -112,7 +113,7 @@ def discover_region(location: Location) -> str | None:
 
 
 def in_region(location: Location, region: str | None) -> Location | None:
-    """The same bucket where it is, after the store has refused the region that was asked.
+    """Return the same bucket where it is, after the store has refused the region that was asked.
 
     Args:
         region: the one that the store named; None where it did not.
@@ -230,7 +231,8 @@ def _client_options(way: Route, as_stored: bool) -> "ClientConfig":
 
 
 def _endpoint(location: Location) -> str:
-    """The URL to which keys (virtual hosted) or bucket and keys (path style) are appended."""
+    """Return the URL to which keys (virtual hosted) or bucket and keys (path style) are
+    appended."""
     if location.path_style and location.endpoint is not None:
         return location.endpoint
     shown = f"[{location.host}]" if ":" in location.host else location.host

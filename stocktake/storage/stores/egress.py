@@ -38,7 +38,7 @@ class Route:
 
 
 def route(endpoint: str, *, allow_http: bool) -> Route:
-    """The way to a store that the guard let through, and to nothing else.
+    """Return the way to a store that the guard let through, and to nothing else.
 
     Args:
         endpoint: ``scheme://host[:port][/path]``, without the scheme's own port.

@@ -54,7 +54,7 @@ class EntraToken:
         self._expires_at = datetime.now(UTC)
 
     def __call__(self) -> "AzureBearerToken":
-        """The token and when it expires.
+        """Return the token and when it expires.
 
         Raises:
             AccessDeniedError: Entra knows no such client, or not with this secret.

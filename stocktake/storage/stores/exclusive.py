@@ -48,7 +48,7 @@ def require_exclusive_put(storage: ManagedStorage) -> None:
 
 @lru_cache
 def exclusive_put_holds(storage: ManagedStorage) -> bool:
-    """Whether of several that make an object at once only one succeeds.
+    """Return whether of several that make an object at once only one succeeds.
 
     Asks with some thirty small writes below ``delta/probes/``, and removes what it wrote. A folder
     is not asked: its file system makes a name once.
@@ -72,7 +72,8 @@ def _one_wins(storage: ManagedStorage, client: "Client") -> bool:
 
 
 def _makes(client: "Client", key: str) -> bool:
-    """Whether the object was made; a store without the header is one that always makes it."""
+    """Return whether the object was made; a store without the header is one that always
+    makes it."""
     try:
         client.put(key, _BODY, mode="create", use_multipart=False)
     except (AlreadyExistsError, PreconditionError):

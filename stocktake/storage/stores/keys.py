@@ -65,7 +65,7 @@ AzureSecret = AccountKey | SharedAccess | EntraClient
 
 
 def is_long(secret: str) -> bool:
-    """Whether it is of a kind that is longer than keys are: a SAS or a connection string."""
+    """Return whether it is of a kind that is longer than keys are: a SAS or a connection string."""
     return _is_sas(secret) or _is_connection(secret)
 
 
@@ -86,7 +86,7 @@ def check_kind(provider: str, credential: Credential) -> None:
 
 
 def azure_secret(credential: Credential, account: str | None) -> AzureSecret:
-    """What the credential is for Azure.
+    """Return what the credential is for Azure.
 
     Args:
         credential: checked by `check_kind`.
@@ -118,7 +118,7 @@ def azure_secret(credential: Credential, account: str | None) -> AzureSecret:
 
 
 def _connection(text: str, account: str | None) -> AzureSecret:
-    """Only names and keys are taken from it: where to go, the table's URL says."""
+    """Read names and keys from it, and no more: where to go, the table's URL says."""
     parts = (part.strip().partition("=") for part in text.split(";"))
     found = {name.lower(): value.strip() for name, _, value in parts}
     named = found.get("accountname")

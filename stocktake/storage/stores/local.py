@@ -51,7 +51,7 @@ class LocalObjects:
         self._opened = lru_cache(maxsize=_OPEN_FOLDERS)(_opener(self._root, self._beneath, only))
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
-        """Bytes `start .. start + length` of one file; to the end when `length` is None."""
+        """Return bytes `start .. start + length` of one file; to the end when `length` is None."""
         with _mapped(path):
             descriptor, info = self._open(path)
             try:
@@ -62,7 +62,7 @@ class LocalObjects:
                 os.close(descriptor)
 
     def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
-        """The last `length` bytes of one file, or all where there are fewer."""
+        """Return the last `length` bytes of one file, or all where there are fewer."""
         with _mapped(path):
             descriptor, info = self._open(path)
             try:
@@ -72,13 +72,13 @@ class LocalObjects:
                 os.close(descriptor)
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
-        """The whole file in chunks of at most `chunk_bytes`."""
+        """Yield the whole file in chunks of at most `chunk_bytes`."""
         with _mapped(path), open(self._open(path)[0], "rb", buffering=0) as file:
             while chunk := file.read(chunk_bytes):
                 yield chunk
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Files whose path begins with `prefix`, in ascending order of the whole path."""
+        """Yield files whose path begins with `prefix`, in ascending order of the whole path."""
         above = prefix[: prefix.rfind("/") + 1]
         with _mapped(prefix):
             _require_inside(above)
@@ -93,7 +93,7 @@ class LocalObjects:
         return [function(item) for item in items]
 
     def _located(self, path: str) -> tuple[Folder, str, os.stat_result]:
-        """The folder that a path leads to, the name in it, and what is there."""
+        """Return the folder that a path leads to, the name in it, and what is there."""
         _require_inside(path)
         above, _, name = path.rpartition("/")
         if name in ("", "."):
@@ -116,8 +116,8 @@ class LocalObjects:
         return self._opened(first).find(rest)
 
     def _open(self, path: str) -> tuple[int, ObjectInfo]:
-        """A descriptor, which the caller closes, and what is behind it. Plain system calls: a
-        file object for each of thousands of commits costs more than their reading."""
+        """Return a descriptor, which the caller closes, and what is behind it. Plain system calls:
+        a file object for each of thousands of commits costs more than their reading."""
         folder, name, status = self._located(path)
         _require_regular(status, path)
         descriptor = folder.open(name)
@@ -146,7 +146,8 @@ class LocalObjects:
     def _entries(
         self, folder: Folder, above: str, prefix: str, start_after: str
     ) -> Sequence[tuple[str, os.stat_result]]:
-        """What the folder holds that may matter, folders with a slash, in the order of keys."""
+        """Return what the folder holds that may matter, folders with a slash, in the order
+        of keys."""
         first = ""
         if start_after.startswith(above):
             first = start_after[len(above) :].split("/", 1)[0]
@@ -170,7 +171,7 @@ class LocalObjects:
         )
 
     def _status(self, folder: Folder, name: str, key: str) -> os.stat_result | None:
-        """What a listing shows of a name: nothing of a link but a file inside."""
+        """Return what a listing shows of a name: nothing of a link but a file inside."""
         try:
             status = folder.status(name)
             if not stat.S_ISLNK(status.st_mode):
@@ -185,7 +186,9 @@ class LocalObjects:
 
 
 def _opener(root: str, beneath: str | None, only: str) -> Callable[[str], Folder]:
-    """What opens the folder of a path. Not a method: a store that nobody holds must go at once."""
+    """Return what opens the folder of a path. Not a method: a store that nobody holds must go at
+    once.
+    """
     top = cache(lambda: Folder.at(root, beneath))
     confined = cache(lambda: top().child(only) if only else top())
 
@@ -206,7 +209,7 @@ def _require_inside(path: str) -> None:
 
 
 def _read(descriptor: int, size: int, start: int) -> bytes:
-    """Bytes of a file from `start` on; fewer where it ends before."""
+    """Return bytes of a file from `start` on; fewer where it ends before."""
     data = os.pread(descriptor, size, start) if size else b""
     if len(data) == size or not data:
         return data

@@ -35,7 +35,7 @@ __all__ = [
 def open_source(
     location: Location, credential: Credential | None = None, *, public: bool = False
 ) -> tuple[ObjectStore, str]:
-    """The store that a guarded location lies in, and the pattern or Delta root in it.
+    """Return the store that a guarded location lies in, and the pattern or Delta root in it.
 
     Args:
         location: as `stocktake.storage.places.guard.recheck` returned it just now.
@@ -52,7 +52,8 @@ def open_source(
 def open_store(
     location: Location, credential: Credential | None, *, public: bool, allow_http: bool
 ) -> ObjectStore:
-    """The store that a guarded location lies in. Nothing is connected to before the first read.
+    """Return the store that a guarded location lies in. Nothing is connected to before the first
+    read.
 
     Args:
         location: where; its key is used for a file only, to find the folder.
@@ -68,7 +69,7 @@ def open_store(
 
 
 def split_root(location: Location) -> tuple[Path, str]:
-    """The folder that a local source is in, and the pattern of the path in it.
+    """Return the folder that a local source is in, and the pattern of the path in it.
 
     For a glob the folder is the one before the first glob character; for a file or a Delta table
     it is the parent of what the path, symlinks resolved, names.
@@ -99,7 +100,7 @@ _RETRY = {"max_retries": "2", "retry_timeout": "20s"}
 def delta_storage_options(
     location: Location, credential: Credential | None
 ) -> tuple[str, dict[str, str]]:
-    """The table URI and options with which the deltalake package writes to managed storage.
+    """Return the table URI and options with which the deltalake package writes to managed storage.
 
     Args:
         location: managed storage, with the Delta root as its key.

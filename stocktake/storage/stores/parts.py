@@ -46,12 +46,12 @@ class Parts:
         self._sends_wholes = False
 
     def open(self, path: str) -> "GetResult":
-        """The answer for a whole object, none of whose bytes was read yet."""
+        """Return the answer for a whole object, none of whose bytes was read yet."""
         return self._first(lambda client: client.get(path))
 
     def head(self, path: str) -> ObjectInfo:
-        """What the store says of an object. A refusal of a HEAD has no body to say why, and some
-        keys may only GET: so that is tried before one is believed."""
+        """Return what the store says of an object. A refusal of a HEAD has no body to say why, and
+        some keys may only GET: so that is tried before one is believed."""
         try:
             return info_of(self._first(lambda client: client.head(path)))
         except BaseError as error:
@@ -65,7 +65,7 @@ class Parts:
         return info_of(self.open(path).meta)  # it is empty
 
     def get(self, path: str, start: int, length: int | None) -> Chunk:
-        """Bytes `start .. start + length` of an object, to its end when `length` is None."""
+        """Return bytes `start .. start + length` of an object, to its end when `length` is None."""
         if length is not None:
             options: GetOptions = {"range": (start, start + length)}
         else:
@@ -86,7 +86,8 @@ class Parts:
         return chunk
 
     def answers_anything(self, near: str) -> bool:
-        """Whether there is an answer even for an object that nobody made, as a web page gives.
+        """Return whether there is an answer even for an object that nobody made, as a web page
+        gives.
 
         Args:
             near: a key or prefix; the object that is asked for would be beside it.
@@ -99,11 +100,11 @@ class Parts:
         return True
 
     def get_suffix(self, path: str, length: int) -> Chunk:
-        """The last `length` bytes of an object, as most stores are asked for them."""
+        """Return the last `length` bytes of an object, as most stores are asked for them."""
         return self._asked(path, {"range": {"suffix": length}})
 
     def get_end(self, path: str, length: int, size_bytes: int | None) -> Chunk:
-        """The last `length` bytes of an object, in an ordinary range.
+        """Return the last `length` bytes of an object, in an ordinary range.
 
         Args:
             size_bytes: what the object was last known to have; None to ask for it.
@@ -123,7 +124,8 @@ class Parts:
         return Chunk(data=answer.bytes().to_bytes(), info=info_of(answer.meta))
 
     def _size(self, path: str) -> int:
-        """By a GET, since the answer to a HEAD has no body to say what is wrong."""
+        """Ask for the size by a GET, since the answer to a HEAD has no body to say what is
+        wrong."""
         try:
             return self.get(path, 0, 1).info.size
         except BaseError as error:
@@ -152,8 +154,8 @@ class Parts:
 
 
 def pieces(answer: "GetResult", path: str, piece_bytes: int = _PIECE_BYTES) -> Iterator[bytes]:
-    """The bytes of a whole object. obstore asks for the rest of an answer that broke off, and takes
-    it for an error of ours where the store sends the whole once more."""
+    """Yield the bytes of a whole object. obstore asks for the rest of an answer that broke off, and
+    takes it for an error of ours where the store sends the whole once more."""
     try:
         yield from map(bytes, answer.stream(min_chunk_size=piece_bytes))
     except BaseError as error:
@@ -163,7 +165,7 @@ def pieces(answer: "GetResult", path: str, piece_bytes: int = _PIECE_BYTES) -> I
 
 
 def info_of(meta: "ObjectMeta") -> ObjectInfo:
-    """What an answer or a listing says of an object."""
+    """Return what an answer or a listing says of an object."""
     return ObjectInfo(
         path=meta["path"],
         size=meta["size"],
@@ -173,7 +175,9 @@ def info_of(meta: "ObjectMeta") -> ObjectInfo:
 
 
 def _cut(answer: "GetResult", start: int, length: int | None) -> Chunk:
-    """A part out of the answer for the whole. No more of it is taken than up to the part's end."""
+    """Return a part out of the answer for the whole. No more of it is taken than up to the part's
+    end.
+    """
     info = info_of(answer.meta)
     last = info.size if length is None else min(start + length, info.size)
     if start >= last:

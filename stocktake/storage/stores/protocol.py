@@ -73,12 +73,12 @@ class ObjectStore(Protocol):
     """
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
-        """Bytes `start .. start + length`, to the end when `length` is None; fewer where the
+        """Return bytes `start .. start + length`, to the end when `length` is None; fewer where the
         object ends before, none where it ends before `start`."""
         ...
 
     def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
-        """The last `length` bytes, or all where there are fewer.
+        """Return the last `length` bytes, or all where there are fewer.
 
         Args:
             size_bytes: the object's size as a listing gave it, which saves a round trip where
@@ -87,11 +87,11 @@ class ObjectStore(Protocol):
         ...
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
-        """The whole object in chunks, in constant memory."""
+        """Return the whole object in chunks, in constant memory."""
         ...
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Objects whose key begins with `prefix`, in ascending key order, paged lazily; those
+        """Yield objects whose key begins with `prefix`, in ascending key order, paged lazily; those
         after the key `start_after` where it is given. Nothing there is an empty listing."""
         ...
 

@@ -49,7 +49,8 @@ class _Endpoint:
 
 
 def proxy_url(endpoint: str) -> str:
-    """The proxy that leads a client to the endpoint; it runs from now on, as long as the process.
+    """Return the proxy that leads a client to the endpoint; it runs from now on, as long as the
+    process.
 
     Args:
         endpoint: ``scheme://host[:port][/path]``.
@@ -59,7 +60,8 @@ def proxy_url(endpoint: str) -> str:
 
 
 def failure(endpoint: str) -> OSError | None:
-    """Why this process could not connect to the endpoint at the last try; None where it could.
+    """Return why this process could not connect to the endpoint at the last try; None where it
+    could.
 
     The client itself is told no more than that the relay hung up.
     """
@@ -131,7 +133,8 @@ _running: _Relay | None = None
 
 
 def _relay() -> _Relay:
-    """This process's own: a forked child has neither the thread nor the loop of its parent."""
+    """Return this process's own: a forked child has neither the thread nor the loop of its
+    parent."""
     global _running  # noqa: PLW0603 - one a process
     if _running is None or _running.process != os.getpid():
         _running = _Relay()
@@ -167,7 +170,8 @@ async def _forward(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
 ) -> None:
-    """Requests, one after the other, on one connection of the client and one to the store."""
+    """Pass requests on, one after the other, from one connection of the client to one to
+    the store."""
     if not _is_plainly(endpoint, head):
         writer.write(_MISDIRECTED)
         return
@@ -226,7 +230,7 @@ async def _connect(endpoint: _Endpoint) -> tuple[asyncio.StreamReader, asyncio.S
 
 
 async def _both(*ways: Coroutine[Any, Any, None]) -> None:
-    """Until one way ends: object_store and stores alike close a connection in both."""
+    """Copy both ways until one ends: object_store and stores alike close a connection in both."""
     tasks = [asyncio.ensure_future(way) for way in ways]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -241,7 +245,7 @@ async def _both(*ways: Coroutine[Any, Any, None]) -> None:
 async def _copy(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, length: int | None = None
 ) -> None:
-    """To the end, or so many bytes."""
+    """Copy to the end, or so many bytes."""
     while length is None or length > 0:
         data = await reader.read(_BUFFER_BYTES if length is None else min(length, _BUFFER_BYTES))
         if not data:

@@ -72,7 +72,8 @@ class RemoteObjects:
         self._clients: dict[tuple[Location, bool], clients.Client] = {}
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
-        """Bytes `start .. start + length` of one object; to the end when `length` is None."""
+        """Return bytes `start .. start + length` of one object; to the end when `length` is
+        None."""
         return self._asked(path, lambda: self._get(path, start, length))
 
     def _get(self, path: str, start: int, length: int | None) -> Chunk:
@@ -86,7 +87,7 @@ class RemoteObjects:
             return self._nothing(path)
 
     def get_tail(self, path: str, length: int, *, size_bytes: int | None = None) -> Chunk:
-        """The last `length` bytes of one object, or all where there are fewer."""
+        """Return the last `length` bytes of one object, or all where there are fewer."""
         return self._asked(path, lambda: self._get_tail(path, length, size_bytes))
 
     def _get_tail(self, path: str, length: int, size_bytes: int | None) -> Chunk:
@@ -101,13 +102,13 @@ class RemoteObjects:
         return self._parts.get_end(path, length, size_bytes)
 
     def stream(self, path: str, *, chunk_bytes: int = 1 << 20) -> Iterator[bytes]:
-        """The whole object in chunks of about `chunk_bytes`."""
+        """Yield the whole object in chunks of about `chunk_bytes`."""
         answer = self._asked(path, lambda: self._parts.open(path))
         with self._mapped(path):
             yield from pieces(answer, path, chunk_bytes)
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Objects whose key begins with `prefix`, a page at a time.
+        """Yield objects whose key begins with `prefix`, a page at a time.
 
         obstore takes a prefix for whole parts of a key. So the folder is listed from just before
         the prefix, and left when the keys have passed it.
@@ -125,7 +126,9 @@ class RemoteObjects:
                         yield info_of(meta)
 
     def _pages(self, folder: str | None, offset: str | None) -> "Iterable[Sequence[ObjectMeta]]":
-        """A listing of which the first page is here. A web page reads as one without objects."""
+        """Return a listing of which the first page is here. A web page reads as one without
+        objects.
+        """
         if self._location.provider != "s3_express":
             pages: Iterator[Sequence[ObjectMeta]]
             pages = iter(self._client.list(folder, offset=offset, chunk_size=_PAGE))
@@ -179,7 +182,7 @@ class RemoteObjects:
         return self._built(as_stored=True)
 
     def _built(self, *, as_stored: bool) -> clients.Client:
-        """By its location, so that after a move none is of the old region."""
+        """Return the client of its location, so that after a move none is of the old region."""
         key = self._location, as_stored
         if key not in self._clients:
             self._clients[key] = self._build(*key)
@@ -196,7 +199,7 @@ class RemoteObjects:
         return Chunk(data=b"", info=self._parts.head(path))
 
     def _asked(self, path: str, ask: Callable[[], Answer], *, listing: bool = False) -> Answer:
-        """An answer; where the bucket is in another region, from there."""
+        """Return an answer; where the bucket is in another region, from there."""
         asked = self._location
         try:
             with self._mapped(path, listing=listing):
@@ -251,7 +254,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _just_before(prefix: str) -> str:
-    """A key that sorts before every one with this prefix, and after almost all others.
+    """Return a key that sorts before every one with this prefix, and after almost all others.
 
     >>> _just_before("logs/2024-")[:9]
     'logs/2024'

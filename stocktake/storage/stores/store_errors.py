@@ -134,12 +134,14 @@ def _other_region(path: str | None, region: str | None = None) -> JobError:
 
 
 def broken_off(path: str | None) -> JobError:
-    """The error for an answer that ended early, from a store that cannot send the rest alone."""
+    """Return the error for an answer that ended early, from a store that cannot send the rest
+    alone.
+    """
     return StorageUnavailableError("The store's answer broke off.", file=path)
 
 
 def not_a_store(path: str | None) -> JobError:
-    """The error for answers that no object store gives."""
+    """Return the error for answers that no object store gives."""
     return TerminalError(
         "What answers there is no object store: it has a web page, or another document, where a "
         "listing or a file was asked for.",
@@ -269,7 +271,7 @@ _LOGINS: Final[Mapping[str, Build]] = {
 def from_store(
     error: Exception, path: str, *, listing: bool = False, connecting: OSError | None = None
 ) -> JobError:
-    """The error of ours for one that obstore raised.
+    """Return the error of ours for one that obstore raised.
 
     Args:
         error: obstore's, or the built-in that it raised.
@@ -308,7 +310,8 @@ _MISPLACED = frozenset(
 
 
 def from_managed(error: Exception) -> JobError:
-    """The error of ours for one of managed storage, whether obstore, deltalake or the disk met it.
+    """Return the error of ours for one of managed storage, whether obstore, deltalake or the disk
+    met it.
 
     Returns:
         StorageUnavailableError where the same may succeed later, else ManagedStorageRefusedError.
@@ -331,7 +334,7 @@ def from_managed(error: Exception) -> JobError:
 
 
 def key_too_long(path: str) -> JobError:
-    """The error for a key longer than any store has; it is not repeated whole."""
+    """Return the error for a key longer than any store has; it is not repeated whole."""
     return UnsupportedError(
         f"A key of {len(path):,} characters was asked for; the longest that a store has is "
         f"{MAX_KEY_BYTES:,} bytes.",

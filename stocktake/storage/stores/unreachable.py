@@ -33,7 +33,7 @@ _WHY: Final = (
 
 
 def unreachable_error(text: str, *, file: str | None = None) -> StorageUnavailableError:
-    """The error for a store that was not reached.
+    """Return the error for a store that was not reached.
 
     Args:
         text: of the error that a client raised, with its causes and the URL that was asked for.

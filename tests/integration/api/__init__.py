@@ -1,0 +1,1 @@
+"""The web application in this process, on a real database, asked over HTTP."""

@@ -17,6 +17,7 @@ import uvicorn
 from api.app import create_app
 from api.edge.edge import Parts
 from api.wire.protocol import protocol
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
@@ -25,7 +26,6 @@ from stocktake.security.encryption import make_secret_key
 from stocktake.services import identity
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.stack import wait_until
 
 MakeKey = Callable[..., str]

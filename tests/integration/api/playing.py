@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.catalog.tables import locked_for
 from stocktake.db.models import Job, SchemaVersion, Table
 from stocktake.db.session import Database, Ring
@@ -19,7 +20,6 @@ from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides, diff
 from stocktake.states import JobState
 from tests.integration.api.conftest import Served
-from tests.support.processes import PATIENCE_SECONDS
 
 Play = Callable[[Database, UUID], None]
 NO_RETRY = RetryPolicy(base_seconds=0.001, max_seconds=0.001)

@@ -7,13 +7,13 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import ApiKey, AuditEntry
 from stocktake.db.session import Database
 from stocktake.security.keys import digest
 from stocktake.services import identity
 from tests.integration.api.conftest import MakeJob, MakeKey, Served
 from tests.integration.api.playing import wait_for_a_lock
-from tests.support.processes import PATIENCE_SECONDS
 
 READ = ["warehouse_table:read"]
 Connect = Callable[..., httpx.Client]

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import event, update
 
 from api.edge import answers, pages
-from stocktake.cli import client as cli
+from cli import client as cli
 from stocktake.db.models import Job, Schedule, SchemaVersion, Table
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column

@@ -15,9 +15,8 @@ from typing import Any, Final
 
 import pytest
 
+from servers.process import PATIENCE_SECONDS, free_ports
 from tests.integration.api.conftest import MakeKey, Served
-from tests.support.processes import PATIENCE_SECONDS
-from tests.support.servers import free_ports
 
 MIB: Final = 1024 * 1024
 #: Each prints a line of JSON: the status, and the body as text.

@@ -14,13 +14,13 @@ from sqlalchemy import update
 
 from api.edge import waiting
 from api.edge.waiting import Hub, Sight
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.jobs import leases
 from stocktake.states import JobState
 from tests.integration.api.conftest import PLAIN, FinishJob, MakeJob, MakeKey, Served
 from tests.support.harness import Stack
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.stack import add_table, wait_until
 
 T = TypeVar("T")

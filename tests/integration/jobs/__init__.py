@@ -1,0 +1,1 @@
+"""The job protocol on real databases: claims, leases, rescue, and its model drawn at random."""

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Table
 from stocktake.db.session import Database
 from stocktake.errors import StorageThrottledError
@@ -17,7 +18,6 @@ from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import Claim
 from stocktake.readers.source import Progress, no_progress
 from tasks.base import Runtime, run_attempt
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.rows import claimed, enqueue, job, process_of, refresh_of, settings_for
 from workers import guard_ends
 from workers.board import Reading

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from servers.seaweedfs import SeaweedFS
 from stocktake.db.models import Job, SchemaVersion, Table, Upload
 from stocktake.db.session import Database
 from stocktake.errors import JobError
@@ -26,6 +27,7 @@ from stocktake.settings import Settings
 from stocktake.states import JobState
 from stocktake.storage.managed import ManagedStorage
 from tests.stores.servers import Rclone, make_bucket
+from tests.support.azurite import Azurite
 from tests.support.rows import (
     RecordedRings,
     claimed,
@@ -34,7 +36,6 @@ from tests.support.rows import (
     process_of,
     settings_for,
 )
-from tests.support.servers import Azurite, SeaweedFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

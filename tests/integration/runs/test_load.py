@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import new_id
 from stocktake.errors import (
     CommitConflictError,
@@ -26,7 +27,6 @@ from stocktake.states import JobState, UploadState
 from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk, with_storage
 from tests.integration.runs.test_ingest import parquet
-from tests.support.processes import PATIENCE_SECONDS
 from tests.support.rows import enqueue, refresh_of
 
 CSV = b"id,note\n1,one\n2,two\n"

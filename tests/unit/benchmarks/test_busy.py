@@ -14,10 +14,11 @@ from sqlalchemy import select
 from benchmarks import busy
 from benchmarks.busy import BulkWorker, LongReads, Proof, Read, proof_of
 from benchmarks.deployment import Deployment
+from servers.service import Worker
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.states import JobState
-from tests.support.stack import Worker, add_project, opened, wait_until
+from tests.support.stack import add_project, opened, wait_until
 
 START = datetime(2026, 11, 29, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.doctor import machine, processes, stores
+from cli.doctor.findings import Verdict
 from stocktake import __version__
-from stocktake.cli.doctor import machine, processes, stores
-from stocktake.cli.doctor.findings import Verdict
 from stocktake.settings import Settings
 
 GIB = 1024**3

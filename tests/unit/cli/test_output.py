@@ -5,7 +5,7 @@ import typer
 from rich.cells import cell_len
 from rich.console import Console
 
-from stocktake.cli import output
+from cli import output
 from stocktake.errors import CommandError
 
 

@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-from tests.support.processes import PATIENCE_SECONDS
+from servers.process import PATIENCE_SECONDS
 
 _SWALLOWED = """
 import os, signal, sys, weakref
-from stocktake.cli.stack import _ended_by_signals
+from cli.stack import _ended_by_signals
 
 class Thing: ...
 
@@ -28,7 +28,7 @@ with _ended_by_signals():
 """
 
 _INSIDE_OF_EXEC = """
-from stocktake.cli.stack import _ended_by_signals
+from cli.stack import _ended_by_signals
 
 with _ended_by_signals():
     try:

@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from servers.postgres import Postgres
 from stocktake.db import session as sessions
 from stocktake.db.session import Database
-from tests.support.servers import Postgres
 
 
 @pytest.fixture

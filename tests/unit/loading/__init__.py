@@ -1,1 +1,1 @@
-"""Unit tests of stocktake/loading."""
+"""Unit tests of `stocktake.loading`."""

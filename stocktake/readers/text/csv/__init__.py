@@ -1,1 +1,4 @@
-"""The CSV reader: the dialect, lines, and fields by column. What a field is, `values` says."""
+"""The CSV reader: the dialect, lines, and fields by column.
+
+What type a field has is said by `stocktake.readers.text.values`.
+"""

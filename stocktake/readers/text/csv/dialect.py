@@ -86,7 +86,8 @@ class Dialect:
                 yield Block(range(first, first + len(rows)), rows)
 
     def _line_by_line(self, block: list[str]) -> list[list[str]] | None:
-        """The records where each is one line; None where a quoted field runs over its line."""
+        """Return the records where each is one line; None where a quoted field runs over
+        its line."""
         delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
         if not quote or quote not in "\n".join(block):
             return [line.split(delimiter) for line in block]
@@ -111,7 +112,7 @@ class Dialect:
         return Block(starts, rows)
 
     def is_open(self, last: str) -> bool:
-        """Whether a record's last field begins with a quote that nothing closes."""
+        """Return whether a record's last field begins with a quote that nothing closes."""
         return self.quote in last and self._open.match(last) is not None
 
     def _close_field(
@@ -121,7 +122,7 @@ class Dialect:
         too_long: Callable[[], LimitExceededError],
         limits: Limits,
     ) -> tuple[list[str], bool]:
-        """The field that `opening` begins, those after it, and whether it closed."""
+        """Return the field that `opening` begins, those after it, and whether it closed."""
         parts, size = [opening], len(opening)
         for line in lines:
             size += len(line) + 1
@@ -135,11 +136,11 @@ class Dialect:
         return ["\n".join(parts)], False
 
     def strip(self, raw: str) -> str:
-        """A field without the blanks around it."""
+        """Return a field without the blanks around it."""
         return raw.strip(self.blanks)
 
     def unquote(self, raw: str) -> tuple[str, bool]:
-        """The field's text, and whether it was quoted.
+        """Return the field's text, and whether it was quoted.
 
         >>> Dialect().unquote(' "a ""b"" "'), Dialect().unquote(" a ")
         (('a "b" ', True), ('a', False))
@@ -152,7 +153,7 @@ class Dialect:
 
 
 def dialect_of(options: dict[str, Any], sample: list[str], limits: Limits) -> Dialect:
-    """The dialect by the options; the delimiter by the first lines where no option names it.
+    """Return the dialect by the options; the delimiter by the first lines where no option names it.
 
     Raises:
         UnsupportedError: an option is no single character.
@@ -186,7 +187,7 @@ def _character(options: dict[str, Any], name: str, default: str) -> str:
 
 
 def _sniff(candidates: list[Dialect], sample: list[str], limits: Limits) -> Dialect:
-    """The one that splits the records into the most fields, all records alike; else the one
+    """Return the one that splits the records into the most fields, all records alike; else the one
     that splits the first record most. The comma wins ties."""
     splitting = [each for each in candidates if next(_widths(each, sample, limits), 1) > 1]
     if len(splitting) > 1:
@@ -200,7 +201,7 @@ def _score(dialect: Dialect, sample: list[str], limits: Limits) -> tuple[bool, i
 
 
 def _widths(dialect: Dialect, sample: list[str], limits: Limits) -> Iterator[int]:
-    """How many fields each record has that is no empty line."""
+    """Yield how many fields each record has that is no empty line."""
     if dialect.delimiter in "\n".join(sample):
         text = Text(path="the sample", chunks=iter(["\n".join(sample)]), complete=True)
         blocks = dialect.blocks(Lines(text, limits), path=text.path, limits=limits, complete=False)

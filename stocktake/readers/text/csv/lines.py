@@ -42,7 +42,7 @@ class Lines:
         self.number = 0
 
     def peek(self, most: int) -> list[str]:
-        """The next lines, as far as they are at hand, which stay where they are.
+        """Return the next lines, as far as they are at hand, which stay where they are.
 
         Raises:
             LimitExceededError: as `block` does.
@@ -50,7 +50,7 @@ class Lines:
         return self._piece[self._at :].split("\n", most)[:-1] if self._has_more() else []
 
     def block(self) -> list[str] | None:
-        """The next lines, not yet counted as taken; None at the end.
+        """Return the next lines, not yet counted as taken; None at the end.
 
         Raises:
             LimitExceededError: one is longer than `max_line_bytes`.
@@ -65,19 +65,19 @@ class Lines:
         return lines
 
     def rest_of_block(self) -> Iterator[str]:
-        """The lines of this block that are left, each counted."""
+        """Yield the lines of this block that are left, each counted."""
         while (line := next(self._block, None)) is not None:
             self.number += 1
             yield line
 
     def __iter__(self) -> Iterator[str]:
-        """The lines of this block and all after it, each counted."""
+        """Yield the lines of this block and all after it, each counted."""
         yield from self.rest_of_block()
         while self.block() is not None:
             yield from self.rest_of_block()
 
     def skip(self, rows: Rows) -> int:
-        """Between two blocks, step over the lines that match; how many they are.
+        """Skip the lines that match, between two blocks, and return how many they are.
 
         As long as that gains little the blocks grow, so that it is tried less and less.
         """
@@ -93,8 +93,8 @@ class Lines:
         return count
 
     def follow(self, first: str, rows: Rows) -> int | None:
-        """How many lines follow the first one, where that is the given one, all that follow match,
-        and the text is no longer than one piece; else None. None of them is taken."""
+        """Return how many lines follow the first one, where that is the given one, all that follow
+        match, and the text is no longer than one piece; else None. None of them is taken."""
         if not self._has_more() or not self._piece.startswith(first + "\n", self._at):
             return None
         end, count = rows.skim(self._piece, self._at + len(first) + 1)

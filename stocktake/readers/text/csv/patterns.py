@@ -39,14 +39,15 @@ _PLAIN_NULL: Final = re.compile(r"[A-Za-z0-9_.\\/#-]*")
 
 
 def keeps(kind: Kind, values: Sequence[str], dialect: Dialect) -> bool:
-    """Whether the fields, without quotes around numbers, surely keep a column at its kind."""
+    """Return whether the fields, without quotes around numbers, surely keep a column at its
+    kind."""
     if kind is not None and not (isinstance(kind, str) and kind in _TOKENS):
         return False
     return all_match(block_pattern(kind, dialect, quotes=False), values)
 
 
 def all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
-    """Whether each field is as the `block_pattern` says."""
+    """Return whether each field is as the `block_pattern` says."""
     joined = _SEPARATOR.join(values)
     # a field that holds the separator would be taken for two
     return pattern.fullmatch(joined) is not None and joined.count(_SEPARATOR) == len(values) - 1
@@ -54,7 +55,8 @@ def all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=256)
 def block_pattern(kind: str | None, dialect: Dialect, *, quotes: bool) -> re.Pattern[str]:
-    """Matches fields joined by the separator where each is a null or surely of the kind.
+    """Return what matches fields joined by the separator where each is a null or surely of the
+    kind.
 
     Args:
         kind: one that has a sure spelling; None for nulls alone.
@@ -76,7 +78,8 @@ def _token(kind: str | None, dialect: Dialect, nulls: Sequence[str], *, quotes: 
 
 @lru_cache(maxsize=16)
 def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = False) -> bytes | None:
-    """Matches a row of one line, with its line feed, that surely keeps each column at its kind.
+    """Return what matches a row of one line, with its line feed, that surely keeps each column at
+    its kind.
 
     Args:
         kinds: of the columns; any field will do where it is String.
@@ -101,7 +104,8 @@ def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = Fal
 
 
 def _any_field(dialect: Dialect) -> str:
-    """A field that begins and ends on its line; whatever follows its closing quote is of it."""
+    """Return a field that begins and ends on its line; whatever follows its closing quote
+    is of it."""
     d, q, blanks = re.escape(dialect.delimiter), re.escape(dialect.quote), dialect.blanks
     if not q:
         return rf"[^{d}\n]*"

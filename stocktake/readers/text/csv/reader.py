@@ -71,7 +71,7 @@ def read_all(source: Source, limits: Limits, progress: Progress) -> Introspectio
 
 
 def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
-    """The rows of one file: texts without their quotes. Raises what `read` raises."""
+    """Yield the rows of one file: texts without their quotes. Raises what `read` raises."""
     table = open_table(source, Lines(text, limits), text, limits)
     if table is None:
         return
@@ -86,7 +86,7 @@ def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) ->
 
 
 def _refuse_open_end(block: Block, dialect: Dialect, path: str) -> None:
-    """Rows that are to be loaded must not be what an unclosed quote has swallowed.
+    """Refuse rows that an unclosed quote has swallowed: they are to be loaded.
 
     Columns are read from such a file all the same, as ClickHouse does.
     """
@@ -168,7 +168,7 @@ def _infer(table: Table) -> Inferred:
 
 
 def _observe(kind: Kind, values: Sequence[str], table: Table, block: Block) -> Kind:
-    """The kind of a column after one more block of its values."""
+    """Return the kind of a column after one more block of its values."""
     dialect = table.dialect
     if kind == STRING or keeps(kind, values, dialect):
         return kind
@@ -226,7 +226,7 @@ class _Check:
         self._sure = block_pattern(self.kind, dialect, quotes=True)
 
     def misfit(self, values: Sequence[str]) -> int | None:
-        """The position of the first value that does not fit."""
+        """Return the position of the first value that does not fit."""
         if all_match(self._sure, values):
             return None
         seen = set[str]()

@@ -53,8 +53,8 @@ class Table:
         self._blank: int | None = None
 
     def blocks(self) -> Iterator[Block]:
-        """The rows; empty lines at the end are left out, though in a file of one column each is
-        a null.
+        """Yield the rows; empty lines at the end are left out, though in a file of one column each
+        is a null.
 
         Raises:
             RaggedRowsError: a row is wider or narrower than the others.
@@ -78,7 +78,8 @@ class Table:
                 yield Block(block.lines[:kept], block.rows[:kept])
 
     def skip(self, kinds: Sequence[Kind], *, quotes: bool = False) -> int:
-        """Between two blocks, step over rows that surely keep the columns at these kinds.
+        """Skip rows, between two blocks, that surely keep the columns at these kinds; return how
+        many.
 
         Args:
             quotes: whether numbers may stand in quotes.
@@ -125,15 +126,15 @@ def open_table(source: Source, lines: Lines, text: Text, limits: Limits) -> Tabl
 
 
 def _telling_header(head: list[str], first: str, dialect: Dialect, source: Source) -> str | None:
-    """The first line, where it is all of the header and tells the dialect by itself: no other
-    delimiter would split it."""
+    """Return the first line, where it is all of the header and tells the dialect by itself: no
+    other delimiter would split it."""
     others = [each for each in DELIMITERS if each != dialect.delimiter and each in first]
     is_sure = bool(source.options.get("csv_delimiter")) or not others
     return first if is_sure and dialect.delimiter.join(head) == first else None
 
 
 def _from_head(blocks: Iterator[Block]) -> Block | None:
-    """The first block with a record that is no empty line, from that record on."""
+    """Return the first block with a record that is no empty line, from that record on."""
     for block in blocks:
         for at, row in enumerate(block.rows):
             if row != [""]:
@@ -152,7 +153,7 @@ def _refuse_json(first: list[str], path: str, source: Source) -> None:
 
 
 def _refuse_lone_returns(head: list[str], dialect: Dialect, path: str) -> None:
-    """Lines that end in CR alone would all be taken for one, the header."""
+    """Refuse lines that end in CR alone: all would be taken for one, the header."""
     if any("\r" in raw for raw in head if not dialect.unquote(raw)[1]):
         raise InvalidSourceError(
             f"{path}, line 1: a carriage return without a line feed. Write the file with LF or "

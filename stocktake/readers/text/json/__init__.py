@@ -1,1 +1,4 @@
-"""The JSON reader: one object a line. What a value is, `values` says."""
+"""The JSON reader: one object a line.
+
+What type a value has is said by `stocktake.readers.text.values`.
+"""

@@ -79,7 +79,7 @@ class Objects:
                 return
 
     def skip(self, shape: Shape, kinds: dict[str, Kind]) -> int:
-        """After an object, step over those that follow on a line each and match; how many."""
+        """Skip, after an object, those that follow on a line each and match; return how many."""
         between = rb" *, *\r?\n *" if self._in_array else rb" *\r?\n *"
         rows = rows_of(between + shape.object_pattern(kinds), self._limits)
         if rows is None:
@@ -135,7 +135,7 @@ class Objects:
                 return None
 
     def _decode(self, decoder: json.JSONDecoder) -> tuple[dict[str, Any], int] | None:
-        """The object at hand and where it ends; None where more text might complete it."""
+        """Return the object at hand and where it ends; None where more text might complete it."""
         try:
             return decoder.raw_decode(self._buffer, self._at)
         except json.JSONDecodeError as exc:
@@ -151,7 +151,7 @@ class Objects:
             return self._decode(_LENIENT)
 
     def _is_cut(self, exc: json.JSONDecodeError) -> bool:
-        """Whether more text might mend it."""
+        """Return whether more text might mend it."""
         self._refuse_longer_than_allowed(len(self._buffer))
         return exc.msg.startswith("Unterminated") or exc.pos >= len(self._buffer) - _CUT
 
@@ -166,7 +166,7 @@ class Objects:
             raise line_too_long(self._text.path, self._line, self._limits)
 
     def _peek(self) -> str:
-        """The next character that is not blank; empty at the end of the text."""
+        """Return the next character that is not blank; empty at the end of the text."""
         while True:
             match = _BLANK.match(self._buffer, self._at)
             self._move(match.end() if match else self._at)

@@ -67,7 +67,7 @@ class Shape:
                 before = key
 
     def pattern(self, kind: Kind, arrays: int = _MOST_ARRAYS) -> bytes:
-        """Matches a value that surely keeps the kind, or a null; in RE2's syntax.
+        """Return what matches a value that surely keeps the kind, or a null; in RE2's syntax.
 
         Args:
             arrays: how many may be in each other; each doubles the pattern.
@@ -82,7 +82,7 @@ class Shape:
         return b"null"
 
     def object_pattern(self, kinds: dict[str, Kind], arrays: int = _MOST_ARRAYS) -> bytes:
-        """Matches an object with the keys of these kinds; in RE2's syntax.
+        """Return what matches an object with the keys of these kinds; in RE2's syntax.
 
         One key must be there, so that no comma is left over; the others may be missing.
         """

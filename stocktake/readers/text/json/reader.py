@@ -71,7 +71,7 @@ def read_all(source: Source, limits: Limits, progress: Progress) -> Introspectio
 
 
 def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
-    """The objects of one file: decoded JSON values. Raises what `read` raises."""
+    """Yield the objects of one file: decoded JSON values. Raises what `read` raises."""
     counted = Counted(text.chunks)
     counted_text = replace(text, chunks=counted)
     most, chunks = max(1, BLOCK_CELLS // max(1, len(names))), 0
@@ -121,14 +121,14 @@ class _Trials:
         self._wait = self._left = _LEARNT_FROM
 
     def is_due(self, value: dict[str, Any]) -> bool:
-        """Whether to try after this object."""
+        """Return whether to try after this object."""
         if self._left <= _LEARNT_FROM:
             self.shape.learn(value)
         self._left -= 1
         return self._left <= 0
 
     def note(self, count: int) -> None:
-        """That so many could be stepped over."""
+        """Record how many objects the last trial skipped."""
         self._wait = 1 if count >= _WORTH_A_TRIAL else min(2 * self._wait, _LONGEST_WAIT)
         self._left = self._wait
 

@@ -1,4 +1,4 @@
-"""From values to types, as ClickHouse infers them.
+"""From values of text to types, as ClickHouse infers them.
 
-No file and no format's syntax but a field's own.
+Files, lines and dialects are not known here.
 """

@@ -35,7 +35,7 @@ Fits = Callable[[Any], bool]
 
 
 def fits_csv(clickhouse: str) -> Fits:
-    """The check of a CSV field's text, which is no null, against a type.
+    """Return the check of a CSV field's text, which is no null, against a type.
 
     >>> fits_csv("Nullable(Int8)")("127"), fits_csv("Nullable(Int8)")("128")
     (True, False)
@@ -50,7 +50,7 @@ def fits_csv(clickhouse: str) -> Fits:
 
 
 def fits_json(clickhouse: str) -> Fits:
-    """The check of a decoded JSON value against a type; null fits every type.
+    """Return the check of a decoded JSON value against a type; null fits every type.
 
     >>> fits_json("Array(Nullable(Int64))")([1, None]), fits_json("Array(Int64)")(["x"])
     (True, False)
@@ -85,7 +85,9 @@ def _integers(match: re.Match[str]) -> range:
 
 
 def _decimal_check(node: Node) -> Callable[[str], bool]:
-    """A fraction of more digits than the scale is cut by ClickHouse; an integer part is not."""
+    """Check as ClickHouse reads: it cuts a fraction of more digits than the scale, but no integer
+    part.
+    """
     numbers = [int(arg.name) for arg in node.args or () if arg.name.isdigit()]
     sized = {"Decimal32": 9, "Decimal64": 18, "Decimal128": 38, "Decimal256": 76}
     if node.name in sized:
@@ -226,7 +228,7 @@ def _map_check(node: Node) -> Fits:
 
 
 def _tuple_check(node: Node) -> Fits:
-    """Keys that the type does not name are skipped by ClickHouse, missing ones are defaults."""
+    """Check a tuple as ClickHouse reads it: unnamed keys are skipped, missing ones are defaults."""
     known = {
         arg.label.strip("`").replace("\\`", "`").replace("\\\\", "\\"): _json_check(arg)
         for arg in node.args or ()

@@ -38,7 +38,7 @@ _LONGEST_LITERAL: Final = 1 << 20
 
 
 def infer_field(field: str) -> Kind:
-    """The kind of a CSV field without quotes that is no null."""
+    """Return the kind of a CSV field without quotes that is no null."""
     if _INTEGER.fullmatch(field):
         # nothing above 20 digits fits, and int() refuses thousands of them, zeros as well
         digits = field.lstrip("+-").lstrip("0") or "0"
@@ -51,7 +51,7 @@ def infer_field(field: str) -> Kind:
 
 
 def infer_quoted(text: str, *, levels: int) -> Kind:
-    """The kind of a quoted CSV field: never a number, but a date, an array or a map may be.
+    """Return the kind of a quoted CSV field: never a number, but a date, an array or a map may be.
 
     Args:
         levels: how deep arrays and maps may nest in it.
@@ -66,7 +66,8 @@ def infer_quoted(text: str, *, levels: int) -> Kind:
 
 
 def _infer_literal(text: str, levels: int) -> Kind:
-    """ClickHouse's own notation, ``['a', 'b']`` or ``{'a': 1}``; what is not is a text."""
+    """Infer from ClickHouse's own notation, ``['a', 'b']`` or ``{'a': 1}``; what is not is
+    a text."""
     try:
         return _container(parse_literal(text), levels)
     except NestingError:
@@ -81,7 +82,7 @@ def _infer_literal(text: str, levels: int) -> Kind:
 
 
 def parse_literal(text: str) -> Any:
-    """The value that ClickHouse's notation stands for.
+    """Return the value that ClickHouse's notation stands for.
 
     Raises:
         ValueError: the text is not in that notation.
@@ -96,7 +97,7 @@ def parse_literal(text: str) -> Any:
 
 
 def _as_json(text: str) -> Iterator[str]:
-    """The same in JSON. A quote that nothing closes ends it at once: to look for one that is
+    """Yield the same in JSON. A quote that nothing closes ends it at once: to look for one that is
     closed behind it would read the rest again for each."""
     at = 0
     while (quote := text.find("'", at)) >= 0:

@@ -48,7 +48,7 @@ _DATETIME64_YEARS: Final = range(1678, 2262)
 
 
 def infer_text(text: str) -> str:
-    """Date, DateTime, DateTime64(9) or String, for a text without its quotes.
+    """Return Date, DateTime, DateTime64(9) or String, for a text without its quotes.
 
     >>> infer_text("2024-01-31"), infer_text("1950-01-31"), infer_text("31.01.2024")
     ('Date', 'DateTime64(9)', 'String')
@@ -72,8 +72,8 @@ def infer_text(text: str) -> str:
 
 
 def match_moment(text: str) -> dict[str, str | None] | None:
-    """The parts of a text that `infer_text` may take for a date or a date-time, by their names
-    in the pattern; None for any other."""
+    """Return the parts of a text that `infer_text` may take for a date or a date-time, by their
+    names in the pattern; None for any other."""
     match = _MOMENT.fullmatch(text.strip(_BLANKS)) if len(text) <= _LONGEST_MOMENT else None
     return match.groupdict() if match else None
 

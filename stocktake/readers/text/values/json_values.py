@@ -28,7 +28,7 @@ class HugeInteger(str):
 
 
 def infer_json(value: Any, *, levels: int) -> Kind:
-    """The kind of a decoded JSON value.
+    """Return the kind of a decoded JSON value.
 
     Args:
         levels: how deep arrays and objects may nest in it.
@@ -75,7 +75,7 @@ def _join_element(a: Kind, b: Kind) -> Kind:
 
 
 def holds(kind: Kind, value: Any) -> bool:
-    """Whether joining the value's kind would certainly leave `kind` as it is; a cheap check
+    """Return whether joining the value's kind would certainly leave `kind` as it is; a cheap check
     that may say no too often."""
     if value is None:
         return True

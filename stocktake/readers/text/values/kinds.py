@@ -86,7 +86,7 @@ class NestingError(ValueError):
 
 
 def count_fields(kind: Kind) -> int:
-    """How many fields the objects in a kind have in all.
+    """Return how many fields the objects in a kind have in all.
 
     >>> count_fields(Array(element=Tuple(fields={"a": None, "b": Tuple(fields={"c": None})})))
     3
@@ -97,7 +97,7 @@ def count_fields(kind: Kind) -> int:
 
 
 def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
-    """The narrowest kind that holds both.
+    """Return the narrowest kind that holds both.
 
     Args:
         a: what was joined so far; the objects in it take in the fields of b's.
@@ -149,7 +149,7 @@ def _join_tuples(a: Tuple, b: Tuple) -> Tuple:
 
 
 def render(kind: Kind, *, unknown: str = STRING) -> str:
-    """The ClickHouse type, every scalar and every Tuple nullable.
+    """Return the ClickHouse type, every scalar and every Tuple nullable.
 
     Args:
         unknown: the type of what was always null.
@@ -181,7 +181,7 @@ def _element_name(name: str) -> str:
 
 
 def describe(kind: Kind) -> str:
-    """The kind in one short word, for messages."""
+    """Return the kind in one short word, for messages."""
     if kind is None:
         return "null"
     return kind if isinstance(kind, str) else type(kind).__name__

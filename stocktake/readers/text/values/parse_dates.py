@@ -30,7 +30,7 @@ _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?")
 
 
 def instant(text: str) -> datetime:
-    """The moment, aware UTC, to the microsecond; what is finer is cut.
+    """Return the moment, aware UTC, to the microsecond; what is finer is cut.
 
     Raises:
         ValueError: the text is none, or names a day or an hour that does not exist.
@@ -71,7 +71,7 @@ def _year(digits: str | None) -> int:
 
 
 def _month(text: str) -> int:
-    """The month's number by its first three letters; a weekday's name holds none of them."""
+    """Return the month's number by its first three letters; a weekday's name holds none of them."""
     match = _MONTH_WORD.search(text)
     if match is None:
         raise ValueError("no month's name")

@@ -1,0 +1,93 @@
+"""The `stocktake` command: the top layer, which may import all others, and does so late.
+
+`stack` starts the service, `database` works on its database, `tables`, `jobs` and `schedules`
+talk to the API, `inspecting` runs the readers with no server.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.database import db, keys, projects, show_audit_log
+from cli.doctor import doctor
+from cli.inspecting import inspect
+from cli.jobs import app as jobs
+from cli.output import complain
+from cli.schedules import app as schedules
+from cli.stack import demo, up
+from cli.tables import app as tables
+from cli.tables import refresh
+from stocktake import __version__
+from stocktake.errors import JobError, StocktakeError
+
+app = typer.Typer(
+    help="Keep the schemas of warehouse tables true to their files in object storage.",
+    epilog=(
+        "tables, refresh, jobs and schedules ask the server that STOCKTAKE_URL names "
+        "(http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in the project "
+        "STOCKTAKE_PROJECT_ID (the key's own if not set)."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stocktake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None: ...
+
+
+app.command()(up)
+app.command()(demo)
+app.add_typer(db, name="db")
+app.add_typer(projects, name="projects")
+app.add_typer(keys, name="keys")
+app.command("audit-log")(show_audit_log)
+app.add_typer(tables, name="tables")
+app.command()(refresh)
+app.add_typer(jobs, name="jobs")
+app.add_typer(schedules, name="schedules")
+app.command()(inspect)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line. An error that we know is a sentence on stderr and status 1."""
+    try:
+        app(prog_name="stocktake")
+    except JobError as exc:
+        complain(exc.detail, f"({exc.code}) {exc.hint}")
+        sys.exit(1)
+    except StocktakeError as exc:
+        complain(str(exc))
+        sys.exit(1)
+    except Exception as exc:
+        if not (sentence := _about_settings(exc)):
+            raise
+        complain(sentence)
+        sys.exit(1)
+
+
+def _about_settings(exc: Exception) -> str:
+    """Return what is wrong with the settings, where it is they that were refused."""
+    # Late: half of what `stocktake --help` would load.
+    from pydantic import ValidationError
+
+    from stocktake.settings import Settings, explain
+
+    if isinstance(exc, ValidationError) and exc.title == Settings.__name__:
+        return explain(exc)
+    return ""

@@ -1,0 +1,5 @@
+"""``python -m cli``: the command where no script is installed."""
+
+from cli import main
+
+main()

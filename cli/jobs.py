@@ -1,0 +1,151 @@
+"""`stocktake jobs`, through the API."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from cli.client import Client
+from cli.output import (
+    describe_diff,
+    describe_job,
+    going_on,
+    moment,
+    number,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+)
+from cli.tables import AsJson
+
+app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of a job, as `stocktake jobs list` shows it.")]
+_WAIT_SECONDS: Final = 2
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[
+        str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="Name or id of a table.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Id of a bulk refresh.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, at most.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    with Client.from_environment() as client:
+        table_id = client.table(table)["id"] if table else None
+        page = client.get("jobs/", state=state, table=table_id, batch=batch, limit=limit)
+        if as_json:
+            show_json(page["results"])
+            return
+        names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
+    show_rows(
+        ("ID", "KIND", "TABLE", "STATE", "ATTEMPT", "CREATED", "ERROR"),
+        [_row(job, names) for job in page["results"]],
+        empty="No jobs.",
+        least=("ATTEMPT", "KIND", "CREATED", "ERROR"),
+        names=("TABLE",),
+    )
+
+
+def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+    return (
+        job["id"],
+        job["kind"],
+        names.get(job["table_id"], job["table_id"]),
+        job["state"],
+        f"{job['attempt']}/{job['max_attempts']}",
+        moment(job["created_at"]),
+        (job["error"] or {}).get("code"),
+    )
+
+
+@app.command("show")
+def show_job(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show one job with its result or its error."""
+    with Client.from_environment() as client:
+        job = client.job(job_id)
+    if as_json:
+        show_json(job)
+    else:
+        _show(job)
+
+
+@app.command("watch")
+def watch_job(job_id: JobId) -> None:
+    """Follow a job to its end; status 1 unless it succeeds."""
+    with Client.from_environment() as client:
+        job = client.job(job_id)
+        said = None
+        with going_on(f"stocktake jobs watch {job_id}"):
+            while not job["done"]:
+                if (line := describe_job(job)) != said:
+                    say(line)
+                    said = line
+                job = client.job(job_id, wait=_WAIT_SECONDS)
+    _show(job)
+    if job["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+@app.command("cancel")
+def cancel_job(job_id: JobId) -> None:
+    """Cancel a job that has not ended."""
+    with Client.from_environment() as client:
+        job = client.job(job_id, "cancel")
+    say(f"Job {job['id']} is {job['state'] if job['done'] else 'being cancelled'}.")
+
+
+@app.command("retry")
+def retry_job(job_id: JobId) -> None:
+    """Do an ended job again, as a new job."""
+    with Client.from_environment() as client:
+        job = client.job(job_id, "retry")
+    say(f"Job {job['id']} does it again. To follow it: stocktake jobs watch {job['id']}")
+
+
+def _show(job: dict[str, Any]) -> None:
+    error, result = job["error"] or {}, job["result"] or {}
+    show_fields(
+        (name, value)
+        for name, value, always in (
+            ("Id", job["id"], True),
+            ("Kind", job["kind"], True),
+            ("State", job["state"], True),
+            ("Attempt", f"{job['attempt']} of {job['max_attempts']}", True),
+            ("Created", moment(job["created_at"]), True),
+            ("Started", moment(job["started_at"]), True),
+            ("Finished", moment(job["finished_at"]), True),
+            ("Error", error.get("code"), False),
+            ("", error.get("detail"), False),
+            ("What to do", error.get("hint"), False),
+            ("Source version", result.get("source_version"), False),
+            ("Schema version", result.get("schema_version"), False),
+            ("Columns", result.get("columns"), False),
+            ("Rows", number(result.get("row_count")), False),
+            ("Change", result.get("change"), False),
+        )
+        if always or value is not None
+    )
+    for line in describe_diff(result.get("diff", {})):
+        say(f"  {line}")
+    for attempt in job["attempts"]:
+        _show_attempt(attempt)
+
+
+def _show_attempt(attempt: dict[str, Any]) -> None:
+    started, ended = moment(attempt["started_at"]), moment(attempt["ended_at"])
+    times = f"{started} to {ended}" if ended else f"since {started}"
+    say("")
+    show_fields(
+        (name, value)
+        for name, value in (
+            (f"Attempt {attempt['number']}", attempt["outcome"] or "running"),
+            ("", attempt["detail"]),
+            ("", f"{times} on {attempt['worker']}"),
+        )
+        if value is not None
+    )

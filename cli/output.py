@@ -1,0 +1,249 @@
+"""What a person sees: results on stdout, everything else on stderr, no markup in between.
+
+Where stdout is no terminal, lines are not cut to a width.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import typer
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stocktake.errors import CommandError
+from stocktake.redaction import harmless
+
+_PIPED_WIDTH: Final = 10_000
+#: Cells of a name that is shortened, at the least.
+_SHORTEST_NAME: Final = 12
+_STATE_STYLES: Final = {
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "running": "cyan",
+}
+
+
+def console() -> Console:
+    """Return the console of stdout."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def say(text: str) -> None:
+    """Write text to stdout, as it is but for control characters."""
+    console().print(harmless(text), markup=False, soft_wrap=True)
+
+
+def complain(text: str, hint: str = "") -> None:
+    """Write a problem to stderr."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors.print(f"[red]Error:[/red] {escape(harmless(text))}")
+    if hint:
+        errors.print(escape(harmless(hint)))
+
+
+def note(text: str) -> None:
+    """Write something to know about a command to stderr: its result stays alone on stdout."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(harmless(text), markup=False)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask a person at a terminal; a script says --yes.
+
+    Raises:
+        Abort: the answer is no.
+        CommandError: there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question} There is no terminal to ask at: say --yes.")
+    typer.confirm(harmless(question), abort=True, err=True)
+
+
+@contextmanager
+def going_on(command: str) -> Iterator[None]:
+    """Let a person wait for jobs; Ctrl-C ends the waiting, and says that they go on.
+
+    Args:
+        command: that shows them.
+
+    Raises:
+        Exit: with 130, at Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"What was asked for goes on. To see it: {command}")
+        raise typer.Exit(130) from None
+
+
+def show_json(value: Any) -> None:
+    """Write a value for another program."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def show_rows(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    empty: str,
+    *,
+    least: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> None:
+    """Write a table; the sentence `empty` to stderr where there are no rows.
+
+    Where it is wider than the terminal, the columns `least` are left out, in that order, and then
+    the values of `names` are shortened in the middle. What is piped has tabs between its values,
+    and all of them.
+    """
+    texts = [[_text(value) for value in row] for row in rows]
+    if not texts:
+        Console(stderr=True).print(empty, markup=False)
+    elif not (out := console()).is_terminal:
+        _show_piped([headings, *texts])
+    else:
+        _show_fitting(out, [list(headings), *texts], least, names)
+
+
+def _show_piped(lines: Iterable[Sequence[str]]) -> None:
+    for line in lines:
+        sys.stdout.write("\t".join(line) + "\n")
+
+
+def _show_fitting(
+    out: Console, lines: list[list[str]], least: Sequence[str], names: Sequence[str]
+) -> None:
+    columns = [list(column) for column in zip(*lines, strict=True)]
+    columns = [column for column in columns if column[0] not in _too_many(out, columns, least)]
+    for column in columns:
+        if (excess := _width(columns) - out.width) > 0 and column[0] in names:
+            most = max(_SHORTEST_NAME, max(map(cell_len, column)) - excess)
+            column[1:] = [_shortened(text, most) for text in column[1:]]
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        # The first column names the row, and is what people copy.
+        table.add_column(escape(column[0]), overflow="fold", no_wrap=column is columns[0])
+    for row in zip(*[column[1:] for column in columns], strict=True):
+        table.add_row(*map(_styled, row))
+    out.print(table)
+
+
+def _too_many(out: Console, columns: list[list[str]], least: Sequence[str]) -> set[str]:
+    """Return the headings to leave out."""
+    gone: set[str] = set()
+    for heading in least:
+        if _width(column for column in columns if column[0] not in gone) <= out.width:
+            break
+        gone.add(heading)
+    return gone
+
+
+def _width(columns: Iterable[list[str]]) -> int:
+    widths = [max(map(cell_len, column)) + 2 for column in columns]
+    return sum(widths) - 2
+
+
+def _shortened(text: str, most: int) -> str:
+    """Return the text in at most so many cells: its two ends tell it from others.
+
+    >>> _shortened("orders_of_the_northern_region_2026", 16)
+    'orders_o…on_2026'
+    """
+    if cell_len(text) <= most:
+        return text
+    head = set_cell_size(text, most // 2).rstrip()
+    tail = text[-((most - 1) // 2) :]
+    while cell_len(head) + 1 + cell_len(tail) > most:
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def show_fields(fields: Iterable[tuple[str, Any]]) -> None:
+    """Name and value, one pair a line."""
+    lines = [(name, _text(value)) for name, value in fields]
+    out = console()
+    if not out.is_terminal:
+        _show_piped(lines)
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines:
+        table.add_row(name, _styled(text))
+    out.print(table)
+
+
+def _text(value: Any) -> str:
+    return "-" if value is None or value == "" else harmless(str(value))
+
+
+def _styled(text: str) -> str:
+    style = _STATE_STYLES.get(text)
+    return f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
+
+
+def moment(value: str | None) -> str | None:
+    """Return a time of the API's, short enough for a column.
+
+    >>> moment("2026-11-02T10:00:00.123456Z")
+    '2026-11-02 10:00:00Z'
+    """
+    return None if value is None else value[:19].replace("T", " ") + "Z"  # all of them are UTC
+
+
+def size(value: int | None) -> str | None:
+    """Return a number of bytes for people.
+
+    >>> size(999), size(1_536), size(5_000_000)
+    ('999 B', '1.5 KiB', '4.8 MiB')
+    """
+    if value is None:
+        return None
+    if value < 1024:
+        return f"{value} B"
+    amount = float(value)
+    for unit in ("KiB", "MiB", "GiB"):
+        amount /= 1024
+        if amount < 1024:
+            return f"{amount:.1f} {unit}"
+    return f"{amount / 1024:.1f} TiB"
+
+
+def number(value: int | None) -> str | None:
+    """Return a count for people.
+
+    >>> number(28298)
+    '28,298'
+    """
+    return None if value is None else f"{value:,}"
+
+
+def describe_diff(diff: dict[str, Any]) -> list[str]:
+    """Return a schema diff, one line a column.
+
+    >>> describe_diff({"changed": [{"name": "id", "from": "Int32", "to": "Int64"}]})
+    ['~ id  Int32 → Int64']
+    """
+    lines = [f"+ {column['name']}  {column['type']}" for column in diff.get("added", ())]
+    lines += [f"- {column['name']}  {column['type']}" for column in diff.get("removed", ())]
+    lines += [f"~ {one['from']} is now called {one['to']}" for one in diff.get("renamed", ())]
+    return lines + [
+        f"~ {one['name']}  {one['from']} → {one['to']}" for one in diff.get("changed", ())
+    ]
+
+
+def describe_job(job: dict[str, Any]) -> str:
+    """Return how far a job has come, in one line."""
+    line = f"{job['state']}, attempt {job['attempt']} of {job['max_attempts']}"
+    if job["state"] == "running" and job["progress"]:
+        done, total = job["progress"]["files_done"], job["progress"]["files_total"]
+        line += f", {job['progress']['phase']}: {done} of {total or '?'} files"
+    if job["state"] == "queued" and job["error"]:
+        line += f", next at {moment(job['next_run_at'])} after {job['error']['code']}"
+    return line

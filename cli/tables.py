@@ -1,0 +1,316 @@
+"""`stocktake tables` and `stocktake refresh`, through the API."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from cli import hints
+from cli.access import AccessKey, access_pair
+from cli.client import Client
+from cli.output import (
+    complain,
+    confirm,
+    console,
+    describe_diff,
+    describe_job,
+    going_on,
+    moment,
+    note,
+    number,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+    size,
+)
+from stocktake.errors import CommandError
+from stocktake.redaction import harmless
+from stocktake.schema.formats import TableFormat
+
+app = typer.Typer(help="Registered tables.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
+_POLL_SECONDS: Final = 0.5
+_CREATE_WAIT_SECONDS: Final = 60
+
+#: Told, each time it was looked at, of a batch and of what it waits for.
+Look = Callable[[dict[str, Any], str], None]
+
+
+@app.command("list")
+def list_tables(
+    search: Annotated[str | None, typer.Option(help="Words that the name must hold.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the tables, newest first."""
+    with Client.from_environment() as client:
+        found = list(client.all("warehouse_tables/", search=search))
+    if as_json:
+        show_json(found)
+        return
+    show_rows(
+        ("NAME", "FORMAT", "COLUMNS", "ROWS", "SIZE", "VERSION", "REFRESHED", "LATEST JOB"),
+        [_row(table) for table in found],
+        empty="No tables yet: `stocktake tables add` registers one.",
+        least=("VERSION", "SIZE", "COLUMNS", "FORMAT"),
+        names=("NAME",),
+    )
+
+
+def _row(table: dict[str, Any]) -> tuple[Any, ...]:
+    job = table["latest_job"]
+    return (
+        table["name"],
+        table["format"],
+        len(table["columns"]),
+        number(table["row_count"]),
+        size(table["size_bytes"]),
+        table["schema_version"],
+        moment(table["last_refreshed_at"]),
+        job and job["state"],
+    )
+
+
+@app.command("show")
+def show_table(
+    name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
+    """Show one table with its columns."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        types = {} if as_json else _types(client, table)
+    if as_json:
+        show_json(table)
+        return
+    job = table["latest_job"] or {}
+    error = job.get("error") or {}
+    show_fields(
+        (
+            ("Name", table["name"]),
+            ("Id", table["id"]),
+            ("Format", table["format"]),
+            ("Source", table["url_pattern"]),
+            ("Rows", number(table["row_count"])),
+            ("Size", size(table["size_bytes"])),
+            ("Source version", table["source_version"]),
+            ("Schema version", table["schema_version"]),
+            ("Refreshed", moment(table["last_refreshed_at"])),
+            ("Latest job", job.get("state")),
+            *((("Error", error["detail"]),) if error else ()),
+        )
+    )
+    say("")
+    show_rows(
+        ("COLUMN", "TYPE", "VALID"),
+        [
+            (one["name"], types.get(one["name"], one["type"]), _yes(one["schema_valid"]))
+            for one in table["columns"]
+        ],
+        empty="No columns: the source was not read yet.",
+        names=("COLUMN",),
+    )
+
+
+def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
+    """Return the columns' types in ClickHouse's words, as `stocktake inspect` and all diffs have
+    them.
+    """
+    if not table["schema_version"]:
+        return {}
+    version = client.get(
+        f"warehouse_tables/{table['id']}/schema_versions/{table['schema_version']}/"
+    )
+    return {one["name"]: one["clickhouse"] for one in version["columns"]}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+@app.command("add")
+def add_table(
+    name: Annotated[str, typer.Argument(help="Unique in the project.")],
+    table_format: Annotated[
+        TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
+    ],
+    url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
+    access_key: AccessKey = None,
+    public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value, such as csv_delimiter=; may be repeated (see /docs)."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
+) -> None:
+    """Register a table; a job reads its columns."""
+    body: dict[str, Any] = {"name": name, "format": table_format, "url_pattern": url}
+    if pair := access_pair(access_key):
+        body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
+    if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
+        body["options"] = options
+    with Client.from_environment() as client:
+        if wait:
+            note(f"Waiting for the first read of {name}, for up to {_CREATE_WAIT_SECONDS} s.")
+        table = _create(client, body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0)
+    if table["columns"]:
+        say(f"Added {name} ({table['id']}): {_count(len(table['columns']), 'column')}.")
+    else:
+        job = table["latest_job"]["id"]
+        say(f"Added {name} ({table['id']}). To see its columns read: stocktake jobs watch {job}")
+
+
+def _create(client: Client, body: dict[str, Any], *, wait_seconds: int) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = client.post("warehouse_tables/", body, wait_seconds=wait_seconds)
+    except CommandError as exc:
+        hint = hints.for_refusal(str(exc), body["url_pattern"])
+        raise CommandError(f"{exc}\n{hint}".strip()) from exc
+    return table
+
+
+def _count(number_of: int, what: str) -> str:
+    return f"{number_of} {what}" + ("" if number_of == 1 else "s")
+
+
+@app.command("remove")
+def remove_table(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget a table; its files stay where they are, but for uploads."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        confirm(f"Remove table {table['name']}?", yes=yes)
+        client.delete(f"warehouse_tables/{table['id']}/")
+    say(f"Removed {table['name']}.")
+
+
+def refresh(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
+) -> None:
+    """Have the columns of tables read again; with --wait, status 1 if a read fails."""
+    if bool(names) == everything:
+        raise CommandError("Name the tables to refresh, or give --all.")
+    with Client.from_environment() as client:
+        tables = {} if everything else {one["id"]: one for one in map(client.table, names or ())}
+        batch = client.post(
+            "warehouse_tables/refresh/", {"tables": list(tables)} if tables else {"all": True}
+        )
+        if not wait:
+            say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
+            return
+        with going_on(f"stocktake jobs list --batch {batch['id']}"), progress() as look:
+            batch = await_batch(client, batch, look)
+        _report(client, batch)
+    if not batch["total"] and everything:
+        note("There was nothing to refresh: `stocktake tables add` registers a table.")
+    missing = max(0, len(tables) - batch["total"])
+    if missing:
+        complain(
+            f"{_count(missing, 'table')} not refreshed: no upload was accepted there yet, or the "
+            "table belongs to an external source."
+        )
+    if missing or batch["counts"]["succeeded"] < batch["total"] or batch["errors"]:
+        raise typer.Exit(1)
+
+
+def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, Any]:
+    """Return the batch once it has ended; `look` sees it on the way, and at the end."""
+    while not batch["done"]:
+        look(batch, _waited_for(client, batch["id"]))
+        time.sleep(_POLL_SECONDS)
+        batch = client.get(f"batches/{batch['id']}/")
+    look(batch, "")
+    return batch
+
+
+def _waited_for(client: Client, batch_id: str) -> str:
+    """Describe one of the batch's jobs that have not ended, and how far it is."""
+    for state in ("running", "queued"):
+        for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
+            if job["kind"] == "refresh_schema":
+                path = f"warehouse_tables/{job['table_id']}/"
+                table = client.get(path, include_columns="false")
+                return f"{table['name']}: {describe_job(job)}"
+    return ""
+
+
+@contextmanager
+def progress() -> Iterator[Look]:
+    """Show a bar on a terminal, a line for each change elsewhere."""
+    out = console()
+    if not out.is_terminal:
+        yield _PlainProgress()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn(
+            "{task.fields[waits_for]}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+    )
+    with Progress(*columns, console=out, expand=True) as bar:
+        task = bar.add_task("Refreshing", total=None, waits_for="")
+        yield lambda batch, waits_for: bar.update(
+            task,
+            completed=_ended(batch),
+            total=batch["total"] or None,
+            description=_what(batch),
+            waits_for=harmless(waits_for),
+        )
+
+
+class _PlainProgress:
+    """One line whenever the counters moved, or what is waited for."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, batch: dict[str, Any], waits_for: str) -> None:
+        line = f"{_ended(batch)}/{batch['total']} done"
+        if waits_for:
+            line += f"; {waits_for}"
+        if line != self._said and batch["total"]:
+            say(line)
+        self._said = line
+
+
+def _ended(batch: dict[str, Any]) -> int:
+    return sum(batch["counts"][state] for state in ("succeeded", "failed", "cancelled"))
+
+
+def _what(batch: dict[str, Any]) -> str:
+    failed = batch["counts"]["failed"]
+    return f"Refreshing ([red]{failed} failed[/red])" if failed else "Refreshing"
+
+
+def _report(client: Client, batch: dict[str, Any]) -> None:
+    """Say what changed, table by table, and what failed."""
+    names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
+    changed = 0
+    todo: dict[str, str] = {}
+    for job in client.all("jobs/", batch=batch["id"], kind="refresh_schema"):
+        todo[job["id"]] = (job["error"] or {}).get("hint") or ""
+        result = job["result"] or {}
+        if result.get("change", "none") != "none":
+            changed += 1
+            say(f"{names.get(job['table_id'], job['table_id'])}: {result['change']}")
+            for line in describe_diff(result["diff"]):
+                say(f"  {line}")
+    for error in batch["errors"]:
+        say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
+        if hint := todo.get(error["job_id"]):
+            say(f"  {hint}")
+    counts = batch["counts"]
+    say(f"{counts['succeeded']} refreshed, {changed} changed, {counts['failed']} failed.")
