@@ -14,7 +14,7 @@ from stocktake.security.encryption import make_secret_key
 READING: Final = {
     "deltalake", "numpy", "pyarrow",
     "stocktake.loading", "stocktake.readers.arrow_types", "stocktake.readers.delta",
-    "stocktake.readers.parquet", "stocktake.readers.text", "stocktake.runs.refresh",
+    "stocktake.readers.parquet", "stocktake.readers.text", "stocktake.runs.refresh_schema",
 }  # fmt: skip
 WEB: Final = {"api", "fastapi", "starlette", "uvicorn"}
 QUEUE: Final = {"celery", "kombu", "redis", "tasks"}
