@@ -106,12 +106,13 @@ def show_rows(
     if not texts:
         Console(stderr=True).print(empty, markup=False)
     elif not (out := console()).is_terminal:
-        _show_piped([headings, *texts])
+        show_piped([headings, *texts])
     else:
         _show_fitting(out, [list(headings), *texts], least, names)
 
 
-def _show_piped(lines: Iterable[Sequence[str]]) -> None:
+def show_piped(lines: Iterable[Sequence[str]]) -> None:
+    """Write each line's values with tabs between them, for other programs."""
     for line in lines:
         sys.stdout.write("\t".join(line) + "\n")
 
@@ -169,7 +170,7 @@ def show_fields(fields: Iterable[tuple[str, Any]]) -> None:
     lines = [(name, _text(value)) for name, value in fields]
     out = console()
     if not out.is_terminal:
-        _show_piped(lines)
+        show_piped(lines)
         return
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)

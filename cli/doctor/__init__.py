@@ -14,7 +14,7 @@ from rich.table import Table
 
 from cli.database import database_url
 from cli.doctor.findings import Area, Finding, Verdict
-from cli.output import console, show_json
+from cli.output import console, show_json, show_piped
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 
@@ -47,7 +47,7 @@ def doctor(
     if as_json:
         show_json({"healthy": _healthy(findings), "checks": [each.as_dict() for each in findings]})
     else:
-        _show(findings)
+        show(findings)
     if not _healthy(findings):
         raise typer.Exit(1)
 
@@ -105,8 +105,16 @@ def of_stack_here(settings: "Settings") -> "Settings":
     return settings.model_copy(update=made)
 
 
-def _show(findings: list[Finding]) -> None:
+def show(findings: list[Finding]) -> None:
+    """Write the findings, by area."""
     out = console()
+    if not out.is_terminal:
+        show_piped(
+            (each.area, each.verdict, each.check, harmless(each.found), harmless(each.todo))
+            for each in findings
+        )
+        out.print(_summary(findings))
+        return
     widest = max(len(each.check) for each in findings)
     for area, group in groupby(findings, key=lambda each: each.area):
         out.print(f"[bold]{escape(area)}[/bold]")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.doctor import machine, processes, stores
-from cli.doctor.findings import Verdict
+from cli.doctor import machine, processes, show, stores
+from cli.doctor.findings import Area, Verdict
 from stocktake import __version__
 from stocktake.settings import Settings
 
@@ -132,3 +132,17 @@ def test_a_machine_that_keeps_nothing_needs_no_disk() -> None:
     ):
         [disk] = [each for each in machine.look_at_limits(settings) if each.check == "disk"]
         assert disk.verdict is verdict
+
+
+def test_what_is_piped_has_a_line_for_each_finding_and_no_padding(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = [Area("broker").ok("answers", "yes"), Area("store").failed("read", "no\x1b", "mend it")]
+
+    show(found)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "broker\tok\tanswers\tyes\t",
+        "store\tfailed\tread\tno\ufffd\tmend it",
+        "1 of 2 checks failed.",
+    ]
