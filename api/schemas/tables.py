@@ -12,7 +12,7 @@ from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
-from stocktake.schema.types import wire_type
+from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView

@@ -1,6 +1,5 @@
 """The Arrow types of a managed table's columns, and what they become as loads add to them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -8,8 +7,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from stocktake.errors import SchemaConflictError
-from stocktake.schema.columns import Column, unwrap
-from stocktake.schema.types import Node, parse
+from stocktake.schema.columns import Column
+from stocktake.schema.numbers import DECIMALS, decimal_digits
+from stocktake.schema.types import Type
 
 ArrowTypes = Mapping[str, pa.DataType]
 
@@ -19,12 +19,6 @@ _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 
 
 _MAX_PRECISION: Final = 38
-
-
-_ESCAPES: Final = MappingProxyType({"n": "\n", "t": "\t", "0": "\0"})
-
-
-_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 _PLAIN: Final = MappingProxyType(
@@ -43,51 +37,34 @@ _PLAIN: Final = MappingProxyType(
         "Bool": pa.bool_(),
         "Date": pa.date32(),
         "Date32": pa.date32(),
+        **dict.fromkeys(("DateTime", "DateTime32", "DateTime64"), _TIMESTAMP),
         "FixedString": pa.binary(),
     }
 )
 
 
-def arrow_type(clickhouse: str) -> pa.DataType:
-    """Return the Arrow type with which a Delta table keeps a column of this ClickHouse type.
+def arrow_type(type_: Type) -> pa.DataType:
+    """Return the Arrow type with which a Delta table keeps a column of this type.
 
     What Delta has no type for (UUID, JSON, Dynamic, decimals above 38 digits) is a text.
 
-    >>> arrow_type("Array(Nullable(UInt64))")
+    >>> from stocktake.schema.types import array_of, scalar
+    >>> arrow_type(array_of(scalar("UInt64", nullable=True)))
     ListType(list<element: decimal128(20, 0)>)
     """
-    return _arrow(parse(unwrap(clickhouse)))
-
-
-def _arrow(node: Node) -> pa.DataType:
-    if node.name in ("Nullable", "LowCardinality") and node.args:
-        return _arrow(node.args[0])
-    if (plain := _PLAIN.get(node.name)) is not None:
+    if (plain := _PLAIN.get(type_.name)) is not None:
         return plain
-    if node.name.startswith("DateTime"):
-        return _TIMESTAMP
-    if node.name.startswith("Decimal"):
-        return _decimal(node)
-    args = node.args or ()
-    if node.name == "Array" and args:
-        return pa.list_(pa.field("element", _arrow(args[0])))
-    if node.name == "Map" and len(args) > 1:
-        return pa.map_(_arrow(args[0]), _arrow(args[1]))
-    if node.name == "Tuple" and args and all(arg.label for arg in args):
-        return pa.struct([pa.field(_field_name(arg.label or ""), _arrow(arg)) for arg in args])
+    if type_.name in DECIMALS:
+        precision, scale = decimal_digits(type_)
+        return pa.decimal128(precision, scale) if precision <= _MAX_PRECISION else pa.string()
+    inner = type_.inner
+    if type_.name == "Array" and inner:
+        return pa.list_(pa.field("element", arrow_type(inner[0])))
+    if type_.name == "Map" and inner:
+        return pa.map_(arrow_type(inner[0]), arrow_type(inner[1]))
+    if type_.name == "Tuple" and inner and all(each.name for each in type_.fields or ()):
+        return pa.struct([pa.field(name, arrow_type(each)) for name, each in type_.fields or ()])
     return pa.string()
-
-
-def _decimal(node: Node) -> pa.DataType:
-    numbers = [int(arg.name) for arg in node.args or () if arg.name.isdigit()]
-    precision, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
-    return pa.decimal128(precision, scale) if precision <= _MAX_PRECISION else pa.string()
-
-
-def _field_name(label: str) -> str:
-    if not label.startswith("`"):
-        return label
-    return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), label[1:-1])
 
 
 def load_schema(columns: Sequence[Column], existing: ArrowTypes) -> pa.Schema:
@@ -104,7 +81,7 @@ def load_schema(columns: Sequence[Column], existing: ArrowTypes) -> pa.Schema:
     _refuse_same_names([*existing, *(column.name for column in columns)])
     fields = []
     for column in columns:
-        wanted = arrow_type(column.clickhouse)
+        wanted = arrow_type(column.type)
         known = existing.get(column.name)
         fields.append(pa.field(column.name, wanted if known is None else merged(known, wanted)))
     return pa.schema(fields)
@@ -124,7 +101,7 @@ def _refuse_same_names(names: list[str]) -> None:
 def merged(known: Any, wanted: Any) -> pa.DataType:
     """Return the existing type, with the fields that an upload's struct adds to it.
 
-    >>> merged(pa.struct([("a", pa.int8())]), arrow_type("Tuple(a Int64, b String)"))
+    >>> merged(pa.struct([("a", pa.int8())]), pa.struct([("a", pa.int64()), ("b", pa.string())]))
     StructType(struct<a: int8, b: string>)
     """
     if pa.types.is_struct(known) and pa.types.is_struct(wanted):

@@ -22,7 +22,6 @@ from stocktake.readers.text.sampling import list_text_files, telling
 from stocktake.readers.text.values.csv_fields import infer_field
 from stocktake.readers.text.values.json_values import infer_json
 from stocktake.readers.text.values.kinds import KindConflictError, NestingError, describe
-from stocktake.schema.columns import unwrap
 
 
 def arrow_batches(
@@ -100,7 +99,7 @@ def _describe(value: Any, limits: Limits, *, is_csv: bool) -> str:
 
 
 def _conflict(field: pa.Field, file: str, line: int, found: str) -> SchemaConflictError:
-    expected = unwrap(clickhouse_type(field))
+    expected = clickhouse_type(field).bare
     return SchemaConflictError(
         f"{file}, line {line}: column {field.name!r} holds {found}, expected {expected}.",
         file=file,

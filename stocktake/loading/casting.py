@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from stocktake.errors import SchemaConflictError
 from stocktake.readers.arrow_types import clickhouse_type
-from stocktake.schema.columns import database_field, unwrap
+from stocktake.schema.wire_names import database_field
 
 #: Which classes of types may be cast to which; all of them to a text.
 _ALLOWED: Final = frozenset(
@@ -55,7 +55,7 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema, file: str) -> pa.Record
 def _conflict(found: pa.Field, field: pa.Field, file: str) -> SchemaConflictError:
     return SchemaConflictError(
         f"{file}: column {field.name!r} holds values of Arrow's type "
-        f"{str(found.type)[:80]} that do not fit, expected {unwrap(clickhouse_type(field))}.",
+        f"{str(found.type)[:80]} that do not fit, expected {clickhouse_type(field).bare}.",
         file=file,
     )
 

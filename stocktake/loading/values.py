@@ -17,7 +17,6 @@ from stocktake.readers.arrow_types import clickhouse_type
 from stocktake.readers.text.values.checks import fits_csv, fits_json
 from stocktake.readers.text.values.csv_fields import parse_literal
 from stocktake.readers.text.values.parse_dates import instant
-from stocktake.schema.columns import unwrap
 
 #: Makes the value of a column; raises `MisfitError`.
 Convert = Callable[[Any], Any]
@@ -91,8 +90,8 @@ def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
     make = _maker(arrow)
     if make in (_to_text, _to_bytes):
         return make
-    clickhouse = unwrap(clickhouse_type(pa.field("value", arrow)))
-    fits = fits_csv(clickhouse) if csv else fits_json(clickhouse)
+    type_ = clickhouse_type(pa.field("value", arrow)).bare
+    fits = fits_csv(type_) if csv else fits_json(type_)
 
     sure = _SURE.get(arrow) if csv else None
 
@@ -101,11 +100,11 @@ def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
         if sure is not None and sure(plain):
             return make(plain)
         if not fits(plain):
-            raise MisfitError(clickhouse)
+            raise MisfitError(str(type_))
         try:
             return make(plain)
         except (ValueError, OverflowError, ArithmeticError) as exc:
-            raise MisfitError(clickhouse) from exc
+            raise MisfitError(str(type_)) from exc
 
     return convert
 

@@ -15,7 +15,7 @@ from stocktake.errors import DuplicateColumnError, UnsupportedError
 from stocktake.readers.limits import check_columns, check_lengths, check_names, exceeded
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
-from stocktake.schema.types import tuple_label
+from stocktake.schema.types import Field, Type, array_of, make_nullable, map_of, scalar, tuple_of
 
 _TEXT = (
     pa.types.is_string,
@@ -33,33 +33,35 @@ _LISTS = (
     pa.types.is_large_list_view,
 )
 
+_STRING: Final = scalar("String")
+
 #: Types without parameters, by pyarrow's name of them.
 _PLAIN: Final = {
-    "int8": "Int8",
-    "int16": "Int16",
-    "int32": "Int32",
-    "int64": "Int64",
-    "uint8": "UInt8",
-    "uint16": "UInt16",
-    "uint32": "UInt32",
-    "uint64": "UInt64",
-    "halffloat": "Float32",
-    "float": "Float32",
-    "double": "Float64",
-    "bool": "Bool",
-    "date32[day]": "Date32",
-    "date64[ms]": "Date32",
-    "duration[s]": "Int64",
-    "duration[ms]": "Int64",
-    "duration[us]": "Int64",
-    "duration[ns]": "Int64",
-    "null": "Int32",
+    "int8": scalar("Int8"),
+    "int16": scalar("Int16"),
+    "int32": scalar("Int32"),
+    "int64": scalar("Int64"),
+    "uint8": scalar("UInt8"),
+    "uint16": scalar("UInt16"),
+    "uint32": scalar("UInt32"),
+    "uint64": scalar("UInt64"),
+    "halffloat": scalar("Float32"),
+    "float": scalar("Float32"),
+    "double": scalar("Float64"),
+    "bool": scalar("Bool"),
+    "date32[day]": scalar("Date32"),
+    "date64[ms]": scalar("Date32"),
+    "duration[s]": scalar("Int64"),
+    "duration[ms]": scalar("Int64"),
+    "duration[us]": scalar("Int64"),
+    "duration[ns]": scalar("Int64"),
+    "null": scalar("Int32"),
 }
 
 #: ClickHouse reads times and timestamps alike; it has no DateTime64 of seconds in Parquet.
 _SCALES: Final = {"s": 3, "ms": 3, "us": 6, "ns": 9}
 
-_EXTENSIONS: Final = {"arrow.uuid": "UUID", "arrow.json": "JSON"}
+_EXTENSIONS: Final = {"arrow.uuid": scalar("UUID"), "arrow.json": scalar("JSON")}
 
 
 def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
@@ -103,7 +105,7 @@ def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
         raise DuplicateColumnError(f"More than one column is named {shown}.")
 
 
-def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
+def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> Type:
     """Return the ClickHouse type of one field, Nullable where the source allows nulls.
 
     Args:
@@ -113,7 +115,7 @@ def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> str:
     Raises:
         LimitExceededError, DuplicateColumnError, UnsupportedError: see `columns`.
 
-    >>> clickhouse_type(pa.field("x", pa.list_(pa.int64())))
+    >>> str(clickhouse_type(pa.field("x", pa.list_(pa.int64()))))
     'Array(Nullable(Int64))'
     """
     place = _Place(name=column.name, depth=0, limits=limits or Limits())
@@ -166,7 +168,7 @@ class _Place:
         )
 
 
-def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> str:
+def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> Type:
     if isinstance(arrow, pa.DictionaryType):
         return _visit(arrow.value_type, nullable, place)
     if isinstance(arrow, pa.BaseExtensionType) and arrow.extension_name not in _EXTENSIONS:
@@ -177,19 +179,19 @@ def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> str:
         return _map(arrow, place)
     if any(is_list(arrow) for is_list in _LISTS):
         element = arrow.value_field
-        return f"Array({_visit(element.type, element.nullable, place.enter())})"
+        return array_of(_visit(element.type, element.nullable, place.enter()))
     leaf = _leaf(arrow, place)
-    return f"Nullable({leaf})" if nullable or place.in_optional else leaf
+    return make_nullable(leaf) if nullable or place.in_optional else leaf
 
 
-def _map(arrow: pa.MapType, place: _Place) -> str:
+def _map(arrow: pa.MapType, place: _Place) -> Type:
     inside = place.enter()
     key = _visit(arrow.key_type, False, inside)
     value = _visit(arrow.item_type, arrow.item_field.nullable, inside)
-    return f"Map({key}, {value})"
+    return map_of(key, value)
 
 
-def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
+def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> Type:
     """Return a Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
     Nullable(Tuple) only where no leaf can have a null of its own."""
     fields = list(arrow)
@@ -205,14 +207,14 @@ def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> str:
         )
     optional = nullable or place.in_optional
     elements = [
-        f"{tuple_label(field.name)} "
-        + _visit(field.type, field.nullable, place.enter(field.name, in_optional=optional))
+        Field(
+            field.name,
+            _visit(field.type, field.nullable, place.enter(field.name, in_optional=optional)),
+        )
         for field in fields
     ]
-    tuple_type = f"Tuple({', '.join(elements)})"
-    if nullable and not place.in_optional and fields and all(map(_never_null, fields)):
-        return f"Nullable({tuple_type})"
-    return tuple_type
+    alone = nullable and not place.in_optional and fields and all(map(_never_null, fields))
+    return tuple_of(elements, nullable=bool(alone))
 
 
 def _never_null(field: pa.Field) -> bool:
@@ -221,14 +223,14 @@ def _never_null(field: pa.Field) -> bool:
     return not pa.types.is_struct(field.type) or all(map(_never_null, field.type))
 
 
-def _leaf(arrow: pa.DataType, place: _Place) -> str:
+def _leaf(arrow: pa.DataType, place: _Place) -> Type:
     if (plain := _PLAIN.get(str(arrow))) is not None:
         return plain
     if any(is_text(arrow) for is_text in _TEXT):
-        return "String"
-    for applies, name in _PARAMETRIC:
+        return _STRING
+    for applies, make in _PARAMETRIC:
         if applies(arrow):
-            return name(arrow)
+            return make(arrow)
     raise UnsupportedError(
         f'The column "{place.path}" has the Arrow type {arrow}, which has no ClickHouse type.',
         code="unsupported_type",
@@ -236,15 +238,19 @@ def _leaf(arrow: pa.DataType, place: _Place) -> str:
     )
 
 
-def _datetime(arrow: Any) -> str:
-    return f"DateTime64({_SCALES[arrow.unit]}, 'UTC')"
+def _datetime(arrow: Any) -> Type:
+    return scalar("DateTime64", str(_SCALES[arrow.unit]), "'UTC'")
 
 
-_PARAMETRIC: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], str]], ...]] = (
+def _decimal(arrow: Any) -> Type:
+    return scalar("Decimal", str(arrow.precision), str(arrow.scale))
+
+
+_PARAMETRIC: Final[tuple[tuple[Callable[[Any], bool], Callable[[Any], Type]], ...]] = (
     (pa.types.is_timestamp, _datetime),
     (pa.types.is_time, _datetime),
-    (pa.types.is_decimal, lambda arrow: f"Decimal({arrow.precision}, {arrow.scale})"),
-    (pa.types.is_fixed_size_binary, lambda arrow: f"FixedString({arrow.byte_width})"),
+    (pa.types.is_decimal, _decimal),
+    (pa.types.is_fixed_size_binary, lambda arrow: scalar("FixedString", str(arrow.byte_width))),
     (
         lambda arrow: isinstance(arrow, pa.BaseExtensionType),
         lambda arrow: _EXTENSIONS[arrow.extension_name],

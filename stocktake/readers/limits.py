@@ -7,7 +7,7 @@ from stocktake.errors import LimitExceededError
 from stocktake.readers.column_names import refuse_names
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column, stored_size
-from stocktake.schema.types import extent
+from stocktake.schema.extent import extent
 
 #: Before a limit's name, the setting that holds it (`stocktake.settings.Settings`).
 _SETTING: Final = "STOCKTAKE_INFERENCE_"
@@ -148,14 +148,13 @@ def check_schema(columns: Sequence[Column], limits: Limits) -> None:
     """
     check_columns(len(columns), limits)
     check_names([column.name for column in columns], limits, where="The source")
-    extents = {kind: extent(kind) for kind in {column.clickhouse for column in columns}}
-    for column in columns:
-        found = extents[column.clickhouse]
+    extents = [extent(column.type) for column in columns]
+    for column, found in zip(columns, extents, strict=True):
         if found.depth > limits.max_nesting:
             said = f"Column {ascii(column.name)[:80]} nests {found.depth:,} levels deep"
             raise exceeded(limits, "max_nesting", said, advice="Flatten it at the source")
-    check_lengths((each.longest for each in extents.values()), limits, where="The source")
-    nested = sum(extents[column.clickhouse].fields for column in columns)
+    check_lengths((each.longest for each in extents), limits, where="The source")
+    nested = sum(each.fields for each in extents)
     check_fields(len(columns) + nested, limits, where="The source")
     check_size(stored_size(columns), limits, what="The schema")
 

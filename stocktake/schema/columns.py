@@ -1,47 +1,12 @@
 """A column as Stocktake stores it, and the class that PostHog derives from its type."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, Self
 
-_WRAPPER = re.compile(r"^(?:Nullable|LowCardinality)\((.*)\)$", re.DOTALL)
-
-_CLASSES = (
-    (re.compile(r"^(?:String|FixedString|Enum8)(?:\(|$)"), "String"),
-    (re.compile(r"^U?Int\d+$"), "Integer"),
-    (re.compile(r"^Float\d+$"), "Float"),
-    (re.compile(r"^Decimal\d*(?:\(|$)"), "Decimal"),
-    (re.compile(r"^Bool$"), "Boolean"),
-    (re.compile(r"^Date(?:32)?$"), "Date"),
-    (re.compile(r"^DateTime(?:32|64)?(?:\(|$)"), "DateTime"),
-    (re.compile(r"^UUID$"), "UUID"),
-    (re.compile(r"^Array(?:\(|$)"), "StringArray"),
-    (re.compile(r"^(?:Tuple|Map|JSON)(?:\(|$)"), "StringJSON"),
-)
-
-
-def unwrap(clickhouse: str) -> str:
-    """Return the ClickHouse type without its outer Nullable and LowCardinality.
-
-    >>> unwrap("LowCardinality(Nullable(String))")
-    'String'
-    """
-    while match := _WRAPPER.match(clickhouse):
-        clickhouse = match.group(1)
-    return clickhouse
-
-
-def database_field(clickhouse: str) -> str:
-    """Return the class name of a ClickHouse type (docs/types.md).
-
-    >>> database_field("Nullable(Decimal(18, 2))"), database_field("Nothing")
-    ('DecimalDatabaseField', 'UnknownDatabaseField')
-    """
-    inner = unwrap(clickhouse)
-    word = next((word for pattern, word in _CLASSES if pattern.match(inner)), "Unknown")
-    return f"{word}DatabaseField"
+from stocktake.schema.types import Type, parse
+from stocktake.schema.wire_names import database_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +15,7 @@ class Column:
 
     Attributes:
         name: the name as the source spells it (a Delta column's logical name).
-        clickhouse: the ClickHouse type, with its outer ``Nullable(…)``.
+        type: the ClickHouse type, Nullable where it can be.
         hogql: the class name, for example ``IntegerDatabaseField``.
         valid: whether a read of all the data agreed with the type; True until one disagrees.
         nullable: whether the source allows nulls.
@@ -60,7 +25,7 @@ class Column:
     """
 
     name: str
-    clickhouse: str
+    type: Type
     hogql: str
     valid: bool = True
     nullable: bool = True
@@ -69,12 +34,21 @@ class Column:
     partition: bool = False
 
     @classmethod
-    def of(cls, name: str, clickhouse: str, *, hogql: str | None = None, **kwargs: Any) -> Self:
-        """Make a column, deriving its class and its nullability from its type."""
-        kwargs.setdefault("nullable", clickhouse.startswith(("Nullable(", "LowCardinality(Null")))
-        return cls(
-            name=name, clickhouse=clickhouse, hogql=hogql or database_field(clickhouse), **kwargs
-        )
+    def of(cls, name: str, type_: Type | str, *, hogql: str | None = None, **kwargs: Any) -> Self:
+        """Make a column, deriving its class and its nullability from its type.
+
+        Args:
+            type_: a type, or its text as ClickHouse writes it.
+        """
+        if isinstance(type_, str):
+            type_ = parse(type_)
+        kwargs.setdefault("nullable", type_.nullable)
+        return cls(name=name, type=type_, hogql=hogql or database_field(type_), **kwargs)
+
+    @property
+    def clickhouse(self) -> str:
+        """Return the type's text, as it is stored and as clients see it."""
+        return str(self.type)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the stored form; the two optional marks are left out where they say nothing."""
@@ -95,7 +69,8 @@ class Column:
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> Self:
         """Read the stored form back."""
-        return cls(**stored)
+        rest = dict(stored)
+        return cls(type=parse(rest.pop("clickhouse")), **rest)
 
 
 #: What a column takes beside its texts: the keys and the marks of `Column.as_dict`, at most.

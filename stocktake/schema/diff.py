@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from stocktake.schema.columns import Column
-from stocktake.schema.types import is_widening, make_nullable, widen
+from stocktake.schema.types import Type, make_nullable
+from stocktake.schema.widening import is_widening, widen
 
 
 class ChangeClass(StrEnum):
@@ -42,9 +43,9 @@ class TypeChange:
         """Whether whatever fitted the old column fits the new one."""
         if self.old.nullable and not self.new.nullable:
             return False
-        if self.old.clickhouse == self.new.clickhouse:
+        if self.old.type == self.new.type:
             return self.old.hogql == self.new.hogql
-        return is_widening(self.old.clickhouse, self.new.clickhouse)
+        return is_widening(self.old.type, self.new.type)
 
     def as_dict(self) -> dict[str, str]:
         """Return the change on the wire."""
@@ -145,8 +146,8 @@ def _reordered(names: list[str], new: tuple[Column, ...]) -> bool:
     return names != [column.name for column in new if column.name in kept]
 
 
-def _shape(column: Column) -> tuple[str, str, bool]:
-    return column.clickhouse, column.hogql, column.nullable
+def _shape(column: Column) -> tuple[Type, str, bool]:
+    return column.type, column.hogql, column.nullable
 
 
 def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Column, Column]]:
@@ -193,12 +194,12 @@ def _carried(stored: Column, fresh: Column) -> Column:
     if stored.override:
         return replace(
             fresh,
-            clickhouse=stored.clickhouse,
+            type=stored.type,
             hogql=stored.hogql,
             valid=stored.valid,
             override=True,
         )
-    same = stored.clickhouse == fresh.clickhouse
+    same = stored.type == fresh.type
     return replace(fresh, valid=stored.valid if same else fresh.valid)
 
 
@@ -225,9 +226,9 @@ def _merged(stored: Column, fresh: Column | None) -> Column:
     if stored.override:
         return stored
     if fresh is None:
-        return replace(stored, clickhouse=make_nullable(stored.clickhouse), nullable=True)
+        return replace(stored, type=make_nullable(stored.type), nullable=True)
     nullable = stored.nullable or fresh.nullable
-    if stored.clickhouse == fresh.clickhouse:
+    if stored.type == fresh.type:
         return replace(stored, nullable=nullable)
-    wider = widen(stored.clickhouse, fresh.clickhouse)
+    wider = widen(stored.type, fresh.type)
     return Column.of(stored.name, wider, nullable=nullable, partition=fresh.partition)

@@ -14,7 +14,8 @@ from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
 from stocktake.schema.diff import diff
-from stocktake.schema.types import override_type
+from stocktake.schema.types import Type
+from stocktake.schema.wire_names import database_field, override_type
 from stocktake.services import audit, quotas, refreshes, table_views
 from stocktake.services.context import Context
 
@@ -163,7 +164,7 @@ def _require_known(columns: tuple[Column, ...], updates: Mapping[str, Any]) -> N
             )
 
 
-def _type_of(name: str, wanted: Any) -> tuple[str, str] | None:
+def _type_of(name: str, wanted: Any) -> Type | None:
     if wanted is None:
         return None
     known = override_type(wanted) if isinstance(wanted, str) else None
@@ -178,7 +179,7 @@ def _type_of(name: str, wanted: Any) -> tuple[str, str] | None:
 
 def _applied(
     column: Column,
-    types: Mapping[str, tuple[str, str] | None],
+    types: Mapping[str, Type | None],
     of_source: Mapping[str, Column],
 ) -> Column:
     if column.name not in types:
@@ -187,10 +188,10 @@ def _applied(
     if wanted is None:
         plain = replace(column, override=False)
         return of_source.get(column.name, plain) if column.override else column
-    if column.override and (column.clickhouse, column.hogql) == wanted:
+    hogql = database_field(wanted)
+    if column.override and (column.type, column.hogql) == (wanted, hogql):
         return column
-    clickhouse, hogql = wanted
-    return replace(column, clickhouse=clickhouse, hogql=hogql, override=True, valid=True)
+    return replace(column, type=wanted, hogql=hogql, override=True, valid=True)
 
 
 def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Column]:

@@ -31,8 +31,11 @@ from stocktake.readers.text.values.kinds import (
     join,
 )
 from stocktake.redaction import redact_text
+from stocktake.schema import types, widening
+from stocktake.schema.extent import extent
 from stocktake.schema.formats import TableFormat
-from stocktake.schema.types import extent, make_nullable, parse, widen
+from stocktake.schema.types import make_nullable, parse
+from stocktake.schema.widening import widen
 from stocktake.storage.places.globs import _translate, matcher
 from tests.support.commands import stocktake as command
 from tests.support.memory import MemoryObjects
@@ -100,7 +103,11 @@ GROWING: dict[str, Callable[[int], Any]] = {
     "a type of open quotes": lambda n: parse("Tuple(" + r"`\`" * n),
     "a type of parentheses": lambda n: parse("Tuple(" + "a(" * min(n, 300)),
     "a wide type's extent": lambda n: extent(
-        f"Tuple({', '.join(f'a{k} Array(Int8)' for k in range(n))})"
+        parse(f"Tuple({', '.join(f'a{k} Array(Int8)' for k in range(n))})")
+    ),
+    "two wide types": lambda n: widen(
+        parse(f"Tuple({', '.join(f'a{k} Int8' for k in range(n))})"),
+        parse(f"Tuple({', '.join(f'a{2 * k} Int16' for k in range(n))})"),
     ),
     "a pattern of braces": lambda n: matcher("{a,aa}" * n)("a" * n + "b"),
     "a pattern of stars": lambda n: matcher("**/*a" * n)("a/" * n + "b"),
@@ -173,15 +180,18 @@ def test_user_info_is_masked_whatever_stands_before_it() -> None:
 
 
 def test_types_are_remembered_only_while_they_are_small() -> None:
-    from stocktake.schema import types
-
-    types._widen.cache_clear()
+    types._remembered.cache_clear()
     wide = f"Tuple({', '.join(f'a{n} Int8' for n in range(100))})"
-    assert "a0 Int16" in widen(wide, wide.replace("a0 Int8", "a0 Int16"))
-    assert types._widen.cache_info().currsize == 0
-    assert widen("Int8", "Int16") == "Int16"
-    assert types._widen.cache_info().currsize == 1
-    assert make_nullable(wide) == wide
+    parsed = parse(wide)
+    assert types._remembered.cache_info().currsize == 0
+    assert parse("Array(Int8)") is parse("Array(Int8)")
+    assert types._remembered.cache_info().currsize == 1
+    widening._joined_scalars.cache_clear()
+    wider = parse(wide.replace("a0 Int8", "a0 Int16"))
+    assert "a0 Int16" in str(widen(parsed, wider))
+    # of the elements, never of the whole
+    assert widening._joined_scalars.cache_info().currsize == 1
+    assert make_nullable(parsed) == parsed
 
 
 # --- patterns -----------------------------------------------------------------------------

@@ -14,28 +14,29 @@ from stocktake.errors import (
 from stocktake.readers.limits import check_columns, check_names, check_size, exceeded
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
-from stocktake.schema.types import tuple_label
+from stocktake.schema.types import Field, Type, array_of, make_nullable, map_of, scalar, tuple_of
 
 _PRIMITIVES: Final = {
-    "byte": "Int8",
-    "short": "Int16",
-    "integer": "Int32",
-    "int": "Int32",
-    "long": "Int64",
-    "bigint": "Int64",
-    "float": "Float32",
-    "double": "Float64",
-    "boolean": "Bool",
-    "string": "String",
-    "binary": "String",
-    "variant": "String",
-    "date": "Date32",
-    "timestamp": "DateTime64(6)",
-    "timestamp_ntz": "DateTime64(6)",
-    "decimal": "Decimal(10, 0)",
-    "void": "Nothing",
-    "null": "Nothing",
+    "byte": scalar("Int8"),
+    "short": scalar("Int16"),
+    "integer": scalar("Int32"),
+    "int": scalar("Int32"),
+    "long": scalar("Int64"),
+    "bigint": scalar("Int64"),
+    "float": scalar("Float32"),
+    "double": scalar("Float64"),
+    "boolean": scalar("Bool"),
+    "string": scalar("String"),
+    "binary": scalar("String"),
+    "variant": scalar("String"),
+    "date": scalar("Date32"),
+    "timestamp": scalar("DateTime64", "6"),
+    "timestamp_ntz": scalar("DateTime64", "6"),
+    "decimal": scalar("Decimal", "10", "0"),
+    "void": scalar("Nothing"),
+    "null": scalar("Nothing"),
 }
+_NULLABLE: Final = {name: make_nullable(type_) for name, type_ in _PRIMITIVES.items()}
 _DECIMAL: Final = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
 _STRINGS: Final = re.compile(r"(?:var)?char\(\s*\d+\s*\)|interval(?: .*)?")
 
@@ -88,7 +89,7 @@ def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
     field_id = (field.get("metadata") or {}).get(_FIELD_ID)
     return Column.of(
         field["name"],
-        _Types(field["name"], limits).clickhouse(field.get("type"), nullable),
+        _Types(field["name"], limits).type_of(field.get("type"), nullable),
         hogql="StringJSONDatabaseField" if field.get("type") == "variant" else None,
         nullable=nullable,
         field_id=field_id if isinstance(field_id, int) else None,
@@ -108,47 +109,51 @@ class _Types:
         self._column = column
         self._limits = limits
 
-    def clickhouse(self, kind: object, nullable: bool, depth: int = 0) -> str:
+    def type_of(self, kind: object, nullable: bool, depth: int = 0) -> Type:
         """Return the ClickHouse type; only primitives take the Nullable wrapper."""
         if depth > self._limits.max_nesting:
             raise _too_deep(f"Column '{self._column}'", self._limits)
         if isinstance(kind, dict):
             return self._nested(kind, depth + 1)
+        if nullable and isinstance(kind, str) and kind in _NULLABLE:
+            return _NULLABLE[kind]
         inner = self._primitive(kind)
-        return f"Nullable({inner})" if nullable else inner
+        return make_nullable(inner) if nullable else inner
 
-    def _nested(self, kind: dict[str, Any], depth: int) -> str:
+    def _nested(self, kind: dict[str, Any], depth: int) -> Type:
         match kind.get("type"):
             case "array":
                 contains_null = kind.get("containsNull") is not False
-                return f"Array({self.clickhouse(kind.get('elementType'), contains_null, depth)})"
+                return array_of(self.type_of(kind.get("elementType"), contains_null, depth))
             case "map":
-                key = self.clickhouse(kind.get("keyType"), False, depth)
+                key = self.type_of(kind.get("keyType"), False, depth)
                 contains_null = kind.get("valueContainsNull") is not False
-                return f"Map({key}, {self.clickhouse(kind.get('valueType'), contains_null, depth)})"
+                return map_of(key, self.type_of(kind.get("valueType"), contains_null, depth))
             case "struct":
-                return f"Tuple({', '.join(self._elements(kind, depth))})"
+                return tuple_of(self._elements(kind, depth))
             case other:
                 raise self._unsupported(other)
 
-    def _elements(self, kind: dict[str, Any], depth: int) -> list[str]:
+    def _elements(self, kind: dict[str, Any], depth: int) -> list[Field]:
         where = f"column '{self._column}'"
         fields = _fields(kind, where)
         _names(fields, where, self._limits)
         return [
-            f"{tuple_label(each['name'])} "
-            + self.clickhouse(each.get("type"), each.get("nullable", True) is not False, depth)
+            Field(
+                each["name"],
+                self.type_of(each.get("type"), each.get("nullable", True) is not False, depth),
+            )
             for each in fields
         ]
 
-    def _primitive(self, kind: object) -> str:
+    def _primitive(self, kind: object) -> Type:
         if isinstance(kind, str):
             if kind in _PRIMITIVES:
                 return _PRIMITIVES[kind]
             if match := _DECIMAL.fullmatch(kind):
-                return f"Decimal({int(match[1])}, {int(match[2])})"
+                return scalar("Decimal", str(int(match[1])), str(int(match[2])))
             if _STRINGS.fullmatch(kind):
-                return "String"
+                return scalar("String")
         raise self._unsupported(kind)
 
     def _unsupported(self, kind: object) -> UnsupportedError:

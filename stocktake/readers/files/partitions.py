@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from stocktake.readers.limits import check_columns, check_names
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
+from stocktake.schema.types import Type, scalar
 
 #: What Hive, Spark and others write in the path for a null.
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -40,15 +41,16 @@ def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple
         check_columns(len(values), limits or Limits(), where="The path of the files")
     check_names(list(values), limits or Limits(), where="The path of the files")
     return tuple(
-        Column.of(key, f"Nullable({_partition_type(found - {HIVE_NULL})})", partition=True)
+        Column.of(key, _partition_type(found - {HIVE_NULL}), partition=True)
         for key, found in values.items()
     )
 
 
-def _partition_type(values: set[str]) -> str:
+def _partition_type(values: set[str]) -> Type:
     if values and all(_INTEGER.fullmatch(value) for value in values):
-        return "Int64"
-    return "Date" if values and all(map(_is_date, values)) else "String"
+        return scalar("Int64", nullable=True)
+    is_date = values and all(map(_is_date, values))
+    return scalar("Date" if is_date else "String", nullable=True)
 
 
 def _is_date(value: str) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from stocktake.schema.columns import Column
-from stocktake.schema.types import make_nullable, widen
+from stocktake.schema.types import make_nullable
+from stocktake.schema.widening import widen
 from stocktake.storage.stores.opening import ObjectInfo
 
 
@@ -20,18 +21,17 @@ class _Union:
     def add(self, column: Column) -> None:
         self.seen += 1
         self.nullable = self.nullable or column.nullable
-        if column.clickhouse != self.column.clickhouse:
+        if column.type is not self.column.type and column.type != self.column.type:
             self.column = Column.of(
                 column.name,
-                widen(self.column.clickhouse, column.clickhouse),
+                widen(self.column.type, column.type),
                 field_id=self.column.field_id,
                 partition=self.column.partition,
             )
 
     def result(self, parts: int) -> Column:
         if self.seen < parts:
-            optional = make_nullable(self.column.clickhouse)
-            return replace(self.column, clickhouse=optional, nullable=True)
+            return replace(self.column, type=make_nullable(self.column.type), nullable=True)
         return replace(self.column, nullable=self.nullable)
 
 

@@ -20,7 +20,7 @@ from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
-from stocktake.readers.text.values.kinds import Kind, KindConflictError, render
+from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import FOLDERS
 from stocktake.storage.places.globs import literal
@@ -34,8 +34,6 @@ _LEAST_SHARE_BYTES: Final = 64 * 1024
 #: Files fetched at once, and the bytes of them that are in memory together.
 _FETCHED_AT_ONCE: Final = 128
 _HELD_BYTES: Final = 32 * 1024 * 1024
-#: Stands for what was always null until the files are united: `widen` gives way to the other.
-_UNKNOWN: Final = "Nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +261,7 @@ def _columns(
 ) -> tuple[Column, ...]:
     kinds = _united(parts, rules)
     # once each: of many files every one may have a column that is large
-    columns = {n: Column.of(n, render(kind, unknown=_UNKNOWN)) for n, kind in kinds.items()}
+    columns = {name: Column.of(name, type_of(kind)) for name, kind in kinds.items()}
     united = combine(
         [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],
         previous=stored_columns(source),
@@ -293,8 +291,6 @@ def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
 
 
 def _settled(column: Column) -> Column:
-    """Return what was null in every file is a String."""
-    if _UNKNOWN not in column.clickhouse:
-        return column
-    settled = column.clickhouse.replace(f"Nullable({_UNKNOWN})", "Nullable(String)")
-    return Column.of(column.name, settled)
+    """Make a String of what was null in every file."""
+    known = settled(column.type)
+    return column if known is column.type else Column.of(column.name, known)

@@ -11,6 +11,7 @@ from stocktake.readers.source import ColumnCheck, Limits, Progress, Source, Vali
 from stocktake.readers.text.decoding import Text, stream_text
 from stocktake.readers.text.sampling import list_text_files, telling
 from stocktake.schema.columns import Column
+from stocktake.schema.types import Type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Checked:
 
 
 #: Checks one file against the types, by column name; None where it holds no data at all.
-CheckFile = Callable[[Text, dict[str, str]], Checked | None]
+CheckFile = Callable[[Text, dict[str, Type]], Checked | None]
 
 
 def validate_files(
@@ -60,7 +61,7 @@ def validate_files(
     """
     listing = list_text_files(source, limits)
     files = sorted(listing.files, key=lambda file: file.path)
-    pending = {column.name: column.clickhouse for column in columns if not column.partition}
+    pending = {column.name: column.type for column in columns if not column.partition}
     failed: dict[str, ColumnCheck] = {}
     rows, seen_any = 0, False
     for done, file in enumerate(files):

@@ -24,6 +24,7 @@ from stocktake.readers.source import Limits, Source, no_progress
 from stocktake.readers.text.values.parse_dates import instant
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.types import parse
 from stocktake.storage.stores.opening import LocalObjects
 from tests.support.oracle import ask
 
@@ -94,7 +95,7 @@ def from_parquet(folder: Path, array: pa.Array, target: pa.DataType | None = Non
 def test_every_clickhouse_type_has_one_that_delta_keeps(
     clickhouse: str, expected: pa.DataType, tmp_path: Path
 ) -> None:
-    found = arrow_type(clickhouse)
+    found = arrow_type(parse(clickhouse))
 
     assert found.equals(expected) or str(found).replace("element", "item") == str(expected)
     schema = pa.schema([("x", found)])

@@ -103,7 +103,7 @@ def random_type(rng: random.Random, depth: int = 0) -> pa.DataType:
 
 @pytest.mark.parametrize(("arrow", "clickhouse"), TABLE, ids=lambda value: str(value)[:40])
 def test_nullable_column_is(arrow: pa.DataType, clickhouse: str) -> None:
-    assert clickhouse_type(pa.field("x", arrow)) == clickhouse
+    assert str(clickhouse_type(pa.field("x", arrow))) == clickhouse
 
 
 def written(schema: pa.Schema, path: Path, **options: object) -> pa.Schema:

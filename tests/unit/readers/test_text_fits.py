@@ -7,6 +7,7 @@ import pytest
 
 from stocktake.readers.text.csv.dialect import Dialect
 from stocktake.readers.text.values.checks import fits_csv, fits_json
+from stocktake.schema.types import parse
 from tests.support.oracle import Case, readable
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -67,9 +68,9 @@ def test_value_fits_where_clickhouse_reads_it(
     clickhouse: dict[tuple[str, str, str], bool], table_format: str, type_: str, value: str
 ) -> None:
     if table_format == "CSV":
-        ours = fits_csv(type_)(Dialect().unquote(value)[0])
+        ours = fits_csv(parse(type_))(Dialect().unquote(value)[0])
     else:
-        ours = fits_json(type_)(json.loads(value))
+        ours = fits_json(parse(type_))(json.loads(value))
     assert ours == clickhouse[table_format, type_, value]
 
 
@@ -86,7 +87,7 @@ def test_value_fits_where_clickhouse_reads_it(
 def test_value_that_clickhouse_would_wrap_around_does_not_fit(
     tmp_path: Path, type_: str, value: str
 ) -> None:
-    assert not fits_csv(type_)(value)
+    assert not fits_csv(parse(type_))(value)
     assert readable([(Case("CSV", f"{value}\n".encode()), type_)], tmp_path) == [True]
 
 
@@ -99,5 +100,5 @@ def test_value_that_clickhouse_would_wrap_around_does_not_fit(
     ],
 )
 def test_type_without_arguments_takes_any_of_its_kind(type_: str, fitting: str, other: str) -> None:
-    assert fits_csv(type_)(fitting)
-    assert not fits_csv(type_)(other)
+    assert fits_csv(parse(type_))(fitting)
+    assert not fits_csv(parse(type_))(other)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import ChangeClass, Diff, apply_overrides, diff, merge_sampled
+from stocktake.schema.types import parse
 
 KINDS = ("Int32", "Nullable(Int32)", "Int64", "Nullable(Float64)", "Date", "String", "Array(Int8)")
 
@@ -140,7 +141,7 @@ def test_same_type_of_another_class_is_breaking() -> None:
 
 def test_user_set_type_survives_a_refresh() -> None:
     (fresh,) = columns(a="Int32")
-    stored = replace(fresh, clickhouse="Nullable(Float64)", hogql="FloatDatabaseField")
+    stored = replace(fresh, type=parse("Nullable(Float64)"), hogql="FloatDatabaseField")
     stored = replace(stored, override=True, valid=False)
     (kept,) = apply_overrides((stored,), (replace(fresh, field_id=3),))
     assert (kept.clickhouse, kept.hogql, kept.override) == (

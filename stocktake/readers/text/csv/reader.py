@@ -31,7 +31,8 @@ from stocktake.readers.text.values.kinds import (
     describe,
     join,
 )
-from stocktake.schema.columns import Column, unwrap
+from stocktake.schema.columns import Column
+from stocktake.schema.types import Type
 
 _EMPTY: Final = (Array(element=None), Map(value=None))
 
@@ -200,29 +201,30 @@ def _join(a: Kind, b: Kind) -> Kind:
 
 # --- validation ---------------------------------------------------------------------------
 
-#: By the beginning of a type: what surely fits it, and need not be looked at singly.
-_SURE: Final = (
-    ("Int64", INT64),
-    ("Int128", INT64),
-    ("Int256", INT64),
-    ("Float", FLOAT64),
-    ("Bool", BOOL),
-    ("Date32", DATE),
-    ("DateTime64", DATETIME64),
-    ("DateTime", DATETIME),
-    ("Date", DATE),
-)
+#: By a type's name: what surely fits it, and need not be looked at singly.
+_SURE: Final = {
+    "Int64": INT64,
+    "Int128": INT64,
+    "Int256": INT64,
+    "Float32": FLOAT64,
+    "Float64": FLOAT64,
+    "Bool": BOOL,
+    "Date32": DATE,
+    "DateTime64": DATETIME64,
+    "DateTime": DATETIME,
+    "DateTime32": DATETIME,
+    "Date": DATE,
+}
 
 
 class _Check:
     """One column of one file against its type."""
 
-    def __init__(self, clickhouse: str, index: int, dialect: Dialect) -> None:
-        bare = unwrap(clickhouse)
+    def __init__(self, type_: Type, index: int, dialect: Dialect) -> None:
         self.index = index
         self._dialect = dialect
-        self._fits = fits_csv(clickhouse)
-        self.kind = next((kind for name, kind in _SURE if bare.startswith(name)), None)
+        self._fits = fits_csv(type_)
+        self.kind = _SURE.get(type_.name)
         self._sure = block_pattern(self.kind, dialect, quotes=True)
 
     def misfit(self, values: Sequence[str]) -> int | None:
@@ -249,14 +251,14 @@ def _found(raw: str, table: Table) -> str:
         return "Array"
 
 
-def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) -> Checked | None:
+def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -> Checked | None:
     table = open_table(source, Lines(text, limits), text, limits)
     if table is None:
         return None
     checks = {
         name: _Check(types[name], index, table.dialect)
         for index, name in enumerate(table.names)
-        if name in types and unwrap(types[name]) != STRING
+        if name in types and types[name].name != STRING
     }
     count, findings = 0, dict[str, Finding]()
     for block in table.blocks():

@@ -27,7 +27,8 @@ from stocktake.readers.text.values.kinds import (
     describe,
     join,
 )
-from stocktake.schema.columns import Column, unwrap
+from stocktake.schema.columns import Column
+from stocktake.schema.types import Type
 
 #: Objects that are decoded to learn their shape; that must be stepped over for a trial to pay;
 #: that are decoded between two trials at most.
@@ -167,11 +168,12 @@ def _all_names(kinds: dict[str, Kind]) -> Iterator[str]:
 # --- validation ---------------------------------------------------------------------------
 
 
-def _check(source: Source, limits: Limits, text: Text, types: dict[str, str]) -> Checked | None:
+def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -> Checked | None:
     checks = {
-        name: fits_json(clickhouse)
-        for name, clickhouse in types.items()
-        if unwrap(clickhouse) != STRING
+        name: fits_json(type_)
+        for name, type_ in types.items()
+        # ClickHouse reads any value into a String as it is written
+        if type_.name != STRING
     }
     rows, findings, seen_key = 0, dict[str, Finding](), False
     for record in Objects(text, limits, source.format.value):

@@ -13,9 +13,9 @@ from typing import Any, Final
 from stocktake.readers.text.values.csv_fields import parse_literal
 from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, infer_text
 from stocktake.readers.text.values.json_values import HugeInteger
-from stocktake.schema.types import Node, parse
+from stocktake.schema.numbers import DECIMALS, INTEGERS, decimal_digits
+from stocktake.schema.types import Type
 
-_INTEGER_TYPE: Final = re.compile(r"(U?)Int(8|16|32|64|128|256)")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,90}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,5})?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
@@ -34,65 +34,51 @@ _BOOLS: Final = frozenset(
 Fits = Callable[[Any], bool]
 
 
-def fits_csv(clickhouse: str) -> Fits:
+def fits_csv(type_: Type) -> Fits:
     """Return the check of a CSV field's text, which is no null, against a type.
 
-    >>> fits_csv("Nullable(Int8)")("127"), fits_csv("Nullable(Int8)")("128")
+    >>> from stocktake.schema.types import scalar
+    >>> fits_csv(scalar("Int8"))("127"), fits_csv(scalar("Int8"))("128")
     (True, False)
     """
-    node = _bare(parse(clickhouse))
-    if node.name in _CONTAINERS:
-        check = _json_check(node)
+    if type_.name in _CONTAINERS:
+        check = _json_check(type_)
         # any JSON will do for a type that was given without its arguments
-        decode = parse_literal if node.args else _any_literal
+        decode = parse_literal if type_.fields else _any_literal
         return lambda text: check(_decoded(text, decode))
-    return _text_check(node)
+    return _text_check(type_)
 
 
-def fits_json(clickhouse: str) -> Fits:
+def fits_json(type_: Type) -> Fits:
     """Return the check of a decoded JSON value against a type; null fits every type.
 
-    >>> fits_json("Array(Nullable(Int64))")([1, None]), fits_json("Array(Int64)")(["x"])
+    >>> from stocktake.schema.types import parse
+    >>> fits_json(parse("Array(Int64)"))([1, None]), fits_json(parse("Array(Int64)"))(["x"])
     (True, False)
     """
-    return _json_check(parse(clickhouse))
-
-
-def _bare(node: Node) -> Node:
-    while node.name in ("Nullable", "LowCardinality") and node.args:
-        node = node.args[0]
-    return node
+    return _json_check(type_)
 
 
 # --- scalars ------------------------------------------------------------------------------
 
 
-def _text_check(node: Node) -> Callable[[str], bool]:
-    if match := _INTEGER_TYPE.fullmatch(node.name):
-        allowed = _integers(match)
+def _text_check(type_: Type) -> Callable[[str], bool]:
+    if integer := INTEGERS.get(type_.name):
+        allowed = integer.values
         return lambda text: _INTEGER.fullmatch(text) is not None and int(text) in allowed
-    if node.name.startswith("Decimal"):
-        return _decimal_check(node)
-    if node.name == "FixedString" and node.args:
-        length = int(node.args[0].name)
+    if type_.name in DECIMALS:
+        return _decimal_check(type_)
+    if type_.name == "FixedString" and type_.parameters:
+        length = int(type_.parameters[0])
         return lambda text: len(text.encode()) <= length
-    return _SCALARS.get(node.name, _anything)
+    return _SCALARS.get(type_.name, _anything)
 
 
-def _integers(match: re.Match[str]) -> range:
-    bits = int(match[2])
-    return range(2**bits) if match[1] else range(-(2 ** (bits - 1)), 2 ** (bits - 1))
-
-
-def _decimal_check(node: Node) -> Callable[[str], bool]:
+def _decimal_check(type_: Type) -> Callable[[str], bool]:
     """Check as ClickHouse reads: it cuts a fraction of more digits than the scale, but no integer
     part.
     """
-    numbers = [int(arg.name) for arg in node.args or () if arg.name.isdigit()]
-    sized = {"Decimal32": 9, "Decimal64": 18, "Decimal128": 38, "Decimal256": 76}
-    if node.name in sized:
-        numbers.insert(0, sized[node.name])
-    precision, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
+    precision, scale = decimal_digits(type_)
 
     def check(text: str) -> bool:
         if not _NUMBER.fullmatch(text):
@@ -158,6 +144,8 @@ _SCALARS: Final[MappingProxyType[str, Callable[[str], bool]]] = MappingProxyType
 
 _CONTAINERS: Final = frozenset({"Array", "Map", "Tuple", "JSON"})
 _UNREADABLE: Final = object()
+#: What ClickHouse makes of no true or false, though it reads 1 and 0.
+_NO_BOOLS: Final = DECIMALS | {"Date", "Date32", "DateTime", "DateTime32", "DateTime64"}
 
 
 def _any_literal(text: str) -> Any:
@@ -171,43 +159,44 @@ def _decoded(text: str, decode: Callable[[str], Any]) -> Any:
         return _UNREADABLE
 
 
-def _json_check(node: Node) -> Fits:
-    check = _json_check_of(_bare(node))
+def _json_check(type_: Type) -> Fits:
+    check = _json_check_of(type_)
     return lambda value: value is None or check(value)
 
 
-def _json_check_of(node: Node) -> Fits:
-    if node.name == "Array":
-        return _array_check(node)
-    if node.name == "Map":
-        return _map_check(node)
-    if node.name in ("Tuple", "JSON"):
-        return _tuple_check(node)
-    if match := _INTEGER_TYPE.fullmatch(node.name):
-        allowed, spelled = _integers(match), _text_check(node)
+def _json_check_of(type_: Type) -> Fits:
+    if type_.name == "Array":
+        return _array_check(type_)
+    if type_.name == "Map":
+        return _map_check(type_)
+    if type_.name in ("Tuple", "JSON"):
+        return _tuple_check(type_)
+    if integer := INTEGERS.get(type_.name):
+        allowed, spelled = integer.values, _text_check(type_)
         return lambda value: (
             value in allowed
             if isinstance(value, int)
             else isinstance(value, str) and spelled(value)
         )
-    if node.name == "Bool":
+    if type_.name == "Bool":
         return lambda value: isinstance(value, int) and value in (0, 1)
-    return _scalar_check(node)
+    return _scalar_check(type_)
 
 
-def _scalar_check(node: Node) -> Fits:
-    check = _text_check(node)
+def _scalar_check(type_: Type) -> Fits:
+    check = _text_check(type_)
     if check is _anything:
         # ClickHouse reads numbers, arrays and objects into a String as they are written
         return _anything
 
     is_float = check is _is_float
+    takes_bools = type_.name not in _NO_BOOLS
 
     def scalar(value: Any) -> bool:
         if is_float and isinstance(value, (float, int)):
             return True
         if isinstance(value, bool):
-            return check(str(int(value))) and not node.name.startswith(("Date", "Decimal"))
+            return takes_bools and check(str(int(value)))
         if isinstance(value, float):
             return check(repr(value))
         if isinstance(value, int):
@@ -217,22 +206,20 @@ def _scalar_check(node: Node) -> Fits:
     return scalar
 
 
-def _array_check(node: Node) -> Fits:
-    element = _json_check(node.args[0]) if node.args else _anything
+def _array_check(type_: Type) -> Fits:
+    element = _json_check(type_.inner[0]) if type_.fields else _anything
     return lambda value: isinstance(value, list) and all(map(element, value))
 
 
-def _map_check(node: Node) -> Fits:
-    element = _json_check(node.args[1]) if node.args and len(node.args) > 1 else _anything
+def _map_check(type_: Type) -> Fits:
+    element = _json_check(type_.inner[1]) if type_.fields else _anything
     return lambda value: isinstance(value, dict) and all(map(element, value.values()))
 
 
-def _tuple_check(node: Node) -> Fits:
+def _tuple_check(type_: Type) -> Fits:
     """Check a tuple as ClickHouse reads it: unnamed keys are skipped, missing ones are defaults."""
     known = {
-        arg.label.strip("`").replace("\\`", "`").replace("\\\\", "\\"): _json_check(arg)
-        for arg in node.args or ()
-        if arg.label
+        each.name: _json_check(each.type) for each in type_.fields or () if each.name is not None
     }
     return lambda value: (
         isinstance(value, dict)

@@ -1,15 +1,15 @@
 """From values to types: what ClickHouse would infer for a text, a JSON value, a CSV field.
 
-A `Kind` is a type under way: a ClickHouse scalar's name, one of the three containers, or None
-where only nulls were seen. ClickHouse's own inference is the specification; docs/types.md lists
-the differences.
+A `Kind` is a type under way: the word for a scalar, one of the three containers, or None where
+only nulls were seen; `type_of` makes a type of it. ClickHouse's own inference is the specification;
+docs/types.md lists the differences.
 """
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
+from stocktake.schema.types import Field, Type, array_of, map_of, scalar, tuple_of
 
 INT64: Final = "Int64"
 
@@ -33,13 +33,6 @@ _TIMES: Final = (DATE, DATETIME, DATETIME64)
 
 
 _TEXTS: Final = frozenset({STRING, *_TIMES})
-
-
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-#: Words that ClickHouse quotes when it prints a Tuple's element names.
-_QUOTED_WORDS: Final = frozenset({"all", "distinct", "from", "null", "select", "table"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,36 +141,50 @@ def _join_tuples(a: Tuple, b: Tuple) -> Tuple:
     return a
 
 
-def render(kind: Kind, *, unknown: str = STRING) -> str:
-    """Return the ClickHouse type, every scalar and every Tuple nullable.
+#: What each scalar is as a column's type.
+_TYPES: Final = {
+    **{name: scalar(name, nullable=True) for name in (*_NUMBERS, STRING, DATE, DATETIME)},
+    DATETIME64: scalar("DateTime64", "9", nullable=True),
+    DYNAMIC: scalar(DYNAMIC),
+}
+#: What was always null until the files are united: `widen` gives way to the other.
+UNKNOWN: Final = scalar("Nothing", nullable=True)
+_KEY: Final = scalar("String")
 
-    Args:
-        unknown: the type of what was always null.
 
-    >>> render(Tuple(fields={"b": Array(element=None), "a": "Int64"}))
-    'Nullable(Tuple(a Nullable(Int64), b Array(Nullable(String))))'
+def type_of(kind: Kind) -> Type:
+    """Return the ClickHouse type, every scalar and every Tuple nullable; `UNKNOWN` for what was
+    always null.
+
+    >>> str(type_of(Tuple(fields={"b": Array(element=None), "a": "Int64"})))
+    'Nullable(Tuple(a Nullable(Int64), b Array(Nullable(Nothing))))'
     """
+    if isinstance(kind, str):
+        return _TYPES[kind]
     if isinstance(kind, Array):
-        return f"Array({render(kind.element, unknown=unknown)})"
+        return array_of(type_of(kind.element))
     if isinstance(kind, Map):
-        return f"Map(String, {render(kind.value, unknown=unknown)})"
-    if isinstance(kind, Tuple) and kind.fields:
-        # ClickHouse sorts the elements by name
-        inside = ", ".join(
-            f"{_element_name(name)} {render(kind.fields[name], unknown=unknown)}"
-            for name in sorted(kind.fields)
-        )
-        return f"Nullable(Tuple({inside}))"
-    if kind == DYNAMIC:
-        return DYNAMIC
-    return f"Nullable({kind})" if isinstance(kind, str) else f"Nullable({unknown})"
+        return map_of(_KEY, type_of(kind.value))
+    if kind is None or not kind.fields:
+        return UNKNOWN
+    # ClickHouse sorts the elements by name
+    elements = (Field(name, type_of(kind.fields[name])) for name in sorted(kind.fields))
+    return tuple_of(elements, nullable=True)
 
 
-def _element_name(name: str) -> str:
-    if _PLAIN_NAME.fullmatch(name) and name.lower() not in _QUOTED_WORDS:
-        return name
-    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-    return f"`{escaped}`"
+def settled(type_: Type) -> Type:
+    """Make a String of all that is `UNKNOWN`; the same object where nothing is.
+
+    >>> str(settled(array_of(UNKNOWN)))
+    'Array(Nullable(String))'
+    """
+    if type_.fields is None:
+        return _TYPES[STRING] if type_.name == UNKNOWN.name else type_
+    inner = [settled(each) for _, each in type_.fields]
+    if all(new is old for new, (_, old) in zip(inner, type_.fields, strict=True)):
+        return type_
+    names = (name for name, _ in type_.fields)
+    return replace(type_, fields=tuple(map(Field, names, inner)))
 
 
 def describe(kind: Kind) -> str:

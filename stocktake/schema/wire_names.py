@@ -1,0 +1,71 @@
+"""The words that clients know types by: PostHog's classes, the names on the wire, and the names
+under which a user may set a type."""
+
+from types import MappingProxyType
+from typing import Final
+
+from stocktake.schema.types import Type, scalar
+
+_BITS: Final = (8, 16, 32, 64, 128, 256)
+
+_CLASSES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("String", "FixedString", "Enum8"), "String"),
+        **{f"{sign}Int{bits}": "Integer" for sign in ("", "U") for bits in _BITS},
+        **dict.fromkeys(("Float32", "Float64"), "Float"),
+        **{f"Decimal{bits}": "Decimal" for bits in ("", 32, 64, 128, 256)},
+        "Bool": "Boolean",
+        **dict.fromkeys(("Date", "Date32"), "Date"),
+        **dict.fromkeys(("DateTime", "DateTime32", "DateTime64"), "DateTime"),
+        "UUID": "UUID",
+        "Array": "StringArray",
+        **dict.fromkeys(("Tuple", "Map", "JSON"), "StringJSON"),
+    }
+)
+
+_OVERRIDES: Final = MappingProxyType(
+    {
+        "integer": scalar("Int64", nullable=True),
+        "float": scalar("Float64", nullable=True),
+        "decimal": scalar("Decimal", nullable=True),
+        "string": scalar("String", nullable=True),
+        "datetime": scalar("DateTime64", nullable=True),
+        "date": scalar("Date", nullable=True),
+        "boolean": scalar("Bool", nullable=True),
+        "array": scalar("Array", nullable=True),
+        "json": scalar("Map", nullable=True),
+    }
+)
+
+_WIRE: Final = MappingProxyType({"StringArray": "array", "StringJSON": "json"})
+
+
+def database_field(type_: Type) -> str:
+    """Return the class name of a type (docs/types.md).
+
+    >>> database_field(scalar("Decimal", "18", "2")), database_field(scalar("Nothing"))
+    ('DecimalDatabaseField', 'UnknownDatabaseField')
+    """
+    return f"{_CLASSES.get(type_.name, 'Unknown')}DatabaseField"
+
+
+def override_type(name: str) -> Type | None:
+    """Return the type that ``update_schema`` stores for a name; None for one that it does not know.
+
+    Args:
+        name: ``integer``, ``float``, … in any letter case.
+
+    >>> str(override_type("Float"))
+    'Nullable(Float64)'
+    """
+    return _OVERRIDES.get(name.lower())
+
+
+def wire_type(hogql: str) -> str:
+    """Return the ``type`` of a column on the wire, from its stored class.
+
+    >>> wire_type("StringJSONDatabaseField"), wire_type("DateTimeDatabaseField")
+    ('json', 'datetime')
+    """
+    word = hogql.removesuffix("DatabaseField")
+    return _WIRE.get(word, word.lower())
