@@ -17,6 +17,7 @@ from rich.table import Table
 
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
+from stocktake.schema.types import element_name
 
 _PIPED_WIDTH: Final = 10_000
 #: Cells of a name that is shortened, at the least.
@@ -226,17 +227,38 @@ def number(value: int | None) -> str | None:
 
 
 def describe_diff(diff: dict[str, Any]) -> list[str]:
-    """Return a schema diff, one line a column.
+    """Describe a schema diff, one line a column, or a field where only fields of it changed.
 
     >>> describe_diff({"changed": [{"name": "id", "from": "Int32", "to": "Int64"}]})
     ['~ id  Int32 → Int64']
+    >>> describe_diff({"fields": {"added": [{"path": ["o", "a", "b.c"], "type": "Int8"}]}})
+    ['+ o.a.`b.c`  Int8']
     """
     lines = [f"+ {column['name']}  {column['type']}" for column in diff.get("added", ())]
     lines += [f"- {column['name']}  {column['type']}" for column in diff.get("removed", ())]
     lines += [f"~ {one['from']} is now called {one['to']}" for one in diff.get("renamed", ())]
-    return lines + [
-        f"~ {one['name']}  {one['from']} → {one['to']}" for one in diff.get("changed", ())
+    lines += [
+        f"~ {one['name']}  {one['from']} → {one['to']}"
+        for one in diff.get("changed", ())
+        if not one.get("only_fields")
     ]
+    return lines + _describe_fields(diff.get("fields", {}))
+
+
+def _describe_fields(fields: dict[str, Any]) -> list[str]:
+    lines = [f"+ {_path(field)}  {field['type']}" for field in fields.get("added", ())]
+    lines += [f"- {_path(field)}  {field['type']}" for field in fields.get("removed", ())]
+    lines += [
+        f"~ {_path(field)}  {field['from']} → {field['to']}" for field in fields.get("changed", ())
+    ]
+    if omitted := fields.get("omitted"):
+        lines.append(f"~ {omitted:,} more fields")
+    return lines
+
+
+def _path(field: dict[str, Any]) -> str:
+    """Return the names as SQL spells them, so that a dot in one is no step."""
+    return ".".join(map(element_name, field["path"]))
 
 
 def describe_job(job: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from api.schemas.tables import (
 from stocktake.db.models import Table
 from stocktake.db.pages import place_of
 from stocktake.jobs.queueing import Enqueued
+from stocktake.schema.diff import completed
 from stocktake.services import (
     jobs,
     refreshes,
@@ -269,7 +270,7 @@ async def diff_schema_version(
             from_version=found.before,
             to_version=found.after,
             change=found.change,
-            diff=found.diff,
+            diff=completed(found.diff),
         )
 
     return await edge.show(work)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import Job, JobAttempt
-from stocktake.schema.diff import ChangeClass
+from stocktake.schema.diff import ChangeClass, completed
 from stocktake.states import JobKind, JobState
 
 
@@ -31,11 +31,13 @@ class ColumnTypeBody(Wire):
 
 
 class TypeChangeBody(Wire):
-    """A column whose ClickHouse type is another than before."""
+    """A column whose ClickHouse type is another than before; with `only_fields` in nothing but the
+    fields of its structs, which `fields` lists."""
 
     name: str
     from_: str = Field(alias="from")
     to: str
+    only_fields: bool
 
 
 class RenameBody(Wire):
@@ -45,13 +47,41 @@ class RenameBody(Wire):
     to: str
 
 
+class FieldTypeBody(Wire):
+    """A field inside of a column and its ClickHouse type. The path goes from the column's name down
+    to the field's, through arrays and the values of maps without a step."""
+
+    path: list[str]
+    type: str
+
+
+class FieldChangeBody(Wire):
+    """A field inside of a column whose ClickHouse type is another than before."""
+
+    path: list[str]
+    from_: str = Field(alias="from")
+    to: str
+
+
+class FieldsBody(Wire):
+    """What differs inside of the `changed` columns; `omitted` counts the fields that are too many
+    to be shown."""
+
+    added: list[FieldTypeBody]
+    removed: list[FieldTypeBody]
+    changed: list[FieldChangeBody]
+    omitted: int
+
+
 class DiffBody(Wire):
-    """From one list of columns to another; `reordered` are those that both have."""
+    """From one list of columns to another; `reordered` are those, or their fields, that both
+    have."""
 
     added: list[ColumnTypeBody]
     removed: list[ColumnTypeBody]
     changed: list[TypeChangeBody]
     renamed: list[RenameBody]
+    fields: FieldsBody
     reordered: bool
 
 
@@ -137,8 +167,21 @@ _EXAMPLE: dict[str, Any] = {
         "diff": {
             "added": [{"name": "price", "type": "Nullable(Float64)"}],
             "removed": [],
-            "changed": [],
+            "changed": [
+                {
+                    "name": "address",
+                    "from": "Tuple(city Nullable(String))",
+                    "to": "Tuple(city Nullable(String), zip Nullable(String))",
+                    "only_fields": True,
+                }
+            ],
             "renamed": [],
+            "fields": {
+                "added": [{"path": ["address", "zip"], "type": "Nullable(String)"}],
+                "removed": [],
+                "changed": [],
+                "omitted": 0,
+            },
             "reordered": False,
         },
         "source_version": "9f2c51ab",
@@ -230,9 +273,15 @@ def job_view(job: Job, deduplicated: bool = False) -> JobBody:
         next_run_at=job.next_run_at,
         deduplicated=deduplicated,
         progress=job.progress,
-        result=job.result,
+        result=_result(job.result),
         error=None if job.error is None else JobErrorBody.model_validate(job.error),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
+
+
+def _result(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    if stored is None or "diff" not in stored:
+        return stored
+    return stored | {"diff": completed(stored["diff"])}

@@ -10,7 +10,7 @@ from api.schemas.base import DescribedAs, Wire
 from api.schemas.jobs import DiffBody, JobErrorBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
-from stocktake.schema.diff import ChangeClass
+from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
 from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
@@ -369,4 +369,4 @@ def full_version_view(version: SchemaVersion) -> FullVersionBody:
         for stored in version.columns
     ]
     short = version_view(version, len(columns)).model_dump()
-    return FullVersionBody(**short, columns=columns, diff=version.diff)
+    return FullVersionBody(**short, columns=columns, diff=completed(version.diff))

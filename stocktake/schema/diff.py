@@ -1,15 +1,19 @@
 """What changed between two column lists, how much it breaks, and what a refresh keeps.
 
-A diff is data: added, removed, renamed, changed. The shape follows delta-kernel's
-``schema/diff.rs``; as there, losing nullability breaks and gaining it does not.
+A diff is data: added, removed, renamed, changed, and the same of the fields inside of columns. The
+shape follows delta-kernel's ``schema/diff.rs``; as there, losing nullability breaks and gaining it
+does not.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Self
 
 from stocktake.schema.columns import Column
-from stocktake.schema.types import Type, make_nullable
+from stocktake.schema.field_changes import FieldChange, inside
+from stocktake.schema.field_changes import as_dict as fields_as_dict
+from stocktake.schema.types import make_nullable
 from stocktake.schema.widening import is_widening, widen
 
 
@@ -18,12 +22,20 @@ class ChangeClass(StrEnum):
 
     #: The same names and types; at most in another order.
     NONE = "none"
-    #: Only new columns.
+    #: Only new columns, or new fields in them.
     ADDITIVE = "additive"
     #: A type grew, so that every old value still fits.
     WIDENING = "widening"
-    #: A column went, was renamed, or has a type that old values do not fit.
+    #: A column or a field went, was renamed, or has a type that old values do not fit.
     BREAKING = "breaking"
+
+
+#: From the mildest to the worst.
+_SEVERITY: Final = tuple(ChangeClass)
+
+
+def _worst(changes: Iterable[ChangeClass]) -> ChangeClass:
+    return max(changes, key=_SEVERITY.index, default=ChangeClass.NONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +45,63 @@ class TypeChange:
     Attributes:
         old: the column before, under its old name.
         new: the column now.
+        fields: the fields inside of it that differ.
+        itself: whether it differs in more than these.
     """
 
     old: Column
     new: Column
+    fields: tuple[FieldChange, ...] = ()
+    itself: bool = True
+
+    @classmethod
+    def between(cls, old: Column, new: Column) -> tuple[Self | None, bool]:
+        """Compare a column with itself; also whether fields stand in another order. None where
+        that is all."""
+        found = inside(new.name, old.type, new.type)
+        itself = found.itself or (old.hogql, old.nullable) != (new.hogql, new.nullable)
+        if not (itself or found.fields):
+            return None, found.reordered
+        return cls(old=old, new=new, fields=tuple(found.fields), itself=itself), found.reordered
+
+    @property
+    def change(self) -> ChangeClass:
+        """Return how much it breaks: a field is as good as a column."""
+        itself = [_class_of(self._grew)] if self.itself else []
+        return _worst([*itself, *map(_class_of_field, self.fields)])
 
     @property
     def widening(self) -> bool:
-        """Whether whatever fitted the old column fits the new one."""
+        """Return whether whatever fitted the old column fits the new one."""
+        return self.change is not ChangeClass.BREAKING
+
+    @property
+    def _grew(self) -> bool:
         if self.old.nullable and not self.new.nullable:
             return False
-        if self.old.type == self.new.type:
-            return self.old.hogql == self.new.hogql
+        # one type and two classes: a text that is JSON, or is none any more
+        if self.old.type.name == self.new.type.name and self.old.hogql != self.new.hogql:
+            return False
         return is_widening(self.old.type, self.new.type)
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the change on the wire."""
-        return {"name": self.new.name, "from": self.old.clickhouse, "to": self.new.clickhouse}
+        return {
+            "name": self.new.name,
+            "from": self.old.clickhouse,
+            "to": self.new.clickhouse,
+            "only_fields": not self.itself,
+        }
+
+
+def _class_of(grew: bool) -> ChangeClass:
+    return ChangeClass.WIDENING if grew else ChangeClass.BREAKING
+
+
+def _class_of_field(field: FieldChange) -> ChangeClass:
+    if field.old is None:
+        return ChangeClass.ADDITIVE
+    return _class_of(field.new is not None and is_widening(field.old, field.new))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +125,7 @@ class Diff:
         removed: in the order of the old list.
         changed: in the order of the old list; a renamed column may be here too.
         renamed: in the order of the old list.
-        reordered: whether the columns that both lists have stand in another order.
+        reordered: whether the columns, or the fields of one, that both have stand in another order.
     """
 
     added: tuple[Column, ...] = ()
@@ -85,12 +137,10 @@ class Diff:
     @property
     def change(self) -> ChangeClass:
         """The worst of what the diff holds. An order alone is no change."""
-        narrowed = any(not change.widening for change in self.changed)
-        if self.removed or self.renamed or narrowed:
+        if self.removed or self.renamed:
             return ChangeClass.BREAKING
-        if self.changed:
-            return ChangeClass.WIDENING
-        return ChangeClass.ADDITIVE if self.added else ChangeClass.NONE
+        added = [ChangeClass.ADDITIVE] if self.added else []
+        return _worst([*added, *(each.change for each in self.changed)])
 
     def __bool__(self) -> bool:
         """Return whether a schema version should be written."""
@@ -103,6 +153,7 @@ class Diff:
             "removed": [_named(column) for column in self.removed],
             "changed": [change.as_dict() for change in self.changed],
             "renamed": [rename.as_dict() for rename in self.renamed],
+            "fields": fields_as_dict(field for each in self.changed for field in each.fields),
             "reordered": self.reordered,
         }
 
@@ -124,30 +175,41 @@ def diff(old: tuple[Column, ...], new: tuple[Column, ...]) -> Diff:
     pairs = _pairs(old, new)
     old_names = {before.name for before, _ in pairs}
     new_names = {after.name for _, after in pairs}
+    compared = [TypeChange.between(before, after) for before, after in pairs]
     return Diff(
         added=tuple(column for column in new if column.name not in new_names),
         removed=tuple(column for column in old if column.name not in old_names),
-        changed=tuple(
-            TypeChange(old=before, new=after)
-            for before, after in pairs
-            if _shape(before) != _shape(after)
-        ),
+        changed=tuple(change for change, _ in compared if change is not None),
         renamed=tuple(
             Rename(old=before.name, new=after.name)
             for before, after in pairs
             if before.name != after.name
         ),
-        reordered=_reordered([after.name for _, after in pairs], new),
+        reordered=any(reordered for _, reordered in compared)
+        or _reordered([after.name for _, after in pairs], new),
     )
+
+
+def completed(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored diff as this release writes it: of one before it the fields are told from the
+    types of the columns that changed."""
+    if "fields" in stored:
+        return stored
+    compared = [
+        (each, TypeChange.between(*(Column.of(each["name"], each[key]) for key in ("from", "to"))))
+        for each in stored["changed"]
+    ]
+    fields = [field for _, (change, _) in compared if change for field in change.fields]
+    changed = [
+        each | {"only_fields": change is not None and not change.itself}
+        for each, (change, _) in compared
+    ]
+    return stored | {"changed": changed, "fields": fields_as_dict(fields)}
 
 
 def _reordered(names: list[str], new: tuple[Column, ...]) -> bool:
     kept = set(names)
     return names != [column.name for column in new if column.name in kept]
-
-
-def _shape(column: Column) -> tuple[Type, str, bool]:
-    return column.type, column.hogql, column.nullable
 
 
 def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Column, Column]]:

@@ -7,7 +7,19 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Column, MetaData, Table, Uuid, create_engine, insert, inspect, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Engine,
+    MetaData,
+    Table,
+    Uuid,
+    create_engine,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.orm import Session
 
 from stocktake.db import migrate, models
 from stocktake.db.models import Base, Project, new_id
@@ -16,6 +28,21 @@ SCRIPTS = Path(migrate.__file__).parent / "migrations"
 REVISIONS = [
     script.revision for script in ScriptDirectory(str(SCRIPTS)).walk_revisions("base", "head")
 ]
+
+#: A table as a release before wrote it.
+ROW = {
+    "project_id": 1,
+    "format": "CSV",
+    "url_pattern": "https://x/*.csv",
+    "options": {},
+    "columns": [],
+    "managed": False,
+    "created_via": "api",
+    "deleted": False,
+    "generation": 1,
+    "schema_version": 0,
+}
+VERSIONS = ("schema_versions", ("columns", "diff"))
 
 
 def test_the_newest_revision_is_what_the_models_say(database_url: str) -> None:
@@ -58,24 +85,65 @@ def test_item_10_names_from_before_they_were_folded_are_folded(database_url: str
     engine = create_engine(database_url)
     typed = (Column("id", Uuid, primary_key=True), Column("options", JSON), Column("columns", JSON))
     tables = Table("tables", MetaData(), *typed, autoload_with=engine, resolve_fks=False)
-    row = {
-        "project_id": 1,
-        "format": "CSV",
-        "url_pattern": "https://x/*.csv",
-        "options": {},
-        "columns": [],
-        "managed": False,
-        "created_via": "api",
-        "deleted": False,
-        "generation": 1,
-        "schema_version": 0,
-    }
     with engine.begin() as connection:
         connection.execute(insert(Project).values(id=1, name="Bakery"))
         for name in ("ORDERS", "E\u0301COLE", "Straße"):
-            connection.execute(tables.insert().values(row | {"id": new_id(), "name": name}))
+            connection.execute(tables.insert().values(ROW | {"id": new_id(), "name": name}))
     migrate.upgrade(database_url)
     with engine.connect() as connection:
         folded = set(connection.scalars(select(models.Table.folded_name)))
     engine.dispose()
     assert folded == {"orders", "\u00e9cole", "strasse"}
+
+
+def test_names_in_types_from_before_they_were_quoted_are_quoted(database_url: str) -> None:
+    old = "Nullable(Tuple(other Nullable(Int64), top Array(Nullable(Tuple(true Nullable(Int64))))))"
+    new = old.replace("top ", "`top` ").replace("true ", "`true` ")
+    long = "Tuple(top Int8)"
+
+    def columns(text: str) -> list[dict[str, object]]:
+        # a name that looks like a type is a name
+        names = {"c": text, "Tuple(top Int8)": "Nullable(Int64)"}
+        return [models_column(name, clickhouse) for name, clickhouse in names.items()]
+
+    def changes(text: str) -> dict[str, object]:
+        renamed = [{"from": long, "to": "true"}]
+        changed = [{"name": "c", "from": "Int8", "to": text}]
+        one = {"name": "c", "type": text}
+        return {"added": [one], "removed": [one], "changed": changed, "renamed": renamed}
+
+    migrate.upgrade(database_url, "0006")
+    engine = create_engine(database_url)
+    of_tables, of_versions = at_0006(engine)
+    table_id = new_id()
+    with engine.begin() as connection:
+        connection.execute(insert(Project).values(id=1, name="Bakery"))
+        row = ROW | {"id": table_id, "name": "orders", "columns": columns(old)}
+        state = {"columns": columns(old), "fingerprint": "f"}
+        connection.execute(of_tables.insert().values(row | {"source_state": state}))
+        version = {"id": new_id(), "table_id": table_id, "number": 1, "change": "none"}
+        large = {"columns": columns(old), "diff": changes(old)}
+        connection.execute(of_versions.insert().values(version | large))
+    migrate.upgrade(database_url)
+    with Session(engine) as session:
+        table = session.scalars(select(models.Table)).one()
+        version = session.scalars(select(models.SchemaVersion)).one()
+        assert table.columns == version.columns == columns(new)
+        assert table.source_state == {"columns": columns(new), "fingerprint": "f"}
+        assert table.validated_state is None
+        assert version.diff == changes(new)
+    engine.dispose()
+
+
+def at_0006(engine: Engine) -> tuple[Table, Table]:
+    """The tables as that revision had them: newer models may know more columns."""
+    found = []
+    for name, large in (("tables", ("options", "columns", "source_state")), VERSIONS):
+        typed = (Column("id", Uuid, primary_key=True), *(Column(each, JSON) for each in large))
+        metadata = MetaData()
+        found.append(Table(name, metadata, *typed, autoload_with=engine, resolve_fks=False))
+    return found[0], found[1]
+
+
+def models_column(name: str, clickhouse: str) -> dict[str, object]:
+    return {"name": name, "clickhouse": clickhouse, "hogql": "x", "valid": True, "nullable": True}

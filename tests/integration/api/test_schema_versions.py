@@ -6,7 +6,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update as update_rows
 
+from stocktake.db.models import Job, SchemaVersion
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column
 from tests.integration.api.conftest import Served
@@ -210,13 +212,49 @@ def test_a_version_has_its_columns_and_its_diff(client: httpx.Client, table: str
         "nullable": False,
         "override": True,
     }
-    changed = {"name": "id", "from": "Int64", "to": "Nullable(Float64)"}
+    changed = {"name": "id", "from": "Int64", "to": "Nullable(Float64)", "only_fields": False}
     diff = client.get(f"{path}/2/diff/").json()
     assert (diff["from_version"], diff["to_version"], diff["change"]) == (1, 2, version["change"])
     assert diff["diff"]["changed"] == version["diff"]["changed"] == [changed]
     first = client.get(f"{path}/1/diff").json()
     assert (first["from_version"], first["change"]) == (None, "additive")
     assert [column["name"] for column in first["diff"]["added"]] == ["id", "name"]
+
+
+def test_a_field_inside_of_a_column_is_shown_as_that_field(
+    client: httpx.Client, served: Served, database: Database, table: str
+) -> None:
+    """As is that of a version, or of a job, that an earlier release stored without its fields."""
+    old, new = "Array(Tuple(a Int64))", "Array(Tuple(a Int64, `b.c` Nullable(Date)))"
+    path = f"warehouse_tables/{table}/schema_versions"
+    for clickhouse in (old, new):
+        start_worker(served, read_columns([*SOURCE, Column.of("o", clickhouse)]))
+        client.post(f"warehouse_tables/{table}/refresh_schema/")
+    expected = {
+        "added": [{"path": ["o", "b.c"], "type": "Nullable(Date)"}],
+        "removed": [],
+        "changed": [],
+        "omitted": 0,
+    }
+    changed = {"name": "o", "from": old, "to": new, "only_fields": True}
+    ways = (f"{path}/3/diff/", f"{path}/3/", f"{path}/3/diff/?against=2")
+    for way in ways:
+        shown = client.get(way).json()
+        assert shown["change"] == "additive"
+        assert (shown["diff"]["fields"], shown["diff"]["changed"]) == (expected, [changed])
+    without = {"added": [], "removed": [], "renamed": [], "reordered": False}
+    without["changed"] = [{"name": "o", "from": old, "to": new}]
+    job_id = jobs_of(database, table)[-1].id
+    with database.write() as session:
+        number = SchemaVersion.number == 3
+        session.execute(update_rows(SchemaVersion).where(number).values(diff=without))
+        session.execute(
+            update_rows(Job).where(Job.id == job_id).values(result={"columns": 3, "diff": without})
+        )
+    for way in (*ways[:2], f"jobs/{job_id}/"):
+        answer = client.get(way).json()
+        diff = answer["result"]["diff"] if "result" in answer else answer["diff"]
+        assert (diff["fields"], diff["changed"]) == (expected, [changed])
 
 
 def test_any_two_versions_can_be_compared(client: httpx.Client, table: str) -> None:

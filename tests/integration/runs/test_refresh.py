@@ -172,6 +172,7 @@ def test_a_delta_rename_by_column_mapping_is_a_rename_and_keeps_the_override(des
         "removed": [],
         "changed": [],
         "renamed": [{"from": "id", "to": "order_id"}],
+        "fields": {"added": [], "removed": [], "changed": [], "omitted": 0},
         "reordered": False,
     }
     assert desk.columns() == {"order_id": "UInt64)", "note": "String)"}

@@ -106,8 +106,9 @@ def test_rename_is_told_by_the_field_id() -> None:
     assert diff(old, new).as_dict() == {
         "added": [],
         "removed": [],
-        "changed": [{"name": "z", "from": "Int32", "to": "Int64"}],
+        "changed": [{"name": "z", "from": "Int32", "to": "Int64", "only_fields": False}],
         "renamed": [{"from": "a", "to": "z"}],
+        "fields": {"added": [], "removed": [], "changed": [], "omitted": 0},
         "reordered": False,
     }
     assert diff(old, new).change == "breaking"
