@@ -137,11 +137,12 @@ def test_names_in_types_from_before_they_were_quoted_are_quoted(database_url: st
 
 def at_0006(engine: Engine) -> tuple[Table, Table]:
     """The tables as that revision had them: newer models may know more columns."""
+    ids = {"tables": ("id",), "schema_versions": ("id", "table_id")}
     found = []
-    for name, large in (("tables", ("options", "columns", "source_state")), VERSIONS):
-        typed = (Column("id", Uuid, primary_key=True), *(Column(each, JSON) for each in large))
-        metadata = MetaData()
-        found.append(Table(name, metadata, *typed, autoload_with=engine, resolve_fks=False))
+    for name, as_json in (("tables", ("options", "columns", "source_state")), VERSIONS):
+        typed = [Column(each, JSON) for each in as_json]
+        typed += [Column(each, Uuid, primary_key=each == "id") for each in ids[name]]
+        found.append(Table(name, MetaData(), *typed, autoload_with=engine, resolve_fks=False))
     return found[0], found[1]
 
 
