@@ -58,8 +58,12 @@ class TypeChange:
     def between(cls, old: Column, new: Column) -> tuple[Self | None, bool]:
         """Compare a column with itself; also whether fields stand in another order. None where
         that is all."""
+        same = (old.hogql, old.nullable) == (new.hogql, new.nullable)
+        if same and old.type is new.type:
+            # nearly all columns, as plain types are one object each
+            return None, False
         found = inside(new.name, old.type, new.type)
-        itself = found.itself or (old.hogql, old.nullable) != (new.hogql, new.nullable)
+        itself = found.itself or not same
         if not (itself or found.fields):
             return None, found.reordered
         return cls(old=old, new=new, fields=tuple(found.fields), itself=itself), found.reordered

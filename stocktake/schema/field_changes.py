@@ -94,7 +94,7 @@ def _compare_structs(
 
 
 def as_dict(changes: Iterable[FieldChange]) -> dict[str, Any]:
-    """Return the ``fields`` of a diff: as many as a row and an answer can bear, and how many more."""
+    """Return the ``fields`` of a diff: as many as an answer can bear, and the count of others."""
     shown: dict[str, Any] = {"added": [], "removed": [], "changed": [], "omitted": 0}
     characters = 0
     for number, each in enumerate(changes):

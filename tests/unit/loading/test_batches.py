@@ -75,6 +75,7 @@ def from_parquet(folder: Path, array: pa.Array, target: pa.DataType | None = Non
         ("Float32", pa.float32()),
         ("LowCardinality(Nullable(String))", pa.string()),
         ("Nullable(Decimal(18, 2))", pa.decimal128(18, 2)),
+        ("Decimal64(2)", pa.decimal128(18, 2)),
         ("Decimal(76, 2)", pa.string()),
         ("Date32", pa.date32()),
         ("DateTime", UTC_US),
@@ -90,6 +91,10 @@ def from_parquet(folder: Path, array: pa.Array, target: pa.DataType | None = Non
             pa.struct([("a b", pa.int64()), ("c`d", pa.list_(pa.string()))]),
         ),
         ("Tuple(Int64)", pa.string()),
+        (
+            "Tuple(`a\\nb` Int64, `\\\\n` Date)",
+            pa.struct([("a\nb", pa.int64()), ("\\n", pa.date32())]),
+        ),
     ],
 )
 def test_every_clickhouse_type_has_one_that_delta_keeps(

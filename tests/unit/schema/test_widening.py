@@ -26,6 +26,7 @@ from tests.support.types import SCALARS, TYPES
         ("Decimal(10, 2)", "Decimal(12, 6)", "Decimal(14, 6)"),
         ("Decimal(10, 2)", "Int32", "Decimal(12, 2)"),
         ("Decimal32(2)", "Decimal(9, 2)", "Decimal(9, 2)"),
+        ("Decimal64(2)", "Decimal(4, 3)", "Decimal(19, 3)"),
         ("Decimal(76, 0)", "Decimal(76, 76)", "String"),
         ("Decimal(10, 2)", "Float32", "Float64"),
         ("Date", "Date32", "Date32"),

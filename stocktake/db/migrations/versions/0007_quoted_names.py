@@ -59,7 +59,7 @@ def _mend(table: sa.TableClause) -> None:
 
 
 def _mended(stored: Any) -> Any:
-    """A list of columns, a reader's state with one in it, or a diff."""
+    """Print anew the types in a list of columns, in a reader's state with one, or in a diff."""
     if isinstance(stored, list):
         return [_retyped(column, "clickhouse") for column in stored]
     if not isinstance(stored, dict):
