@@ -82,12 +82,12 @@ def store_introspection(
     Raises:
         LimitExceededError: with what earlier samples found, the columns are too many or too large.
     """
+    table.last_refreshed_at = now()  # by the database's clock
+    if found.coverage.unchanged:
+        return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)
     fresh = _fresh_columns(stored, found)
     change = diff(stored, fresh)
-    table.last_refreshed_at = now()  # by the database's clock
-    if found.coverage.unchanged:
-        return change
     if fresh != found.columns:
         # a sample only ever adds to what is stored, and overrides are no part of what was read
         check_schema(fresh, attempt.limits)
@@ -101,8 +101,6 @@ def store_introspection(
 
 
 def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Column, ...]:
-    if found.coverage.unchanged:
-        return stored
     # A sample never removes a column: the file that has it may not have been looked at.
     read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
     return apply_overrides(stored, read)
