@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from stocktake.cli.output import describe_diff
 
+from cli.output import describe_diff
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, completed, diff
 from stocktake.schema.field_changes import inside
