@@ -33,8 +33,8 @@ _STILL_EXPANDING: Final = exists().where(
     ScheduleFire.schedule_id == Schedule.id,
     ScheduleFire.fire_at == Schedule.last_fire_at,
     Job.batch_id == ScheduleFire.batch_id,
-    Job.kind == JobKind.EXPAND_BATCH.value,
-    Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)),
+    Job.kind == JobKind.EXPAND_BATCH,
+    Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
 )
 _TIMING: Final = frozenset({"cron", "timezone", "paused"})
 
