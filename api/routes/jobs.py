@@ -52,7 +52,7 @@ def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
     failed.
     """
     job = jobs.get_job(context, job_id)
-    if job.state == JobState.FAILED.value:
+    if job.state == JobState.FAILED:
         return failed(context, job, deduplicated)
     headers = {"Location": job_url(context, job_id)}
     return Answer(body=job_view(job, deduplicated), headers=headers)
@@ -141,7 +141,7 @@ def _represent(
 def _retry_after(job: Job) -> int:
     """Return whole seconds until a look is worth while: at once, or when a backed-off retry
     is due."""
-    if job.state != JobState.QUEUED.value:
+    if job.state != JobState.QUEUED:
         return 1
     due = math.ceil((job.next_run_at - datetime.now(UTC)).total_seconds())
     return max(1, min(due, _LONGEST_RETRY_AFTER))

@@ -117,7 +117,7 @@ def _created(context: Context, table: Table, job_id: UUID) -> Answer:
 def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
     """Return the table with its columns; or the 400 of a read that failed, and no table is left."""
     job = jobs.get_job(context, job_id)
-    if job.state == JobState.FAILED.value and tables.undo_create(context, table_id, job_id=job_id):
+    if job.state == JobState.FAILED and tables.undo_create(context, table_id, job_id=job_id):
         return failed(context, job)
     table = context.session.get_one(Table, table_id, populate_existing=True)
     return Answer(status=201, body=shown(context, table))

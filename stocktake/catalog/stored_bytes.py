@@ -16,7 +16,7 @@ def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) ->
     """
     size_bytes = func.coalesce(Upload.size_bytes, max_upload_bytes)
     uploads = select(func.sum(size_bytes)).where(
-        Upload.project_id == project_id, Upload.state != UploadState.REMOVED.value
+        Upload.project_id == project_id, Upload.state != UploadState.REMOVED
     )
     tables = select(func.sum(Table.size_bytes)).where(
         Table.project_id == project_id,

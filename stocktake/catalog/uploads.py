@@ -38,7 +38,7 @@ def begin(
         project_id=project_id,
         filename=filename,
         object_key=object_key,
-        state=UploadState.RECEIVING.value,
+        state=UploadState.RECEIVING,
         created_by_id=created_by_id,
     )
     session.add(upload)
@@ -64,7 +64,7 @@ def store(
         session,
         project_id,
         upload_id,
-        state=UploadState.STORED.value,
+        state=UploadState.STORED,
         size_bytes=size_bytes,
         file_format=file_format,
     )
@@ -72,7 +72,7 @@ def store(
 
 def discard(session: Session, project_id: int, upload_id: UUID) -> bool:
     """Give up an upload of which not all was stored; False where it is not being received."""
-    removed = UploadState.REMOVED.value
+    removed = UploadState.REMOVED
     return _change_receiving(session, project_id, upload_id, state=removed) is not None
 
 
@@ -84,11 +84,11 @@ def _change_receiving(
         .where(
             Upload.id == upload_id,
             Upload.project_id == project_id,
-            Upload.state == UploadState.RECEIVING.value,
+            Upload.state == UploadState.RECEIVING,
         )
         .values(changed_at=now(), **values)
         .returning(Upload)
-        .execution_options(synchronize_session=False, populate_existing=True)
+        .execution_options(populate_existing=True)
     ).one_or_none()
 
 
@@ -109,9 +109,8 @@ def _settle(session: Session, upload_id: UUID, state: UploadState) -> None:
     """Set the state of one whose bytes are there; another stays as it is."""
     session.execute(
         update(Upload)
-        .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED.value)
-        .values(state=state.value, changed_at=now())
-        .execution_options(synchronize_session=False)
+        .where(Upload.id == upload_id, Upload.state != UploadState.REMOVED)
+        .values(state=state, changed_at=now())
     )
 
 
@@ -131,7 +130,7 @@ def let_go(
         select(Upload)
         .where(
             Upload.id.in_([each for each in upload_ids if each is not None]),
-            Upload.state != UploadState.REMOVED.value,
+            Upload.state != UploadState.REMOVED,
         )
         .order_by(Upload.id)
         # Locked before anybody is asked who wants it: two tables may go at once, and each would
@@ -141,8 +140,8 @@ def let_go(
     ).all()
     for upload in uploads:
         state = _state_without(session, upload, leaving)
-        if state.value != upload.state:
-            upload.state, upload.changed_at = state.value, now()
+        if state != upload.state:
+            upload.state, upload.changed_at = state, now()
     session.flush()
 
 
@@ -178,8 +177,7 @@ def give_up(session: Session, upload_ids: Sequence[UUID]) -> None:
     session.execute(
         update(Upload)
         .where(Upload.id.in_(session.scalars(free).all()), _unwanted())
-        .values(state=UploadState.SUPERSEDED.value)
-        .execution_options(synchronize_session=False)
+        .values(state=UploadState.SUPERSEDED)
     )
 
 
@@ -187,11 +185,11 @@ def _unwanted() -> ColumnElement[bool]:
     waited_for = exists().where(Job.upload_id == Upload.id, Job.state.in_(UNDONE))
     return or_(
         and_(
-            Upload.state == UploadState.RECEIVING.value,
+            Upload.state == UploadState.RECEIVING,
             Upload.changed_at <= now(-ABANDONED_SECONDS),
         ),
         and_(
-            Upload.state == UploadState.STORED.value,
+            Upload.state == UploadState.STORED,
             Upload.changed_at <= now(-UNUSED_SECONDS),
             ~waited_for,
         ),
@@ -212,11 +210,10 @@ def note_removed(
     session.execute(
         update(Upload)
         .where(Upload.id.in_(upload_ids), _removable(superseded_seconds))
-        .values(state=UploadState.REMOVED.value, changed_at=now())
-        .execution_options(synchronize_session=False)
+        .values(state=UploadState.REMOVED, changed_at=now())
     )
 
 
 def _removable(superseded_seconds: float) -> ColumnElement[bool]:
-    superseded = Upload.state == UploadState.SUPERSEDED.value
+    superseded = Upload.state == UploadState.SUPERSEDED
     return and_(superseded, Upload.changed_at <= now(-superseded_seconds))

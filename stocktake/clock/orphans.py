@@ -88,7 +88,7 @@ class OrphanSweep:
             }
             known = session.scalars(
                 select(Upload.id).where(
-                    Upload.id.in_(old.values()), Upload.state != UploadState.REMOVED.value
+                    Upload.id.in_(old.values()), Upload.state != UploadState.REMOVED
                 )
             ).all()
         return [key for key, upload_id in old.items() if upload_id not in set(known)]

@@ -48,7 +48,7 @@ def prune_jobs(database: Database, *, days: int, limit: int = ROWS_AT_ONCE) -> i
     old = and_(
         Job.finished_at <= now(-days * _DAY_SECONDS),
         ~shown,
-        or_(Job.kind != JobKind.EXPAND_BATCH.value, ~batch_has_jobs),
+        or_(Job.kind != JobKind.EXPAND_BATCH, ~batch_has_jobs),
     )
     return _prune(
         database,
@@ -78,7 +78,7 @@ def prune_uploads(database: Database, *, days: int, limit: int = ROWS_AT_ONCE) -
     No table points at one: a table lets go of an upload before its bytes may be removed.
     """
     old = and_(
-        Upload.state == UploadState.REMOVED.value,
+        Upload.state == UploadState.REMOVED,
         Upload.changed_at <= now(-days * _DAY_SECONDS),
         ~exists().where(Job.upload_id == Upload.id),
     )
@@ -114,9 +114,5 @@ def _prune(
         still_old = select(key).where(key.in_(found), old).with_for_update(skip_locked=True)
         gone = session.scalars(still_old).all()
         for column in (*children, key):
-            session.execute(
-                delete(column.class_)
-                .where(column.in_(gone))
-                .execution_options(synchronize_session=False)
-            )
+            session.execute(delete(column.class_).where(column.in_(gone)))
     return len(gone)

@@ -223,7 +223,6 @@ def fold_names(
                     update(Table)
                     .where(Table.id == row.id, Table.name == row.name)
                     .values(folded_name=fold(row.name))
-                    .execution_options(synchronize_session=False)
                 )
         log.info("names_folded", count=len(wrong))
     return rows[-1].id if len(rows) == limit else None
@@ -251,6 +250,5 @@ def prune_idempotency_keys(database: Database, *, limit: int = KEYS_AT_ONCE) -> 
             delete(IdempotencyKey)
             # The age again: a key may have been used anew since.
             .where(tuple_(IdempotencyKey.project_id, IdempotencyKey.key).in_(keys), old)
-            .execution_options(synchronize_session=False)
         )
     return len(keys)

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
 from stocktake.db.clock import UtcDateTime, now
+from stocktake.db.words import Word
 from stocktake.schema.folding import fold
 
 #: None is SQL's NULL, never JSON's.
@@ -216,7 +217,7 @@ class Upload(Base):
     filename: Mapped[str] = mapped_column(String(255))
     file_format: Mapped[str | None] = mapped_column(String(20))
     object_key: Mapped[str] = mapped_column(String(200))
-    state: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(Word(20))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=now())
@@ -330,8 +331,8 @@ class Job(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
-    kind: Mapped[str] = mapped_column(String(20))
-    queue: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(Word(20))
+    queue: Mapped[str] = mapped_column(Word(20))
     table_id: Mapped[UUID | None] = mapped_column(ForeignKey("tables.id"))
     batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("batches.id"))
     upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"))
@@ -340,7 +341,7 @@ class Job(Base):
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
 
-    state: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(Word(20))
     #: The fence: counts claims, and every write by an attempt must carry it.
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     max_attempts: Mapped[int]
@@ -478,7 +479,7 @@ class WorkerPool(Base):
 
     #: ``node/start``, of the names by which its children claim.
     worker: Mapped[str] = mapped_column(String(200), primary_key=True)
-    queue: Mapped[str] = mapped_column(String(20), primary_key=True)
+    queue: Mapped[str] = mapped_column(Word(20), primary_key=True)
     #: For anybody's jobs, of all of the worker's queues; some more are in reserve.
     places: Mapped[int]
     #: How many of them one project's jobs may take.
@@ -494,7 +495,7 @@ class Canary(Base):
 
     __tablename__ = "canaries"
 
-    queue: Mapped[str] = mapped_column(String(20), primary_key=True)
+    queue: Mapped[str] = mapped_column(Word(20), primary_key=True)
     #: The present round's; its message carries it.
     id: Mapped[UUID]
     sent_at: Mapped[datetime]

@@ -143,7 +143,7 @@ class Database:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database is away, or busy for too long.
         """
-        with self._turn(), Session(self.engine, expire_on_commit=False) as session:
+        with self._turn(), self._session() as session:
             session.info[_RINGS_NOTHING] = leaving or self._ringer is _do_not_ring
             with session.begin():
                 yield session
@@ -157,9 +157,15 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a transaction that only reads; on SQLite it never waits for a writer."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with self._session() as session:
             session.connection(execution_options={"read_only": True})
             yield session
+
+    def _session(self) -> Session:
+        # A statement that updates many rows looks for none of them among the loaded ones: who wants
+        # to see what it wrote reads it again.
+        options = {"synchronize_session": False}
+        return Session(self.engine, expire_on_commit=False, execution_options=options)
 
     def dispose(self) -> None:
         """Close the pool."""

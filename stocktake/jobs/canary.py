@@ -22,7 +22,7 @@ QUEUE: Final = Queue.INTERACTIVE
 
 def due(session: Session, *, every_seconds: float) -> bool:
     """Return whether the last one has ended, and was sent that long ago."""
-    waits = Canary.queue == QUEUE.value, ~_may_follow(every_seconds)
+    waits = Canary.queue == QUEUE, ~_may_follow(every_seconds)
     return not session.scalar(select(exists().where(*waits)))
 
 
@@ -32,7 +32,7 @@ def send(session: Session, *, every_seconds: float) -> bool:
     blank = {"started_at": None, "worker": None, "ended_at": None}
     sent: UUID | None = session.scalar(
         inserting(session, Canary)
-        .values(queue=QUEUE.value, **fresh)
+        .values(queue=QUEUE, **fresh)
         .on_conflict_do_update(
             index_elements=["queue"], set_=fresh | blank, where=_may_follow(every_seconds)
         )
@@ -64,7 +64,7 @@ def ring_again(session: Session, *, seconds: float) -> bool:
 
 def _unheard(seconds: float) -> ColumnElement[bool]:
     return and_(
-        Canary.queue == QUEUE.value,
+        Canary.queue == QUEUE,
         Canary.ended_at.is_(None),
         Canary.rung_at <= now(-seconds),
     )
@@ -90,6 +90,5 @@ def _change(session: Session, canary_id: UUID, **values: object) -> bool:
         .where(Canary.id == canary_id, Canary.ended_at.is_(None))
         .values(**values)
         .returning(Canary.id)
-        .execution_options(synchronize_session=False)
     )
     return changed is not None

@@ -17,8 +17,8 @@ from stocktake.db.models import Batch, Job
 from stocktake.jobs import turns
 from stocktake.states import JobKind, JobState
 
-_QUEUED = Job.state == JobState.QUEUED.value
-_RUNNING = Job.state == JobState.RUNNING.value
+_QUEUED = Job.state == JobState.QUEUED
+_RUNNING = Job.state == JobState.RUNNING
 
 
 def cancel_job(session: Session, job_id: UUID) -> bool:
@@ -46,7 +46,7 @@ def cancel_batch(session: Session, batch: Batch) -> None:
     error = cancelled_error("cancelled", "The batch was cancelled.")
     # A batch has 50,000 jobs, and their rows would be seconds under SQLite's only write lock.
     ending = update(Job).where(of_batch, _QUEUED).values(_ended(error, cancel_requested_at=now()))
-    session.execute(ending.execution_options(synchronize_session=False))
+    session.execute(ending)
     _ask(session, of_batch)
     session.expire_all()
     if ids:
@@ -84,7 +84,7 @@ def cancelled_error(code: str, detail: str) -> dict[str, Any]:
 
 
 def _of_table(table_id: UUID, kinds: Collection[JobKind]) -> ColumnElement[bool]:
-    return and_(Job.table_id == table_id, Job.kind.in_([kind.value for kind in kinds]))
+    return and_(Job.table_id == table_id, Job.kind.in_(kinds))
 
 
 def _end(
@@ -95,7 +95,7 @@ def _end(
         .where(which, _QUEUED)
         .values(_ended(error, **values))
         .returning(Job)
-        .execution_options(synchronize_session=False, populate_existing=True)
+        .execution_options(populate_existing=True)
     ).all()
     for table_id, kind in dict.fromkeys((job.table_id, job.kind) for job in ended):
         if table_id is not None:
@@ -106,7 +106,7 @@ def _end(
 
 
 def _ended(error: dict[str, Any], **values: Any) -> dict[str, Any]:
-    ended = {"state": JobState.CANCELLED.value, "error": error, "finished_at": now()}
+    ended = {"state": JobState.CANCELLED, "error": error, "finished_at": now()}
     return ended | {"revision": Job.revision + 1} | values
 
 
@@ -120,6 +120,5 @@ def _ask(session: Session, *which: ColumnElement[bool]) -> bool:
             revision=Job.revision + 1,
         )
         .returning(Job.id)
-        .execution_options(synchronize_session=False)
     )
     return bool(asked.all())

@@ -95,13 +95,13 @@ _CLAIM: Final = (
     update(Job)
     .where(
         Job.id == bindparam("the_job"),
-        Job.state == JobState.QUEUED.value,
+        Job.state == JobState.QUEUED,
         Job.next_run_at <= now(),
         ~MUST_WAIT,
         HAS_PLACE,
     )
     .values(
-        state=JobState.RUNNING.value,
+        state=JobState.RUNNING,
         attempt=Job.attempt + 1,
         generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
         worker=bindparam("by_worker"),
@@ -112,7 +112,7 @@ _CLAIM: Final = (
         revision=Job.revision + 1,
     )
     .returning(Job, select(Table.name).where(Table.id == Job.table_id).scalar_subquery())
-    .execution_options(synchronize_session=False, populate_existing=True)
+    .execution_options(populate_existing=True)
 )
 
 
@@ -158,13 +158,12 @@ _UNRING: Final = (
     update(Job)
     .where(
         Job.id == bindparam("the_job", type_=Uuid()),
-        Job.state == JobState.QUEUED.value,
+        Job.state == JobState.QUEUED,
         Job.rung_at.is_not(None),
         Job.next_run_at <= now(),
         ~MUST_WAIT,
     )
     .values(rung_at=None)
-    .execution_options(synchronize_session=False)
 )
 _ENDED: Final = select(Job.project_id).where(
     Job.id == bindparam("the_job", type_=Uuid()), Job.finished_at.is_not(None)
@@ -178,9 +177,7 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
     holds is what it has just claimed.
     """
     job = session.scalars(
-        select(Job).where(
-            Job.id == job_id, Job.state == JobState.RUNNING.value, Job.worker == worker
-        )
+        select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING, Job.worker == worker)
     ).one_or_none()
     return None if job is None else as_claim(job)
 
@@ -188,9 +185,7 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
 def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
     """Return the attempt of this number, where it still holds its job."""
     job = session.scalars(
-        select(Job).where(
-            Job.id == job_id, Job.state == JobState.RUNNING.value, Job.attempt == number
-        )
+        select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING, Job.attempt == number)
     ).one_or_none()
     return None if job is None else as_claim(job)
 
@@ -228,7 +223,7 @@ def as_claim(job: Job) -> Claim:
 def _owned(claim: Claim) -> ColumnElement[bool]:
     return and_(
         Job.id == claim.job_id,
-        Job.state == JobState.RUNNING.value,
+        Job.state == JobState.RUNNING,
         Job.attempt == claim.attempt,
     )
 
@@ -360,7 +355,7 @@ def _end(
     **values: Any,
 ) -> None:
     values |= {
-        "state": state.value,
+        "state": state,
         "error": error,
         "worker": None,
         "lease_expires_at": None,
@@ -368,11 +363,7 @@ def _end(
         "finished_at": now() if state.done else None,
     }
     ended = session.execute(
-        update(Job)
-        .where(_owned(claim))
-        .values(**values)
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
+        update(Job).where(_owned(claim)).values(**values).returning(Job.id)
     ).one_or_none()
     if ended is None:
         raise StaleAttemptError(
@@ -391,5 +382,4 @@ def _end_attempt(
         update(JobAttempt)
         .where(JobAttempt.job_id == claim.job_id, JobAttempt.number == claim.attempt)
         .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
-        .execution_options(synchronize_session=False)
     )

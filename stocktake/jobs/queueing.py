@@ -17,9 +17,9 @@ from stocktake.states import JobKind, JobState, Queue
 
 #: A newer release that runs beside this one, or ran before it, may have made jobs of other kinds:
 #: those are left to its own processes.
-KNOWN_KIND: Final = Job.kind.in_([kind.value for kind in JobKind])
+KNOWN_KIND: Final = Job.kind.in_(list(JobKind))
 #: What `ring_for` can announce.
-KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_([queue.value for queue in Queue]))
+KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_(list(Queue)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +111,13 @@ def _leave_unrung(session: Session, job_ids: Sequence[UUID]) -> None:
 def _all_waiting(
     session: Session, requests: Mapping[UUID, JobRequest], *, without: Container[UUID]
 ) -> Sequence[Any]:
-    kinds = {request.kind.value for request in requests.values()}
+    kinds = {request.kind for request in requests.values()}
     return session.scalars(
         select(Job)
         .where(
             Job.table_id.in_([each for each in requests if each not in without]),
             Job.kind.in_(kinds),
-            Job.state == JobState.QUEUED.value,
+            Job.state == JobState.QUEUED,
             Job.attempt == 0,
         )
         .order_by(Job.table_id)
@@ -157,8 +157,8 @@ def _row(request: JobRequest) -> dict[str, Any]:
     return {
         "id": new_id(),
         "project_id": request.project_id,
-        "kind": request.kind.value,
-        "queue": request.queue.value,
+        "kind": request.kind,
+        "queue": request.queue,
         "table_id": request.table_id,
         "batch_id": request.batch_id,
         "upload_id": request.upload_id,
@@ -166,7 +166,7 @@ def _row(request: JobRequest) -> dict[str, Any]:
         "created_by_id": request.created_by_id,
         "arguments": request.arguments or {},
         "max_attempts": request.max_attempts,
-        "state": JobState.QUEUED.value,
+        "state": JobState.QUEUED,
         "request_id": request_id(),
     }
 
@@ -176,8 +176,8 @@ def _waiting(session: Session, request: JobRequest) -> Job | None:
         select(Job)
         .where(
             Job.table_id == request.table_id,
-            Job.kind == request.kind.value,
-            Job.state == JobState.QUEUED.value,
+            Job.kind == request.kind,
+            Job.state == JobState.QUEUED,
             Job.attempt == 0,
         )
         # Locked, so that it is not claimed before this transaction ends with it as its answer.
@@ -187,12 +187,12 @@ def _waiting(session: Session, request: JobRequest) -> Job | None:
 
 def _promote(session: Session, job: Job, queue: Queue) -> None:
     """Move a job to the front that a batch had asked for: a person now waits for it."""
-    if queue is not Queue.INTERACTIVE or job.queue == queue.value:
+    if queue is not Queue.INTERACTIVE or job.queue == queue:
         return
     session.execute(
         update(Job)
         .where(Job.id == job.id)
-        .values(queue=queue.value, rung_at=now(), revision=Job.revision + 1)
+        .values(queue=queue, rung_at=now(), revision=Job.revision + 1)
     )
     session.refresh(job)
     ring_after_commit(session, ring_for(job))

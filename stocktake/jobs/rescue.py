@@ -40,7 +40,7 @@ def due_for_ring(
     due = (
         select(Job.id, turn.label("turn"), Job.rung_at, Job.next_run_at)
         .where(
-            Job.queue == queue.value,
+            Job.queue == queue,
             load.has_place(Job.project_id),
             _due(ring_again_seconds),
         )
@@ -57,7 +57,7 @@ def runnable(session: Session) -> Mapping[Queue, int]:
     counted = session.execute(
         select(Job.queue, func.count())
         .where(
-            Job.state == JobState.QUEUED.value,
+            Job.state == JobState.QUEUED,
             Job.next_run_at <= now(),
             KNOWN,
             ~MUST_WAIT,
@@ -76,9 +76,7 @@ def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
 
 def _has_place(session: Session) -> ColumnElement[bool]:
     loads = (Load.of(session, queue) for queue in Queue)
-    return or_(
-        *(and_(Job.queue == load.queue.value, load.has_place(Job.project_id)) for load in loads)
-    )
+    return or_(*(and_(Job.queue == load.queue, load.has_place(Job.project_id)) for load in loads))
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:
@@ -98,7 +96,6 @@ def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds:
         .where(Job.id.in_(free))
         .values(rung_at=now(), rings=Job.rings + 1)
         .returning(Job)
-        .execution_options(synchronize_session=False)
     ).all()
     for job in jobs:
         _log(session, "job_rung_again", job, rings=job.rings)
@@ -114,7 +111,7 @@ def _due(ring_again_seconds: float) -> ColumnElement[bool]:
     doublings = case((Job.rings < _MAX_DOUBLINGS, Job.rings), else_=_MAX_DOUBLINGS)
     wait = literal(-ring_again_seconds) * literal(1).op("<<")(doublings)
     return and_(
-        Job.state == JobState.QUEUED.value,
+        Job.state == JobState.QUEUED,
         Job.next_run_at <= now(),
         KNOWN,
         or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
@@ -130,14 +127,14 @@ def expired(session: Session, *, limit: int) -> Sequence[UUID]:
 
 def _expired() -> ColumnElement[bool]:
     # In a queue of any name: what runs keeps the other jobs of its table from running.
-    return and_(Job.state == JobState.RUNNING.value, Job.lease_expires_at < now(), KNOWN_KIND)
+    return and_(Job.state == JobState.RUNNING, Job.lease_expires_at < now(), KNOWN_KIND)
 
 
 def unknown(session: Session) -> Sequence[tuple[str, str, int]]:
     """Return kind, queue and number of the unended jobs that this release does not know."""
     counted = session.execute(
         select(Job.kind, Job.queue, func.count())
-        .where(Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)), ~KNOWN)
+        .where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)), ~KNOWN)
         .group_by(Job.kind, Job.queue)
         .order_by(Job.kind, Job.queue)
     )
@@ -163,7 +160,7 @@ def end_lost(
         select(Job)
         .where(
             Job.id == job_id,
-            Job.state == JobState.RUNNING.value,
+            Job.state == JobState.RUNNING,
             Job.worker == worker,
         )
         .with_for_update(skip_locked=True)

@@ -46,8 +46,8 @@ def to_leave(session: Session, worker: str) -> dict[UUID, int]:
 def _interactive(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     waits = and_(
         Job.project_id == Project.id,
-        Job.queue == Queue.INTERACTIVE.value,
-        Job.state == JobState.QUEUED.value,
+        Job.queue == Queue.INTERACTIVE,
+        Job.state == JobState.QUEUED,
         Job.next_run_at <= now(-_WAITED_SECONDS),
         KNOWN,
         ~MUST_WAIT,

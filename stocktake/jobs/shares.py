@@ -97,9 +97,7 @@ class Presence:
         free = select(WorkerPool.queue).where(mine).with_for_update(skip_locked=True)
         later = update(WorkerPool).where(mine, WorkerPool.queue.in_(free.scalar_subquery()))
         said = session.execute(
-            later.values(expires_at=now(self.lease_seconds))
-            .returning(WorkerPool.worker)
-            .execution_options(synchronize_session=False)
+            later.values(expires_at=now(self.lease_seconds)).returning(WorkerPool.worker)
         ).first()
         # Asked first: an INSERT waits for whoever is changing the row, conflict or not.
         if said is None and session.scalar(select(WorkerPool.worker).where(mine).limit(1)) is None:
@@ -127,11 +125,9 @@ def _must_wait() -> ColumnElement[bool]:
     sibling = aliased(Job)
     of_same = and_(sibling.table_id == Job.table_id, sibling.kind == Job.kind, sibling.id != Job.id)
     # Two conditions and no OR inside of one, which would read the table's whole history.
-    runs = exists().where(of_same, sibling.state == JobState.RUNNING.value)
-    older_waits = exists().where(
-        of_same, sibling.state == JobState.QUEUED.value, sibling.id < Job.id
-    )
-    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE.value, older_waits))
+    runs = exists().where(of_same, sibling.state == JobState.RUNNING)
+    older_waits = exists().where(of_same, sibling.state == JobState.QUEUED, sibling.id < Job.id)
+    return or_(runs, and_(Job.kind == JobKind.INGEST_FILE, older_waits))
 
 
 #: Whether a queued job is behind another one of its table, whose end rings for it.
@@ -155,7 +151,7 @@ def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
     takes_queue = exists().where(
         _ALIVE, WorkerPool.queue == queue, child == WorkerPool.worker.op("||")("/")
     )
-    runs = and_(job.state == JobState.RUNNING.value, job.lease_expires_at > now())
+    runs = and_(job.state == JobState.RUNNING, job.lease_expires_at > now())
     return and_(runs, takes_queue.correlate_except(WorkerPool))
 
 
@@ -169,7 +165,7 @@ def has_yielded(project_id: ProjectId) -> ColumnElement[bool]:
     """Return whether a job of the project gave up a child of the reserve and waits for a place, or
     was cancelled since: to ask for it anew must not open the reserve again."""
     yielded = aliased(Job)
-    waits = yielded.state == JobState.QUEUED.value
+    waits = yielded.state == JobState.QUEUED
     return exists().where(
         yielded.project_id == project_id,
         yielded.yielded_at.is_not(None),
@@ -284,7 +280,7 @@ def room_for_rings(session: Session, project_id: int, queue: Queue) -> int | Non
     mine = Job.project_id == project_id
     taken = select(Job.id).where(mine, holds_place(Job, name))
     rung = select(Job.id).where(
-        mine, Job.state == JobState.QUEUED.value, Job.rung_at.is_not(None), ~MUST_WAIT
+        mine, Job.state == JobState.QUEUED, Job.rung_at.is_not(None), ~MUST_WAIT
     )
     some = taken.union_all(rung).limit(int(places)).subquery()
     return int(places) - (session.scalar(select(func.count()).select_from(some)) or 0)

@@ -30,7 +30,7 @@ _SIBLING: Final = (
     .where(
         Job.table_id == bindparam("the_table", type_=Uuid()),
         Job.kind == bindparam("the_kind"),
-        Job.state == JobState.QUEUED.value,
+        Job.state == JobState.QUEUED,
         Job.next_run_at <= now(),
         Job.id != bindparam("the_ended", type_=Uuid()),
         KNOWN,
@@ -50,7 +50,7 @@ def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: str) -> No
 
 #: What could run and nobody has rung for. The retry of the ended job is the clock's.
 _UNRUNG: Final = and_(
-    Job.state == JobState.QUEUED.value,
+    Job.state == JobState.QUEUED,
     Job.rung_at.is_(None),
     Job.next_run_at <= now(),
     Job.id != bindparam("the_ended", type_=Uuid()),
@@ -93,7 +93,7 @@ def _next_project() -> Select[int, str]:
         of_project = func.coalesce(running.c.count, 0)
         # Projects are few and jobs many: each is asked whether it has one, by ix_jobs_unrung.
         has_one = exists().where(
-            _UNRUNG, ~MUST_WAIT, Job.queue == queue.value, Job.project_id == Project.id
+            _UNRUNG, ~MUST_WAIT, Job.queue == queue, Job.project_id == Project.id
         )
         return (
             select(
@@ -126,13 +126,7 @@ def _ring_first() -> ReturningUpdate[Job]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return (
-        update(Job)
-        .where(Job.id == first)
-        .values(rung_at=now())
-        .returning(Job)
-        .execution_options(synchronize_session=False)
-    )
+    return update(Job).where(Job.id == first).values(rung_at=now()).returning(Job)
 
 
 #: Built once: to build them takes longer than to run them, and each job's end does.

@@ -86,7 +86,7 @@ def _jobs(session: Session) -> dict[str, int]:
 def _due(session: Session) -> dict[str, tuple[int, datetime | None]]:
     counted = session.execute(
         select(Job.queue, func.count(), func.min(Job.next_run_at))
-        .where(Job.state == JobState.QUEUED.value, Job.next_run_at <= now())
+        .where(Job.state == JobState.QUEUED, Job.next_run_at <= now())
         .group_by(Job.queue)
     )
     none: dict[str, tuple[int, datetime | None]] = {queue.value: (0, None) for queue in Queue}

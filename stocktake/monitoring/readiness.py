@@ -176,7 +176,7 @@ def _see(database: Database, settings: Settings) -> _Seen:
 
 def _somebody_works(session: Session, within_seconds: float) -> bool:
     """Return whether a job is under a live lease, or its worker ended an attempt lately."""
-    running = exists().where(Job.state == JobState.RUNNING.value, Job.lease_expires_at > now())
+    running = exists().where(Job.state == JobState.RUNNING, Job.lease_expires_at > now())
     ended = exists().where(
         JobAttempt.ended_at > now(-within_seconds),
         JobAttempt.outcome != "worker_lost",  # the clock's work, not a worker's

@@ -105,12 +105,7 @@ def _show_latest(session: Session, batch_id: UUID, table_ids: Sequence[UUID]) ->
         .where(BatchItem.batch_id == batch_id, BatchItem.table_id == Table.id)
         .scalar_subquery()
     )
-    session.execute(
-        update(Table)
-        .where(Table.id.in_(table_ids))
-        .values(latest_job_id=job_id)
-        .execution_options(synchronize_session=False)
-    )
+    session.execute(update(Table).where(Table.id.in_(table_ids)).values(latest_job_id=job_id))
 
 
 def _count(session: Session, attempt: Attempt) -> int:

@@ -84,7 +84,7 @@ def _receive(attempt: Attempt) -> Received:
         upload = session.get(Upload, claim.upload_id)
         if table is None or table.deleted:
             raise SupersededError("The table was deleted before its upload was read.")
-        if upload is None or upload.state == UploadState.REMOVED.value:
+        if upload is None or upload.state == UploadState.REMOVED:
             raise _gone()
         arguments = IngestArguments.of(claim.arguments)
         source = Source(
@@ -154,7 +154,7 @@ def _point_at_upload(
 ) -> None:
     """Switch: from here on the table is the new upload, and the old one may go."""
     upload = session.get_one(Upload, attempt.claim.upload_id, with_for_update=True)
-    if upload.state == UploadState.REMOVED.value:
+    if upload.state == UploadState.REMOVED:
         raise _gone()
     before, table.upload_id = table.upload_id, upload.id
     uploads.activate(session, upload.id)

@@ -208,7 +208,7 @@ def _share(finished: int, total: int, *, complete: bool) -> float:
 def _expansion(session: Session, batch_id: UUID) -> Job:
     expansion = session.scalars(
         select(Job)
-        .where(Job.batch_id == batch_id, Job.kind == JobKind.EXPAND_BATCH.value)
+        .where(Job.batch_id == batch_id, Job.kind == JobKind.EXPAND_BATCH)
         .order_by(Job.id.desc())
         .limit(1)
     ).one_or_none()
@@ -263,12 +263,12 @@ def _errors(session: Session, batch_id: UUID, expansion: Job) -> list[BatchError
         select(Job, Table.name)
         .join(BatchItem, BatchItem.job_id == Job.id)
         .join(Table, Table.id == BatchItem.table_id)
-        .where(BatchItem.batch_id == batch_id, Job.state == JobState.FAILED.value)
+        .where(BatchItem.batch_id == batch_id, Job.state == JobState.FAILED)
         .order_by(BatchItem.table_id)
         .limit(ERRORS_SHOWN)
     ).all()
     failed = [_error(job, name) for job, name in rows]
-    if expansion.state == JobState.FAILED.value:
+    if expansion.state == JobState.FAILED:
         failed = [_error(expansion, None), *failed][:ERRORS_SHOWN]
     return failed
 

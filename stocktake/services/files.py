@@ -215,8 +215,8 @@ def _supersede_waiting(context: Context, table: Table) -> None:
         select(Job)
         .where(
             Job.table_id == table.id,
-            Job.kind == JobKind.INGEST_FILE.value,
-            Job.state == JobState.QUEUED.value,
+            Job.kind == JobKind.INGEST_FILE,
+            Job.state == JobState.QUEUED,
             Job.attempt == 0,
         )
         .order_by(Job.id)
@@ -236,7 +236,7 @@ def _stored_upload(context: Context, upload_id: UUID | str, filename: str) -> Up
         .where(
             Upload.id == _upload_id(upload_id),
             Upload.project_id == context.caller.project_id,
-            Upload.state.in_((UploadState.STORED.value, UploadState.ACTIVE.value)),
+            Upload.state.in_((UploadState.STORED, UploadState.ACTIVE)),
             Upload.filename == filename,
             # What `file/` received is its table's alone.
             Upload.file_format.is_not(None),

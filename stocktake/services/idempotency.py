@@ -88,9 +88,9 @@ def begin(session: Session, key: Key) -> StoredAnswer | None:
 
 def _insert(session: Session, key: Key) -> bool:
     session.execute(
-        delete(IdempotencyKey)
-        .where(_is(key), IdempotencyKey.created_at < now(-KEPT.total_seconds()))
-        .execution_options(synchronize_session=False)
+        delete(IdempotencyKey).where(
+            _is(key), IdempotencyKey.created_at < now(-KEPT.total_seconds())
+        )
     )
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement = (
@@ -140,5 +140,4 @@ def keep(session: Session, key: Key, answer: StoredAnswer, *, final: bool) -> No
             body=body,
             size_bytes=len(to_json(body)),
         )
-        .execution_options(synchronize_session=False)
     )

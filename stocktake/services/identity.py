@@ -68,12 +68,7 @@ def _caller(row: ApiKey) -> Caller:
 def note_use(session: Session, used: dict[UUID, datetime]) -> None:
     """Write when keys were used last."""
     for key_id, moment in used.items():
-        session.execute(
-            update(ApiKey)
-            .where(ApiKey.id == key_id)
-            .values(last_used_at=moment)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=moment))
 
 
 def list_projects(context: Context) -> Sequence[Project]:
@@ -200,7 +195,6 @@ def revoke_key(session: Session, prefix: str) -> int:
             .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
             .values(revoked_at=now())
             .returning(ApiKey)
-            .execution_options(synchronize_session=False)
         )
         .scalars()
         .all()

@@ -17,7 +17,7 @@ from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.states import JobKind, JobState, Queue, UploadState
 
-_ENDED: Final = tuple(state.value for state in JobState if state.done)
+_ENDED: Final = tuple(state for state in JobState if state.done)
 #: Kinds whose job a table shows as its latest.
 _SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
 
@@ -45,9 +45,9 @@ def list_jobs(
 def _matching(context: Context, wanted: JobFilter) -> Select[Job]:
     query = select(Job).where(Job.project_id == context.caller.project_id)
     if wanted.state is not None:
-        query = query.where(Job.state == wanted.state.value)
+        query = query.where(Job.state == wanted.state)
     if wanted.kind is not None:
-        query = query.where(Job.kind == wanted.kind.value)
+        query = query.where(Job.kind == wanted.kind)
     if wanted.table_id is not None:
         query = query.where(Job.table_id == wanted.table_id)
     if wanted.batch_id is not None:
@@ -151,9 +151,7 @@ def _awaits(table: Table | None, upload: Upload) -> bool:
 
     They may be another table's by now: one upload may become several."""
     elsewhere = table is not None and table.upload_id != upload.id
-    return upload.state == UploadState.STORED.value or (
-        upload.state == UploadState.ACTIVE.value and elsewhere
-    )
+    return upload.state == UploadState.STORED or (upload.state == UploadState.ACTIVE and elsewhere)
 
 
 def _check_upload(context: Context, old: Job, table: Table | None) -> None:
@@ -162,5 +160,5 @@ def _check_upload(context: Context, old: Job, table: Table | None) -> None:
     # Locked, so that it is not given up for its age meanwhile.
     upload = context.session.get(Upload, old.upload_id, with_for_update=True)
     # A load that succeeded is data already: once more would double an append.
-    if old.state == JobState.SUCCEEDED.value or upload is None or not _awaits(table, upload):
+    if old.state == JobState.SUCCEEDED or upload is None or not _awaits(table, upload):
         raise ConflictError("The job's file was loaded or removed already; upload it again.")

@@ -33,8 +33,8 @@ _STILL_EXPANDING: Final = exists().where(
     ScheduleFire.schedule_id == Schedule.id,
     ScheduleFire.fire_at == Schedule.last_fire_at,
     Job.batch_id == ScheduleFire.batch_id,
-    Job.kind == JobKind.EXPAND_BATCH.value,
-    Job.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)),
+    Job.kind == JobKind.EXPAND_BATCH,
+    Job.state.in_((JobState.QUEUED, JobState.RUNNING)),
 )
 _TIMING: Final = frozenset({"cron", "timezone", "paused"})
 
@@ -199,7 +199,7 @@ def _overdue(session: Session, moment: datetime) -> Iterator[Schedule]:
     candidates = session.scalars(
         select(Schedule)
         .where(Schedule.paused.is_(False), Schedule.next_fire_at <= moment, ~_STILL_EXPANDING)
-        .order_by(Schedule.next_fire_at)
+        .order_by(Schedule.next_fire_at, Schedule.id)
         # A thousand selectors of 10,000 tables are gigabytes, once parsed.
         .options(defer(Schedule.selector, raiseload=True))
     ).all()

@@ -234,7 +234,6 @@ def delete_locked(context: Context, table: Table) -> None:
         update(Table)
         .where(Table.id == table.id)
         .values(deleted=True, deleted_at=now(), generation=Table.generation + 1)
-        .execution_options(synchronize_session=False)
     )
     context.session.refresh(table)
     audit.record(context, "table.delete", table.id, name=table.name)
