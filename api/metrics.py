@@ -60,7 +60,7 @@ class _FromDatabase(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield how many messages wait at the broker, and how many this process gave it."""
+        """Yield the figures of the database; `database_up` alone, and 0, where it is away."""
         try:
             found = figures.read(self._database)
         except SQLAlchemyError:

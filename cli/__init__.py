@@ -1,7 +1,8 @@
 """The `stocktake` command: the top layer, which may import all others, and does so late.
 
 `stack` starts the service, `database` works on its database, `tables`, `jobs` and `schedules`
-talk to the API, `inspecting` runs the readers with no server.
+talk to the API, `inspecting` runs the readers with no server; `demo` and `doctor` are commands of
+many modules.
 """
 
 import sys

@@ -116,7 +116,7 @@ class DurablePostgres(Postgres):
     """
 
     def command(self) -> list[str]:
-        """Return the later setting of a name wins."""
+        """Return the command, with durability on: of two settings of a name the later one wins."""
         durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
         return [*super().command(), *(part for each in durable for part in ("-c", each))]
 

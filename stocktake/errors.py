@@ -1,5 +1,8 @@
 """Every error of the domain, each with a stable code; whether to retry is in its type.
 
+Codes without a class of their own, such as `storage_refused`, are given where a library's error is
+met (`storage/stores/store_errors.py`); docs/errors.md has all of them.
+
 ::
 
     StocktakeError

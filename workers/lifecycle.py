@@ -217,7 +217,7 @@ class ParentRequest(Request):
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
     ) -> Any:
-        """Return a child that vanished: hand its job back at once.
+        """Hand back the job of a child that vanished, at once.
 
         How a read failed is in its row, in words; Flower is told of it without a traceback.
         """

@@ -45,7 +45,7 @@ def look_at_versions() -> Iterator[Finding]:
 
 
 def judge_packages(required: list[str]) -> Finding:
-    """Return whether what is installed is what is required.
+    """Judge whether what is installed is what is required.
 
     Args:
         required: as a package's metadata has it.
@@ -136,7 +136,7 @@ def look_at_limits(settings: Settings) -> Iterator[Finding]:
 
 
 def judge_files(soft_limit: int) -> Finding:
-    """Return how many files a process may open."""
+    """Judge how many files a process may open."""
     if soft_limit == resource.RLIM_INFINITY:
         return _limits.ok("open files", "no limit")
     if soft_limit < FEWEST_FILES:
@@ -146,7 +146,7 @@ def judge_files(soft_limit: int) -> Finding:
 
 
 def judge_disk(data_dir: Path, least_bytes: int = LEAST_FREE_BYTES) -> Finding:
-    """Return how much is free where the data directory is, or will be."""
+    """Judge how much is free where the data directory is, or will be."""
     folder = data_dir.resolve()
     there = next(each for each in (folder, *folder.parents) if each.exists())
     free = psutil.disk_usage(str(there)).free
@@ -168,7 +168,7 @@ def _memory_bytes() -> int:
 
 
 def judge_memory(settings: Settings, total_bytes: int) -> Finding:
-    """Return whether the watched limit comes before the kernel's."""
+    """Judge whether the watched limit comes before the kernel's."""
     limit = settings.job_memory_limit_bytes
     children = settings.worker_concurrency + settings.worker_reserve
     found = f"{children} reads of up to {size(limit)}; this machine has {size(total_bytes)}"
@@ -184,7 +184,7 @@ def judge_memory(settings: Settings, total_bytes: int) -> Finding:
 
 
 def judge_leases(settings: Settings) -> Finding:
-    """Return whether a lease outlasts missed heartbeats and ends before a message is given out
+    """Judge whether a lease outlasts missed heartbeats and ends before a message is given out
     again.
     """
     redelivered = configure(settings).conf.broker_transport_options["visibility_timeout"]

@@ -45,7 +45,7 @@ def look_at_processes(database: Database | None, settings: Settings) -> Iterator
 
 
 def judge_worker(found: Readiness) -> Finding:
-    """Return whether jobs are done."""
+    """Judge whether jobs are done."""
     status = found.checks[Part.WORKER]
     if status is Status.UNKNOWN:
         return _worker.skipped("canary", "no canary goes round while another part is at fault")
@@ -60,7 +60,7 @@ def judge_worker(found: Readiness) -> Finding:
 
 
 def judge_versions(versions: dict[str, str]) -> Finding:
-    """Return whether the workers run the code that is installed here.
+    """Judge whether the workers run the code that is installed here.
 
     Args:
         versions: by node.
@@ -77,7 +77,7 @@ def judge_versions(versions: dict[str, str]) -> Finding:
 
 
 def judge_clock(found: Readiness) -> Finding:
-    """Return whether retries, rescues and schedules happen."""
+    """Judge whether retries, rescues and schedules happen."""
     status = found.checks[Part.CLOCK]
     if status is Status.UNKNOWN:
         return _clock.skipped("last tick", "cannot be told before the database is migrated")
@@ -96,7 +96,7 @@ def _skew(database: Database) -> timedelta:
 
 
 def judge_skew(ahead: timedelta) -> Finding:
-    """Return whether this machine and the database agree on the time."""
+    """Judge whether this machine and the database agree on the time."""
     shown = f"{abs(ahead).total_seconds():.1f} s {'ahead of' if ahead > timedelta() else 'behind'}"
     found = f"this machine is {shown} the database"
     todo = "Have both keep time by NTP. Leases and schedules go by the database's clock alone."

@@ -56,7 +56,7 @@ def look_at_database(database: Database) -> Iterator[Finding]:
 
 
 def judge_revision(revision: str | None, newest: str) -> Finding:
-    """Return whether the tables are those of this code."""
+    """Judge whether the tables are those of this code."""
     if revision is None or revision < newest:
         found = f"at {revision}, this code wants {newest}" if revision else "never migrated"
         return _database.failed("revision", found, "Run `stocktake db upgrade`.")
@@ -85,7 +85,7 @@ def _ask(database: Database) -> tuple[str, dict[str, str]]:
 
 
 def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
-    """Yield whether a power cut may take what was confirmed.
+    """Judge whether a power cut may take what was confirmed.
 
     Args:
         values: SQLite's PRAGMAs or PostgreSQL's settings, by name.
@@ -137,7 +137,7 @@ def look_at_broker(settings: Settings) -> Iterator[Finding]:
 
 
 def judge_broker(info: dict[str, Any], where: str) -> Iterator[Finding]:
-    """Yield what a broker says of itself.
+    """Judge what a broker says of itself.
 
     Args:
         info: the answer to INFO.

@@ -170,8 +170,8 @@ def unwanted(session: Session, *, limit: int) -> Sequence[UUID]:
 
 
 def give_up(session: Session, upload_ids: Sequence[UUID]) -> None:
-    """Let no job want the bytes of those of these that are still unwanted from here on: a retry
-    that was accepted while they were being removed would have found nothing to read."""
+    """Mark those that no job wants any more as superseded, so that no retry is accepted while their
+    bytes are removed."""
     # Whoever is about to queue a job for one has locked it. The rest is judged again.
     free = select(Upload.id).where(Upload.id.in_(upload_ids)).with_for_update(skip_locked=True)
     session.execute(

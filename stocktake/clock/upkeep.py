@@ -205,8 +205,9 @@ async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> list[str]:
 def fold_names(
     database: Database, *, after: UUID | None = None, limit: int = NAMES_AT_ONCE
 ) -> UUID | None:
-    """Set right how searches see the names that a process of an older release has written: it
-    knows nothing of `folded_name`. Where to go on, and None at the end.
+    """Fill in `folded_name`, by which searches find a name, where an older release wrote none.
+
+    Return where to go on, and None at the end.
 
     Args:
         after: what the call before gave.

@@ -142,7 +142,7 @@ ProjectId = ColumnElement[int] | InstrumentedAttribute[int]
 
 
 def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
-    """Return whether somebody works on the job, with a child that takes this queue's as well.
+    """Return whether the job runs under a live lease, on a worker that takes this queue's jobs.
 
     Nobody does under a lease that is over, and what a newer release left running may be ended by
     nobody.
@@ -179,8 +179,8 @@ def place_for(
     of_project: ColumnElement[int],
     project_id: ProjectId,
 ) -> ColumnElement[bool]:
-    """Return whether one more of this project's jobs may run beside so many, of which so many are
-    its.
+    """Return whether one more of this project's jobs may run where `in_all` run, `of_project` of them
+    its own.
     """
     places = _sum(WorkerPool.places, queue)
     return or_(

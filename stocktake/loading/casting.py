@@ -61,8 +61,11 @@ def _conflict(found: pa.Field, field: pa.Field, file: str) -> SchemaConflictErro
 
 
 def _cast(array: Any, target: Any) -> pa.Array:
-    """Return a ValueError, as pyarrow's own errors are, where the types or a value do not
-    allow it."""
+    """Cast to the type.
+
+    Raises:
+        ValueError: the types or a value do not allow it; pyarrow's own errors are such, too.
+    """
     if array.type == target:
         return array
     if isinstance(array.type, pa.DictionaryType):

@@ -48,7 +48,7 @@ def introspect(
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:
-    """Return what no answer may be, whatever the format."""
+    """Return what was found, or refuse it where it is beyond the bounds of all formats."""
     from stocktake.readers.limits import check_schema
 
     check_schema(found.columns, limits or Limits())

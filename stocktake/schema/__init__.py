@@ -1,4 +1,6 @@
-"""Columns, their types, and the difference between two versions: the standard library alone.
+"""Columns, their types, what changes in them, and the formats: the standard library alone.
 
-How columns are found is in `stocktake.readers`, how they are stored in `stocktake.services`.
+Types have their names on the wire here, and formats all that is known of them.
+
+How columns are found is in `stocktake.readers`, how they are stored in `stocktake.catalog`.
 """

@@ -1,4 +1,7 @@
-"""The one widening: which type holds the values of two, and whether a type only grew."""
+"""Which type holds the values of two, and whether a type only grew.
+
+Kinds of values within one text are joined in `readers.text.values.kinds`, by ClickHouse's rules.
+"""
 
 from dataclasses import replace
 from functools import lru_cache

@@ -1,4 +1,5 @@
-"""The service's own processes for acceptance and fault tests, and the outside view of a job."""
+"""Rows that tests make, and waiting for what becomes of a job; `servers.service` has the processes,
+`tests.support.harness` the whole of them."""
 
 import secrets
 import threading

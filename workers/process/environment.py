@@ -18,8 +18,8 @@ _OF_OTHERS: Final = frozenset({"STOCKTAKE_METRICS_TOKEN", "FLOWER_BASIC_AUTH"})
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a process of ours that reads no source needs of an environment: neither
-    of both."""
+    """Return an environment without the clouds' own credentials and without secrets that only other
+    processes need."""
     return {name: text for name, text in environment.items() if not _is_for_others(name)}
 
 
@@ -28,7 +28,7 @@ def _is_for_others(name: str) -> bool:
 
 
 def scrub_environment() -> None:
-    """Take both out of this process's environment.
+    """Take the clouds' credentials and other processes' secrets out of this process's environment.
 
     On Linux their text is wiped as well: of a variable that is merely unset, ``/proc`` goes on to
     show it.

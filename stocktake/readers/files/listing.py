@@ -1,4 +1,4 @@
-"""Sources of many files: list them once, tell whether anything changed, unite their columns."""
+"""The files of a source: listed once, with a fingerprint that tells whether anything changed."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -194,7 +194,8 @@ def _decoded(chunks: Iterator[bytes], source: Source, path: str) -> Iterator[str
 
 
 def _decoder(head: bytes, option: Any, path: str) -> codecs.IncrementalDecoder:
-    """Return what stands in no encoding is replaced, for a type needs no exact letters."""
+    """Return a decoder for the file's encoding, which replaces what is invalid in it: a type needs
+    no exact letters."""
     name = _encoding(head, option)
     try:
         # a codec such as rot13 or hex is found, but gives no text from bytes

@@ -2,7 +2,7 @@ r"""What CSV fields surely keep a column at its kind, as patterns over many fiel
 
 A field that does not match is inferred, and joined; so the patterns hold what is common and cheap
 to tell. One goes over a column's fields, by the standard library; the other over whole rows, by
-RE2, which matches the text before it is split (`stocktake.readers.skimming`).
+RE2, which matches the text before it is split (`stocktake.readers.text.fast_rows`).
 """
 
 import re
