@@ -1,5 +1,5 @@
 """The job protocol: enqueue, claim, heartbeat, finish, cancel, rescue, ring.
 
-All but `counters.note` runs inside a transaction that the caller opened and will commit. Times are the
+All but `counters.note` runs in a transaction that the caller opened and commits. Times are the
 database's (`stocktake.db.clock.now`), so a worker whose clock is off by a day rescues nobody.
 """

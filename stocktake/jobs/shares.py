@@ -179,8 +179,8 @@ def place_for(
     of_project: ColumnElement[int],
     project_id: ProjectId,
 ) -> ColumnElement[bool]:
-    """Return whether one more of this project's jobs may run where `in_all` run, `of_project` of them
-    its own.
+    """Return whether one more of this project's jobs may run where `in_all` run, and `of_project`
+    of them are its own.
     """
     places = _sum(WorkerPool.places, queue)
     return or_(
