@@ -7,8 +7,7 @@ from stocktake.db.session import Database
 from stocktake.errors import ValidationError
 from stocktake.security.encryption import Keyring
 from stocktake.settings import Settings, unreadable_entry
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.managed import managed_storage as build
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.guard import GuardPolicy
 from stocktake.storage.places.trusted import read_entry
 from stocktake.storage.places.urls import MalformedUrlError
@@ -49,7 +48,7 @@ class ProcessParts:
 def managed_storage(settings: Settings) -> ManagedStorage:
     """Return managed storage: a folder of the data directory where nothing else is set."""
     secret = settings.managed_storage_access_secret
-    return build(
+    return storage_at(
         settings.managed_storage_url or str(settings.data_dir.resolve() / "managed"),
         access_key=settings.managed_storage_access_key,
         access_secret=secret.get_secret_value() if secret else None,

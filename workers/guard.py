@@ -241,20 +241,20 @@ class Guard:
                 self._end(reading, silence, None)
 
     def _broken_limit(self, reading: Reading, silence: Silence) -> "JobError | None":
-        from workers import limits  # late, as all that only a silent child needs
+        from workers import read_errors  # late, as all that only a silent child needs
 
         bounds = self.bounds
         if time.monotonic() > reading.deadline:
-            return limits.time_limit_error(bounds.job_time_limit_seconds)
+            return read_errors.time_limit_error(bounds.job_time_limit_seconds)
         resident = silence.process.memory_info().rss
         if resident > bounds.job_memory_limit_bytes:
-            return limits.memory_limit_error(resident, bounds.job_memory_limit_bytes)
+            return read_errors.memory_limit_error(resident, bounds.job_memory_limit_bytes)
         if self.board.reads_are_over:
-            return limits.stopped_error()
+            return read_errors.stopped_error()
         if reading in self._asked:
-            return limits.reserve_error()
+            return read_errors.reserve_error()
         if silence.seconds >= bounds.lease_seconds and not silence.beat.writing:
-            return limits.silence_error(bounds.lease_seconds)
+            return read_errors.silence_error(bounds.lease_seconds)
         return None
 
     def _end(self, reading: Reading, silence: Silence, error: "JobError | None") -> None:

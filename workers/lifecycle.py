@@ -48,11 +48,11 @@ from workers.celery_fixes.exits import see_exits_soon
 from workers.celery_fixes.prefetch import keep_credit
 from workers.celery_fixes.stopping import GracefulStop, leave_stopping_to_the_parent
 from workers.guarding import BOARD, KeptGuard
-from workers.limits import time_limit_error
 from workers.process.core_dumps import forbid_core_dumps
 from workers.process.environment import scrub_environment
 from workers.process.inherited_sockets import let_go_of_connections
 from workers.process.parent_death import die_with_parent
+from workers.read_errors import time_limit_error
 from workers.watchdog import watch
 
 #: Names a file that is made when the worker takes jobs; for the supervisor of `stocktake up`.

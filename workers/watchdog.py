@@ -26,7 +26,7 @@ from stocktake.readers.source import Progress
 from tasks.base import Runtime, note_stale
 from workers.guard import LOOK_SECONDS
 from workers.guarding import BOARD, own_place
-from workers.limits import memory_limit_error, reserve_error, stopped_error, time_limit_error
+from workers.read_errors import memory_limit_error, reserve_error, stopped_error, time_limit_error
 
 #: The exit status of a child that its watchdog ended.
 EXIT_STATUS: Final = 70

@@ -66,7 +66,7 @@ class UploadSink(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedStorage:
-    """Managed storage, in a bucket or in a local folder. Build it with `managed_storage`.
+    """Managed storage, in a bucket or in a local folder. Build it with `storage_at`.
 
     Attributes:
         root: the bucket with the prefix below which everything is kept, or the local folder.
@@ -186,7 +186,7 @@ class ManagedStorage:
         return build_client(self.root, self.credential, public=False, allow_http=http)
 
 
-def managed_storage(
+def storage_at(
     url: str,
     *,
     access_key: str | None = None,
@@ -194,7 +194,7 @@ def managed_storage(
     endpoint: str | None = None,
     region: str | None = None,
 ) -> ManagedStorage:
-    """Return managed storage from the operator's settings.
+    """Return managed storage at a place, opened when it is used.
 
     Args:
         url: a folder (a path or ``file://``), the ``https://`` URL of a bucket, or

@@ -16,7 +16,7 @@ from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.parquet import reader as parquet
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
-from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.stores.opening import Credential, ObjectStore, open_source
 from tests.support.azurite import Azurite
@@ -185,7 +185,7 @@ def test_texts(put: Put, source: Named, pack: Callable[[bytes], bytes]) -> None:
 
 
 def _managed(azurite: Azurite, container: str) -> ManagedStorage:
-    return managed_storage(
+    return storage_at(
         azurite.url(container, "kept"),
         access_key=azurite.account,
         access_secret=azurite.account_key,

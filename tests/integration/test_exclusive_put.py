@@ -8,7 +8,7 @@ import pytest
 
 from servers.seaweedfs import SeaweedFS
 from stocktake.errors import AccessDeniedError, JobError, StorageThrottledError, UnsupportedError
-from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.stores.exclusive import exclusive_put_holds, require_exclusive_put
 from tests.stores.servers import HttpStore, make_bucket
 from tests.support.hostile_store import Answer, Hostile, hostile
@@ -18,7 +18,7 @@ EXISTS: Answer = (412, b"<Error><Code>PreconditionFailed</Code></Error>", {})
 
 
 def storage_in(store: HttpStore | SeaweedFS, bucket: str) -> ManagedStorage:
-    return managed_storage(
+    return storage_at(
         f"s3://{bucket}/managed",
         access_key=store.access_key,
         access_secret=store.secret_key,
@@ -42,7 +42,7 @@ def scripted() -> Iterator[Script]:
                 return answer(list(writes).index(target), writes[target])
 
             server.answer = answered
-            storage = managed_storage(
+            storage = storage_at(
                 "s3://bucket", access_key="AK", access_secret="SK", endpoint=server.endpoint
             )
             return storage, server
@@ -113,5 +113,5 @@ def test_each_bucket_is_asked_once_by_a_process(scripted: Script) -> None:
 
 
 def test_a_folder_is_not_asked(tmp_path: Path) -> None:
-    require_exclusive_put(managed_storage(str(tmp_path / "managed")))
+    require_exclusive_put(storage_at(str(tmp_path / "managed")))
     assert list(tmp_path.iterdir()) == []

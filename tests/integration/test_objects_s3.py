@@ -24,7 +24,7 @@ from stocktake.errors import (
 )
 from stocktake.schema.formats import TableFormat
 from stocktake.states import JobKind
-from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.places.urls import Location, parse
 from stocktake.storage.stores.clients import build_client
@@ -360,9 +360,9 @@ def run(script: str) -> str:
 @pytest.fixture(params=["folder", "bucket", "bucket over TLS"])
 def managed(request: pytest.FixtureRequest, tmp_path: Path) -> ManagedStorage:
     if request.param == "folder":
-        return managed_storage(str(tmp_path / "managed ü 1"))
+        return storage_at(str(tmp_path / "managed ü 1"))
     s3: SeaweedFS = request.getfixturevalue("s3")
-    return managed_storage(
+    return storage_at(
         f"s3://{s3.bucket()}/prefix",
         access_key=s3.access_key,
         access_secret=s3.secret_key,

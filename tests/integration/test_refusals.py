@@ -21,7 +21,7 @@ from stocktake.errors import (
 from stocktake.readers import introspect
 from stocktake.readers.source import Source
 from stocktake.schema.formats import TableFormat
-from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores import clients, store_errors
 from stocktake.storage.stores.opening import ObjectStore, open_source
@@ -245,9 +245,7 @@ REFUSALS = [
 
 
 def _managed(endpoint: str) -> ManagedStorage:
-    return managed_storage(
-        "s3://bucket/kept", access_key="AK", access_secret="SK", endpoint=endpoint
-    )
+    return storage_at("s3://bucket/kept", access_key="AK", access_secret="SK", endpoint=endpoint)
 
 
 @pytest.mark.parametrize(("status", "code"), REFUSALS)

@@ -40,8 +40,7 @@ from stocktake.schema.formats import TAKING_ROWS
 from stocktake.services import batches
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, UploadState
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.managed import managed_storage as build_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from tests.support.rows import (
     claimed,
     context,
@@ -459,7 +458,7 @@ def test_a_database_without_projects_sweeps_nothing(
 def test_orphans_in_a_bucket(
     database: Database, project_id: int, s3: SeaweedFS, bucket: str, prefix: str
 ) -> None:
-    storage = build_storage(
+    storage = storage_at(
         f"s3://{bucket}{prefix}",
         access_key=s3.access_key,
         access_secret=s3.secret_key,
@@ -477,7 +476,7 @@ def test_orphans_in_a_bucket(
 def test_storage_that_does_not_answer_is_swept_later(
     database: Database, project_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    storage = build_storage(
+    storage = storage_at(
         "s3://gone",
         access_key="k",
         access_secret="s",

@@ -1,5 +1,5 @@
 """URLs that nobody may register, each with the sentence that refuses it. Escapes, where a letter
-would not be told from another by its looks; ``{port}`` is the canary's port.
+would not be told from another by its looks; ``{port}`` is the tripwire's port.
 """
 
 HTTPS = "URL pattern must use https."
@@ -21,7 +21,7 @@ SIGNED = (
     "Put an access key and its secret into the credential."
 )
 
-#: In the place of the canary's port.
+#: In the place of the tripwire's port.
 PORT = "{port}"
 
 

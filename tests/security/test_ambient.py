@@ -18,8 +18,8 @@ from servers.seaweedfs import SeaweedFS
 from servers.service import Web, Worker, service_settings
 from servers.valkey import Valkey
 from stocktake.services import identity
-from tests.security.canary import Canary, ambient
 from tests.security.service import ended
+from tests.security.tripwire import Tripwire, ambient
 from tests.support.stack import opened
 
 #: Whoever finds these does not ask the metadata address.
@@ -47,7 +47,7 @@ class Service:
     """
 
     client: httpx.Client
-    canary: Canary
+    tripwire: Tripwire
     s3: SeaweedFS
     bucket: str
 
@@ -117,10 +117,10 @@ def service(
     with opened(settings["DATABASE_URL"]) as opened_database, opened_database.write() as session:
         project = identity.create_project(session, "Shop").id
         key = identity.create_key(session, [project], ["*"])
-    with Canary() as canary, Valkey() as broker:
+    with Tripwire() as tripwire, Valkey() as broker:
         settings["BROKER_URL"] = broker.url
         worker, web = CloudWorker(settings), CloudWeb(settings)
-        worker.found = web.found = ambient(canary.url, folder)
+        worker.found = web.found = ambient(tripwire.url, folder)
         with worker, web:
             client = httpx.Client(
                 base_url=f"{web.url}/api/projects/{project}/",
@@ -128,10 +128,10 @@ def service(
                 timeout=PATIENCE_SECONDS,
             )
             with client:
-                yield Service(client=client, canary=canary, s3=s3, bucket=bucket)
+                yield Service(client=client, tripwire=tripwire, s3=s3, bucket=bucket)
 
 
-def test_the_canary_hears_who_does_look_around(tmp_path: Path) -> None:
+def test_the_tripwire_hears_who_does_look_around(tmp_path: Path) -> None:
     """Else silence would prove nothing: the same libraries, with no key of their own."""
     looking = {
         "deltalake": "from deltalake import DeltaTable; DeltaTable('s3://bucket/table')",
@@ -139,8 +139,8 @@ def test_the_canary_hears_who_does_look_around(tmp_path: Path) -> None:
         "pyarrow": "from pyarrow.fs import S3FileSystem as S; S().get_file_info('bucket/key')",
     }
     for program in looking.values():
-        with Canary() as canary:
-            variables = ambient(canary.url, tmp_path)
+        with Tripwire() as tripwire:
+            variables = ambient(tripwire.url, tmp_path)
             subprocess.run(
                 [sys.executable, "-c", program],
                 env=variables,
@@ -148,7 +148,7 @@ def test_the_canary_hears_who_does_look_around(tmp_path: Path) -> None:
                 capture_output=True,
                 timeout=PATIENCE_SECONDS,
             )
-            assert canary.heard
+            assert tripwire.heard
 
 
 def test_a_table_is_read_with_its_own_keys(service: Service) -> None:
@@ -160,7 +160,7 @@ def test_a_table_is_read_with_its_own_keys(service: Service) -> None:
         credential=service.keys,
     )
     assert job["state"] == "succeeded", job["error"]
-    assert service.canary.heard == []
+    assert service.tripwire.heard == []
 
 
 def test_a_delta_table_is_read_with_its_own_keys(service: Service) -> None:
@@ -176,7 +176,7 @@ def test_a_delta_table_is_read_with_its_own_keys(service: Service) -> None:
         credential=service.keys,
     )
     assert job["state"] == "succeeded", job["error"]
-    assert service.canary.heard == []
+    assert service.tripwire.heard == []
 
 
 def test_a_wrong_key_is_denied_and_no_other_is_tried(service: Service) -> None:
@@ -187,7 +187,7 @@ def test_a_wrong_key_is_denied_and_no_other_is_tried(service: Service) -> None:
         credential={"access_key": "wrong", "access_secret": "wrong"},
     )
     assert job["error"]["code"] in ("invalid_access_key", "access_denied")
-    assert service.canary.heard == []
+    assert service.tripwire.heard == []
 
 
 def test_a_public_source_is_read_unsigned(service: Service) -> None:
@@ -199,12 +199,12 @@ def test_a_public_source_is_read_unsigned(service: Service) -> None:
         options={"public": True},
     )
     assert job["error"]["code"] == "access_denied"
-    assert service.canary.heard == []
+    assert service.tripwire.heard == []
 
 
-def _run_without_found_keys(program: str, canary: Canary, folder: Path) -> str:
+def _run_without_found_keys(program: str, tripwire: Tripwire, folder: Path) -> str:
     """Run it where nothing but the metadata address has keys to give: what it printed."""
-    variables = ambient(canary.url, folder)
+    variables = ambient(tripwire.url, folder)
     for name in FOUND_FIRST:
         del variables[name]
     done = subprocess.run(
@@ -224,9 +224,9 @@ def _run_without_found_keys(program: str, canary: Canary, folder: Path) -> str:
 )
 def test_each_clouds_client_does_look_around(tmp_path: Path, store: str, arguments: str) -> None:
     """Else the silence of the next test would prove nothing."""
-    with Canary() as canary:
-        _run_without_found_keys(_BARE.format(store, arguments), canary, tmp_path)
-    assert canary.heard
+    with Tripwire() as tripwire:
+        _run_without_found_keys(_BARE.format(store, arguments), tripwire, tmp_path)
+    assert tripwire.heard
 
 
 @pytest.mark.parametrize(
@@ -251,10 +251,10 @@ def test_no_client_of_ours_looks_around(tmp_path: Path, url: str, public: bool) 
         f"client = build_client(parse({url!r}), {keys}, public={public}, allow_http=False); "
         "print('built'); client.list().collect()"
     )
-    with Canary() as canary:
-        printed = _run_without_found_keys(program, canary, tmp_path)
+    with Tripwire() as tripwire:
+        printed = _run_without_found_keys(program, tripwire, tmp_path)
     assert printed in ("built\n", "built\nfailed\n")
-    assert canary.heard == []
+    assert tripwire.heard == []
 
 
 @pytest.mark.parametrize("target", ["file", "delta"])
@@ -268,4 +268,4 @@ def test_managed_storage_is_used_with_its_own_keys(service: Service, target: str
         )
         job = service.ended(answer.headers["location"])
         assert job["state"] == "succeeded", job["error"]
-    assert service.canary.heard == []
+    assert service.tripwire.heard == []

@@ -14,7 +14,7 @@ from servers.certificates import make_certificate
 from stocktake.errors import JobError
 from stocktake.runs import load
 from stocktake.settings import Settings
-from stocktake.storage.managed import ManagedStorage, managed_storage
+from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores.certificates import certificate_error
 from stocktake.storage.stores.opening import open_source
@@ -75,7 +75,7 @@ def read_azure(endpoint: str) -> None:
 
 
 def managed(endpoint: str) -> ManagedStorage:
-    return managed_storage(
+    return storage_at(
         "s3://bucket/x", access_key="AK", access_secret="SK", endpoint=endpoint, region="r1"
     )
 

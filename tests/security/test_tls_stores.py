@@ -14,15 +14,15 @@ from obstore.store import S3Store
 from servers.certificates import Certificate
 from servers.seaweedfs import SeaweedFS
 from stocktake.errors import StorageUnavailableError, UrlRefusedError
-from stocktake.storage.managed import managed_storage
+from stocktake.storage.managed import storage_at
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores.clients import build_client
 from stocktake.storage.stores.egress import route
 from stocktake.storage.stores.opening import ObjectStore, open_source
 from stocktake.storage.stores.protocol import Credential
 from stocktake.storage.stores.store_errors import from_store
-from tests.security.canary import Canary
 from tests.security.service import Service, running
+from tests.security.tripwire import Tripwire
 from tests.support.hostile_store import FOUND, Answer, Hostile, hostile
 
 KEYS = Credential(access_key="AK", access_secret="c2VjcmV0")
@@ -121,7 +121,7 @@ def test_a_redirect_of_managed_storage_takes_the_delta_writer_nowhere(pair: Pair
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    managed = managed_storage(
+    managed = storage_at(
         "s3://bucket/307-port",
         access_key="AK",
         access_secret="SK",
@@ -170,12 +170,12 @@ def test_connections_are_kept(certificate: Certificate) -> None:
 
 
 def test_nothing_is_sent_before_the_handshake() -> None:
-    with Canary() as canary:
-        store = open_source(parse(f"https://127.0.0.1:{canary.port}/bucket/k"), KEYS)[0]
+    with Tripwire() as tripwire:
+        store = open_source(parse(f"https://127.0.0.1:{tripwire.port}/bucket/k"), KEYS)[0]
         with pytest.raises(StorageUnavailableError):
             store.get("k")
-    assert canary.heard
-    assert {first[:2] for first in canary.heard} == {b"\x16\x03"}  # a handshake, of any TLS
+    assert tripwire.heard
+    assert {first[:2] for first in tripwire.heard} == {b"\x16\x03"}  # a handshake, of any TLS
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_believed(

@@ -13,9 +13,9 @@ import pytest
 from servers.process import PATIENCE_SECONDS
 from servers.service import Web
 from tests.faults.inside import variables
-from tests.security.canary import Canary
 from tests.security.conftest import StartWeb
 from tests.security.refused_urls import PORT, REFUSED
+from tests.security.tripwire import Tripwire
 from tests.support.commands import stocktake
 from tests.support.stack import wait_until
 
@@ -31,7 +31,7 @@ class Guarded:
 
     client: httpx.Client
     table: str
-    canary: Canary
+    tripwire: Tripwire
     record: Path
 
     def went(self, *, after: int = 0) -> list[str]:
@@ -66,11 +66,11 @@ def guarded(
         headers={"Authorization": f"Bearer {key}"},
         timeout=PATIENCE_SECONDS,
     )
-    with client, Canary() as canary:
+    with client, Tripwire() as tripwire:
         answer = client.post("warehouse_tables/", json=body("https://b.s3.amazonaws.com/k"))
         assert answer.status_code == 201, answer.text
         table = f"warehouse_tables/{answer.json()['id']}/"
-        yield Guarded(client=client, table=table, canary=canary, record=record)
+        yield Guarded(client=client, table=table, tripwire=tripwire, record=record)
 
 
 def body(url: str) -> dict[str, object]:
@@ -90,7 +90,7 @@ def test_the_record_hears_where_the_process_goes(guarded: Guarded) -> None:
     ids=[f"{at}-{ascii(url)[1:60]}" for at, (_, url) in enumerate(REFUSED)],
 )
 def test_url_is_refused_and_nobody_is_asked(guarded: Guarded, sentence: str, url: str) -> None:
-    url = url.replace(PORT, str(guarded.canary.port))
+    url = url.replace(PORT, str(guarded.tripwire.port))
     before = guarded.record.stat().st_size
     for verb, path in (("POST", "warehouse_tables/"), ("PATCH", guarded.table)):
         answer = guarded.client.request(verb, path, json=body(url) | {"name": "attack"})
@@ -102,7 +102,7 @@ def test_url_is_refused_and_nobody_is_asked(guarded: Guarded, sentence: str, url
             "attr": "url_pattern",
         }
     assert guarded.went(after=before) == []
-    assert guarded.canary.heard == []
+    assert guarded.tripwire.heard == []
 
 
 def test_nothing_of_it_was_stored(guarded: Guarded) -> None:
@@ -146,13 +146,13 @@ def test_a_name_that_is_a_stores_once_folded_is_opened_as_that_stores(
 )
 def test_the_command_refuses_it_as_well(tmp_path: Path, url: str) -> None:
     record = tmp_path / "connections"
-    with Canary() as canary:
+    with Tripwire() as tripwire:
         done = stocktake(
-            *("inspect", url.replace(PORT, str(canary.port)), "--format", "Parquet", "--public"),
+            *("inspect", url.replace(PORT, str(tripwire.port)), "--format", "Parquet", "--public"),
             folder=tmp_path,
             more=variables(record_connections=str(record)),
         )
-        assert canary.heard == []
+        assert tripwire.heard == []
     assert done.returncode != 0
     assert "URL pattern" in done.stderr
     assert record.read_text() == ""

@@ -11,8 +11,8 @@ import pytest
 from stocktake.db.models import Table, Upload
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.states import JobKind, Queue
-from tests.security.canary import Canary
 from tests.security.service import Service, running
+from tests.security.tripwire import Tripwire
 from tests.support.hostile_store import Answer, Hostile, hostile
 from tests.support.stack import opened, wait_for_end
 
@@ -20,7 +20,7 @@ KEYS = {"access_key": "AK", "access_secret": "SK"}
 
 #: Where a store may send its client, by a word in the key.
 ELSEWHERE = {
-    "canary": "http://127.0.0.1:{port}/x",
+    "tripwire": "http://127.0.0.1:{port}/x",
     "name": "http://localhost:{port}/x",
     "relative": "//127.0.0.1:{port}/x",
     "https": "https://127.0.0.1:{port}/x",
@@ -36,7 +36,7 @@ class Lured:
 
     service: Service
     store: Hostile
-    canary: Canary
+    tripwire: Tripwire
 
     def url(self, key: str) -> str:
         return f"{self.store.endpoint}/bucket/{key}"
@@ -45,10 +45,10 @@ class Lured:
 @pytest.fixture(scope="module")
 def lured(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) -> Iterator[Lured]:
     folder = tmp_path_factory.mktemp("lured")
-    with Canary() as canary:
+    with Tripwire() as tripwire:
 
         def answer(path: str) -> Answer:
-            """What is asked of `302-canary/`, listings as well, goes where that says. A client
+            """What is asked of `302-tripwire/`, listings as well, goes where that says. A client
             that was sent elsewhere asks this store for it, and is sent on: no answer of this
             store's is taken for another's.
             """
@@ -57,14 +57,14 @@ def lured(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite_file: Path) 
             for word, target in ELSEWHERE.items():
                 for status in (301, 302, 303, 307, 308):
                     if f"{status}-{word}" in path:
-                        return status, b"", {"Location": target.format(port=canary.port)}
+                        return status, b"", {"Location": target.format(port=tripwire.port)}
             return 404, b"", {}
 
         with (
             hostile(answer) as store,
             running(folder, migrated_sqlite_file, TRUSTED_ENDPOINTS=store.endpoint) as service,
         ):
-            yield Lured(service=service, store=store, canary=canary)
+            yield Lured(service=service, store=store, tripwire=tripwire)
 
 
 @pytest.mark.parametrize("word", ELSEWHERE)
@@ -79,7 +79,7 @@ def test_a_redirect_is_refused_once(lured: Lured, status: int, word: str) -> Non
             credential=KEYS,
         )
     )
-    assert lured.canary.heard == []
+    assert lured.tripwire.heard == []
 
 
 @pytest.mark.parametrize(
@@ -98,13 +98,13 @@ def test_every_way_of_reading_refuses_it(
     lured: Lured, format_: str, key: str, public: bool
 ) -> None:
     how = {"options": {"public": True}} if public else {"credential": KEYS}
-    key = key.format("302-canary")
+    key = key.format("302-tripwire")
     url = lured.url(key)
     job = lured.service.register(
         name=f"{format_}-{key}-{public}", format=format_, url_pattern=url, **how
     )
     assert_refused(job)
-    assert lured.canary.heard == []
+    assert lured.tripwire.heard == []
 
 
 @pytest.mark.parametrize("kind", [JobKind.REFRESH_SCHEMA, JobKind.VALIDATE_COLUMNS])
@@ -137,7 +137,7 @@ def test_a_row_that_was_changed_past_the_api_is_not_opened(
     with opened(lured.service.settings["DATABASE_URL"]) as database:
         with database.write() as session:
             table = session.get_one(Table, UUID(answer.json()["id"]))
-            table.url_pattern = url.format(port=lured.canary.port)
+            table.url_pattern = url.format(port=lured.tripwire.port)
             request = JobRequest(
                 project_id=table.project_id,
                 kind=kind,
@@ -153,7 +153,7 @@ def test_a_row_that_was_changed_past_the_api_is_not_opened(
         ended = wait_for_end(database, UUID(retried.json()["id"]))
     assert ended.error is not None
     assert_refused({"state": ended.state, "attempt": ended.attempt, "error": ended.error})
-    assert lured.canary.heard == []
+    assert lured.tripwire.heard == []
 
 
 def test_an_upload_that_was_moved_out_of_its_folder_is_not_read(lured: Lured) -> None:

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from stocktake.errors import AccessDeniedError
-from stocktake.storage.managed import managed_storage
+from stocktake.storage.managed import storage_at
 from stocktake.storage.stores.exclusive import require_exclusive_put
 from stocktake.storage.stores.opening import Credential
 from tests.stores.matrix import PAGE
@@ -56,7 +56,7 @@ def test_managed_storage_works_with_the_least_policy(moto: Moto) -> None:
     assert more is not None
     reading["Action"] = ["s3:GetObject", *re.findall(r"`(s3:\w+)`", more[0])]
     key, secret = moto.make_user("least-managed", listing, reading)
-    storage = managed_storage(
+    storage = storage_at(
         f"s3://{bucket}/managed",
         access_key=key,
         access_secret=secret,

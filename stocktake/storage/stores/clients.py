@@ -21,7 +21,7 @@ from stocktake.storage.places.urls import Location
 from stocktake.storage.stores.egress import Route, route
 from stocktake.storage.stores.entra import EntraToken
 from stocktake.storage.stores.keys import AccountKey, SharedAccess, azure_secret, check_kind
-from stocktake.storage.stores.protocol import Credential
+from stocktake.storage.stores.protocol import MAX_RETRIES, RETRY_SECONDS, Credential
 
 if TYPE_CHECKING:
     from obstore.store import (
@@ -41,8 +41,8 @@ _READ_SECONDS = 30
 _ANSWER_SECONDS = 3600
 
 _RETRY: "RetryConfig" = {
-    "max_retries": 2,
-    "retry_timeout": timedelta(seconds=20),
+    "max_retries": MAX_RETRIES,
+    "retry_timeout": timedelta(seconds=RETRY_SECONDS),
     "backoff": {
         "init_backoff": timedelta(milliseconds=100),
         "max_backoff": timedelta(seconds=2),

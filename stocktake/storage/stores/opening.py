@@ -9,6 +9,8 @@ from stocktake.storage.stores.egress import route
 from stocktake.storage.stores.keys import AccountKey, SharedAccess, azure_secret
 from stocktake.storage.stores.local import LocalObjects
 from stocktake.storage.stores.protocol import (
+    MAX_RETRIES,
+    RETRY_SECONDS,
     Answer,
     Chunk,
     Credential,
@@ -92,9 +94,7 @@ def _local(location: Location) -> LocalObjects:
     return LocalObjects(folder, beneath=beneath, only=literal(path))
 
 
-#: As the readers have it: what the engine tries again within a request, the job tries as a whole.
-#: By its own defaults it asks for minutes, and a 501 ten times.
-_RETRY = {"max_retries": "2", "retry_timeout": "20s"}
+_RETRY = {"max_retries": f"{MAX_RETRIES}", "retry_timeout": f"{RETRY_SECONDS}s"}
 
 
 def delta_storage_options(

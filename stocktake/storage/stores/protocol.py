@@ -9,6 +9,11 @@ from typing import Final, Protocol, TypeVar
 #: to four bytes each. A client whose URL grows beyond 64 KiB panics.
 MAX_KEY_BYTES: Final = 4096
 
+#: What an engine tries again by itself, within one request; the job tries as a whole. By its own
+#: defaults it asks for minutes, and ten times after a 501.
+MAX_RETRIES: Final = 2
+RETRY_SECONDS: Final = 20
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 

@@ -10,7 +10,7 @@ from typing import Self
 PLANTED_KEY = "AKIAPLANTEDAMBIENTKEY"
 
 
-class Canary:
+class Tripwire:
     """Counts connections, and keeps the first bytes of each. It never answers.
 
     Attributes:
@@ -56,10 +56,10 @@ class Canary:
 
 
 def ambient(url: str, folder: Path) -> dict[str, str]:
-    """The variables of a machine with a role: each names the canary, or a planted secret.
+    """The variables of a machine with a role: each names the tripwire, or a planted secret.
 
     Args:
-        url: the canary's.
+        url: the tripwire's.
         folder: for the files that some of them name.
     """
     token, profile = folder / "token", folder / "aws"
