@@ -1,7 +1,7 @@
 """What a route answers, and how it becomes a response."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,21 +22,29 @@ class Answer:
     """What a route answers.
 
     Attributes:
-        body: a wire model or what JSON can hold; None is no body.
+        body: a wire model or what JSON can hold, or makes one once the transaction has committed:
+            of a table of 10,000 columns that is no work to do under a lock. None is no body.
         job_id: the job that a client may wait for.
         after_wait: makes the answer anew, in a new transaction that may write, once that job
             has ended in time.
     """
 
     status: int = 200
-    body: BaseModel | dict[str, Any] | list[Any] | None = None
+    body: BaseModel | dict[str, Any] | list[Any] | Callable[[], BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     job_id: UUID | None = None
     after_wait: "Callable[[Context], Answer] | None" = None
 
+    @property
+    def made(self) -> "Answer":
+        """Return the answer with its body."""
+        return replace(self, body=self.body()) if callable(self.body) else self
+
     def stored(self) -> idempotency.StoredAnswer:
         """Return the answer as plain data, to keep under an idempotency key."""
-        body = self.body.model_dump(mode="json") if isinstance(self.body, BaseModel) else self.body
+        body = self.made.body
+        if isinstance(body, BaseModel):
+            body = body.model_dump(mode="json")
         return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))
 
 
@@ -60,6 +68,8 @@ class JsonResponse(Response):
 def respond(answer: Answer | idempotency.StoredAnswer) -> Response:
     """Return the response of an answer, made in a thread: on the event loop, one of a table with
     very many columns held everybody up."""
+    if isinstance(answer, Answer):
+        answer = answer.made
     headers = dict(answer.headers)
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)

@@ -258,7 +258,7 @@ def _guarded(
         return work(context)
     if (earlier := idempotency.begin(context.session, key)) is not None:
         return earlier
-    answer = work(context)
+    answer = work(context).made
     goes_on = waits and answer.job_id is not None
     idempotency.keep(context.session, key, answer.stored(), final=not goes_on)
     quotas.require_room_for_answers(context)
@@ -275,6 +275,7 @@ def _finisher(
     def finish(context: Context) -> Answer:
         final = after_wait(context)
         if key is not None:
+            final = final.made
             idempotency.keep(context.session, key, final.stored(), final=True)
         return final
 

@@ -1,6 +1,8 @@
 """Warehouse tables, as PostHog's clients know them, and their schema versions."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final, cast
 from uuid import UUID
 
@@ -58,9 +60,9 @@ def fields_of(body: TableChange) -> TableFields:
     return cast("TableFields", sent)
 
 
-def shown(context: Context, table: Table) -> TableBody:
-    """Return the table as this transaction leaves it."""
-    return table_view(table_views.view_of(context, table), context.caller)
+def shown(context: Context, table: Table) -> Callable[[], TableBody]:
+    """Return what makes the body of the table as this transaction leaves it."""
+    return partial(table_view, table_views.view_of(context, table), context.caller)
 
 
 @router.get("/warehouse_tables/", response_model=PageBody[TableBody])

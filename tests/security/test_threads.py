@@ -15,6 +15,7 @@ from sqlalchemy import event, update
 
 import api.edge.edge
 import api.routes.jobs
+import api.routes.tables
 from api.edge.answers import LARGE_BYTES
 from api.edge.threads import PROJECT_THREADS, SLOW_AT_ONCE
 from stocktake.db.models import Base, Job, SchemaVersion, Table, Upload
@@ -303,3 +304,23 @@ def _add_versions(database: Database, table_id: UUID, *, overridden: bool) -> No
         session.execute(
             update(Table).where(Table.id == table_id).values(columns=[last], schema_version=2)
         )
+
+
+def test_the_body_of_a_changed_table_is_made_after_the_commit(
+    client: httpx.Client,
+    make_table: MakeTable,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 10,000 columns it is work, and on SQLite nobody else writes until the commit."""
+    make, seen = api.routes.tables.table_view, list[str]()
+
+    def look(view: table_views.TableView, *caller: Any) -> Any:
+        with database.read() as session:
+            seen.append(session.get_one(Table, view.table.id).name)
+        return make(view, *caller)
+
+    monkeypatch.setattr(api.routes.tables, "table_view", look)
+    answer = client.patch(f"warehouse_tables/{make_table('orders')}/", json={"name": "renamed"})
+    assert answer.json()["name"] == "renamed"
+    assert seen == ["renamed"]
