@@ -16,8 +16,8 @@ from stocktake.settings import Settings
 #: bound: an operator makes them.
 _MOST_ADDRESSES: Final = 4096
 _IPV6_NETWORK_BYTES: Final = 8
-#: One key may have this part of a process's connections.
-KEY_SHARE: Final = 4
+#: One key may have this part of a process's connections: a half.
+KEY_SHARE: Final = 2
 
 
 class RateLimits:

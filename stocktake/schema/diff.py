@@ -201,7 +201,7 @@ def completed(stored: dict[str, Any]) -> dict[str, Any]:
         return stored
     compared = [
         (each, TypeChange.between(*(Column.of(each["name"], each[key]) for key in ("from", "to"))))
-        for each in stored["changed"]
+        for each in stored.get("changed", ())
     ]
     fields = [field for _, (change, _) in compared if change for field in change.fields]
     changed = [

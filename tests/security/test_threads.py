@@ -27,7 +27,7 @@ from tests.support.stack import wait_until
 
 #: More than a process has threads for all projects.
 MANY: Final = 64
-LARGE: Final = {"columns": 1, "diff": {"added": ["x" * 1_500_000]}}
+LARGE: Final = {"columns": 1, "diff": {"added": ["x" * 1_500_000], "fields": {}}}
 COLUMN: Final = {
     "name": "a",
     "clickhouse": "Int64",
