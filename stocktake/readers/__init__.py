@@ -112,11 +112,14 @@ def _settled(source: Source, read: Callable[[], Found]) -> Found:
     except SourceChangedError:
         pass
     except SourceNotFoundError as exc:
+        # A listing without a match names no file, and a missing bucket has a code of its own:
+        # neither is mended by another listing.
         if exc.file is None or exc.code != SourceNotFoundError.default_code:
             raise
     try:
         return read()
     except SourceNotFoundError as exc:
+        # Of one file that is the answer: it is gone.
         single = not (source.format.is_folder or is_glob(source.path))
         if single or exc.code != SourceNotFoundError.default_code:
             raise

@@ -55,6 +55,7 @@ _PLAIN: Final = {
     "duration[ms]": scalar("Int64"),
     "duration[us]": scalar("Int64"),
     "duration[ns]": scalar("Int64"),
+    # Parquet has no type of nulls: it stores them as INT32, and ClickHouse says so.
     "null": scalar("Int32"),
 }
 
@@ -186,6 +187,7 @@ def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> Type:
 
 def _map(arrow: pa.MapType, place: _Place) -> Type:
     inside = place.enter()
+    # ClickHouse has no Map with nullable keys.
     key = _visit(arrow.key_type, False, inside)
     value = _visit(arrow.item_type, arrow.item_field.nullable, inside)
     return map_of(key, value)

@@ -14,6 +14,8 @@ from stocktake.storage.stores.protocol import MAX_KEY_BYTES
 #: Without any of these a path is a plain one below the folder; nearly all paths have none.
 _SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/|[\x00-\x1f\x7f]")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+#: A scheme or a drive with a slash behind it, or a slash alone. A colon without one is no more than
+#: a character of a name: `time=10:00/a.parquet`.
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")
 
 
@@ -109,6 +111,8 @@ NOTHING: Final = Actions()
 
 def merged(oldest_first: Iterable[Actions]) -> Actions:
     """Return all actions as one."""
+    # Of thousands of commits nearly all are NOTHING, told by identity: leaving them out saves the
+    # joining.
     return reduce(Actions.then, (each for each in oldest_first if each is not NOTHING), NOTHING)
 
 
@@ -149,6 +153,7 @@ def parse_checksum(data: bytes, file: str) -> Actions:
     """Read a `<version>.crc`: both actions where the writer put them in, the table's size and
     files, and its rows where all files are listed with their counts. One that is corrupt says
     nothing."""
+    # No reader needs this file (Delta protocol, "Version Checksum File"): the log says the same.
     try:
         fields = json.loads(data)
         return Actions(
@@ -166,6 +171,7 @@ def _action(line: bytes, number: int, file: str) -> dict[str, Any]:
     if not line.strip():
         return {}
     try:
+        # Given bytes, json.loads guesses UTF-16 and UTF-32 as well, and a log is UTF-8.
         action = json.loads(str(line, "utf-8"))
     except (ValueError, RecursionError) as exc:
         raise _invalid(file, f"line {number} that is not JSON") from exc
@@ -199,6 +205,7 @@ def unnameable(path: str) -> bool:
     """
     if len(path) <= MAX_KEY_BYTES and not _SUSPECT.search(path):
         return False
+    # Percent-encoding triples a byte, so a long path may still name a key that is short enough.
     plain = unquote(path)
     return len(plain) > MAX_KEY_BYTES or _CONTROL.search(plain) is not None
 
@@ -220,6 +227,7 @@ def _vector_escapes(vector: object) -> bool:
     (what stands before the 20 characters of a `u`) outside the table's."""
     if not isinstance(vector, dict) or vector.get("storageType") not in ("p", "u"):
         return False
+    # The 20 characters are a UUID in Base85 (Delta protocol, "Deletion Vector Descriptor Schema").
     name = str(vector.get("pathOrInlineDv"))
     return vector["storageType"] == "p" or escapes(name[:-20])
 

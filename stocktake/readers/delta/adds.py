@@ -115,9 +115,13 @@ class Adds:
                     )
                 return chunk.data
 
+            # A pre-buffer would hold whole column chunks: the statistics of a million files.
             with pq.ParquetFile(
                 RangeFile(tail.info.size, read), buffer_size=_BUFFER_BYTES, pre_buffer=False
             ) as file:
+                # pyarrow reads every leaf below a name that it is given, and passes over names that
+                # the file lacks: so the columns can be asked for without a look at the schema. Not
+                # the statistics, which are read in one of their two forms only.
                 leaves = {file.schema.column(n).path for n in range(len(file.schema))}
                 stats = _PARSED if _PARSED in leaves else _STATS
                 for batch in file.iter_batches(
@@ -177,10 +181,12 @@ def _rows(live: pa.StructArray) -> int | None:
 
 def _parsed(stats: pa.StringArray) -> pa.Int64Array | None:
     """Return the `numRecords` of statistics in JSON; None where some are no JSON."""
+    # A file without statistics still has its line, so that counts and files stay side by side.
     lines = "\n".join(text or "{}" for text in stats.to_pylist()).encode()
     try:
         table = pj.read_json(
             io.BytesIO(lines),
+            # pyarrow refuses an object that does not fit in one block: so all of it is one.
             pj.ReadOptions(use_threads=False, block_size=len(lines) + 1),
             pj.ParseOptions(
                 explicit_schema=pa.schema({"numRecords": pa.int64()}),
@@ -190,4 +196,5 @@ def _parsed(stats: pa.StringArray) -> pa.Int64Array | None:
         )
     except pa.ArrowException:
         return None
+    # A text of two objects, or of none, would shift all counts behind it.
     return table["numRecords"] if len(table) == len(stats) else None

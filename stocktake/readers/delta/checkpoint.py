@@ -101,6 +101,7 @@ class CheckpointFile:
             InvalidSourceError: the file does not end as a Parquet file does.
             LimitExceededError: the footer is larger than `max_footer_bytes`.
         """
+        # A file that is shorter than a trailer holds none of these bytes, and fails on the magic.
         trailer = self.held(self.size - _TRAILER.size, self.size)
         length, magic = _TRAILER.unpack(trailer) if trailer else (0, b"")
         start = self.size - _TRAILER.size - length
@@ -169,11 +170,14 @@ class CheckpointFile:
         columns = sorted({each.path for each in self.chunks})
         if not groups or self.footer is None:
             return
+        # pyarrow decodes all of a footer before it reads a row: it is given these row groups alone.
         narrowed = self.footer.narrowed(groups)
         parquet = pq.ParquetFile(self._with_footer(narrowed), pre_buffer=False)
         for batch in parquet.iter_batches(
             batch_size=_BATCH_ROWS, columns=columns, use_threads=False
         ):
+            # Two columns at most, `metaData` and `protocol`. The rows where both are null, nearly
+            # all, are dropped while they are still Arrow's.
             valid = [column.is_valid() for column in batch.columns]
             yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
 
@@ -183,6 +187,7 @@ class CheckpointFile:
         ending = footer + _TRAILER.pack(len(footer), _MAGIC)
 
         def read(start: int, end: int) -> bytes:
+            # A read may go over the file's end into the footer that was put behind it.
             data = self.held(start, min(end, self.size))
             if data is None:
                 raise OSError(f"bytes {start} to {end} were not fetched")
@@ -284,6 +289,8 @@ class OpenCheckpoint:
 
 def _manifest(log: DeltaLog, info: ObjectInfo) -> Answer:
     try:
+        # Handed back and not raised: commits are read in the same round, and an error of theirs,
+        # which no older checkpoint mends, must be told from one of the checkpoint's.
         return log.lines(info)
     except InvalidSourceError as exc:
         return exc
@@ -313,7 +320,10 @@ def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:
 def _promising(chunks: list[ColumnChunk]) -> list[ColumnChunk]:
     """Return the chunks to read: of the wanted columns, in the row groups that may hold an
     action."""
+    # Without statistics `all_null` is False, and the row group is read.
     groups = {each.row_group for each in chunks if each.path in _MARKS and not each.all_null}
+    # A list's leaf goes on below the name of its column, in one of several ways:
+    # `protocol.readerFeatures.list.element`.
     return [each for each in chunks if each.row_group in groups and each.path.startswith(_COLUMNS)]
 
 

@@ -71,6 +71,7 @@ def count(log: DeltaLog, listing: Listing) -> Counts:
         if gap := listing.gap(base.version if base else -1):
             raise unreadable or gap
         try:
+            # A replay anew: the one that failed has counted some files already.
             return _Replay(log).run(listing, base)
         except InvalidSourceError as exc:
             unreadable = unreadable or exc
@@ -125,6 +126,7 @@ class _Replay:
         return named
 
     def _bound(self) -> None:
+        # Many threads count here, and while they read: one commit of millions must end early.
         with self._lock:
             self._named += 1
         if self._named > MAX_TAIL_FILES:
@@ -147,6 +149,8 @@ class _Replay:
         for info in base.files:
             if info.path.endswith(".parquet"):
                 sidecars += self._parquet(info.path, seen)
+        # A sidecar has data files alone and lists no further ones (Delta protocol, "Sidecar
+        # Files").
         for name in sidecars:
             self._parquet(self._log.path(f"_sidecars/{name}"), seen)
 
@@ -185,6 +189,7 @@ def _sidecar(action: object, file: str) -> str:
     """Return the name of a sidecar: a file of the folder that is theirs, and nothing else."""
     path = action.get("path") if isinstance(action, dict) else None
     name = unquote(path) if isinstance(path, str) else ""
+    # The protocol asks writers for the bare name, and allows a whole URI: that could lead anywhere.
     plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")
     if not plain or unnameable(str(path)):
         raise InvalidSourceError(

@@ -16,6 +16,7 @@ from stocktake.storage.stores.opening import ObjectInfo, ObjectStore
 _COMMIT: Final = re.compile(r"(\d{20})\.json")
 _CHECKSUM: Final = re.compile(r"(\d{20})\.crc")
 _COMPACTED: Final = re.compile(r"(\d{20})\.(\d{20})\.compacted\.json")
+#: Of several parts, of V2 with a UUID, and classic (Delta protocol, "Checkpoints").
 _CHECKPOINT: Final = re.compile(
     r"(\d{20})\.checkpoint\."
     r"(?:(?P<part>\d{10})\.(?P<parts>\d{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
@@ -25,6 +26,7 @@ _CHECKPOINT: Final = re.compile(
 _GROUP: Final = 4096
 #: A larger JSON file is read as a stream, so that a commit of a million files stays small.
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
+#: A hint is believed up to here: each part that it claims is a request.
 _MAX_PARTS: Final = 10_000
 _CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
 
@@ -50,8 +52,10 @@ class Hint:
             path = (fields.get("v2Checkpoint") or {}).get("path")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
+        # A version has twenty digits in a file's name.
         if not 0 <= version < 10**20:
             return None
+        # A name of the log's folder, or nothing: a path could lead out of it.
         if isinstance(path, str) and _CHECKPOINT.fullmatch(path):
             return cls(version=version, names=(path,))
         if isinstance(parts, int) and 0 < parts <= _MAX_PARTS:
@@ -123,6 +127,8 @@ class Listing:
     def gap(self, after: int) -> InvalidSourceError | None:
         """Return the error for the first commits that are missing between `after` and the head."""
         head = self.head if self.head is not None else after
+        # One odd name can make the head any number of twenty digits. So versions are made as they
+        # are looked for, and the first that is missing ends that.
         versions = (version for version in range(after + 1, head + 1))
         first = next((version for version in versions if version not in self.commits), None)
         if first is None:
@@ -146,6 +152,7 @@ class Listing:
                 continue
             ends = [end for end in self.compacted[version] if version < end <= head]
             end = max(ends, default=version)
+            # They go along, to be read where the compacted file is corrupt.
             commits = tuple(self.commits[each] for each in range(version, end + 1))
             compacted = self.compacted[version][end] if ends else None
             stretches.append(Stretch(commits=commits, compacted=compacted))
@@ -172,8 +179,10 @@ class DeltaLog:
     def hint(self) -> Hint | None:
         """Read `_last_checkpoint`; None where it is missing or of no use."""
         try:
+            # It has some hundred bytes; the bound is for one that has not.
             chunk = self.store.get(self.path("_last_checkpoint"), length=_WHOLE_BYTES)
         except SourceNotFoundError as exc:
+            # A bucket that is not there has a code of its own, and is no missing hint.
             if exc.code != SourceNotFoundError.default_code:
                 raise
             return None
@@ -187,6 +196,7 @@ class DeltaLog:
             LimitExceededError: more files than `max_listed`.
         """
         listing, self._listed = Listing(), 0
+        # The digits alone sort before every file of that version, so that all of them are listed.
         after = self.path(f"{version:020}")
         for info in self.store.list(self._folder, start_after=after):
             # Keys ascend: after the digits come `_sidecars/` and the like, in any number.
@@ -266,6 +276,7 @@ class DeltaLog:
         Raises:
             LimitExceededError: a line of more than `max_line_bytes`.
         """
+        # A file within the bound of a line has no line beyond it: none is measured.
         if info.size <= min(_WHOLE_BYTES, self.limits.max_line_bytes):
             chunk = self.store.get(info.path)
             self.require(info, chunk.info)
@@ -275,6 +286,7 @@ class DeltaLog:
         for block in self.store.stream(info.path):
             size += len(block)
             *whole, rest = (rest + block).split(b"\n")
+            # The rest as well, or a line without end would be held until it is all there.
             for line in (*whole, rest):
                 self._check_line(line, info)
             yield from whole
@@ -327,11 +339,14 @@ class DeltaLog:
 
 
 def _name(info: ObjectInfo) -> str:
+    # At the root of a bucket no slash stands before the folder.
     return info.path.rpartition("/_delta_log/")[2].removeprefix("_delta_log/")
 
 
 def _complete(files: list[ObjectInfo]) -> tuple[ObjectInfo, ...]:
     """Return one complete checkpoint out of a version's files: whole ones before parts."""
+    # A writer may die with some parts written, so only a checkpoint with all of them counts (Delta
+    # protocol, "Multi-part Checkpoints"). Parts of another count are of another one.
     parts: dict[int, list[ObjectInfo]] = {}
     for info in files:
         match = _CHECKPOINT.fullmatch(_name(info))

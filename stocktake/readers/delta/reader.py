@@ -127,10 +127,13 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
     wanted = source.options.get(COUNT_OPTION) is True
     known = Snapshot.from_state(source)
     if known is not None:
+        # The known version is listed too: a table that was dropped and made anew has another ETag
+        # there.
         listing = log.list_from(known.version)
         if listing.etag(known.version) == known.etag:
             if listing.head == known.version and (known.tells_counts or not wanted):
                 return _unchanged(source, log, known)
+            # New commits do not tell how much there was before: for a count all is read afresh.
             newer = _caught_up(log, listing, known)
             if newer is not None and (newer.tells_counts or not wanted):
                 return _introspection(source, log, newer)
@@ -177,6 +180,7 @@ def _introspection(source: Source, log: DeltaLog, snapshot: Snapshot) -> Introsp
             "a table's first commit carries one."
         )
     features = (*protocol.reader_features, *protocol.writer_features)
+    # The state keeps these lists.
     check_size(sum(map(len, features)), log.limits, what="The list of the table's Delta features")
     _require_readable(protocol)
     return Introspection(
@@ -201,6 +205,7 @@ def _require_readable(protocol: TableProtocol) -> None:
             f"The table asks for Delta reader version {protocol.reader_version}; "
             f"this reader knows versions up to {_MAX_READER_VERSION}."
         )
+    # A list of reader features has a meaning in version 3 only (Delta protocol, "Table Features").
     unknown = sorted(set(protocol.reader_features) - READABLE_FEATURES)
     if unknown and protocol.reader_version == _MAX_READER_VERSION:
         raise _unsupported(
@@ -226,6 +231,8 @@ def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
     if hint is not None:
         listing, tails = _listing_with_tails(log, hint)
         base = next(listing.checkpoints(), None)
+        # A hint is believed only where a complete checkpoint and all commits behind it are there;
+        # whatever it got wrong, the whole listing decides.
         if base is not None and listing.gap(base.version) is None:
             snapshot = _from_base(log, listing, base, tails)
             if isinstance(snapshot, Snapshot):
@@ -246,6 +253,7 @@ def _listing_with_tails(log: DeltaLog, hint: Hint) -> tuple[Listing, Tails]:
 
 
 def _tail(log: DeltaLog, path: str) -> Chunk | None:
+    # The hint may name a checkpoint that is gone.
     try:
         return log.store.get_tail(path, TAIL_BYTES)
     except SourceNotFoundError:
@@ -263,6 +271,7 @@ def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
     unreadable: InvalidSourceError | None = None
     for base in (*listing.checkpoints(), None):
         if gap := listing.gap(base.version if base else -1):
+            # A checkpoint that could not be read is what is wrong: commits before it may be gone.
             raise unreadable or gap
         snapshot = _from_base(log, listing, base, {})
         if isinstance(snapshot, Snapshot):
@@ -313,6 +322,7 @@ def _read_after(
     tail = listing.tail(version)
     files = [info for stretch in tail for info in stretch.files]
     reads: list[Read] = [*base_reads, *(partial(log.stretch, stretch) for stretch in tail)]
+    # Last, since counts are the newest action's, and these are the head's.
     if checksum := _checksum(listing):
         files.append(checksum)
         reads.append(partial(log.checksum, checksum))

@@ -85,6 +85,7 @@ def _parsed(schema_string: str, limits: Limits) -> object:
 
 
 def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
+    # What does not say that it is never null may be: a wrapper too many loses nothing.
     nullable = field.get("nullable", True) is not False
     field_id = (field.get("metadata") or {}).get(_FIELD_ID)
     return Column.of(

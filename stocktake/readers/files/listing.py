@@ -116,6 +116,7 @@ def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
                 advice="Narrow the URL pattern (only what stands before its first wildcard "
                 "narrows the listing)",
             )
+        # A key that ends in a slash is the mark of a folder, as consoles make it.
         if not file.path.endswith("/") and matches(file.path):
             found.append(file)
     return found

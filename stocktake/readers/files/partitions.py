@@ -15,6 +15,7 @@ from stocktake.schema.types import Type, scalar
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
+#: Eighteen digits always fit an Int64.
 _INTEGER = re.compile(r"-?\d{1,18}")
 
 
@@ -38,6 +39,7 @@ def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple
             key, equals, value = folder.partition("=")
             if key and equals:
                 values.setdefault(unquote(key), set()).add(unquote(value))
+        # At each path: a million of them may spell as many keys.
         check_columns(len(values), limits or Limits(), where="The path of the files")
     check_names(list(values), limits or Limits(), where="The path of the files")
     return tuple(
@@ -55,6 +57,7 @@ def _partition_type(values: set[str]) -> Type:
 
 def _is_date(value: str) -> bool:
     try:
+        # Python takes `20240131` and `2024-W05-3` for dates, too.
         return date.fromisoformat(value).isoformat() == value
     except ValueError:
         return False

@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 #: Field ids of parquet.thrift, outermost first; None takes the value as it is.
+#: Of `Statistics` null_count; of `ColumnMetaData` path_in_schema, num_values,
+#: total_compressed_size, data_page_offset, dictionary_page_offset and statistics; of `RowGroup` its
+#: columns, and of each `ColumnChunk` meta_data.
 _NULLS: Final = {3: None}
 _CHUNK_METADATA: Final = {3: None, 5: None, 7: None, 9: None, 11: None, 12: _NULLS}
 _ROW_GROUP: Final = {1: {3: _CHUNK_METADATA}}
 #: Fields of `FileMetaData`. Every writer puts them in this order.
 _SCHEMA, _ROW_COUNT, _ROW_GROUPS = 2, 3, 4
 
+#: The kinds of Thrift's compact protocol; 4 to 6 are integers of 16, 32 and 64 bits.
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS: Final = (4, 5, 6)
 _FIXED: Final = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}
+#: Far above what parquet.thrift nests: a forged footer ends here, and not with the stack.
 _MAX_DEPTH: Final = 32
 
 _Wanted = Mapping[int, Any] | None
@@ -65,9 +70,11 @@ def schema_range(footer: bytes) -> tuple[int, int]:
         for field_id, kind, at in _fields(footer):
             if field_id == _SCHEMA and kind == _LIST:
                 end = _after(footer, at, kind, 0)
+                # Lengths are added up, not looked at: the end may lie beyond what is here.
                 if end > len(footer):
                     break
                 return at, end
+            # The schema comes second, or not at all: field ids ascend.
             if field_id >= _SCHEMA:
                 raise ValueError("the footer does not begin with a schema")
     except KeyError as exc:
@@ -91,7 +98,7 @@ def row_count(footer: bytes, at: int) -> int:
         number, _ = _varint(footer, at + 1)
     except IndexError as exc:
         raise IncompleteError("the footer ends before its number of rows") from exc
-    # the field after the schema, an integer of 64 bits
+    # The field after the schema, an integer of 64 bits. It is zigzag: an odd one is negative.
     if footer[at] != 1 << 4 | _INTEGERS[-1] or number & 1:
         raise ValueError("the footer has no number of rows")
     return number >> 1
@@ -106,7 +113,9 @@ def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
     """
     count = len(row_groups)
     size = bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT, *_number(count)])
-    # version 1, the schema, no rows, the row groups
+    # A field begins with a byte: how much further its id is, and its kind. 0x15 is the next field,
+    # an integer of 32 bits; 0x19 a list; 0x16 an integer of 64 bits; 0 is the end.
+    # So these are version 1, the schema, no rows, the row groups.
     return b"".join((b"\x15\x02\x19", schema, b"\x16\x00\x19", size, *row_groups, b"\x00"))
 
 
@@ -178,6 +187,7 @@ def _fields(footer: bytes, field_id: int = 0, at: int = 0) -> Iterator[tuple[int
     """Yield id, kind and place of the footer's fields after one that ends at `at`, each skipped
     when the next is asked for."""
     while header := footer[at]:
+        # No step in the id: its long form, which is for ids that do not ascend.
         if header < 16:
             raise ValueError("the fields of the footer are not in their order")
         field_id, at = field_id + (header >> 4), at + 1
@@ -194,6 +204,7 @@ def _chunk(row_group: int, fields: dict[int, Any]) -> ColumnChunk:
     start = min(fields[9], fields.get(11) or fields[9])
     if start < 0 or fields[7] < 0:
         raise ValueError("a column chunk lies outside the file")
+    # num_values counts the nulls, too (parquet.thrift).
     nulls = fields.get(12, {}).get(3)
     return ColumnChunk(
         row_group=row_group,
@@ -338,10 +349,14 @@ def _after_list(data: bytes, at: int, depth: int) -> int:
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
     size, kind, at = _list_header(data, at)
+    # The last byte of an integer has no highest bit, and all before it have: in a run of ASCII each
+    # byte is a whole one.
     if kind in _INTEGERS and data[at : at + size].isascii():
         return at + size
     kind = _BYTE if kind in (_TRUE, _FALSE) else kind
     for _ in range(size):
+        # Some kinds are stepped over by their length alone: without this a forged size of billions
+        # would be counted to its end.
         if at >= len(data):
             raise IndexError("the footer ends early")
         if kind == _STRUCT:
@@ -355,6 +370,7 @@ def _after_map(data: bytes, at: int, depth: int) -> int:
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
     size, at = _varint(data, at)
+    # An empty map has no byte for its kinds.
     if not size:
         return at
     kinds, at = data[at], at + 1

@@ -147,6 +147,7 @@ def _spooled(source: Source, file: ObjectInfo, tell: Callable[[], None]) -> Iter
         for chunk in all_of(source, file, source.store.stream(file.path)):
             tell()
             try:
+                # The write alone: an error of the store goes on as it is.
                 local.write(chunk)
             except OSError as exc:
                 raise StorageUnavailableError(
@@ -160,7 +161,8 @@ def _spooled(source: Source, file: ObjectInfo, tell: Callable[[], None]) -> Iter
 def _decoded(local: IO[bytes], size: int, name: str) -> Iterator[pa.RecordBatch]:
     rows = 0
     try:
-        # each column chunk is read in pieces and not as a whole
+        # Nothing in a footer is longer than its file: without the two limits one of 300 bytes may
+        # ask for gigabytes. Each column chunk is read in pieces and not as a whole.
         with pq.ParquetFile(
             local,
             buffer_size=_BUFFER_BYTES,
@@ -280,6 +282,7 @@ def _beginnings(
         if footer_start + size >= tail_start:
             yield before + here
             return
+        # Without the tail: until the last step there is a hole between the two.
         yield before
     raise excess(name, f"has a schema of more than {_MAX_SCHEMA_BYTES:,} bytes")
 
@@ -291,6 +294,7 @@ def _tail(source: Source, path: str, size_bytes: int | None = None) -> Chunk:
 def _footer_length(source: Source, tail: Chunk, name: str, limits: Limits) -> int:
     """Return the length that the trailer claims, if the file and the limit allow it."""
     size = tail.info.size
+    # A file that is shorter than a trailer has no magic.
     length, magic = TRAILER.unpack(tail.data[-TRAILER.size :].rjust(TRAILER.size, b"\0"))
     if magic == _ENCRYPTED:
         raise UnsupportedError(

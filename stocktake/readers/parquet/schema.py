@@ -43,6 +43,7 @@ def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Co
     try:
         end, columns = _schemas.find(footer, limits) or _schemas.read(footer, limits)
         return columns, row_count(footer, end)
+    # It is a ValueError, too; the caller reads on and asks again.
     except IncompleteError:
         raise
     except JobError as error:
