@@ -18,6 +18,7 @@ ArrowTypes = Mapping[str, pa.DataType]
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 
 
+#: Of a decimal (Delta protocol, "Primitive Types").
 _MAX_PRECISION: Final = 38
 
 

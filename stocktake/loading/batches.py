@@ -84,6 +84,7 @@ def _batch(
         try:
             arrays.append(to_array(values, convert, field.type))
         except MisfitError as exc:
+            # A column is made at once; which value it was is looked for only now.
             position = first_misfit(values, convert, field.type) or 0
             found = _describe(values[position], limits, is_csv=is_csv)
             raise _conflict(field, file, block.lines[position], found) from exc

@@ -99,6 +99,7 @@ def _cast_struct(array: Any, target: Any) -> pa.Array:
 
 
 def _cast_list(array: Any, target: Any) -> pa.Array:
+    # Not `array.values`: those of a slice are the whole array's, and a null list may have some.
     values = _cast(pc.list_flatten(array), target.value_type)
     offsets = _offsets(array)
     return pa.ListArray.from_arrays(offsets, values, type=target, mask=array.is_null())
@@ -111,6 +112,7 @@ def _offsets(array: Any) -> pa.Array:
 
 
 def _cast_map(array: Any, target: Any) -> pa.Array:
+    # pyarrow flattens no map; as a list of pairs it can be.
     pair = pa.struct([pa.field("key", array.type.key_type, nullable=False), array.type.item_field])
     pairs = array.cast(pa.list_(pair))
     flat = pc.list_flatten(pairs)
@@ -126,7 +128,8 @@ def _cast_leaf(array: Any, target: Any) -> pa.Array:
         raise ValueError("a nested type against another")
     _require_alike(array.type, target)
     if pa.types.is_time(array.type):
-        # to ClickHouse, and so to us, a time is one of the first day of 1970
+        # To ClickHouse, and so to us, a time is one of the first day of 1970. pyarrow casts no time
+        # to a timestamp, and a short one not to 64 bits at once.
         ticks = pa.int32() if array.type.bit_width == 32 else pa.int64()
         array = array.cast(ticks).cast(pa.int64()).cast(pa.timestamp(array.type.unit, "UTC"))
     if pa.types.is_timestamp(array.type) and pa.types.is_timestamp(target):

@@ -27,6 +27,8 @@ _SURE: Final = {
     pa.int64(): re.compile(r"[+-]?[0-9]{1,18}").fullmatch,
     pa.float64(): re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?").fullmatch,
 }
+#: The digits of ClickHouse's largest decimal. Rounding is trapped: a value that would lose digits
+#: does not fit.
 _EXACT: Final = Context(prec=76, traps=[Inexact, InvalidOperation])
 
 

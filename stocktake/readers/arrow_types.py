@@ -170,6 +170,8 @@ class _Place:
 
 
 def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> Type:
+    # A dictionary is how values are packed, and no type of theirs. A logical type that nobody here
+    # knows is read as what it is stored as.
     if isinstance(arrow, pa.DictionaryType):
         return _visit(arrow.value_type, nullable, place)
     if isinstance(arrow, pa.BaseExtensionType) and arrow.extension_name not in _EXTENSIONS:

@@ -21,6 +21,7 @@ class _Union:
     def add(self, column: Column) -> None:
         self.seen += 1
         self.nullable = self.nullable or column.nullable
+        # Plain types are one object each, so most comparisons end at `is`.
         if column.type is not self.column.type and column.type != self.column.type:
             self.column = Column.of(
                 column.name,

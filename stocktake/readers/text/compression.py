@@ -29,6 +29,8 @@ _MAGIC: Final = (
     (b"\x04\x22\x4d\x18", "lz4"),
 )
 _BZ2_MAGIC: Final = tuple(b"BZh%d" % level for level in range(1, 10))
+#: What follows the level: a block, or the end of a stream that has none. `BZh9` alone may begin a
+#: CSV.
 _BZ2_BODIES: Final = (b"1AY&SY", b"\x17rE8P\x90")
 
 _ALIASES: Final = MappingProxyType(
@@ -52,6 +54,8 @@ class _Gzip:
     """zlib behind the interface of bz2 and lzma."""
 
     def __init__(self) -> None:
+        # 16 for gzip's header and checksum, 15 for the largest window (zlib's manual,
+        # inflateInit2).
         self._stream = zlib.decompressobj(wbits=31)
 
     @property
@@ -67,6 +71,7 @@ class _Gzip:
         return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        # zlib does not keep what it had no room for: it hands that back and wants it again.
         return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
 
 
@@ -96,6 +101,7 @@ class _Zstd:
             self._data, self._at = self._data[self._at :] + data, 0
         pieces, size = [], 0
         while self._at < len(self._data) and not self.eof and size < max_length:
+            # Whole blocks come out of each slice, some 16 MiB at most: 128 blocks of 128 KiB.
             end = self._at + _ZSTD_SLICE_BYTES
             pieces.append(self._stream.decompress(self._data[self._at : end]))
             self._at, size = end, size + len(pieces[-1])
@@ -112,6 +118,7 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], _Decoder]]] = MappingProxyTy
     }
 )
 
+#: bz2 raises OSError, lz4 RuntimeError.
 _CORRUPT = (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, RuntimeError, EOFError)
 
 
@@ -163,6 +170,7 @@ def decompress(
         while rest or (decoder and not decoder.needs_input):
             decoder = decoder or _DECODERS[codec]()
             piece = _step(decoder, rest, codec, file)
+            # The decoder keeps what it was given, and is asked on with nothing until it needs more.
             rest = b""
             bytes_out += len(piece)
             _check_ratio(bytes_in, bytes_out, limits, file)
@@ -171,6 +179,7 @@ def decompress(
             if decoder.eof:
                 # another member may follow; zeros are padding
                 rest, decoder = (decoder.unused_data or b"").lstrip(b"\0"), None
+    # A decoder that is left has not seen its stream's end.
     if whole and (decoder or not bytes_in):
         raise InvalidSourceError(
             f"{file} breaks off: its {codec} stream has no end. The upload was cut short.",

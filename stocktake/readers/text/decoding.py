@@ -45,6 +45,7 @@ _FOREIGN: Final = (
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MARKUP: Final = re.compile(rb"\s*+<(?:!doctype\s|html\b|\?xml\b)", re.IGNORECASE)
 _HEAD_BYTES: Final = 512
+#: UTF-32's first: the little-endian one begins with UTF-16's.
 _BOMS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -163,6 +164,7 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
 
     >>> refuse_foreign(b"PAR1,x", "a.csv", declared="CSV")
     """
+    # A page or a PDF may begin without any control character, which the others never do.
     found = "an HTML or XML page" if _MARKUP.match(head) else None
     if head.startswith(b"%PDF-"):
         found = "a PDF"
@@ -222,6 +224,7 @@ def _encoding(head: bytes, option: Any) -> str:
 
 def _is_utf8(head: bytes) -> bool:
     try:
+        # Incremental, and never told that this is the end: a character may go on in the next chunk.
         codecs.getincrementaldecoder("utf-8")("strict").decode(head)
     except UnicodeDecodeError:
         return False

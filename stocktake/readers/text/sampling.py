@@ -148,6 +148,7 @@ def _look(
     try:
         listing, sample = look()
     except SourceNotFoundError:
+        # A table's root is a folder and no key: asked for as a file it is not there.
         for folder, title in FOLDERS.items():
             inside = f"{literal(source.path).rstrip('/')}/{folder}/"
             if next(iter(source.store.list(inside)), None) is not None:
@@ -176,6 +177,7 @@ def _parts(
 ) -> Iterator[_Part | None]:
     total, done, found = len(listing.files), 0, False
     while done < total and not budget.truncated:
+        # Anew for each batch: what small files have left of their share goes to the others.
         length = _share(source, total - done, budget, limits)
         batch = _batch(listing.files[done : done + _FETCHED_AT_ONCE], length)
         fetch = partial(_fetch, source, budget=budget, length=length, sample=sample)
@@ -196,6 +198,8 @@ def _batch(files: Sequence[ObjectInfo], length: int) -> Sequence[ObjectInfo]:
 
 def _share(source: Source, files_left: int, budget: Budget, limits: Limits) -> int:
     """Return how many bytes the next files may give each."""
+    # Among those that may still be read. The least share goes beyond what is left, never beyond the
+    # whole budget.
     share = budget.bytes_left // min(files_left, limits.max_files)
     wanted = int(source.options.get("sample_bytes") or SAMPLE_BYTES)
     return min(wanted, max(share, min(_LEAST_SHARE_BYTES, limits.max_bytes)))
@@ -234,7 +238,8 @@ def _part(
     text = sample_text(source, file, data, limits, max_bytes=length)
     inferred = rules.infer(text)
     if inferred is None and not text.complete:
-        # not one whole line: take as much as a line may have
+        # Not one whole line: take as much as a line may have. As long as no file has told a
+        # column, beyond the budget as well.
         if not (must or budget.bytes_left):
             budget.cut()
             return None
@@ -260,7 +265,9 @@ def _columns(
     truncated: bool,
 ) -> tuple[Column, ...]:
     kinds = _united(parts, rules)
-    # once each: of many files every one may have a column that is large
+    # The rules of values unite first, so that all files have one type for a name: `combine` then
+    # adds who lacks it, and what was stored. Once each: of many files every one may have a column
+    # that is large.
     columns = {name: Column.of(name, type_of(kind)) for name, kind in kinds.items()}
     united = combine(
         [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],

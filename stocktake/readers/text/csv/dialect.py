@@ -55,7 +55,10 @@ class Dialect:
     def __post_init__(self) -> None:
         d, q = re.escape(self.delimiter), re.escape(self.quote)
         blanks = "".join(blank for blank in " \t" if blank != self.delimiter)
-        # every repetition is possessive: no input makes the engine try twice
+        # `body` is the inside of quotes, where two of them are one. A field in quotes goes on
+        # behind the closing one up to the delimiter, and without a closing one to the line's end.
+        # `_open` is a last field that nothing closes; `_close` what a later line has up to the end
+        # of that field. Every repetition is possessive: no input makes the engine try twice.
         body = rf"(?:[^{q}]++|{q}{q})*+"
         quoted = rf"[{blanks}]*+{q}(?:{body}{q}[^{d}]*+|.*+)"
         for name, value in (
@@ -92,6 +95,7 @@ class Dialect:
         if not quote or quote not in "\n".join(block):
             return [line.split(delimiter) for line in block]
         rows = [split(line) if quote in line else line.split(delimiter) for line in block]
+        # Any other field has found its delimiter, so it is closed.
         lasts = [row[-1] for row in rows if quote in row[-1]]
         return None if any(map(self._open.match, lasts)) else rows
 
@@ -102,6 +106,7 @@ class Dialect:
         for line in lines.rest_of_block():
             start, closed = lines.number, True
             fields = line.split(delimiter) if quote not in line else split(line)
+            # The line that closes one field may open another at its end.
             while closed and self.is_open(fields[-1]):
                 too_long = partial(line_too_long, path, start, limits)
                 tail, closed = self._close_field(fields.pop(), lines, too_long, limits)

@@ -30,6 +30,7 @@ class Lines:
         self._text = text
         self._limits = limits
         self._chunks = iter(text.chunks)
+        # One ahead, to know which chunk is the last.
         self._ahead = next(self._chunks, None)
         # the beginning of a line whose end is in none of these, and how long it is
         self._carry: list[str] = []
@@ -57,6 +58,7 @@ class Lines:
         """
         if not self._has_more():
             return None
+        # A piece ends in a line feed, so there always is one to find.
         end = self._piece.index("\n", min(self._at + self._block_size, len(self._piece) - 1))
         lines = self._piece[self._at : end].split("\n")
         self._at = end + 1
@@ -116,6 +118,7 @@ class Lines:
                 whole = "".join(self._carry)
                 if is_last and not chunk.endswith("\n"):
                     whole = whole.removesuffix("\r") + "\n"
+                # Cut behind a line feed, so that no CRLF lies in two pieces.
                 end = whole.rindex("\n") + 1
                 self._hold(whole[:end])
                 self._carry, self._carried = [whole[end:]], len(whole) - end

@@ -24,6 +24,8 @@ from stocktake.readers.text.values.kinds import BOOL, FLOAT64, INT64, UINT64, Ki
 
 #: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
 _SEPARATOR: Final = "\x1f"
+#: 18 digits fit an Int64, and 19 without a sign a UInt64. No exponent: to ClickHouse `1e10` is a
+#: text.
 _TOKENS: Final = {
     INT64: r"[+-]?[0-9]{1,18}",
     UINT64: r"[+-]?[0-9]{1,18}|[0-9]{19}",
@@ -91,6 +93,7 @@ def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = Fal
     """
     if dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
         return None
+    # Whatever else an option names is left to the look at single fields: a delimiter in it, say.
     nulls = [null for null in sorted(dialect.nulls) if _PLAIN_NULL.fullmatch(null)]
     cells = []
     for kind in kinds:
@@ -109,5 +112,7 @@ def _any_field(dialect: Dialect) -> str:
     d, q, blanks = re.escape(dialect.delimiter), re.escape(dialect.quote), dialect.blanks
     if not q:
         return rf"[^{d}\n]*"
+    # No line feed in the quotes, and no quote right behind them, which would be one that is
+    # doubled.
     quoted = rf"{q}(?:[^{q}\n]|{q}{q})*{q}(?:[^{q}{d}\n][^{d}\n]*)?"
     return rf"[{blanks}]*(?:[^{blanks}{q}{d}\n][^{d}\n]*|{quoted})?"

@@ -91,6 +91,7 @@ def _refuse_open_end(block: Block, dialect: Dialect, path: str) -> None:
 
     Columns are read from such a file all the same, as ClickHouse does.
     """
+    # The last one alone can be open: it takes in all that follows.
     if dialect.is_open(block.rows[-1][-1]):
         line = block.lines[-1]
         raise RaggedRowsError(
@@ -173,6 +174,8 @@ def _observe(kind: Kind, values: Sequence[str], table: Table, block: Block) -> K
     dialect = table.dialect
     if kind == STRING or keeps(kind, values, dialect):
         return kind
+    # One or two values tell most columns. So once one has changed the kind, the rest is matched
+    # anew before any other is looked at; and values repeat.
     for value in dict.fromkeys(values):
         if dialect.strip(value) in dialect.nulls:
             continue
@@ -202,6 +205,7 @@ def _join(a: Kind, b: Kind) -> Kind:
 # --- validation ---------------------------------------------------------------------------
 
 #: By a type's name: what surely fits it, and need not be looked at singly.
+#: Neither UInt64 nor Int32: the pattern of integers takes a sign, and 18 digits.
 _SURE: Final = {
     "Int64": INT64,
     "Int128": INT64,

@@ -18,6 +18,8 @@ from stocktake.readers.text.values.kinds import Kind
 from stocktake.schema.formats import TableFormat
 
 _SNIFFED_LINES: Final = 1_000
+#: A brace, and a key with its colon, or the object's end, or the line's: a CSV may begin with
+#: `{x},y`.
 _JSON_OBJECT: Final = re.compile(r'\s*+\[?\s*+\{\s*+(?:"(?:[^"\\]++|\\.)*+"\s*+:|\}|$)')
 
 
@@ -61,6 +63,8 @@ class Table:
         """
         width = len(self.names)
         for block in self._blocks:
+            # Nearly every block. Once there was an empty line, a row behind it is a fault: then
+            # each is looked at, and the empty line is what the error names.
             if self._blank is None and set(map(len, block.rows)) <= {width}:
                 if block.rows:
                     yield block
@@ -87,6 +91,7 @@ class Table:
         Returns:
             How many they are.
         """
+        # As in `blocks`: from here on no row may pass unseen.
         if self._blank is not None:
             return 0
         rows = rows_of(row_pattern(tuple(kinds), self.dialect, quotes=quotes), self.limits)

@@ -106,6 +106,7 @@ class Objects:
         if found == "]" and self._in_array:
             self._end_array()
             return False
+        # ClickHouse takes either between objects, and behind the last one.
         if found == "," or (found == ";" and not self._in_array):
             self._move(self._at + 1)
             if not self._in_array:
@@ -153,6 +154,7 @@ class Objects:
     def _is_cut(self, exc: json.JSONDecodeError) -> bool:
         """Return whether more text might mend it."""
         self._refuse_longer_than_allowed(len(self._buffer))
+        # That error is placed where the string begins, which may be far before the end.
         return exc.msg.startswith("Unterminated") or exc.pos >= len(self._buffer) - _CUT
 
     def _taken(self, value: dict[str, Any], end: int) -> Record:

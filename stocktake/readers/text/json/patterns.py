@@ -27,6 +27,7 @@ _TOKENS: Final = {
     BOOL: "true|false",
     INT64: _INTEGER,
     UINT64: rf"{_INTEGER}|[1-9][0-9]{{18}}",
+    # An integer stays short here, too: one beyond UInt64 is a text to ClickHouse.
     FLOAT64: rf"{_INTEGER}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:{_EXPONENT})?|{_EXPONENT})",
     STRING: f'"{_TEXT}"',
     DATE: f'"(?:{SURE_DATE})"',
@@ -87,12 +88,14 @@ class Shape:
         One key must be there, so that no comma is left over; the others may be missing.
         """
         pairs = [(key, self._pair(key, kinds[key], arrays)) for key in self._order if key in kinds]
+        # Where no key was always there the first one must be: too narrow, and never wrong.
         must = next((n for n, (key, _) in enumerate(pairs) if key in (self._always or ())), 0)
         before = b"".join(b"(?:%b *, *)?" % pair for _, pair in pairs[:must])
         after = b"".join(b"(?: *, *%b)?" % pair for _, pair in pairs[must + 1 :])
         return rb"\{ *%b%b%b *\}" % (before, pairs[must][1] if pairs else b"", after)
 
     def _pair(self, key: str, kind: Kind, arrays: int) -> bytes:
+        # Writers escape what is not ASCII, or do not.
         spelled = {json.dumps(key), json.dumps(key, ensure_ascii=False)}
         names = [re2.escape(each.encode("utf-8", "surrogatepass")) for each in sorted(spelled)]
         return b"(?:%b) *: *%b" % (b"|".join(names), self._inner[key].pattern(kind, arrays))

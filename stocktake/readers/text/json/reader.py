@@ -78,6 +78,7 @@ def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) ->
     most, chunks = max(1, BLOCK_CELLS // max(1, len(names))), 0
     block: list[Record] = []
     for record in Objects(counted_text, limits, source.format.value):
+        # Cells bound the values of a block, and the chunk that they came from bounds their bytes.
         if block and (counted.count != chunks or len(block) >= most):
             yield _records(block, names)
             block = []
@@ -175,6 +176,7 @@ def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -
         # ClickHouse reads any value into a String as it is written
         if type_.name != STRING
     }
+    # A file of `{}` alone has rows and no column: it counts as empty.
     rows, findings, seen_key = 0, dict[str, Finding](), False
     for record in Objects(text, limits, source.format.value):
         rows += 1

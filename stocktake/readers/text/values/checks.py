@@ -16,10 +16,12 @@ from stocktake.readers.text.values.json_values import HugeInteger
 from stocktake.schema.numbers import DECIMALS, INTEGERS, decimal_digits
 from stocktake.schema.types import Type
 
+#: 256 bits have 78 digits; int() is quadratic in them, and refuses thousands.
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,90}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,5})?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _PLAIN_DATE: Final = re.compile(r"(?:19|2[01])[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}")
+#: The years of Date, 1970 to 2149.
 _COMPACT_DATE: Final = re.compile(r"(?:19[7-9]|20[0-9]|21[0-4])[0-9](?:0[1-9]|1[0-2])[0-3][0-9]")
 _FRACTION: Final = re.compile(r"(?<=:[0-9]{2})\.[0-9]*+")
 _TIMESTAMP: Final = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?")
@@ -87,6 +89,7 @@ def _decimal_check(type_: Type) -> Callable[[str], bool]:
             value = Decimal(text)
         except InvalidOperation:
             return False
+        # `adjusted` is one less than the digits before the point.
         return value.is_zero() or value.adjusted() < precision - scale
 
     return check

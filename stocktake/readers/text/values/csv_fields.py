@@ -70,6 +70,7 @@ def _infer_literal(text: str, levels: int) -> Kind:
     a text."""
     try:
         return _container(parse_literal(text), levels)
+    # It is a ValueError, too.
     except NestingError:
         raise
     except ValueError:
@@ -111,6 +112,8 @@ def _as_json(text: str) -> Iterator[str]:
 
 
 def _null(match: re.Match[str]) -> str:
+    # Only NULL is ClickHouse's word. JSON's own `null` must not pass for it: a question mark makes
+    # the whole no JSON.
     return "null" if match[1] else "?"
 
 

@@ -89,6 +89,7 @@ def holds(kind: Kind, value: Any) -> bool:
     return False
 
 
+#: By `type` and not `isinstance`: a bool is an int to Python, and a column of its own here.
 _HOLDS: Final[dict[str, Callable[[Any], bool]]] = {
     STRING: lambda value: type(value) is str,
     BOOL: lambda value: type(value) is bool,

@@ -109,6 +109,8 @@ def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
         if a == b:
             return a
         joined = _join_scalars(a, b, json_rules=json_rules)
+        # In a CSV a list of numbers and texts is no list: the whole field is a text, which the
+        # caller makes of this.
         if nested and not json_rules and joined == STRING and not {a, b} <= _TEXTS:
             raise KindConflictError(a, b)
         return joined

@@ -39,6 +39,7 @@ def instant(text: str) -> datetime:
     ('2024-01-31T13:05:00+00:00', '2024-01-31T00:00:00+00:00')
     """
     if _SURE.fullmatch(text):
+        # Python reads each sure spelling, and cuts nanoseconds as well.
         found = datetime.fromisoformat(text)
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     parts = match_moment(text)
@@ -86,6 +87,7 @@ def _clock(time: str | None, zone: str) -> tuple[int, int, int, int]:
         hour += 12
     if "AM" in zone and hour == 12:
         hour = 0
+    # Six digits, filled up or cut.
     return hour, minute, second, int(f"{fraction:0<6.6}")
 
 
