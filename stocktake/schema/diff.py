@@ -222,6 +222,7 @@ def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Colum
     by_name = {column.name: column for column in new}
     pairs = []
     taken: set[str] = set()
+    # Ids first: of two columns that changed names, each would else be taken for the other.
     for before in old:
         if before.field_id is not None and (after := by_id.get(before.field_id)) is not None:
             pairs.append((before, after))
@@ -234,6 +235,7 @@ def _pairs(old: tuple[Column, ...], new: tuple[Column, ...]) -> list[tuple[Colum
         # two ids under one name: dropped, and another column made in its place
         if before.field_id is None or after.field_id is None:
             pairs.append((before, after))
+    # Two passes have mixed the order up.
     order = {column.name: at for at, column in enumerate(old)}
     return sorted(pairs, key=lambda pair: order[pair[0].name])
 

@@ -47,6 +47,7 @@ def decimal_digits(type_: Type) -> tuple[int, int]:
     ((18, 2), (18, 2))
     """
     numbers = [int(each) for each in type_.parameters or () if each.isdecimal()]
+    # Their one parameter is the scale: the name has the precision.
     if type_.name in _PRECISIONS:
         return _PRECISIONS[type_.name], numbers[0] if numbers else 0
     precision, scale = ([*numbers, 0] if numbers else [10, 0])[:2]

@@ -140,6 +140,7 @@ def make_nullable(type_: Type) -> Type:
         return type_
     if type_.low_cardinality:
         return replace(type_, nullable=True)
+    # Shared, as all scalars are: most comparisons of types then end at `is`.
     return scalar(type_.name, *type_.parameters or (), nullable=True)
 
 
@@ -171,6 +172,7 @@ def _rendered(type_: Type) -> str:
         text += f"({', '.join(type_.parameters)})"
     if type_.nullable:
         text = f"Nullable({text})"
+    # ClickHouse has LowCardinality(Nullable(x)), and never the other way round.
     if type_.low_cardinality:
         text = f"LowCardinality({text})"
     if type_.fields is None:
@@ -230,6 +232,7 @@ def _type_at(text: str, at: int) -> tuple[Type, int]:
             raise _OpaqueError
         return Type(name, fields=fields), _after_blanks(text, end)
     parameters, end = _parameters_at(text, end + 1)
+    # `scalar` knows no empty parentheses, and they must come back when it is printed.
     type_ = scalar(name, *parameters) if parameters else Type(name, parameters=())
     return type_, _after_blanks(text, end)
 
@@ -237,6 +240,7 @@ def _type_at(text: str, at: int) -> tuple[Type, int]:
 def _wrapped(wrapper: str, inner: Type) -> Type:
     if wrapper == "LowCardinality":
         return replace(inner, low_cardinality=True)
+    # The shared object, where the type is one that `scalar` can make.
     if inner.fields is None and inner.parameters != () and not inner.low_cardinality:
         return scalar(inner.name, *inner.parameters or (), nullable=True)
     return replace(inner, nullable=True)

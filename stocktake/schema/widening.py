@@ -57,6 +57,7 @@ def is_widening(old: Type, new: Type) -> bool:
     """
     if old is new or old == new:
         return True
+    # What held only nulls may become an Array or a Map, which nothing makes nullable.
     if old.nullable and not new.nullable and (old.name != _NOTHING or new.fields is None):
         return False
     if old.name == _NOTHING:
@@ -145,6 +146,7 @@ def _joined_integers(a: Integer, b: Integer) -> Type | None:
     if a.signed == b.signed:
         return scalar(f"{'' if a.signed else 'U'}Int{max(a.bits, b.bits)}")
     signed, unsigned = (a, b) if a.signed else (b, a)
+    # Twice the bits hold what had no sign.
     bits = max(2 * unsigned.bits, signed.bits)
     return scalar(f"Int{bits}") if bits <= _MAX_BITS else None
 
@@ -183,6 +185,7 @@ def _joined_times(a: Type, b: Type) -> Type | None:
 def _scale(type_: Type) -> int:
     if type_.name != "DateTime64":
         return 0
+    # ClickHouse takes a bare DateTime64 for one of milliseconds.
     return next((int(each) for each in type_.parameters or () if each.isdecimal()), 3)
 
 

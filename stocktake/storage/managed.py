@@ -280,6 +280,8 @@ class _FileSink:
 
     def _publish(self) -> None:
         file = self._opened()
+        # The bytes are on the disk before the name is: after a crash no name stands for half a
+        # file.
         file.flush()
         os.fsync(file.fileno())
         file.close()

@@ -21,6 +21,8 @@ MAX_ALTERNATIVES: Final = 10_000
 
 _SPECIAL: Final = re.compile(r"\\.|(?P<wildcard>[*?]|\{(?:\\.|[^{}\\])*\})", re.S)
 _RANGE: Final = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
+#: Stars with the slash behind them; a star; a question mark; braces; plain text; and a brace or a
+#: backslash that begins nothing.
 _TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\{(?:\\.|[^{}\\])*\}|(?:\\.|[^*?{\\])+|[{\\]", re.S)
 _CHOICE: Final = re.compile(r"(?:^|,)((?:\\.|[^,\\])*)", re.S)
 _ESCAPABLE: Final = re.compile(r"[*?{},\\]")
@@ -147,6 +149,8 @@ def _translate(pattern: str, *, at_folder: bool) -> str:
         token, at = match[0], match.end()
         if token[0] == "{" and len(token) > 1:
             choices = list(_choices(token[1:-1]))
+            # The slash belongs to the `**` in the braces, which then may stand for no folder at
+            # all.
             if pattern.startswith("/", at) and any(each.endswith("**") for each in choices):
                 choices, at = [f"{each}/" for each in choices], at + 1
             regex += f"(?:{'|'.join(_translate(each, at_folder=at_folder) for each in choices)})"

@@ -240,6 +240,7 @@ def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:
 
 
 def _overlap(path: Path, ours: Path) -> bool:
+    # Above it, too: a listing goes down into what is below.
     return path.is_relative_to(ours) or ours.is_relative_to(path)
 
 
@@ -287,6 +288,7 @@ def _check_bucket(location: Location) -> None:
 def _is_managed(location: Location, managed: Location | None) -> bool:
     if managed is None or managed.provider == "file":
         return False
+    # In a host letter case makes no difference, so here it makes none either.
     bucket = managed.bucket.lower()
     if location.host == f"{bucket}.{managed.host}":
         return True

@@ -74,8 +74,10 @@ def _matches(host: str) -> Iterator[HostMatch]:
 def _told(store: KnownStore, host: str, found: dict[str, str | None]) -> HostMatch:
     asked = host
     if store.provider == "azure":
+        # The certificates are for the public name, and the calls are the Blob service's.
         asked = host.replace(".privatelink.", ".", 1).replace(".dfs.", ".blob.", 1)
     bucket, region = found.get("bucket"), found.get("region")
+    # OneLake has one account for everybody, of that name.
     account = found.get("account") or ("onelake" if store.provider == "azure" else None)
     return HostMatch(
         provider=store.provider,
@@ -95,6 +97,7 @@ def _told(store: KnownStore, host: str, found: dict[str, str | None]) -> HostMat
 def _pattern(store: KnownStore, host: str) -> re.Pattern[str]:
     labels = _USUAL | dict(store.labels)
     parts = _PLACEHOLDER.split(host)
+    # The split leaves text at even places, and the placeholders' names between.
     parts[::2] = map(re.escape, parts[::2])
     parts[1::2] = [f"(?P<{name}>{labels[name]})" for name in parts[1::2]]
     bucket = {"path": "", "host": "(?P<bucket>{})\\.", "either": "(?:(?P<bucket>{})\\.)?"}

@@ -122,6 +122,7 @@ def normalise_host(host: str) -> str:
     >>> normalise_host("１２７.0.0.1")
     '127.0.0.1'
     """
+    # A dot at the end is the root's: the same name.
     folded = unicodedata.normalize("NFKC", _DOTS.sub(".", host)).lower().removesuffix(".")
     try:
         name = folded if folded.isascii() else folded.encode("idna").decode("ascii")

@@ -106,6 +106,7 @@ def discover_region(location: Location) -> str | None:
     if location.bucket not in _regions:
         answer = _head(_bucket_url(location, _endpoint(location)))
         region = answer.headers.get("x-amz-bucket-region") if answer is not None else None
+        # It becomes a part of a host's name.
         if not region or not region.replace("-", "").isalnum():
             return None
         _regions[location.bucket] = region
@@ -255,6 +256,7 @@ def _head(url: str) -> httpx.Response | None:
         return httpx.head(
             url,
             follow_redirects=False,
+            # No proxy of the environment, as the client itself takes none.
             trust_env=False,
             timeout=_CONNECT_SECONDS,
             verify=httpx.create_ssl_context(),  # SSL_CERT_FILE, as the client itself

@@ -47,6 +47,7 @@ class EntraToken:
     """
 
     def __init__(self, client: EntraClient, host: str) -> None:
+        # The empty suffix is the last one, and fits every host.
         authority = next(url for suffix, url in AUTHORITIES.items() if host.endswith(suffix))
         self._client = client
         self._url = f"{authority}/{client.tenant}/oauth2/v2.0/token"

@@ -60,6 +60,8 @@ def exclusive_put_holds(storage: ManagedStorage) -> bool:
         return True
     client = storage.client()
     with _new_key(storage, client) as key:
+        # One after the other first: that shows a store without the header. Races show one that
+        # looks first and writes later; such a store may win one by chance, so there are several.
         _makes(client, key)
         if _makes(client, key):
             return False

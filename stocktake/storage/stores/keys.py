@@ -96,6 +96,8 @@ def azure_secret(credential: Credential, account: str | None) -> AzureSecret:
         AccessDeniedError: it is nothing that Azure takes, or of another account.
     """
     secret = credential.access_secret.strip()
+    # By the access key, since an Entra client's secret has no form. A connection string may hold a
+    # SAS, so it is looked for before one.
     if client := _CLIENT.fullmatch(credential.access_key.strip()):
         return EntraClient(client=client["client"], tenant=client["tenant"], secret=secret)
     if _is_connection(secret):
@@ -129,6 +131,7 @@ def _connection(text: str, account: str | None) -> AzureSecret:
             hint="Copy the connection string of the account that the URL pattern names.",
         )
     if key := found.get("accountkey"):
+        # What stands beside a connection string says nothing: the account is the URL's.
         return azure_secret(Credential(access_key=account or "-", access_secret=key), account)
     if token := found.get("sharedaccesssignature"):
         return SharedAccess(token=_token(token))

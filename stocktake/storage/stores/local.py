@@ -248,6 +248,8 @@ def _info(path: str, status: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
         path=path,
         size=status.st_size,
+        # A file that takes another's name has an inode of its own, though the clock may not have
+        # ticked.
         etag=f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}",
         modified_at=datetime.fromtimestamp(status.st_mtime, UTC),
     )

@@ -78,10 +78,12 @@ class Parts:
             if not (options and answers.is_no_part(error)):
                 raise
         answer = self.open(path)
+        # A bucket may hold pages. Only where there is one for any name it is no store.
         page = str(answer.attributes.get("Content-Type", "")).startswith("text/html")
         if page and self.answers_anything(path):
             raise store_errors.not_a_store(path)
         chunk = _cut(answer, start, length)
+        # From now on one request a part, and not two that fail before it.
         self._sends_wholes = True
         return chunk
 

@@ -191,6 +191,7 @@ async def _copy_requests(
 ) -> None:
     while True:
         url = urlsplit(head["target"])
+        # Cut by lengths and not put together anew: the signature is for the bytes as they are.
         path = head["target"][len(url.scheme) + 3 + len(url.netloc) :] or b"/"
         fields = _PROXY_FIELD.sub(b"", head["fields"])
         there.write(b"%s %s HTTP/1.1\r\n%s\r\n" % (head["verb"], path, fields))
@@ -199,6 +200,7 @@ async def _copy_requests(
             raise ConnectionError("object_store says how long its bodies are")
         await _copy(reader, there, length=int(length[1]) if length else 0)
         head = await _head(reader)
+        # Each request of a connection names its host anew, and a redirect may be among them.
         if not _is_plainly(endpoint, head):
             writer.write(_MISDIRECTED)
             return

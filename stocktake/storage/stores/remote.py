@@ -189,7 +189,9 @@ class RemoteObjects:
         return self._clients[key]
 
     def _build(self, location: Location, as_stored: bool) -> clients.Client:
+        # The cache would take each key for another client.
         location = replace(location, key="")
+        # A cache lets threads that ask at once build one each.
         with _building:
             return _kept_client(
                 location, self._credential, self._public, self._allow_http, as_stored
@@ -263,6 +265,8 @@ def _just_before(prefix: str) -> str:
     if not name:
         return ""
     last = ord(name[-1]) - 1
+    # A control character, half a surrogate pair or a slash is nothing to begin from. The prefix
+    # without its last character sorts before all, too, with more to pass over.
     if last < 0x20 or 0x7F <= last <= 0x9F or 0xD800 <= last <= 0xDFFF or chr(last) == "/":
         return prefix[:-1]
     return prefix[:-1] + chr(last) + _CHARACTER_MAX

@@ -284,6 +284,7 @@ def from_store(
         return _bad_key(path)
     if login := _NO_LOGIN.search(summary):
         return _LOGINS.get(login[1], _expired)(path)
+    # The store's own code before the status: one 403 stands for a dozen of them.
     code, status = CODE.search(summary), STATUS.search(summary)
     if code and (build := _BY_CODE.get(code[1])):
         if build is _other_region and (region := _REGION.search(summary)):
@@ -359,6 +360,7 @@ def _from_status(status: int, path: str, listing: bool) -> JobError:
 
 
 def _from_causes(causes: str, path: str) -> JobError:
+    # The most telling word first: a text of any cause has `reqwest` in it.
     if "TooManyRedirects" in causes or "kind: Redirect" in causes or _ELSEWHERE.search(causes):
         return _redirected(path)
     if "BareRedirect" in causes:
