@@ -63,6 +63,7 @@ def arrow_type(type_: Type) -> pa.DataType:
         return pa.list_(pa.field("element", arrow_type(inner[0])))
     if type_.name == "Map" and inner:
         return pa.map_(arrow_type(inner[0]), arrow_type(inner[1]))
+    # A struct of Delta's has a name for each field.
     if type_.name == "Tuple" and inner and all(each.name for each in type_.fields or ()):
         return pa.struct([pa.field(name, arrow_type(each)) for name, each in type_.fields or ()])
     return pa.string()
@@ -119,4 +120,5 @@ def merged(known: Any, wanted: Any) -> pa.DataType:
         return pa.list_(element.with_type(merged(element.type, wanted.value_type)))
     if pa.types.is_map(known) and pa.types.is_map(wanted):
         return pa.map_(known.key_type, merged(known.item_type, wanted.item_type))
+    # The files that are there keep their type: the upload's values have to fit it.
     return known

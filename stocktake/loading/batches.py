@@ -58,6 +58,7 @@ def _of_texts(
 
 
 def _texts(source: Source, limits: Limits, progress: Progress) -> Iterator[Text]:
+    # By path, so that the first fault is the same each time.
     files = sorted(list_text_files(source, limits).files, key=lambda file: file.path)
     for done, file in enumerate(files):
         text = stream_text(source, file, limits)

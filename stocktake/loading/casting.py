@@ -84,6 +84,7 @@ def _cast(array: Any, target: Any) -> pa.Array:
 def _plain(array: Any) -> pa.Array:
     if array.type.extension_name != "arrow.uuid":
         return array.storage
+    # The column is a text, and the bytes of a UUID are none.
     texts = [None if raw is None else str(UUID(bytes=raw)) for raw in array.storage.to_pylist()]
     return pa.array(texts, pa.string())
 

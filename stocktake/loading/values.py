@@ -67,12 +67,14 @@ def converter(arrow: pa.DataType, *, csv: bool) -> Convert:
     """
     if not csv or not pa.types.is_nested(arrow):
         return _converter(arrow, csv=csv)
+    # A container in a field is decoded first: what it holds are values as in JSON.
     inner = _converter(arrow, csv=False)
     return lambda text: inner(_literal(text))
 
 
 def _literal(text: str) -> Any:
     try:
+        # ClickHouse's notation has no double quote, and JSON no text without one.
         return json.loads(text) if '"' in text else parse_literal(text)
     except (ValueError, RecursionError) as exc:
         raise MisfitError("a text") from exc
@@ -90,6 +92,7 @@ def _converter(arrow: Any, *, csv: bool) -> Convert:
 
 def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
     make = _maker(arrow)
+    # Nothing to ask: a text takes any value as it is written.
     if make in (_to_text, _to_bytes):
         return make
     type_ = clickhouse_type(pa.field("value", arrow)).bare
@@ -112,6 +115,7 @@ def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
 
 
 def _maker(arrow: Any) -> Convert:
+    # What Delta has no type for is a text (`arrow_type`).
     for applies, make in _MAKERS:
         if applies(arrow):
             return make

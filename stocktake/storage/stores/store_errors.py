@@ -360,7 +360,7 @@ def _from_status(status: int, path: str, listing: bool) -> JobError:
 
 
 def _from_causes(causes: str, path: str) -> JobError:
-    # The most telling word first: a text of any cause has `reqwest` in it.
+    # The most telling word first: `reqwest` may be in the text of any cause.
     if "TooManyRedirects" in causes or "kind: Redirect" in causes or _ELSEWHERE.search(causes):
         return _redirected(path)
     if "BareRedirect" in causes:
