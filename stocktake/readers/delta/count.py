@@ -189,7 +189,8 @@ def _sidecar(action: object, file: str) -> str:
     """Return the name of a sidecar: a file of the folder that is theirs, and nothing else."""
     path = action.get("path") if isinstance(action, dict) else None
     name = unquote(path) if isinstance(path, str) else ""
-    # The protocol asks writers for the bare name, and allows a whole URI: that could lead anywhere.
+    # The protocol asks writers for the bare name, and allows a whole URI ("Sidecar File
+    # Information"): that could lead anywhere.
     plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")
     if not plain or unnameable(str(path)):
         raise InvalidSourceError(

@@ -346,7 +346,7 @@ def _name(info: ObjectInfo) -> str:
 def _complete(files: list[ObjectInfo]) -> tuple[ObjectInfo, ...]:
     """Return one complete checkpoint out of a version's files: whole ones before parts."""
     # A writer may die with some parts written, so only a checkpoint with all of them counts (Delta
-    # protocol, "Multi-part Checkpoints"). Parts of another count are of another one.
+    # protocol, "Checkpoints"). Parts of another count are of another one.
     parts: dict[int, list[ObjectInfo]] = {}
     for info in files:
         match = _CHECKPOINT.fullmatch(_name(info))

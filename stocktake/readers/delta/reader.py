@@ -205,7 +205,7 @@ def _require_readable(protocol: TableProtocol) -> None:
             f"The table asks for Delta reader version {protocol.reader_version}; "
             f"this reader knows versions up to {_MAX_READER_VERSION}."
         )
-    # A list of reader features has a meaning in version 3 only (Delta protocol, "Table Features").
+    # Reader features exist in version 3 only (Delta protocol, "Delta Table Specification").
     unknown = sorted(set(protocol.reader_features) - READABLE_FEATURES)
     if unknown and protocol.reader_version == _MAX_READER_VERSION:
         raise _unsupported(

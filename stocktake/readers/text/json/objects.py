@@ -106,7 +106,7 @@ class Objects:
         if found == "]" and self._in_array:
             self._end_array()
             return False
-        # ClickHouse takes either between objects, and behind the last one.
+        # ClickHouse allows a comma between objects, and a semicolon where an INSERT ends.
         if found == "," or (found == ";" and not self._in_array):
             self._move(self._at + 1)
             if not self._in_array:
