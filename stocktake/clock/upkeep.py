@@ -219,6 +219,8 @@ def fold_names(
     wrong = [row for row in rows if row.folded_name != fold(row.name)]
     if wrong:
         with database.write() as session:
+            # One that was renamed since is left alone: who renamed it wrote the folded name too, or
+            # is an older release, and the next round finds it.
             for row in wrong:
                 session.execute(
                     update(Table)
