@@ -117,6 +117,7 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
             found.note(Part.DATABASE, Status.OK)
     except SQLAlchemyError as exc:
         found.note(Part.DATABASE, Status.UNREACHABLE, explain_failure(exc))
+    # With the database away, too: each part that can be told is told.
     _judge_broker(found, queue_lengths())
     if seen is not None:
         _judge_clock(found, seen, settings)

@@ -173,6 +173,7 @@ class Stack:
             for name, value in self._options.environment.items()
             if not name.startswith((PREFIX, "FLOWER_"))
         }
+        # What stands further right wins.
         return others | self._defaults() | given | self._asked_for(given)
 
     def _defaults(self) -> dict[str, str]:
