@@ -34,6 +34,7 @@ def free_ports(count: int) -> list[int]:
     Drawn below the range that the kernel hands to outgoing connections, so that a server which
     was killed finds its port free when it comes back.
     """
+    # All stay bound until the last is found, so that none is given twice.
     held: list[socket.socket] = []
     try:
         while len(held) < count:

@@ -113,6 +113,7 @@ async def get_job(
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds:
+        # First of all: what is not there is a 404 at once, and not after the wait.
         job = await edge.read(lambda context: jobs.get_job(context, job_id))
         if not JobState(job.state).done:
             await edge.wait_for_end(job_id, seconds)

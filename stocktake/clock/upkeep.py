@@ -172,9 +172,11 @@ def remove_deleted_delta(
     except JobError as exc:
         log.warning("delta_not_removed", table_id=str(table.id), reason=exc.detail)
         return 0
+    # Listed anew by each call, until nothing is: only an empty listing shows that all is gone.
     removed = asyncio.run(_remove(storage, keys))
     if not keys:
         with database.write() as session:
+            # So that the next call takes another table: this one has nothing left here.
             session.execute(update(Table).where(Table.id == table.id).values(managed=False))
         log.info("delta_removed", table_id=str(table.id))
     return len(removed)

@@ -60,10 +60,12 @@ class _Load:
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """Return what the rows are cast to."""
+        # A load that replaces takes its own types: those of the rows that go bind nobody.
         fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
         known = {field.name: field.type for field in fields}
         self._refuse_stranger(known)
         schema = load_schema(self.columns, known)
+        # With what the table has already: an append merges the two.
         self._check_bounds(known | {field.name: field.type for field in schema})
         return schema
 
