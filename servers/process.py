@@ -247,6 +247,7 @@ class Server(ABC):
         process, self._process = self._process, None
         if process is None:
             return
+        # Looked for now: once it is gone, nothing tells whose they were.
         children = _children(process.pid)
         process.send_signal(how)
         if how != signal.SIGKILL:  # which reaches a paused process too, and leaves it no moment

@@ -135,6 +135,7 @@ def _represent(
     if not JobState(job.state).done:
         headers["Retry-After"] = str(_retry_after(job))
     if _matches(known_tags, tag):
+        # With the headers of the 200 that it stands for (RFC 9110, 15.4.5).
         return Answer(status=304, headers=headers)
     return Answer(body=full_job_view(job, attempts), headers=headers)
 
@@ -149,6 +150,7 @@ def _retry_after(job: Job) -> int:
 
 
 def _matches(header: str, tag: str) -> bool:
+    # Compared weakly, as If-None-Match is (RFC 9110, 13.1.2).
     given = [part.strip().removeprefix("W/") for part in header.split(",")]
     return tag in given or "*" in given
 

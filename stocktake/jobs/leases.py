@@ -87,8 +87,7 @@ class RetryPolicy:
         True
         """
         # S311: jitter, not a secret.
-        # From nothing up: jobs that failed together, as those of one store do, come back spread
-        # out.
+        # From nothing up: jobs that failed together, as of one store, come back apart.
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
@@ -110,8 +109,7 @@ _CLAIM: Final = (
         generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
         worker=bindparam("by_worker"),
         lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
-        # It has a place again, and so its project may have the reserve again
-        # (`shares.has_yielded`).
+        # It has a place: its project may have the reserve again (`shares.has_yielded`).
         yielded_at=None,
         # The first attempt's; each has its own in `job_attempts`.
         started_at=func.coalesce(Job.started_at, now()),
@@ -303,8 +301,7 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         outcome=error.code,
         error=error.as_dict(),
         next_run_at=now(retry.delay(claim.attempt)),
-        # As if nobody had ever rung: the clock does so when the retry is due, and begins its
-        # distances anew.
+        # As if nobody had rung: the clock does when it is due, from the first distance on.
         rung_at=None,
         rings=0,
     )

@@ -181,6 +181,7 @@ def _before_change(zone: ZoneInfo, offset: timedelta, at: datetime, beyond: date
     """Return the last second of an offset, on the way from one time that has it to one that has
     not.
     """
+    # By halves: zoneinfo tells the offset of a moment, and not when it changes.
     while abs(beyond - at) > _SECOND:
         middle = at + timedelta(seconds=(beyond - at) // _SECOND // 2)
         if _offset(zone, middle) == offset:

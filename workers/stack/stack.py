@@ -173,7 +173,6 @@ class Stack:
             for name, value in self._options.environment.items()
             if not name.startswith((PREFIX, "FLOWER_"))
         }
-        # What stands further right wins.
         return others | self._defaults() | given | self._asked_for(given)
 
     def _defaults(self) -> dict[str, str]:
@@ -375,6 +374,7 @@ def _lock(folder: Path) -> int:
 
 def _get(url: str, *, login: str | None = None) -> bytes | None:
     """Return the body of a 200, else None."""
+    # Past the environment's proxies: it is this machine that is asked.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url)  # noqa: S310 - our own processes
     if login is not None:
