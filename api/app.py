@@ -64,9 +64,13 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # `SlashMiddleware` serves both, without a second request.
         redirect_slashes=False,
         strict_content_type=False,
         generate_unique_id_function=_operation_id,
+        # As a request meets them. The path is put right before a route is looked for; HEAD is
+        # logged as HEAD; and what answers a body that is too large gets an id and headers as all
+        # do.
         middleware=[
             Middleware(SlashMiddleware),
             Middleware(RequestMiddleware, observe=observed.observe),
@@ -91,6 +95,7 @@ def _lifespan(
         observed.watch(parts.process.database, parts.doorbell)
         tasks = [asyncio.create_task(parts.hub.run()), asyncio.create_task(parts.afterwards.run())]
         yield
+        # The database goes last: the doorbell counts in it what it drops.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -143,6 +143,8 @@ def _is_branch(part: Any) -> bool:
 
 def _sentence(problem: Any) -> tuple[str, str]:
     kind = problem["type"]
+    # Before the rules: pydantic names the type that it missed, and Django REST Framework says that
+    # it was null.
     if kind != "missing" and problem.get("input", ...) is None:
         return "null", "This field may not be null."
     if kind == "missing" and tuple(problem["loc"]) == ("body",):

@@ -103,6 +103,7 @@ class Receiver:
             ManagedStorageRefusedError: it will not take it, however often it is asked.
         """
         if self._sink is not None:
+            # Behind it the store's client holds nothing more, and so the turn is over.
             self.size_bytes = await self._sink.finish()
             await self._turn.aclose()
 
@@ -119,6 +120,7 @@ class Receiver:
         with suppress(SQLAlchemyError, StorageUnavailableError, ManagedStorageRefusedError):
             if self._sink is not None:
                 await self._sink.abort()
+            # The row first: bytes go only where it says that nobody has them.
             if await self._edge.change(lambda context: files.discard(context, upload_id)):
                 await self._edge.parts.process.storage.remove(key)
 

@@ -69,6 +69,7 @@ def main() -> None:
     """Run the command line. An error that we know is a sentence on stderr and status 1."""
     try:
         app(prog_name="stocktake")
+    # From `inspect`, which reads here and in no job.
     except JobError as exc:
         complain(exc.detail, f"({exc.code}) {exc.hint}")
         sys.exit(1)

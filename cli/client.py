@@ -135,6 +135,7 @@ class Client:
             CommandError: there is none.
         """
         composed = unicodedata.normalize("NFC", name)  # as names are stored
+        # The search finds parts of names, in any letter case: which one is meant is told here.
         for table in self.all("warehouse_tables/", search=name):
             if table["name"] in (name, composed):
                 return table
@@ -168,6 +169,8 @@ class Client:
         return answer.json() if answer.content else None
 
     def _knows_project(self) -> bool:
+        # Every project has this list, so that a 404 is the project's own. The API answers alike for
+        # a thing that is missing and for a project that is another's.
         return self._http.get("jobs/", params={"limit": 1}).status_code != 404
 
     def _not_found(self) -> str:

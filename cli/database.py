@@ -166,6 +166,8 @@ def rotate_secrets() -> None:
         raise CommandError(f"{exc}.") from exc
     done, after, unreadable = 0, None, list[str]()
     with _database() as database:
+        # In parts, each a transaction, so that no row is locked for long. A run that was broken off
+        # is begun again: it looks for what is not under the first key.
         while True:
             with database.write() as session:
                 part = credentials.reseal(session, keyring, after=after, limit=_RESEALED_AT_ONCE)

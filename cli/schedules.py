@@ -101,6 +101,7 @@ def _matches(selector: dict[str, Any], name: str) -> bool:
     """Return whether a schedule made here means the table; the server holds what a glob is."""
     if "name_glob" not in selector:
         return True
+    # A bracket is a letter to the server, and to fnmatch the begin of a set.
     return fnmatchcase(fold(name), fold(selector["name_glob"]).replace("[", "[[]"))
 
 

@@ -36,6 +36,7 @@ app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
 _POLL_SECONDS: Final = 0.5
+#: The longest that the API grants.
 _CREATE_WAIT_SECONDS: Final = 60
 
 #: Told, each time it was looked at, of a batch and of what it waits for.
@@ -235,6 +236,7 @@ def _waited_for(client: Client, batch_id: str) -> str:
     """Describe one of the batch's jobs that have not ended, and how far it is."""
     for state in ("running", "queued"):
         for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
+            # The batch's own job, which makes the others, has no table.
             if job["kind"] == "refresh_schema":
                 path = f"warehouse_tables/{job['table_id']}/"
                 table = client.get(path, include_columns="false")

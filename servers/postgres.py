@@ -69,6 +69,7 @@ class Postgres(Server):
             return
         password_file = self.folder / "password"
         password_file.write_text(self._password)
+        # Made by root, which its commands then are no more.
         if self.user == "nobody":
             for path in (self.folder, password_file):
                 os.chown(path, 65534, 65534)

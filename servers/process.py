@@ -34,6 +34,7 @@ def free_ports(count: int) -> list[int]:
     Drawn below the range that the kernel hands to outgoing connections, so that a server which
     was killed finds its port free when it comes back.
     """
+    # All stay bound until the last is found, so that none is given twice.
     held: list[socket.socket] = []
     try:
         while len(held) < count:
@@ -246,6 +247,7 @@ class Server(ABC):
         process, self._process = self._process, None
         if process is None:
             return
+        # Looked for now: once it is gone, nothing tells whose they were.
         children = _children(process.pid)
         process.send_signal(how)
         if how != signal.SIGKILL:  # which reaches a paused process too, and leaves it no moment

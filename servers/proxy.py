@@ -206,6 +206,8 @@ class Proxy:
     async def _take_requests(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(_PIECE_BYTES):
             self.counts.delayed += self.latency_seconds > 0
+            # Taken at once and delivered when due: a delay must not become a limit of what goes
+            # through.
             connection.requests.put_nowait((self._loop.time() + self.latency_seconds, data))
         connection.requests.put_nowait(None)
 
@@ -221,6 +223,7 @@ class Proxy:
                 continue
             if not self._meets_cut(connection, data):
                 await self._deliver(connection, connection.server, data)
+        # A black hole does not say that the other side has left.
         if not connection.silent:
             connection.server.write_eof()
 

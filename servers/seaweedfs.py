@@ -114,6 +114,7 @@ class SeaweedFS(Server):
     def _end(self, how: signal.Signals) -> None:
         super()._end(how)
         for port in self._ports.values():
+            # Killed, it leaves its sockets behind.
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 left.unlink(missing_ok=True)
 

@@ -65,6 +65,7 @@ class Worker(ServiceProcess):
         self._started_at_byte = self.log.stat().st_size if self.log.exists() else 0
 
     def answers(self) -> bool:
+        # Of this start alone: the log goes on over restarts.
         return " ready." in self.log_text()[self._started_at_byte :]
 
     def children(self) -> list[psutil.Process]:

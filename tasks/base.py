@@ -80,6 +80,7 @@ class JobTask(Task[Any, str | None]):
     """Base of every task. A task's function gets an `Attempt`; its message holds only the id."""
 
     abstract = True
+    # Celery would hold a message's arguments to those of the function, which gets another.
     typing = False
     # An ordinary failure is the job's outcome and not the worker's trouble: no traceback.
     throws = (JobFailed,)
@@ -134,6 +135,7 @@ def run_attempt(runtime: Runtime, claim: Claim, work: Callable[[Attempt], object
     except SupersededError as exc:
         _superseded(runtime, claim, exc)
     except (SystemExit, KeyboardInterrupt):
+        # Whether that could be written or not, the process goes on to end.
         with suppress(Ignore):
             _leave(runtime, claim)
         raise
@@ -247,6 +249,8 @@ def _fail(
         runtime, claim, lambda session: leases.fail(session, claim, error, runtime.retry)
     )
     _log_end(error, state)
+    # What came behind the commit has lost nothing; but a process that is spoilt must go all the
+    # same.
     if state is JobState.SUCCEEDED and outcome is not ProcessSpoilt:
         return
     if state is JobState.CANCELLED:

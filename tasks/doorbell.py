@@ -121,6 +121,7 @@ class CeleryDoorbell:
     def _drain(self, producer: Producer) -> None:
         while not self._finished():
             try:
+                # Woken now and then, to see that it is asked to stop.
                 ring = self._rings.get(timeout=0.2)
             except queue.Empty:
                 continue
@@ -133,6 +134,8 @@ class CeleryDoorbell:
             self._celery.send_task(
                 str(ring.kind),
                 args=(str(ring.job_id),),
+                # Flower shows it, and a worker's parent finds by it the job of a child that is
+                # lost.
                 task_id=str(ring.job_id),
                 queue=ring.queue.value,
                 producer=producer,
@@ -160,6 +163,7 @@ class CeleryDoorbell:
                 break
             dropped += 1
         self.dropped += dropped
+        # With the one that failed, which `_publish` has counted.
         log.warning("doorbell_dropped", rings=dropped + 1, reason=type(exc).__name__)
 
     def _report(self) -> None:

@@ -58,6 +58,7 @@ class Clock(Scheduler):
         upkeep.start()
         wait_for_upkeep = partial(upkeep.join, _CLOSE_SECONDS)
         give_back = (doorbell.close, lengths.close, database.dispose)
+        # Upkeep ends first, as it uses what is given back behind it.
         self._closers = (stop.set, wait_for_upkeep, *give_back, *restore)
         self._work = work
         log.info("clock_started")

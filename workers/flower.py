@@ -119,6 +119,7 @@ def main(arguments: Sequence[str]) -> None:
     # In ASCII: Flower compares logins as texts, and fails on others.
     if not options.basic_auth or not all(map(_LOGIN.fullmatch, options.basic_auth)):
         sys.exit("Flower needs a login: set FLOWER_BASIC_AUTH to user:password, in ASCII.")
+    # Again, as a variable or an option may have said otherwise since.
     options.read_only = True
     command.extract_settings()
     settings = read_settings()

@@ -148,6 +148,7 @@ class LateEnds:
         self._chosen = guard_ends.to_leave(worker)
 
     def _in_time(self, write: Callable[[], bool], *, otherwise: bool) -> bool:
+        # Behind a frozen database they would pile up, a thread for each look.
         if self._writing is not None and self._writing.is_alive():
             return otherwise
         answer = [otherwise]
@@ -208,10 +209,14 @@ class Guard:
         self._asked &= seen
         if not 0 < self.bounds.children <= len(seen):
             return
+        # Only where somebody has been there for a turn, which the board tells, is the database
+        # asked.
         limit = self.bounds.job_time_limit_seconds - self.bounds.reserve_seconds
         if not any(each.deadline - time.monotonic() <= limit for each in seen):
             return
         chosen = self.ends.to_leave(self.bounds.presence["worker"])
+        # The choice is a moment old and a child may read another job by now: its number is
+        # compared.
         for each in seen - self._asked:
             if chosen.get(each.job_id) == each.attempt:
                 self.board.ask_to_leave(each)
@@ -220,6 +225,7 @@ class Guard:
     def _hear(self, reading: Reading, beat: Beat) -> None:
         if (silence := self._silences.get(reading)) is None:
             process = psutil.Process(reading.pid)
+            # The board outlives a child, and its number may be another process's by now.
             if process.ppid() == self.worker.pid:
                 lease_at = time.monotonic() + self.bounds.heartbeat_seconds
                 self._silences[reading] = Silence(process, beat, next_lease_at=lease_at)
@@ -284,6 +290,7 @@ def main(argument: str) -> None:
     pause = Event()
     next_word_at = time.monotonic() + bounds.lease_seconds / 3  # the worker has just said it
     withdrawn = not bounds.presence
+    # Asked too: only Linux sends the signal of `die_with_parent`.
     while os.getppid() == bounds.worker:
         guard.look()
         if board.stop_at:

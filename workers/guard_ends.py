@@ -59,6 +59,7 @@ def end(reading: Reading, error: JobError | None) -> bool:
         with _database().write() as session:
             if claim := leases.attempt_of(session, reading.job_id, reading.attempt):
                 leases.end_early(session, claim, error, retry)
+    # The child itself, or the clock, was faster: nothing is left to be written.
     except StaleAttemptError:
         claim = None
     except SQLAlchemyError as exc:

@@ -171,6 +171,7 @@ def _prepare_child() -> None:
     _allow_descriptors()
     leave_stopping_to_the_parent()
     os.nice(NICENESS)
+    # Before the stores' clients are made: their constructors would read these variables (ADR 6).
     scrub_environment()
     JobTask.runtime = make_runtime(process_settings(), _presence)
 

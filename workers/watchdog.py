@@ -89,6 +89,7 @@ class Watchdog:
         return None
 
     def _beat(self) -> None:
+        # Written once: what has not changed since would be one more revision to whoever waits.
         progress, self._progress = self._progress, None
         try:
             with self._place.writing(), self._runtime.process.database.write() as session:

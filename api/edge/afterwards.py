@@ -54,6 +54,7 @@ class Afterwards:
         with self._lock:
             before = self._written.get(key_id)
             if before is None or moment - before >= _USE_EVERY:
+                # Taken for written: what a failed write loses, the next minute's use makes up for.
                 self._written[key_id] = self._used[key_id] = moment
 
     def refused(self, caller: Caller, scope: str, code: str) -> None:

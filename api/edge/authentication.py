@@ -56,6 +56,7 @@ async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Call
     try:
         caller = await to_thread.run_sync(look_up)
     except NotAuthenticatedError:
+        # It raises a 429 in the refusal's place where there were too many.
         parts.limits.count_failure(request.client.host if request.client else "unknown")
         raise
     # For the line in the log, which would mask it as a key with the letters that all begin with.

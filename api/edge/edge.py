@@ -194,6 +194,7 @@ class Edge:
             # What was done stays done, and its answer is that of then: nothing of what came after.
             sight = None
         if sight is None or given.after_wait is None:
+            # It was kept as not final, for as long as the request went on.
             if key is not None:
                 await self.change(_keeper(key, given))
             return response

@@ -120,6 +120,7 @@ def _place(cursor: str) -> Place | None:
     if not cursor:
         return None
     try:
+        # With the padding again that `_cursor` has taken off.
         place = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, RecursionError) as exc:
         raise ValidationError(WRONG_CURSOR, attr="cursor") from exc

@@ -66,6 +66,8 @@ class ProjectThreads:
         Raises:
             sqlalchemy.exc.TimeoutError: there was no turn in time.
         """
+        # Kept by whoever has it or waits for it, and by nobody else: projects that ask no more
+        # leave nothing behind.
         share = self._shares.get(project_id)
         if share is None:
             share = self._shares[project_id] = asyncio.Semaphore(self._share)

@@ -136,6 +136,7 @@ class Hub:
         if seconds <= 0 or self._closed or self.is_full:
             return None
         self._waiters.add(waiter)
+        # First among the waiters, so that the hub that wakes finds it.
         self._joined.set()
         try:
             async with asyncio.timeout(seconds):
@@ -170,6 +171,8 @@ class Hub:
         self._joined.clear()
 
     async def _poll(self) -> None:
+        # Those of this moment: one that joined during the query is not in its answer, and would
+        # look like a job that is gone.
         waiters = list(self._waiters)
         ids = {waiter.job_id for waiter in waiters}
         key_ids = {waiter.holder.key_id for waiter in waiters if waiter.holder}

@@ -113,6 +113,7 @@ async def get_job(
     asked = edge.preference
     seconds = min(wait, 60) if wait is not None else asked.seconds if asked.applied else 0
     if seconds:
+        # First of all: what is not there is a 404 at once, and not after the wait.
         job = await edge.read(lambda context: jobs.get_job(context, job_id))
         if not JobState(job.state).done:
             await edge.wait_for_end(job_id, seconds)
@@ -134,6 +135,7 @@ def _represent(
     if not JobState(job.state).done:
         headers["Retry-After"] = str(_retry_after(job))
     if _matches(known_tags, tag):
+        # With the headers of the 200 that it stands for (RFC 9110, 15.4.5).
         return Answer(status=304, headers=headers)
     return Answer(body=full_job_view(job, attempts), headers=headers)
 
@@ -148,6 +150,7 @@ def _retry_after(job: Job) -> int:
 
 
 def _matches(header: str, tag: str) -> bool:
+    # Compared weakly, as If-None-Match is (RFC 9110, 13.1.2).
     given = [part.strip().removeprefix("W/") for part in header.split(",")]
     return tag in given or "*" in given
 

@@ -124,6 +124,7 @@ class FormReader:
         _, options = parse_options_header(self._disposition)
         name = _text(options.get(b"name", b""))
         filename = options.get(b"filename")
+        # Marked, as a file whose name is empty is no field.
         self._note(b"part", name.encode(), b"" if filename is None else b"file:" + filename)
         if filename is None:
             self._field = name
@@ -155,6 +156,7 @@ class FormReader:
 
     def _note(self, *parts: bytes) -> None:
         for part in parts:
+            # With its length: else what ends one part could begin the next, and two forms be one.
             self._hash.update(len(part).to_bytes(8, "big") + part)
 
 

@@ -141,10 +141,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arm(self.limits.head_seconds, self._head_is_late)
         while data and not self._closing:
             was_in_head, room = self._in_head, MAX_HEAD_BYTES - self._head_bytes
+            # Of a head no more than it may still have: the parser would take all. What follows may
+            # be a body, for which this is no limit.
             piece, data = (data[:room], data[room:]) if was_in_head else (data, b"")
             request, body_bytes = self.scope, self._body_bytes
             self._head_bytes += len(piece) if was_in_head else 0  # 0 again where one is complete
             super().data_received(piece)
+            # Only of a piece that lies within one body: beside a head, nobody can tell what framed
+            # what.
             if not (was_in_head or self._in_head) and self.scope is request:
                 self._count_framing(len(piece), self._body_bytes - body_bytes)
             if max(self._head_bytes, self._framing_bytes) >= MAX_HEAD_BYTES and not self._closing:
@@ -194,6 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self._in_head = False
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        # The youngest again, as something was asked for now.
         self.by_age.pop(self, None)
         self.by_age[self] = None
         busy = len(self.connections) > self.limits.connections
@@ -336,6 +341,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """Answer, and close; for the app the client is gone."""
         if not self._idle:
+            # A second answer would be read as a part of the first.
             if self.cycle.response_started:
                 self.transport.abort()
                 return

@@ -113,6 +113,7 @@ def _inside(value: Any, place: _Place) -> list[tuple[Any, _Place]]:
         return [(inner, (place, key)) for key, inner in value.items()]
     if isinstance(value, list):
         return [(inner, place) for inner in value]
+    # As of `1e999`: json makes an infinity of it and asks no `parse_constant`.
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         raise _unreadable("a number is too large")
     return []

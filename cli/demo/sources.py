@@ -180,6 +180,7 @@ def _write_delta(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def _protocol() -> dict[str, Any]:
+    # The first reader's is enough for plain columns (Delta protocol, "Protocol Evolution").
     return {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}
 
 

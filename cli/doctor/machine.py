@@ -51,6 +51,7 @@ def judge_packages(required: list[str]) -> Finding:
         required: as a package's metadata has it.
     """
     needed = [Requirement(line) for line in required]
+    # No extra: what only the demo or development asks for need not be there.
     needed = [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
     wrong = [problem for one in needed if (problem := _mismatch(one))]
     if wrong:
@@ -164,6 +165,7 @@ def _memory_bytes() -> int:
         allowed = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:
         return total
+    # cgroup v2 has `max` there where nothing is limited.
     return min(total, int(allowed)) if allowed.isdigit() else total
 
 

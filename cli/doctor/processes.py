@@ -92,6 +92,7 @@ def _skew(database: Database) -> timedelta:
     with database.read() as session:
         before = datetime.now(UTC)
         theirs = session.scalars(select(now())).one()
+        # The answer is of the middle of its way, as far as can be told.
         return before + (datetime.now(UTC) - before) / 2 - theirs
 
 

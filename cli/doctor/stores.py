@@ -91,6 +91,7 @@ def judge_durability(values: dict[str, str]) -> Iterator[Finding]:
         values: SQLite's PRAGMAs or PostgreSQL's settings, by name.
     """
     if "journal_mode" in values:
+        # 2 is FULL.
         wrong = values != {"journal_mode": "wal", "synchronous": "2"}
         todo = "Put the database on a local disk: SQLite's WAL does not work over a network."
     else:
@@ -191,6 +192,7 @@ def look_at_stores(settings: Settings) -> Iterator[Finding]:
 def _round_trip(storage: ManagedStorage) -> Finding:
     root = storage.root
     where = root.key if root.provider == "file" else f"{root.endpoint or root.host} {root.bucket}"
+    # Nobody's project, and no upload's name, so that no sweep takes it away meanwhile.
     key = storage.upload_key(0, f"doctor-{uuid4().hex}")
     step = "write"
     try:

@@ -28,6 +28,7 @@ def store(
     row = StoredCredential(id=new_id(), project_id=table.project_id, created_by_id=created_by_id)
     seal(keyring, row, pair)
     session.add(row)
+    # The row first, which the table's foreign key then names.
     session.flush()
     table.credential_id = row.id
     return row
@@ -75,6 +76,7 @@ def erase(session: Session, table: Table) -> None:
     credential_id, table.credential_id = table.credential_id, None
     if credential_id is None:
         return
+    # The table lets go first, as its foreign key would keep the row.
     session.flush()
     session.execute(
         delete(StoredCredential).where(

@@ -193,6 +193,7 @@ def select_tables(
         rest = [each for each in sorted(selector.ids) if after is None or each > after]
         part = rest[:limit]
         live = session.scalars(_refreshable(project_id).where(Table.id.in_(part))).all()
+        # The last that was looked at, live or not: the next chunk begins behind it.
         return Selected(ids=live, cursor=part[-1] if len(rest) > limit else None)
     statement = _filtered(_refreshable(project_id), selector)
     if after is not None:
@@ -217,6 +218,7 @@ def _refreshable(project_id: int) -> Select[UUID]:
             ),
         )
         .order_by(Table.id)
+        # FOR NO KEY UPDATE, as in `tables.locked`.
         .with_for_update(key_share=True)
     )
 

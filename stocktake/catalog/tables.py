@@ -21,6 +21,8 @@ def locked(session: Session, project_id: int, *which: ColumnElement[bool]) -> Ta
     return session.scalars(
         select(Table)
         .where(Table.project_id == project_id, Table.deleted.is_(False), *which)
+        # FOR NO KEY UPDATE: jobs and versions that refer to the row can be inserted meanwhile,
+        # which look at its key.
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()

@@ -113,6 +113,7 @@ def _prune(
     with database.write() as session:
         still_old = select(key).where(key.in_(found), old).with_for_update(skip_locked=True)
         gone = session.scalars(still_old).all()
+        # Children first, for their foreign keys.
         for column in (*children, key):
             session.execute(delete(column.class_).where(column.in_(gone)))
     return len(gone)

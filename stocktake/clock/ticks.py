@@ -27,24 +27,30 @@ from stocktake.settings import Settings
 from stocktake.states import Queue
 from stocktake.storage.managed import ManagedStorage
 
+#: Schedules fired in one tick, each in a transaction of its own; the others are due at the next.
 FIRES_PER_TICK: Final = 50
 
 
+#: Jobs of one transaction, which on SQLite keeps everybody else from writing.
 RESCUES_PER_TICK: Final = 200
 
 
+#: Well within the ten seconds after which readiness takes a clock for dead.
 BEAT_SECONDS: Final = 2.0
 
 
+#: `/metrics` lags behind by this, and by what `counters` lets attempts settle.
 TALLY_SECONDS: Final = 5.0
 
 
+#: After a round of upkeep that left nothing to do.
 UPKEEP_SECONDS: Final = 60.0
 
 
 UNKNOWN_SECONDS: Final = 300.0
 
 
+#: Schedules that one line of the log names.
 SCHEDULES_NAMED: Final = 10
 
 
@@ -95,6 +101,8 @@ class ClockWork:
         if self._is_time("unknown", UNKNOWN_SECONDS):
             steps += [self.name_unknown_jobs, self.name_unfireable_schedules]
         outcomes = [self._attempt(step) for step in steps]
+        # The beat comes last and only after a good tick: a clock that runs and gets nothing done
+        # must not look alive.
         return all(outcomes) and (
             not self._is_time("beat", BEAT_SECONDS) or self._attempt(self.record_beat)
         )

@@ -172,9 +172,11 @@ def remove_deleted_delta(
     except JobError as exc:
         log.warning("delta_not_removed", table_id=str(table.id), reason=exc.detail)
         return 0
+    # Listed anew by each call, until nothing is: only an empty listing shows that all is gone.
     removed = asyncio.run(_remove(storage, keys))
     if not keys:
         with database.write() as session:
+            # So that the next call takes another table: this one has nothing left here.
             session.execute(update(Table).where(Table.id == table.id).values(managed=False))
         log.info("delta_removed", table_id=str(table.id))
     return len(removed)
@@ -219,6 +221,8 @@ def fold_names(
     wrong = [row for row in rows if row.folded_name != fold(row.name)]
     if wrong:
         with database.write() as session:
+            # One that was renamed since is left alone: who renamed it wrote the folded name too, or
+            # is an older release, and the next round finds it.
             for row in wrong:
                 session.execute(
                     update(Table)

@@ -58,6 +58,7 @@ class now(FunctionElement[datetime]):  # noqa: N801 - reads as the SQL function 
 def _sqlite(element: now, compiler: Any, **kwargs: Any) -> str:
     moved = compiler.process(element.clauses, **kwargs)
     modifier = f", ({moved}) || ' seconds'" if moved else ""
+    # `%f` has three digits behind the point, and SQLAlchemy writes six.
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now'{modifier}) || '000')"
 
 

@@ -126,6 +126,7 @@ class Table(Base):
     __tablename__ = "tables"
     __table_args__ = (
         Index(
+            # Of live tables only: a deleted one's name is free.
             "uq_tables_live_name",
             "project_id",
             "name",
@@ -209,6 +210,7 @@ class Upload(Base):
     """A file on its way into managed storage, or there. The row exists before the bytes."""
 
     __tablename__ = "uploads"
+    # For the clock, which looks for what has been in a state for too long.
     __table_args__ = (Index("ix_uploads_state", "state", "changed_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -322,6 +324,7 @@ class Job(Base):
             postgresql_where=text("yielded_at IS NOT NULL"),
         ),
         Index(
+            # For retention, which looks for the oldest.
             "ix_jobs_finished",
             "finished_at",
             sqlite_where=text("finished_at IS NOT NULL"),
@@ -374,6 +377,7 @@ class JobAttempt(Base):
     """One try at a job by one worker: when, where, and why it ended."""
 
     __tablename__ = "job_attempts"
+    # For `counters.tally_attempts`, and for whether any worker did something lately.
     __table_args__ = (Index("ix_job_attempts_ended_at", "ended_at"),)
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)

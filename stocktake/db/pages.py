@@ -49,6 +49,7 @@ def part_of(
         ValidationError: `after` is no place in this list.
     """
     if after is not None:
+        # As one row: the first column alone would leave out who shares its value.
         here, there = tuple_(*columns), tuple_(*_values(columns, after))
         query = query.where(here > there if ascending else here < there)
     order = (column.asc() if ascending else column.desc() for column in columns)
@@ -84,6 +85,8 @@ def _kind(column: InstrumentedAttribute[Any]) -> type[Any]:
 
 
 def _read(kind: type[Any], value: Any) -> Any:
+    # `type`, as a bool is an int too; and no more than PostgreSQL's integer holds, which would be
+    # an error of the database's.
     if kind is int and type(value) is int and abs(value) < 2**31:
         return value
     if kind is UUID and isinstance(value, str):

@@ -59,6 +59,7 @@ class PatientConnection(psycopg.Connection[Any]):
             psycopg.OperationalError: there was none in time; whether the statement was carried out
                 is not known.
         """
+        # Who names a bound of its own has it, as `notifies()` does.
         if timeout is not None or self.patience is None:
             return super().wait(gen, interval, timeout)
         try:

@@ -30,6 +30,8 @@ def send(session: Session, *, every_seconds: float) -> bool:
     """Send one after commit; False where another clock did or the last one has not ended."""
     fresh = {"id": new_id(), "sent_at": now(), "rung_at": now()}
     blank = {"started_at": None, "worker": None, "ended_at": None}
+    # One statement looks and writes: of two clocks at one moment, one changes the row and one finds
+    # that nothing may follow yet.
     sent: UUID | None = session.scalar(
         inserting(session, Canary)
         .values(queue=QUEUE, **fresh)
@@ -87,6 +89,7 @@ def end(session: Session, canary_id: UUID) -> bool:
 def _change(session: Session, canary_id: UUID, **values: object) -> bool:
     changed = session.scalar(
         update(Canary)
+        # The id is the round's: a late message of an earlier one finds no row.
         .where(Canary.id == canary_id, Canary.ended_at.is_(None))
         .values(**values)
         .returning(Canary.id)

@@ -48,6 +48,7 @@ def cancel_batch(session: Session, batch: Batch) -> None:
     ending = update(Job).where(of_batch, _QUEUED).values(_ended(error, cancel_requested_at=now()))
     session.execute(ending)
     _ask(session, of_batch)
+    # They were changed without being loaded, and sessions do not look for what an UPDATE met.
     session.expire_all()
     if ids:
         # Nobody waits behind one of them: that is for uploads.
@@ -97,9 +98,11 @@ def _end(
         .returning(Job)
         .execution_options(populate_existing=True)
     ).all()
+    # One ring for each table and kind: of what waits there only one may run.
     for table_id, kind in dict.fromkeys((job.table_id, job.kind) for job in ended):
         if table_id is not None:
             turns.ring_sibling(session, ended[0].id, table_id, kind)
+    # All are of one table, or are one job, and so of one project.
     if ended:
         turns.ring_next(session, ended[0].id, ended[0].project_id)
     return ended
@@ -116,6 +119,7 @@ def _ask(session: Session, *which: ColumnElement[bool]) -> bool:
         update(Job)
         .where(*which, _RUNNING)
         .values(
+            # When it was asked for first: to cancel twice is allowed.
             cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
             revision=Job.revision + 1,
         )

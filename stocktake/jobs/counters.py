@@ -47,6 +47,7 @@ def add(session: Session, name: str, label: str = "", amount: int = 1) -> None:
     for the other to rescue nothing.
     """
     try:
+        # In a savepoint: a lock that is not given in time would else end the whole transaction.
         with session.begin_nested():
             if session.get_bind().dialect.name != "sqlite":
                 session.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_SECONDS}s'"))

@@ -87,6 +87,7 @@ class RetryPolicy:
         True
         """
         # S311: jitter, not a secret.
+        # From nothing up: jobs that failed together, as of one store, come back apart.
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
@@ -103,10 +104,14 @@ _CLAIM: Final = (
     .values(
         state=JobState.RUNNING,
         attempt=Job.attempt + 1,
+        # As of now, and not of the request: a job that waited while its table changed reads the new
+        # source, and its result holds (ADR 2).
         generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
         worker=bindparam("by_worker"),
         lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
+        # It has a place: its project may have the reserve again (`shares.has_yielded`).
         yielded_at=None,
+        # The first attempt's; each has its own in `job_attempts`.
         started_at=func.coalesce(Job.started_at, now()),
         progress=None,
         revision=Job.revision + 1,
@@ -130,6 +135,8 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}
     lock_project(session, job_id)
     try:
+        # In a savepoint: a refusal by the index would end a PostgreSQL transaction as a whole, and
+        # what the worker has said of itself in it (`Presence.keep`) would be lost.
         with session.begin_nested():
             claimed = session.execute(_CLAIM, given).one_or_none()
     except IntegrityError:
@@ -161,6 +168,7 @@ _UNRING: Final = (
         Job.state == JobState.QUEUED,
         Job.rung_at.is_not(None),
         Job.next_run_at <= now(),
+        # One behind another of its table lacks no place: that one's end rings for it.
         ~MUST_WAIT,
     )
     .values(rung_at=None)
@@ -233,6 +241,8 @@ def heartbeat(
 ) -> Beat:
     """Renew the lease and write the progress; learn whether the job is still ours."""
     values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
+    # A lease alone raises no revision: whoever waits for a change would be woken by each heartbeat,
+    # and see the same job.
     if progress is not None:
         values |= {"progress": progress, "revision": Job.revision + 1}
     row = session.execute(
@@ -291,6 +301,7 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         outcome=error.code,
         error=error.as_dict(),
         next_run_at=now(retry.delay(claim.attempt)),
+        # As if nobody had rung: the clock does when it is due, from the first distance on.
         rung_at=None,
         rings=0,
     )
@@ -329,6 +340,7 @@ def hand_back(session: Session, claim: Claim, error: HandedBackError) -> None:
         JobState.QUEUED,
         outcome=error.code,
         error=error.as_dict(),
+        # The attempt's number is not taken back: it is the fence, and is never used twice (ADR 9).
         max_attempts=Job.max_attempts + 1,
         yielded_at=now() if isinstance(error, ReserveNeededError) else None,
         next_run_at=now(),
@@ -370,6 +382,8 @@ def _end(
             f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was written"
         )
     _end_attempt(session, claim, outcome, error)
+    # In this transaction, so that the rings leave with its commit. One that is lost then is the
+    # clock's to repeat.
     if claim.table_id is not None:
         turns.ring_sibling(session, claim.job_id, claim.table_id, claim.kind)
     turns.ring_next(session, claim.job_id, claim.project_id)

@@ -93,6 +93,8 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
         _log_accepted(session, request, job_id)
         if room is None or number < room:
             ring_after_commit(session, Ring(job_id=job_id, kind=request.kind, queue=request.queue))
+    # All were inserted as rung for: how many are new is known only now, as some tables had a job
+    # that waited.
     _leave_unrung(session, [] if room is None else list(by_table.values())[max(room, 0) :])
     for job in _all_waiting(session, requests, without=by_table):
         _promote(session, job, requests[job.table_id].queue)
@@ -120,6 +122,7 @@ def _all_waiting(
             Job.state == JobState.QUEUED,
             Job.attempt == 0,
         )
+        # As `cancel_batch` locks them: neither waits for the other in a circle.
         .order_by(Job.table_id)
         .with_for_update()
     ).all()
@@ -194,6 +197,7 @@ def _promote(session: Session, job: Job, queue: Queue) -> None:
         .where(Job.id == job.id)
         .values(queue=queue, rung_at=now(), revision=Job.revision + 1)
     )
+    # The UPDATE has not touched the object (`Database._session`), and the ring goes by its queue.
     session.refresh(job)
     ring_after_commit(session, ring_for(job))
 

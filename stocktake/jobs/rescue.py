@@ -35,6 +35,7 @@ def due_for_ring(
     The projects take turns; of each, those that nobody ever rang for come first, then the oldest.
     """
     load = Load.of(session, queue)
+    # False sorts first, in both databases.
     order = (Job.rung_at.is_not(None), Job.next_run_at)
     turn = func.row_number().over(partition_by=Job.project_id, order_by=order)
     due = (
@@ -47,6 +48,7 @@ def due_for_ring(
         .subquery()
     )
     found = select(due.c.id).order_by(due.c.turn, due.c.rung_at.is_not(None), due.c.next_run_at)
+    # Without a known worker nothing is refused for its share, and a bound would be zero.
     if load.places:
         found = found.where(due.c.turn <= TURNS_PER_PLACE * load.project_places)
     return session.scalars(found.limit(limit)).all()
@@ -109,6 +111,7 @@ def _log(session: Session, event: str, job: Job, **more: Any) -> None:
 
 def _due(ring_again_seconds: float) -> ColumnElement[bool]:
     doublings = case((Job.rings < _MAX_DOUBLINGS, Job.rings), else_=_MAX_DOUBLINGS)
+    # By a shift: SQLite has `power` only where it was built with it.
     wait = literal(-ring_again_seconds) * literal(1).op("<<")(doublings)
     return and_(
         Job.state == JobState.QUEUED,
@@ -143,6 +146,7 @@ def unknown(session: Session) -> Sequence[tuple[str, str, int]]:
 
 def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy) -> int:
     """End the attempts of those of `job_ids` whose lease is still out; how many they were."""
+    # One that is locked is in good hands: its own attempt ends it, or another clock.
     jobs = session.scalars(
         select(Job).where(Job.id.in_(job_ids), _expired()).with_for_update(skip_locked=True)
     ).all()
@@ -156,6 +160,8 @@ def end_lost(
     session: Session, job_id: UUID, worker: str, error: JobError, retry: RetryPolicy
 ) -> bool:
     """End the attempt that `worker`, known to be dead, still holds; False where it holds none."""
+    # By the child's name: the parent knows which process died, and not the attempt's number. Who is
+    # dead claims nothing again, so it is as good a fence.
     job = session.scalars(
         select(Job)
         .where(

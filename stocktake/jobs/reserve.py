@@ -38,6 +38,8 @@ def to_leave(session: Session, worker: str) -> dict[UUID, int]:
         return {}
     turn_seconds = max(LEAST_TURN_SECONDS, TURN_SECONDS / waiting)
     places = Load.of(session, Queue.INTERACTIVE).places
+    # In the order of their claims, so that those behind the last place are those that got in
+    # without one. Other workers' count as well: places are of all of them.
     in_reserve = session.execute(_RUNNING, {"turn_seconds": -turn_seconds}).all()[places:]
     slow = [row for row in in_reserve if row.slow and row.worker.startswith(f"{worker}/")]
     return {row.id: row.attempt for row in slow[:waiting]}

@@ -147,11 +147,14 @@ def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
     Nobody does under a lease that is over, and what a newer release left running may be ended by
     nobody.
     """
+    # Compared letter by letter, and not by LIKE: an underscore in a node's name stands for any
+    # letter there. The slash keeps `w@a/1` from being the begin of `w@a/12`.
     child = func.substr(job.worker, 1, func.length(WorkerPool.worker) + 1)
     takes_queue = exists().where(
         _ALIVE, WorkerPool.queue == queue, child == WorkerPool.worker.op("||")("/")
     )
     runs = and_(job.state == JobState.RUNNING, job.lease_expires_at > now())
+    # All but the pools is the outer query's: one of jobs, or one of projects around it.
     return and_(runs, takes_queue.correlate_except(WorkerPool))
 
 
@@ -185,6 +188,7 @@ def place_for(
     places = _sum(WorkerPool.places, queue)
     return or_(
         and_(in_all < places, of_project < _sum(WorkerPool.project_places, queue)),
+        # The reserve: for who has nothing, and has not had a turn there already.
         and_(queue == Queue.INTERACTIVE.value, of_project == 0, ~has_yielded(project_id)),
         places == 0,  # nobody has said anything: a claim without a worker
     )
@@ -218,7 +222,10 @@ def lock_project(session: Session, job_id: UUID) -> None:
     if session.get_bind().dialect.name == "sqlite":
         return
     patience = f"{LOCK_SECONDS * 1000:.0f}ms"
+    # By a function, as SET takes no parameters; True is for this transaction alone.
     session.execute(select(func.set_config("lock_timeout", patience, True)))
+    # The form with two keys takes two of int4. It is given back by commit or rollback, so that no
+    # path can forget it.
     lock = func.pg_advisory_xact_lock(cast(_LOCK, Integer), Job.project_id)
     session.execute(select(lock).where(Job.id == job_id))
 
@@ -282,5 +289,7 @@ def room_for_rings(session: Session, project_id: int, queue: Queue) -> int | Non
     rung = select(Job.id).where(
         mine, Job.state == JobState.QUEUED, Job.rung_at.is_not(None), ~MUST_WAIT
     )
+    # Counted no further than the places: thousands that were rung for make the room no smaller than
+    # none.
     some = taken.union_all(rung).limit(int(places)).subquery()
     return int(places) - (session.scalar(select(func.count()).select_from(some)) or 0)

@@ -43,6 +43,7 @@ _SIBLING: Final = (
 def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: str) -> None:
     """Ring after commit for the oldest job of its table and kind behind the ended one."""
     given = {"the_ended": ended, "the_table": table_id, "the_kind": str(kind)}
+    # Whether or not it was rung for before: its message was refused while the ended one ran.
     waiting = session.scalars(_SIBLING, given).one_or_none()
     if waiting is not None:
         ring_after_commit(session, ring_for(waiting))
@@ -67,6 +68,8 @@ def ring_next(session: Session, ended: UUID, project_id: int) -> None:
     clock: what is marked as rung for waits for seconds.
     """
     given = {"the_ended": ended, "after": project_id}
+    # Mostly nobody waits, which one look at a small index tells; the choice of a project is the
+    # longer question.
     if not can_ring(session) or not session.scalar(_ANY_UNRUNG, given):
         return
     found = session.execute(_NEXT_PROJECT, given).one_or_none()
@@ -107,6 +110,7 @@ def _next_project() -> Select[int, str]:
         )
 
     found = union_all(*(waiting(turn, queue) for turn, queue in enumerate(Queue))).subquery()
+    # False sorts first: the projects behind the ended job's, then round from the lowest number.
     in_turn = (found.c.turn, found.c.runs, found.c.id <= bindparam("after"), found.c.id)
     return select(found.c.id, found.c.queue).order_by(*in_turn).limit(1)
 

@@ -117,6 +117,7 @@ def look(database: Database, settings: Settings, queue_lengths: QueueLengths) ->
             found.note(Part.DATABASE, Status.OK)
     except SQLAlchemyError as exc:
         found.note(Part.DATABASE, Status.UNREACHABLE, explain_failure(exc))
+    # With the database away, too: each part that can be told is told.
     _judge_broker(found, queue_lengths())
     if seen is not None:
         _judge_clock(found, seen, settings)
@@ -163,6 +164,8 @@ class _Seen:
 
 def _see(database: Database, settings: Settings) -> _Seen:
     with database.read() as session:
+        # Any clock will do; and the age is taken by the database's time, in the statement that
+        # reads it.
         last_tick = select(func.max(ClockBeat.ticked_at)).scalar_subquery()
         moment, ticked_at = session.execute(select(now(), last_tick)).one()
         canary = session.scalars(select(Canary)).one_or_none()
@@ -170,6 +173,7 @@ def _see(database: Database, settings: Settings) -> _Seen:
         if canary is not None and canary.ended_at is None:
             away = _age(moment, canary.sent_at) or 0.0
         late = away > settings.canary_late_seconds
+        # A canary waits behind jobs like any other message: late alone is no fault.
         busy = late and _somebody_works(session, settings.canary_late_seconds)
     return _Seen(moment=moment, ticked_at=ticked_at, canary=canary, late=late, busy=busy)
 

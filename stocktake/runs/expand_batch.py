@@ -51,6 +51,8 @@ def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
     ).one_or_none()
     if batch is None:
         raise InternalError(f"Job {claim.job_id} expands batch {claim.batch_id}, which is gone.")
+    # The chunk's fence, too: it locks the job's row, so that no other attempt makes jobs before
+    # this commits.
     beat = leases.heartbeat(session, claim, lease_seconds=attempt.process.settings.lease_seconds)
     if not beat.alive:
         raise StaleAttemptError(
@@ -78,6 +80,8 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
             [{"batch_id": batch.id, "table_id": each, "job_id": jobs[each]} for each in jobs],
         )
         _show_latest(session, batch.id, selected.ids)
+    # In the chunk's own transaction: its jobs and how far it came are committed together, or
+    # neither.
     if selected.cursor is not None:
         batch.expanded_to = selected.cursor
         return False

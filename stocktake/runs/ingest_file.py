@@ -68,6 +68,8 @@ def run(attempt: Attempt) -> None:
     received = _receive(attempt)
     into_delta = received.arguments.target is Target.DELTA
     if into_delta:
+        # Before anything is read: a store that ignores `If-None-Match` keeps one of two commits,
+        # and the rows of the other are gone without a word.
         require_exclusive_put(attempt.process.storage)
     with _named(received):
         _check_size(received)
@@ -128,7 +130,10 @@ def _replace(attempt: Attempt, received: Received) -> None:
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
         _point_at_upload(session, attempt, table, received.arguments.format)
+        # After the switch, which raises the generation: the state is that of the table from here
+        # on.
         table.source_state = found.state | {"generation": table.generation}
+        # All of it was read and judged just now: no validation needs to follow.
         table.validated_state = table.source_state
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
@@ -144,6 +149,8 @@ def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, 
 
 def _locked(session: Session, attempt: Attempt) -> Table:
     table = locked_for(session, attempt.claim, any_generation=True)
+    # Not `SupersededError`: an upload is data and never void. This error is tried again, and reads
+    # the file under the new options (ADR 3).
     if table.generation != attempt.claim.generation:
         raise TableChangedError("The table was changed while its upload was read.")
     return table
@@ -197,6 +204,7 @@ def _named(received: Received) -> Iterator[None]:
         yield
     except JobError as exc:
         path = literal(received.source.path)
+        # The whole path first: the name is its end.
         for known in (path, path.rpartition("/")[2]):
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None

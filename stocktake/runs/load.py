@@ -37,6 +37,8 @@ from stocktake.schema.formats import MANAGED
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
 
+#: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
+#: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
 _TRANSACTION_VERSION: Final = 1
 
 
@@ -58,10 +60,12 @@ class _Load:
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """Return what the rows are cast to."""
+        # A load that replaces takes its own types: those of the rows that go bind nobody.
         fields = () if table is None or self.replaces else pa.schema(table.schema().to_arrow())
         known = {field.name: field.type for field in fields}
         self._refuse_stranger(known)
         schema = load_schema(self.columns, known)
+        # With what the table has already: an append merges the two.
         self._check_bounds(known | {field.name: field.type for field in schema})
         return schema
 
@@ -122,6 +126,8 @@ def load_rows(
         replaces=replaces,
     )
     with _mapped():
+        # Looked for again at each attempt: the one before may have committed and died before it
+        # could say so (ADR 4).
         table = _existing(load) or _create(load)
         if not _applied(table, load.transactions):
             _write(load, table)
@@ -146,6 +152,8 @@ def _create(load: _Load) -> DeltaTable:
     schema = load.schema(None)
     for _ in load.batches(schema):
         pass
+    # Ignored where it is there by now: another run of this job may have been faster, and its table
+    # will do.
     return DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
 
 
@@ -226,6 +234,7 @@ def _introspect(load: _Load) -> Introspection:
 def _count_rows(load: _Load, version: int) -> int:
     """Count exactly: every file of a managed table was written here, with its number of rows."""
     with _mapped():
+        # At the version that was read above: somebody else's commit since is not in these columns.
         table = DeltaTable(load.uri, version=version, storage_options=load.options)
         counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()
     return sum(int(count) for count in counts)

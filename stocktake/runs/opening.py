@@ -45,6 +45,8 @@ def open_table(attempt: Attempt) -> TableSource:
     """
     with attempt.process.database.read() as session:
         snapshot = _load(session, attempt)
+    # Behind the transaction: none is open while a source is reached, which may take as long as it
+    # likes.
     store, path = _open(attempt, snapshot)
     table = snapshot.table
     return TableSource(

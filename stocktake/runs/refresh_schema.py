@@ -95,6 +95,7 @@ def store_introspection(
     table.source_version = found.source_version
     table.row_count = found.row_count
     table.size_bytes = found.size_bytes
+    # The first read makes version 1 whatever it found, a source without columns too.
     if change.change != "none" or table.schema_version == 0:
         add_version(session, table, change, job_id=attempt.claim.job_id)
     return change

@@ -17,6 +17,8 @@ from pydantic import SecretStr
 
 from stocktake.errors import CredentialUnavailableError
 
+#: What GCM is made for: 96 bits (NIST SP 800-38D, 5.2.1.1). Drawn at random, they do for 2^32
+#: encryptions under one key (8.3).
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 #: What a key begins with, so that secret scanners and people recognise one.
 KEY_PREFIX = "stk_"
+#: 160 bits: 32 letters of base32, without padding.
 _RANDOM_BYTES = 20
 #: Characters that may be shown: the mark and the first characters of the random part.
 _SHOWN = len(KEY_PREFIX) + 6

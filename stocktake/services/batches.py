@@ -248,6 +248,7 @@ def _deduplicated(session: Session, batch_id: UUID) -> int:
         select(func.count())
         .select_from(BatchItem)
         .join(Job, Job.id == BatchItem.job_id)
+        # `!=` would leave out a job of no batch: compared with NULL it is NULL.
         .where(BatchItem.batch_id == batch_id, Job.batch_id.is_distinct_from(batch_id))
     )
     return session.scalar(shared) or 0

@@ -52,6 +52,7 @@ class Context:
         mine = model.id == row_id, model.project_id == self.caller.project_id
         query = select(model).where(*mine).execution_options(populate_existing=True)
         if lock:
+            # FOR NO KEY UPDATE: rows that refer to it can still be inserted.
             query = query.with_for_update(key_share=True)
         row = self.session.scalars(query).one_or_none()
         if row is None:

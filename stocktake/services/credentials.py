@@ -77,6 +77,7 @@ def changed_pair(
     if stored is None:
         return new_pair(fields)
     old = _open(context, stored, replacing=len(sent) == len(_FIELDS))
+    # Both were sent, so that what cannot be read is not needed.
     if old is None:
         return AccessPair(**sent)
     new = AccessPair(

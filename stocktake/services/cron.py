@@ -125,6 +125,7 @@ def next_after(expression: str, timezone: str, moment: datetime) -> datetime | N
 
 def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[datetime]:
     """Yield the fires up to and including `moment`, latest first."""
+    # As in `next_after`: begun beyond, as the passes of a repeated hour have one time on the wall.
     for fire in _fires(expression, timezone, moment + _WIDEST_CHANGE, reverse=True):
         if fire <= moment:
             yield fire
@@ -138,6 +139,8 @@ def _fires(
     expression: str, timezone: str, begin: datetime, *, reverse: bool = False
 ) -> Iterator[datetime]:
     zone, expression = ZoneInfo(timezone), _fields(expression)
+    # Made in either case: a rule that is wrong raises here, and not with the first fire that
+    # somebody takes from a generator. `is_known` stands on it.
     local = CronSim(expression, begin.astimezone(zone), reverse=reverse)
     minute, hour, *_ = expression.split()
     if minute.startswith("*") or hour.startswith("*"):
@@ -159,6 +162,8 @@ def _in_real_time(
         offset = _offset(zone, at + direction * _SECOND)
         for wall in CronSim(expression, (at + offset).replace(tzinfo=None), reverse=reverse):
             fire = (wall - offset).replace(tzinfo=UTC)
+            # A fire that is far, or under another offset, is not believed: the clocks may change
+            # before it comes.
             if abs(fire - at) > 2 * _DAY or _offset(zone, fire) != offset:
                 break
             yield fire
@@ -176,6 +181,7 @@ def _before_change(zone: ZoneInfo, offset: timedelta, at: datetime, beyond: date
     """Return the last second of an offset, on the way from one time that has it to one that has
     not.
     """
+    # By halves: zoneinfo tells the offset of a moment, and not when it changes.
     while abs(beyond - at) > _SECOND:
         middle = at + timedelta(seconds=(beyond - at) // _SECOND // 2)
         if _offset(zone, middle) == offset:

@@ -117,6 +117,7 @@ def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:
 
 
 def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> Ingest:
+    # Before the new one is queued, which it would find, too.
     if form.target is Target.FILE:
         _supersede_waiting(context, table)
     enqueued = enqueue(
@@ -196,6 +197,7 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
         url_pattern=context.process.storage.url_pattern(upload.object_key),
         managed=True,
     )
+    # Drawn now: the folder of a managed Delta table has it in its name.
     table.id = new_id()
     if form.target is Target.DELTA:
         key = context.process.storage.delta_key(context.caller.project_id, str(table.id))
@@ -241,6 +243,7 @@ def _stored_upload(context: Context, upload_id: UUID | str, filename: str) -> Up
             # What `file/` received is its table's alone.
             Upload.file_format.is_not(None),
         )
+        # So that it is not given up for its age before its job is queued (`uploads.give_up`).
         .with_for_update()
     ).one_or_none()
     if upload is None:

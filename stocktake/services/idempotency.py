@@ -57,6 +57,7 @@ def make_key(project_id: int, key: str, *parts: bytes) -> Key:
             attr="Idempotency-Key",
         )
     whole = hashlib.sha256()
+    # Each by its own digest: joined as they are, the end of a path could be the begin of a body.
     for part in parts:
         whole.update(hashlib.sha256(part).digest())
     return Key(project_id=project_id, key=key, fingerprint=whole.digest())
@@ -78,6 +79,7 @@ def begin(session: Session, key: Key) -> StoredAnswer | None:
         raise UnprocessableError(
             "This Idempotency-Key was used before with another request. Use a new key."
         )
+    # After the comparison: another request under this key is wrong now and later, and is told so.
     if running:
         raise ConflictError(
             "The first request with this Idempotency-Key is still running. Try again soon.",
@@ -87,6 +89,7 @@ def begin(session: Session, key: Key) -> StoredAnswer | None:
 
 
 def _insert(session: Session, key: Key) -> bool:
+    # One past its time is none, also before the clock has removed it.
     session.execute(
         delete(IdempotencyKey).where(
             _is(key), IdempotencyKey.created_at < now(-KEPT.total_seconds())

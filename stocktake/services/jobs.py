@@ -87,6 +87,7 @@ def cancel_job(context: Context, job_id: UUID) -> Job:
     if not cancelling.cancel_job(context.session, job_id):
         state = get_job(context, job_id).state
         if state not in _ENDED:
+            # It was claimed, or put back, between the two looks of `cancelling`.
             return cancel_job(context, job_id)
         raise ConflictError(f"The job has ended already ({state}); there is nothing to cancel.")
     audit.record(context, "job.cancel", job_id)

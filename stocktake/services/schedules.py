@@ -98,6 +98,8 @@ def change(context: Context, schedule_id: UUID, fields: Mapping[str, Any]) -> Sc
     """
     schedule = context.find(Schedule, schedule_id, lock=True)
     changed = {name: new for name, new in fields.items() if getattr(schedule, name) != new}
+    # The checks ask the database, and a value that they are yet to refuse must not be written for
+    # that.
     with context.session.no_autoflush:
         for name, new in changed.items():
             setattr(schedule, name, new)

@@ -89,6 +89,8 @@ def _change_source(context: Context, table: Table, fields: TableFields) -> list[
     """Apply what names the source; the names of the fields that changed."""
     old = _Source.of(table)
     stored = _stored_credential(context, table)
+    # First applied and then checked, as the checks are of the whole table: what this request sends
+    # must fit what it leaves as it is. A refusal rolls all of it back.
     _apply_source(context, table, fields)
     pair = _changed_keys(context, stored, fields)
     changed = _Source.of(table).changes(old)
@@ -185,6 +187,8 @@ def _source_changed(context: Context, table: Table) -> Enqueued:
     table.generation += 1
     table.source_state = None
     table.validated_state = None
+    # A refresh that waits stays, and reads the new source (ADR 2). A validation would hold it to
+    # the old columns; the refresh queues another.
     validations = [JobKind.VALIDATE_COLUMNS]
     detail = "The table was changed."
     cancelling.supersede(context.session, table.id, kinds=validations, detail=detail)

@@ -86,6 +86,7 @@ def list_views(
         schema_bytes: about how much of stored columns the page may hold; one table it always has.
     """
     query = _views(context, columns=False)
+    # No name has a null character, and PostgreSQL takes none in a question.
     for word in fold(search or "").replace("\x00", "").split():
         query = query.where(SEARCHED_NAME.contains(word, autoescape=True))
     count = context.session.scalar(
@@ -111,6 +112,7 @@ def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -
     found = select(Table.id, Table.columns).where(Table.id.in_(ids[: len(views)]))
     stored = _pairs(context, found)
     for view in views:
+        # As if it had been loaded: what is merely set would be written back.
         set_committed_value(view.table, "columns", stored.get(view.table.id, []))
     return views
 

@@ -227,6 +227,7 @@ def delete_locked(context: Context, table: Table) -> None:
     """
     if table.external_data_source is not None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
+    # Uploads first, while it can be told whose waiting jobs wanted them.
     _let_go_of_uploads(context, table)
     _end_jobs(context, table, list(JobKind))
     erase(context.session, table)

@@ -121,9 +121,11 @@ def _kept(file: Path, make: Callable[[], str]) -> str:
 def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, at once or not at all."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
+    # Private from its first moment: a mode that is set afterwards comes too late for who looks now.
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
+    # Renamed when it is complete: a start that is broken off leaves no half of a secret.
     beside.replace(file)
 
 

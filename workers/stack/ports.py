@@ -42,6 +42,7 @@ def is_taken(port: int) -> bool:
 
 def _bound(port: int) -> int:
     with socket.socket() as probe:
+        # As servers do: connections that ended a moment ago (TIME_WAIT) hinder none of them.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
         return int(probe.getsockname()[1])

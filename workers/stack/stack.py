@@ -374,6 +374,7 @@ def _lock(folder: Path) -> int:
 
 def _get(url: str, *, login: str | None = None) -> bytes | None:
     """Return the body of a 200, else None."""
+    # Past the environment's proxies: it is this machine that is asked.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url)  # noqa: S310 - our own processes
     if login is not None:

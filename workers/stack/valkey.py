@@ -29,6 +29,7 @@ def broker_command(url: str, folder: Path) -> tuple[str, ...]:
         f"port {parts.port or 6379}",
         f"dir {json.dumps(str(folder.resolve()), ensure_ascii=False)}",
         "appendonly yes",
+        # A power cut takes a second of messages at most, and the clock rings for their jobs again.
         "appendfsync everysec",
         'save ""',
         # A full broker refuses a message, which the clock rings again; it drops none.
