@@ -76,10 +76,11 @@ class Ours:
 
     def __init__(self) -> None:
         from stocktake import readers
-        from stocktake.readers.parquet import reader as parquet  # noqa: F401
+        from stocktake.readers import registry
         from stocktake.storage.places import urls
-        from stocktake.storage.stores import opening
+        from stocktake.storage.stores import opening, remote  # noqa: F401
 
+        registry.load_all()  # as a worker does before it forks
         self._readers = readers
         self._objects = opening
         self._parse = urls.parse
