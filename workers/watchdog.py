@@ -123,7 +123,11 @@ class Watchdog:
             with self._place.writing(), database.write(leaving=True) as session:
                 leases.end_early(session, self._claim, error, self._runtime.retry)
         except StaleAttemptError:
-            self._done.wait(LOOK_SECONDS)
+            # Either the read's own end was faster, and the block is about to be left, or the guard
+            # ended the attempt while this thread could not run: nobody wants the read any more.
+            if not self._done.wait(LOOK_SECONDS) and not self._has_succeeded():
+                note_stale(self._runtime, "the attempt was ended while the source was read")
+                self._leave(EXIT_STATUS)
             return
         except SQLAlchemyError as exc:
             # Not written, but the process must go all the same: the lease ends the attempt.
@@ -131,6 +135,12 @@ class Watchdog:
         log.warning("attempt_ended_by_watchdog", code=error.code if error else "cancelled")
         self._leave(EXIT_STATUS)
 
+    def _has_succeeded(self) -> bool:
+        try:
+            with self._runtime.process.database.read() as session:
+                return leases.has_succeeded(session, self._claim.job_id, self._claim.attempt)
+        except SQLAlchemyError:
+            return True  # not known: asked again with the next look
 
 @contextmanager
 def watch(runtime: Runtime, claim: Claim) -> Iterator[Progress]:

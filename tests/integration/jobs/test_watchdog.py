@@ -19,6 +19,7 @@ from stocktake.jobs.leases import Claim
 from stocktake.readers.source import Progress, no_progress
 from tasks.base import Runtime, run_attempt
 from tests.support.rows import claimed, enqueue, job, process_of, refresh_of, settings_for
+from tests.support.stack import wait_until
 from workers import guard_ends
 from workers.board import Reading
 from workers.watchdog import EXIT_STATUS, Watchdog
@@ -52,10 +53,10 @@ def job_id(database: Database, table: Table) -> UUID:
     return enqueue(database, refresh_of(table))
 
 
-def runtime_of(database: Database, folder: Path, watch: Watch) -> Runtime:
-    settings = settings_for("sqlite:///unused.db", folder, heartbeat_seconds=0.1, lease_seconds=30)
+def runtime_of(database: Database, folder: Path, watch: Watch, **settings: float) -> Runtime:
+    settings = {"heartbeat_seconds": 0.1, "lease_seconds": 30, **settings}
     return Runtime(
-        process=process_of(database, settings),
+        process=process_of(database, settings_for("sqlite:///unused.db", folder, **settings)),
         watch=watch,
     )
 
@@ -135,6 +136,22 @@ def test_item_3_an_attempt_whose_job_was_given_away_is_still_ended(
     beats = Beats(database)
     with watched(unwatched, lost) as left:
         beats.must_be_judged()
+    assert set(left) == {EXIT_STATUS}
+    assert stale_writes(database) >= len(left)
+
+
+def test_an_attempt_that_the_guard_ended_is_left_by_a_watchdog_that_comes_to_itself(
+    database: Database, unwatched: Runtime, tmp_path: Path, job_id: UUID
+) -> None:
+    """The guard wrote the end and saw a sign of life in that moment, so that it killed nobody."""
+    ended = claimed(database, job_id)
+    with database.write() as session:
+        leases.end_early(session, ended, None, leases.RetryPolicy(base_seconds=0, max_seconds=0))
+    never = runtime_of(
+        database, tmp_path, unwatched.watch, heartbeat_seconds=300, job_memory_limit_bytes=1
+    )
+    with watched(never, ended) as left:
+        wait_until(lambda: bool(left), "the end of the process")
     assert set(left) == {EXIT_STATUS}
     assert stale_writes(database) >= len(left)
 
