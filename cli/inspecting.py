@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from cli.access import AccessKey, access_pair
-from cli.output import say, show_json, show_rows, size
+from cli.output import describe_warning, say, show_json, show_rows, size
 from stocktake.errors import CommandError
 from stocktake.schema.formats import TableFormat
 
@@ -104,6 +104,7 @@ def as_dict(found: "Introspection") -> dict[str, Any]:
         "size_bytes": found.size_bytes,
         "file_count": found.file_count,
         "coverage": found.coverage.as_dict(),
+        "warnings": [warning.as_dict() for warning in found.warnings],
     }
 
 
@@ -124,3 +125,5 @@ def _show(found: "Introspection") -> None:
         f"read    {coverage.files_read} of {coverage.files_matched} files, "
         f"{size(coverage.bytes_read)}" + (", a sample" if coverage.truncated else "")
     )
+    for warning in found.warnings:
+        say(describe_warning(warning.as_dict()))

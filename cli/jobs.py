@@ -8,6 +8,7 @@ from cli.client import Client
 from cli.output import (
     describe_diff,
     describe_job,
+    describe_warning,
     going_on,
     moment,
     number,
@@ -132,6 +133,8 @@ def _show(job: dict[str, Any]) -> None:
     )
     for line in describe_diff(result.get("diff", {})):
         say(f"  {line}")
+    for warning in result.get("warnings", ()):
+        say(describe_warning(warning))
     for attempt in job["attempts"]:
         _show_attempt(attempt)
 

@@ -226,6 +226,18 @@ def number(value: int | None) -> str | None:
     return None if value is None else f"{value:,}"
 
 
+def describe_warning(warning: dict[str, Any]) -> str:
+    """Describe what a read had to say, in one line.
+
+    >>> describe_warning(
+    ...     {"code": "blank_lines", "sentence": "2 were skipped.", "file": "a.csv", "line": 3}
+    ... )
+    'Warning: a.csv, line 3: 2 were skipped. (blank_lines)'
+    """
+    place = ", line ".join(str(warning[key]) for key in ("file", "line") if warning[key])
+    return f"Warning: {place and place + ': '}{warning['sentence']} ({warning['code']})"
+
+
 def describe_diff(diff: dict[str, Any]) -> list[str]:
     """Describe a schema diff, one line a column, or a field where only fields of it changed.
 

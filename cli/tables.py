@@ -18,6 +18,7 @@ from cli.output import (
     console,
     describe_diff,
     describe_job,
+    describe_warning,
     going_on,
     moment,
     note,
@@ -115,6 +116,8 @@ def show_table(
         empty="No columns: the source was not read yet.",
         names=("COLUMN",),
     )
+    for warning in table["warnings"]:
+        say(describe_warning(warning))
 
 
 def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
@@ -305,11 +308,14 @@ def _report(client: Client, batch: dict[str, Any]) -> None:
     for job in client.all("jobs/", batch=batch["id"], kind="refresh_schema"):
         todo[job["id"]] = (job["error"] or {}).get("hint") or ""
         result = job["result"] or {}
+        name = names.get(job["table_id"], job["table_id"])
         if result.get("change", "none") != "none":
             changed += 1
-            say(f"{names.get(job['table_id'], job['table_id'])}: {result['change']}")
+            say(f"{name}: {result['change']}")
             for line in describe_diff(result["diff"]):
                 say(f"  {line}")
+        for warning in result.get("warnings", ()):
+            say(f"{name}: {describe_warning(warning)}")
     for error in batch["errors"]:
         say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
         if hint := todo.get(error["job_id"]):

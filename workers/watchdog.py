@@ -142,6 +142,7 @@ class Watchdog:
         except SQLAlchemyError:
             return True  # not known: asked again with the next look
 
+
 @contextmanager
 def watch(runtime: Runtime, claim: Claim) -> Iterator[Progress]:
     """Guard the attempt while the block runs; gives the function that reports progress."""

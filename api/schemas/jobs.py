@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import Job, JobAttempt
 from stocktake.schema.diff import ChangeClass, completed
+from stocktake.schema.warnings import WarningCode
 from stocktake.states import JobKind, JobState
 
 
@@ -99,6 +100,15 @@ class CoverageBody(Wire):
     unchanged: bool
 
 
+class WarningBody(Wire):
+    """What a read that succeeded still has to say of its source, and where it was seen."""
+
+    code: Annotated[str, DescribedAs(WarningCode)]
+    sentence: str
+    file: str | None
+    line: int | None
+
+
 class RefreshResult(Wire):
     """What `refresh_schema` and `ingest_file` found; numbers that no read told are null."""
 
@@ -111,6 +121,7 @@ class RefreshResult(Wire):
     size_bytes: int | None
     file_count: int | None
     coverage: CoverageBody
+    warnings: list[WarningBody]
 
 
 class InvalidColumnBody(Wire):
@@ -195,6 +206,7 @@ _EXAMPLE: dict[str, Any] = {
             "truncated": False,
             "unchanged": False,
         },
+        "warnings": [],
     },
     "error": None,
     "created_at": "2026-11-02T10:00:00Z",

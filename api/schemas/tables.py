@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.base import DescribedAs, Wire
-from api.schemas.jobs import DiffBody, JobErrorBody
+from api.schemas.jobs import DiffBody, JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
 from stocktake.schema.diff import ChangeClass, completed
@@ -213,6 +213,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "size_bytes": 512,
     "source_version": "9f2c51ab",
     "schema_version": 1,
+    "warnings": [],
     "last_refreshed_at": "2026-11-02T10:00:02Z",
     "latest_job": None,
 }
@@ -242,6 +243,7 @@ class TableBody(Wire):
     size_bytes: int | None
     source_version: int | str | None
     schema_version: int
+    warnings: Annotated[list[dict[str, Any]], DescribedAs(list[WarningBody])]
     last_refreshed_at: datetime | None
     latest_job: ShortJobBody | None
 
@@ -316,6 +318,7 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         size_bytes=table.size_bytes,
         source_version=table.source_version,
         schema_version=table.schema_version,
+        warnings=table.warnings,
         last_refreshed_at=table.last_refreshed_at,
         latest_job=view.latest_job and short_job(view.latest_job),
     )

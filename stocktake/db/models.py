@@ -172,6 +172,8 @@ class Table(Base):
     schema_version: Mapped[int] = mapped_column(Integer, default=0)
     row_count: Mapped[int | None] = mapped_column(BigInteger)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    #: `ReadWarning.as_dict` for each of the last read.
+    warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]
     latest_job_id: Mapped[UUID | None]
     #: Of all of its schema versions, as JSON: they count against the project's stored bytes.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stocktake.limits import Limits as Limits  # noqa: PLC0414 - a part of the readers' protocol
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectStore
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Introspection:
         file_count: the number of live data files where the source gives it for free, else None.
         state: JSON to hand back as `Source.state` next time; opaque outside the readers.
         coverage: what was read.
+        warnings: what there is to say of the source all the same; see `bounded`.
     """
 
     columns: tuple[Column, ...]
@@ -91,6 +93,7 @@ class Introspection:
     state: dict[str, Any]
     coverage: Coverage
     file_count: int | None = None
+    warnings: tuple[ReadWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

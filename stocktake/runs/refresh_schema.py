@@ -94,6 +94,7 @@ def store_introspection(
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version
     table.row_count = found.row_count
+    table.warnings = [warning.as_dict() for warning in found.warnings]
     table.size_bytes = found.size_bytes
     # The first read makes version 1 whatever it found, a source without columns too.
     if change.change != "none" or table.schema_version == 0:
@@ -119,4 +120,5 @@ def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any
         "size_bytes": found.size_bytes,
         "file_count": found.file_count,
         "coverage": found.coverage.as_dict(),
+        "warnings": [warning.as_dict() for warning in found.warnings],
     }

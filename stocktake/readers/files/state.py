@@ -1,12 +1,13 @@
 """What is remembered of a source, by which an unchanged one is known without being read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.listing import Listing, _listing, list_files
 from stocktake.readers.source import Coverage, Introspection, Limits, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.warnings import ReadWarning, bounded
 from stocktake.storage.places.globs import is_glob, literal
 from stocktake.storage.stores.opening import Chunk
 
@@ -46,6 +47,7 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
             truncated=state["truncated"],
             unchanged=True,
         ),
+        warnings=tuple(map(ReadWarning.from_dict, state.get("warnings", ()))),
     )
 
 
@@ -82,8 +84,10 @@ def conclude(
     budget: Budget,
     limits: Limits,
     row_count: int | None,
+    warnings: Iterable[ReadWarning] = (),
 ) -> Introspection:
     """Put a read of files into words, with the state that `unchanged` understands next time."""
+    said = bounded(warnings)
     return Introspection(
         columns=columns,
         source_version=listing.source_version,
@@ -95,8 +99,10 @@ def conclude(
             "fingerprint": listing.fingerprint,
             "columns": [column.as_dict() for column in columns],
             "row_count": row_count,
+            "warnings": [each.as_dict() for each in said],
             "truncated": budget.truncated,
             "budget": _budget_key(limits),
         },
         coverage=budget.coverage(listing),
+        warnings=said,
     )

@@ -1,7 +1,7 @@
 """The refresh of a text source: which files to sample, within which budget, and their union."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -23,6 +23,7 @@ from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sampl
 from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import FOLDERS
+from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
@@ -43,10 +44,12 @@ class Inferred:
     Attributes:
         kinds: the columns in their order.
         rows: how many were seen.
+        warnings: what else there is to say of the file.
     """
 
     kinds: dict[str, Kind]
     rows: int
+    warnings: tuple[ReadWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
+        warnings=_warnings(parts),
     )
 
 
@@ -120,7 +124,19 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
     afresh = replace(source, state=None)
     columns = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
-    return conclude(source, listing, columns, budget=budget, limits=limits, row_count=rows)
+    return conclude(
+        source,
+        listing,
+        columns,
+        budget=budget,
+        limits=limits,
+        row_count=rows,
+        warnings=_warnings(parts),
+    )
+
+
+def _warnings(parts: Iterable[_Part]) -> Iterator[ReadWarning]:
+    return (warning for part in parts for warning in part.inferred.warnings)
 
 
 def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:

@@ -35,6 +35,7 @@ OUR_KEYS = [
     "size_bytes",
     "source_version",
     "schema_version",
+    "warnings",
     "last_refreshed_at",
     "latest_job",
 ]

@@ -1,0 +1,62 @@
+"""What a read that succeeded still has to say of its source."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+#: Of one read; what is beyond them is counted in one more.
+MAX_WARNINGS: Final = 20
+_MAX_SENTENCE_LENGTH: Final = 500
+
+
+class WarningCode(StrEnum):
+    """Which kind of thing it is; a client may rely on these."""
+
+    #: There are more warnings than are kept.
+    MORE_WARNINGS = "more_warnings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadWarning:
+    """One thing that a reader of the schema should know, though it ended no read.
+
+    Attributes:
+        sentence: what was found and what was done about it; cut where it is too long.
+        file: the file that it was seen in, as messages name files.
+        line: where in it, counted from 1.
+    """
+
+    code: WarningCode
+    sentence: str
+    file: str | None = None
+    line: int | None = None
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
+        """Read what `as_dict` wrote."""
+        return cls(**stored | {"code": WarningCode(stored["code"])})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON, as jobs and tables show it."""
+        sentence = self.sentence
+        if len(sentence) > _MAX_SENTENCE_LENGTH:
+            sentence = sentence[: _MAX_SENTENCE_LENGTH - 1] + "…"
+        return {
+            "code": self.code.value,
+            "sentence": sentence,
+            "file": self.file,
+            "line": self.line,
+        }
+
+
+def bounded(found: Iterable[ReadWarning]) -> tuple[ReadWarning, ...]:
+    """Return the distinct ones, no more than `MAX_WARNINGS`; a last one counts those left out."""
+    distinct = tuple(dict.fromkeys(found))
+    if len(distinct) <= MAX_WARNINGS:
+        return distinct
+    left_out = len(distinct) - (MAX_WARNINGS - 1)
+    last = ReadWarning(
+        code=WarningCode.MORE_WARNINGS, sentence=f"There are {left_out:,} more warnings."
+    )
+    return (*distinct[: MAX_WARNINGS - 1], last)
