@@ -23,7 +23,8 @@ class Sent:
     """One request, and its answer if one came.
 
     Attributes:
-        action: `create`, `refresh`, `refresh_all`, `change`, `override` or `upload`.
+        action: `create`, `refresh`, `refresh_all`, `change`, `override`, `upload`, `delete`,
+            `cancel`, `retry`, `schedule` or `read`.
         table: the id of the table it is about, where it was known before.
         asked: what it asked for: the fields of a change, the marker and rows of an upload.
         key: its Idempotency-Key.
@@ -48,7 +49,7 @@ class Sent:
     @property
     def accepted(self) -> bool:
         """Whether the service took it upon itself."""
-        return self.status in {200, 201, 202}
+        return self.status in {200, 201, 202, 204}
 
     @property
     def put_off(self) -> bool:
@@ -152,6 +153,27 @@ class Client:
             data={"name": name, "target": "delta", "mode": "append"},
             files={"file": (f"{marker}.csv", f"marker,number\n{lines}".encode())},
         )
+
+    def delete(self, table_id: UUID) -> Sent:
+        """Delete a table."""
+        return self.ask("delete", "DELETE", f"warehouse_tables/{table_id}/", table=table_id)
+
+    def cancel(self, job_id: UUID) -> Sent:
+        """Cancel a job."""
+        return self.ask("cancel", "POST", f"jobs/{job_id}/cancel/", asked={"job": job_id})
+
+    def retry(self, job_id: UUID) -> Sent:
+        """Do an ended job again."""
+        return self.ask("retry", "POST", f"jobs/{job_id}/retry/", asked={"job": job_id})
+
+    def schedule(self, name: str, cron: str, **fields: Any) -> Sent:
+        """Make a schedule over all tables."""
+        body = {"name": name, "cron": cron, "selector": {"all": True}, **fields}
+        return self.ask("schedule", "POST", "schedules/", asked=body, json=body)
+
+    def read(self, table_id: UUID) -> Sent:
+        """Look at a table."""
+        return self.ask("read", "GET", f"warehouse_tables/{table_id}/", table=table_id)
 
     def jobs(self) -> list[UUID]:
         """The jobs that it was answered with, each once, in the order of the answers."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from threading import Event
 from uuid import UUID
@@ -13,11 +13,14 @@ from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job
 from stocktake.parts import managed_storage
 from stocktake.states import JobState
-from tests.faults import promises
-from tests.faults.client import Client
-from tests.faults.promises import Broken
+from tests.faults.client import Client, Sent
+from tests.faults.promises.answers import answered
+from tests.faults.promises.broken import Broken
+from tests.faults.promises.effects import Loaded, ends, one_effect
+from tests.faults.promises.kept import nothing_lost
+from tests.faults.promises.truth import nothing_older
 from tests.faults.records import Records, history, read_records
-from tests.faults.sources import loaded_markers
+from tests.faults.sources import loaded_rows
 from tests.support.harness import Stack
 
 #: What a read of these tests' small sources takes on a busy machine at most.
@@ -70,6 +73,7 @@ class Oracle:
         self,
         *,
         allowed: Collection[int | None] = (),
+        failures: Collection[str] = (),
         refresh: bool = True,
         within_seconds: float | None = None,
     ) -> Verdict:
@@ -77,6 +81,7 @@ class Oracle:
 
         Args:
             allowed: 5xx statuses that the fault excuses; None excuses a missing answer.
+            failures: codes with which jobs may have failed.
             refresh: whether the tables of `Client.sources` must equal them at the end.
             within_seconds: instead of `bound_seconds`, where much was queued.
         """
@@ -86,7 +91,7 @@ class Oracle:
             for table_id in self._client.sources:
                 self._client.insist(self._client.refresh(table_id))
             self.wait_for_ends(self.bound_seconds)
-        verdict = self.judge(allowed=allowed, refresh=refresh)
+        verdict = self.judge(allowed=allowed, failures=failures, refresh=refresh)
         assert not verdict.broken, self.told(verdict)
         return verdict
 
@@ -104,16 +109,27 @@ class Oracle:
             counted = select(func.count()).select_from(Job).where(Job.state.in_(open_states))
             return session.scalar(counted) or 0
 
-    def judge(self, *, allowed: Collection[int | None] = (), refresh: bool = True) -> Verdict:
-        """The promises as they stand now; waits for nothing."""
+    def judge(
+        self,
+        *,
+        allowed: Collection[int | None] = (),
+        explained: Callable[[Sent], bool] = lambda _: True,
+        failures: Collection[str] = (),
+        refresh: bool = True,
+    ) -> Verdict:
+        """The promises as they stand now; waits for nothing.
+
+        Args:
+            explained: whether a fault stood while this request was under way.
+        """
         records = read_records(self._stack.database)
         log = list(self._client.log)
         broken = [
-            *promises.ends(log, records),
-            *promises.one_effect(log, records, self._loaded),
-            *promises.nothing_lost(log, records),
-            *promises.nothing_older(records, self._client.sources if refresh else {}),
-            *promises.answered(log, allowed),
+            *ends(log, records, failures),
+            *one_effect(log, records, self._loaded),
+            *nothing_lost(log, records),
+            *nothing_older(log, records, self._client.sources if refresh else {}),
+            *answered(log, allowed, explained),
         ]
         return Verdict(
             records=records,
@@ -146,7 +162,7 @@ class Oracle:
         lines = [*heard, *self._stack.logged(str(job_id))]
         return history(records or read_records(self._stack.database), job_id, lines)
 
-    def _loaded(self, table_id: UUID) -> Mapping[str, int]:
+    def _loaded(self, table_id: UUID) -> Loaded:
         storage = managed_storage(self._stack.parsed_settings())
         uri, options = storage.delta_root(self._stack.project_id, str(table_id))
-        return loaded_markers(uri, options)
+        return loaded_rows(uri, options)

@@ -2,16 +2,30 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import DeclarativeBase
 
-from stocktake.db.models import Job, JobAttempt, SchemaVersion, Table
+from stocktake.db.models import (
+    AuditEntry,
+    Batch,
+    BatchItem,
+    IdempotencyKey,
+    Job,
+    JobAttempt,
+    Schedule,
+    ScheduleFire,
+    SchemaVersion,
+    Table,
+)
 from stocktake.db.session import Database
+
+Row = TypeVar("Row")
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,31 +35,54 @@ class Records:
     Attributes:
         attempts: by job, in the order of their numbers.
         versions: by table, likewise.
+        items: by batch, the job of each table.
+        answers: by Idempotency-Key.
+        audit: by subject, in the order in which they were written.
+        fires: by schedule.
     """
 
     jobs: Mapping[UUID, Job]
     attempts: Mapping[UUID, Sequence[JobAttempt]]
     tables: Mapping[UUID, Table]
     versions: Mapping[UUID, Sequence[SchemaVersion]]
+    batches: Mapping[UUID, Batch]
+    items: Mapping[UUID, Mapping[UUID, UUID]]
+    answers: Mapping[str, IdempotencyKey]
+    audit: Mapping[str, Sequence[AuditEntry]]
+    schedules: Mapping[UUID, Schedule]
+    fires: Mapping[UUID, Sequence[ScheduleFire]]
 
 
 def read_records(database: Database) -> Records:
     """The rows as they are now."""
     with database.read() as session:
-        jobs = session.scalars(select(Job)).all()
-        tables = session.scalars(select(Table)).all()
-        attempts: dict[UUID, list[JobAttempt]] = defaultdict(list)
-        for attempt in session.scalars(select(JobAttempt).order_by(JobAttempt.number)):
-            attempts[attempt.job_id].append(attempt)
-        versions: dict[UUID, list[SchemaVersion]] = defaultdict(list)
-        for version in session.scalars(select(SchemaVersion).order_by(SchemaVersion.number)):
-            versions[version.table_id].append(version)
-    return Records(
-        jobs={job.id: job for job in jobs},
-        attempts=attempts,
-        tables={table.id: table for table in tables},
-        versions=versions,
-    )
+        attempts = select(JobAttempt).order_by(JobAttempt.number)
+        versions = select(SchemaVersion).order_by(SchemaVersion.number)
+        items: dict[UUID, dict[UUID, UUID]] = defaultdict(dict)
+        for item in session.scalars(select(BatchItem)):
+            items[item.batch_id][item.table_id] = item.job_id
+        return Records(
+            jobs={job.id: job for job in session.scalars(select(Job))},
+            attempts=_grouped(session.scalars(attempts), lambda each: each.job_id),
+            tables={table.id: table for table in session.scalars(select(Table))},
+            versions=_grouped(session.scalars(versions), lambda each: each.table_id),
+            batches={batch.id: batch for batch in session.scalars(select(Batch))},
+            items=items,
+            answers={kept.key: kept for kept in session.scalars(select(IdempotencyKey))},
+            audit=_grouped(
+                session.scalars(select(AuditEntry).order_by(AuditEntry.id)),
+                lambda each: each.subject or "",
+            ),
+            schedules={each.id: each for each in session.scalars(select(Schedule))},
+            fires=_grouped(session.scalars(select(ScheduleFire)), lambda each: each.schedule_id),
+        )
+
+
+def _grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> Mapping[Key, Sequence[Row]]:
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
 
 
 def history(records: Records, job_id: UUID, log_lines: Sequence[str] = ()) -> str:

@@ -1,6 +1,7 @@
 """Sources that a test grows, and that know what the service should say about them."""
 
 import io
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +10,9 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
 
 from servers.scripted_store import ScriptedStore
+
+#: What a column of whole numbers is to ClickHouse.
+_TYPE = "Nullable(Int64)"
 
 
 class Source(Protocol):
@@ -24,8 +28,16 @@ class Source(Protocol):
         """The table's format, and what else its POST must carry."""
         ...
 
-    def columns(self) -> list[str]:
-        """Their names, in order, as the source has them now."""
+    def columns(self) -> dict[str, str]:
+        """The type of each in ClickHouse's words, in order, as the source has them now."""
+        ...
+
+    def rows(self) -> int | None:
+        """How many there are; None where a refresh need not tell."""
+        ...
+
+    def size_bytes(self) -> int | None:
+        """Of the live data; None where a refresh need not tell."""
         ...
 
     def version(self) -> int | None:
@@ -35,6 +47,8 @@ class Source(Protocol):
 
 class DeltaSource:
     """A Delta table that gets one more column, and so one more version, with each `grow`.
+
+    A refresh counts its rows and bytes, as its option asks.
 
     Args:
         root: where deltalake writes it: a folder, or ``s3://bucket/key``.
@@ -54,7 +68,7 @@ class DeltaSource:
         self._root = str(root)
         self._storage = storage_options
         self.url_pattern = url_pattern or f"file://{root}"
-        self.fields = {"format": "Delta", **fields}
+        self.fields = {"format": "Delta", "options": {"delta_count": True}, **fields}
         self._names: list[str] = []
         self._version = -1
         self.grow()
@@ -68,11 +82,18 @@ class DeltaSource:
         )
         self._names, self._version = names, self._version + 1
 
-    def columns(self) -> list[str]:
-        return list(self._names)
+    def columns(self) -> dict[str, str]:
+        return dict.fromkeys(self._names, _TYPE)
 
     def version(self) -> int:
         return self._version
+
+    def rows(self) -> int:
+        return self._version + 1
+
+    def size_bytes(self) -> int:
+        table = DeltaTable(self._root, storage_options=self._storage)
+        return sum(table.get_add_actions(flatten=True).column("size_bytes").to_pylist())
 
 
 class ParquetSource:
@@ -89,19 +110,29 @@ class ParquetSource:
         self._names = list(names)
         sink = io.BytesIO()
         pq.write_table(pa.table({name: pa.array([1], pa.int64()) for name in names}), sink)
+        self._size_bytes = sink.tell()
         self._store.put(self._key, sink.getvalue())
 
-    def columns(self) -> list[str]:
-        return list(self._names)
+    def columns(self) -> dict[str, str]:
+        return dict.fromkeys(self._names, _TYPE)
 
     def version(self) -> None:
         return None
 
+    def rows(self) -> int:
+        return 1
 
-def loaded_markers(uri: str, storage_options: dict[str, str]) -> dict[str, int]:
-    """How many rows each upload of `Client.upload` has in a managed Delta table."""
+    def size_bytes(self) -> int:
+        return self._size_bytes
+
+
+def loaded_rows(uri: str, storage_options: dict[str, str]) -> dict[str, list[int]]:
+    """The numbers of each upload of `Client.upload` in a managed Delta table, by its marker and in
+    the order in which they stand there."""
     if not DeltaTable.is_deltatable(uri, storage_options):
         return {}
-    rows = DeltaTable(uri, storage_options=storage_options).to_pyarrow_table(columns=["marker"])
-    counted = rows.group_by("marker").aggregate([("marker", "count")]).to_pydict()
-    return dict(zip(counted["marker"], counted["marker_count"], strict=True))
+    rows = DeltaTable(uri, storage_options=storage_options).to_pyarrow_table()
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for row in rows.to_pylist():
+        numbers[row["marker"]].append(row["number"])
+    return numbers
