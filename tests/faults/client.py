@@ -24,13 +24,14 @@ class Sent:
 
     Attributes:
         action: `create`, `refresh`, `refresh_all`, `change`, `override`, `upload`, `delete`,
-            `cancel`, `retry`, `schedule` or `read`.
+            `cancel`, `retry`, `schedule`, `run_schedule`, `read` or `read_job`.
         table: the id of the table it is about, where it was known before.
         asked: what it asked for: the fields of a change, the marker and rows of an upload.
         key: its Idempotency-Key.
         sent_at: when it was sent, and `ended_at` when it was answered or given up.
         status: None if no answer came.
         why: why none came.
+        again: whether it is a repetition, which may be told what the first one was told.
     """
 
     action: str
@@ -44,6 +45,7 @@ class Sent:
     location: str = ""
     retry_after: str = ""
     why: str = ""
+    again: bool = False
     request: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -108,16 +110,15 @@ class Client:
 
     def create(self, source: Source, name: str | None = None, **fields: Any) -> UUID:
         """Register a table for a source, which the oracle will compare it with; its id."""
-        body = {
-            "name": name or f"t_{secrets.token_hex(4)}",
-            "url_pattern": source.url_pattern,
-            **source.fields,
-            **fields,
-        }
-        sent = self.ask("create", "POST", "warehouse_tables/", asked=body, json=body)
+        sent = self.register(source, name or f"t_{secrets.token_hex(4)}", **fields)
         assert sent.status == 201, (sent.status, sent.body, sent.why)
         self.sources[sent.table_id] = source
         return sent.table_id
+
+    def register(self, source: Source, name: str, **fields: Any) -> Sent:
+        """Register a table for a source."""
+        body = {"name": name, "url_pattern": source.url_pattern, **source.fields, **fields}
+        return self.ask("create", "POST", "warehouse_tables/", asked=body, json=body)
 
     def refresh(self, table_id: UUID, *, prefer: str | None = None) -> Sent:
         """Ask for a refresh."""
@@ -175,6 +176,14 @@ class Client:
         """Look at a table."""
         return self.ask("read", "GET", f"warehouse_tables/{table_id}/", table=table_id)
 
+    def read_job(self, job_id: UUID) -> Sent:
+        """Look at a job."""
+        return self.ask("read_job", "GET", f"jobs/{job_id}/", asked={"job": job_id})
+
+    def run_schedule(self, schedule_id: str) -> Sent:
+        """Start a batch of a schedule now."""
+        return self.ask("run_schedule", "POST", f"schedules/{schedule_id}/run/")
+
     def jobs(self) -> list[UUID]:
         """The jobs that it was answered with, each once, in the order of the answers."""
         return list(dict.fromkeys(sent.job for sent in self.log if sent.job is not None))
@@ -191,7 +200,12 @@ class Client:
     def again(self, sent: Sent) -> Sent:
         """Send the same request once more, with the same key."""
         return self.ask(
-            sent.action, table=sent.table, asked=sent.asked, key=sent.key, **sent.request
+            sent.action,
+            table=sent.table,
+            asked=sent.asked,
+            key=sent.key,
+            again=True,
+            **sent.request,
         )
 
     def ask(
@@ -203,6 +217,7 @@ class Client:
         table: UUID | None = None,
         asked: Mapping[str, Any] | None = None,
         key: str | None = None,
+        again: bool = False,
         headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> Sent:
@@ -228,6 +243,7 @@ class Client:
             table=table,
             asked=dict(asked or {}),
             key=key,
+            again=again,
             sent_at=sent_at,
             ended_at=datetime.now(UTC),
             request={"method": method, "path": path, "headers": given, **content},
@@ -237,11 +253,19 @@ class Client:
             self.log.append(sent)
         return sent
 
-    def insist(self, sent: Sent, *, within_seconds: float = PATIENCE_SECONDS) -> Sent:
-        """Repeat a request that got no answer, or was told to try again, until it is taken."""
+    def insist(self, sent: Sent, *refusals: int, within_seconds: float = PATIENCE_SECONDS) -> Sent:
+        """Repeat a request that got no answer, or was told to try again, until it is taken.
+
+        Args:
+            refusals: statuses that are an answer, too.
+        """
         give_up_at = time.monotonic() + within_seconds
         pause = threading.Event()
-        while not sent.accepted:
+        # What was deleted by a request that got no answer is gone.
+        gone = (404,) if sent.action == "delete" else ()
+        while not (
+            sent.accepted or sent.status in refusals or (sent.again and sent.status in gone)
+        ):
             assert sent.status in {None, 409, 503}, f"refused for good: {sent} {sent.body}"
             assert time.monotonic() < give_up_at, f"never taken: {sent}"
             pause.wait(0.1)

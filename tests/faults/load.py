@@ -3,12 +3,13 @@
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from tests.faults.client import Client, Sent
-from tests.faults.sources import DeltaSource
+from tests.faults.sources import CsvSource, DeltaSource
 
 REQUESTS_PER_SECOND: Final = 8.0
 #: A customer's patience with one request, over all of its repetitions.
@@ -56,14 +57,19 @@ class Customers:
 
     #: How often each of them comes, of a hundred.
     weights: Final = {
-        "refresh": 50,
-        "grow": 20,
+        "refresh": 38,
+        "grow": 18,
         "refresh_and_wait": 5,
         "rename": 6,
         "override": 6,
         "upload": 8,
         "refresh_all": 1,
-        "retry_with_the_same_key": 4,
+        "retry_with_the_same_key": 3,
+        "read": 8,
+        "cancel": 3,
+        "retry": 2,
+        "make_and_delete": 1,
+        "schedule": 1,
     }
 
     def __init__(self, client: Client) -> None:
@@ -75,14 +81,14 @@ class Customers:
         """Ask, and repeat it until it is taken."""
         table = numbers.choice(self._tables)
         method: Callable[[UUID, random.Random], Sent] = getattr(self, f"_{name}")
-        if name in {"grow", "rename", "override"}:
-            with self._turns[table]:
-                self._insist(method(table, numbers))
-        else:
-            self._insist(method(table, numbers))
+        with self._turns[table] if name in {"grow", "rename", "override"} else nullcontext():
+            # A job that has ended is cancelled no more, and one of a deleted table not retried.
+            refusals = {"cancel": (409,), "retry": (404, 409)}.get(name, ())
+            self._insist(method(table, numbers), *refusals)
 
-    def _insist(self, sent: Sent) -> None:
-        self._client.insist(sent, within_seconds=INSISTING_SECONDS)
+    def _insist(self, sent: Sent, *also: int) -> Sent:
+        """Repeat it until it is taken, or refused with one of these."""
+        return self._client.insist(sent, *also, within_seconds=INSISTING_SECONDS)
 
     def _refresh(self, table: UUID, _: random.Random) -> Sent:
         return self._client.refresh(table)
@@ -92,7 +98,7 @@ class Customers:
 
     def _grow(self, table: UUID, _: random.Random) -> Sent:
         source = self._client.sources[table]
-        assert isinstance(source, DeltaSource)
+        assert isinstance(source, DeltaSource | CsvSource)
         source.grow()
         return self._client.refresh(table)
 
@@ -110,3 +116,29 @@ class Customers:
 
     def _retry_with_the_same_key(self, table: UUID, _: random.Random) -> Sent:
         return self._client.again(self._client.refresh(table))
+
+    def _read(self, table: UUID, numbers: random.Random) -> Sent:
+        if numbers.random() < 0.5:
+            return self._client.read(table)
+        return self._client.read_job(numbers.choice(self._client.jobs()))
+
+    def _cancel(self, table: UUID, _: random.Random) -> Sent:
+        asked = self._insist(self._client.refresh(table))
+        assert asked.job is not None
+        return self._client.cancel(asked.job)
+
+    def _retry(self, _: UUID, numbers: random.Random) -> Sent:
+        return self._client.retry(numbers.choice(self._client.jobs()))
+
+    def _make_and_delete(self, table: UUID, numbers: random.Random) -> Sent:
+        """A table of the same source, which is read once or not at all before it goes."""
+        made = self._client.register(self._client.sources[table], f"d_{numbers.getrandbits(64):x}")
+        made = self._insist(made)
+        self._insist(self._client.read(made.table_id))
+        return self._client.delete(made.table_id)
+
+    def _schedule(self, _: UUID, numbers: random.Random) -> Sent:
+        """A schedule that is run by hand."""
+        made = self._client.schedule(f"s_{numbers.getrandbits(64):x}", "0 0 1 1 *")
+        made = self._insist(made)
+        return self._client.run_schedule(made.body["id"])

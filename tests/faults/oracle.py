@@ -17,6 +17,7 @@ from tests.faults.client import Client, Sent
 from tests.faults.promises.answers import answered
 from tests.faults.promises.broken import Broken
 from tests.faults.promises.effects import Loaded, ends, one_effect
+from tests.faults.promises.histories import never_back, writes_are_shown
 from tests.faults.promises.kept import nothing_lost
 from tests.faults.promises.truth import nothing_older
 from tests.faults.records import Records, history, read_records
@@ -129,6 +130,8 @@ class Oracle:
             *one_effect(log, records, self._loaded),
             *nothing_lost(log, records),
             *nothing_older(log, records, self._client.sources if refresh else {}),
+            *never_back(log),
+            *writes_are_shown(log),
             *answered(log, allowed, explained),
         ]
         return Verdict(

@@ -13,6 +13,7 @@ from servers.scripted_store import ScriptedStore
 
 #: What a column of whole numbers is to ClickHouse.
 _TYPE = "Nullable(Int64)"
+_CSV_ROWS = 20
 
 
 class Source(Protocol):
@@ -94,6 +95,42 @@ class DeltaSource:
     def size_bytes(self) -> int:
         table = DeltaTable(self._root, storage_options=self._storage)
         return sum(table.get_add_actions(flatten=True).column("size_bytes").to_pylist())
+
+
+class CsvSource:
+    """A file of numbers that gets one more column with each `grow`, and is validated then.
+
+    Args:
+        file: where it lies; the service may read it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.url_pattern = f"file://{file}"
+        self.fields: dict[str, Any] = {"format": "CSVWithNames"}
+        self._names: list[str] = []
+        self.grow()
+
+    def grow(self) -> None:
+        """Put a file with one more column in the place of the one before."""
+        names = [*self._names, f"column_{len(self._names)}"]
+        lines = [",".join(names), *(",".join(str(row) for _ in names) for row in range(_CSV_ROWS))]
+        new = self._file.with_suffix(".new")
+        new.write_text("\n".join(lines) + "\n")
+        new.rename(self._file)
+        self._names = names
+
+    def columns(self) -> dict[str, str]:
+        return dict.fromkeys(self._names, _TYPE)
+
+    def version(self) -> None:
+        return None
+
+    def rows(self) -> int:
+        return _CSV_ROWS
+
+    def size_bytes(self) -> int:
+        return self._file.stat().st_size
 
 
 class ParquetSource:

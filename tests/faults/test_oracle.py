@@ -27,7 +27,7 @@ from stocktake.db.models import (
 from stocktake.parts import managed_storage
 from tests.faults.client import Client
 from tests.faults.oracle import Oracle
-from tests.faults.promises.schedules import fires
+from tests.faults.promises.schedules import EVERY_MINUTE, fires
 from tests.faults.records import Records
 from tests.faults.sources import DeltaSource
 from tests.support.harness import Stack
@@ -310,7 +310,7 @@ def test_a_schedule_that_does_not_fire_is_found(stack: Stack) -> None:
 
 def _schedule_of_ten_minutes(start: datetime) -> Records:
     """What is stored of a schedule that fired each minute."""
-    schedule = Schedule(id=uuid4(), name="often", paused=False, created_at=start)
+    schedule = Schedule(id=uuid4(), name="often", cron=EVERY_MINUTE, paused=False, created_at=start)
     fired, batches = [], {}
     for number in range(1, 10):
         moment = start.replace(second=0) + timedelta(minutes=number)

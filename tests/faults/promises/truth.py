@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from stocktake.db.models import Job, Table
+from stocktake.schema.formats import TableFormat
 from tests.faults.client import Sent
 from tests.faults.promises.broken import Broken
 from tests.faults.promises.kept import OVERRIDES
@@ -28,6 +29,7 @@ def nothing_older(
         if known is not None:
             yield from _as_its_source(known, source)
             yield from _types_are_right(known, source, log, records)
+            yield from _is_validated(known)
 
 
 def _as_its_source(table: Table, source: Source) -> Iterator[Broken]:
@@ -47,6 +49,15 @@ def _as_its_source(table: Table, source: Source) -> Iterator[Broken]:
     if seen != there:
         last = [table.latest_job_id] if table.latest_job_id else []
         yield Broken(promise=4, what=f"{table.name} says {seen}, its source {there}", jobs=last)
+
+
+def _is_validated(table: Table) -> Iterator[Broken]:
+    """All of a text source was held to its columns, which hold."""
+    if TableFormat(table.format).facts.inferred and table.validated_state != table.source_state:
+        yield Broken(promise=4, what=f"{table.name} was not validated since it was read last")
+    for column in table.columns:
+        if not (column["valid"] or column.get("override")):
+            yield Broken(promise=4, what=f"{table.name} says that {column['name']} is not valid")
 
 
 def _types_are_right(
