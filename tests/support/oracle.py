@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from servers.process import PATIENCE_SECONDS
 
@@ -19,9 +20,11 @@ def ask(query):
     # an error is told to the query after it, too: only the second failure is its own
     for _ in range(2):
         try:
-            return json.loads(connection.query(query, "JSONCompact").bytes())["data"]
-        except Exception:
-            pass
+            answer = connection.query(query, "JSONCompact").bytes()
+            return json.loads(answer.decode(errors="surrogateescape"))["data"]
+        except Exception as exc:
+            error = str(exc)[:300]
+    return {"error": error}
 for query in json.load(sys.stdin):
     print(json.dumps(ask(query)), flush=True)
 os._exit(0)
@@ -68,8 +71,13 @@ def _written(data: bytes, folder: Path, number: int) -> Path:
     return path
 
 
-def ask(queries: list[str]) -> list[list[list[str]] | None]:
+def ask(queries: list[str]) -> list[list[list[Any]] | None]:
     """The rows that each query answers; None where it fails."""
+    return [answer if isinstance(answer, list) else None for answer in ask_why(queries)]
+
+
+def ask_why(queries: list[str]) -> list[list[list[Any]] | dict[str, str]]:
+    """The rows that each query answers; what it says where it fails."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         input=json.dumps(queries),
