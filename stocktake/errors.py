@@ -53,7 +53,7 @@ A third-party error is wrapped once, in the adapter that met it, ``from exc``. A
 what, where, expected against found, and never carries a URL, a key or a backtrace.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -259,6 +259,24 @@ class SourceNotFoundError(TerminalError):
         self, detail: str = "The provided file doesn't exist in the bucket", **kwargs: Any
     ) -> None:
         super().__init__(detail, **kwargs)
+
+
+class OnlyHiddenFilesError(SourceNotFoundError):
+    """Files match, and all of them are passed over for their names.
+
+    Args:
+        paths: theirs.
+    """
+
+    default_code = "only_hidden_files"
+    default_hint = (
+        "To read them, spell the beginning of the hidden name in the URL pattern, as "
+        "/_staging/*.csv does."
+    )
+
+    def __init__(self, detail: str, *, paths: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.paths = paths
 
 
 class AccessDeniedError(TerminalError):

@@ -15,6 +15,10 @@ class WarningCode(StrEnum):
 
     #: There are more warnings than are kept.
     MORE_WARNINGS = "more_warnings"
+    #: Files that match were passed over: their names, or a folder's, begin with `_` or `.`.
+    HIDDEN_FILES = "hidden_files"
+    #: Files that match were passed over: they have no bytes.
+    EMPTY_FILES = "empty_files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

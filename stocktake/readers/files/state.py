@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from stocktake.readers.files.budget import Budget
-from stocktake.readers.files.listing import Listing, _listing, list_files
+from stocktake.readers.files.listing import Listing, list_files, listing_of, warnings_of
 from stocktake.readers.source import Coverage, Introspection, Limits, Source
 from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning, bounded
@@ -21,7 +21,7 @@ def list_or_fetch(
     if is_glob(source.path) or _usable_state(source):
         return list_files(source, limits), None
     chunk = fetch(literal(source.path))
-    return _listing([chunk.info]), chunk
+    return listing_of([chunk.info]), chunk
 
 
 def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection | None:
@@ -47,7 +47,7 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
             truncated=state["truncated"],
             unchanged=True,
         ),
-        warnings=tuple(map(ReadWarning.from_dict, state.get("warnings", ()))),
+        warnings=_said(source, listing, map(ReadWarning.from_dict, state.get("warnings", ()))),
     )
 
 
@@ -87,7 +87,7 @@ def conclude(
     warnings: Iterable[ReadWarning] = (),
 ) -> Introspection:
     """Put a read of files into words, with the state that `unchanged` understands next time."""
-    said = bounded(warnings)
+    kept = bounded(warnings)
     return Introspection(
         columns=columns,
         source_version=listing.source_version,
@@ -99,10 +99,16 @@ def conclude(
             "fingerprint": listing.fingerprint,
             "columns": [column.as_dict() for column in columns],
             "row_count": row_count,
-            "warnings": [each.as_dict() for each in said],
+            "warnings": [each.as_dict() for each in kept],
             "truncated": budget.truncated,
             "budget": _budget_key(limits),
         },
         coverage=budget.coverage(listing),
-        warnings=said,
+        warnings=_said(source, listing, kept),
     )
+
+
+def _said(source: Source, listing: Listing, kept: Iterable[ReadWarning]) -> tuple[ReadWarning, ...]:
+    """Put what this listing says before what the read of its files said: files that are passed
+    over come and go, and the source is the same."""
+    return bounded((*warnings_of(source, listing), *kept))

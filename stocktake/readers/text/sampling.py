@@ -10,6 +10,7 @@ from typing import Final
 from stocktake.errors import (
     EmptySourceError,
     InvalidSourceError,
+    OnlyHiddenFilesError,
     SourceNotFoundError,
 )
 from stocktake.readers.files.budget import Budget
@@ -163,6 +164,9 @@ def _look(
     its root folder names."""
     try:
         listing, sample = look()
+    except OnlyHiddenFilesError as error:
+        _refuse_folders(source, error.paths)
+        raise
     except SourceNotFoundError:
         # A table's root is a folder and no key: asked for as a file it is not there.
         for folder, title in FOLDERS.items():
@@ -170,11 +174,15 @@ def _look(
             if next(iter(source.store.list(inside)), None) is not None:
                 raise mismatch(source.path, source.format.value, f"a {title} table") from None
         raise
-    for file in listing.files:
-        if folders := FOLDERS.keys() & file.path.split("/"):
+    _refuse_folders(source, (*(file.path for file in listing.files), *listing.hidden))
+    return listing, sample
+
+
+def _refuse_folders(source: Source, paths: Iterable[str]) -> None:
+    for path in paths:
+        if folders := FOLDERS.keys() & path.split("/"):
             title = FOLDERS[folders.pop()]
             raise mismatch(source.path, source.format.value, f"a {title} table")
-    return listing, sample
 
 
 def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:

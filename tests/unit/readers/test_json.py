@@ -210,3 +210,33 @@ def test_inferred_types_hold_over_real_files(name: str, rows: int) -> None:
     checked = json.validate(source, found.columns, Limits(), no_progress)
     assert all(check.valid for check in checked.checks)
     assert checked.row_count == found.row_count == rows
+
+
+# --- hidden files -------------------------------------------------------------------------
+
+
+def test_what_a_writer_notes_of_its_commit_is_no_row() -> None:
+    """Databricks leaves JSON beside its JSON."""
+    answer = read(
+        source_of(
+            {
+                "t/_SUCCESS": b"",
+                "t/_started_1": b"",
+                "t/_committed_1": b'{"added":["part-0.json"],"removed":[]}',
+                "t/.part-0.json.crc": b"crc\0",
+                "t/part-0.json": b'{"id":1,"x":"a"}\n',
+            }
+        )
+    )
+    assert [column.name for column in answer.columns] == ["id", "x"]
+    assert answer.row_count == 1
+    assert [warning.code for warning in answer.warnings] == ["hidden_files"]
+
+
+def test_a_delta_log_is_told_where_a_pattern_matches_nothing_else() -> None:
+    files = {"t/_delta_log/00000000000000000000.json": b"{}", "t/a.parquet": b"x"}
+    source = Source(
+        store=MemoryObjects(files), path="t/**/*.json", format=TableFormat.JSON_EACH_ROW
+    )
+    with pytest.raises(FormatMismatchError, match="Delta"):
+        read(source)

@@ -25,7 +25,7 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect
 from stocktake.readers.arrow_types import columns
-from stocktake.readers.parquet.reader import TAIL_BYTES, read
+from stocktake.readers.parquet.reader import TAIL_BYTES, read, read_all
 from stocktake.readers.parquet.schema import columns_and_rows
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
@@ -213,6 +213,21 @@ def test_empty_file_among_others_is_passed_over() -> None:
     answer = run(store_of(a=parquet(2, a=LONG), marker=b""))
     assert (shown(answer), answer.row_count) == ({"a": "Nullable(Int64)"}, 2)
     assert not answer.coverage.truncated
+
+
+def test_summaries_beside_the_parts_count_no_row_twice() -> None:
+    part = pa.table({"id": [1, 2]})
+    seen: list[pq.FileMetaData] = []
+    pq.write_table(part, io.BytesIO(), metadata_collector=seen)
+    seen[0].set_file_path("0.parquet")
+    summary, common = io.BytesIO(), io.BytesIO()
+    pq.write_metadata(part.schema, summary, metadata_collector=seen)
+    pq.write_metadata(part.schema, common)
+    files = {"0.parquet": dump(part), "_metadata": summary.getvalue()}
+    store = MemoryObjects(files | {"_common_metadata": common.getvalue()})
+    answer = read_all(files_source(store), Limits(), no_progress)
+    assert (shown(answer), answer.row_count) == ({"id": "Nullable(Int64)"}, 2)
+    assert [warning.code for warning in answer.warnings] == ["hidden_files"]
 
 
 def test_progress_names_files_done_and_in_all() -> None:
