@@ -15,6 +15,10 @@ class WarningCode(StrEnum):
 
     #: There are more warnings than are kept.
     MORE_WARNINGS = "more_warnings"
+    #: Of an Iceberg table, another metadata file than the one that was read may be the newest.
+    METADATA_UNSURE = "metadata_unsure"
+    #: Of an Iceberg table, earlier schemas did not become versions.
+    HISTORY_LEFT_OUT = "history_left_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from stocktake.errors import (
     SourceNotFoundError,
 )
 from stocktake.readers.files.budget import Budget
+from stocktake.readers.files.folders import table_among, table_at
 from stocktake.readers.files.listing import Listing, list_files, refuse_rewritten
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
@@ -22,9 +23,7 @@ from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import FOLDERS
 from stocktake.schema.warnings import ReadWarning
-from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
@@ -150,7 +149,7 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
     """Return the source's files.
 
     Raises:
-        FormatMismatchError: they are a Delta table's.
+        FormatMismatchError: they are those of a table that its root folder names.
         SourceNotFoundError: there are none.
     """
     return _look(source, lambda: (list_files(source, limits), None))[0]
@@ -165,15 +164,11 @@ def _look(
         listing, sample = look()
     except SourceNotFoundError:
         # A table's root is a folder and no key: asked for as a file it is not there.
-        for folder, title in FOLDERS.items():
-            inside = f"{literal(source.path).rstrip('/')}/{folder}/"
-            if next(iter(source.store.list(inside)), None) is not None:
-                raise mismatch(source.path, source.format.value, f"a {title} table") from None
+        if title := table_at(source):
+            raise mismatch(source.path, source.format.value, f"a {title} table") from None
         raise
-    for file in listing.files:
-        if folders := FOLDERS.keys() & file.path.split("/"):
-            title = FOLDERS[folders.pop()]
-            raise mismatch(source.path, source.format.value, f"a {title} table")
+    if title := table_among(source, listing.files):
+        raise mismatch(source.path, source.format.value, f"a {title} table")
     return listing, sample
 
 

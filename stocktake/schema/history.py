@@ -1,0 +1,39 @@
+"""What a source tells of its own past, and the versions that a registry makes of it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import Diff, diff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastSchema:
+    """A source's columns at some time.
+
+    Attributes:
+        columns: in their order then.
+        source_version: the first version that is known to have them; None where none is.
+    """
+
+    columns: tuple[Column, ...]
+    source_version: int | str | None
+
+
+def steps(past: Iterable[PastSchema], now: PastSchema) -> Iterator[tuple[PastSchema, Diff]]:
+    """Yield the schemas that differ from the one before them, the present one last, each with what
+    it changed. The first one has a diff from nothing; of those that are alike the last one stays.
+
+    Args:
+        past: oldest first.
+        now: the present one.
+    """
+    kept: list[PastSchema] = []
+    for each in (*past, now):
+        if kept and not diff(kept[-1].columns, each.columns):
+            kept.pop()
+        kept.append(each)
+    before: tuple[Column, ...] = ()
+    for each in kept:
+        yield each, diff(before, each.columns)
+        before = each.columns
