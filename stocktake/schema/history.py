@@ -22,17 +22,23 @@ class PastSchema:
 
 def steps(past: Iterable[PastSchema], now: PastSchema) -> Iterator[tuple[PastSchema, Diff]]:
     """Yield the schemas that differ from the one before them, the present one last, each with what
-    it changed. The first one has a diff from nothing; of those that are alike the last one stays.
+    it changed. The first one has a diff from nothing. Of those that are alike the last one stays,
+    under the first one's version.
 
     Args:
         past: oldest first.
         now: the present one.
     """
     kept: list[PastSchema] = []
-    for each in (*past, now):
+    for each in past:
         if kept and not diff(kept[-1].columns, each.columns):
-            kept.pop()
-        kept.append(each)
+            first = kept.pop().source_version or each.source_version
+            kept.append(PastSchema(columns=each.columns, source_version=first))
+        else:
+            kept.append(each)
+    if kept and not diff(kept[-1].columns, now.columns):
+        kept.pop()
+    kept.append(now)
     before: tuple[Column, ...] = ()
     for each in kept:
         yield each, diff(before, each.columns)

@@ -42,7 +42,7 @@ class Option:
 
 
 #: A name that is in its folder and nowhere else.
-_FILE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^/\\\x00-\x1f\x7f]+\.json(?:\.gz)?")
+_FILE_NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]+\.json(?:\.gz)?")
 
 
 def _is_flag(value: Any) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeGuard
 
 from stocktake.errors import FormatMismatchError, InvalidSourceError, UnsupportedError
 from stocktake.readers.limits import check_size
@@ -209,7 +209,7 @@ class _Document:
                 code="unsupported_reader_feature",
                 file=self._file,
             )
-        return int(version)
+        return version
 
     def _schemas(
         self, version: int, by_schema: dict[int, int]
@@ -279,7 +279,7 @@ class _Document:
             return None
         if not _is_int(found) or not -_MOST_COUNT <= found <= _MOST_COUNT:
             self._refuse("has a current-snapshot-id that is no number of 64 bits")
-        return int(found)
+        return found
 
     def _partition_ids(self, version: int) -> frozenset[int]:
         """Return the ids of the fields that the default spec takes as they are."""
@@ -330,7 +330,7 @@ def _count(summary: dict[str, Any], key: str) -> int | None:
     return number if len(found) < 20 and (number := int(found)) <= _MOST_COUNT else None
 
 
-def _is_int(value: object) -> bool:
+def _is_int(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

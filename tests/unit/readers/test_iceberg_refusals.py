@@ -17,7 +17,6 @@ from stocktake.errors import (
     SourceNotFoundError,
     UnsupportedError,
 )
-from stocktake.readers.limits import setting_of
 from stocktake.readers.source import Limits
 from stocktake.storage.stores.opening import Chunk
 from tests.support.iceberg_tables import (
@@ -221,34 +220,6 @@ def test_messages_stay_short_whatever_the_file_says() -> None:
 
 
 # --- limits -------------------------------------------------------------------------------
-
-NESTED = field_of(2, "x", list_of(3, list_of(4, list_of(5, list_of(6, "int")))))
-LONG = field_of(2, "b" * 10, "int")
-
-
-@pytest.mark.parametrize(
-    ("limit", "figure", "fields"),
-    [
-        ("max_metadata_bytes", 500, [ID]),
-        ("max_schema_bytes", 60, [ID]),
-        ("max_columns", 1, [ID, LONG]),
-        ("max_fields", 2, [ID, field_of(2, "x", struct_of(field_of(3, "y", "int")))]),
-        ("max_nesting", 3, [NESTED]),
-        ("max_name_length", 9, [LONG]),
-        ("max_name_length", 9, [field_of(9, "x", struct_of(LONG))]),
-        ("max_listed", 1, [ID]),
-        ("max_seconds", -1.0, [ID]),
-    ],
-)
-def test_a_table_beyond_a_limit(limit: str, figure: float, fields: list[dict[str, Any]]) -> None:
-    store = table(metadata_of(fields))
-    for number in range(1000):
-        store.put(f"t/metadata/{number}-m0.avro", b"")
-    read_table(store)
-    with pytest.raises(LimitExceededError) as caught:
-        read_table(store, limits=Limits(**{limit: figure}))
-    assert f"{setting_of(limit)} allows {figure:,}." in caught.value.detail
-    assert caught.value.hint.endswith(f"or raise {setting_of(limit)}.")
 
 
 def test_a_file_that_is_too_large_is_not_read() -> None:
