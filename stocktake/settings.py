@@ -177,6 +177,7 @@ class Settings(BaseSettings):
     inference_max_schema_bytes: int = Field(default=Limits.max_schema_bytes, ge=1024)
     inference_max_line_bytes: int = Field(default=Limits.max_line_bytes, ge=1024)
     inference_max_footer_bytes: int = Field(default=Limits.max_footer_bytes, ge=1024)
+    inference_max_metadata_bytes: int = Field(default=Limits.max_metadata_bytes, ge=1024)
     inference_max_log_bytes: int = Field(default=Limits.max_log_bytes, ge=1024)
     inference_max_decompression_ratio: int = Field(default=Limits.max_decompression_ratio, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
@@ -264,6 +265,7 @@ class Settings(BaseSettings):
             max_schema_bytes=self.inference_max_schema_bytes,
             max_line_bytes=self.inference_max_line_bytes,
             max_footer_bytes=self.inference_max_footer_bytes,
+            max_metadata_bytes=self.inference_max_metadata_bytes,
             max_log_bytes=self.inference_max_log_bytes,
             max_decompression_ratio=self.inference_max_decompression_ratio,
         )

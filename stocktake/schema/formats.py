@@ -5,6 +5,7 @@ command line take, what may be uploaded, which tables are validated. A new forma
 one folder under `stocktake/readers/`; `docs/ARCHITECTURE.md` shows it.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,6 +29,8 @@ class Facts:
             them; otherwise the files carry them.
         folder: what lies in the root folder that names a table; empty for a format of files, which
             a pattern matches.
+        folder_file: what the names of files in it are like that prove such a table, where others
+            have a folder of that name too; None where the folder alone proves it.
         options: those that its reader looks at, beside the ones of every table.
         extensions: what its files' names end in, without the dot.
         magic: a file's first bytes, where it has some that no text has.
@@ -41,12 +44,18 @@ class Facts:
     reader_version: int
     inferred: bool = False
     folder: str = ""
+    folder_file: re.Pattern[str] | None = None
     options: tuple[Option, ...] = ()
     extensions: tuple[str, ...] = ()
     magic: bytes = b""
     uploadable: bool = False
     file_format: str = ""
     takes_rows: bool = False
+
+    def is_proved_by(self, name: str) -> bool:
+        """Return whether a file of this name in a folder that is called `folder` makes the folder
+        above that a table's root."""
+        return self.folder_file is None or self.folder_file.fullmatch(name) is not None
 
 
 _CSV: Final = Facts(
@@ -87,8 +96,21 @@ _DELTA: Final = Facts(
 )
 
 
+_ICEBERG: Final = Facts(
+    title="Iceberg",
+    reader="stocktake.readers.iceberg.reader",
+    reader_version=1,
+    folder="metadata",
+    folder_file=re.compile(
+        r"(?:v[0-9]+|[0-9]{5,}-[0-9A-Fa-f-]{36})(?:\.gz)?\.metadata\.json(?:\.gz)?"
+    ),
+    options=options.ICEBERG,
+)
+
+
 class TableFormat(StrEnum):
-    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them."""
+    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them, and those that we
+    have beside them."""
 
     facts: Facts
 
@@ -98,6 +120,7 @@ class TableFormat(StrEnum):
     JSON_EACH_ROW = "JSONEachRow", _JSON
     DELTA = "Delta", _DELTA
     DELTA_S3_WRAPPER = "DeltaS3Wrapper", _DELTA
+    ICEBERG = "Iceberg", _ICEBERG
 
     # Exactly one; a star because mypy takes a look-up, `TableFormat("CSV")`, for a call of this.
     def __new__(cls, name: str, *facts: Facts) -> Self:
@@ -127,10 +150,6 @@ FILE_FORMAT_OF: Final = MappingProxyType(
 )
 #: What an uploaded file may be.
 UPLOADABLE: Final = tuple(sorted(each for each in TableFormat if each.facts.uploadable))
-#: What lies in a root folder, and which format's that is.
-FOLDERS: Final = MappingProxyType(
-    {each.facts.folder: each.facts.title for each in TableFormat if each.is_folder}
-)
 #: All options by their name.
 OPTIONS: Final = MappingProxyType(
     {

@@ -5,6 +5,7 @@ this, and the API describes it.
 """
 
 import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import GenericAlias
@@ -40,6 +41,10 @@ class Option:
     description: str
 
 
+#: A name that is in its folder and nowhere else.
+_FILE_NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]+\.json(?:\.gz)?")
+
+
 def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -71,6 +76,10 @@ def _is_encoding(value: Any) -> bool:
 
 def _is_compression(value: Any) -> bool:
     return isinstance(value, str) and value in _COMPRESSIONS
+
+
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and _FILE_NAME.fullmatch(value) is not None
 
 
 def _is_sample_size(value: Any) -> bool:
@@ -156,5 +165,18 @@ DELTA: Final = (
         "True: each refresh that finds a new version of a Delta table counts its live "
         "files, bytes and rows, which reads the paths and statistics in its checkpoint. Otherwise "
         "they are known only where the log's checksum file tells them.",
+    ),
+)
+
+ICEBERG: Final = (
+    Option(
+        name="metadata_file",
+        holds=_is_file_name,
+        expected="the name of a file in the table's metadata folder, for example "
+        "'00003-5f1c….metadata.json'",
+        type=str,
+        max_length=_MAX_TEXT_LENGTH,
+        description="Of an Iceberg table, the name of the file in its `metadata` folder to read; "
+        "the one of the highest number if left out.",
     ),
 )

@@ -19,6 +19,10 @@ class WarningCode(StrEnum):
     HIDDEN_FILES = "hidden_files"
     #: Files that match were passed over: they have no bytes.
     EMPTY_FILES = "empty_files"
+    #: Of an Iceberg table, another metadata file than the one that was read may be the newest.
+    METADATA_UNSURE = "metadata_unsure"
+    #: Of an Iceberg table, earlier schemas did not become versions.
+    HISTORY_LEFT_OUT = "history_left_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

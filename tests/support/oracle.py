@@ -15,6 +15,8 @@ from servers.process import PATIENCE_SECONDS
 _PROGRAM = r"""
 import json, os, sys
 import chdb
+# a table that its folder names must lie below the one that it was started in
+os.chdir("/")
 connection = chdb.connect(":memory:")
 def ask(query):
     # an error is told to the query after it, too: only the second failure is its own

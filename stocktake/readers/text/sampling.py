@@ -14,6 +14,7 @@ from stocktake.errors import (
     SourceNotFoundError,
 )
 from stocktake.readers.files.budget import Budget
+from stocktake.readers.files.folders import table_among, table_at
 from stocktake.readers.files.listing import Listing, list_files, refuse_rewritten
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
@@ -23,9 +24,7 @@ from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
 from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import FOLDERS
 from stocktake.schema.warnings import ReadWarning
-from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
@@ -151,7 +150,7 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
     """Return the source's files.
 
     Raises:
-        FormatMismatchError: they are a Delta table's.
+        FormatMismatchError: they are those of a table that its root folder names.
         SourceNotFoundError: there are none.
     """
     return _look(source, lambda: (list_files(source, limits), None))[0]
@@ -165,24 +164,20 @@ def _look(
     try:
         listing, sample = look()
     except OnlyHiddenFilesError as error:
-        _refuse_folders(source, error.paths)
+        _refuse_table(source, error.paths)
         raise
     except SourceNotFoundError:
         # A table's root is a folder and no key: asked for as a file it is not there.
-        for folder, title in FOLDERS.items():
-            inside = f"{literal(source.path).rstrip('/')}/{folder}/"
-            if next(iter(source.store.list(inside)), None) is not None:
-                raise mismatch(source.path, source.format.value, f"a {title} table") from None
+        if title := table_at(source):
+            raise mismatch(source.path, source.format.value, f"a {title} table") from None
         raise
-    _refuse_folders(source, (*(file.path for file in listing.files), *listing.hidden))
+    _refuse_table(source, (*(file.path for file in listing.files), *listing.hidden))
     return listing, sample
 
 
-def _refuse_folders(source: Source, paths: Iterable[str]) -> None:
-    for path in paths:
-        if folders := FOLDERS.keys() & path.split("/"):
-            title = FOLDERS[folders.pop()]
-            raise mismatch(source.path, source.format.value, f"a {title} table")
+def _refuse_table(source: Source, paths: Iterable[str]) -> None:
+    if title := table_among(source, paths):
+        raise mismatch(source.path, source.format.value, f"a {title} table")
 
 
 def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:

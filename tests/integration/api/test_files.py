@@ -33,7 +33,7 @@ from tests.support.hostile_store import hostile
 from tests.support.stack import wait_until
 
 CSV = b"id,name\n1,Ada\n"
-FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, JSONEachRow, Parquet"
+FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, Iceberg, JSONEachRow, Parquet"
 
 
 def send(

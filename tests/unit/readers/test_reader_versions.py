@@ -12,6 +12,7 @@ import pytest
 from stocktake.readers import introspect
 from stocktake.readers.source import Source
 from stocktake.schema.formats import TableFormat
+from tests.support.iceberg_tables import as_file, field_of, metadata_of
 from tests.support.memory import MemoryObjects
 
 
@@ -41,6 +42,7 @@ FILES: Final = {
     "JSONEachRow": {"t/x.json": b'{"id":1}\n'},
     "Delta": {"t/_delta_log/00000000000000000000.json": delta_log()},
     "DeltaS3Wrapper": {"t/_delta_log/00000000000000000000.json": delta_log()},
+    "Iceberg": {"t/metadata/v1.metadata.json": as_file(metadata_of([field_of(1, "id", "long")]))},
 }
 #: What releases stored when all readers shared one number, which was 2 then.
 SHARED_NUMBER: Final = 2
