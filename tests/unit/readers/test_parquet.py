@@ -25,7 +25,8 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect
 from stocktake.readers.arrow_types import columns
-from stocktake.readers.parquet.reader import TAIL_BYTES, read, read_all
+from stocktake.readers.files.schemas import FIRST_BYTES
+from stocktake.readers.parquet.reader import read, read_all
 from stocktake.readers.parquet.schema import columns_and_rows
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
@@ -89,7 +90,7 @@ def test_large_file_costs_one_read_of_its_tail() -> None:
     numbers = pa.table({"a": pa.Array.from_buffers(LONG, 20_000, [None, buffer])})
     store = store_of(x=dump(numbers, compression="none", use_dictionary=False))
     assert run(store).row_count == 20_000
-    assert store.reads == [("x.parquet", TAIL_BYTES)]
+    assert store.reads == [("x.parquet", FIRST_BYTES)]
 
 
 def test_large_footer_costs_two_reads_and_no_byte_twice() -> None:
@@ -291,7 +292,7 @@ def test_footer_past_the_limit_is_refused_before_it_is_read() -> None:
     store = store_of(x=parquet(**{f"column_{n:05}": LONG for n in range(3000)}))
     with pytest.raises(LimitExceededError, match="MAX_FOOTER_BYTES allows 100,000"):
         run(store, Limits(max_footer_bytes=100_000))
-    assert store.reads == [("x.parquet", TAIL_BYTES)]
+    assert store.reads == [("x.parquet", FIRST_BYTES)]
 
 
 def nested_footer(depth: int) -> bytes:
