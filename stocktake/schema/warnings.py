@@ -19,6 +19,8 @@ class WarningCode(StrEnum):
     HIDDEN_FILES = "hidden_files"
     #: Files that match were passed over: they have no bytes.
     EMPTY_FILES = "empty_files"
+    #: A column has no type in one file, where it holds only nulls, and takes the others'.
+    NULL_TYPED_PART = "null_typed_part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ from stocktake.readers.files.listing import (
 )
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
-from stocktake.readers.files.union import combine
+from stocktake.readers.files.union import combine, null_parts
 from stocktake.readers.limits import check_columns, exceeded
 from stocktake.readers.parquet.footer import IncompleteError
 from stocktake.readers.parquet.schema import (
@@ -48,6 +48,8 @@ from stocktake.readers.parquet.schema import (
 )
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.types import scalar
+from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: Most footers are smaller; one that is larger takes a second read for the rest.
@@ -61,6 +63,9 @@ _MAX_SCHEMA_BYTES: Final = 16 * 1024 * 1024
 _BUFFER_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 8_192
 _BATCH_CELLS: Final = 1 << 20
+
+#: Parquet has no type of nulls: it stores them as INT32, and ClickHouse says so.
+_NULLS: Final = scalar("Int32", nullable=True)
 
 _ENCRYPTED: Final = b"PARE"
 #: The magic comes once more at the file's start.
@@ -93,13 +98,25 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
     budget = Budget(limits)
     footers = _footers(source, listing, limits, budget, progress, fetched=tail)
     rows = None if budget.truncated else sum(footer.row_count for footer in footers)
+    distinct = _distinct(footers)
+    columns = _united(source, listing, distinct, limits, truncated=budget.truncated)
     return conclude(
         source,
         listing,
-        _united(source, listing, footers, limits, truncated=budget.truncated),
+        columns,
         budget=budget,
         limits=limits,
         row_count=rows,
+        warnings=_warnings(source, distinct, columns),
+        untyped=_NULLS,
+    )
+
+
+def _warnings(
+    source: Source, footers: list[_Footer], columns: tuple[Column, ...]
+) -> Iterator[ReadWarning]:
+    yield from null_parts(
+        ((relative_name(source, each.file.path), each.columns) for each in footers), columns
     )
 
 
@@ -220,17 +237,20 @@ def _rounds(files: Sequence[ObjectInfo]) -> Iterator[Sequence[ObjectInfo]]:
         yield files[start : start + _ROUND]
 
 
+def _distinct(footers: list[_Footer]) -> list[_Footer]:
+    """Leave out what says nothing new: files of one schema have one tuple of columns
+    (`_Schemas`)."""
+    first: dict[int, _Footer] = {}
+    for footer in footers:
+        first.setdefault(id(footer.columns), footer)
+    return [*first.values()]
+
+
 def _united(
     source: Source, listing: Listing, footers: list[_Footer], limits: Limits, *, truncated: bool
 ) -> tuple[Column, ...]:
     partitions = hive_partitions((file.path for file in listing.files), limits)
-    # Files of one schema have one tuple of columns (`_Schemas`), and say nothing new.
-    distinct: dict[int, _Footer] = {}
-    for footer in footers:
-        distinct.setdefault(id(footer.columns), footer)
-    per_file = [
-        (footer.file, with_partitions(footer.columns, partitions)) for footer in distinct.values()
-    ]
+    per_file = [(footer.file, with_partitions(footer.columns, partitions)) for footer in footers]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
     check_columns(len(columns), limits)
     return columns
