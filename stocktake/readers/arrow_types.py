@@ -54,8 +54,8 @@ _PLAIN: Final = {
     "duration[ms]": scalar("Int64"),
     "duration[us]": scalar("Int64"),
     "duration[ns]": scalar("Int64"),
-    # Parquet has no type of nulls: it stores them as INT32, and ClickHouse says so.
-    "null": scalar("Int32"),
+    # It gives way to the type of another file (`files.union`).
+    "null": scalar("Nothing"),
 }
 
 #: ClickHouse reads times and timestamps alike; it has no DateTime64 of seconds in Parquet.

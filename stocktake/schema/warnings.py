@@ -23,6 +23,8 @@ class WarningCode(StrEnum):
     METADATA_UNSURE = "metadata_unsure"
     #: Of an Iceberg table, earlier schemas did not become versions.
     HISTORY_LEFT_OUT = "history_left_out"
+    #: A column has no type in one file, where it holds only nulls, and takes the others'.
+    NULL_TYPED_PART = "null_typed_part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

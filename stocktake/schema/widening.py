@@ -41,9 +41,29 @@ def widen(a: Type, b: Type) -> Type:
     if not nullable:
         return joined
     # a nullable Tuple stays one, though we never make one
-    if joined.name == "Tuple" and (a.nullable or b.nullable):
+    if joined.name == "Tuple" and any(one.nullable and one.name != _NOTHING for one in (a, b)):
         return replace(joined, nullable=True)
     return make_nullable(joined)
+
+
+def settled(type_: Type, untyped: Type) -> Type:
+    """Put a type in the place of each Nothing, at any depth; the same object where there is none.
+
+    Nothing is what held only nulls while the files of a source are united: `widen` has it give
+    way.
+
+    >>> str(settled(scalar("Nothing", nullable=True), scalar("Int32", nullable=True)))
+    'Nullable(Int32)'
+    """
+    if type_.fields is None:
+        if type_.name != _NOTHING:
+            return type_
+        return untyped if type_.nullable else untyped.bare
+    inner = [settled(each, untyped) for _, each in type_.fields]
+    if all(new is old for new, (_, old) in zip(inner, type_.fields, strict=True)):
+        return type_
+    names = (name for name, _ in type_.fields)
+    return replace(type_, fields=tuple(map(Field, names, inner)))
 
 
 def is_widening(old: Type, new: Type) -> bool:

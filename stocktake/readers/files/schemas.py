@@ -14,11 +14,12 @@ from stocktake.readers.files.listing import (
     rewritten,
 )
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
-from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
-from stocktake.readers.files.union import combine
+from stocktake.readers.files.state import TEXT, conclude, list_or_fetch, stored_columns, unchanged
+from stocktake.readers.files.union import combine, null_parts
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.types import Type
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: Most schemas are smaller; one that is larger takes a second read for the rest.
@@ -98,7 +99,13 @@ def fetch_tail(source: Source, path: str, size_bytes: int | None = None) -> Chun
 
 
 def read_schemas(
-    source: Source, limits: Limits, progress: Progress, *, fetch: Fetch, describe: Describe
+    source: Source,
+    limits: Limits,
+    progress: Progress,
+    *,
+    fetch: Fetch,
+    describe: Describe,
+    untyped: Type = TEXT,
 ) -> Introspection:
     """Read the schemas of as many files as the budget allows, newest first, and unite their
     columns.
@@ -106,6 +113,7 @@ def read_schemas(
     Args:
         source: a key or a glob.
         progress: told after each round of files; what it raises ends the read.
+        untyped: what a column is that holds only nulls in each file.
 
     Raises:
         JobError: see `list_files`; what `describe` raises; EmptySourceError.
@@ -126,9 +134,19 @@ def read_schemas(
         progress("read", len(found), len(files))
         found += [each for each in source.store.map(read_one, some) if each is not None]
     progress("read", len(found), len(files))
-    columns = _united(source, listing, found, limits, truncated=budget.truncated)
-    rows = None if budget.truncated else _total([each for _, each in found])
-    return conclude(source, listing, columns, budget=budget, limits=limits, row_count=rows)
+    distinct = _distinct(found)
+    columns = _united(source, listing, distinct, limits, truncated=budget.truncated)
+    names = ((relative_name(source, file.path), each.columns) for file, each in distinct)
+    return conclude(
+        source,
+        listing,
+        columns,
+        budget=budget,
+        limits=limits,
+        row_count=None if budget.truncated else _total([each for _, each in found]),
+        warnings=null_parts(names, columns),
+        untyped=untyped,
+    )
 
 
 def _rounds(files: Sequence[ObjectInfo]) -> Iterator[Sequence[ObjectInfo]]:
@@ -162,6 +180,16 @@ def _read_one(
         raise
 
 
+def _distinct(
+    found: Sequence[tuple[ObjectInfo, FileSchema]],
+) -> list[tuple[ObjectInfo, FileSchema]]:
+    """Leave out what says nothing new: files that share one tuple of columns."""
+    first: dict[int, tuple[ObjectInfo, FileSchema]] = {}
+    for each in found:
+        first.setdefault(id(each[1].columns), each)
+    return [*first.values()]
+
+
 def _united(
     source: Source,
     listing: Listing,
@@ -171,13 +199,7 @@ def _united(
     truncated: bool,
 ) -> tuple[Column, ...]:
     partitions = hive_partitions((file.path for file in listing.files), limits)
-    # Files that share one tuple of columns say nothing new.
-    distinct: dict[int, tuple[ObjectInfo, FileSchema]] = {}
-    for each in found:
-        distinct.setdefault(id(each[1].columns), each)
-    per_file = [
-        (file, with_partitions(schema.columns, partitions)) for file, schema in distinct.values()
-    ]
+    per_file = [(file, with_partitions(schema.columns, partitions)) for file, schema in found]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
     check_columns(len(columns), limits)
     return columns

@@ -31,6 +31,7 @@ from stocktake.readers.parquet.schema import (
     invalid,
 )
 from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.schema.types import scalar
 
 #: Of a footer beyond the tail, what is read first, and at most: schemas are a few kilobytes.
 _FIRST_BYTES: Final = 256 * 1024
@@ -39,6 +40,9 @@ _MAX_SCHEMA_BYTES: Final = 16 * 1024 * 1024
 _BUFFER_BYTES: Final = 1 << 20
 _BATCH_ROWS: Final = 8_192
 _BATCH_CELLS: Final = 1 << 20
+
+#: Parquet has no type of nulls: it stores them as INT32, and ClickHouse says so.
+_NULLS: Final = scalar("Int32", nullable=True)
 
 _ENCRYPTED: Final = b"PARE"
 #: The magic comes once more at the file's start.
@@ -57,7 +61,9 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         JobError: see `list_files` and `columns_and_rows`; EmptySourceError, FormatMismatchError,
             InvalidSourceError and UnsupportedError name the file.
     """
-    return read_schemas(source, limits, progress, fetch=fetch_tail, describe=_schema)
+    return read_schemas(
+        source, limits, progress, fetch=fetch_tail, describe=_schema, untyped=_NULLS
+    )
 
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:

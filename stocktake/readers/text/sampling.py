@@ -22,7 +22,7 @@ from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
-from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
+from stocktake.readers.text.values.kinds import Kind, KindConflictError, type_of
 from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
@@ -293,9 +293,8 @@ def _columns(
         previous=stored_columns(source),
         truncated=truncated,
     )
-    known = tuple(map(_settled, united))
     all_columns = with_partitions(
-        known, hive_partitions((file.path for file in listing.files), limits)
+        united, hive_partitions((file.path for file in listing.files), limits)
     )
     check_columns(len(all_columns), limits)
     return all_columns
@@ -314,9 +313,3 @@ def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
                     file=part.file.path,
                 ) from exc
     return kinds
-
-
-def _settled(column: Column) -> Column:
-    """Make a String of what was null in every file."""
-    known = settled(column.type)
-    return column if known is column.type else Column.of(column.name, known)

@@ -5,7 +5,7 @@ only nulls were seen; `type_of` makes a type of it. ClickHouse's own inference i
 docs/types.md lists the differences.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
@@ -172,21 +172,6 @@ def type_of(kind: Kind) -> Type:
     # ClickHouse sorts the elements by name
     elements = (Field(name, type_of(kind.fields[name])) for name in sorted(kind.fields))
     return tuple_of(elements, nullable=True)
-
-
-def settled(type_: Type) -> Type:
-    """Make a String of all that is `UNKNOWN`; the same object where nothing is.
-
-    >>> str(settled(array_of(UNKNOWN)))
-    'Array(Nullable(String))'
-    """
-    if type_.fields is None:
-        return _TYPES[STRING] if type_.name == UNKNOWN.name else type_
-    inner = [settled(each) for _, each in type_.fields]
-    if all(new is old for new, (_, old) in zip(inner, type_.fields, strict=True)):
-        return type_
-    names = (name for name, _ in type_.fields)
-    return replace(type_, fields=tuple(map(Field, names, inner)))
 
 
 def describe(kind: Kind) -> str:
