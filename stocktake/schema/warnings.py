@@ -23,6 +23,10 @@ class WarningCode(StrEnum):
     METADATA_UNSURE = "metadata_unsure"
     #: Of an Iceberg table, earlier schemas did not become versions.
     HISTORY_LEFT_OUT = "history_left_out"
+    #: A Delta version's checksum file says something else than its log.
+    CHECKSUM_DISBELIEVED = "checksum_disbelieved"
+    #: Files of a Delta table have absolute paths; a count has only the log's word for them.
+    FILES_ELSEWHERE = "files_elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
