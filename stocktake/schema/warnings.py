@@ -25,6 +25,10 @@ class WarningCode(StrEnum):
     HISTORY_LEFT_OUT = "history_left_out"
     #: A column has no type in one file, where it holds only nulls, and takes the others'.
     NULL_TYPED_PART = "null_typed_part"
+    #: A Delta version's checksum file says something else than its log.
+    CHECKSUM_DISBELIEVED = "checksum_disbelieved"
+    #: Files of a Delta table have absolute paths; a count has only the log's word for them.
+    FILES_ELSEWHERE = "files_elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
