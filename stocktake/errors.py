@@ -329,7 +329,10 @@ class RaggedRowsError(InvalidSourceError):
     """A CSV row has more or fewer values than the others."""
 
     default_code = "csv_ragged"
-    default_hint = "Check the delimiter and quoting of the named line, or set them in the options."
+    default_hint = (
+        "Check the delimiter and quoting of the named line, or set them in the options; "
+        "csv_skip_lines and csv_comment say which lines are no rows."
+    )
 
 
 class DuplicateColumnError(TerminalError):

@@ -14,6 +14,7 @@ from typing import Any, Final
 _MAX_TEXT_LENGTH: Final = 500
 _MAX_NULL_VALUES: Final = 50
 _MAX_SAMPLE_BYTES: Final = 1 << 40
+_MAX_SKIPPED_LINES: Final = 10_000
 _COMPRESSIONS: Final = frozenset(
     {"auto", "none", "gz", "gzip", "zst", "zstd", "xz", "lzma", "lz4", "bz2", "bzip2"}
 )
@@ -84,6 +85,11 @@ def _is_file_name(value: Any) -> bool:
 
 def _is_sample_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_SAMPLE_BYTES
+
+
+def _is_line_count(value: Any) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and 0 <= value <= _MAX_SKIPPED_LINES
 
 
 def _flag(name: str, description: str) -> Option:
@@ -157,6 +163,24 @@ CSV: Final = (
         description="Unquoted fields that stand for null.",
     ),
     _flag("csv_allow_double_quotes", "False: quotes mean nothing."),
+    Option(
+        name="csv_skip_lines",
+        holds=_is_line_count,
+        expected=f"a whole number of lines from 0 to {_MAX_SKIPPED_LINES}",
+        type=int,
+        minimum=0,
+        description="How many lines stand before the table, titles for example; found out where "
+        "it is sure if left out.",
+    ),
+    Option(
+        name="csv_comment",
+        holds=_is_delimiter,
+        expected="one character, neither a quote nor a line break",
+        type=str,
+        max_length=1,
+        description="What a line begins with that is no row; found out where it is sure if left "
+        "out.",
+    ),
 )
 
 DELTA: Final = (

@@ -29,6 +29,16 @@ class WarningCode(StrEnum):
     CHECKSUM_DISBELIEVED = "checksum_disbelieved"
     #: Files of a Delta table have absolute paths; a count has only the log's word for them.
     FILES_ELSEWHERE = "files_elsewhere"
+    #: A text is not in UTF-8, or not all of it.
+    ENCODING = "encoding"
+    #: Lines of a CSV end in CR, or in CR CR LF.
+    LINE_ENDS = "line_ends"
+    #: Lines of a CSV before its header, or comments in it, were passed over.
+    SKIPPED_LINES = "skipped_lines"
+    #: Blank lines of a CSV were passed over.
+    BLANK_LINES = "blank_lines"
+    #: Columns of a CSV have other names than its header says.
+    RENAMED_COLUMNS = "renamed_columns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

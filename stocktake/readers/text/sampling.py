@@ -35,6 +35,10 @@ _LEAST_SHARE_BYTES: Final = 64 * 1024
 #: Files fetched at once, and the bytes of them that are in memory together.
 _FETCHED_AT_ONCE: Final = 128
 _HELD_BYTES: Final = 32 * 1024 * 1024
+#: A sample without a row is taken anew, so many times as long, up to as many rows of the greatest
+#: length: the header and the first row.
+_GROWTH: Final = 8
+_MOST_ROWS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,7 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
         inferred = rules.infer(replace(text, chunks=telling(text.chunks, tell)))
         budget.spend(file.size, files=1)
         if inferred is not None:
-            parts.append(_Part(file=file, inferred=inferred, complete=True))
+            parts.append(_Part(file=file, inferred=_told(inferred, text), complete=True))
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     afresh = replace(source, state=None)
@@ -256,22 +260,29 @@ def _part(
 ) -> _Part | None:
     text = sample_text(source, file, data, limits, max_bytes=length)
     inferred = rules.infer(text)
-    if inferred is None and not text.complete:
-        # Not one whole line: take as much as a line may have. As long as no file has told a
-        # column, beyond the budget as well.
+    # Not one whole row: take more, as much as a row may have. As long as no file has told a column,
+    # beyond the budget as well.
+    while (inferred is None or not inferred.rows) and not text.complete:
         if not (must or budget.bytes_left):
             budget.cut()
-            return None
-        length = limits.max_line_bytes + 1
+            break
+        if length > _MOST_ROWS * limits.max_line_bytes:
+            raise line_too_long(file.path, 1, limits)
+        length = min(length * _GROWTH, _MOST_ROWS * limits.max_line_bytes + 1)
         data = _beginning(source, file, length)
         budget.spend(len(data))
         text = sample_text(source, file, data, limits, max_bytes=length)
         inferred = rules.infer(text)
-        if inferred is None and not text.complete:
-            raise line_too_long(file.path, 1, limits)
     if inferred is None:
         return None
-    return _Part(file=file, inferred=inferred, complete=text.complete)
+    return _Part(file=file, inferred=_told(inferred, text), complete=text.complete)
+
+
+def _told(inferred: Inferred, text: Text) -> Inferred:
+    """Return it with what its text has to say, too."""
+    if not text.warnings:
+        return inferred
+    return replace(inferred, warnings=(*inferred.warnings, *text.warnings))
 
 
 def _columns(

@@ -33,6 +33,7 @@ from stocktake.readers.text.values.kinds import (
 )
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import WarningCode
 from tests.support.memory import MemoryObjects
 
 #: Under this limit nothing is stepped over.
@@ -64,7 +65,7 @@ def outcome(data: bytes, limits: Limits, table_format: TableFormat) -> tuple[obj
         found = introspect(source_of(data, table_format), limits)
     except JobError as error:
         return type(error), error.detail.replace(f"{limits.max_line_bytes:,}", "so many")
-    return found.columns, found.row_count, found.coverage
+    return found.columns, found.row_count, found.coverage, found.warnings
 
 
 # --- CSV ----------------------------------------------------------------------------------
@@ -173,11 +174,17 @@ def test_csv_file_is_validated_as_if_every_row_were_looked_at(
 
 
 @pytest.mark.parametrize("size", [1 << power for power in range(9, 18)])
-def test_empty_line_between_rows_is_found_wherever_a_block_ends(size: int) -> None:
-    data = b"a,b\n" + b"1,2\n" * (size // 4 - 1) + b"\n" + b"1,2\n" * 10_000
-    error, detail = outcome(data, Limits(), TableFormat.CSV_WITH_NAMES)
+def test_odd_lines_between_rows_are_found_wherever_a_block_ends(size: int) -> None:
+    before, after = b"a,b\n" + b"1,2\n" * (size // 4 - 1), b"1,2\n" * 10_000
+    error, detail = outcome(before + b"1\n" + after, Limits(), TableFormat.CSV_WITH_NAMES)
     assert error is RaggedRowsError
     assert f"line {size // 4 + 1}, has 1" in str(detail)
+
+    blank = introspect(source_of(before + b"\n" + after, TableFormat.CSV_WITH_NAMES))
+    assert blank.row_count == size // 4 - 1 + 10_000
+    assert [(each.code, each.line) for each in blank.warnings] == [
+        (WarningCode.BLANK_LINES, size // 4 + 1)
+    ]
 
 
 @settings(max_examples=100, deadline=None)

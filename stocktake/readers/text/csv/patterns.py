@@ -88,10 +88,10 @@ def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = Fal
         quotes: whether numbers may stand in quotes.
 
     Returns:
-        A pattern in RE2's syntax; None where a kind has no sure spelling, or where delimiter and
-        quotes are not the common ones.
+        A pattern in RE2's syntax; None where a kind has no sure spelling, where delimiter and
+        quotes are not the common ones, or where a row may be a comment.
     """
-    if dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
+    if dialect.comment or dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
         return None
     # Whatever else an option names is left to the look at single fields: a delimiter in it, say.
     nulls = [null for null in sorted(dialect.nulls) if _PLAIN_NULL.fullmatch(null)]

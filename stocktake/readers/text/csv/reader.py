@@ -45,12 +45,11 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
 
     Args:
         source: its options `csv_delimiter`, `csv_quote`, `csv_header`, `csv_null_values`,
-            `csv_allow_double_quotes`, `encoding`, `compression` and `sample_bytes` win over
-            what the bytes suggest.
+            `csv_allow_double_quotes`, `csv_skip_lines`, `csv_comment`, `encoding`, `compression`
+            and `sample_bytes` win over what the bytes suggest.
 
     Raises:
         RaggedRowsError: a row has more or fewer values than the first.
-        DuplicateColumnError: the header names a column twice.
         FormatMismatchError: a file is no CSV.
         JobError: any other, as `stocktake.errors` draws them.
     """
