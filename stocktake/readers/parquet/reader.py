@@ -6,6 +6,7 @@ in some files, tells of no column. Its key-value metadata follows those; the Arr
 be there is not looked at, and ClickHouse does not look at it either.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,8 @@ from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
 from stocktake.readers.files.spooled import spooled
 from stocktake.readers.limits import exceeded
-from stocktake.readers.parquet.footer import IncompleteError
+from stocktake.readers.parquet.annotations import readable
+from stocktake.readers.parquet.footer import IncompleteError, schema_range
 from stocktake.readers.parquet.schema import (
     MAGIC,
     MAX_ELEMENTS,
@@ -89,7 +91,8 @@ def batches(
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Yield all rows of all files, each with its file's name, in constant memory.
 
-    A file is put on the worker's disk first: one request instead of one for each column chunk.
+    A file is put on the worker's disk first: one request instead of one for each column chunk. A
+    map whose keys are optional comes as a list of its pairs.
 
     Raises:
         InvalidSourceError, JobError: as `verify` does.
@@ -99,9 +102,32 @@ def batches(
         name = relative_name(source, file.path)
         tell = partial(progress, "read", done, len(files))
         with spooled(source, file, tell) as local:
+            _make_readable(local, name)
             for batch in _decoded(local, file.size, name):
                 tell()
                 yield name, batch
+
+
+def _make_readable(local: IO[bytes], name: str) -> None:
+    """Put the footer's schema as pyarrow takes it, where it has to be: `annotations`. The pages that
+    it describes are the same."""
+    end = local.seek(0, os.SEEK_END)
+    local.seek(max(end - TRAILER.size, 0))
+    length, magic = TRAILER.unpack(local.read().rjust(TRAILER.size, b"\0"))
+    # What is no Parquet, or lies about its length, pyarrow tells.
+    if magic != MAGIC or length + _OVERHEAD > end:
+        return
+    start = end - TRAILER.size - length
+    local.seek(start)
+    footer = local.read(length)
+    with suppress(ValueError):
+        first, last = schema_range(footer)
+        schema = footer[first:last]
+        if (changed := readable(schema, of_pages=True)) is not schema:
+            footer = footer[:first] + changed + footer[last:]
+            local.seek(start)
+            local.write(footer + TRAILER.pack(len(footer), MAGIC))
+            local.truncate()
 
 
 def _decoded(local: IO[bytes], size: int, name: str) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError
 from stocktake.readers import arrow_types
 from stocktake.readers.limits import check_size
+from stocktake.readers.parquet.annotations import readable
 from stocktake.readers.parquet.footer import IncompleteError, footer_of, row_count, schema_range
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
@@ -73,7 +74,7 @@ class _Schemas:
         """Return the same of one that is not known yet."""
         start, end = schema_range(footer)
         check_size(end - start, limits, what="The schema in the footer")
-        columns = arrow_types.columns(_open(footer_of(footer[start:end])), limits)
+        columns = arrow_types.columns(_open(footer_of(readable(footer[start:end]))), limits)
         if columns and end <= _KEPT_BYTES:
             self._size += end
             if self._size > _KEPT_BYTES:
