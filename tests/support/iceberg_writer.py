@@ -1,15 +1,20 @@
-"""Tables that pyiceberg writes, in a folder, under a catalog that nobody else looks at; and its
-types in ClickHouse's words, told by its own classes."""
+"""Tables that pyiceberg writes, in a folder, under a catalog that nobody else looks at; its schemas
+as hypothesis draws them, and its types in ClickHouse's words, told by its own classes."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
 from pyiceberg import types as of
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.schema import Schema
+from pyiceberg.schema import Schema, assign_fresh_schema_ids
+
+from stocktake.schema.types import element_name
+from tests.support.iceberg_tables import metadata_of
 
 _PLAIN = {
     of.BooleanType: "Bool",
@@ -64,7 +69,10 @@ def _(kind: of.MapType, required: bool) -> str:
 
 @clickhouse_of.register
 def _(kind: of.StructType, required: bool) -> str:
-    parts = (f"{each.name} {clickhouse_of(each.field_type, each.required)}" for each in kind.fields)
+    parts = (
+        f"{element_name(each.name)} {clickhouse_of(each.field_type, each.required)}"
+        for each in kind.fields
+    )
     return f"Tuple({', '.join(parts)})"
 
 
@@ -93,3 +101,51 @@ def create(catalog: SqlCatalog, *fields: of.NestedField, version: int = 2, **mor
     """Make the table `n.t`."""
     properties = {"format-version": str(version)}
     return catalog.create_table("n.t", schema=Schema(*fields), properties=properties, **more)
+
+
+#: What ClickHouse has a type of its own for.
+PLAIN = st.sampled_from(
+    [
+        *(of.BooleanType(), of.IntegerType(), of.LongType(), of.FloatType(), of.DoubleType()),
+        *(of.DateType(), of.TimestampType(), of.TimestamptzType()),
+        *(of.TimestampNanoType(), of.TimestamptzNanoType()),
+        *(of.StringType(), of.BinaryType(), of.UUIDType(), of.FixedType(16), of.FixedType(1)),
+        *(of.DecimalType(38, 38), of.DecimalType(1, 0), of.DecimalType(10, 2)),
+    ]
+)
+ODD = st.sampled_from(
+    [
+        *(of.TimeType(), of.GeometryType(), of.GeometryType("srid:4326"), of.GeographyType()),
+        of.GeographyType("OGC:CRS84", "vincenty"),
+    ]
+)
+
+
+def _struct(parts: list[tuple[of.IcebergType, bool]]) -> of.StructType:
+    fields = (
+        of.NestedField(0, f"f{number}", kind, required=required)
+        for number, (kind, required) in enumerate(parts)
+    )
+    return of.StructType(*fields)
+
+
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    parts = st.tuples(inner, st.booleans())
+    return st.one_of(
+        parts.map(lambda one: of.ListType(0, one[0], one[1])),
+        st.builds(lambda key, one: of.MapType(0, key, 0, one[0], one[1]), PLAIN, parts),
+        st.lists(parts, min_size=1, max_size=3).map(_struct),
+    )
+
+
+def schemas(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Schema]:
+    """Schemas of up to six columns of these types and of what holds them."""
+    types = st.recursive(leaves, _nested, max_leaves=6)
+    columns = st.lists(st.tuples(types, st.booleans()), min_size=1, max_size=6)
+    return columns.map(lambda parts: assign_fresh_schema_ids(Schema(*_struct(parts).fields)))
+
+
+def metadata_with(schema: Schema) -> dict[str, Any]:
+    """Metadata of version 3 with this schema, as pyiceberg spells it; it writes none itself."""
+    spelled = json.loads(schema.model_dump_json()) | {"schema-id": 0}
+    return metadata_of([], format_version=3, schemas=[spelled])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyiceberg import types as of
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
-from pyiceberg.schema import Schema, assign_fresh_schema_ids
+from pyiceberg.schema import Schema
 from pyiceberg.transforms import BucketTransform, IdentityTransform
 
 from stocktake.readers import introspect
@@ -26,8 +26,16 @@ from stocktake.schema.diff import diff
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.history import PastSchema
 from stocktake.storage.stores.opening import LocalObjects
-from tests.support.iceberg_tables import metadata_of, read_table, table
-from tests.support.iceberg_writer import columns_of, create, warehouse
+from tests.support.iceberg_tables import read_table, table
+from tests.support.iceberg_writer import (
+    ODD,
+    PLAIN,
+    columns_of,
+    create,
+    metadata_with,
+    schemas,
+    warehouse,
+)
 from tests.support.oracle import ask
 
 
@@ -235,54 +243,13 @@ def test_clickhouse_describes_the_table_alike_and_reads_it_by_our_types(
 
 # --- drawn schemas and histories ----------------------------------------------------------
 
-LEAVES = st.sampled_from(
-    [
-        *(of.BooleanType(), of.IntegerType(), of.LongType(), of.FloatType(), of.DoubleType()),
-        *(of.DateType(), of.TimeType(), of.TimestampType(), of.TimestamptzType()),
-        *(of.StringType(), of.BinaryType(), of.UUIDType(), of.FixedType(16), of.FixedType(1)),
-        *(of.DecimalType(38, 38), of.DecimalType(1, 0), of.DecimalType(10, 2)),
-    ]
-)
-#: Version 3 has them.
-NEWER = st.sampled_from(
-    [
-        *(of.TimestampNanoType(), of.TimestamptzNanoType()),
-        *(of.GeometryType(), of.GeometryType("srid:4326"), of.GeographyType()),
-        of.GeographyType("OGC:CRS84", "vincenty"),
-    ]
-)
-
-
-def _struct(parts: list[tuple[of.IcebergType, bool]]) -> of.StructType:
-    fields = (
-        of.NestedField(0, f"f{number}", kind, required=required)
-        for number, (kind, required) in enumerate(parts)
-    )
-    return of.StructType(*fields)
-
-
-def nested(inner: st.SearchStrategy[of.IcebergType]) -> st.SearchStrategy[of.IcebergType]:
-    parts = st.tuples(inner, st.booleans())
-    return st.one_of(
-        parts.map(lambda one: of.ListType(0, one[0], one[1])),
-        st.builds(lambda key, one: of.MapType(0, key, 0, one[0], one[1]), LEAVES, parts),
-        st.lists(parts, min_size=1, max_size=3).map(_struct),
-    )
-
-
-TYPES = st.recursive(LEAVES | NEWER, nested, max_leaves=6)
-SCHEMAS = st.lists(st.tuples(TYPES, st.booleans()), min_size=1, max_size=6).map(
-    lambda parts: assign_fresh_schema_ids(Schema(*_struct(parts).fields))
-)
 drawn = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @drawn
-@given(schema=SCHEMAS)
+@given(schema=schemas(PLAIN | ODD))
 def test_any_schema_is_read_as_pyiceberg_has_it(schema: Schema) -> None:
-    # as a member of metadata of ours: pyiceberg writes none of version 3, which has these types
-    made = json.loads(schema.model_dump_json()) | {"schema-id": 0}
-    found = read_table(table(metadata_of([], format_version=3, schemas=[made])))
+    found = read_table(table(metadata_with(schema)))
     assert shown(found) == columns_of(schema)
 
 
