@@ -1,6 +1,7 @@
 """The child that asks ClickHouse (chdb) for the columns of mutated files."""
 
 import json
+import os
 import tempfile
 from base64 import b64decode
 from pathlib import Path
@@ -10,18 +11,21 @@ import chdb
 
 from tests.fuzz.watched import answer_lines
 
+# a table that its folder names must lie below the one that it was started in
+os.chdir("/")
 _connection = chdb.connect(":memory:")
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
-        (data,) = request["files"].values()
-        path = Path(folder, "data")
+        ((name, data),) = request["files"].items()
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b64decode(data))
-        query = (
-            f"DESCRIBE TABLE file('{path}', '{request['format']}') "
-            "SETTINGS print_pretty_type_names=0"
-        )
+        where = f"file('{path}', '{request['format']}')"
+        if request["format"] == "Iceberg":
+            where = f"icebergLocal('{folder}/{request['path']}')"
+        query = f"DESCRIBE TABLE {where} SETTINGS print_pretty_type_names=0"
         error = ""
         # an error is told to the query after it, too: only the second failure is its own
         for _ in range(2):

@@ -79,7 +79,7 @@ class _Schema:
     def _column(self, field: dict[str, Any], partition_ids: Collection[int]) -> Column:
         name, kind = field["name"], field.get("type")
         field_id = self._id(field, "id", name)
-        nullable = _is_optional(field, "required")
+        nullable = self._is_optional(field, "required", name)
         return Column.of(
             name,
             self._type(kind, nullable, name, 0),
@@ -108,13 +108,13 @@ class _Schema:
         match kind.get("type"):
             case "list":
                 self._id(kind, "element-id", column)
-                optional = _is_optional(kind, "element-required")
+                optional = self._is_optional(kind, "element-required", column)
                 return array_of(self._type(kind.get("element"), optional, column, depth))
             case "map":
                 self._id(kind, "key-id", column)
                 self._id(kind, "value-id", column)
                 key = self._type(kind.get("key"), False, column, depth)
-                optional = _is_optional(kind, "value-required")
+                optional = self._is_optional(kind, "value-required", column)
                 return map_of(key, self._type(kind.get("value"), optional, column, depth))
             case "struct":
                 return tuple_of(self._elements(kind, column, depth))
@@ -125,13 +125,11 @@ class _Schema:
         fields = self._fields(kind, f"column {ascii(column)[:80]}")
         for each in fields:
             self._id(each, "id", column)
-        return [
-            Field(
-                each["name"],
-                self._type(each.get("type"), _is_optional(each, "required"), column, depth),
-            )
-            for each in fields
-        ]
+        return [Field(each["name"], self._element(each, column, depth)) for each in fields]
+
+    def _element(self, field: dict[str, Any], column: str, depth: int) -> Type:
+        optional = self._is_optional(field, "required", column)
+        return self._type(field.get("type"), optional, column, depth)
 
     def _fields(self, kind: dict[str, Any], where: str) -> list[dict[str, Any]]:
         fields = kind.get("fields")
@@ -163,6 +161,13 @@ class _Schema:
         self._ids.add(found)
         return found
 
+    def _is_optional(self, holder: dict[str, Any], key: str, column: str) -> bool:
+        # What does not say that it is never null may be: a wrapper too many loses nothing.
+        required = holder.get(key)
+        if required is not None and not isinstance(required, bool):
+            raise self._invalid(f"column {ascii(column)[:80]} has no proper {key}")
+        return not required
+
     def _invalid(self, found: str) -> InvalidSourceError:
         return InvalidSourceError(f"In {self._file}, {found}.", file=self._file)
 
@@ -175,11 +180,6 @@ class _Schema:
             "refresh.",
             file=self._file,
         )
-
-
-def _is_optional(holder: dict[str, Any], key: str) -> bool:
-    # What does not say that it is never null may be: a wrapper too many loses nothing.
-    return holder.get(key) is not True
 
 
 def _primitive(kind: object) -> Type | None:

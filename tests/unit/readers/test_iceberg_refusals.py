@@ -152,6 +152,12 @@ def without(name: str, **more: Any) -> dict[str, Any]:
         (metadata_of([field_of(1, "a\0b", "int")]), "cannot be stored"),
         (metadata_of([{"name": "x", "type": "int"}]), "'x' has no proper id"),
         (metadata_of([field_of(-1, "x", "int")]), "'x' has no proper id"),
+        (metadata_of([ID | {"required": 1}]), "'id' has no proper required"),
+        (metadata_of([ID | {"required": "true"}]), "'id' has no proper required"),
+        (
+            metadata_of([field_of(1, "x", list_of(2, "int") | {"element-required": 0})]),
+            "'x' has no proper element-required",
+        ),
         (metadata_of([field_of(2**31, "x", "int")]), "'x' has no proper id"),
         (metadata_of([ID, field_of(1, "x", "int")]), "field id 1 is there twice"),
         (metadata_of([ID, field_of(2, "x", list_of(1, "int"))]), "field id 1 is there twice"),
