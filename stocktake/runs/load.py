@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import (
     CommitFailedError,
     DeltaError,
@@ -28,12 +28,14 @@ from stocktake.errors import (
 )
 from stocktake.loading.arrow_types import ArrowTypes, load_schema
 from stocktake.loading.batches import arrow_batches
+from stocktake.loading.data_files import DataFiles, data_files
 from stocktake.readers import arrow_types, introspect
 from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import MANAGED
+from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
 
@@ -57,6 +59,21 @@ class _Load:
     def transactions(self) -> tuple[str, str]:
         claim = self.attempt.claim
         return f"stocktake-job:{claim.job_id}", f"stocktake-upload:{claim.upload_id}"
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What the log says of each commit of the load, for whoever reads the history."""
+        claim = self.attempt.claim
+        return {"stocktakeJob": str(claim.job_id), "stocktakeUpload": str(claim.upload_id)}
+
+    @property
+    def storage(self) -> ManagedStorage:
+        return self.attempt.process.storage
+
+    @property
+    def folder(self) -> str:
+        claim = self.attempt.claim
+        return self.storage.delta_key(claim.project_id, str(claim.table_id))
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """Return what the rows are cast to."""
@@ -86,9 +103,9 @@ class _Load:
                 hint="Upload it to a table of its own, or with mode=replace.",
             )
 
-    def batches(self, schema: pa.Schema) -> "_Batches":
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         limits, progress = self.attempt.limits, self.attempt.progress
-        return _Batches(arrow_batches(self.source, schema, limits, progress))
+        return arrow_batches(self.source, schema, limits, progress)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -128,8 +145,8 @@ def load_rows(
     with _mapped():
         # Looked for again at each attempt: the one before may have committed and died before it
         # could say so (ADR 4).
-        table = _existing(load) or _create(load)
-        if not _applied(table, load.transactions):
+        table = _existing(load)
+        if table is None or not _applied(table, load.transactions):
             _write(load, table)
     return _introspect(load)
 
@@ -143,65 +160,69 @@ def _existing(load: _Load) -> DeltaTable | None:
         return None
 
 
-def _create(load: _Load) -> DeltaTable:
-    """Return an empty table, once all rows are known to fit it.
-
-    The rows come in a commit of their own: deltalake compares application transactions with
-    those of commits since a version, and before the first commit there is none.
-    """
-    schema = load.schema(None)
-    for _ in load.batches(schema):
-        pass
-    # Ignored where it is there by now: another run of this job may have been faster, and its table
-    # will do.
-    return DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
-
-
 def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
     return any(table.transaction_version(name) is not None for name in transactions)
 
 
-def _write(load: _Load, table: DeltaTable) -> None:
+def _write(load: _Load, table: DeltaTable | None) -> None:
+    """Write all rows, and only then tell the log of them."""
     schema = load.schema(table)
-    batches = load.batches(schema)
-    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
-    properties = CommitProperties(app_transactions=marks)
-    reader = pa.RecordBatchReader.from_batches(schema, batches)
-    try:
-        if load.replaces:
-            write_deltalake(
-                table,
-                reader,
-                mode="overwrite",
-                schema_mode="overwrite",
-                commit_properties=properties,
-            )
-        else:
-            write_deltalake(
-                table, reader, mode="append", schema_mode="merge", commit_properties=properties
-            )
-    except BaseException as exc:
-        # What a batch raises comes back as an error of the engine's own that only quotes it.
-        if batches.error is not None:
-            raise batches.error from exc
-        raise
-
-
-class _Batches(Iterator[pa.RecordBatch]):
-    """The batches of an upload, remembering the error that ended them."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self.error: BaseException | None = None
-
-    def __next__(self) -> pa.RecordBatch:
+    with data_files(load.storage, load.folder, schema, load.batches(schema)) as files:
         try:
-            return next(self._batches)
-        except StopIteration:
+            _commit(load, table or _create(load, schema), schema, files)
+        except (CommitFailedError, CommitConflictError):
+            files.remove()
             raise
-        except BaseException as exc:
-            self.error = exc
-            raise
+
+
+def _create(load: _Load, schema: pa.Schema) -> DeltaTable:
+    """Return an empty table, now that all rows are known to fit it.
+
+    The rows come in a commit of their own: deltalake compares application transactions with
+    those of commits since a version, and before the first commit there is none.
+
+    Raises:
+        CommitConflictError: there is one by now, which another run of this job may have made, with
+            its rows.
+    """
+    table = DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
+    if table.version() > 0:
+        raise CommitConflictError("Another writer made the table meanwhile.")
+    return table
+
+
+def _commit(load: _Load, table: DeltaTable, schema: pa.Schema, files: DataFiles) -> None:
+    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
+    properties = CommitProperties(app_transactions=marks, custom_metadata=load.origin)
+    if load.replaces:
+        table.create_write_transaction(
+            [*files.adds], "overwrite", schema, commit_properties=properties
+        )
+        return
+    _grow(load, table, schema)
+    table.create_write_transaction(
+        [*files.adds], "append", table.schema(), commit_properties=properties
+    )
+
+
+def _grow(load: _Load, table: DeltaTable, schema: pa.Schema) -> None:
+    """Give the table the columns, and the fields in them, that the rows bring.
+
+    In a commit of its own: deltalake changes no schema together with rows that it did not write
+    itself. An attempt that ends between the two leaves columns without a value, which the next one
+    finds.
+    """
+    known = pa.schema(table.schema().to_arrow())
+    brought = [
+        field
+        for field in schema
+        if field.name not in known.names or field.type != known.field(field.name).type
+    ]
+    if brought:
+        table.alter.add_columns(
+            Schema.from_arrow(pa.schema(brought)).fields,
+            commit_properties=CommitProperties(custom_metadata=load.origin),
+        )
 
 
 @contextmanager
@@ -223,9 +244,8 @@ def _mapped() -> Iterator[None]:
 
 
 def _introspect(load: _Load) -> Introspection:
-    storage, claim = load.attempt.process.storage, load.attempt.claim
-    key = storage.delta_key(claim.project_id, str(claim.table_id))
-    source = Source(store=storage.store(), path=escape(storage.path(key)), format=MANAGED)
+    path = escape(load.storage.path(load.folder))
+    source = Source(store=load.storage.store(), path=path, format=MANAGED)
     found = introspect(source, load.attempt.limits, load.attempt.progress)
     rows = _count_rows(load, int(found.source_version or 0))
     return replace(found, row_count=rows, state=found.state | {"row_count": rows})

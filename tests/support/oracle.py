@@ -73,16 +73,20 @@ def _written(data: bytes, folder: Path, number: int) -> Path:
     return path
 
 
-def ask(queries: list[str]) -> list[list[list[Any]] | None]:
-    """The rows that each query answers; None where it fails."""
-    return [answer if isinstance(answer, list) else None for answer in ask_why(queries)]
+def ask(queries: list[str], folder: str | None = None) -> list[list[list[Any]] | None]:
+    """The rows that each query answers; None where it fails. They are asked in the folder."""
+    answers = ask_why(queries, folder)
+    return [answer if isinstance(answer, list) else None for answer in answers]
 
 
-def ask_why(queries: list[str]) -> list[list[list[Any]] | dict[str, str]]:
+def ask_why(
+    queries: list[str], folder: str | None = None
+) -> list[list[list[Any]] | dict[str, str]]:
     """The rows that each query answers; what it says where it fails."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         input=json.dumps(queries),
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,
