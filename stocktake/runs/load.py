@@ -5,37 +5,24 @@ runs twice appends once. Rows are cast to the table's own types while they strea
 not fit raises before the commit, and the table is as it was.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
-from deltalake.exceptions import (
-    CommitFailedError,
-    DeltaError,
-    DeltaProtocolError,
-    SchemaMismatchError,
-    TableNotFoundError,
-)
 
-from stocktake.errors import (
-    CommitConflictError,
-    SchemaConflictError,
-    UnsupportedError,
-)
+from stocktake.errors import SchemaConflictError
 from stocktake.loading.arrow_types import ArrowTypes, load_schema
 from stocktake.loading.batches import arrow_batches
-from stocktake.readers import arrow_types, introspect
+from stocktake.readers import arrow_types
 from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.managed_table import ManagedTable, mapped
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import MANAGED
-from stocktake.storage.places.globs import escape
-from stocktake.storage.stores import store_errors
 
 #: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
 #: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
@@ -49,8 +36,7 @@ class _Load:
     attempt: Attempt
     source: Source
     columns: Sequence[Column]
-    uri: str
-    options: dict[str, str]
+    managed: ManagedTable
     replaces: bool
 
     @property
@@ -115,32 +101,17 @@ def load_rows(
         StorageUnavailableError: managed storage failed; a second run finds out what was done.
         ManagedStorageRefusedError: managed storage will not take them.
     """
-    claim = attempt.claim
-    uri, options = attempt.process.storage.delta_root(claim.project_id, str(claim.table_id))
+    managed = ManagedTable.of(attempt)
     load = _Load(
-        attempt=attempt,
-        source=source,
-        columns=columns,
-        uri=uri,
-        options=options,
-        replaces=replaces,
+        attempt=attempt, source=source, columns=columns, managed=managed, replaces=replaces
     )
-    with _mapped():
+    with mapped():
         # Looked for again at each attempt: the one before may have committed and died before it
         # could say so (ADR 4).
-        table = _existing(load) or _create(load)
+        table = managed.open() or _create(load)
         if not _applied(table, load.transactions):
             _write(load, table)
-    return _introspect(load)
-
-
-def _existing(load: _Load) -> DeltaTable | None:
-    # Not by `is_deltatable`, which asks the store with the interpreter's lock held: neither the
-    # heartbeat nor the relay that leads to the store could run meanwhile.
-    try:
-        return DeltaTable(load.uri, storage_options=load.options)
-    except TableNotFoundError:
-        return None
+    return managed.introspect()
 
 
 def _create(load: _Load) -> DeltaTable:
@@ -154,7 +125,14 @@ def _create(load: _Load) -> DeltaTable:
         pass
     # Ignored where it is there by now: another run of this job may have been faster, and its table
     # will do.
-    return DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
+    managed = load.managed
+    return DeltaTable.create(
+        managed.uri,
+        schema,
+        mode="ignore",
+        configuration=managed.properties,
+        storage_options=managed.options,
+    )
 
 
 def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
@@ -164,8 +142,7 @@ def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
 def _write(load: _Load, table: DeltaTable) -> None:
     schema = load.schema(table)
     batches = load.batches(schema)
-    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
-    properties = CommitProperties(app_transactions=marks)
+    properties = _properties(load)
     reader = pa.RecordBatchReader.from_batches(schema, batches)
     try:
         if load.replaces:
@@ -187,6 +164,16 @@ def _write(load: _Load, table: DeltaTable) -> None:
         raise
 
 
+def _properties(load: _Load) -> CommitProperties:
+    # With the time, from which on the log keeps them for as long as the table's property says.
+    made_at = int(time.time() * 1000)
+    marks = [Transaction(name, _TRANSACTION_VERSION, made_at) for name in load.transactions]
+    # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
+    # rows would stay beside the new ones. Without its own retries it finds the version taken, and
+    # the job tries again as a whole.
+    return CommitProperties(app_transactions=marks, max_commit_retries=0 if load.replaces else None)
+
+
 class _Batches(Iterator[pa.RecordBatch]):
     """The batches of an upload, remembering the error that ended them."""
 
@@ -202,39 +189,3 @@ class _Batches(Iterator[pa.RecordBatch]):
         except BaseException as exc:
             self.error = exc
             raise
-
-
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Map deltalake's errors to ours. An unknown one is tried again: what is done is done once; but
-    not where the store says no, which it would say again."""
-    try:
-        yield
-    except CommitFailedError as exc:
-        raise CommitConflictError("Another writer took the table's next version.") from exc
-    except SchemaMismatchError as exc:
-        raise SchemaConflictError("The upload's columns do not fit the managed table.") from exc
-    except DeltaProtocolError as exc:
-        raise UnsupportedError(
-            "The managed Delta table asks for a feature that the writer does not have."
-        ) from exc
-    except (DeltaError, OSError) as exc:
-        raise store_errors.from_managed(exc) from exc
-
-
-def _introspect(load: _Load) -> Introspection:
-    storage, claim = load.attempt.process.storage, load.attempt.claim
-    key = storage.delta_key(claim.project_id, str(claim.table_id))
-    source = Source(store=storage.store(), path=escape(storage.path(key)), format=MANAGED)
-    found = introspect(source, load.attempt.limits, load.attempt.progress)
-    rows = _count_rows(load, int(found.source_version or 0))
-    return replace(found, row_count=rows, state=found.state | {"row_count": rows})
-
-
-def _count_rows(load: _Load, version: int) -> int:
-    """Count exactly: every file of a managed table was written here, with its number of rows."""
-    with _mapped():
-        # At the version that was read above: somebody else's commit since is not in these columns.
-        table = DeltaTable(load.uri, version=version, storage_options=load.options)
-        counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()
-    return sum(int(count) for count in counts)
