@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     retain_audit_days: int = Field(default=365, ge=0)
     #: How old bytes in managed storage must be to be removed where no row knows of them; 0: never.
     retain_orphans_days: int = Field(default=7, ge=0)
+    #: How long managed Delta tables keep what loads replaced: so long it can be read and restored.
+    retain_replaced_days: int = Field(default=7, ge=1)
 
     #: How often the clock sends a canary through the queue, and after how long it is overdue.
     canary_interval_seconds: float = Field(default=10.0, gt=0)

@@ -211,6 +211,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "user_access_level": "editor",
     "row_count": 7,
     "size_bytes": 512,
+    "file_count": 1,
+    "stored_bytes": None,
     "source_version": "9f2c51ab",
     "schema_version": 1,
     "warnings": [],
@@ -241,6 +243,10 @@ class TableBody(Wire):
     user_access_level: Annotated[str, DescribedAs(Literal["viewer", "editor"])]
     row_count: int | None
     size_bytes: int | None
+    file_count: int | None
+    stored_bytes: int | None = Field(
+        description="Of a managed Delta table: what all its files take, those of replaced rows too."
+    )
     source_version: int | str | None
     schema_version: int
     warnings: Annotated[list[dict[str, Any]], DescribedAs(list[WarningBody])]
@@ -316,6 +322,8 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         user_access_level="editor" if allows(caller.scopes, TABLE_WRITE) else "viewer",
         row_count=table.row_count,
         size_bytes=table.size_bytes,
+        file_count=table.file_count,
+        stored_bytes=table.stored_bytes if table.managed else None,
         source_version=table.source_version,
         schema_version=table.schema_version,
         warnings=table.warnings,

@@ -1,7 +1,7 @@
 """Rows of a managed table as Parquet files of bounded size, in their order and constant memory.
 
 deltalake's own writer spreads the batches that it is given over as many tasks as there are
-processors, and so loses their order (ADR 16).
+processors, and so loses their order (ADR 17).
 """
 
 import asyncio

@@ -5,39 +5,26 @@ runs twice appends once. Rows are cast to the table's own types while they strea
 not fit raises before the commit, and the table is as it was.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import (
-    CommitFailedError,
-    DeltaError,
-    DeltaProtocolError,
-    SchemaMismatchError,
-    TableNotFoundError,
-)
+from deltalake.exceptions import CommitFailedError
 
-from stocktake.errors import (
-    CommitConflictError,
-    SchemaConflictError,
-    UnsupportedError,
-)
+from stocktake.errors import CommitConflictError, SchemaConflictError
 from stocktake.loading.arrow_types import ArrowTypes, load_schema
 from stocktake.loading.batches import arrow_batches
 from stocktake.loading.data_files import DataFiles, data_files
-from stocktake.readers import arrow_types, introspect
+from stocktake.readers import arrow_types
 from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.managed_table import ManagedTable, mapped
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import MANAGED
-from stocktake.storage.managed import ManagedStorage
-from stocktake.storage.places.globs import escape
-from stocktake.storage.stores import store_errors
 
 #: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
 #: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
@@ -51,8 +38,7 @@ class _Load:
     attempt: Attempt
     source: Source
     columns: Sequence[Column]
-    uri: str
-    options: dict[str, str]
+    managed: ManagedTable
     replaces: bool
 
     @property
@@ -65,15 +51,6 @@ class _Load:
         """What the log says of each commit of the load, for whoever reads the history."""
         claim = self.attempt.claim
         return {"stocktakeJob": str(claim.job_id), "stocktakeUpload": str(claim.upload_id)}
-
-    @property
-    def storage(self) -> ManagedStorage:
-        return self.attempt.process.storage
-
-    @property
-    def folder(self) -> str:
-        claim = self.attempt.claim
-        return self.storage.delta_key(claim.project_id, str(claim.table_id))
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """Return what the rows are cast to."""
@@ -132,32 +109,17 @@ def load_rows(
         StorageUnavailableError: managed storage failed; a second run finds out what was done.
         ManagedStorageRefusedError: managed storage will not take them.
     """
-    claim = attempt.claim
-    uri, options = attempt.process.storage.delta_root(claim.project_id, str(claim.table_id))
+    managed = ManagedTable.of(attempt)
     load = _Load(
-        attempt=attempt,
-        source=source,
-        columns=columns,
-        uri=uri,
-        options=options,
-        replaces=replaces,
+        attempt=attempt, source=source, columns=columns, managed=managed, replaces=replaces
     )
-    with _mapped():
+    with mapped():
         # Looked for again at each attempt: the one before may have committed and died before it
         # could say so (ADR 4).
-        table = _existing(load)
+        table = managed.open()
         if table is None or not _applied(table, load.transactions):
             _write(load, table)
-    return _introspect(load)
-
-
-def _existing(load: _Load) -> DeltaTable | None:
-    # Not by `is_deltatable`, which asks the store with the interpreter's lock held: neither the
-    # heartbeat nor the relay that leads to the store could run meanwhile.
-    try:
-        return DeltaTable(load.uri, storage_options=load.options)
-    except TableNotFoundError:
-        return None
+    return managed.introspect()
 
 
 def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
@@ -167,7 +129,8 @@ def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
 def _write(load: _Load, table: DeltaTable | None) -> None:
     """Write all rows, and only then tell the log of them."""
     schema = load.schema(table)
-    with data_files(load.storage, load.folder, schema, load.batches(schema)) as files:
+    storage = load.attempt.process.storage
+    with data_files(storage, load.managed.key, schema, load.batches(schema)) as files:
         try:
             _commit(load, table or _create(load, schema), schema, files)
         except (CommitFailedError, CommitConflictError):
@@ -185,15 +148,21 @@ def _create(load: _Load, schema: pa.Schema) -> DeltaTable:
         CommitConflictError: there is one by now, which another run of this job may have made, with
             its rows.
     """
-    table = DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
+    managed = load.managed
+    table = DeltaTable.create(
+        managed.uri,
+        schema,
+        mode="ignore",
+        configuration=managed.properties,
+        storage_options=managed.options,
+    )
     if table.version() > 0:
         raise CommitConflictError("Another writer made the table meanwhile.")
     return table
 
 
 def _commit(load: _Load, table: DeltaTable, schema: pa.Schema, files: DataFiles) -> None:
-    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
-    properties = CommitProperties(app_transactions=marks, custom_metadata=load.origin)
+    properties = _properties(load)
     if load.replaces:
         table.create_write_transaction(
             [*files.adds], "overwrite", schema, commit_properties=properties
@@ -202,6 +171,19 @@ def _commit(load: _Load, table: DeltaTable, schema: pa.Schema, files: DataFiles)
     _grow(load, table, schema)
     table.create_write_transaction(
         [*files.adds], "append", table.schema(), commit_properties=properties
+    )
+
+
+def _properties(load: _Load) -> CommitProperties:
+    # With the time, from which on the log keeps them for as long as the table's property says.
+    made_at = int(time.time() * 1000)
+    marks = [Transaction(name, _TRANSACTION_VERSION, made_at) for name in load.transactions]
+    # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
+    # rows would stay beside the new ones. Without its own retries it finds the version taken, and
+    # the job tries again as a whole.
+    retries = 0 if load.replaces else None
+    return CommitProperties(
+        app_transactions=marks, custom_metadata=load.origin, max_commit_retries=retries
     )
 
 
@@ -223,38 +205,3 @@ def _grow(load: _Load, table: DeltaTable, schema: pa.Schema) -> None:
             Schema.from_arrow(pa.schema(brought)).fields,
             commit_properties=CommitProperties(custom_metadata=load.origin),
         )
-
-
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Map deltalake's errors to ours. An unknown one is tried again: what is done is done once; but
-    not where the store says no, which it would say again."""
-    try:
-        yield
-    except CommitFailedError as exc:
-        raise CommitConflictError("Another writer took the table's next version.") from exc
-    except SchemaMismatchError as exc:
-        raise SchemaConflictError("The upload's columns do not fit the managed table.") from exc
-    except DeltaProtocolError as exc:
-        raise UnsupportedError(
-            "The managed Delta table asks for a feature that the writer does not have."
-        ) from exc
-    except (DeltaError, OSError) as exc:
-        raise store_errors.from_managed(exc) from exc
-
-
-def _introspect(load: _Load) -> Introspection:
-    path = escape(load.storage.path(load.folder))
-    source = Source(store=load.storage.store(), path=path, format=MANAGED)
-    found = introspect(source, load.attempt.limits, load.attempt.progress)
-    rows = _count_rows(load, int(found.source_version or 0))
-    return replace(found, row_count=rows, state=found.state | {"row_count": rows})
-
-
-def _count_rows(load: _Load, version: int) -> int:
-    """Count exactly: every file of a managed table was written here, with its number of rows."""
-    with _mapped():
-        # At the version that was read above: somebody else's commit since is not in these columns.
-        table = DeltaTable(load.uri, version=version, storage_options=load.options)
-        counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()
-    return sum(int(count) for count in counts)

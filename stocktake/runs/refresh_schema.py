@@ -96,6 +96,7 @@ def store_introspection(
     table.row_count = found.row_count
     table.warnings = [warning.as_dict() for warning in found.warnings]
     table.size_bytes = found.size_bytes
+    table.file_count = found.file_count
     if table.schema_version == 0 and found.history:
         add_first_versions(session, table, found.history, job_id=attempt.claim.job_id)
     # The first read makes version 1 whatever it found, a source without columns too.
