@@ -1,5 +1,6 @@
 """Tables, uploads and schema versions, in the fields of PostHog's ``warehouse_tables``."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -221,6 +222,23 @@ _EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+_INGESTED_EXAMPLE: Final[dict[str, Any]] = _EXAMPLE | {
+    "format": "CSVWithNames",
+    "url_pattern": "managed:///uploads/1/01a224f5-5d87-7b02-9c1e-8d6f2b7a9c10",
+    "credential": None,
+    "job_id": "01a224f5-5d8b-7c3e-a1b4-2f9e6d0c8a57",
+    "latest_job": {
+        "id": "01a224f5-5d8b-7c3e-a1b4-2f9e6d0c8a57",
+        "kind": "ingest_file",
+        "state": "succeeded",
+        "done": True,
+        "error": None,
+        "created_at": "2026-11-02T10:00:00Z",
+        "finished_at": "2026-11-02T10:00:02Z",
+    },
+}
+
+
 class TableBody(Wire):
     """A table with its columns as they were read last."""
 
@@ -252,6 +270,18 @@ class TableBody(Wire):
     warnings: Annotated[list[dict[str, Any]], DescribedAs(list[WarningBody])]
     last_refreshed_at: datetime | None
     latest_job: ShortJobBody | None
+
+
+class IngestedTableBody(TableBody):
+    """A table that a file was sent to, and the job that reads this file.
+
+    Other files may have been sent to the table meanwhile: `job_id`, `latest_job` and `Location` are
+    this one's.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_INGESTED_EXAMPLE]})
+
+    job_id: UUID
 
 
 class UploadBody(Wire):
@@ -330,6 +360,12 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         last_refreshed_at=table.last_refreshed_at,
         latest_job=view.latest_job and short_job(view.latest_job),
     )
+
+
+def ingested_view(view: TableView, caller: Caller, job: Job) -> IngestedTableBody:
+    """Return a table on the wire to the caller who sent it the file that this job reads."""
+    body = table_view(replace(view, latest_job=job), caller)
+    return IngestedTableBody(job_id=job.id, **dict(body))
 
 
 def _column(stored: dict[str, Any]) -> ColumnBody:
