@@ -15,9 +15,14 @@ _NAMED: Final = frozenset({"Tuple", "Nested"})
 _NESTING: Final = frozenset({"Array", "Map", *_NAMED})
 #: How many types those hold whose elements have no names.
 _COUNTS: Final = {"Array": 1, "Map": 2}
+#: Geometry: a Point is two numbers, the others are arrays of points, the last is any of them.
+GEOMETRIES: Final = frozenset(
+    {"Point", "MultiPoint", "Ring", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
+    | {"Geometry"}
+)
 #: Types that ClickHouse does not let stand inside Nullable, or that we never wrap ourselves:
 #: a Tuple may be nullable where the source says so, not because one of its files lacks it.
-_NEVER_WRAPPED: Final = frozenset({*_NESTING, "Dynamic", "Variant"})
+_NEVER_WRAPPED: Final = frozenset({*_NESTING, *GEOMETRIES, "Dynamic", "Variant"})
 
 #: Names that ClickHouse quotes though they are identifiers, in any letter case (asked of 26.9).
 _QUOTED: Final = frozenset(

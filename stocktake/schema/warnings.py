@@ -39,6 +39,8 @@ class WarningCode(StrEnum):
     BLANK_LINES = "blank_lines"
     #: Columns of a CSV have other names than its header says.
     RENAMED_COLUMNS = "renamed_columns"
+    #: A column that has no name was left out.
+    NAMELESS_COLUMN = "nameless_column"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from stocktake.schema.numbers import DECIMALS, FLOATS, INTEGERS, Integer, decimal_digits
-from stocktake.schema.types import Field, Type, make_nullable, scalar
+from stocktake.schema.types import GEOMETRIES, Field, Type, make_nullable, scalar
 
 _MAX_PRECISION: Final = 76
 _MAX_BITS: Final = 256
@@ -19,6 +19,7 @@ _DATES: Final = frozenset({"Date", "Date32"})
 _TIMES: Final = _DATES | {"DateTime", "DateTime32", "DateTime64"}
 _NOTHING: Final = "Nothing"
 _STRING: Final = scalar("String")
+_GEOMETRY: Final = scalar("Geometry")
 
 
 def widen(a: Type, b: Type) -> Type:
@@ -112,6 +113,8 @@ def _joined_scalars(a: Type, b: Type) -> Type | None:
         return b
     if {a.name, b.name} <= _TEXTS:
         return _STRING
+    if {a.name, b.name} <= GEOMETRIES:
+        return _GEOMETRY
     return _joined_numbers(a, b) or _joined_times(a, b)
 
 

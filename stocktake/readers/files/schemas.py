@@ -1,7 +1,7 @@
 """Sources whose files carry their types: a few bytes of each file tell its columns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
+from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: Most schemas are smaller; one that is larger takes a second read for the rest.
@@ -35,10 +36,12 @@ class FileSchema:
     Attributes:
         columns: files of one schema may share one tuple, which is then united once.
         row_count: None where the file does not tell.
+        warnings: what else there is to say of it.
     """
 
     columns: tuple[Column, ...]
     row_count: int | None = None
+    warnings: tuple[ReadWarning, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +139,6 @@ def read_schemas(
     progress("read", len(found), len(files))
     distinct = _distinct(found)
     columns = _united(source, listing, distinct, limits, truncated=budget.truncated)
-    names = ((relative_name(source, file.path), each.columns) for file, each in distinct)
     return conclude(
         source,
         listing,
@@ -144,9 +146,18 @@ def read_schemas(
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else _total([each for _, each in found]),
-        warnings=null_parts(names, columns),
+        warnings=_warnings(source, distinct, columns),
         untyped=untyped,
     )
+
+
+def _warnings(
+    source: Source, found: Sequence[tuple[ObjectInfo, FileSchema]], columns: tuple[Column, ...]
+) -> Iterator[ReadWarning]:
+    named = [(relative_name(source, file.path), schema) for file, schema in found]
+    for name, schema in named:
+        yield from (replace(warning, file=name) for warning in schema.warnings)
+    yield from null_parts(((name, schema.columns) for name, schema in named), columns)
 
 
 def _rounds(files: Sequence[ObjectInfo]) -> Iterator[Sequence[ObjectInfo]]:
@@ -201,6 +212,12 @@ def _united(
     partitions = hive_partitions((file.path for file in listing.files), limits)
     per_file = [(file, with_partitions(schema.columns, partitions)) for file, schema in found]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
+    if all(column.partition for column in columns):
+        raise EmptySourceError(
+            "The provided file has no columns, or none that has a name.",
+            hint="Write it with at least one column, then refresh again.",
+            file=relative_name(source, found[0][0].path),
+        )
     check_columns(len(columns), limits)
     return columns
 

@@ -364,10 +364,7 @@ def _after_list(data: bytes, at: int, depth: int) -> int:
         # would be counted to its end.
         if at >= len(data):
             raise IndexError("the footer ends early")
-        if kind == _STRUCT:
-            at = _after_struct(data, at, depth + 1)
-        else:
-            at = after(data, at, kind, depth)
+        at = _after_struct(data, at, depth + 1) if kind == _STRUCT else after(data, at, kind, depth)
     return at
 
 

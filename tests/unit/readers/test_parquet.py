@@ -28,7 +28,7 @@ from stocktake.readers import introspect
 from stocktake.readers.arrow_types import columns
 from stocktake.readers.files.schemas import FIRST_BYTES
 from stocktake.readers.parquet.reader import read, read_all
-from stocktake.readers.parquet.schema import columns_and_rows
+from stocktake.readers.parquet.schema import file_schema
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.types import scalar
@@ -426,7 +426,7 @@ def test_schemas_are_kept_until_they_are_a_megabyte() -> None:
     def columns_of(number: int) -> object:
         data = parquet(**{f"{number:08}{'x' * 60_000}": LONG})
         footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
-        return columns_and_rows(footer, "x", Limits(max_name_length=100_000))[0]
+        return file_schema(footer, "x", Limits(max_name_length=100_000)).columns
 
     first = columns_of(0)
     assert columns_of(0) is first
