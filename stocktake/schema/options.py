@@ -18,6 +18,9 @@ _MAX_SKIPPED_LINES: Final = 10_000
 _COMPRESSIONS: Final = frozenset(
     {"auto", "none", "gz", "gzip", "zst", "zstd", "xz", "lzma", "lz4", "bz2", "bzip2"}
 )
+#: Of `date_order`.
+DAY_FIRST: Final = "day_first"
+MONTH_FIRST: Final = "month_first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,10 @@ def _is_file_name(value: Any) -> bool:
     return _is_text(value) and _FILE_NAME.fullmatch(value) is not None
 
 
+def _is_date_order(value: Any) -> bool:
+    return value in (DAY_FIRST, MONTH_FIRST)
+
+
 def _is_sample_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_SAMPLE_BYTES
 
@@ -122,6 +129,14 @@ TEXT: Final = (
         type=str,
         description="Of a text table: `none`, `gzip`, `zstd`, `xz`, `lz4` or `bz2`; found out if "
         "left out.",
+    ),
+    Option(
+        name="date_order",
+        holds=_is_date_order,
+        expected=f"{DAY_FIRST} or {MONTH_FIRST}",
+        type=str,
+        description="How a text table writes dates such as 01/02/2024: `day_first` or "
+        "`month_first`; found out for each column if left out.",
     ),
     Option(
         name="sample_bytes",

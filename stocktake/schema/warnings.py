@@ -41,6 +41,12 @@ class WarningCode(StrEnum):
     RENAMED_COLUMNS = "renamed_columns"
     #: A column that has no name was left out.
     NAMELESS_COLUMN = "nameless_column"
+    #: A JSON key holds values that only a text gives back.
+    MIXED_KINDS = "mixed_kinds"
+    #: A JSON object has a key without a name; its values are left out.
+    EMPTY_KEY = "empty_key"
+    #: Dates such as 01/02/2024 do not tell their order, or are month first.
+    DATE_ORDER = "date_order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ def ask(query):
     for _ in range(2):
         try:
             answer = connection.query(query, "JSONCompact").bytes()
-            return json.loads(answer.decode(errors="surrogateescape"))["data"]
+            text = answer.decode(errors="surrogateescape")
+            return json.loads(text, parse_int=lambda n: -0.0 if n == "-0" else int(n))["data"]
         except Exception as exc:
             error = str(exc)[:300]
     return {"error": error}

@@ -9,7 +9,6 @@ from typing import Final
 
 from stocktake.errors import (
     EmptySourceError,
-    InvalidSourceError,
     OnlyHiddenFilesError,
     SourceNotFoundError,
 )
@@ -21,8 +20,9 @@ from stocktake.readers.files.state import conclude, list_or_fetch, stored_column
 from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.readers.text.date_order import decide_order
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
-from stocktake.readers.text.values.kinds import Kind, KindConflictError, type_of
+from stocktake.readers.text.values.kinds import Kind, type_of
 from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
@@ -62,11 +62,12 @@ class Rules:
 
     Attributes:
         infer: the columns of one file; None where it holds no data at all.
-        unite: the kind of a column that two files share.
+        unite: the kind of a column, by its name, that another file has, too; what it has to say
+            of that it adds to the list.
     """
 
     infer: Callable[[Text], Inferred | None]
-    unite: Callable[[Kind, Kind], Kind]
+    unite: Callable[[str, Kind, Kind, str, list[ReadWarning]], Kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +95,15 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         raise EmptySourceError(file=listing.files[0].path)
     if not all(part.complete for part in parts):
         budget.cut()
+    columns, warnings = _columns(source, listing, parts, rules, limits, truncated=budget.truncated)
     return conclude(
         source,
         listing,
-        _columns(source, listing, parts, rules, limits, truncated=budget.truncated),
+        columns,
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
-        warnings=_warnings(parts),
+        warnings=warnings,
     )
 
 
@@ -126,7 +128,7 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     afresh = replace(source, state=None)
-    columns = _columns(afresh, listing, parts, rules, limits, truncated=False)
+    columns, warnings = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
     return conclude(
         source,
@@ -135,12 +137,8 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
         budget=budget,
         limits=limits,
         row_count=rows,
-        warnings=_warnings(parts),
+        warnings=warnings,
     )
-
-
-def _warnings(parts: Iterable[_Part]) -> Iterator[ReadWarning]:
-    return (warning for part in parts for warning in part.inferred.warnings)
 
 
 def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
@@ -293,8 +291,9 @@ def _columns(
     limits: Limits,
     *,
     truncated: bool,
-) -> tuple[Column, ...]:
-    kinds = _united(parts, rules)
+) -> tuple[tuple[Column, ...], list[ReadWarning]]:
+    warnings = [warning for part in parts for warning in part.inferred.warnings]
+    kinds, unsure = decide_order(_united(parts, rules, warnings), source.options.get("date_order"))
     # The rules of values unite first, so that all files have one type for a name: `combine` then
     # adds who lacks it, and what was stored. Once each: of many files every one may have a column
     # that is large.
@@ -308,19 +307,13 @@ def _columns(
         united, hive_partitions((file.path for file in listing.files), limits)
     )
     check_columns(len(all_columns), limits)
-    return all_columns
+    return all_columns, [*warnings, *unsure]
 
 
-def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
+def _united(parts: list[_Part], rules: Rules, warnings: list[ReadWarning]) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for part in parts:
         for name, kind in part.inferred.kinds.items():
-            try:
-                kinds[name] = rules.unite(kinds.get(name), kind)
-            except KindConflictError as exc:
-                raise InvalidSourceError(
-                    f"Column {name!r} in {part.file.path} cannot be united with the newer "
-                    f"files: {exc}.",
-                    file=part.file.path,
-                ) from exc
+            known = kinds.get(name)
+            kinds[name] = rules.unite(name, known, kind, part.file.path, warnings)
     return kinds
