@@ -67,6 +67,41 @@ _PARQUET: Final = Facts(
     uploadable=True,
     file_format="parquet",
 )
+_ORC: Final = Facts(
+    title="ORC",
+    reader="stocktake.readers.orc.reader",
+    reader_version=1,
+    extensions=("orc",),
+    magic=b"ORC",
+    uploadable=True,
+    file_format="orc",
+)
+_ARROW: Final = Facts(
+    title="Arrow",
+    reader="stocktake.readers.arrow.file",
+    reader_version=1,
+    extensions=("arrow", "feather"),
+    magic=b"ARROW1",
+    uploadable=True,
+    file_format="arrow",
+)
+_ARROW_STREAM: Final = Facts(
+    title="Arrow stream",
+    reader="stocktake.readers.arrow.stream",
+    reader_version=1,
+    extensions=("arrows",),
+    uploadable=True,
+    file_format="arrow_stream",
+)
+_AVRO: Final = Facts(
+    title="Avro",
+    reader="stocktake.readers.avro.reader",
+    reader_version=1,
+    extensions=("avro",),
+    magic=b"Obj\x01",
+    uploadable=True,
+    file_format="avro",
+)
 _JSON: Final = Facts(
     title="JSON",
     reader="stocktake.readers.text.json.reader",
@@ -88,13 +123,18 @@ _DELTA: Final = Facts(
 
 
 class TableFormat(StrEnum):
-    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them."""
+    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them, and those that it
+    does not have, spelled as ClickHouse does."""
 
     facts: Facts
 
     CSV = "CSV", _CSV
     CSV_WITH_NAMES = "CSVWithNames", replace(_CSV, file_format="csv")
     PARQUET = "Parquet", _PARQUET
+    ORC = "ORC", _ORC
+    ARROW = "Arrow", _ARROW
+    ARROW_STREAM = "ArrowStream", _ARROW_STREAM
+    AVRO = "Avro", _AVRO
     JSON_EACH_ROW = "JSONEachRow", _JSON
     DELTA = "Delta", _DELTA
     DELTA_S3_WRAPPER = "DeltaS3Wrapper", _DELTA
