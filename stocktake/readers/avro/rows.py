@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import fastavro
 import pyarrow as pa
@@ -64,7 +64,8 @@ def batches(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
     kinds = [(column.name, *_arrow(column.type)) for column in found]
     schema = pa.schema([(name, arrow) for name, arrow, _ in kinds])
     try:
-        records = fastavro.reader(_Rewritten(header, local))
+        # fastavro asks it for nothing but `read`.
+        records: Iterator[Any] = fastavro.reader(cast("IO[bytes]", _Rewritten(header, local)))
         while some := list(islice(records, _BATCH_ROWS)):
             arrays = [
                 pa.array([convert(row[name]) for row in some], arrow)
