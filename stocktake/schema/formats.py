@@ -76,6 +76,41 @@ _PARQUET: Final = Facts(
     uploadable=True,
     file_format="parquet",
 )
+_ORC: Final = Facts(
+    title="ORC",
+    reader="stocktake.readers.orc.reader",
+    reader_version=1,
+    extensions=("orc",),
+    magic=b"ORC",
+    uploadable=True,
+    file_format="orc",
+)
+_ARROW: Final = Facts(
+    title="Arrow",
+    reader="stocktake.readers.arrow.file",
+    reader_version=1,
+    extensions=("arrow", "feather"),
+    magic=b"ARROW1",
+    uploadable=True,
+    file_format="arrow",
+)
+_ARROW_STREAM: Final = Facts(
+    title="Arrow stream",
+    reader="stocktake.readers.arrow.stream",
+    reader_version=1,
+    extensions=("arrows",),
+    uploadable=True,
+    file_format="arrow_stream",
+)
+_AVRO: Final = Facts(
+    title="Avro",
+    reader="stocktake.readers.avro.reader",
+    reader_version=1,
+    extensions=("avro",),
+    magic=b"Obj\x01",
+    uploadable=True,
+    file_format="avro",
+)
 _JSON: Final = Facts(
     title="JSON",
     reader="stocktake.readers.text.json.reader",
@@ -110,7 +145,7 @@ _ICEBERG: Final = Facts(
 
 class TableFormat(StrEnum):
     """The formats of PostHog's ``warehouse_tables``, spelled as it spells them, and those that we
-    have beside them."""
+    have beside them, spelled as ClickHouse does."""
 
     facts: Facts
 
@@ -121,6 +156,10 @@ class TableFormat(StrEnum):
     DELTA = "Delta", _DELTA
     DELTA_S3_WRAPPER = "DeltaS3Wrapper", _DELTA
     ICEBERG = "Iceberg", _ICEBERG
+    ORC = "ORC", _ORC
+    ARROW = "Arrow", _ARROW
+    ARROW_STREAM = "ArrowStream", _ARROW_STREAM
+    AVRO = "Avro", _AVRO
 
     # Exactly one; a star because mypy takes a look-up, `TableFormat("CSV")`, for a call of this.
     def __new__(cls, name: str, *facts: Facts) -> Self:

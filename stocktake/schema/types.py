@@ -135,6 +135,15 @@ def tuple_of(elements: Iterable[Field], *, nullable: bool = False) -> Type:
     return Type("Tuple", nullable, fields=tuple(elements))
 
 
+def variant_of(alternatives: Iterable[Type]) -> Type:
+    """Make a Variant, which is never nullable, for it holds nulls; each type once, by its text.
+
+    >>> str(variant_of([scalar("String", nullable=True), scalar("Int32"), scalar("String")]))
+    'Variant(Int32, String)'
+    """
+    return scalar("Variant", *sorted({str(each.bare) for each in alternatives}))
+
+
 def make_nullable(type_: Type) -> Type:
     """Wrap a type in Nullable, unless it is wrapped or cannot be (Array, Map, Tuple …).
 

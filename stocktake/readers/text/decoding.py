@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import FormatMismatchError, LimitExceededError
+from stocktake.errors import (
+    FormatMismatchError,
+    LimitExceededError,
+)
+from stocktake.readers.files.foreign import FOREIGN
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.compression import decompress, detect
 from stocktake.readers.text.encoding import decoded
-from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectInfo
 
@@ -26,19 +29,7 @@ _STREAM_BYTES: Final = 1 << 20
 #: What is held of a sample in each of its forms at once; small enough to stay in a cache.
 _PART_BYTES: Final = 1 << 18
 
-#: Binary formats by their first bytes; a control character must follow, since a CSV header may
-#: well begin with ``ORC``.
-_FOREIGN: Final = (
-    *((each.facts.magic, each.facts.title) for each in TableFormat if each.facts.magic),
-    (b"PARE", "encrypted Parquet"),
-    (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
-    (b"ORC", "ORC"),
-    (b"Obj\x01", "Avro"),
-    (b"ARROW1", "Arrow IPC"),
-    (b"\x7fELF", "a program"),
-    (b"SQLite format 3\0", "an SQLite database"),
-)
+#: Follows the first bytes of a binary format, since a CSV header may well begin with ``ORC``.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MARKUP: Final = re.compile(rb"\s*+<(?:!doctype\s|html\b|\?xml\b)", re.IGNORECASE)
 _HEAD_BYTES: Final = 512
@@ -164,7 +155,7 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
     found = "an HTML or XML page" if _MARKUP.match(head) else None
     if head.startswith(b"%PDF-"):
         found = "a PDF"
-    for magic, name in _FOREIGN:
+    for magic, name in FOREIGN:
         if head.startswith(magic) and _CONTROL.search(head):
             found = name
     if found:

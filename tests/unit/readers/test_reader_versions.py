@@ -14,6 +14,7 @@ from stocktake.readers.source import Source
 from stocktake.schema.formats import TableFormat
 from tests.support.iceberg_tables import as_file, field_of, metadata_of
 from tests.support.memory import MemoryObjects
+from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
 
 
 def parquet() -> bytes:
@@ -35,7 +36,13 @@ def delta_log() -> bytes:
     return "\n".join(map(json.dumps, ({"protocol": protocol}, {"metaData": metadata}))).encode()
 
 
+_TABLE: Final = pa.table({"id": pa.array([1], pa.int64())})
+
 FILES: Final = {
+    "ORC": {"t/x.orc": orc_file(_TABLE)},
+    "Arrow": {"t/x.arrow": arrow_file(_TABLE)},
+    "ArrowStream": {"t/x.arrows": arrow_stream(_TABLE)},
+    "Avro": {"t/x.avro": avro_file(avro_record(id="long"))},
     "CSV": {"t/x.csv": b"1\n"},
     "CSVWithNames": {"t/x.csv": b"id\n1\n"},
     "Parquet": {"t/x.parquet": parquet()},

@@ -16,34 +16,39 @@ from stocktake.schema.formats import (
     TableFormat,
 )
 
+#: PostHog's own; the others are spelled as ClickHouse spells its formats.
+POSTHOG = ("CSV", "CSVWithNames", "Parquet", "JSONEachRow", "Delta", "DeltaS3Wrapper")
+
 
 def test_formats_are_spelled_as_posthog_spells_them_and_ours_come_after() -> None:
-    assert [*TableFormat] == [
-        "CSV",
-        "CSVWithNames",
-        "Parquet",
-        "JSONEachRow",
-        "Delta",
-        "DeltaS3Wrapper",
-        "Iceberg",
-    ]
+    assert [*TableFormat] == [*POSTHOG, "Iceberg", "ORC", "Arrow", "ArrowStream", "Avro"]
     assert TableFormat("CSVWithNames") is TableFormat.CSV_WITH_NAMES
     with pytest.raises(ValueError, match="'csv' is not a valid TableFormat"):
         TableFormat("csv")
 
 
 def test_what_an_upload_may_be() -> None:
-    assert UPLOADABLE == ("CSV", "CSVWithNames", "JSONEachRow", "Parquet")
+    typed = ("Arrow", "ArrowStream", "Avro", "ORC", "Parquet")
+    assert set(UPLOADABLE) == {"CSV", "CSVWithNames", "JSONEachRow", *typed}
     assert dict(FILE_FORMATS) == {
+        "arrow": TableFormat.ARROW,
+        "arrow_stream": TableFormat.ARROW_STREAM,
+        "avro": TableFormat.AVRO,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
+        "orc": TableFormat.ORC,
         "parquet": TableFormat.PARQUET,
     }
     assert dict(FILE_FORMAT_OF) == {
+        "arrow": "arrow",
+        "arrows": "arrow_stream",
+        "avro": "avro",
         "csv": "csv",
+        "feather": "arrow",
         "json": "json",
         "jsonl": "json",
         "ndjson": "json",
+        "orc": "orc",
         "parquet": "parquet",
     }
     assert TAKING_ROWS == ("Delta", "DeltaS3Wrapper")
