@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import inputs_delta, inputs_files
+from benchmarks import inputs_delta, inputs_files, inputs_iceberg
 
 #: Raised whenever a generator below writes something else, so that an old cache is not used.
 _GENERATION: Final = 1
@@ -19,8 +19,8 @@ class Input:
     Attributes:
         name: also the folder in the cache and the key prefix in the bucket.
         what: for people.
-        format: `delta`, `parquet`, `csv` or `json`.
-        pattern: what to read below the folder: empty for a Delta root, else a key or a glob.
+        format: `delta`, `iceberg`, `parquet`, `csv` or `json`.
+        pattern: what to read below the folder: empty for a table's root, else a key or a glob.
         make: writes it into a folder.
         on_s3: whether it is read through S3 too; the chart's middle points are not.
         quick: whether a quick run has it.
@@ -94,6 +94,19 @@ INPUTS: Final[Sequence[Input]] = (
         what="Delta, 1,000,000 files in a V2 checkpoint with sidecars, 50 commits after",
         format="delta",
         make=lambda folder: inputs_delta.many_files_in_sidecars(folder, 1_000_000),
+    ),
+    Input(
+        name="iceberg_100",
+        what="Iceberg, 50 columns, 100 snapshots",
+        format="iceberg",
+        make=lambda folder: inputs_iceberg.committed(folder, 100, kept=100),
+        quick=True,
+    ),
+    Input(
+        name="iceberg_10k",
+        what="Iceberg, 50 columns, 10,000 snapshots",
+        format="iceberg",
+        make=lambda folder: inputs_iceberg.committed(folder, 10_000, kept=2),
     ),
     Input(
         name="parquet_one",

@@ -25,8 +25,9 @@ class Place:
     """Where an input is.
 
     Attributes:
-        format: `delta`, `parquet`, `csv` or `json`.
-        path: absolute on the local disk; bucket and key in a store. A Delta root, a file or a glob.
+        format: `delta`, `iceberg`, `parquet`, `csv` or `json`.
+        path: absolute on the local disk; bucket and key in a store. A table's root, a file or a
+            glob.
         endpoint: the store's; None for the local disk.
         unchanged: whether the source was read before, and what was learnt may be used.
     """
@@ -115,6 +116,7 @@ def _table_format(name: str) -> Any:
 
     return {
         "delta": TableFormat.DELTA,
+        "iceberg": TableFormat.ICEBERG,
         "parquet": TableFormat.PARQUET,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
@@ -124,6 +126,7 @@ def _table_format(name: str) -> Any:
 class Chdb:
     """ClickHouse in a process; DESCRIBE is what PostHog runs."""
 
+    _TABLES: Final = {"delta": "deltaLake", "iceberg": "iceberg"}
     _FORMATS: Final = {"parquet": "Parquet", "csv": "CSVWithNames", "json": "JSONEachRow"}
 
     def __init__(self) -> None:
@@ -138,12 +141,12 @@ class Chdb:
 
     def _table(self, place: Place) -> str:
         if place.endpoint is None:
-            if place.format == "delta":
-                return f"deltaLakeLocal('{place.path}')"
+            if place.format in self._TABLES:
+                return f"{self._TABLES[place.format]}Local('{place.path}')"
             return f"file('{place.path}', {self._FORMATS[place.format]})"
         keys = f"'{place.endpoint}/{place.path}', '{place.key}', '{place.secret}'"
-        if place.format == "delta":
-            return f"deltaLake({keys})"
+        if place.format in self._TABLES:
+            return f"{self._TABLES[place.format]}({keys})"
         return f"s3({keys}, {self._FORMATS[place.format]})"
 
     def _settings(self, place: Place) -> str:
@@ -151,6 +154,7 @@ class Chdb:
         settings = [
             f"schema_inference_use_cache_for_file={cached}",
             f"schema_inference_use_cache_for_s3={cached}",
+            f"use_iceberg_metadata_files_cache={cached}",
         ]
         # its default reads the first file alone, and misses columns
         return ", ".join([*settings, *(["schema_inference_mode='union'"] if place.many else [])])
@@ -166,6 +170,24 @@ class Deltalake:
         options = place.s3_options() if place.endpoint else None
         scheme = "s3://" if place.endpoint else ""
         table = self._module.DeltaTable(f"{scheme}{place.path}", storage_options=options)
+        return len(table.schema().fields)
+
+
+class Pyiceberg:
+    """Iceberg's library for Python. Without a catalog it reads what `version-hint.text` names."""
+
+    def __init__(self) -> None:
+        self._table = importlib.import_module("pyiceberg.table").StaticTable
+
+    def columns(self, place: Place) -> int:
+        scheme = "s3" if place.endpoint else "file"
+        options = {
+            "s3.endpoint": place.endpoint or "",
+            "s3.access-key-id": place.key,
+            "s3.secret-access-key": place.secret,
+            "s3.region": REGION,
+        }
+        table = self._table.from_metadata(f"{scheme}://{place.path}", options)
         return len(table.schema().fields)
 
 
@@ -231,6 +253,7 @@ PEERS: Final[dict[str, Callable[[], Peer]]] = {
     "ours": Ours,
     "chdb": Chdb,
     "deltalake": Deltalake,
+    "pyiceberg": Pyiceberg,
     "polars": Polars,
     "duckdb": Duckdb,
 }

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from benchmarks.delay_proxy import DelayProxy
@@ -30,7 +31,9 @@ _MOST_READS: Final = 50
 _WARM_SECONDS: Final = 0.8
 #: A first read above this is its own warm figure: a second one would tell nothing new.
 _LONG_SECONDS: Final = 5.0
-_PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta")
+_PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta", "pyiceberg")
+#: Peers that read one format alone.
+_ONLY: Final = MappingProxyType({"deltalake": "delta", "pyiceberg": "iceberg"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,9 @@ def _jobs(each: Input, peers: Sequence[str], place: Place, proxy: DelayProxy | N
 
 
 def _reads(peer: str, each: Input) -> bool:
-    return peer != "deltalake" or each.format == "delta"
+    only = _ONLY.get(peer)
+    # polars reads Iceberg through pyiceberg, and DuckDB's extension for it comes in no wheel
+    return each.format == only if only else each.format != "iceberg" or peer in (OURS, RIVAL)
 
 
 def _local(each: Input, folder: Path) -> Place:

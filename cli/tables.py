@@ -98,7 +98,9 @@ def show_table(
             ("Format", table["format"]),
             ("Source", table["url_pattern"]),
             ("Rows", number(table["row_count"])),
+            ("Files", number(table["file_count"])),
             ("Size", size(table["size_bytes"])),
+            *_stored(table),
             ("Source version", table["source_version"]),
             ("Schema version", table["schema_version"]),
             ("Refreshed", moment(table["last_refreshed_at"])),
@@ -118,6 +120,12 @@ def show_table(
     )
     for warning in table["warnings"]:
         say(describe_warning(warning))
+
+
+def _stored(table: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return the line that says how much a managed Delta table takes with what was replaced."""
+    stored = table["stored_bytes"]
+    return () if stored in (None, table["size_bytes"]) else (("Stored", size(stored)),)
 
 
 def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:

@@ -53,7 +53,7 @@ A third-party error is wrapped once, in the adapter that met it, ``from exc``. A
 what, where, expected against found, and never carries a URL, a key or a backtrace.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
@@ -261,6 +261,24 @@ class SourceNotFoundError(TerminalError):
         super().__init__(detail, **kwargs)
 
 
+class OnlyHiddenFilesError(SourceNotFoundError):
+    """Files match, and all of them are passed over for their names.
+
+    Args:
+        paths: theirs.
+    """
+
+    default_code = "only_hidden_files"
+    default_hint = (
+        "To read them, spell the beginning of the hidden name in the URL pattern, as "
+        "/_staging/*.csv does."
+    )
+
+    def __init__(self, detail: str, *, paths: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.paths = paths
+
+
 class AccessDeniedError(TerminalError):
     """The store knows the key, or the lack of one, and says no."""
 
@@ -311,7 +329,10 @@ class RaggedRowsError(InvalidSourceError):
     """A CSV row has more or fewer values than the others."""
 
     default_code = "csv_ragged"
-    default_hint = "Check the delimiter and quoting of the named line, or set them in the options."
+    default_hint = (
+        "Check the delimiter and quoting of the named line, or set them in the options; "
+        "csv_skip_lines and csv_comment say which lines are no rows."
+    )
 
 
 class DuplicateColumnError(TerminalError):

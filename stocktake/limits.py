@@ -23,6 +23,7 @@ class Limits:
         max_schema_bytes: bytes that a table's columns take in the database (hard).
         max_line_bytes: longest CSV or JSON line (hard).
         max_footer_bytes: largest Parquet footer (hard).
+        max_metadata_bytes: largest metadata file of an Iceberg table, decompressed (hard).
         max_log_bytes: bytes of a Delta log that one read may take (hard).
         max_decompression_ratio: bytes out for each byte in (hard, after the first 1 MiB).
     """
@@ -38,5 +39,6 @@ class Limits:
     max_schema_bytes: int = 4 * 1024**2
     max_line_bytes: int = 16 * 1024**2
     max_footer_bytes: int = 128 * 1024**2
+    max_metadata_bytes: int = 64 * 1024**2
     max_log_bytes: int = 2 * 1024 * 1024**2
     max_decompression_ratio: int = 200

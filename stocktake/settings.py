@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     retain_audit_days: int = Field(default=365, ge=0)
     #: How old bytes in managed storage must be to be removed where no row knows of them; 0: never.
     retain_orphans_days: int = Field(default=7, ge=0)
+    #: How long managed Delta tables keep what loads replaced: so long it can be read and restored.
+    retain_replaced_days: int = Field(default=7, ge=1)
 
     #: How often the clock sends a canary through the queue, and after how long it is overdue.
     canary_interval_seconds: float = Field(default=10.0, gt=0)
@@ -177,6 +179,7 @@ class Settings(BaseSettings):
     inference_max_schema_bytes: int = Field(default=Limits.max_schema_bytes, ge=1024)
     inference_max_line_bytes: int = Field(default=Limits.max_line_bytes, ge=1024)
     inference_max_footer_bytes: int = Field(default=Limits.max_footer_bytes, ge=1024)
+    inference_max_metadata_bytes: int = Field(default=Limits.max_metadata_bytes, ge=1024)
     inference_max_log_bytes: int = Field(default=Limits.max_log_bytes, ge=1024)
     inference_max_decompression_ratio: int = Field(default=Limits.max_decompression_ratio, ge=1)
     validate_max_bytes: int = Field(default=5 * 1024**3, ge=0)
@@ -264,6 +267,7 @@ class Settings(BaseSettings):
             max_schema_bytes=self.inference_max_schema_bytes,
             max_line_bytes=self.inference_max_line_bytes,
             max_footer_bytes=self.inference_max_footer_bytes,
+            max_metadata_bytes=self.inference_max_metadata_bytes,
             max_log_bytes=self.inference_max_log_bytes,
             max_decompression_ratio=self.inference_max_decompression_ratio,
         )

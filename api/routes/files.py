@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,10 +14,10 @@ from api.edge.authentication import WriteEdge
 from api.edge.routing import Router
 from api.errors import body_of, unavailable
 from api.routes.jobs import job_url
-from api.routes.tables import after_first_read, shown
-from api.schemas.tables import TableBody, UploadBody, UploadedTable
+from api.routes.tables import undone
+from api.schemas.tables import IngestedTableBody, UploadBody, UploadedTable, ingested_view
 from api.uploads import receiving
-from stocktake.db.models import Table
+from stocktake.db.models import Job, Table
 from stocktake.errors import (
     ManagedStorageRefusedError,
     PayloadTooLargeError,
@@ -24,7 +25,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs.arguments import Mode, Target
 from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE, TableFormat
-from stocktake.services import files, upload_forms
+from stocktake.services import files, jobs, table_views, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.files import Ingest
 
@@ -47,7 +48,7 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
 @router.post(
     "/warehouse_tables/file/",
     status_code=201,
-    response_model=TableBody,
+    response_model=IngestedTableBody,
     max_body_size=_COUNTED_HERE,
     openapi_extra=_form(
         name={
@@ -68,7 +69,7 @@ async def upload_table(edge: WriteEdge) -> Response:
 
     The table changes when a job has read the file in full; a bad file changes nothing. With
     `target=delta` the rows are added to (or with `mode=replace` take the place of) those of a
-    managed Delta table.
+    managed Delta table. `job_id` and `Location` name the job of this very file.
     """
     return await _or_unavailable(lambda: _upload_table(edge))
 
@@ -90,18 +91,30 @@ async def _upload_table(edge: WriteEdge) -> Response:
 
 
 def _ingesting(context: Context, ingest: Ingest) -> Answer:
-    table, job_id = ingest.table, ingest.enqueued.job.id
+    table, job = ingest.table, ingest.enqueued.job
+    # By their ids: the request's transaction, and what it loaded, is over by then.
+    table_id, job_id = table.id, job.id
+    answer = _sent(context, table, job)
+    return replace(
+        answer,
+        headers={**answer.headers, "Retry-After": "1"},
+        job_id=job_id,
+        after_wait=lambda later: _read(later, table_id, job_id),
+    )
 
-    def after_wait(later: Context) -> Answer:
-        fresh = later.session.get_one(Table, table.id, populate_existing=True)
-        return Answer(status=201, body=shown(later, fresh))
 
+def _read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
+    table = context.session.get_one(Table, table_id, populate_existing=True)
+    return _sent(context, table, jobs.get_job(context, job_id))
+
+
+def _sent(context: Context, table: Table, job: Job) -> Answer:
+    """Return the 201 of a file, with its own job: the table's latest may be that of another."""
+    view = table_views.view_of(context, table)
     return Answer(
         status=201,
-        body=shown(context, table),
-        headers={"Location": job_url(context, job_id), "Retry-After": "1"},
-        job_id=job_id,
-        after_wait=after_wait,
+        body=partial(ingested_view, view, context.caller, job),
+        headers={"Location": job_url(context, job.id)},
     )
 
 
@@ -160,7 +173,7 @@ def _stored(context: Context, upload_id: UUID, size_bytes: int, file_format: str
 @router.post(
     "/warehouse_tables/create_from_upload/",
     status_code=201,
-    response_model=TableBody,
+    response_model=IngestedTableBody,
 )
 async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
     """Make a new table of an uploaded file. With `Prefer: wait=N` a file that cannot be read is a
@@ -176,9 +189,13 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
         )
         answer, job_id = _ingesting(context, ingest), ingest.enqueued.job.id
         table_id = ingest.table.id
-        return replace(answer, after_wait=lambda later: after_first_read(later, table_id, job_id))
+        return replace(answer, after_wait=lambda later: _first_read(later, table_id, job_id))
 
     return await edge.write(work, wait=True)
+
+
+def _first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
+    return undone(context, table_id, job_id) or _read(context, table_id, job_id)
 
 
 async def _or_unavailable(respond: Callable[[], Awaitable[Response]]) -> Response:

@@ -118,11 +118,22 @@ def _created(context: Context, table: Table, job_id: UUID) -> Answer:
 
 def after_first_read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
     """Return the table with its columns; or the 400 of a read that failed, and no table is left."""
+    if refused := undone(context, table_id, job_id):
+        return refused
+    table = context.session.get_one(Table, table_id, populate_existing=True)
+    return Answer(
+        status=201,
+        body=shown(context, table),
+        headers={"Location": job_url(context, job_id)},
+    )
+
+
+def undone(context: Context, table_id: UUID, job_id: UUID) -> Answer | None:
+    """Leave no table where its first read failed, and return the 400 that says so."""
     job = jobs.get_job(context, job_id)
     if job.state == JobState.FAILED and tables.undo_create(context, table_id, job_id=job_id):
         return failed(context, job)
-    table = context.session.get_one(Table, table_id, populate_existing=True)
-    return Answer(status=201, body=shown(context, table))
+    return None
 
 
 @router.get("/warehouse_tables/{table_id}/", response_model=TableBody)

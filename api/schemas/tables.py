@@ -1,5 +1,6 @@
 """Tables, uploads and schema versions, in the fields of PostHog's ``warehouse_tables``."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -211,11 +212,30 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "user_access_level": "editor",
     "row_count": 7,
     "size_bytes": 512,
+    "file_count": 1,
+    "stored_bytes": None,
     "source_version": "9f2c51ab",
     "schema_version": 1,
     "warnings": [],
     "last_refreshed_at": "2026-11-02T10:00:02Z",
     "latest_job": None,
+}
+
+
+_INGESTED_EXAMPLE: Final[dict[str, Any]] = _EXAMPLE | {
+    "format": "CSVWithNames",
+    "url_pattern": "managed:///uploads/1/01a224f5-5d87-7b02-9c1e-8d6f2b7a9c10",
+    "credential": None,
+    "job_id": "01a224f5-5d8b-7c3e-a1b4-2f9e6d0c8a57",
+    "latest_job": {
+        "id": "01a224f5-5d8b-7c3e-a1b4-2f9e6d0c8a57",
+        "kind": "ingest_file",
+        "state": "succeeded",
+        "done": True,
+        "error": None,
+        "created_at": "2026-11-02T10:00:00Z",
+        "finished_at": "2026-11-02T10:00:02Z",
+    },
 }
 
 
@@ -241,11 +261,27 @@ class TableBody(Wire):
     user_access_level: Annotated[str, DescribedAs(Literal["viewer", "editor"])]
     row_count: int | None
     size_bytes: int | None
+    file_count: int | None
+    stored_bytes: int | None = Field(
+        description="Of a managed Delta table: what all its files take, those of replaced rows too."
+    )
     source_version: int | str | None
     schema_version: int
     warnings: Annotated[list[dict[str, Any]], DescribedAs(list[WarningBody])]
     last_refreshed_at: datetime | None
     latest_job: ShortJobBody | None
+
+
+class IngestedTableBody(TableBody):
+    """A table that a file was sent to, and the job that reads this file.
+
+    Other files may have been sent to the table meanwhile: `job_id`, `latest_job` and `Location` are
+    this one's.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_INGESTED_EXAMPLE]})
+
+    job_id: UUID
 
 
 class UploadBody(Wire):
@@ -316,12 +352,20 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         user_access_level="editor" if allows(caller.scopes, TABLE_WRITE) else "viewer",
         row_count=table.row_count,
         size_bytes=table.size_bytes,
+        file_count=table.file_count,
+        stored_bytes=table.stored_bytes if table.managed else None,
         source_version=table.source_version,
         schema_version=table.schema_version,
         warnings=table.warnings,
         last_refreshed_at=table.last_refreshed_at,
         latest_job=view.latest_job and short_job(view.latest_job),
     )
+
+
+def ingested_view(view: TableView, caller: Caller, job: Job) -> IngestedTableBody:
+    """Return a table on the wire to the caller who sent it the file that this job reads."""
+    body = table_view(replace(view, latest_job=job), caller)
+    return IngestedTableBody(job_id=job.id, **dict(body))
 
 
 def _column(stored: dict[str, Any]) -> ColumnBody:

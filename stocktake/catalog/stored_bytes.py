@@ -18,11 +18,10 @@ def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) ->
     uploads = select(func.sum(size_bytes)).where(
         Upload.project_id == project_id, Upload.state != UploadState.REMOVED
     )
-    tables = select(func.sum(Table.size_bytes)).where(
-        Table.project_id == project_id,
-        Table.managed,
-        Table.format.in_(TAKING_ROWS),
-        Table.deleted.is_(False),
+    # Files of replaced rows are there until upkeep removes them, and all files of a deleted table
+    # until the clock has, which says so by `managed`.
+    tables = select(func.sum(func.coalesce(Table.stored_bytes, Table.size_bytes))).where(
+        Table.project_id == project_id, Table.managed, Table.format.in_(TAKING_ROWS)
     )
     # A deleted table's versions are still there.
     schemas = select(func.sum(Table.schema_bytes)).where(Table.project_id == project_id)

@@ -1,13 +1,16 @@
 """A table's schema versions: numbered snapshots of its columns, each written once."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import SchemaVersion, Table
+from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff
+from stocktake.schema.history import PastSchema, steps
 
 
 def add_version(
@@ -34,6 +37,25 @@ def add_version(
             job_id=job_id,
         )
     )
+
+
+def add_first_versions(
+    session: Session, table: Table, history: Iterable[PastSchema], *, job_id: UUID
+) -> None:
+    """Add what a source tells of its earlier schemas as a table's first versions, and then the
+    table's present columns as the next one.
+
+    Args:
+        table: locked by this transaction, without a version yet, with its new columns.
+        history: oldest first.
+        job_id: of the job that found it.
+    """
+    present = tuple(Column.from_dict(stored) for stored in table.columns)
+    now = PastSchema(columns=present, source_version=table.source_version)
+    for each, change in steps(history, now):
+        table.columns = [column.as_dict() for column in each.columns]
+        table.source_version = each.source_version
+        add_version(session, table, change, job_id=job_id)
 
 
 def schema_size(columns: Any, diff: Any) -> int:

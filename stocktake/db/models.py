@@ -172,6 +172,14 @@ class Table(Base):
     schema_version: Mapped[int] = mapped_column(Integer, default=0)
     row_count: Mapped[int | None] = mapped_column(BigInteger)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    file_count: Mapped[int | None] = mapped_column(BigInteger)
+    #: Of a managed Delta table: what its data files are on disk, those of replaced rows too, as of
+    #: the Delta version beside it. None: not counted yet; upkeep counts.
+    stored_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    stored_version: Mapped[int | None] = mapped_column(BigInteger)
+    #: Of a managed Delta table: commits that upkeep has not seen.
+    loads_since_upkeep: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    maintained_at: Mapped[datetime | None]
     #: `ReadWarning.as_dict` for each of the last read.
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from stocktake.errors import SchemaConflictError
 from stocktake.schema.columns import Column
 from stocktake.schema.numbers import DECIMALS, decimal_digits
-from stocktake.schema.types import Type
+from stocktake.schema.types import GEOMETRIES, Type
 
 ArrowTypes = Mapping[str, pa.DataType]
 
@@ -40,6 +40,8 @@ _PLAIN: Final = MappingProxyType(
         "Date32": pa.date32(),
         **dict.fromkeys(("DateTime", "DateTime32", "DateTime64"), _TIMESTAMP),
         "FixedString": pa.binary(),
+        # as well-known binary, which it comes as
+        **dict.fromkeys(GEOMETRIES, pa.binary()),
     }
 )
 

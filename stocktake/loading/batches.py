@@ -21,7 +21,7 @@ from stocktake.readers.text.records import RecordReader, Records, Values
 from stocktake.readers.text.sampling import list_text_files, telling
 from stocktake.readers.text.values.csv_fields import infer_field
 from stocktake.readers.text.values.json_values import infer_json
-from stocktake.readers.text.values.kinds import KindConflictError, NestingError, describe
+from stocktake.readers.text.values.kinds import NestingError, describe
 
 
 def arrow_batches(
@@ -95,7 +95,7 @@ def _batch(
 def _describe(value: Any, limits: Limits, *, is_csv: bool) -> str:
     try:
         kind = infer_field(value) if is_csv else infer_json(value, levels=limits.max_nesting)
-    except (KindConflictError, NestingError):
+    except NestingError:
         return "Array"
     return describe(kind)
 

@@ -76,6 +76,8 @@ def _cast(array: Any, target: Any) -> pa.Array:
         return _cast_struct(array, target)
     if any(is_list(array.type) for is_list in _LISTS) and pa.types.is_list(target):
         return _cast_list(array, target)
+    if pa.types.is_list(array.type) and pa.types.is_map(target):
+        return _cast_pairs(array, target)
     if pa.types.is_map(array.type) and pa.types.is_map(target):
         return _cast_map(array, target)
     return _cast_leaf(array, target)
@@ -115,11 +117,19 @@ def _offsets(array: Any) -> pa.Array:
 def _cast_map(array: Any, target: Any) -> pa.Array:
     # pyarrow flattens no map; as a list of pairs it can be.
     pair = pa.struct([pa.field("key", array.type.key_type, nullable=False), array.type.item_field])
-    pairs = array.cast(pa.list_(pair))
+    return _cast_pairs(array.cast(pa.list_(pair)), target)
+
+
+def _cast_pairs(pairs: Any, target: Any) -> pa.Array:
+    """Make maps of lists of a key and a value, which maps are to Parquet."""
+    pair = pairs.type.value_type
+    if not pa.types.is_struct(pair) or pair.num_fields != 2:
+        raise ValueError("a list against a map")
     flat = pc.list_flatten(pairs)
     keys, items = _cast(flat.field(0), target.key_type), _cast(flat.field(1), target.item_type)
-    offsets = _offsets(pairs)
-    return pa.MapArray.from_arrays(offsets, keys, items, type=target, mask=array.is_null())
+    if keys.null_count:
+        raise ValueError("a null as a key")
+    return pa.MapArray.from_arrays(_offsets(pairs), keys, items, type=target, mask=pairs.is_null())
 
 
 def _cast_leaf(array: Any, target: Any) -> pa.Array:

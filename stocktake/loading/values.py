@@ -14,6 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.readers.text.json.spelling import json_text
 from stocktake.readers.text.values.checks import fits_csv, fits_json
 from stocktake.readers.text.values.csv_fields import parse_literal
 from stocktake.readers.text.values.parse_dates import instant
@@ -125,7 +126,7 @@ def _maker(arrow: Any) -> Convert:
 
 
 def _to_text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json_text(value)
     # JSON can spell half of a surrogate pair, which UTF-8 cannot
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 

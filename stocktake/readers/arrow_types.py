@@ -4,15 +4,14 @@ One visitor; ClickHouse's own DESCRIBE of the same file says what is right, but 
 differences that docs/types.md lists.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 import pyarrow as pa
 
-from stocktake.errors import DuplicateColumnError, UnsupportedError
-from stocktake.readers.limits import check_columns, check_lengths, check_names, exceeded
+from stocktake.errors import UnsupportedError
+from stocktake.readers.limits import check_columns, check_names
+from stocktake.readers.place import Place, check_elements, refuse_duplicates
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Field, Type, array_of, make_nullable, map_of, scalar, tuple_of
@@ -55,8 +54,8 @@ _PLAIN: Final = {
     "duration[ms]": scalar("Int64"),
     "duration[us]": scalar("Int64"),
     "duration[ns]": scalar("Int64"),
-    # Parquet has no type of nulls: it stores them as INT32, and ClickHouse says so.
-    "null": scalar("Int32"),
+    # It gives way to the type of another file (`files.union`).
+    "null": scalar("Nothing"),
 }
 
 #: ClickHouse reads times and timestamps alike; it has no DateTime64 of seconds in Parquet.
@@ -90,22 +89,6 @@ def columns(schema: pa.Schema, limits: Limits) -> tuple[Column, ...]:
     )
 
 
-def refuse_duplicates(names: Iterable[str], *, within: str = "") -> None:
-    """Check that no name comes twice.
-
-    Args:
-        names: the names of a source's columns, or of one struct's fields.
-        within: the column that the struct is in.
-
-    Raises:
-        DuplicateColumnError: naming them.
-    """
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        shown = ", ".join(f'"{within}{name}"' for name in twice[:10])
-        raise DuplicateColumnError(f"More than one column is named {shown}.")
-
-
 def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> Type:
     """Return the ClickHouse type of one field, Nullable where the source allows nulls.
 
@@ -119,57 +102,11 @@ def clickhouse_type(column: pa.Field, limits: Limits | None = None) -> Type:
     >>> str(clickhouse_type(pa.field("x", pa.list_(pa.int64()))))
     'Array(Nullable(Int64))'
     """
-    place = _Place(name=column.name, depth=0, limits=limits or Limits())
+    place = Place(name=column.name, limits=limits or Limits())
     return _visit(column.type, column.nullable, place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where the visitor is.
-
-    Attributes:
-        name: of the column or the field; empty for what a list or a map holds.
-        depth: how many nested types are around it.
-        limits: `max_nesting` says how many may be.
-        in_optional: whether a struct around it, inside of the innermost list, is optional.
-        around: what holds it; None for a column.
-    """
-
-    name: str
-    depth: int
-    limits: Limits
-    in_optional: bool = False
-    around: "_Place | None" = None
-
-    @property
-    def path(self) -> str:
-        """The column and the fields below it, joined by dots; made for messages alone."""
-        names, place = list[str](), self
-        while place.around is not None:
-            names.append(place.name)
-            place = place.around
-        return ".".join([place.name, *filter(None, reversed(names))])
-
-    def enter(self, name: str = "", *, in_optional: bool = False) -> "_Place":
-        """Go one level down, refusing to go too deep."""
-        if self.depth >= self.limits.max_nesting:
-            column = self.path.partition(".")[0]
-            raise exceeded(
-                self.limits,
-                "max_nesting",
-                f'The column "{column}" is nested deeper than {self.limits.max_nesting} levels',
-                advice="Flatten it at the source",
-            )
-        return _Place(
-            name=name,
-            depth=self.depth + 1,
-            limits=self.limits,
-            in_optional=in_optional,
-            around=self,
-        )
-
-
-def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> Type:
+def _visit(arrow: pa.DataType, nullable: bool, place: Place) -> Type:
     # A dictionary is how values are packed, and no type of theirs. A logical type that nobody here
     # knows is read as what it is stored as.
     if isinstance(arrow, pa.DictionaryType):
@@ -187,7 +124,7 @@ def _visit(arrow: pa.DataType, nullable: bool, place: _Place) -> Type:
     return make_nullable(leaf) if nullable or place.in_optional else leaf
 
 
-def _map(arrow: pa.MapType, place: _Place) -> Type:
+def _map(arrow: pa.MapType, place: Place) -> Type:
     inside = place.enter()
     # ClickHouse has no Map with nullable keys.
     key = _visit(arrow.key_type, False, inside)
@@ -195,20 +132,12 @@ def _map(arrow: pa.MapType, place: _Place) -> Type:
     return map_of(key, value)
 
 
-def _struct(arrow: pa.StructType, nullable: bool, place: _Place) -> Type:
+def _struct(arrow: pa.StructType, nullable: bool, place: Place) -> Type:
     """Return a Tuple. ClickHouse pushes an optional struct's nulls down to its leaves, and says
     Nullable(Tuple) only where no leaf can have a null of its own."""
     fields = list(arrow)
     names = [field.name for field in fields]
-    if len(set(names)) < len(names):
-        refuse_duplicates(names, within=f"{place.path}.")
-    check_lengths(names, place.limits, where="The schema")
-    if not all(names):
-        raise UnsupportedError(
-            f'The column "{place.path}" has a struct with a field that has no name.',
-            code="unsupported_type",
-            hint="Name the field at the source.",
-        )
+    check_elements(names, place)
     optional = nullable or place.in_optional
     elements = [
         Field(
@@ -227,7 +156,7 @@ def _never_null(field: pa.Field) -> bool:
     return not pa.types.is_struct(field.type) or all(map(_never_null, field.type))
 
 
-def _leaf(arrow: pa.DataType, place: _Place) -> Type:
+def _leaf(arrow: pa.DataType, place: Place) -> Type:
     if (plain := _PLAIN.get(str(arrow))) is not None:
         return plain
     if any(is_text(arrow) for is_text in _TEXT):

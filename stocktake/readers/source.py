@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from stocktake.limits import Limits as Limits  # noqa: PLC0414 - a part of the readers' protocol
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.history import PastSchema
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectStore
 
@@ -28,8 +29,8 @@ class Source:
 
     Attributes:
         store: where the bytes are, rooted at a bucket or at a local folder.
-        path: below the root, in the language of `stocktake.storage.places.globs`: a Delta table's
-            folder, or the pattern of the files.
+        path: below the root, in the language of `stocktake.storage.places.globs`: the root folder
+            of a Delta or an Iceberg table, or the pattern of the files.
         format: the table's declared format.
         options: the table's options, already validated (`csv_delimiter` and so on).
         state: the `Introspection.state` of the last successful read, or None to read afresh.
@@ -47,7 +48,8 @@ class Coverage:
     """A promise: what was read, so that nobody takes a sample for the whole.
 
     Attributes:
-        files_matched: files of the source (for Delta: log files listed).
+        files_matched: files of the source (for Delta: log files listed; for Iceberg: files beside
+            the metadata).
         files_read: files from which at least one byte was read.
         bytes_read: bytes read, before decompression.
         truncated: whether a budget ended the read before everything that matters was seen.
@@ -77,13 +79,16 @@ class Introspection:
 
     Attributes:
         columns: in the source's order; empty when `coverage.unchanged` (keep the stored ones).
-        source_version: the Delta version, or a short fingerprint of the listing.
+        source_version: the Delta version, the id of the Iceberg snapshot, or a short fingerprint
+            of the listing.
         row_count: the exact number of rows where the source gives it for free, else None.
         size_bytes: the bytes of the live data where the source gives it for free, else None.
         file_count: the number of live data files where the source gives it for free, else None.
         state: JSON to hand back as `Source.state` next time; opaque outside the readers.
         coverage: what was read.
         warnings: what there is to say of the source all the same; see `bounded`.
+        history: what the columns were before, oldest first, where the source still tells; of a
+            read that had no state to go by.
     """
 
     columns: tuple[Column, ...]
@@ -94,6 +99,7 @@ class Introspection:
     coverage: Coverage
     file_count: int | None = None
     warnings: tuple[ReadWarning, ...] = ()
+    history: tuple[PastSchema, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

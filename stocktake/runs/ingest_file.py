@@ -9,13 +9,16 @@ table go through `runs.load`.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from stocktake.catalog import uploads
 from stocktake.catalog.credentials import erase
 from stocktake.catalog.tables import locked_for
+from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.errors import (
     InvalidSourceError,
@@ -30,6 +33,7 @@ from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
+from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
 from stocktake.runs.refresh_schema import result_of, store_introspection
 from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
@@ -38,6 +42,8 @@ from stocktake.schema.formats import TableFormat
 from stocktake.states import UploadState
 from stocktake.storage.places.globs import escape, literal
 from stocktake.storage.stores.exclusive import require_exclusive_put
+
+_DAY_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,8 @@ def _receive(attempt: Attempt) -> Received:
         if upload is None or upload.state == UploadState.REMOVED:
             raise _gone()
         arguments = IngestArguments.of(claim.arguments)
+        if arguments.target is Target.DELTA:
+            _require_young(session, upload)
         source = Source(
             store=attempt.process.storage.store(),
             path=escape(attempt.process.storage.path(upload.object_key)),
@@ -109,6 +117,17 @@ def _gone() -> SourceNotFoundError:
     return SourceNotFoundError(
         "The uploaded file is gone.", hint="Upload the file to the table again."
     )
+
+
+def _require_young(session: Session, upload: Upload) -> None:
+    """Refuse one so old that the table's log may have forgotten that it was loaded (ADR 4)."""
+    oldest = session.scalars(select(now(-(TRANSACTION_DAYS - 1) * _DAY_SECONDS))).one()
+    if upload.created_at < oldest:
+        raise InvalidSourceError(
+            f"The upload is older than {TRANSACTION_DAYS - 1} days; whether its rows were loaded "
+            "cannot be told any more.",
+            hint="See whether the table has its rows, and upload the file again if it has not.",
+        )
 
 
 def _check_size(received: Received) -> None:
@@ -185,11 +204,14 @@ def _load(attempt: Attempt, received: Received) -> None:
     columns = read(received.source, attempt.limits, attempt.progress).columns
     replaces = received.arguments.mode is Mode.REPLACE
     found = load_rows(attempt, received.source, columns, replaces=replaces)
+    stored = ManagedTable.of(attempt).stored(int(found.source_version or 0))
     with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = locked_for(session, attempt.claim, any_generation=True)
         change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
+        stored.write(table)
+        table.loads_since_upkeep += 1
         uploads.use_up(session, received.upload_id)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 

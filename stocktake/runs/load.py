@@ -5,37 +5,26 @@ runs twice appends once. Rows are cast to the table's own types while they strea
 not fit raises before the commit, and the table is as it was.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
-from deltalake.exceptions import (
-    CommitFailedError,
-    DeltaError,
-    DeltaProtocolError,
-    SchemaMismatchError,
-    TableNotFoundError,
-)
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError
 
-from stocktake.errors import (
-    CommitConflictError,
-    SchemaConflictError,
-    UnsupportedError,
-)
+from stocktake.errors import CommitConflictError, SchemaConflictError
 from stocktake.loading.arrow_types import ArrowTypes, load_schema
 from stocktake.loading.batches import arrow_batches
-from stocktake.readers import arrow_types, introspect
+from stocktake.loading.data_files import DataFiles, data_files
+from stocktake.readers import arrow_types
 from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.managed_table import ManagedTable, mapped
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import MANAGED
-from stocktake.storage.places.globs import escape
-from stocktake.storage.stores import store_errors
 
 #: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
 #: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
@@ -49,14 +38,19 @@ class _Load:
     attempt: Attempt
     source: Source
     columns: Sequence[Column]
-    uri: str
-    options: dict[str, str]
+    managed: ManagedTable
     replaces: bool
 
     @property
     def transactions(self) -> tuple[str, str]:
         claim = self.attempt.claim
         return f"stocktake-job:{claim.job_id}", f"stocktake-upload:{claim.upload_id}"
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What the log says of each commit of the load, for whoever reads the history."""
+        claim = self.attempt.claim
+        return {"stocktakeJob": str(claim.job_id), "stocktakeUpload": str(claim.upload_id)}
 
     def schema(self, table: DeltaTable | None) -> pa.Schema:
         """Return what the rows are cast to."""
@@ -86,9 +80,9 @@ class _Load:
                 hint="Upload it to a table of its own, or with mode=replace.",
             )
 
-    def batches(self, schema: pa.Schema) -> "_Batches":
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         limits, progress = self.attempt.limits, self.attempt.progress
-        return _Batches(arrow_batches(self.source, schema, limits, progress))
+        return arrow_batches(self.source, schema, limits, progress)
 
 
 def _some(names: Iterable[str]) -> str:
@@ -115,126 +109,99 @@ def load_rows(
         StorageUnavailableError: managed storage failed; a second run finds out what was done.
         ManagedStorageRefusedError: managed storage will not take them.
     """
-    claim = attempt.claim
-    uri, options = attempt.process.storage.delta_root(claim.project_id, str(claim.table_id))
+    managed = ManagedTable.of(attempt)
     load = _Load(
-        attempt=attempt,
-        source=source,
-        columns=columns,
-        uri=uri,
-        options=options,
-        replaces=replaces,
+        attempt=attempt, source=source, columns=columns, managed=managed, replaces=replaces
     )
-    with _mapped():
+    with mapped():
         # Looked for again at each attempt: the one before may have committed and died before it
         # could say so (ADR 4).
-        table = _existing(load) or _create(load)
-        if not _applied(table, load.transactions):
+        table = managed.open()
+        if table is None or not _applied(table, load.transactions):
             _write(load, table)
-    return _introspect(load)
-
-
-def _existing(load: _Load) -> DeltaTable | None:
-    # Not by `is_deltatable`, which asks the store with the interpreter's lock held: neither the
-    # heartbeat nor the relay that leads to the store could run meanwhile.
-    try:
-        return DeltaTable(load.uri, storage_options=load.options)
-    except TableNotFoundError:
-        return None
-
-
-def _create(load: _Load) -> DeltaTable:
-    """Return an empty table, once all rows are known to fit it.
-
-    The rows come in a commit of their own: deltalake compares application transactions with
-    those of commits since a version, and before the first commit there is none.
-    """
-    schema = load.schema(None)
-    for _ in load.batches(schema):
-        pass
-    # Ignored where it is there by now: another run of this job may have been faster, and its table
-    # will do.
-    return DeltaTable.create(load.uri, schema, mode="ignore", storage_options=load.options)
+    return managed.introspect()
 
 
 def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
     return any(table.transaction_version(name) is not None for name in transactions)
 
 
-def _write(load: _Load, table: DeltaTable) -> None:
+def _write(load: _Load, table: DeltaTable | None) -> None:
+    """Write all rows, and only then tell the log of them."""
     schema = load.schema(table)
-    batches = load.batches(schema)
-    marks = [Transaction(name, _TRANSACTION_VERSION) for name in load.transactions]
-    properties = CommitProperties(app_transactions=marks)
-    reader = pa.RecordBatchReader.from_batches(schema, batches)
-    try:
-        if load.replaces:
-            write_deltalake(
-                table,
-                reader,
-                mode="overwrite",
-                schema_mode="overwrite",
-                commit_properties=properties,
-            )
-        else:
-            write_deltalake(
-                table, reader, mode="append", schema_mode="merge", commit_properties=properties
-            )
-    except BaseException as exc:
-        # What a batch raises comes back as an error of the engine's own that only quotes it.
-        if batches.error is not None:
-            raise batches.error from exc
-        raise
-
-
-class _Batches(Iterator[pa.RecordBatch]):
-    """The batches of an upload, remembering the error that ended them."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self.error: BaseException | None = None
-
-    def __next__(self) -> pa.RecordBatch:
+    storage = load.attempt.process.storage
+    with data_files(storage, load.managed.key, schema, load.batches(schema)) as files:
         try:
-            return next(self._batches)
-        except StopIteration:
-            raise
-        except BaseException as exc:
-            self.error = exc
+            _commit(load, table or _create(load, schema), schema, files)
+        except (CommitFailedError, CommitConflictError):
+            files.remove()
             raise
 
 
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Map deltalake's errors to ours. An unknown one is tried again: what is done is done once; but
-    not where the store says no, which it would say again."""
-    try:
-        yield
-    except CommitFailedError as exc:
-        raise CommitConflictError("Another writer took the table's next version.") from exc
-    except SchemaMismatchError as exc:
-        raise SchemaConflictError("The upload's columns do not fit the managed table.") from exc
-    except DeltaProtocolError as exc:
-        raise UnsupportedError(
-            "The managed Delta table asks for a feature that the writer does not have."
-        ) from exc
-    except (DeltaError, OSError) as exc:
-        raise store_errors.from_managed(exc) from exc
+def _create(load: _Load, schema: pa.Schema) -> DeltaTable:
+    """Return an empty table, now that all rows are known to fit it.
+
+    The rows come in a commit of their own: deltalake compares application transactions with
+    those of commits since a version, and before the first commit there is none.
+
+    Raises:
+        CommitConflictError: there is one by now, which another run of this job may have made, with
+            its rows.
+    """
+    managed = load.managed
+    table = DeltaTable.create(
+        managed.uri,
+        schema,
+        mode="ignore",
+        configuration=managed.properties,
+        storage_options=managed.options,
+    )
+    if table.version() > 0:
+        raise CommitConflictError("Another writer made the table meanwhile.")
+    return table
 
 
-def _introspect(load: _Load) -> Introspection:
-    storage, claim = load.attempt.process.storage, load.attempt.claim
-    key = storage.delta_key(claim.project_id, str(claim.table_id))
-    source = Source(store=storage.store(), path=escape(storage.path(key)), format=MANAGED)
-    found = introspect(source, load.attempt.limits, load.attempt.progress)
-    rows = _count_rows(load, int(found.source_version or 0))
-    return replace(found, row_count=rows, state=found.state | {"row_count": rows})
+def _commit(load: _Load, table: DeltaTable, schema: pa.Schema, files: DataFiles) -> None:
+    properties = _properties(load)
+    if load.replaces:
+        table.create_write_transaction(
+            [*files.adds], "overwrite", schema, commit_properties=properties
+        )
+        return
+    _grow(load, table, schema)
+    table.create_write_transaction(
+        [*files.adds], "append", table.schema(), commit_properties=properties
+    )
 
 
-def _count_rows(load: _Load, version: int) -> int:
-    """Count exactly: every file of a managed table was written here, with its number of rows."""
-    with _mapped():
-        # At the version that was read above: somebody else's commit since is not in these columns.
-        table = DeltaTable(load.uri, version=version, storage_options=load.options)
-        counts = table.get_add_actions(flatten=True).column("num_records").to_pylist()
-    return sum(int(count) for count in counts)
+def _properties(load: _Load) -> CommitProperties:
+    # With the time, from which on the log keeps them for as long as the table's property says.
+    made_at = int(time.time() * 1000)
+    marks = [Transaction(name, _TRANSACTION_VERSION, made_at) for name in load.transactions]
+    # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
+    # rows would stay beside the new ones. Without its own retries it finds the version taken, and
+    # the job tries again as a whole.
+    retries = 0 if load.replaces else None
+    return CommitProperties(
+        app_transactions=marks, custom_metadata=load.origin, max_commit_retries=retries
+    )
+
+
+def _grow(load: _Load, table: DeltaTable, schema: pa.Schema) -> None:
+    """Give the table the columns, and the fields in them, that the rows bring.
+
+    In a commit of its own: deltalake changes no schema together with rows that it did not write
+    itself. An attempt that ends between the two leaves columns without a value, which the next one
+    finds.
+    """
+    known = pa.schema(table.schema().to_arrow())
+    brought = [
+        field
+        for field in schema
+        if field.name not in known.names or field.type != known.field(field.name).type
+    ]
+    if brought:
+        table.alter.add_columns(
+            Schema.from_arrow(pa.schema(brought)).fields,
+            commit_properties=CommitProperties(custom_metadata=load.origin),
+        )

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.catalog.tables import locked_for
 from stocktake.catalog.validation import enqueue_validation
-from stocktake.catalog.versions import add_version
+from stocktake.catalog.versions import add_first_versions, add_version
 from stocktake.db.clock import now
 from stocktake.db.models import Table
 from stocktake.errors import LimitExceededError
@@ -96,8 +96,11 @@ def store_introspection(
     table.row_count = found.row_count
     table.warnings = [warning.as_dict() for warning in found.warnings]
     table.size_bytes = found.size_bytes
+    table.file_count = found.file_count
+    if table.schema_version == 0 and found.history:
+        add_first_versions(session, table, found.history, job_id=attempt.claim.job_id)
     # The first read makes version 1 whatever it found, a source without columns too.
-    if change.change != "none" or table.schema_version == 0:
+    elif change.change != "none" or table.schema_version == 0:
         add_version(session, table, change, job_id=attempt.claim.job_id)
     return change
 

@@ -5,6 +5,7 @@ command line take, what may be uploaded, which tables are validated. A new forma
 one folder under `stocktake/readers/`; `docs/ARCHITECTURE.md` shows it.
 """
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,6 +29,8 @@ class Facts:
             them; otherwise the files carry them.
         folder: what lies in the root folder that names a table; empty for a format of files, which
             a pattern matches.
+        folder_file: what the names of files in it are like that prove such a table, where others
+            have a folder of that name too; None where the folder alone proves it.
         options: those that its reader looks at, beside the ones of every table.
         extensions: what its files' names end in, without the dot.
         magic: a file's first bytes, where it has some that no text has.
@@ -41,6 +44,7 @@ class Facts:
     reader_version: int
     inferred: bool = False
     folder: str = ""
+    folder_file: re.Pattern[str] | None = None
     options: tuple[Option, ...] = ()
     extensions: tuple[str, ...] = ()
     magic: bytes = b""
@@ -48,11 +52,16 @@ class Facts:
     file_format: str = ""
     takes_rows: bool = False
 
+    def is_proved_by(self, name: str) -> bool:
+        """Return whether a file of this name in a folder that is called `folder` makes the folder
+        above that a table's root."""
+        return self.folder_file is None or self.folder_file.fullmatch(name) is not None
+
 
 _CSV: Final = Facts(
     title="CSV",
     reader="stocktake.readers.text.csv.reader",
-    reader_version=2,
+    reader_version=3,
     inferred=True,
     options=(*options.TEXT, *options.CSV),
     extensions=("csv",),
@@ -61,16 +70,51 @@ _CSV: Final = Facts(
 _PARQUET: Final = Facts(
     title="Parquet",
     reader="stocktake.readers.parquet.reader",
-    reader_version=2,
+    reader_version=3,
     extensions=("parquet",),
     magic=b"PAR1",
     uploadable=True,
     file_format="parquet",
 )
+_ORC: Final = Facts(
+    title="ORC",
+    reader="stocktake.readers.orc.reader",
+    reader_version=1,
+    extensions=("orc",),
+    magic=b"ORC",
+    uploadable=True,
+    file_format="orc",
+)
+_ARROW: Final = Facts(
+    title="Arrow",
+    reader="stocktake.readers.arrow.file",
+    reader_version=1,
+    extensions=("arrow", "feather"),
+    magic=b"ARROW1",
+    uploadable=True,
+    file_format="arrow",
+)
+_ARROW_STREAM: Final = Facts(
+    title="Arrow stream",
+    reader="stocktake.readers.arrow.stream",
+    reader_version=1,
+    extensions=("arrows",),
+    uploadable=True,
+    file_format="arrow_stream",
+)
+_AVRO: Final = Facts(
+    title="Avro",
+    reader="stocktake.readers.avro.reader",
+    reader_version=1,
+    extensions=("avro",),
+    magic=b"Obj\x01",
+    uploadable=True,
+    file_format="avro",
+)
 _JSON: Final = Facts(
     title="JSON",
     reader="stocktake.readers.text.json.reader",
-    reader_version=3,
+    reader_version=4,
     inferred=True,
     options=options.TEXT,
     extensions=("json", "jsonl", "ndjson"),
@@ -80,15 +124,28 @@ _JSON: Final = Facts(
 _DELTA: Final = Facts(
     title="Delta",
     reader="stocktake.readers.delta.reader",
-    reader_version=2,
+    reader_version=3,
     folder="_delta_log",
     options=options.DELTA,
     takes_rows=True,
 )
 
 
+_ICEBERG: Final = Facts(
+    title="Iceberg",
+    reader="stocktake.readers.iceberg.reader",
+    reader_version=1,
+    folder="metadata",
+    folder_file=re.compile(
+        r"(?:v[0-9]+|[0-9]{5,}-[0-9A-Fa-f-]{36})(?:\.gz)?\.metadata\.json(?:\.gz)?"
+    ),
+    options=options.ICEBERG,
+)
+
+
 class TableFormat(StrEnum):
-    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them."""
+    """The formats of PostHog's ``warehouse_tables``, spelled as it spells them, and those that we
+    have beside them, spelled as ClickHouse does."""
 
     facts: Facts
 
@@ -98,6 +155,11 @@ class TableFormat(StrEnum):
     JSON_EACH_ROW = "JSONEachRow", _JSON
     DELTA = "Delta", _DELTA
     DELTA_S3_WRAPPER = "DeltaS3Wrapper", _DELTA
+    ICEBERG = "Iceberg", _ICEBERG
+    ORC = "ORC", _ORC
+    ARROW = "Arrow", _ARROW
+    ARROW_STREAM = "ArrowStream", _ARROW_STREAM
+    AVRO = "Avro", _AVRO
 
     # Exactly one; a star because mypy takes a look-up, `TableFormat("CSV")`, for a call of this.
     def __new__(cls, name: str, *facts: Facts) -> Self:
@@ -127,10 +189,6 @@ FILE_FORMAT_OF: Final = MappingProxyType(
 )
 #: What an uploaded file may be.
 UPLOADABLE: Final = tuple(sorted(each for each in TableFormat if each.facts.uploadable))
-#: What lies in a root folder, and which format's that is.
-FOLDERS: Final = MappingProxyType(
-    {each.facts.folder: each.facts.title for each in TableFormat if each.is_folder}
-)
 #: All options by their name.
 OPTIONS: Final = MappingProxyType(
     {

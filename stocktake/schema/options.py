@@ -5,6 +5,7 @@ this, and the API describes it.
 """
 
 import codecs
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import GenericAlias
@@ -13,9 +14,13 @@ from typing import Any, Final
 _MAX_TEXT_LENGTH: Final = 500
 _MAX_NULL_VALUES: Final = 50
 _MAX_SAMPLE_BYTES: Final = 1 << 40
+_MAX_SKIPPED_LINES: Final = 10_000
 _COMPRESSIONS: Final = frozenset(
     {"auto", "none", "gz", "gzip", "zst", "zstd", "xz", "lzma", "lz4", "bz2", "bzip2"}
 )
+#: Of `date_order`.
+DAY_FIRST: Final = "day_first"
+MONTH_FIRST: Final = "month_first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,10 @@ class Option:
     max_length: int | None = None
     minimum: int | None = None
     description: str
+
+
+#: A name that is in its folder and nowhere else.
+_FILE_NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]+\.json(?:\.gz)?")
 
 
 def _is_flag(value: Any) -> bool:
@@ -73,8 +82,21 @@ def _is_compression(value: Any) -> bool:
     return isinstance(value, str) and value in _COMPRESSIONS
 
 
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and _FILE_NAME.fullmatch(value) is not None
+
+
+def _is_date_order(value: Any) -> bool:
+    return value in (DAY_FIRST, MONTH_FIRST)
+
+
 def _is_sample_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_SAMPLE_BYTES
+
+
+def _is_line_count(value: Any) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and 0 <= value <= _MAX_SKIPPED_LINES
 
 
 def _flag(name: str, description: str) -> Option:
@@ -107,6 +129,14 @@ TEXT: Final = (
         type=str,
         description="Of a text table: `none`, `gzip`, `zstd`, `xz`, `lz4` or `bz2`; found out if "
         "left out.",
+    ),
+    Option(
+        name="date_order",
+        holds=_is_date_order,
+        expected=f"{DAY_FIRST} or {MONTH_FIRST}",
+        type=str,
+        description="How a text table writes dates such as 01/02/2024: `day_first` or "
+        "`month_first`; found out for each column if left out.",
     ),
     Option(
         name="sample_bytes",
@@ -148,6 +178,24 @@ CSV: Final = (
         description="Unquoted fields that stand for null.",
     ),
     _flag("csv_allow_double_quotes", "False: quotes mean nothing."),
+    Option(
+        name="csv_skip_lines",
+        holds=_is_line_count,
+        expected=f"a whole number of lines from 0 to {_MAX_SKIPPED_LINES}",
+        type=int,
+        minimum=0,
+        description="How many lines stand before the table, titles for example; found out where "
+        "it is sure if left out.",
+    ),
+    Option(
+        name="csv_comment",
+        holds=_is_delimiter,
+        expected="one character, neither a quote nor a line break",
+        type=str,
+        max_length=1,
+        description="What a line begins with that is no row; found out where it is sure if left "
+        "out.",
+    ),
 )
 
 DELTA: Final = (
@@ -156,5 +204,18 @@ DELTA: Final = (
         "True: each refresh that finds a new version of a Delta table counts its live "
         "files, bytes and rows, which reads the paths and statistics in its checkpoint. Otherwise "
         "they are known only where the log's checksum file tells them.",
+    ),
+)
+
+ICEBERG: Final = (
+    Option(
+        name="metadata_file",
+        holds=_is_file_name,
+        expected="the name of a file in the table's metadata folder, for example "
+        "'00003-5f1c….metadata.json'",
+        type=str,
+        max_length=_MAX_TEXT_LENGTH,
+        description="Of an Iceberg table, the name of the file in its `metadata` folder to read; "
+        "the one of the highest number if left out.",
     ),
 )

@@ -15,9 +15,14 @@ _NAMED: Final = frozenset({"Tuple", "Nested"})
 _NESTING: Final = frozenset({"Array", "Map", *_NAMED})
 #: How many types those hold whose elements have no names.
 _COUNTS: Final = {"Array": 1, "Map": 2}
+#: Geometry: a Point is two numbers, the others are arrays of points, the last is any of them.
+GEOMETRIES: Final = frozenset(
+    {"Point", "MultiPoint", "Ring", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
+    | {"Geometry"}
+)
 #: Types that ClickHouse does not let stand inside Nullable, or that we never wrap ourselves:
 #: a Tuple may be nullable where the source says so, not because one of its files lacks it.
-_NEVER_WRAPPED: Final = frozenset({*_NESTING, "Dynamic", "Variant"})
+_NEVER_WRAPPED: Final = frozenset({*_NESTING, *GEOMETRIES, "Dynamic", "Variant"})
 
 #: Names that ClickHouse quotes though they are identifiers, in any letter case (asked of 26.9).
 _QUOTED: Final = frozenset(
@@ -128,6 +133,15 @@ def map_of(key: Type, value: Type) -> Type:
 def tuple_of(elements: Iterable[Field], *, nullable: bool = False) -> Type:
     """Make a Tuple of elements in their order; all have a name, or none has."""
     return Type("Tuple", nullable, fields=tuple(elements))
+
+
+def variant_of(alternatives: Iterable[Type]) -> Type:
+    """Make a Variant, which is never nullable, for it holds nulls; each type once, by its text.
+
+    >>> str(variant_of([scalar("String", nullable=True), scalar("Int32"), scalar("String")]))
+    'Variant(Int32, String)'
+    """
+    return scalar("Variant", *sorted({str(each.bare) for each in alternatives}))
 
 
 def make_nullable(type_: Type) -> Type:

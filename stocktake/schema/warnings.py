@@ -15,6 +15,38 @@ class WarningCode(StrEnum):
 
     #: There are more warnings than are kept.
     MORE_WARNINGS = "more_warnings"
+    #: Files that match were passed over: their names, or a folder's, begin with `_` or `.`.
+    HIDDEN_FILES = "hidden_files"
+    #: Files that match were passed over: they have no bytes.
+    EMPTY_FILES = "empty_files"
+    #: Of an Iceberg table, another metadata file than the one that was read may be the newest.
+    METADATA_UNSURE = "metadata_unsure"
+    #: Of an Iceberg table, earlier schemas did not become versions.
+    HISTORY_LEFT_OUT = "history_left_out"
+    #: A column has no type in one file, where it holds only nulls, and takes the others'.
+    NULL_TYPED_PART = "null_typed_part"
+    #: A Delta version's checksum file says something else than its log.
+    CHECKSUM_DISBELIEVED = "checksum_disbelieved"
+    #: Files of a Delta table have absolute paths; a count has only the log's word for them.
+    FILES_ELSEWHERE = "files_elsewhere"
+    #: A text is not in UTF-8, or not all of it.
+    ENCODING = "encoding"
+    #: Lines of a CSV end in CR, or in CR CR LF.
+    LINE_ENDS = "line_ends"
+    #: Lines of a CSV before its header, or comments in it, were passed over.
+    SKIPPED_LINES = "skipped_lines"
+    #: Blank lines of a CSV were passed over.
+    BLANK_LINES = "blank_lines"
+    #: Columns of a CSV have other names than its header says.
+    RENAMED_COLUMNS = "renamed_columns"
+    #: A column that has no name was left out.
+    NAMELESS_COLUMN = "nameless_column"
+    #: A JSON key holds values that only a text gives back.
+    MIXED_KINDS = "mixed_kinds"
+    #: A JSON object has a key without a name; its values are left out.
+    EMPTY_KEY = "empty_key"
+    #: Dates such as 01/02/2024 do not tell their order, or are month first.
+    DATE_ORDER = "date_order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from stocktake.schema.numbers import DECIMALS, FLOATS, INTEGERS, Integer, decimal_digits
-from stocktake.schema.types import Field, Type, make_nullable, scalar
+from stocktake.schema.types import GEOMETRIES, Field, Type, make_nullable, scalar
 
 _MAX_PRECISION: Final = 76
 _MAX_BITS: Final = 256
@@ -19,6 +19,7 @@ _DATES: Final = frozenset({"Date", "Date32"})
 _TIMES: Final = _DATES | {"DateTime", "DateTime32", "DateTime64"}
 _NOTHING: Final = "Nothing"
 _STRING: Final = scalar("String")
+_GEOMETRY: Final = scalar("Geometry")
 
 
 def widen(a: Type, b: Type) -> Type:
@@ -41,9 +42,29 @@ def widen(a: Type, b: Type) -> Type:
     if not nullable:
         return joined
     # a nullable Tuple stays one, though we never make one
-    if joined.name == "Tuple" and (a.nullable or b.nullable):
+    if joined.name == "Tuple" and any(one.nullable and one.name != _NOTHING for one in (a, b)):
         return replace(joined, nullable=True)
     return make_nullable(joined)
+
+
+def settled(type_: Type, untyped: Type) -> Type:
+    """Put a type in the place of each Nothing, at any depth; the same object where there is none.
+
+    Nothing is what held only nulls while the files of a source are united: `widen` has it give
+    way.
+
+    >>> str(settled(scalar("Nothing", nullable=True), scalar("Int32", nullable=True)))
+    'Nullable(Int32)'
+    """
+    if type_.fields is None:
+        if type_.name != _NOTHING:
+            return type_
+        return untyped if type_.nullable else untyped.bare
+    inner = [settled(each, untyped) for _, each in type_.fields]
+    if all(new is old for new, (_, old) in zip(inner, type_.fields, strict=True)):
+        return type_
+    names = (name for name, _ in type_.fields)
+    return replace(type_, fields=tuple(map(Field, names, inner)))
 
 
 def is_widening(old: Type, new: Type) -> bool:
@@ -92,6 +113,8 @@ def _joined_scalars(a: Type, b: Type) -> Type | None:
         return b
     if {a.name, b.name} <= _TEXTS:
         return _STRING
+    if {a.name, b.name} <= GEOMETRIES:
+        return _GEOMETRY
     return _joined_numbers(a, b) or _joined_times(a, b)
 
 

@@ -129,6 +129,18 @@ class ManagedStorage:
             return _FileSink(Path(self.location(key).key), Path(self.location(_RECEIVING).key))
         return _BucketSink(self.client(), self.location(key).key)
 
+    def open_data_file(self, key: str) -> UploadSink:
+        """Return a sink for a file of a managed table, which whoever may enter the folder may read,
+        as they may read the table's log.
+
+        Args:
+            key: below that of `delta_key`.
+        """
+        if self.root.provider != "file":
+            return self.open_upload(key)
+        receiving = Path(self.location(_RECEIVING).key)
+        return _FileSink(Path(self.location(key).key), receiving, shared=True)
+
     async def remove(self, key: str) -> None:
         """Remove one object; that it is gone already is no error."""
         path = self.location(key).key
@@ -243,11 +255,13 @@ class _FileSink:
     Args:
         path: the final name.
         receiving: a folder on the same file system, for what is not complete yet.
+        shared: whether others than the service's user may read it, where its folders let them.
     """
 
-    def __init__(self, path: Path, receiving: Path) -> None:
+    def __init__(self, path: Path, receiving: Path, *, shared: bool = False) -> None:
         self._path = path
         self._receiving = receiving
+        self._shared = shared
         self._size = 0
         self._file: IO[bytes] | None = None
 
@@ -283,9 +297,12 @@ class _FileSink:
         # The bytes are on the disk before the name is: after a crash no name stands for half a
         # file.
         file.flush()
+        if self._shared:
+            os.fchmod(file.fileno(), 0o644)
         os.fsync(file.fileno())
         file.close()
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder_mode = 0o777 if self._shared else 0o700
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
         os.replace(file.name, self._path)
         self._file = None
         _sync_folder(self._path.parent)

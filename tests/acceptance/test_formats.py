@@ -21,6 +21,7 @@ from servers.valkey import Valkey
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.security.service import ended
+from tests.support.iceberg_tables import as_file, field_of, metadata_of
 
 WAIT_SECONDS = 60
 
@@ -113,6 +114,11 @@ def _delta(service: Service, key: str) -> None:
     service.write_delta(key, pa.table({"id": [1], "note": ["x"]}))
 
 
+def _iceberg(service: Service, key: str) -> None:
+    schema = [field_of(1, "id", "long"), field_of(2, "note", "string")]
+    service.put(f"{key}/metadata/00000-0.metadata.json", as_file(metadata_of(schema)))
+
+
 def _file(data: bytes) -> Callable[[Service, str], None]:
     def write(service: Service, key: str) -> None:
         service.put(key.replace("*", "1"), data)
@@ -137,6 +143,7 @@ COLUMNS = [("id", "integer"), ("note", "string")]
         ("CSVWithNames", "names/*.csv", _file(b"id,note\n1,x\n"), COLUMNS),
         ("CSV", "plain/*.csv", _file(b"1,x\n"), [("c1", "integer"), ("c2", "string")]),
         ("JSONEachRow", "json/*.json", _file(b'{"id":1,"note":"x"}\n'), COLUMNS),
+        ("Iceberg", "iceberg", _iceberg, COLUMNS),
     ],
 )
 def test_a_table_of_each_format_is_read_after_its_post(

@@ -1,6 +1,7 @@
 """The child that asks ClickHouse (chdb) for the columns of mutated files."""
 
 import json
+import os
 import tempfile
 from base64 import b64decode
 from pathlib import Path
@@ -10,27 +11,39 @@ import chdb
 
 from tests.fuzz.watched import answer_lines
 
+# a table that its folder names must lie below the one that it was started in
+os.chdir("/")
 _connection = chdb.connect(":memory:")
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
+    """Describe a file; or count its rows, all of whose values are read by the given columns."""
     with tempfile.TemporaryDirectory() as folder:
-        (data,) = request["files"].values()
-        path = Path(folder, "data")
+        ((name, data),) = request["files"].items()
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b64decode(data))
-        query = (
-            f"DESCRIBE TABLE file('{path}', '{request['format']}') "
-            "SETTINGS print_pretty_type_names=0"
-        )
-        error = ""
-        # an error is told to the query after it, too: only the second failure is its own
-        for _ in range(2):
-            try:
-                rows = json.loads(_connection.query(query, "JSONCompact").bytes())["data"]
-                return {"columns": [row[:2] for row in rows]}
-            except Exception as exc:  # noqa: BLE001  # chdb has one class of its own, and others
-                error = str(exc)[:200]
-        return {"error": error}
+        if "structure" in request:
+            structure = request["structure"].replace("\\", "\\\\").replace("'", "\\'")
+            source = f"file('{path}', '{request['format']}', '{structure}')"
+            answer = _asked(f"SELECT count() FROM {source} WHERE NOT ignore(*)")
+            return answer if "error" in answer else {"rows": int(answer["rows"][0][0])}
+        where = f"file('{path}', '{request['format']}')"
+        if request["format"] == "Iceberg":
+            where = f"icebergLocal('{folder}/{request['path']}')"
+        answer = _asked(f"DESCRIBE TABLE {where} SETTINGS print_pretty_type_names=0")
+        return answer if "error" in answer else {"columns": [row[:2] for row in answer["rows"]]}
+
+
+def _asked(query: str) -> dict[str, Any]:
+    error = ""
+    # an error is told to the query after it, too: only the second failure is its own
+    for _ in range(2):
+        try:
+            return {"rows": json.loads(_connection.query(query, "JSONCompact").bytes())["data"]}
+        except Exception as exc:  # noqa: BLE001  # chdb has one class of its own, and others
+            error = str(exc)[:200]
+    return {"error": error}
 
 
 if __name__ == "__main__":

@@ -38,5 +38,10 @@ def deltalake() -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
+def pyiceberg() -> Iterator[Watched]:
+    yield from child("iceberg_engine")
+
+
+@pytest.fixture(scope="module")
 def clickhouse() -> Iterator[Watched]:
     yield from child("clickhouse_engine")

@@ -5,6 +5,7 @@ import json
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,15 @@ from tests.support.delta_tables import (
     metadata_action,
     protocol_action,
 )
+from tests.support.iceberg_tables import (
+    as_file,
+    list_of,
+    map_of,
+    metadata_of,
+    snapshot_of,
+    struct_of,
+)
+from tests.support.iceberg_tables import field_of as field_of_iceberg
 
 Files = dict[str, bytes]
 
@@ -83,6 +93,34 @@ def parquet_files() -> list[bytes]:
         _dump(pa.table({"d": pa.array([1], pa.decimal128(9, 2)), "u": pa.array([1], pa.uint16())})),
     ]
 
+
+def _iceberg() -> list[dict[str, Any]]:
+    number, note = (
+        field_of_iceberg(1, "id", "long", required=True),
+        field_of_iceberg(2, "n", "string"),
+    )
+    inner = struct_of(
+        field_of_iceberg(6, "a", "decimal(10, 2)"), field_of_iceberg(7, "b", "fixed[4]")
+    )
+    deep = field_of_iceberg(3, "deep", list_of(4, map_of(8, "string", inner, required=True)))
+    snapshots = [snapshot_of(2**60 + 1), snapshot_of(2**60 + 3, schema=1)]
+    spec = [{"source-id": 2, "field-id": 1000, "name": "n", "transform": "identity"}]
+    older = {"schema": struct_of(number, note), "partition-spec": spec}
+    return [
+        metadata_of([number, note]),
+        metadata_of(
+            [number],
+            [note, number, deep],
+            snapshots=snapshots,
+            current_snapshot_id=2**60 + 3,
+            partition_specs=[{"spec-id": 0, "fields": spec}],
+        ),
+        metadata_of([number, note], format_version=1, refs=None, **older),
+        metadata_of([number, field_of_iceberg(5, "at", "timestamptz_ns")], format_version=3),
+    ]
+
+
+ICEBERG = [as_file(each) for each in _iceberg()]
 
 CSV = [
     b"id,name,at\n1,a,2024-01-01\n2,b,2024-01-02\n",

@@ -1,5 +1,6 @@
 """Damaged sources end in a typed error or in the columns that another engine sees, in time."""
 
+import gzip
 import re
 from typing import Any
 
@@ -80,6 +81,25 @@ def _bare(answer: Answer) -> Answer:
         for name, clickhouse in answer["columns"]
     ]
     return {"columns": bare}
+
+
+@fuzzed
+@given(file=st.sampled_from(seeds.ICEBERG), changes=edits(), packed=st.booleans())
+def test_damaged_iceberg_metadata(
+    ours: Watched, pyiceberg: Watched, file: bytes, changes: list[Edit], packed: bool
+) -> None:
+    data = applied(file, changes)
+    request = request_of({"t/metadata/v1.metadata.json": data}, TableFormat.ICEBERG, "t")
+    found = read(ours, request)
+    if "error" not in found:
+        theirs = asked(pyiceberg, request)
+        agree(found, theirs, request)
+        if version := theirs.get("version"):
+            assert found["version"] == str(version)
+    if packed:
+        damaged = applied(gzip.compress(file), changes)
+        name = "t/metadata/00001-0.gz.metadata.json"
+        read(ours, request_of({name: damaged}, TableFormat.ICEBERG, "t"))
 
 
 #: Ends in a blank, or inside of quotes, without a line end; UTF-16; a map without a value, an

@@ -12,10 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyiceberg.schema import Schema
 
 from stocktake.schema.formats import TableFormat
 from tests.fuzz.children import SECONDS_FOR_ALL, Answer, agree, asked, fuzzed, read, request_of
 from tests.fuzz.watched import Watched
+from tests.support.iceberg_tables import as_file
+from tests.support.iceberg_writer import PLAIN, metadata_with, schemas
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.chdb, pytest.mark.timeout(SECONDS_FOR_ALL)]
 
@@ -113,6 +116,18 @@ def _alike(answer: Answer, other: Answer) -> Answer:
 
 
 _SCALAR = re.compile(r"String|Bool|U?Int64|Float64|Date(?:Time(?:64\(9\))?)?")
+
+
+@fuzzed
+@given(schema=schemas(PLAIN))
+def test_iceberg_columns_are_those_of_clickhouse(
+    ours: Watched, clickhouse: Watched, schema: Schema
+) -> None:
+    data = as_file(metadata_with(schema))
+    request = request_of({"t/metadata/v1.metadata.json": data}, TableFormat.ICEBERG, "t")
+    found, theirs = read(ours, request), asked(clickhouse, request)
+    assert "error" not in theirs
+    agree(found, theirs, request)
 
 
 PRIMITIVES = st.sampled_from(

@@ -1,7 +1,6 @@
 """What is no Exception: a panic of native code, and all else that a read may raise."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +13,6 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job
 from stocktake.db.session import Database
 from stocktake.errors import InvalidSourceError, UnsupportedError
-from stocktake.readers.delta.actions import parse_lines
 from stocktake.readers.source import no_progress
 from stocktake.states import JobState
 from stocktake.storage.places.urls import parse
@@ -23,6 +21,14 @@ from tasks.base import ProcessSpoilt, Runtime, run_attempt
 from tests.faults.inside import variables
 from tests.faults.inside.sitecustomize import obstore_panics
 from tests.security.service import Service, running
+from tests.support.delta_tables import (
+    CountingFolder,
+    HandWrittenLog,
+    field_of,
+    metadata_action,
+    protocol_action,
+    read_table,
+)
 from tests.support.rows import (
     claimed,
     enqueue,
@@ -184,14 +190,32 @@ def test_a_key_longer_than_any_store_has_reaches_no_client(key: str) -> None:
         assert len(str(caught.value.as_dict())) < 2500
 
 
-@pytest.mark.parametrize("name", [LONG, "b%0Ac", "a\nb", "a\x00b", "%7f", "%61" * 4100])
+@pytest.mark.parametrize("name", [LONG, "b%0Ac", "a\nb", "a\x00b", "%7f", "%61" * 4100, "../x"])
 @pytest.mark.parametrize("where", ["add", "remove", "vector"])
-def test_a_log_names_nothing_that_a_store_would_not_have(name: str, where: str) -> None:
-    action = {"path": name}
+def test_no_name_of_a_data_file_reaches_a_store(tmp_path: Path, name: str, where: str) -> None:
+    """Only what the log itself consists of is asked for, when it is counted too."""
+    action: dict[str, object] = {"path": name}
     if where == "vector":
         vector = {"storageType": "u", "pathOrInlineDv": name + "b" * 20}
-        action = {"path": "x.parquet", "deletionVector": vector}  # type: ignore[dict-item]
-    line = json.dumps({"add" if where == "vector" else where: action}).encode()
+        action = {"path": "x.parquet", "deletionVector": vector}
+    log = HandWrittenLog(tmp_path)
+    log.create(field_of("id", "long"))
+    log.commit(1, {"add" if where == "vector" else where: action})
+    store = CountingFolder(tmp_path)
+    assert read_table(store, counted=True).source_version == 1
+    asked = {path for kind, path in store.calls if kind != "list"}
+    commits = {f"_delta_log/{version:020}.json" for version in (0, 1)}
+    assert asked == {"_delta_log/_last_checkpoint", *commits}
+
+
+@pytest.mark.parametrize("name", [LONG, "b%0Ac", "a\nb", "a\x00b", "%7f", "%61" * 4100, "../x"])
+def test_a_log_names_no_sidecar_that_a_store_would_not_have(tmp_path: Path, name: str) -> None:
+    log = HandWrittenLog(tmp_path)
+    manifest = f"{3:020}.checkpoint.0b3c9f3e-4c0a-4d8e-8f6b-0123456789ab.json"
+    actions = protocol_action(), metadata_action(field_of("id", "long"))
+    log.write(manifest, *actions, {"sidecar": {"path": name}})
+    store = CountingFolder(tmp_path)
     with pytest.raises(InvalidSourceError) as caught:
-        parse_lines([line], "00.json")
+        read_table(store, counted=True)
     assert len(str(caught.value.as_dict())) < 2000
+    assert not [path for _, path in store.calls if "_sidecars" in path]

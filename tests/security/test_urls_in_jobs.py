@@ -91,6 +91,7 @@ def test_a_redirect_is_refused_once(lured: Lured, status: int, word: str) -> Non
         ("Parquet", "{}/**.parquet"),
         ("Delta", "{}/table"),
         ("DeltaS3Wrapper", "{}/table"),
+        ("Iceberg", "{}/table"),
     ],
 )
 @pytest.mark.parametrize("public", [True, False])

@@ -27,6 +27,7 @@ class CountingFolder:
     calls: list[tuple[str, str]] = field(default_factory=list)
     bytes_read: int = 0
     rounds: int = 0
+    ordered: bool = True
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         data = self._read("get", path)

@@ -47,6 +47,8 @@ class MemoryObjects:
     def remove(self, path: str) -> None:
         del self._files[path], self._infos[path]
 
+    ordered = True
+
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         return self._chunk(path, slice(start, None if length is None else start + length))
 

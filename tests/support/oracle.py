@@ -8,20 +8,26 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from servers.process import PATIENCE_SECONDS
 
 _PROGRAM = r"""
 import json, os, sys
 import chdb
+# a table that its folder names must lie below the one that it was started in
+os.chdir("/")
 connection = chdb.connect(":memory:")
 def ask(query):
     # an error is told to the query after it, too: only the second failure is its own
     for _ in range(2):
         try:
-            return json.loads(connection.query(query, "JSONCompact").bytes())["data"]
-        except Exception:
-            pass
+            answer = connection.query(query, "JSONCompact").bytes()
+            text = answer.decode(errors="surrogateescape")
+            return json.loads(text, parse_int=lambda n: -0.0 if n == "-0" else int(n))["data"]
+        except Exception as exc:
+            error = str(exc)[:300]
+    return {"error": error}
 for query in json.load(sys.stdin):
     print(json.dumps(ask(query)), flush=True)
 os._exit(0)
@@ -68,11 +74,20 @@ def _written(data: bytes, folder: Path, number: int) -> Path:
     return path
 
 
-def ask(queries: list[str]) -> list[list[list[str]] | None]:
-    """The rows that each query answers; None where it fails."""
+def ask(queries: list[str], folder: str | None = None) -> list[list[list[Any]] | None]:
+    """The rows that each query answers; None where it fails. They are asked in the folder."""
+    answers = ask_why(queries, folder)
+    return [answer if isinstance(answer, list) else None for answer in answers]
+
+
+def ask_why(
+    queries: list[str], folder: str | None = None
+) -> list[list[list[Any]] | dict[str, str]]:
+    """The rows that each query answers; what it says where it fails."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM],
         input=json.dumps(queries),
+        cwd=folder,
         capture_output=True,
         text=True,
         check=True,

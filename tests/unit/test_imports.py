@@ -12,8 +12,9 @@ from stocktake.security.encryption import make_secret_key
 
 #: What reads a source, and what a read needs.
 READING: Final = {
-    "deltalake", "numpy", "pyarrow",
-    "stocktake.loading", "stocktake.readers.arrow_types", "stocktake.readers.delta",
+    "deltalake", "fastavro", "numpy", "pyarrow",
+    "stocktake.loading", "stocktake.readers.arrow", "stocktake.readers.arrow_types",
+    "stocktake.readers.avro", "stocktake.readers.delta", "stocktake.readers.orc",
     "stocktake.readers.parquet", "stocktake.readers.text", "stocktake.runs.refresh_schema",
 }  # fmt: skip
 WEB: Final = {"api", "fastapi", "starlette", "uvicorn"}

@@ -1,108 +1,155 @@
 """The two actions of a Delta log that a schema needs, and the reading of a log's JSON lines."""
 
-import json
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final, Self
-from urllib.parse import unquote
 
 from stocktake.errors import InvalidSourceError
-from stocktake.storage.stores.protocol import MAX_KEY_BYTES
+from stocktake.readers.delta.lines import objects
+from stocktake.readers.delta.numbers import version_number
 
-#: Without any of these a path is a plain one below the folder; nearly all paths have none.
-_SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/|[\x00-\x1f\x7f]")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-#: A scheme or a drive with a slash behind it, or a slash alone. A colon without one is no more than
-#: a character of a name: `time=10:00/a.parquet`.
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An action as a file has it. Only the newest of a kind is ever looked into: one that is
+    incomplete and was superseded, as Databricks' streaming tables begin, harms nobody.
+
+    Attributes:
+        file: its name below the table's root, for messages.
+    """
+
+    action: object
+    file: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableProtocol:
-    """A `protocol` action: what a reader must know to read the table."""
+    """A `protocol` action: what a reader must know to read the table.
+
+    Attributes:
+        file: where it stands.
+    """
 
     reader_version: int
     reader_features: tuple[str, ...] = ()
     writer_features: tuple[str, ...] = ()
+    file: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, action: object, file: str) -> Self:
+    def of(cls, said: Said) -> Self:
         """Read the action.
 
         Raises:
             InvalidSourceError: it is not one.
         """
-        fields = action if isinstance(action, dict) else {}
-        version = fields.get("minReaderVersion")
-        if not isinstance(version, int):
-            raise _invalid(file, "a protocol action without a minReaderVersion")
+        fields = said.action if isinstance(said.action, dict) else {}
+        asked = fields.get("minReaderVersion")
+        if asked is None:
+            raise _invalid(said.file, "a protocol action without a minReaderVersion")
+        version = version_number(asked)
+        if not version:
+            found = f"a protocol action with the minReaderVersion {_shown(asked)}"
+            raise _invalid(said.file, found)
         return cls(
             reader_version=version,
-            reader_features=_strings(fields.get("readerFeatures"), file),
-            writer_features=_strings(fields.get("writerFeatures"), file),
+            reader_features=_strings(fields, "readerFeatures", said.file),
+            writer_features=_strings(fields, "writerFeatures", said.file),
+            file=said.file,
         )
 
-    def as_action(self) -> dict[str, Any]:
+    def said(self) -> Said:
         """Return the action again, as a state keeps it."""
-        return {
+        action = {
             "minReaderVersion": self.reader_version,
             "readerFeatures": list(self.reader_features),
             "writerFeatures": list(self.writer_features),
         }
+        return Said(action=action, file=self.file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """A `metaData` action: the schema."""
+    """A `metaData` action: the schema.
+
+    Attributes:
+        file: where it stands.
+    """
 
     schema_string: str
     partition_columns: tuple[str, ...] = ()
+    file: str = field(default="", compare=False)
 
     @classmethod
-    def of(cls, action: object, file: str) -> Self:
+    def of(cls, said: Said) -> Self:
         """Read the action.
 
         Raises:
             InvalidSourceError: it is not one.
         """
-        fields = action if isinstance(action, dict) else {}
+        fields = said.action if isinstance(said.action, dict) else {}
         schema_string = fields.get("schemaString")
+        if schema_string is None:
+            raise _invalid(said.file, "a metaData action without a schemaString")
         if not isinstance(schema_string, str):
-            raise _invalid(file, "a metaData action without a schemaString")
+            raise _invalid(said.file, "a metaData action with a schemaString that is no text")
         return cls(
             schema_string=schema_string,
-            partition_columns=_strings(fields.get("partitionColumns"), file),
+            partition_columns=_strings(fields, "partitionColumns", said.file),
+            file=said.file,
         )
 
-    def as_action(self) -> dict[str, Any]:
+    def said(self) -> Said:
         """Return the action again, as a state keeps it."""
-        return {
+        action = {
             "schemaString": self.schema_string,
             "partitionColumns": list(self.partition_columns),
         }
+        return Said(action=action, file=self.file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitId:
+    """What tells one writing of a version from another: both also stand in its checksum file."""
+
+    transaction: object = None
+    timestamp: object = None
+
+    @classmethod
+    def of(cls, info: object) -> Self:
+        """Read a `commitInfo` action."""
+        fields = info if isinstance(info, dict) else {}
+        return cls(transaction=fields.get("txnId"), timestamp=fields.get("inCommitTimestamp"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actions:
-    """What one file of a log says of the schema and the size; None where it says nothing."""
+    """What one file of a log says of the schema; None where it says nothing.
 
-    protocol: TableProtocol | None = None
-    metadata: Metadata | None = None
-    row_count: int | None = None
-    size_bytes: int | None = None
-    file_count: int | None = None
+    Attributes:
+        commit: of a commit, which it is.
+    """
+
+    protocol: Said | None = None
+    metadata: Said | None = None
+    commit: CommitId | None = None
 
     def then(self, newer: "Actions") -> "Actions":
-        """Return these actions, and after them the newer ones. Counts hold for one version only."""
+        """Return these actions, and after them the newer ones."""
         return Actions(
-            protocol=newer.protocol or self.protocol,
-            metadata=newer.metadata or self.metadata,
-            row_count=newer.row_count,
-            size_bytes=newer.size_bytes,
-            file_count=newer.file_count,
+            protocol=newer.protocol or self.protocol, metadata=newer.metadata or self.metadata
         )
+
+    def require_complete(self) -> None:
+        """Refuse an action that is incomplete.
+
+        Raises:
+            InvalidSourceError: one is.
+        """
+        if self.protocol:
+            TableProtocol.of(self.protocol)
+        if self.metadata:
+            Metadata.of(self.metadata)
 
 
 #: What most commits say.
@@ -117,155 +164,57 @@ def merged(oldest_first: Iterable[Actions]) -> Actions:
 
 
 def parse_lines(lines: Iterable[bytes], file: str) -> Actions:
-    """Read a commit, a compacted log or a JSON checkpoint. Every line is parsed, the ones that
-    say nothing of the schema too: a log that other libraries refuse must not pass here.
+    """Read a commit or a JSON checkpoint. Every line is parsed, the ones that say nothing of the
+    schema too: a log that other libraries refuse must not pass here.
 
     Args:
         lines: the file's lines.
         file: its name below the table's root, for messages.
 
     Raises:
-        InvalidSourceError: a line is not an action, or names a file outside the table.
+        InvalidSourceError: a line is not an action.
     """
-    protocol: TableProtocol | None = None
-    metadata: Metadata | None = None
+    protocol: Said | None = None
+    metadata: Said | None = None
+    commit: CommitId | None = None
     for action in parsed(lines, file):
-        if "protocol" in action:
-            protocol = TableProtocol.of(action["protocol"], file)
-        if "metaData" in action:
-            metadata = Metadata.of(action["metaData"], file)
-    if protocol is None and metadata is None:
+        if (found := action.get("protocol")) is not None:
+            protocol = Said(action=found, file=file)
+        if (found := action.get("metaData")) is not None:
+            metadata = Said(action=found, file=file)
+        if (found := action.get("commitInfo")) is not None:
+            commit = CommitId.of(found)
+    if protocol is None and metadata is None and commit is None:
         return NOTHING
-    return Actions(protocol=protocol, metadata=metadata)
+    return Actions(protocol=protocol, metadata=metadata, commit=commit)
 
 
 def parsed(lines: Iterable[bytes], file: str) -> Iterator[dict[str, Any]]:
-    """Yield the actions of all lines; raises what `parse_lines` raises."""
-    for number, line in enumerate(lines, 1):
-        action = _action(line, number, file)
+    """Yield the actions of all lines; a member that is null is none. Raises what `parse_lines`
+    raises."""
+    for number, action in objects(lines, file):
         for kind in ("add", "remove", "cdc"):
-            if kind in action:
-                _require_inside(action[kind], kind, number, file)
+            if (fields := action.get(kind)) is not None and not _names_a_file(fields):
+                found = f"line {number} with an {kind} action that names no file"
+                raise _invalid(file, found)
         yield action
 
 
-def parse_checksum(data: bytes, file: str) -> Actions:
-    """Read a `<version>.crc`: both actions where the writer put them in, the table's size and
-    files, and its rows where all files are listed with their counts. One that is corrupt says
-    nothing."""
-    # No reader needs this file (Delta protocol, "Version Checksum File"): the log says the same.
-    try:
-        fields = json.loads(data)
-        return Actions(
-            protocol=TableProtocol.of(fields["protocol"], file) if "protocol" in fields else None,
-            metadata=Metadata.of(fields["metadata"], file) if "metadata" in fields else None,
-            row_count=_row_count(fields),
-            size_bytes=count_or_none(fields.get("tableSizeBytes")),
-            file_count=count_or_none(fields.get("numFiles")),
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError, InvalidSourceError):
-        return NOTHING
+def _names_a_file(fields: object) -> bool:
+    return isinstance(fields, dict) and isinstance(fields.get("path"), str)
 
 
-def _action(line: bytes, number: int, file: str) -> dict[str, Any]:
-    if not line.strip():
-        return {}
-    try:
-        # Given bytes, json.loads guesses UTF-16 and UTF-32 as well, and a log is UTF-8.
-        action = json.loads(str(line, "utf-8"))
-    except (ValueError, RecursionError) as exc:
-        raise _invalid(file, f"line {number} that is not JSON") from exc
-    if not isinstance(action, dict):
-        raise _invalid(file, f"line {number} that is not a JSON object")
-    return action
-
-
-def _require_inside(action: object, kind: str, number: int, file: str) -> None:
-    fields = action if isinstance(action, dict) else {}
-    path = fields.get("path")
-    if not isinstance(path, str):
-        raise _invalid(file, f"line {number} with an {kind} action that names no file")
-    vector = fields.get("deletionVector")
-    if unnameable(path) or _vector_is_unnameable(vector):
-        raise _invalid(file, f"line {number} with a file name that no store has")
-    if escapes(path) or _vector_escapes(vector):
-        raise InvalidSourceError(
-            f"Line {number} of {file} names a file outside the table's folder.",
-            hint="Shallow clones and tables with absolute paths are not read; copy the table.",
-            file=file,
-        )
-
-
-def unnameable(path: str) -> bool:
-    """Return whether a `path`, percent-encoded as the protocol has it, is no name that a store
-    would be asked for: longer than a key can be, or with control characters.
-
-    >>> unnameable("day=1/part%20one.parquet"), unnameable("a%0Ab"), unnameable("a" * 70_000)
-    (False, True, True)
-    """
-    if len(path) <= MAX_KEY_BYTES and not _SUSPECT.search(path):
-        return False
-    # Percent-encoding triples a byte, so a long path may still name a key that is short enough.
-    plain = unquote(path)
-    return len(plain) > MAX_KEY_BYTES or _CONTROL.search(plain) is not None
-
-
-def escapes(path: str) -> bool:
-    """Return whether a `path`, percent-encoded as the protocol has it, leaves the table's folder.
-
-    >>> escapes("day=1/part%20one.parquet"), escapes("a/%2e%2e/%2e%2e/b"), escapes("s3://b/k")
-    (False, True, True)
-    """
-    if not _SUSPECT.search(path):
-        return False
-    plain = unquote(path)
-    return _ABSOLUTE.match(plain) is not None or ".." in re.split(r"[/\\]", plain)
-
-
-def _vector_escapes(vector: object) -> bool:
-    """Return whether a deletion vector's file is named by an absolute path (`p`), or by a folder
-    (what stands before the 20 characters of a `u`) outside the table's."""
-    if not isinstance(vector, dict) or vector.get("storageType") not in ("p", "u"):
-        return False
-    # The 20 characters are a UUID in Base85 (Delta protocol, "Deletion Vector Descriptor Schema").
-    name = str(vector.get("pathOrInlineDv"))
-    return vector["storageType"] == "p" or escapes(name[:-20])
-
-
-def _vector_is_unnameable(vector: object) -> bool:
-    """Return whether a deletion vector that is a file of its own has no name that a store would
-    have. The last 20 characters of a `u` are Base85, where a percent sign is a digit."""
-    if not isinstance(vector, dict) or vector.get("storageType") != "u":
-        return False
-    name = str(vector.get("pathOrInlineDv"))
-    return unnameable(name[:-20]) or _CONTROL.search(name[-20:]) is not None
-
-
-def _row_count(fields: dict[str, Any]) -> int | None:
-    """Sum the rows of all files but the deleted ones; None unless every file gives its count."""
-    files = fields.get("allFiles")
-    if not isinstance(files, list) or len(files) != fields.get("numFiles"):
-        return None
-    counts = [
-        count_or_none(json.loads(each["stats"]).get("numRecords"))
-        for each in files
-        if isinstance(each.get("stats"), str)
-    ]
-    known = [count for count in counts if count is not None]
-    deleted = sum((each.get("deletionVector") or {}).get("cardinality", 0) for each in files)
-    return sum(known) - deleted if len(known) == len(files) else None
-
-
-def count_or_none(value: object) -> int | None:
-    """Return the value where it is a count, else None."""
-    return value if isinstance(value, int) and value >= 0 else None
-
-
-def _strings(value: object, file: str) -> tuple[str, ...]:
+def _strings(fields: dict[str, Any], name: str, file: str) -> tuple[str, ...]:
+    value = fields.get(name)
     names = [] if value is None else value
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-        raise _invalid(file, "a list of names that is not one")
+        raise _invalid(file, f"{name} that are no list of names")
     return tuple(names)
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 40 else f"{shown[:40]}…"
 
 
 def _invalid(file: str, found: str) -> InvalidSourceError:

@@ -3,8 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
-from urllib.parse import unquote
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +12,16 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.readers.delta.log import DeltaLog
+from stocktake.readers.delta.numbers import MOST, total
+from stocktake.readers.delta.paths import (
+    ABSOLUTE,
+    SUSPECT,
+    Key,
+    canonical,
+    lies_elsewhere,
+    vector_id,
+)
+from stocktake.readers.delta.totals import Totals, row_count
 from stocktake.readers.parquet.range_file import RangeFile
 
 _BATCH_ROWS: Final = 4_096
@@ -23,17 +32,16 @@ _COLUMNS: Final = ("add.path", "add.size", "add.deletionVector", "sidecar.path")
 #: The statistics as columns where the writer made them so, else as JSON.
 _PARSED, _STATS = "add.stats_parsed.numRecords", "add.stats"
 
-#: A data file, as the protocol tells them apart: its path, and the id of its deletion vector.
-Key = tuple[str, str]
 
-
-def vector_id(storage: object, path: object, offset: object) -> str:
-    """Return the id of a deletion vector (Delta protocol, "Derived Fields").
-
-    >>> vector_id("u", "ab^-aqEH.-t@S}K{vb[*k^", 4), vector_id("i", "wi5b", None)
-    ('uab^-aqEH.-t@S}K{vb[*k^@4', 'iwi5b')
-    """
-    return f"{storage}{path}" if offset is None else f"{storage}{path}@{offset}"
+#: How a text may be held.
+_TEXTS: Final = (
+    pa.types.is_string_view,
+    pa.types.is_large_string,
+    pa.types.is_binary,
+    pa.types.is_binary_view,
+    pa.types.is_large_binary,
+    pa.types.is_dictionary,
+)
 
 
 class Seen:
@@ -49,28 +57,33 @@ class Seen:
         live = paths.is_valid()
         if not self._keys:
             return live
-        if pc.any(pc.match_substring(paths, "%")).as_py():
-            paths = pa.array([path and unquote(path) for path in paths.to_pylist()], pa.string())
-        named = pc.is_in(paths, value_set=self._paths.cast(paths.type))
+        if pc.any(pc.match_substring_regex(paths, "%|^file:/")).as_py():
+            paths = pa.array([path and canonical(path) for path in paths.to_pylist()], pa.string())
+        named = pc.is_in(paths, value_set=self._paths)
         # a path alone is not yet the file: it may be there with another deletion vector
         rows = pc.indices_nonzero(named)
-        keys = zip(paths.take(rows).to_pylist(), _vectors(add.take(rows)), strict=True)
+        vectors = map(_id_of, _vectors(add.take(rows)))
+        keys = zip(paths.take(rows).to_pylist(), vectors, strict=True)
         gone = {row for row, key in zip(rows.to_pylist(), keys, strict=True) if key in self._keys}
         return pa.array(
             [is_live and row not in gone for row, is_live in enumerate(live.to_pylist())]
         )
 
 
-def _vectors(add: pa.StructArray) -> list[str]:
-    """Return the ids of the deletion vectors."""
+def _vectors(add: pa.StructArray) -> list[dict[str, Any]]:
+    """Return the deletion vectors; of a file without one, an empty description."""
     if "deletionVector" not in add.type.names:
-        return [""] * len(add)
+        return [{}] * len(add)
     return [
-        vector_id(each["storageType"], each["pathOrInlineDv"], each.get("offset"))
-        if each and each["storageType"] is not None
-        else ""
+        each if each and each["storageType"] is not None else {}
         for each in pc.struct_field(add, "deletionVector").to_pylist()
     ]
+
+
+def _id_of(vector: dict[str, Any]) -> str:
+    if not vector:
+        return ""
+    return vector_id(vector["storageType"], vector["pathOrInlineDv"], vector.get("offset"))
 
 
 class Adds:
@@ -86,12 +99,12 @@ class Adds:
         self._log = log
         self._path = path
         self._seen = seen
-        self.shown = f"_delta_log/{path.rpartition('/_delta_log/')[2].removeprefix('_delta_log/')}"
+        self.shown = f"_delta_log/{path.removeprefix(log.path(''))}"
         #: The sidecars that it lists, once it has been read.
         self.sidecars: list[str] = []
 
-    def counts(self) -> Iterator[tuple[int, int, int | None]]:
-        """Yield files, bytes, and rows where the statistics tell them, batch by batch.
+    def counts(self) -> Iterator[Totals]:
+        """Yield what the files add up to, batch by batch.
 
         Raises:
             InvalidSourceError: the file is corrupt, or is a sidecar that is not there.
@@ -148,18 +161,57 @@ class Adds:
                 f"The checkpoint {self.shown} is listed but not there.", file=self.shown
             ) from exc
 
-    def _count(self, batch: pa.RecordBatch) -> tuple[int, int, int | None]:
+    def _count(self, batch: pa.RecordBatch) -> Totals:
         if "sidecar" in batch.schema.names:
-            names = pc.struct_field(batch["sidecar"], "path")
+            names = pc.struct_field(_plain(batch["sidecar"]), "path")
             self.sidecars += names.drop_null().to_pylist()
         if "add" not in batch.schema.names:
-            return 0, 0, 0
-        add = batch["add"]
+            return Totals.summed([])
+        add = _plain(batch["add"])
         live = add.filter(self._seen.unnamed(add))
         if not len(live):
-            return 0, 0, 0
-        size = pc.sum(pc.cast(pc.struct_field(live, "size"), pa.int64())).as_py() or 0
-        return len(live), size, _rows(live)
+            return Totals.summed([])
+        return Totals(
+            row_count=_rows(live),
+            size_bytes=_sum(pc.struct_field(live, "size")),
+            file_count=len(live),
+            elsewhere_count=_elsewhere(live),
+        )
+
+
+def _plain(array: pa.StructArray) -> pa.StructArray:
+    """Return an action with its texts as such: not as views, which Arrow cannot filter, as large
+    ones, or as bytes without their mark."""
+    kind = _with_plain_texts(array.type)
+    return array if kind == array.type else array.cast(kind)
+
+
+def _with_plain_texts(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([each.with_type(_with_plain_texts(each.type)) for each in kind])
+    return pa.string() if any(is_text(kind) for is_text in _TEXTS) else kind
+
+
+def _sum(counts: pa.Array) -> int | None:
+    """Return the sum; None where one is missing, is no count, or leads beyond what a count is."""
+    counts = counts.cast(pa.int64())
+    if counts.null_count:
+        return None
+    least, most = pc.min_max(counts).values()
+    # Arrow's sums begin anew below zero.
+    if least.as_py() >= 0 and most.as_py() * len(counts) <= MOST:
+        return int(pc.sum(counts).as_py())
+    return total(counts.to_pylist())
+
+
+def _elsewhere(live: pa.StructArray) -> int:
+    paths = pc.struct_field(live, "path")
+    suspect = pc.indices_nonzero(pc.match_substring_regex(paths, SUSPECT)).to_pylist()
+    away = {row for row in suspect if lies_elsewhere(paths[row].as_py())}
+    if "deletionVector" in live.type.names:
+        storage = pc.struct_field(live, ["deletionVector", "storageType"])
+        away.update(pc.indices_nonzero(pc.equal(storage, ABSOLUTE)).to_pylist())
+    return len(away)
 
 
 def _rows(live: pa.StructArray) -> int | None:
@@ -171,16 +223,21 @@ def _rows(live: pa.StructArray) -> int | None:
         counts = _parsed(pc.struct_field(live, "stats"))
     else:
         return None
-    if counts is None or counts.null_count:
+    if counts is None or "deletionVector" not in names:
+        return None if counts is None else _sum(counts)
+    vectors = pc.struct_field(live, "deletionVector")
+    deleted = pc.struct_field(vectors, "cardinality")
+    there = pc.struct_field(vectors, "storageType").is_valid()
+    if pc.any(pc.and_(there, deleted.is_null())).as_py():
         return None
-    deleted = 0
-    if "deletionVector" in names:
-        deleted = pc.sum(pc.struct_field(live, ["deletionVector", "cardinality"])).as_py() or 0
-    return (pc.sum(counts).as_py() or 0) - deleted
+    deleted = pc.fill_null(deleted, 0)
+    if _sum(counts) is None or _sum(deleted) is None:
+        return None
+    return _sum(pc.subtract(counts, deleted))
 
 
 def _parsed(stats: pa.StringArray) -> pa.Int64Array | None:
-    """Return the `numRecords` of statistics in JSON; None where some are no JSON."""
+    """Return the `numRecords` of statistics in JSON; None where some do not tell it."""
     # A file without statistics still has its line, so that counts and files stay side by side.
     lines = "\n".join(text or "{}" for text in stats.to_pylist()).encode()
     try:
@@ -195,6 +252,16 @@ def _parsed(stats: pa.StringArray) -> pa.Int64Array | None:
             ),
         )
     except pa.ArrowException:
-        return None
+        return _parsed_one_by_one(stats)
     # A text of two objects, or of none, would shift all counts behind it.
-    return table["numRecords"] if len(table) == len(stats) else None
+    return table["numRecords"] if len(table) == len(stats) else _parsed_one_by_one(stats)
+
+
+def _parsed_one_by_one(stats: pa.StringArray) -> pa.Int64Array | None:
+    """Return what `_parsed` does, where a number is spelt as Arrow takes none."""
+    counts = list[int]()
+    for text in stats.to_pylist():
+        if (count := row_count(text)) is None:
+            return None
+        counts.append(count)
+    return pa.array(counts, pa.int64())

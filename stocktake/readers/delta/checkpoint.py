@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, SourceChangedError
-from stocktake.readers.delta.actions import NOTHING, Actions, Metadata, TableProtocol, merged
+from stocktake.readers.delta.actions import NOTHING, Actions, Said, merged
 from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.readers.limits import exceeded
 from stocktake.readers.parquet.footer import ColumnChunk, Footer
@@ -154,12 +154,12 @@ class CheckpointFile:
         actions = Actions()
         with self._wrapped():
             for row in self._rows():
-                if row.get("protocol") is not None:
-                    protocol = TableProtocol.of(row["protocol"], self.name)
-                    actions = actions.then(Actions(protocol=protocol))
-                if row.get("metaData") is not None:
-                    metadata = Metadata.of(row["metaData"], self.name)
-                    actions = actions.then(Actions(metadata=metadata))
+                protocol, metadata = row.get("protocol"), row.get("metaData")
+                found = Actions(
+                    protocol=protocol and Said(action=_as_text(protocol), file=self.name),
+                    metadata=metadata and Said(action=_as_text(metadata), file=self.name),
+                )
+                actions = actions.then(found)
                 # Each is there once, as a rule among the first rows of a million.
                 if actions.protocol and actions.metadata:
                     break
@@ -179,7 +179,10 @@ class CheckpointFile:
             # Two columns at most, `metaData` and `protocol`. The rows where both are null, nearly
             # all, are dropped while they are still Arrow's.
             valid = [column.is_valid() for column in batch.columns]
-            yield from batch.filter(valid[0] if len(valid) == 1 else pc.or_(*valid)).to_pylist()
+            rows = pc.indices_nonzero(valid[0] if len(valid) == 1 else pc.or_(*valid))
+            # Slices, since Arrow filters no texts that are views.
+            for row in rows.to_pylist():
+                yield from batch.slice(row, 1).to_pylist()
 
     def _with_footer(self, footer: bytes) -> RangeFile:
         """Return this file with another footer after its end; what was not fetched is an
@@ -269,22 +272,31 @@ class OpenCheckpoint:
         ]
 
     def actions(self, answers: Sequence[Answer]) -> Actions:
-        """Return the checkpoint's two actions.
+        """Return the checkpoint's two actions, or what it has of them.
 
         Args:
             answers: of `reads`, in that order.
 
         Raises:
-            InvalidSourceError: a file is corrupt, or an action is missing.
+            InvalidSourceError: a file is corrupt.
         """
         for answer in answers:
             if isinstance(answer, InvalidSourceError):
                 raise answer
         said = [answer for answer in answers if isinstance(answer, Actions)]
-        actions = merged([*said, *(file.actions() for file in self.files)])
-        if actions.protocol is None or actions.metadata is None:
-            raise InvalidSourceError("The newest checkpoint lacks its protocol or metaData action.")
-        return actions
+        return merged([*said, *(file.actions() for file in self.files)])
+
+
+def _as_text(value: Any) -> Any:
+    """Return an action with its texts as such: some writers leave their mark as UTF-8 out."""
+    match value:
+        case bytes():
+            return value.decode()
+        case list():
+            return [*map(_as_text, value)]
+        case dict():
+            return {key: _as_text(each) for key, each in value.items()}
+    return value
 
 
 def _manifest(log: DeltaLog, info: ObjectInfo) -> Answer:

@@ -5,7 +5,7 @@ checkpoint are replayed, newest first, and of the checkpoint's `add` actions onl
 tell are read, in batches. What is in memory is what those commits name, and one batch.
 """
 
-import json
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -13,48 +13,33 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.readers.delta.actions import count_or_none, parsed, unnameable
-from stocktake.readers.delta.adds import Adds, Key, Seen, vector_id
+from stocktake.readers.delta.actions import parsed
+from stocktake.readers.delta.adds import Adds, Seen
 from stocktake.readers.delta.log import Checkpoint, DeltaLog, Listing
+from stocktake.readers.delta.paths import Key, canonical, vector_id
+from stocktake.readers.delta.totals import Totals
 from stocktake.storage.stores.opening import ObjectInfo
+from stocktake.storage.stores.protocol import MAX_KEY_BYTES
 
 #: Data files that the commits after the checkpoint may name: some 300 bytes of memory each.
 MAX_TAIL_FILES: Final = 500_000
-#: Stretches of commits whose actions are in memory at a time, beside what they add up to.
+#: Commits whose actions are in memory at a time, beside what they add up to.
 _GROUP: Final = 512
-
-
-@dataclass(slots=True, kw_only=True)
-class Counts:
-    """What the live files of a table add up to.
-
-    Attributes:
-        files: how many there are.
-        size_bytes: as stored.
-        rows: without deleted ones; None where some file's statistics do not tell.
-    """
-
-    files: int = 0
-    size_bytes: int = 0
-    rows: int | None = 0
-
-    def add(self, files: int, size_bytes: int, rows: int | None) -> None:
-        """Count some more files."""
-        self.files += files
-        self.size_bytes += size_bytes
-        self.rows = None if self.rows is None or rows is None else self.rows + rows
+#: What no name of a sidecar has, and no store is asked for.
+_ODD: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Named:
-    """What one file of the log names: data files by their keys, sizes and rows, and sidecars."""
+    """What one file of the log names: data files by their keys and what they hold, and
+    sidecars."""
 
-    added: list[tuple[Key, int, int | None]] = field(default_factory=list)
+    added: list[tuple[Key, Totals]] = field(default_factory=list)
     removed: list[Key] = field(default_factory=list)
     sidecars: list[str] = field(default_factory=list)
 
 
-def count(log: DeltaLog, listing: Listing) -> Counts:
+def count(log: DeltaLog, listing: Listing) -> Totals:
     """Count the live files at the listing's head.
 
     Args:
@@ -83,12 +68,12 @@ class _Replay:
 
     def __init__(self, log: DeltaLog) -> None:
         self._log = log
-        self._counts = Counts()
+        self._parts: list[Totals] = []
         self._seen: set[Key] = set()
         self._named = 0
         self._lock = Lock()
 
-    def run(self, listing: Listing, base: Checkpoint | None) -> Counts:
+    def run(self, listing: Listing, base: Checkpoint | None) -> Totals:
         """Count the files that are live at the listing's head."""
         first = base.version + 1 if base else 0
         versions = range(listing.head or 0, first - 1, -1)
@@ -100,29 +85,30 @@ class _Replay:
                 self._take(named)
         if base is not None:
             self._checkpoint(base)
-        return self._counts
+        return Totals.summed(self._parts)
 
     def _take(self, named: _Named) -> None:
         """Count what no newer commit has said something of."""
-        for key, size, rows in named.added:
+        live = list[Totals]()
+        for key, holds in named.added:
             if key not in self._seen:
                 self._seen.add(key)
-                self._counts.add(1, size, rows)
+                live.append(holds)
+        self._parts.append(Totals.summed(live))
         self._seen.update(named.removed)
 
     def _file(self, info: ObjectInfo) -> _Named:
         """Return what a commit, or a checkpoint of JSON lines, names."""
         named, shown = _Named(), self._log.shown(info)
         for action in parsed(self._log.raw_lines(info), shown):
-            if "add" in action:
-                add = action["add"]
-                named.added.append((_key(add), count_or_none(add.get("size")) or 0, _rows(add)))
+            if (add := action.get("add")) is not None:
+                named.added.append((_key(add), Totals.of_add(add)))
                 self._bound()
-            elif "remove" in action:
-                named.removed.append(_key(action["remove"]))
+            if (remove := action.get("remove")) is not None:
+                named.removed.append(_key(remove))
                 self._bound()
-            elif "sidecar" in action:
-                named.sidecars.append(_sidecar(action["sidecar"], shown))
+            if (sidecar := action.get("sidecar")) is not None:
+                named.sidecars.append(_sidecar(sidecar, shown))
         return named
 
     def _bound(self) -> None:
@@ -157,8 +143,7 @@ class _Replay:
     def _parquet(self, path: str, seen: Seen) -> list[str]:
         """Count one Parquet file of the checkpoint; the names of the sidecars that it lists."""
         adds = Adds(self._log, path, seen)
-        for files, size_bytes, rows in adds.counts():
-            self._counts.add(files, size_bytes, rows)
+        self._parts += adds.counts()
         return [_sidecar({"path": name}, adds.shown) for name in adds.sidecars]
 
 
@@ -166,23 +151,10 @@ def _key(action: dict[str, Any]) -> Key:
     """Return how the protocol tells data files apart: by path, and by deletion vector."""
     vector = action.get("deletionVector")
     if not isinstance(vector, dict):
-        return unquote(action["path"]), ""
-    return unquote(action["path"]), vector_id(
+        return canonical(action["path"]), ""
+    return canonical(action["path"]), vector_id(
         vector.get("storageType"), vector.get("pathOrInlineDv"), vector.get("offset")
     )
-
-
-def _rows(add: dict[str, Any]) -> int | None:
-    """Return the rows of a file, without the deleted ones, where its statistics tell."""
-    stats, vector = add.get("stats"), add.get("deletionVector")
-    if not isinstance(stats, str):
-        return None
-    try:
-        rows = count_or_none(json.loads(stats).get("numRecords"))
-    except (ValueError, AttributeError, RecursionError):
-        return None
-    deleted = count_or_none(vector.get("cardinality")) if isinstance(vector, dict) else 0
-    return None if rows is None or deleted is None else rows - deleted
 
 
 def _sidecar(action: object, file: str) -> str:
@@ -190,9 +162,10 @@ def _sidecar(action: object, file: str) -> str:
     path = action.get("path") if isinstance(action, dict) else None
     name = unquote(path) if isinstance(path, str) else ""
     # The protocol asks writers for the bare name, and allows a whole URI ("Sidecar File
-    # Information"): that could lead anywhere.
-    plain = bool(name) and "/" not in name and "\\" not in name and not name.startswith(".")
-    if not plain or unnameable(str(path)):
+    # Information"): of that folder too, so that its last part is all there is to know.
+    name = name.rpartition("/_delta_log/_sidecars/")[2]
+    plain = bool(name) and not _ODD.search(name) and not name.startswith(".")
+    if not plain or len(name) > MAX_KEY_BYTES:
         raise InvalidSourceError(
             f"{file} names a sidecar that is no file of _delta_log/_sidecars.", file=file
         )

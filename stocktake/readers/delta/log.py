@@ -7,31 +7,40 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
-from stocktake.readers.delta.actions import NOTHING, Actions, merged, parse_checksum, parse_lines
+from stocktake.errors import (
+    AccessDeniedError,
+    ArchivedSourceError,
+    InvalidSourceError,
+    SourceChangedError,
+    SourceNotFoundError,
+)
+from stocktake.readers.delta.actions import Actions, parse_lines
+from stocktake.readers.delta.checksum import Checksum
+from stocktake.readers.delta.numbers import MOST, version_number, whole_number
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress
 from stocktake.storage.stores.opening import ObjectInfo, ObjectStore
 
-_COMMIT: Final = re.compile(r"(\d{20})\.json")
-_CHECKSUM: Final = re.compile(r"(\d{20})\.crc")
-_COMPACTED: Final = re.compile(r"(\d{20})\.(\d{20})\.compacted\.json")
+_COMMIT: Final = re.compile(r"([0-9]{20})\.json")
+_CHECKSUM: Final = re.compile(r"([0-9]{20})\.crc")
 #: Of several parts, of V2 with a UUID, and classic (Delta protocol, "Checkpoints").
 _CHECKPOINT: Final = re.compile(
-    r"(\d{20})\.checkpoint\."
-    r"(?:(?P<part>\d{10})\.(?P<parts>\d{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
+    r"([0-9]{20})\.checkpoint\."
+    r"(?:(?P<part>[0-9]{10})\.(?P<parts>[0-9]{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
 )
 #: Reads handed to the store at once. At the end of each such group the store's threads run dry,
 #: and a cancel is seen.
 _GROUP: Final = 4096
 #: A larger JSON file is read as a stream, so that a commit of a million files stays small.
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
-#: A hint is believed up to here: each part that it claims is a request.
-_MAX_PARTS: Final = 10_000
+#: A hint is believed up to here: each part that it claims is a request, and its end is held.
+_MAX_PARTS: Final = 128
+#: Why a file that nobody needs is passed over. Some stores say 403 of one that is not there.
+_NOT_TO_BE_HAD: Final = (AccessDeniedError, ArchivedSourceError, SourceNotFoundError)
 _CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
 
-#: What a file says; or the error, where another file can say it instead.
-Answer = Actions | InvalidSourceError
+#: What a file says, if anything; or the error, where another file can say it instead.
+Answer = Actions | Checksum | InvalidSourceError | None
 Read = Callable[[], Answer]
 Said = TypeVar("Said")
 
@@ -48,17 +57,18 @@ class Hint:
         """Read the file; None where it is corrupt, since a listing finds the checkpoint too."""
         try:
             fields = json.loads(data)
-            version, parts = int(fields["version"]), fields.get("parts")
+            version, parts = version_number(fields["version"]), whole_number(fields.get("parts"))
             path = (fields.get("v2Checkpoint") or {}).get("path")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        # A version has twenty digits in a file's name.
-        if not 0 <= version < 10**20:
+        if version is None:
             return None
         # A name of the log's folder, or nothing: a path could lead out of it.
         if isinstance(path, str) and _CHECKPOINT.fullmatch(path):
             return cls(version=version, names=(path,))
-        if isinstance(parts, int) and 0 < parts <= _MAX_PARTS:
+        if parts and parts > _MAX_PARTS:
+            return cls(version=version, names=())  # the listing tells whether they are there
+        if parts:
             numbers = (f"{part:010}.{parts:010}" for part in range(1, parts + 1))
             names = (f"{version:020}.checkpoint.{each}.parquet" for each in numbers)
             return cls(version=version, names=tuple(names))
@@ -73,27 +83,17 @@ class Checkpoint:
     files: tuple[ObjectInfo, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """Commits to apply one after the other, and the compacted file that stands for them."""
-
-    commits: tuple[ObjectInfo, ...]
-    compacted: ObjectInfo | None = None
-
-    @property
-    def files(self) -> tuple[ObjectInfo, ...]:
-        """What is read in the good case."""
-        return (self.compacted,) if self.compacted else self.commits
-
-
 @dataclass(slots=True, kw_only=True)
 class Listing:
-    """The versioned files of a log, from some version on."""
+    """The versioned files of a log, from some version on.
+
+    Compacted files are none of them: the commits that they stand for are there as well and decide,
+    and one whose writer died would hide them.
+    """
 
     commits: dict[int, ObjectInfo] = field(default_factory=dict)
     checksums: dict[int, ObjectInfo] = field(default_factory=dict)
-    compacted: dict[int, dict[int, ObjectInfo]] = field(default_factory=dict)
-    checkpoint_files: dict[int, list[ObjectInfo]] = field(default_factory=dict)
+    checkpoint_files: dict[int, dict[str, ObjectInfo]] = field(default_factory=dict)
 
     def add(self, info: ObjectInfo, name: str) -> None:
         """Put an object under what its name says; others are none of the log's."""
@@ -101,27 +101,33 @@ class Listing:
             self.commits[int(match[1])] = info
         elif match := _CHECKSUM.fullmatch(name):
             self.checksums[int(match[1])] = info
-        elif match := _COMPACTED.fullmatch(name):
-            self.compacted.setdefault(int(match[1]), {})[int(match[2])] = info
         elif match := _CHECKPOINT.fullmatch(name):
-            self.checkpoint_files.setdefault(int(match[1]), []).append(info)
+            self.checkpoint_files.setdefault(int(match[1]), {})[name] = info
 
     @property
     def head(self) -> int | None:
-        """The newest version that any file speaks of, a checkpoint that cannot be read too:
-        answering with an older one would be stale without an error."""
-        return max([*self.commits, *self.checkpoint_files], default=None)
+        """The newest version that a commit or a whole checkpoint speaks of, one that cannot be read
+        too: answering with an older one would be stale without an error."""
+        checkpoint = next(self.checkpoints(), None)
+        versions = [*self.commits, *([checkpoint.version] if checkpoint else ())]
+        return max(versions, default=None)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
-        """Yield the complete ones, newest first."""
+        """Yield the complete ones, newest first; of one version there may be several."""
         for version in sorted(self.checkpoint_files, reverse=True):
-            if files := _complete(self.checkpoint_files[version]):
+            for files in _complete(self.checkpoint_files[version]):
                 yield Checkpoint(version=version, files=files)
+
+    def newest_file(self) -> ObjectInfo | None:
+        """Return the commit of the newest version, or a file of its checkpoint."""
+        if (head := self.head) is None:
+            return None
+        return self.commits.get(head) or next(self.checkpoints()).files[0]
 
     def etag(self, version: int) -> str | None:
         """Return the ETag of a version's commit, or of its checkpoint where the commit is gone."""
-        files = self.checkpoint_files.get(version, ())
-        info = self.commits.get(version) or next(iter(files), None)
+        files = self.checkpoint_files.get(version, {})
+        info = self.commits.get(version) or files.get(min(files, default=""))
         return info.etag if info else None
 
     def gap(self, after: int) -> InvalidSourceError | None:
@@ -141,23 +147,9 @@ class Listing:
             hint="Restore the missing commits, or write a checkpoint of the table.",
         )
 
-    def tail(self, after: int) -> list[Stretch]:
-        """Return the commits after a version, as the longest compacted files and what they leave.
-        Nothing is missing there (`gap`)."""
-        head, version, stretches = self.head or 0, after + 1, list[Stretch]()
-        while version <= head:
-            if version not in self.compacted:
-                stretches.append(Stretch(commits=(self.commits[version],)))
-                version += 1
-                continue
-            ends = [end for end in self.compacted[version] if version < end <= head]
-            end = max(ends, default=version)
-            # They go along, to be read where the compacted file is corrupt.
-            commits = tuple(self.commits[each] for each in range(version, end + 1))
-            compacted = self.compacted[version][end] if ends else None
-            stretches.append(Stretch(commits=commits, compacted=compacted))
-            version = end + 1
-        return stretches
+    def tail(self, after: int) -> list[ObjectInfo]:
+        """Return the commits after a version, oldest first. Nothing is missing there (`gap`)."""
+        return [self.commits[version] for version in range(after + 1, (self.head or 0) + 1)]
 
 
 class DeltaLog:
@@ -181,9 +173,9 @@ class DeltaLog:
         try:
             # It has some hundred bytes; the bound is for one that has not.
             chunk = self.store.get(self.path("_last_checkpoint"), length=_WHOLE_BYTES)
-        except SourceNotFoundError as exc:
-            # A bucket that is not there has a code of its own, and is no missing hint.
-            if exc.code != SourceNotFoundError.default_code:
+        except _NOT_TO_BE_HAD as exc:
+            # A bucket that is not there, or a key that no store knows, has a code of its own.
+            if exc.code != type(exc).default_code:
                 raise
             return None
         self.charge(files=1, size_bytes=len(chunk.data))
@@ -193,19 +185,44 @@ class DeltaLog:
         """List the log from a version on, sidecars and folders below it left out.
 
         Raises:
+            InvalidSourceError: a version that is no number of Delta's.
             LimitExceededError: more files than `max_listed`.
         """
-        listing, self._listed = Listing(), 0
         # The digits alone sort before every file of that version, so that all of them are listed.
         after = self.path(f"{version:020}")
-        for info in self.store.list(self._folder, start_after=after):
-            # Keys ascend: after the digits come `_sidecars/` and the like, in any number.
-            name = _name(info)
+        try:
+            listing = self._listing(after)
+        except _OutOfOrderError:
+            # Such a store need not begin where it is asked to, either.
+            listing = self._listing(after, anywhere=True)
+        if (listing.head or 0) > MOST and (newest := listing.newest_file()):
+            raise InvalidSourceError(
+                f"The Delta log has the file {self.shown(newest)}; versions end at {MOST}.",
+                hint="Remove the named file if it is none of the log's, then refresh again.",
+                file=self.shown(newest),
+            )
+        return listing
+
+    def _listing(self, after: str, *, anywhere: bool = False) -> Listing:
+        listing, last, self._listed = Listing(), "", 0
+        found = self.store.list(self._folder, start_after=None if anywhere else after)
+        for count, info in enumerate(found, 1):
+            if count % 1000 == 0:
+                self._progress("listing the log", count, None)
+                self._check_time()
+            name = self._name(info)
+            if info.path < last and not anywhere:
+                raise _OutOfOrderError
+            last = info.path
             if not name[:1].isdigit():
-                break
-            listing.add(info, name)
-            self._listed += 1
-            self._check_listed(self._listed)
+                # After the digits come `_sidecars/` and the like, in any number.
+                if self.store.ordered:
+                    break
+                continue
+            if info.path > after:
+                listing.add(info, name)
+                self._listed += 1
+                self._check_listed(self._listed)
         return listing
 
     def charge(self, *, files: int, size_bytes: int) -> None:
@@ -237,29 +254,25 @@ class DeltaLog:
         self._check_time()
         return read()
 
-    def stretch(self, stretch: Stretch) -> Actions:
-        """Read a stretch of commits: the compacted file, or each commit where that is corrupt."""
-        if stretch.compacted:
-            try:
-                return self.lines(stretch.compacted)
-            except InvalidSourceError:
-                pass  # the commits are still there, and decide
-        return merged(map(self.lines, stretch.commits))
-
     def lines(self, info: ObjectInfo) -> Actions:
         """Read a file of JSON lines."""
         return parse_lines(self.raw_lines(info), self.shown(info))
 
-    def checksum(self, info: ObjectInfo) -> Actions:
-        """Read a version checksum file; one that has gone says nothing."""
+    def checksum(self, info: ObjectInfo) -> Checksum | None:
+        """Read a version checksum file; None for one that is corrupt or not to be had."""
         try:
-            return parse_checksum(self.store.get(info.path).data, self.shown(info))
-        except SourceNotFoundError:
-            return NOTHING
+            data = self.store.get(info.path, length=_WHOLE_BYTES).data
+        except _NOT_TO_BE_HAD:
+            return None
+        return Checksum.parse(data, self.shown(info), info.modified_at)
 
     def shown(self, info: ObjectInfo) -> str:
         """Return a file's name below the table's root, for messages."""
-        return f"_delta_log/{_name(info)}"
+        return f"_delta_log/{self._name(info)}"
+
+    def _name(self, info: ObjectInfo) -> str:
+        # What lies in a folder below the log keeps that folder, and so is no file of the log.
+        return info.path.removeprefix(self._folder)
 
     def coverage(self, *, unchanged: bool = False) -> Coverage:
         """Return what was read so far."""
@@ -324,9 +337,6 @@ class DeltaLog:
                 f"The Delta log lists {listed:,} files or more",
                 advice="Write a checkpoint and let old log files expire",
             )
-        if listed % 1000 == 0:
-            self._progress("listing the log", listed, None)
-            self._check_time()
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
@@ -338,23 +348,22 @@ class DeltaLog:
             )
 
 
-def _name(info: ObjectInfo) -> str:
-    # At the root of a bucket no slash stands before the folder.
-    return info.path.rpartition("/_delta_log/")[2].removeprefix("_delta_log/")
+class _OutOfOrderError(Exception):
+    """A listing was not in the order of its keys."""
 
 
-def _complete(files: list[ObjectInfo]) -> tuple[ObjectInfo, ...]:
-    """Return one complete checkpoint out of a version's files: whole ones before parts."""
+def _complete(files: dict[str, ObjectInfo]) -> list[tuple[ObjectInfo, ...]]:
+    """Return the complete checkpoints among a version's files, each with all of its parts."""
     # A writer may die with some parts written, so only a checkpoint with all of them counts (Delta
     # protocol, "Checkpoints"). Parts of another count are of another one.
-    parts: dict[int, list[ObjectInfo]] = {}
-    for info in files:
-        match = _CHECKPOINT.fullmatch(_name(info))
-        if match and match["parts"]:
-            parts.setdefault(int(match["parts"]), []).append(info)
-        else:
-            return (info,)
-    return next((tuple(group) for count, group in parts.items() if len(group) == count), ())
+    whole, parts = list[tuple[ObjectInfo, ...]](), dict[int, list[ObjectInfo]]()
+    for name in sorted(files):
+        match = _CHECKPOINT.fullmatch(name)
+        if not match or not match["parts"]:
+            whole.append((files[name],))
+        elif 0 < int(match["part"]) <= int(match["parts"]):
+            parts.setdefault(int(match["parts"]), []).append(files[name])
+    return [*whole, *(tuple(group) for count, group in parts.items() if len(group) == count)]
 
 
 def _span(first: int, last: int) -> str:

@@ -8,37 +8,27 @@ version that is known. Versions are never guessed at: they are listed, and must 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Self
+from typing import Final
 
-from stocktake.errors import InvalidSourceError, SourceNotFoundError, UnsupportedError
+from stocktake.errors import (
+    AccessDeniedError,
+    InvalidSourceError,
+    SourceNotFoundError,
+)
 from stocktake.readers.delta.actions import Actions, Metadata, TableProtocol, merged
 from stocktake.readers.delta.checkpoint import TAIL_BYTES, OpenCheckpoint, Tails
+from stocktake.readers.delta.checksum import Checksum
 from stocktake.readers.delta.count import count
+from stocktake.readers.delta.features import require_readable
 from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Hint, Listing, Read
+from stocktake.readers.delta.snapshot import Snapshot
+from stocktake.readers.delta.totals import UNKNOWN
 from stocktake.readers.delta.types import columns_of
 from stocktake.readers.limits import check_size
 from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.schema.columns import Column
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
-
-#: Reader features that leave the schema readable (Delta protocol, "Table Features").
-READABLE_FEATURES: Final = frozenset(
-    {
-        "columnMapping",
-        "deletionVectors",
-        "timestampNtz",
-        "typeWidening",
-        "typeWidening-preview",
-        "v2Checkpoint",
-        "vacuumProtocolCheck",
-        "variantShredding",
-        "variantShredding-preview",
-        "variantType",
-        "variantType-preview",
-    }
-)
-_CATALOG_FEATURES: Final = frozenset({"catalogManaged", "catalogOwned", "catalogOwned-preview"})
-_MAX_READER_VERSION: Final = 3
 
 #: The table's option that asks for rows, files and bytes where the log does not tell them in a
 #: few bytes.
@@ -46,65 +36,8 @@ COUNT_OPTION: Final = "delta_count"
 
 #: With more new commits than this a newer checkpoint is looked for instead.
 _MAX_CATCH_UP: Final = 64
-#: A checksum file below this holds counts alone; Delta before 3.0 wrote about 92 bytes.
-_MIN_FULL_CHECKSUM_BYTES: Final = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """What a table is at one version.
-
-    Attributes:
-        etag: of that version's commit.
-        counted: whether its files were counted; they need not tell their rows.
-    """
-
-    version: int
-    etag: str
-    actions: Actions
-    counted: bool = False
-
-    @classmethod
-    def from_state(cls, source: Source) -> Self | None:
-        """Read the state of an earlier read; None for one of another reader, or a broken one."""
-        state = source.state
-        if state is None or state.get("reader_version") != source.format.facts.reader_version:
-            return None
-        try:
-            return cls(
-                version=int(state["version"]),
-                etag=str(state["etag"]),
-                counted=state.get("counted") is True,
-                actions=Actions(
-                    protocol=TableProtocol.of(state["protocol"], "the state"),
-                    metadata=Metadata.of(state["metadata"], "the state"),
-                    row_count=state.get("row_count"),
-                    size_bytes=state.get("size_bytes"),
-                    file_count=state.get("file_count"),
-                ),
-            )
-        except (KeyError, TypeError, ValueError, InvalidSourceError):
-            return None
-
-    def as_state(self, source: Source) -> dict[str, Any]:
-        """Return the JSON to hand back next time."""
-        protocol, metadata = self.actions.protocol, self.actions.metadata
-        return {
-            "reader_version": source.format.facts.reader_version,
-            "version": self.version,
-            "etag": self.etag,
-            "protocol": protocol.as_action() if protocol else None,
-            "metadata": metadata.as_action() if metadata else None,
-            "row_count": self.actions.row_count,
-            "size_bytes": self.actions.size_bytes,
-            "file_count": self.actions.file_count,
-            "counted": self.counted,
-        }
-
-    @property
-    def tells_counts(self) -> bool:
-        """Whether a count would tell nothing new."""
-        return self.counted or None not in (self.actions.row_count, self.actions.file_count)
+#: A checksum file beyond this is not read: its list of files is a log of its own.
+_MAX_CHECKSUM_BYTES: Final = 8 * 1024 * 1024
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -118,13 +51,13 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
 
     Raises:
         SourceNotFoundError: the folder holds no Delta log.
-        InvalidSourceError: a gap, a corrupt commit, no schema, a file outside the folder.
+        InvalidSourceError: a gap, a corrupt commit, no schema, a version beyond Delta's.
         UnsupportedError: `unsupported_reader_feature`, `unsupported_type`.
         DuplicateColumnError: two columns of one name.
         LimitExceededError: a budget ran out.
     """
     log = DeltaLog(source.store, literal(source.path), limits, progress)
-    wanted = source.options.get(COUNT_OPTION) is True
+    wanted = _wants_counts(source)
     known = Snapshot.from_state(source)
     if known is not None:
         # The known version is listed too: a table that was dropped and made anew has another ETag
@@ -147,74 +80,51 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
 
 def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
     try:
-        counts = count(log, listing)
+        totals = count(log, listing)
     except InvalidSourceError:
-        counts = count(log, log.list_from())  # an older checkpoint may do
-    actions = replace(
-        snapshot.actions,
-        row_count=counts.rows,
-        size_bytes=counts.size_bytes,
-        file_count=counts.files,
-    )
-    return replace(snapshot, actions=actions, counted=True)
+        totals = count(log, log.list_from())  # an older checkpoint may do
+    return replace(snapshot, totals=totals, counted=True)
 
 
 def _unchanged(source: Source, log: DeltaLog, known: Snapshot) -> Introspection:
-    return Introspection(
-        columns=(),
-        source_version=known.version,
-        row_count=known.actions.row_count,
-        size_bytes=known.actions.size_bytes,
-        file_count=known.actions.file_count,
-        state=known.as_state(source),
-        coverage=log.coverage(unchanged=True),
-    )
+    return _found(source, log, known, columns=(), unchanged=True)
 
 
 def _introspection(source: Source, log: DeltaLog, snapshot: Snapshot) -> Introspection:
-    protocol, metadata = snapshot.actions.protocol, snapshot.actions.metadata
-    if protocol is None or metadata is None:
-        missing = "metaData" if metadata is None else "protocol"
-        raise InvalidSourceError(
-            f"The Delta log has no {missing} action up to version {snapshot.version}; "
-            "a table's first commit carries one."
-        )
+    protocol, metadata = snapshot.protocol, snapshot.metadata
     features = (*protocol.reader_features, *protocol.writer_features)
     # The state keeps these lists.
-    check_size(sum(map(len, features)), log.limits, what="The list of the table's Delta features")
-    _require_readable(protocol)
+    what = "The list of the table's Delta features"
+    check_size(sum(map(len, features)), log.limits, what=what, file=protocol.file)
+    require_readable(protocol)
+    columns = columns_of(
+        metadata.schema_string, metadata.partition_columns, log.limits, file=metadata.file
+    )
+    return _found(source, log, snapshot, columns=columns)
+
+
+def _found(
+    source: Source,
+    log: DeltaLog,
+    snapshot: Snapshot,
+    *,
+    columns: tuple[Column, ...],
+    unchanged: bool = False,
+) -> Introspection:
     return Introspection(
-        columns=columns_of(metadata.schema_string, metadata.partition_columns, log.limits),
+        columns=columns,
         source_version=snapshot.version,
-        row_count=snapshot.actions.row_count,
-        size_bytes=snapshot.actions.size_bytes,
-        file_count=snapshot.actions.file_count,
+        row_count=snapshot.totals.row_count,
+        size_bytes=snapshot.totals.size_bytes,
+        file_count=snapshot.totals.file_count,
         state=snapshot.as_state(source),
-        coverage=log.coverage(),
+        coverage=log.coverage(unchanged=unchanged),
+        warnings=tuple(snapshot.warnings(counted=_wants_counts(source))),
     )
 
 
-def _require_readable(protocol: TableProtocol) -> None:
-    if catalog := _CATALOG_FEATURES & {*protocol.reader_features, *protocol.writer_features}:
-        raise _unsupported(
-            f"The table is managed by a catalog ({', '.join(sorted(catalog))}): its newest commits "
-            "may be there and not in the log."
-        )
-    if protocol.reader_version > _MAX_READER_VERSION:
-        raise _unsupported(
-            f"The table asks for Delta reader version {protocol.reader_version}; "
-            f"this reader knows versions up to {_MAX_READER_VERSION}."
-        )
-    # Reader features exist in version 3 only (Delta protocol, "Delta Table Specification").
-    unknown = sorted(set(protocol.reader_features) - READABLE_FEATURES)
-    if unknown and protocol.reader_version == _MAX_READER_VERSION:
-        raise _unsupported(
-            f"The table needs Delta reader features that this reader lacks: {', '.join(unknown)}."
-        )
-
-
-def _unsupported(detail: str) -> UnsupportedError:
-    return UnsupportedError(detail, code="unsupported_reader_feature")
+def _wants_counts(source: Source) -> bool:
+    return source.options.get(COUNT_OPTION) is True
 
 
 def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | None:
@@ -222,8 +132,8 @@ def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | N
     head = known.version if listing.head is None else listing.head
     if head - known.version > _MAX_CATCH_UP or listing.gap(known.version):
         return None
-    _, newer = _read_after(log, listing, known.version, [])
-    return _snapshot(listing, known.actions.then(newer))
+    tail = _read_after(log, listing, known.version, [])
+    return _snapshot(log, listing, known.actions().then(tail.actions), tail)
 
 
 def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
@@ -256,7 +166,7 @@ def _tail(log: DeltaLog, path: str) -> Chunk | None:
     # The hint may name a checkpoint that is gone.
     try:
         return log.store.get_tail(path, TAIL_BYTES)
-    except SourceNotFoundError:
+    except (AccessDeniedError, SourceNotFoundError):
         return None
 
 
@@ -271,6 +181,8 @@ def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
     unreadable: InvalidSourceError | None = None
     for base in (*listing.checkpoints(), None):
         if gap := listing.gap(base.version if base else -1):
+            if unreadable and (rescued := _from_checksum(log, listing)):
+                return rescued, listing
             # A checkpoint that could not be read is what is wrong: commits before it may be gone.
             raise unreadable or gap
         snapshot = _from_base(log, listing, base, {})
@@ -285,61 +197,123 @@ def _from_base(
 ) -> Snapshot | InvalidSourceError:
     """Return the table from a checkpoint or from the first commit on, or why that checkpoint cannot
     be read. What is wrong with a commit is raised: no other base would mend it."""
-    if snapshot := _from_checksum(log, listing):
-        return snapshot
     if base is None:
-        return _snapshot(listing, _read_after(log, listing, -1, [])[1])
+        tail = _read_after(log, listing, -1, [])
+        return _snapshot(log, listing, tail.actions, tail, listing.commits[0])
     try:
         checkpoint = OpenCheckpoint.of(log, base, tails)
         reads = checkpoint.reads()
     except InvalidSourceError as exc:
         return exc
-    answers, newer = _read_after(log, listing, base.version, reads)
+    tail = _read_after(log, listing, base.version, reads)
+    tail.actions.require_complete()
     try:
-        return _snapshot(listing, checkpoint.actions(answers).then(newer))
+        actions = checkpoint.actions(tail.answers).then(tail.actions)
+        return _snapshot(log, listing, actions, tail, base.files[0])
     except InvalidSourceError as exc:
         return exc
 
 
 def _from_checksum(log: DeltaLog, listing: Listing) -> Snapshot | None:
-    """Return the table off the checksum file at the head, where it is there and says all."""
-    checksum = _checksum(listing)
-    if checksum is None or not _is_full(checksum):
+    """Return the table off the checksum file at the head, where no checkpoint can be read and the
+    commits before are gone; None where it lacks something, or the commits that are left have
+    another schema."""
+    version = listing.head or 0
+    if version not in listing.commits or version not in listing.checksums:
         return None
-    log.charge(files=1, size_bytes=checksum.size)
-    actions = log.checksum(checksum)
-    return _snapshot(listing, actions) if actions.protocol and actions.metadata else None
+    while version - 1 in listing.commits:
+        version -= 1
+    tail = _read_after(log, listing, version - 1, [])
+    if tail.checksum is None:
+        return None
+    actions = tail.checksum.actions().then(tail.actions)
+    if actions.protocol is None or actions.metadata is None:
+        return None
+    snapshot = _snapshot(log, listing, actions, tail, listing.commits[version])
+    return None if snapshot.totals == UNKNOWN else snapshot
 
 
-def _read_after(
-    log: DeltaLog, listing: Listing, version: int, base_reads: Sequence[Read]
-) -> tuple[Sequence[Answer], Actions]:
-    """Read all commits after a version at once, and with them what the base needs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tail:
+    """What the commits after some version say, and what was read beside them.
 
-    Returns:
-        The base's answers, and the commits' actions as one.
+    Attributes:
+        answers: of the base's reads.
+        actions: of all commits, as one.
+        head: of the newest commit alone.
+        checksum: of the head.
     """
-    tail = listing.tail(version)
-    files = [info for stretch in tail for info in stretch.files]
-    reads: list[Read] = [*base_reads, *(partial(log.stretch, stretch) for stretch in tail)]
-    # Last, since counts are the newest action's, and these are the head's.
-    if checksum := _checksum(listing):
+
+    answers: Sequence[Answer]
+    actions: Actions
+    head: Actions
+    checksum: Checksum | None
+
+
+def _read_after(log: DeltaLog, listing: Listing, version: int, base_reads: Sequence[Read]) -> _Tail:
+    """Read all commits after a version at once, and with them what the base needs."""
+    commits = listing.tail(version)
+    files = [*commits]
+    reads: list[Read] = [*base_reads, *(partial(log.lines, info) for info in commits)]
+    checksum = listing.checksums.get(listing.head or 0)
+    if checksum is not None and checksum.size <= _MAX_CHECKSUM_BYTES:
         files.append(checksum)
         reads.append(partial(log.checksum, checksum))
     log.charge(files=len(files), size_bytes=sum(info.size for info in files))
     answers = log.run(reads)
-    newer = merged(each for each in answers[len(base_reads) :] if isinstance(each, Actions))
-    return answers[: len(base_reads)], newer
+    after = answers[len(base_reads) :]
+    said = [each for each in after if isinstance(each, Actions)]
+    return _Tail(
+        answers=answers[: len(base_reads)],
+        actions=merged(said),
+        head=said[-1] if said else Actions(),
+        checksum=next((each for each in after if isinstance(each, Checksum)), None),
+    )
 
 
-def _snapshot(listing: Listing, actions: Actions) -> Snapshot:
+def _snapshot(
+    log: DeltaLog,
+    listing: Listing,
+    actions: Actions,
+    tail: _Tail,
+    origin: ObjectInfo | None = None,
+) -> Snapshot:
+    """Return the table at the head.
+
+    Args:
+        origin: the file that the log was read from on, where it was read from some file on.
+
+    Raises:
+        InvalidSourceError: an action is missing or incomplete.
+    """
     head = listing.head or 0
-    return Snapshot(version=head, etag=listing.etag(head) or "", actions=actions)
+    if actions.metadata is None or actions.protocol is None:
+        kind = "metaData" if actions.metadata is None else "protocol"
+        raise _lacking(kind, head, log, origin)
+    snapshot = Snapshot(
+        version=head,
+        etag=listing.etag(head) or "",
+        protocol=TableProtocol.of(actions.protocol),
+        metadata=Metadata.of(actions.metadata),
+    )
+    checksum, written = tail.checksum, listing.newest_file()
+    if checksum is None or written is None:
+        return snapshot
+    if checksum.contradicts(tail.head.commit, snapshot.protocol, snapshot.metadata):
+        return replace(snapshot, disbelieved=checksum.file)
+    if checksum.is_of(tail.head.commit, written.modified_at):
+        return replace(snapshot, totals=checksum.totals)
+    return snapshot
 
 
-def _checksum(listing: Listing) -> ObjectInfo | None:
-    return None if listing.head is None else listing.checksums.get(listing.head)
-
-
-def _is_full(checksum: ObjectInfo) -> bool:
-    return checksum.size >= _MIN_FULL_CHECKSUM_BYTES
+def _lacking(kind: str, head: int, log: DeltaLog, origin: ObjectInfo | None) -> InvalidSourceError:
+    said = f"The Delta log has no {kind} action up to version {head}"
+    if origin is None:
+        return InvalidSourceError(f"{said}.", hint=f"Write the table's {kind} in a new commit.")
+    shown = log.shown(origin)
+    what = "has none" if origin.size else "is empty"
+    return InvalidSourceError(
+        f"{said}: {shown}, from where it is read, {what}.",
+        hint=f"Restore {shown}, or write the table's {kind} in a new commit.",
+        file=shown,
+    )

@@ -2,15 +2,18 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from stocktake.errors import (
     DuplicateColumnError,
     InvalidSourceError,
+    JobError,
     LimitExceededError,
     UnsupportedError,
 )
+from stocktake.readers.delta.numbers import whole_number
 from stocktake.readers.limits import check_columns, check_names, check_size, exceeded
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
@@ -37,14 +40,19 @@ _PRIMITIVES: Final = {
     "null": scalar("Nothing"),
 }
 _NULLABLE: Final = {name: make_nullable(type_) for name, type_ in _PRIMITIVES.items()}
-_DECIMAL: Final = re.compile(r"decimal\(\s*(\d{1,2})\s*,\s*(\d{1,2})\s*\)")
+_DECIMAL: Final = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
+#: Digits that a decimal of Delta may have.
+_MOST_DIGITS: Final = 38
 _STRINGS: Final = re.compile(r"(?:var)?char\(\s*\d+\s*\)|interval(?: .*)?")
+
+#: Characters of a stranger's name or type in a message.
+_MOST_SHOWN: Final = 80
 
 _FIELD_ID: Final = "delta.columnMapping.id"
 
 
 def columns_of(
-    schema_string: str, partition_columns: Sequence[str], limits: Limits
+    schema_string: str, partition_columns: Sequence[str], limits: Limits, *, file: str = ""
 ) -> tuple[Column, ...]:
     """Return the columns of a `metaData` action, in the schema's order, by their logical names.
 
@@ -52,6 +60,7 @@ def columns_of(
         schema_string: the action's `schemaString`, a struct type as JSON.
         partition_columns: the action's `partitionColumns`; those columns are marked.
         limits: of a schema's bounds all hold here.
+        file: where the action stands, for messages.
 
     Raises:
         InvalidSourceError: not a Delta schema, a name that cannot be stored, or a partition
@@ -60,40 +69,58 @@ def columns_of(
         DuplicateColumnError: two names that differ in case only.
         LimitExceededError: too many columns, or types nested too deep.
     """
-    check_size(
-        len(schema_string) + sum(map(len, partition_columns)), limits, what="The Delta schema"
-    )
-    fields = _fields(_parsed(schema_string, limits), "the table schema")
+    with _naming(file):
+        return _columns(schema_string, partition_columns, limits, f"In {file or 'the Delta log'}")
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Let every refusal name the file."""
+    try:
+        yield
+    except JobError as exc:
+        exc.file = exc.file or file or None
+        raise
+
+
+def _columns(
+    schema_string: str, partition_columns: Sequence[str], limits: Limits, place: str
+) -> tuple[Column, ...]:
+    size = len(schema_string) + sum(map(len, partition_columns))
+    check_size(size, limits, what="The Delta schema")
+    where = f"{place}, the table schema"
+    fields = _fields(_parsed(schema_string, limits, place), where)
     check_columns(len(fields), limits)
-    names = _names(fields, "the table schema", limits)
+    names = _names(fields, where, limits)
     if missing := sorted(set(partition_columns) - set(names)):
         raise InvalidSourceError(
-            f"The Delta schema lacks the partition column {_listed(missing)}; "
-            f"it has {_listed(names)}."
+            f"{where} lacks the partition column {_listed(missing)}; it has {_listed(names)}.",
+            hint="Add the column to the table's schema, or write the table again without that "
+            "partition.",
         )
     partitions = frozenset(partition_columns)
-    return tuple(_column(each, each["name"] in partitions, limits) for each in fields)
+    return tuple(_column(each, each["name"] in partitions, limits, place) for each in fields)
 
 
-def _parsed(schema_string: str, limits: Limits) -> object:
+def _parsed(schema_string: str, limits: Limits, place: str) -> object:
     try:
         return json.loads(schema_string)
     except ValueError as exc:
-        raise InvalidSourceError("The Delta table's schemaString is not JSON.") from exc
+        raise InvalidSourceError(f"{place}, the table's schemaString is not JSON.") from exc
     except RecursionError as exc:
         raise _too_deep("The Delta schema", limits) from exc
 
 
-def _column(field: dict[str, Any], partition: bool, limits: Limits) -> Column:
+def _column(field: dict[str, Any], partition: bool, limits: Limits, place: str) -> Column:
     # What does not say that it is never null may be: a wrapper too many loses nothing.
     nullable = field.get("nullable", True) is not False
-    field_id = (field.get("metadata") or {}).get(_FIELD_ID)
+    field_id = whole_number((field.get("metadata") or {}).get(_FIELD_ID))
     return Column.of(
         field["name"],
-        _Types(field["name"], limits).type_of(field.get("type"), nullable),
+        _Types(field["name"], limits, place).type_of(field.get("type"), nullable),
         hogql="StringJSONDatabaseField" if field.get("type") == "variant" else None,
         nullable=nullable,
-        field_id=field_id if isinstance(field_id, int) else None,
+        field_id=field_id,
         partition=partition,
     )
 
@@ -106,22 +133,23 @@ def _too_deep(what: str, limits: Limits) -> LimitExceededError:
 class _Types:
     """One column's types; every refusal names the column."""
 
-    def __init__(self, column: str, limits: Limits) -> None:
-        self._column = column
+    def __init__(self, column: str, limits: Limits, place: str) -> None:
+        self._column = column if len(column) <= _MOST_SHOWN else f"{column[:_MOST_SHOWN]}…"
         self._limits = limits
+        self._place = place
 
     def type_of(self, kind: object, nullable: bool, depth: int = 0) -> Type:
         """Return the ClickHouse type; only primitives take the Nullable wrapper."""
         if depth > self._limits.max_nesting:
             raise _too_deep(f"Column '{self._column}'", self._limits)
         if isinstance(kind, dict):
-            return self._nested(kind, depth + 1)
+            return self._nested(kind, nullable, depth + 1)
         if nullable and isinstance(kind, str) and kind in _NULLABLE:
             return _NULLABLE[kind]
         inner = self._primitive(kind)
         return make_nullable(inner) if nullable else inner
 
-    def _nested(self, kind: dict[str, Any], depth: int) -> Type:
+    def _nested(self, kind: dict[str, Any], nullable: bool, depth: int) -> Type:
         match kind.get("type"):
             case "array":
                 contains_null = kind.get("containsNull") is not False
@@ -132,11 +160,14 @@ class _Types:
                 return map_of(key, self.type_of(kind.get("valueType"), contains_null, depth))
             case "struct":
                 return tuple_of(self._elements(kind, depth))
+            # A class of Spark's, stored as another type.
+            case "udt" if kind.get("sqlType") is not None:
+                return self.type_of(kind["sqlType"], nullable, depth)
             case other:
                 raise self._unsupported(other)
 
     def _elements(self, kind: dict[str, Any], depth: int) -> list[Field]:
-        where = f"column '{self._column}'"
+        where = f"{self._place}, column '{self._column}'"
         fields = _fields(kind, where)
         _names(fields, where, self._limits)
         return [
@@ -152,15 +183,22 @@ class _Types:
             if kind in _PRIMITIVES:
                 return _PRIMITIVES[kind]
             if match := _DECIMAL.fullmatch(kind):
-                return scalar("Decimal", str(int(match[1])), str(int(match[2])))
+                return self._decimal(kind, int(match[1]), int(match[2]))
             if _STRINGS.fullmatch(kind):
                 return scalar("String")
         raise self._unsupported(kind)
 
-    def _unsupported(self, kind: object) -> UnsupportedError:
+    def _decimal(self, kind: str, digits: int, scale: int) -> Type:
+        if not 1 <= digits <= _MOST_DIGITS or scale > digits:
+            why = f"decimals have 1 to {_MOST_DIGITS} digits, the ones behind the point included"
+            raise self._unsupported(kind, why)
+        return scalar("Decimal", str(digits), str(scale))
+
+    def _unsupported(
+        self, kind: object, why: str = "this reader does not know it"
+    ) -> UnsupportedError:
         return UnsupportedError(
-            f"Column '{self._column}' has the Delta type {str(kind)[:80]!r}, "
-            "which this reader does not know.",
+            f"Column '{self._column}' has the Delta type {str(kind)[:_MOST_SHOWN]!r}; {why}.",
             code="unsupported_type",
             hint="Drop the column or convert it to a type of the Delta protocol, then refresh.",
         )
@@ -174,25 +212,25 @@ def _fields(kind: object, where: str) -> list[dict[str, Any]]:
         and isinstance(each.get("metadata") or {}, dict)
         for each in fields
     ):
-        raise InvalidSourceError(f"In the Delta log, {where} is not a struct of named fields.")
+        raise InvalidSourceError(f"{where} is not a struct of named fields.")
     return fields
 
 
 def _names(fields: list[dict[str, Any]], where: str, limits: Limits) -> list[str]:
     """Return the names in order. Delta compares them without regard to case."""
     named = [each["name"] for each in fields if each["name"]]
-    check_names(named, limits, where=f"In the Delta log, {where}")
+    check_names(named, limits, where=where)
     seen: dict[str, str] = {}
     for each in fields:
         name = each["name"]
         if other := seen.get(name.lower()):
             raise DuplicateColumnError(
-                f"In the Delta log, {where} has two fields of one name: '{other}' and '{name}'."
+                f"{where} has two fields of one name: '{other}' and '{name}'."
             )
         seen[name.lower()] = name
     return list(seen.values())
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:10])
+    shown = ", ".join(f"'{name[:_MOST_SHOWN]}'" for name in names[:10])
     return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown

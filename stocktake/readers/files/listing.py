@@ -1,14 +1,20 @@
 """The files of a source: listed once, with a fingerprint that tells whether anything changed."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from stocktake.errors import SourceChangedError, SourceNotFoundError
+from stocktake.errors import OnlyHiddenFilesError, SourceChangedError, SourceNotFoundError
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
-from stocktake.storage.places.globs import is_glob, literal, literal_prefix, matcher
+from stocktake.schema.warnings import ReadWarning, WarningCode
+from stocktake.storage.places.globs import is_glob, literal, literal_prefix, matcher, naming
 from stocktake.storage.stores.opening import ObjectInfo
+
+#: Names that a sentence shows of many, and characters of each.
+_SHOWN: Final = 3
+_SHOWN_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +24,12 @@ class Listing:
     Attributes:
         files: at least one.
         fingerprint: changes when a file is added, removed or rewritten.
+        hidden: the paths that match as well and were passed over; see `globs.naming`.
     """
 
     files: tuple[ObjectInfo, ...]
     fingerprint: str
+    hidden: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -44,20 +52,59 @@ def list_files(source: Source, limits: Limits) -> Listing:
 
     Raises:
         SourceNotFoundError: nothing matches.
+        OnlyHiddenFilesError: nothing but hidden files does.
         LimitExceededError: the listing, or the pattern's braces, are too long.
         JobError: the store's own.
     """
     if not is_glob(source.path):
-        return _listing([source.store.get(literal(source.path), length=0).info])
-    found = _matches(source, limits)
-    if not found:
+        return listing_of([source.store.get(literal(source.path), length=0).info])
+    names = naming(source.path)
+    found, hidden = [], []
+    for file in _matches(source, limits):
+        if names(file.path):
+            found.append(file)
+        else:
+            hidden.append(file.path)
+    if not (found or hidden):
         raise SourceNotFoundError
-    return _listing(found)
+    if not found:
+        raise OnlyHiddenFilesError(
+            f"The URL pattern matches no file but {_some(source, hidden)}, hidden by names or "
+            'folders that begin with "_" or ".".',
+            paths=hidden,
+        )
+    return listing_of(found, hidden)
 
 
-def _listing(found: list[ObjectInfo]) -> Listing:
+def listing_of(found: list[ObjectInfo], hidden: Iterable[str] = ()) -> Listing:
+    """Return files in their order, with their fingerprint."""
     found.sort(key=lambda file: (-file.modified_at.timestamp(), file.path))
-    return Listing(files=tuple(found), fingerprint=_fingerprint(found))
+    return Listing(
+        files=tuple(found), fingerprint=_fingerprint(found), hidden=tuple(sorted(hidden))
+    )
+
+
+def warnings_of(source: Source, listing: Listing) -> Iterator[ReadWarning]:
+    """Yield what a listing has to say: which of the files that match are not read."""
+    if listing.hidden:
+        yield ReadWarning(
+            code=WarningCode.HIDDEN_FILES,
+            sentence=f"Passed over {_some(source, listing.hidden)}, hidden by names or folders "
+            'that begin with "_" or ".".',
+        )
+    if empty := [file.path for file in listing.files if not file.size]:
+        yield ReadWarning(
+            code=WarningCode.EMPTY_FILES,
+            sentence=f"Passed over {_some(source, empty)} of no bytes.",
+        )
+
+
+def _some(source: Source, paths: Sequence[str]) -> str:
+    """Return how many files these are, and the first few names."""
+    names = [f'"{relative_name(source, path)[:_SHOWN_LENGTH]}"' for path in paths[:_SHOWN]]
+    more = ["…"] if len(paths) > _SHOWN else []
+    files = "1 file" if len(paths) == 1 else f"{len(paths):,} files"
+    return f"{files} ({', '.join(names + more)})"
 
 
 def relative_name(source: Source, path: str) -> str:
@@ -104,9 +151,8 @@ def all_of(source: Source, file: ObjectInfo, chunks: Iterator[bytes]) -> Iterato
         raise rewritten(relative_name(source, file.path))
 
 
-def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
+def _matches(source: Source, limits: Limits) -> Iterator[ObjectInfo]:
     matches = matcher(source.path)
-    found = []
     for count, file in enumerate(source.store.list(literal_prefix(source.path)), start=1):
         if count > limits.max_listed:
             raise exceeded(
@@ -118,8 +164,7 @@ def _matches(source: Source, limits: Limits) -> list[ObjectInfo]:
             )
         # A key that ends in a slash is the mark of a folder, as consoles make it.
         if not file.path.endswith("/") and matches(file.path):
-            found.append(file)
-    return found
+            yield file
 
 
 def _fingerprint(files: Iterable[ObjectInfo]) -> str:

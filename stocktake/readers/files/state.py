@@ -1,15 +1,21 @@
 """What is remembered of a source, by which an unchanged one is known without being read."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from stocktake.readers.files.budget import Budget
-from stocktake.readers.files.listing import Listing, _listing, list_files
+from stocktake.readers.files.listing import Listing, list_files, listing_of, warnings_of
 from stocktake.readers.source import Coverage, Introspection, Limits, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.types import Type, scalar
 from stocktake.schema.warnings import ReadWarning, bounded
+from stocktake.schema.widening import settled
+from stocktake.schema.wire_names import database_field
 from stocktake.storage.places.globs import is_glob, literal
 from stocktake.storage.stores.opening import Chunk
+
+TEXT: Final = scalar("String", nullable=True)
 
 
 def list_or_fetch(
@@ -21,7 +27,7 @@ def list_or_fetch(
     if is_glob(source.path) or _usable_state(source):
         return list_files(source, limits), None
     chunk = fetch(literal(source.path))
-    return _listing([chunk.info]), chunk
+    return listing_of([chunk.info]), chunk
 
 
 def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection | None:
@@ -47,7 +53,7 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
             truncated=state["truncated"],
             unchanged=True,
         ),
-        warnings=tuple(map(ReadWarning.from_dict, state.get("warnings", ()))),
+        warnings=_said(source, listing, map(ReadWarning.from_dict, state.get("warnings", ()))),
     )
 
 
@@ -85,11 +91,17 @@ def conclude(
     limits: Limits,
     row_count: int | None,
     warnings: Iterable[ReadWarning] = (),
+    untyped: Type = TEXT,
 ) -> Introspection:
-    """Put a read of files into words, with the state that `unchanged` understands next time."""
-    said = bounded(warnings)
+    """Put a read of files into words, with the state that `unchanged` understands next time.
+
+    Args:
+        columns: Nothing, nullable, stands for what is null in every file.
+        untyped: what that becomes. The state keeps it open, for a file that has a type may come.
+    """
+    kept = bounded(warnings)
     return Introspection(
-        columns=columns,
+        columns=tuple(_settled(column, untyped) for column in columns),
         source_version=listing.source_version,
         row_count=row_count,
         size_bytes=listing.size_bytes,
@@ -99,10 +111,23 @@ def conclude(
             "fingerprint": listing.fingerprint,
             "columns": [column.as_dict() for column in columns],
             "row_count": row_count,
-            "warnings": [each.as_dict() for each in said],
+            "warnings": [each.as_dict() for each in kept],
             "truncated": budget.truncated,
             "budget": _budget_key(limits),
         },
         coverage=budget.coverage(listing),
-        warnings=said,
+        warnings=_said(source, listing, kept),
     )
+
+
+def _said(source: Source, listing: Listing, kept: Iterable[ReadWarning]) -> tuple[ReadWarning, ...]:
+    """Put what this listing says before what the read of its files said: files that are passed
+    over come and go, and the source is the same."""
+    return bounded((*warnings_of(source, listing), *kept))
+
+
+def _settled(column: Column, untyped: Type) -> Column:
+    known = settled(column.type, untyped)
+    if known is column.type:
+        return column
+    return replace(column, type=known, hogql=database_field(known))

@@ -1,12 +1,16 @@
 """The columns of several files, as one table's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from stocktake.schema.columns import Column
-from stocktake.schema.types import make_nullable
-from stocktake.schema.widening import widen
+from stocktake.schema.types import make_nullable, scalar
+from stocktake.schema.warnings import ReadWarning, WarningCode
+from stocktake.schema.widening import settled, widen
 from stocktake.storage.stores.opening import ObjectInfo
+
+_ANY: Final = scalar("String")
 
 
 @dataclass(slots=True)
@@ -52,7 +56,8 @@ def combine(
 
     Returns:
         The stored order first, then the newest file's, then the others'. A column that some
-        file lacks is nullable, unless its type cannot be (Array, Map, Tuple).
+        file lacks is nullable, unless its type cannot be (Array, Map, Tuple); one that is null in
+        all of them is Nothing, which `conclude` settles.
     """
     parts = [columns for _, columns in per_file]
     if truncated and previous:
@@ -66,3 +71,30 @@ def combine(
                 union[column.name] = _Union(column)
     order = dict.fromkeys([*(column.name for column in previous), *union])
     return tuple(union[name].result(len(parts)) for name in order if name in union)
+
+
+def null_parts(
+    per_file: Iterable[tuple[str, tuple[Column, ...]]], united: Iterable[Column]
+) -> Iterator[ReadWarning]:
+    """Yield which columns have no type in a file, and took another's; each once.
+
+    Args:
+        per_file: the name of each file, and what it holds.
+        united: what `combine` made of it.
+    """
+    open_ = {column.name for column in united if not _is_typed(column)}
+    told: set[str] = set()
+    for file, columns in per_file:
+        for column in columns:
+            if column.name not in open_ | told and not _is_typed(column):
+                told.add(column.name)
+                yield ReadWarning(
+                    code=WarningCode.NULL_TYPED_PART,
+                    sentence=f'The column "{column.name[:100]}" holds only nulls in this file, '
+                    "which gives it no type: it has the type that other files give it.",
+                    file=file,
+                )
+
+
+def _is_typed(column: Column) -> bool:
+    return settled(column.type, _ANY) is column.type

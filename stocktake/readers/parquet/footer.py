@@ -69,7 +69,7 @@ def schema_range(footer: bytes) -> tuple[int, int]:
     try:
         for field_id, kind, at in _fields(footer):
             if field_id == _SCHEMA and kind == _LIST:
-                end = _after(footer, at, kind, 0)
+                end = after(footer, at, kind, 0)
                 # Lengths are added up, not looked at: the end may lie beyond what is here.
                 if end > len(footer):
                     break
@@ -95,13 +95,13 @@ def row_count(footer: bytes, at: int) -> int:
         ValueError: the footer is corrupt.
     """
     try:
-        number, _ = _varint(footer, at + 1)
+        rows, _ = varint(footer, at + 1)
     except IndexError as exc:
         raise IncompleteError("the footer ends before its number of rows") from exc
     # The field after the schema, an integer of 64 bits. It is zigzag: an odd one is negative.
-    if footer[at] != 1 << 4 | _INTEGERS[-1] or number & 1:
+    if footer[at] != 1 << 4 | _INTEGERS[-1] or rows & 1:
         raise ValueError("the footer has no number of rows")
-    return number >> 1
+    return rows >> 1
 
 
 def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
@@ -111,12 +111,17 @@ def footer_of(schema: bytes, row_groups: Sequence[bytes] = ()) -> bytes:
         schema: the bytes of `schema_range`.
         row_groups: each as it stands in a footer.
     """
-    count = len(row_groups)
-    size = bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT, *_number(count)])
     # A field begins with a byte: how much further its id is, and its kind. 0x15 is the next field,
     # an integer of 32 bits; 0x19 a list; 0x16 an integer of 64 bits; 0 is the end.
     # So these are version 1, the schema, no rows, the row groups.
-    return b"".join((b"\x15\x02\x19", schema, b"\x16\x00\x19", size, *row_groups, b"\x00"))
+    return b"".join((b"\x15\x02\x19", schema, b"\x16\x00\x19", struct_list(row_groups), b"\x00"))
+
+
+def struct_list(structs: Sequence[bytes]) -> bytes:
+    """Return a list of structs, each as it is written."""
+    count = len(structs)
+    size = bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT, *number(count)])
+    return b"".join((size, *structs))
 
 
 class Footer:
@@ -173,7 +178,7 @@ class Footer:
         self._row_groups = []
         for field_id, _, at in _fields(self._data, _SCHEMA, self._schema[1]):
             if field_id == _ROW_GROUPS:
-                size, kind, start = _list_header(self._data, at)
+                size, kind, start = list_header(self._data, at)
                 reader = _Compact(self._data, start)
                 for _ in range(size):
                     start = reader.at
@@ -192,7 +197,7 @@ def _fields(footer: bytes, field_id: int = 0, at: int = 0) -> Iterator[tuple[int
             raise ValueError("the fields of the footer are not in their order")
         field_id, at = field_id + (header >> 4), at + 1
         yield field_id, header & 15, at
-        at = _after(footer, at, header & 15, 0)
+        at = after(footer, at, header & 15, 0)
 
 
 def _corrupt() -> ValueError:
@@ -227,8 +232,8 @@ class _Compact:
     def value(self, kind: int, wanted: _Wanted, depth: int) -> Any:
         """Return the value at the cursor; of structs, the wanted fields by their ids."""
         if kind in _INTEGERS:
-            number = self._varint()
-            return number >> 1 ^ -(number & 1)
+            zigzag = self._varint()
+            return zigzag >> 1 ^ -(zigzag & 1)
         if kind == _BINARY:
             return self._take(self._varint())
         if depth > _MAX_DEPTH:
@@ -237,7 +242,7 @@ class _Compact:
             return self._struct(wanted, depth + 1)
         if kind in (_LIST, _SET):
             return self._list(wanted, depth + 1)
-        self.at = _after(self._data, self.at, kind, depth)
+        self.at = after(self._data, self.at, kind, depth)
         return None
 
     def _struct(self, wanted: _Wanted, depth: int) -> dict[int, Any]:
@@ -249,26 +254,26 @@ class _Compact:
             if header > 15:
                 field_id, at = field_id + (header >> 4), at + 1
             else:
-                zigzag, at = _varint(data, at + 1)
+                zigzag, at = varint(data, at + 1)
                 field_id = zigzag >> 1 ^ -(zigzag & 1)
             if field_id in wanted:
                 self.at = at
                 fields[field_id] = self.value(header & 15, wanted[field_id], depth)
                 at = self.at
             else:
-                at = _after(data, at, header & 15, depth)
+                at = after(data, at, header & 15, depth)
         self.at = at + 1
         return fields
 
     def _list(self, wanted: _Wanted, depth: int) -> list[Any]:
-        size, kind, self.at = _list_header(self._data, self.at)
+        size, kind, self.at = list_header(self._data, self.at)
         # In a collection a boolean takes a byte too; so a forged size ends where the data does.
         kind = _BYTE if kind in (_TRUE, _FALSE) else kind
         return [self.value(kind, wanted, depth) for _ in range(size)]
 
     def _varint(self) -> int:
-        number, self.at = _varint(self._data, self.at)
-        return number
+        read, self.at = varint(self._data, self.at)
+        return read
 
     def _take(self, length: int) -> bytes:
         end = self.at + length
@@ -279,7 +284,7 @@ class _Compact:
         return taken
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
     """Return the number at `at`, and where it ends."""
     byte = data[at]
     if byte < 128:
@@ -295,8 +300,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number is too long")
 
 
-def _number(value: int) -> bytes:
-    """Return a number as `_varint` reads it."""
+def number(value: int) -> bytes:
+    """Return a number as `varint` reads it."""
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)
@@ -304,21 +309,21 @@ def _number(value: int) -> bytes:
     return bytes([*written, value])
 
 
-def _list_header(data: bytes, at: int) -> tuple[int, int, int]:
+def list_header(data: bytes, at: int) -> tuple[int, int, int]:
     """Return a list's size and the kind of its elements, and where they begin."""
     header = data[at]
-    size, at = (header >> 4, at + 1) if header >> 4 != 15 else _varint(data, at + 1)
+    size, at = (header >> 4, at + 1) if header >> 4 != 15 else varint(data, at + 1)
     return size, header & 15, at
 
 
-def _after(data: bytes, at: int, kind: int, depth: int) -> int:
+def after(data: bytes, at: int, kind: int, depth: int) -> int:
     """Return where the value at `at` ends. Reading there is an IndexError where it lies past the
     end.
     """
     if kind in _INTEGERS:
-        return at + 1 if data[at] < 128 else _varint(data, at)[1]
+        return at + 1 if data[at] < 128 else varint(data, at)[1]
     if kind == _BINARY:
-        length, at = _varint(data, at)
+        length, at = varint(data, at)
         return at + length
     if kind == _STRUCT:
         return _after_struct(data, at, depth + 1)
@@ -333,7 +338,7 @@ def _after_struct(data: bytes, at: int, depth: int) -> int:
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
     while header := data[at]:
-        at = at + 1 if header > 15 else _varint(data, at + 1)[1]
+        at = at + 1 if header > 15 else varint(data, at + 1)[1]
         kind = header & 15
         # the two kinds that statistics are made of, without a call for each
         if kind in _INTEGERS and data[at] < 128:
@@ -341,14 +346,14 @@ def _after_struct(data: bytes, at: int, depth: int) -> int:
         elif kind == _BINARY and data[at] < 128:
             at += 1 + data[at]
         else:
-            at = _after(data, at, kind, depth)
+            at = after(data, at, kind, depth)
     return at + 1
 
 
 def _after_list(data: bytes, at: int, depth: int) -> int:
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
-    size, kind, at = _list_header(data, at)
+    size, kind, at = list_header(data, at)
     # The last byte of an integer has no highest bit, and all before it have: in a run of ASCII each
     # byte is a whole one.
     if kind in _INTEGERS and data[at : at + size].isascii():
@@ -359,17 +364,14 @@ def _after_list(data: bytes, at: int, depth: int) -> int:
         # would be counted to its end.
         if at >= len(data):
             raise IndexError("the footer ends early")
-        if kind == _STRUCT:
-            at = _after_struct(data, at, depth + 1)
-        else:
-            at = _after(data, at, kind, depth)
+        at = _after_struct(data, at, depth + 1) if kind == _STRUCT else after(data, at, kind, depth)
     return at
 
 
 def _after_map(data: bytes, at: int, depth: int) -> int:
     if depth > _MAX_DEPTH:
         raise ValueError("nested too deep")
-    size, at = _varint(data, at)
+    size, at = varint(data, at)
     # An empty map has no byte for its kinds.
     if not size:
         return at
@@ -378,5 +380,5 @@ def _after_map(data: bytes, at: int, depth: int) -> int:
         for kind in (kinds >> 4, kinds & 15):
             if at >= len(data):
                 raise IndexError("the footer ends early")
-            at = _after(data, at, _BYTE if kind in (_TRUE, _FALSE) else kind, depth)
+            at = after(data, at, _BYTE if kind in (_TRUE, _FALSE) else kind, depth)
     return at

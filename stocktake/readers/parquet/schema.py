@@ -1,6 +1,7 @@
 """From a footer's first bytes to columns, with what makes a schema too much or none at all."""
 
 import struct
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -8,18 +9,28 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError
 from stocktake.readers import arrow_types
+from stocktake.readers.files.schemas import FileSchema
 from stocktake.readers.limits import check_size
+from stocktake.readers.parquet.annotations import readable
 from stocktake.readers.parquet.footer import IncompleteError, footer_of, row_count, schema_range
+from stocktake.readers.parquet.geometry import marked, with_geometries
 from stocktake.readers.source import Limits
-from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import ReadWarning, WarningCode
 
 MAGIC: Final = TableFormat.PARQUET.facts.magic
 #: Length of the footer, then the magic.
 TRAILER: Final = struct.Struct("<I4s")
+#: The magic comes once more at the file's start.
+OVERHEAD: Final = TRAILER.size + len(MAGIC)
 #: Columns in one footer, far above what real files hold. pyarrow takes some 15 µs and 1.4 KB for
 #: each, before it says how many there are.
 MAX_ELEMENTS: Final = 200_000
+
+_NAMELESS: Final = ReadWarning(
+    code=WarningCode.NAMELESS_COLUMN,
+    sentence="A column without a name is left out: no query can ask for it.",
+)
 
 #: Bytes of all schemas that a process keeps, whose columns take some forty times as much, and
 #: the bytes that tell most schemas from each other: among them is how many columns they have.
@@ -27,7 +38,7 @@ _KEPT_BYTES: Final = 1024 * 1024
 _KEY_BYTES: Final = 128
 
 
-def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Column, ...], int]:
+def file_schema(footer: bytes, name: str, limits: Limits) -> FileSchema:
     """Return the columns of a file and its number of rows.
 
     Args:
@@ -41,8 +52,8 @@ def columns_and_rows(footer: bytes, name: str, limits: Limits) -> tuple[tuple[Co
             the file.
     """
     try:
-        end, columns = _schemas.find(footer, limits) or _schemas.read(footer, limits)
-        return columns, row_count(footer, end)
+        end, found = _schemas.find(footer, limits) or _schemas.read(footer, limits)
+        return replace(found, row_count=row_count(footer, end))
     # It is a ValueError, too; the caller reads on and asks again.
     except IncompleteError:
         raise
@@ -60,34 +71,43 @@ class _Schemas:
     share one, and making columns of it takes longer than all the rest of a file's reading."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, Limits], tuple[bytes, tuple[Column, ...]]] = {}
+        self._known: dict[tuple[bytes, Limits], tuple[bytes, FileSchema]] = {}
         self._size = 0
 
-    def find(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]] | None:
+    def find(self, footer: bytes, limits: Limits) -> tuple[int, FileSchema] | None:
         """Return where the schema of this footer ends and its columns, where one begins as
         it does."""
-        start, columns = self._known.get((footer[:_KEY_BYTES], limits), (b"", ()))
-        return (len(start), columns) if columns and footer.startswith(start) else None
+        start, found = self._known.get((footer[:_KEY_BYTES], limits), (b"", None))
+        return (len(start), found) if found and footer.startswith(start) else None
 
-    def read(self, footer: bytes, limits: Limits) -> tuple[int, tuple[Column, ...]]:
+    def read(self, footer: bytes, limits: Limits) -> tuple[int, FileSchema]:
         """Return the same of one that is not known yet."""
         start, end = schema_range(footer)
         check_size(end - start, limits, what="The schema in the footer")
-        columns = arrow_types.columns(_open(footer_of(footer[start:end])), limits)
-        if columns and end <= _KEPT_BYTES:
+        found = _file_schema(footer[start:end], limits)
+        if found.columns and end <= _KEPT_BYTES:
             self._size += end
             if self._size > _KEPT_BYTES:
                 self._known.clear()
                 self._size = end
-            self._known[footer[:_KEY_BYTES], limits] = (footer[:end], columns)
-        return end, columns
+            self._known[footer[:_KEY_BYTES], limits] = (footer[:end], found)
+        return end, found
+
+
+def _file_schema(schema: bytes, limits: Limits) -> FileSchema:
+    arrow, stored = open_footer(footer_of(readable(schema)))
+    columns = arrow_types.columns(arrow, limits)
+    if geometries := marked(schema, stored):
+        columns = with_geometries(columns, geometries)
+    return FileSchema(columns=columns, warnings=(_NAMELESS,) if "" in arrow.names else ())
 
 
 _schemas = _Schemas()
 
 
-def _open(footer: bytes) -> pa.Schema:
-    """Hand pyarrow a file that is nothing but its footer."""
+def open_footer(footer: bytes) -> tuple[pa.Schema, pq.ParquetSchema]:
+    """Hand pyarrow a file that is nothing but its footer, and return what it makes of the schema,
+    in Arrow's types and in Parquet's."""
     buffer = pa.BufferReader(MAGIC + footer + TRAILER.pack(len(footer), MAGIC))
     size = len(footer)
     with pq.ParquetFile(
@@ -98,7 +118,7 @@ def _open(footer: bytes) -> pa.Schema:
     ) as file:
         schema = file.schema_arrow
         schema.names  # noqa: B018  # decodes them: one that is no UTF-8 shows here
-        return schema
+        return schema, file.schema
 
 
 def _refuse_excess(exc: BaseException, size: int, name: str) -> None:

@@ -1,26 +1,26 @@
-"""From a file's bytes to its text: decompression, encoding, lines, and whose file it really is.
+"""From a file's bytes to its text: decompression, and whose file it really is.
 
 The phases run in the order of DuckDB's sniffer, compression before encoding before dialect,
 and an option always wins over what the bytes suggest.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from stocktake.errors import (
     FormatMismatchError,
     LimitExceededError,
-    UnsupportedError,
 )
+from stocktake.readers.files.foreign import FOREIGN
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.compression import decompress, detect
-from stocktake.schema.formats import TableFormat
+from stocktake.readers.text.encoding import decoded
+from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectInfo
 
 #: A compressed sample may have so much text in any case, so that the ratio of a bomb is judged.
@@ -29,30 +29,10 @@ _STREAM_BYTES: Final = 1 << 20
 #: What is held of a sample in each of its forms at once; small enough to stay in a cache.
 _PART_BYTES: Final = 1 << 18
 
-#: Binary formats by their first bytes; a control character must follow, since a CSV header may
-#: well begin with ``ORC``.
-_FOREIGN: Final = (
-    *((each.facts.magic, each.facts.title) for each in TableFormat if each.facts.magic),
-    (b"PARE", "encrypted Parquet"),
-    (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
-    (b"ORC", "ORC"),
-    (b"Obj\x01", "Avro"),
-    (b"ARROW1", "Arrow IPC"),
-    (b"\x7fELF", "a program"),
-    (b"SQLite format 3\0", "an SQLite database"),
-)
+#: Follows the first bytes of a binary format, since a CSV header may well begin with ``ORC``.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _MARKUP: Final = re.compile(rb"\s*+<(?:!doctype\s|html\b|\?xml\b)", re.IGNORECASE)
 _HEAD_BYTES: Final = 512
-#: UTF-32's first: the little-endian one begins with UTF-16's.
-_BOMS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +43,21 @@ class Text:
         path: the file, for messages.
         chunks: pieces of text, never empty ones.
         complete: whether the text goes to the file's end.
+        warnings: what else there is to say of the file; grows while the text is taken.
     """
 
     path: str
     chunks: Iterator[str]
     complete: bool
+    warnings: list[ReadWarning] = field(default_factory=list)
 
 
 def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
     """Return the whole file, in constant memory.
 
     Raises:
-        InvalidSourceError: its compression is corrupt or breaks off.
+        InvalidSourceError: its compression is corrupt or breaks off, or its bytes break its
+            encoding; the latter while the text is taken.
         SourceChangedError: it is another file than the one that was listed.
         LimitExceededError: it swells too much.
         FormatMismatchError: it is of a binary format.
@@ -82,7 +65,7 @@ def stream_text(source: Source, file: ObjectInfo, limits: Limits) -> Text:
     """
     raw = all_of(source, file, source.store.stream(file.path, chunk_bytes=_STREAM_BYTES))
     plain = _plain(raw, source, file.path, limits, whole=True)
-    return Text(path=file.path, chunks=_decoded(plain, source, file.path), complete=True)
+    return _text(plain, source, file.path, complete=True)
 
 
 def sample_text(
@@ -99,11 +82,15 @@ def sample_text(
     parts = (data[at : at + _PART_BYTES] for at in range(0, len(data), _PART_BYTES))
     plain = _plain(parts, source, file.path, limits, whole=whole)
     pieces, complete = _bounded(plain, max_bytes)
-    return Text(
-        path=file.path,
-        chunks=_decoded(iter(pieces), source, file.path),
-        complete=whole and complete,
+    return _text(iter(pieces), source, file.path, complete=whole and complete)
+
+
+def _text(plain: Iterator[bytes], source: Source, path: str, *, complete: bool) -> Text:
+    warnings = list[ReadWarning]()
+    chunks = decoded(
+        plain, source.options.get("encoding"), path=path, complete=complete, warnings=warnings
     )
+    return Text(path=path, chunks=chunks, complete=complete, warnings=warnings)
 
 
 def _bounded(chunks: Iterator[bytes], max_bytes: int) -> tuple[list[bytes], bool]:
@@ -168,7 +155,7 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
     found = "an HTML or XML page" if _MARKUP.match(head) else None
     if head.startswith(b"%PDF-"):
         found = "a PDF"
-    for magic, name in _FOREIGN:
+    for magic, name in FOREIGN:
         if head.startswith(magic) and _CONTROL.search(head):
             found = name
     if found:
@@ -180,55 +167,6 @@ def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
     return FormatMismatchError(
         f"The table is declared {declared}, but {path} looks like {found}.", file=path
     )
-
-
-# --- encoding -----------------------------------------------------------------------------
-
-
-def _decoded(chunks: Iterator[bytes], source: Source, path: str) -> Iterator[str]:
-    first = next(chunks, b"")
-    decoder = _decoder(first, source.options.get("encoding"), path)
-    for chunk in chain([first], chunks):
-        if text := decoder.decode(chunk):
-            yield text
-    if rest := decoder.decode(b"", final=True):
-        yield rest
-
-
-def _decoder(head: bytes, option: Any, path: str) -> codecs.IncrementalDecoder:
-    """Return a decoder for the file's encoding, which replaces what is invalid in it: a type needs
-    no exact letters."""
-    name = _encoding(head, option)
-    try:
-        # a codec such as rot13 or hex is found, but gives no text from bytes
-        b"a".decode(name, "replace")
-        return codecs.getincrementaldecoder(name)("replace")
-    except (LookupError, ValueError) as exc:
-        raise UnsupportedError(
-            f"options.encoding is {option!r}, which names no text encoding; {path} was not read. "
-            "Use a name such as utf-8, utf-16 or latin-1.",
-            code="unsupported_encoding",
-            file=path,
-        ) from exc
-
-
-def _encoding(head: bytes, option: Any) -> str:
-    by_bom = next((name for bom, name in _BOMS if head.startswith(bom)), None)
-    name = str(option or "auto").lower()
-    if name != "auto":
-        # the one thing that an option leaves to the bytes: whether a mark must be dropped
-        is_utf8 = name in ("utf-8", "utf8") and by_bom == "utf-8-sig"
-        return "utf-8-sig" if is_utf8 else name
-    return by_bom or ("utf-8" if _is_utf8(head) else "latin-1")
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        # Incremental, and never told that this is the end: a character may go on in the next chunk.
-        codecs.getincrementaldecoder("utf-8")("strict").decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 # --- refusals ---------------------------------------------------------------------------

@@ -9,22 +9,22 @@ from typing import Final
 
 from stocktake.errors import (
     EmptySourceError,
-    InvalidSourceError,
+    OnlyHiddenFilesError,
     SourceNotFoundError,
 )
 from stocktake.readers.files.budget import Budget
+from stocktake.readers.files.folders import table_among, table_at
 from stocktake.readers.files.listing import Listing, list_files, refuse_rewritten
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
 from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.readers.text.date_order import decide_order
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
-from stocktake.readers.text.values.kinds import Kind, KindConflictError, settled, type_of
+from stocktake.readers.text.values.kinds import Kind, type_of
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import FOLDERS
 from stocktake.schema.warnings import ReadWarning
-from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: What one file gives to a sample unless `options.sample_bytes` says otherwise: bytes as stored,
@@ -35,6 +35,10 @@ _LEAST_SHARE_BYTES: Final = 64 * 1024
 #: Files fetched at once, and the bytes of them that are in memory together.
 _FETCHED_AT_ONCE: Final = 128
 _HELD_BYTES: Final = 32 * 1024 * 1024
+#: A sample without a row is taken anew, so many times as long, up to as many rows of the greatest
+#: length: the header and the first row.
+_GROWTH: Final = 8
+_MOST_ROWS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +62,12 @@ class Rules:
 
     Attributes:
         infer: the columns of one file; None where it holds no data at all.
-        unite: the kind of a column that two files share.
+        unite: the kind of a column, by its name, that another file has, too; what it has to say
+            of that it adds to the list.
     """
 
     infer: Callable[[Text], Inferred | None]
-    unite: Callable[[Kind, Kind], Kind]
+    unite: Callable[[str, Kind, Kind, str, list[ReadWarning]], Kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +95,15 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         raise EmptySourceError(file=listing.files[0].path)
     if not all(part.complete for part in parts):
         budget.cut()
+    columns, warnings = _columns(source, listing, parts, rules, limits, truncated=budget.truncated)
     return conclude(
         source,
         listing,
-        _columns(source, listing, parts, rules, limits, truncated=budget.truncated),
+        columns,
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
-        warnings=_warnings(parts),
+        warnings=warnings,
     )
 
 
@@ -118,11 +124,11 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
         inferred = rules.infer(replace(text, chunks=telling(text.chunks, tell)))
         budget.spend(file.size, files=1)
         if inferred is not None:
-            parts.append(_Part(file=file, inferred=inferred, complete=True))
+            parts.append(_Part(file=file, inferred=_told(inferred, text), complete=True))
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     afresh = replace(source, state=None)
-    columns = _columns(afresh, listing, parts, rules, limits, truncated=False)
+    columns, warnings = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
     return conclude(
         source,
@@ -131,12 +137,8 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
         budget=budget,
         limits=limits,
         row_count=rows,
-        warnings=_warnings(parts),
+        warnings=warnings,
     )
-
-
-def _warnings(parts: Iterable[_Part]) -> Iterator[ReadWarning]:
-    return (warning for part in parts for warning in part.inferred.warnings)
 
 
 def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
@@ -150,7 +152,7 @@ def list_text_files(source: Source, limits: Limits) -> Listing:
     """Return the source's files.
 
     Raises:
-        FormatMismatchError: they are a Delta table's.
+        FormatMismatchError: they are those of a table that its root folder names.
         SourceNotFoundError: there are none.
     """
     return _look(source, lambda: (list_files(source, limits), None))[0]
@@ -163,18 +165,21 @@ def _look(
     its root folder names."""
     try:
         listing, sample = look()
+    except OnlyHiddenFilesError as error:
+        _refuse_table(source, error.paths)
+        raise
     except SourceNotFoundError:
         # A table's root is a folder and no key: asked for as a file it is not there.
-        for folder, title in FOLDERS.items():
-            inside = f"{literal(source.path).rstrip('/')}/{folder}/"
-            if next(iter(source.store.list(inside)), None) is not None:
-                raise mismatch(source.path, source.format.value, f"a {title} table") from None
+        if title := table_at(source):
+            raise mismatch(source.path, source.format.value, f"a {title} table") from None
         raise
-    for file in listing.files:
-        if folders := FOLDERS.keys() & file.path.split("/"):
-            title = FOLDERS[folders.pop()]
-            raise mismatch(source.path, source.format.value, f"a {title} table")
+    _refuse_table(source, (*(file.path for file in listing.files), *listing.hidden))
     return listing, sample
+
+
+def _refuse_table(source: Source, paths: Iterable[str]) -> None:
+    if title := table_among(source, paths):
+        raise mismatch(source.path, source.format.value, f"a {title} table")
 
 
 def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:
@@ -253,22 +258,29 @@ def _part(
 ) -> _Part | None:
     text = sample_text(source, file, data, limits, max_bytes=length)
     inferred = rules.infer(text)
-    if inferred is None and not text.complete:
-        # Not one whole line: take as much as a line may have. As long as no file has told a
-        # column, beyond the budget as well.
+    # Not one whole row: take more, as much as a row may have. As long as no file has told a column,
+    # beyond the budget as well.
+    while (inferred is None or not inferred.rows) and not text.complete:
         if not (must or budget.bytes_left):
             budget.cut()
-            return None
-        length = limits.max_line_bytes + 1
+            break
+        if length > _MOST_ROWS * limits.max_line_bytes:
+            raise line_too_long(file.path, 1, limits)
+        length = min(length * _GROWTH, _MOST_ROWS * limits.max_line_bytes + 1)
         data = _beginning(source, file, length)
         budget.spend(len(data))
         text = sample_text(source, file, data, limits, max_bytes=length)
         inferred = rules.infer(text)
-        if inferred is None and not text.complete:
-            raise line_too_long(file.path, 1, limits)
     if inferred is None:
         return None
-    return _Part(file=file, inferred=inferred, complete=text.complete)
+    return _Part(file=file, inferred=_told(inferred, text), complete=text.complete)
+
+
+def _told(inferred: Inferred, text: Text) -> Inferred:
+    """Return it with what its text has to say, too."""
+    if not text.warnings:
+        return inferred
+    return replace(inferred, warnings=(*inferred.warnings, *text.warnings))
 
 
 def _columns(
@@ -279,8 +291,9 @@ def _columns(
     limits: Limits,
     *,
     truncated: bool,
-) -> tuple[Column, ...]:
-    kinds = _united(parts, rules)
+) -> tuple[tuple[Column, ...], list[ReadWarning]]:
+    warnings = [warning for part in parts for warning in part.inferred.warnings]
+    kinds, unsure = decide_order(_united(parts, rules, warnings), source.options.get("date_order"))
     # The rules of values unite first, so that all files have one type for a name: `combine` then
     # adds who lacks it, and what was stored. Once each: of many files every one may have a column
     # that is large.
@@ -290,30 +303,17 @@ def _columns(
         previous=stored_columns(source),
         truncated=truncated,
     )
-    known = tuple(map(_settled, united))
     all_columns = with_partitions(
-        known, hive_partitions((file.path for file in listing.files), limits)
+        united, hive_partitions((file.path for file in listing.files), limits)
     )
     check_columns(len(all_columns), limits)
-    return all_columns
+    return all_columns, [*warnings, *unsure]
 
 
-def _united(parts: list[_Part], rules: Rules) -> dict[str, Kind]:
+def _united(parts: list[_Part], rules: Rules, warnings: list[ReadWarning]) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for part in parts:
         for name, kind in part.inferred.kinds.items():
-            try:
-                kinds[name] = rules.unite(kinds.get(name), kind)
-            except KindConflictError as exc:
-                raise InvalidSourceError(
-                    f"Column {name!r} in {part.file.path} cannot be united with the newer "
-                    f"files: {exc}.",
-                    file=part.file.path,
-                ) from exc
+            known = kinds.get(name)
+            kinds[name] = rules.unite(name, known, kind, part.file.path, warnings)
     return kinds
-
-
-def _settled(column: Column) -> Column:
-    """Make a String of what was null in every file."""
-    known = settled(column.type)
-    return column if known is column.type else Column.of(column.name, known)

@@ -5,10 +5,14 @@ percent-encoded ``*``, ``?``, brace or comma is that character and no wildcard; 
 backslash stands before it, and before a backslash of the key itself. Patterns
 come from users and are held against up to a million keys, so RE2 matches them, in linear time, in
 an expression that is about as long as what the braces spell out, which is bounded.
+
+A name that begins with ``_`` or ``.`` is hidden, as Spark, Hive and Arrow have it; one such as
+``_day=1`` is a partition's. No wildcard stands for such a name's beginning: `naming` tells.
 """
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,9 +31,15 @@ _TOKEN: Final = re.compile(r"\*\*+/?|\*|\?|\{(?:\\.|[^{}\\])*\}|(?:\\.|[^*?{\\])
 _CHOICE: Final = re.compile(r"(?:^|,)((?:\\.|[^,\\])*)", re.S)
 _ESCAPABLE: Final = re.compile(r"[*?{},\\]")
 _ENCODED: Final = re.compile("%(?:2A|3F|7B|7D|2C|5C)", re.I)
-#: A key's own characters, and those of a folder or more, its slash included.
-_NAME: Final = "[^/]*"
-_FOLDERS: Final = "(?:.*/)?"
+#: Stands before each hidden name when `naming` looks at a key: no wildcard takes it, and a name
+#: that a pattern spells may have it.
+_MARK: Final = "\0"
+_HIDDEN: Final = re.compile(r"(?:^|(?<=/))(?=\.|_[^/=]*(?:/|\Z))")
+_SPELT: Final = re.compile(r"/(?=[._])")
+#: A name's own characters; any; and those of a folder or more, its slash included.
+_NAME: Final = r"[^/\x00]*"
+_ANY: Final = r"[^\x00]*"
+_FOLDERS: Final = rf"(?:{_ANY}/)?"
 
 
 def decode(text: str) -> str:
@@ -116,6 +126,27 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     parts = pattern.split("*")
     if len(parts) == 2 and "\\" not in pattern and not is_glob("".join(parts)):
         return _one_star(*parts)
+    return _compiled(pattern)
+
+
+def naming(pattern: str) -> Callable[[str], bool]:
+    """Return what tells of a key that matches a pattern whether the pattern names it: whether each
+    hidden name in it, below the pattern's literal folders, begins with what the pattern spells.
+
+    >>> [naming(pattern)("a/_b/c") for pattern in ("a/*/c", "a/_*/c", "a/_b/*")]
+    [False, True, True]
+    """
+    folder, rest = split_folder(pattern)
+    compiled = cache(lambda: _compiled(rest))
+
+    def names(key: str) -> bool:
+        marked = _HIDDEN.sub(_MARK, key[len(folder) :])
+        return _MARK not in marked or compiled()(marked)
+
+    return names
+
+
+def _compiled(pattern: str) -> Callable[[str], bool]:
     options = re2.Options()
     options.dot_nl = True
     options.log_errors = False
@@ -164,10 +195,13 @@ def _translate(pattern: str, *, at_folder: bool) -> str:
 def _plain(token: str, *, at_folder: bool) -> str:
     if token.startswith("**"):
         slash = token.endswith("/")
-        return _FOLDERS if slash and at_folder else ".*/" if slash else ".*"
+        return _FOLDERS if slash and at_folder else f"{_ANY}/" if slash else _ANY
     if token in ("*", "?"):
-        return _NAME if token == "*" else "[^/]"
-    return re2.escape(literal(token))  # type: ignore[no-any-return]
+        return _NAME if token == "*" else r"[^/\x00]"
+    spelt = literal(token)
+    may_be_marked = r"\x00?" if at_folder and spelt[:1] in ("_", ".") else ""
+    escaped: str = re2.escape(_SPELT.sub(f"/{_MARK}", spelt))
+    return may_be_marked + escaped.replace(r"\x00", r"\x00?")
 
 
 def _braces(pattern: str) -> Iterator[str]:

@@ -50,6 +50,11 @@ class LocalObjects:
         # A log has thousands of files in one folder.
         self._opened = lru_cache(maxsize=_OPEN_FOLDERS)(_opener(self._root, self._beneath, only))
 
+    @property
+    def ordered(self) -> bool:
+        """It sorts what a folder holds."""
+        return True
+
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Return bytes `start .. start + length` of one file; to the end when `length` is None."""
         with _mapped(path):

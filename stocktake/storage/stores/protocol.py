@@ -73,9 +73,15 @@ class ObjectStore(Protocol):
     """Read access to one bucket or one local folder. Each method but `map` is one round trip
     (a listing: one a page), and more only where a store cannot give a part of an object.
 
+    Attributes:
+        ordered: whether the store is known to list in ascending order of keys.
+
     Raises (every method):
         JobError: SourceNotFoundError, AccessDeniedError, ArchivedSourceError, or a transient one.
     """
+
+    @property
+    def ordered(self) -> bool: ...
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Return bytes `start .. start + length`, to the end when `length` is None; fewer where the
@@ -96,8 +102,9 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
-        """Yield objects whose key begins with `prefix`, in ascending key order, paged lazily; those
-        after the key `start_after` where it is given. Nothing there is an empty listing."""
+        """Yield objects whose key begins with `prefix`, paged lazily, in ascending key order where
+        the store is `ordered`; those after the key `start_after` where it is given. Nothing there
+        is an empty listing."""
         ...
 
     def map(self, function: Callable[[Item], Answer], items: Iterable[Item]) -> Sequence[Answer]:

@@ -37,6 +37,9 @@ _PAGE = 1000
 #: Stores whose documentation promises listings in ascending order of keys.
 _ORDERED = frozenset({"s3", "gcs", "r2", "azure"})
 
+#: Directory buckets list in no order: theirs are sorted when all is here.
+_SORTED = frozenset({"s3_express"})
+
 #: Those without suffix ranges. Others may lack them too, and say so.
 _SUFFIXLESS = frozenset({"azure"})
 
@@ -70,6 +73,11 @@ class RemoteObjects:
         self._public = public
         self._allow_http = allow_http
         self._clients: dict[tuple[Location, bool], clients.Client] = {}
+
+    @property
+    def ordered(self) -> bool:
+        """Whether listings ascend: as documented, or as they are sorted here."""
+        return self._location.provider in _ORDERED | _SORTED
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Return bytes `start .. start + length` of one object; to the end when `length` is
@@ -115,7 +123,7 @@ class RemoteObjects:
         """
         folder = prefix[: prefix.rfind("/")] if "/" in prefix else None
         offset = max(start_after or "", _just_before(prefix))
-        ordered = self._location.provider in _ORDERED
+        ordered = self.ordered
         pages = self._asked(prefix, lambda: self._pages(folder, offset or None), listing=True)
         with self._mapped(prefix, listing=True):
             for page in pages:
@@ -129,11 +137,11 @@ class RemoteObjects:
         """Return a listing of which the first page is here. A web page reads as one without
         objects.
         """
-        if self._location.provider != "s3_express":
+        if self._location.provider not in _SORTED:
             pages: Iterator[Sequence[ObjectMeta]]
             pages = iter(self._client.list(folder, offset=offset, chunk_size=_PAGE))
         else:
-            # Directory buckets list in no order, and begin nowhere but at the start.
+            # They begin nowhere but at the start.
             all_pages = self._client.list(folder, chunk_size=_PAGE)
             found = sorted((m for page in all_pages for m in page), key=lambda m: m["path"])
             pages = iter([found] if found else [])

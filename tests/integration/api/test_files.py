@@ -33,7 +33,7 @@ from tests.support.hostile_store import hostile
 from tests.support.stack import wait_until
 
 CSV = b"id,name\n1,Ada\n"
-FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, JSONEachRow, Parquet"
+FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, Iceberg, JSONEachRow, Parquet"
 
 
 def send(
@@ -96,6 +96,35 @@ def test_a_waited_upload_answers_with_the_columns(client: httpx.Client, served: 
     answer = send(client, name="orders", headers={"Prefer": "wait=10"})
     assert answer.status_code == 201
     assert [column["key"] for column in answer.json()["columns"]] == ["id"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_answer_is_about_its_own_file_though_another_came_meanwhile(
+    client: httpx.Client, served: Served, project_id: int, fails: bool
+) -> None:
+    """The table's latest job is the other file's by the time that the first is answered."""
+    others: list[httpx.Response] = []
+    end = fail_with(EmptySourceError()) if fails else read_columns([Column.of("id", "Int64")])
+
+    def play(database: Database, job_id: UUID) -> None:
+        if not others:
+            others.append(httpx.Response(0))
+            others[0] = send(client, name="orders", target="delta")
+            end(database, job_id)
+
+    start_worker(served, play)
+    answer = send(client, name="orders", target="delta", headers={"Prefer": "wait=20"})
+    mine, [other] = answer.json(), others
+
+    first, second = jobs_of(served.database, mine["id"])
+    assert (answer.status_code, mine["job_id"]) == (201, str(first.id))
+    assert answer.headers["location"] == f"/api/projects/{project_id}/jobs/{first.id}/"
+    job = mine["latest_job"]
+    assert (job["id"], job["state"]) == (str(first.id), "failed" if fails else "succeeded")
+    assert (job["error"] is None) is not fails
+    assert other.json()["job_id"] == other.json()["latest_job"]["id"] == str(second.id)
+    shown = client.get(f"warehouse_tables/{mine['id']}/").json()
+    assert shown["latest_job"]["id"] == str(second.id)
 
 
 def test_a_first_upload_that_fails_leaves_a_table_that_takes_the_next(

@@ -33,6 +33,8 @@ POSTHOG_KEYS = [
 OUR_KEYS = [
     "row_count",
     "size_bytes",
+    "file_count",
+    "stored_bytes",
     "source_version",
     "schema_version",
     "warnings",

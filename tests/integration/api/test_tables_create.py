@@ -268,13 +268,16 @@ def test_a_url_that_may_not_be_opened_is_refused_with_the_contracts_sentence(
     assert url_pattern not in answer.text
 
 
-@pytest.mark.parametrize("format_", ["Delta", "DeltaS3Wrapper"])
-def test_a_delta_table_is_named_by_its_root_and_not_by_a_pattern(
-    client: httpx.Client, format_: str
+@pytest.mark.parametrize(
+    ("format_", "title"),
+    [("Delta", "Delta"), ("DeltaS3Wrapper", "Delta"), ("Iceberg", "Iceberg")],
+)
+def test_a_table_of_a_folder_is_named_by_its_root_and_not_by_a_pattern(
+    client: httpx.Client, format_: str, title: str
 ) -> None:
     glob = client.post("warehouse_tables/", json=new(format=format_))
     assert refused(glob)[2:] == (
-        "A Delta table is named by its root folder: the URL pattern can't contain wildcards.",
+        f"A {title} table is named by its root folder: the URL pattern can't contain wildcards.",
         "url_pattern",
     )
     root = new(format=format_, url_pattern="https://bucket.s3.amazonaws.com/orders")

@@ -12,7 +12,6 @@ import pytest
 from stocktake.catalog import uploads
 from stocktake.db.models import Upload
 from stocktake.errors import (
-    DuplicateColumnError,
     FormatMismatchError,
     InvalidSourceError,
     JobError,
@@ -107,7 +106,6 @@ def test_a_new_upload_takes_the_place_of_the_old_one(desk: Desk) -> None:
     ("data", "format_", "error"),
     [
         (b"id,note\n1\n", "CSVWithNames", RaggedRowsError),
-        (b"id,id\n1,2\n", "CSVWithNames", DuplicateColumnError),
         (b'{"id":1}\n{"id":', "JSONEachRow", InvalidSourceError),
         (b'{"id":1}\n{"id":[1]}', "JSONEachRow", InvalidSourceError),
         (CSV, "Parquet", FormatMismatchError),

@@ -35,7 +35,7 @@ def test_what_a_row_holds_is_read_and_written_as_it_always_was(name: str) -> Non
     [
         {"target": "iceberg", "format": "Parquet"},
         {"target": "delta", "format": "Parquet", "mode": "merge"},
-        {"target": "file", "format": "Avro"},
+        {"target": "file", "format": "Lance"},
     ],
 )
 def test_what_a_newer_release_wrote_is_not_taken_for_something_else(stored: dict) -> None:

@@ -139,9 +139,9 @@ def test_csv_values_are_what_inference_took_them_for(tmp_path: Path) -> None:
     table = from_csv(
         tmp_path,
         "i,f,b,d,t,s,l,big\n"
-        '007,1.5,true,2024-01-31,2024-01-31 10:00:00+02:00," a ""b""",'
+        '7,1.5,true,2024-01-31,2024-01-31 10:00:00+02:00," a ""b""",'
         '"[1,2]",18446744073709551615\n'
-        '\\N,inf,,,31/01/24 1:05 PM,\\N,"[]",1\n',
+        '\\N,inf,,,31/01/2024 1:05 PM,\\N,"[]",1\n',
     )
 
     assert table.to_pylist() == [
@@ -234,10 +234,10 @@ def test_a_csv_field_goes_into_a_column_that_holds_it(
         (pa.float64(), "x", "String"),
         (pa.decimal128(5, 2), "1.505", "Float64"),
         (pa.decimal128(5, 2), "1000", "Int64"),
-        (pa.date32(), "2024-02-30", "Date"),
+        (pa.date32(), "2024-02-30", "String"),
         (pa.date32(), "2024-01-31 10:00:00", "DateTime"),
         (UTC_US, "1700000000", "Int64"),
-        (UTC_US, "2024-01-31 25:00:00", "DateTime"),
+        (UTC_US, "2024-01-31 25:00:00", "String"),
         (pa.bool_(), "2", "Int64"),
         (pa.list_(pa.int64()), "1", "Int64"),
         (pa.struct([("a", pa.int64())]), '"{""a"": ""x""}"', "String"),

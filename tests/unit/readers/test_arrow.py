@@ -15,6 +15,8 @@ from stocktake.errors import (
 )
 from stocktake.readers.arrow_types import clickhouse_type, columns
 from stocktake.readers.source import Limits
+from stocktake.schema.types import scalar
+from stocktake.schema.widening import settled
 from tests.support.clickhouse import describe_parquet
 
 LONG = pa.int64()
@@ -63,7 +65,7 @@ TABLE: list[tuple[pa.DataType, str]] = [
     (pa.time64("ns"), "Nullable(DateTime64(9, 'UTC'))"),
     (pa.duration("s"), "Nullable(Int64)"),
     (pa.duration("ns"), "Nullable(Int64)"),
-    (pa.null(), "Nullable(Int32)"),
+    (pa.null(), "Nullable(Nothing)"),
     (pa.list_(LONG), "Array(Nullable(Int64))"),
     (pa.list_(pa.field("element", LONG, nullable=False)), "Array(Int64)"),
     (pa.large_list(LONG), "Array(Nullable(Int64))"),
@@ -113,7 +115,8 @@ def written(schema: pa.Schema, path: Path, **options: object) -> pa.Schema:
 
 
 def ours(schema: pa.Schema) -> dict[str, str]:
-    return {column.name: column.clickhouse for column in columns(schema, Limits())}
+    nulls = scalar("Int32", nullable=True)
+    return {each.name: str(settled(each.type, nulls)) for each in columns(schema, Limits())}
 
 
 def test_clickhouse_says_the_same_of_every_type(tmp_path: Path) -> None:

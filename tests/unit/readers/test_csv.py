@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stocktake.errors import (
-    DuplicateColumnError,
     EmptySourceError,
     FormatMismatchError,
     InvalidSourceError,
@@ -114,12 +113,6 @@ def test_header_names_are_trimmed_and_unquoted() -> None:
     assert [*types(source_of(b' a ,"b ""c""",\n1,2,3\n'))] == ["a", 'b "c"', "c3"]
 
 
-def test_name_twice_in_the_header_is_refused_by_name() -> None:
-    with pytest.raises(DuplicateColumnError, match="'b'") as caught:
-        read(source_of(b"a,b,b\n1,2,3\n"))
-    assert "'a'" not in caught.value.detail
-
-
 def test_name_with_a_nul_is_refused() -> None:
     with pytest.raises(InvalidSourceError, match="cannot be stored"):
         read(source_of(b"a\x00,b\n1,2\n"))
@@ -134,7 +127,6 @@ def test_name_with_a_nul_is_refused() -> None:
         (b"a,b\n1,2\n1,2,3\n", 3),
         (b"a,b\n1\n", 2),
         (b'a,b\n"x\ny",2\n1\n', 4),
-        (b"a,b\n1,2\n\n3,4\n", 3),
     ],
 )
 def test_ragged_row_is_named_by_file_and_line(data: bytes, line: int) -> None:
@@ -207,9 +199,6 @@ def test_whole_file_in_the_sample_counts_its_rows() -> None:
 
 def test_cut_sample_leaves_out_the_broken_line_and_the_row_count() -> None:
     data = b"a,b\n" + b"1,2\n" * 100 + b"text,2\n"
-    source = source_of(data, sample_bytes=6)
-    found = read(source)
-    assert [column.clickhouse for column in found.columns] == ["Nullable(String)"] * 2
     source = source_of(data, sample_bytes=10)
     found = read(source)
     assert [column.clickhouse for column in found.columns] == ["Nullable(Int64)"] * 2
@@ -347,9 +336,12 @@ def test_inferred_types_hold_over_real_files(name: str) -> None:
     assert checked.row_count == found.row_count
 
 
+@pytest.mark.parametrize("data", [b"a,b\r1,2\n", b'"a","b"\r"1","2"\n'])
 @pytest.mark.parametrize("table_format", [TableFormat.CSV, TableFormat.CSV_WITH_NAMES])
-def test_lines_that_end_in_a_carriage_return_alone_are_refused(table_format: TableFormat) -> None:
-    source = Source(store=MemoryObjects({"x": b"a,b\r1,2\r"}), path="x", format=table_format)
+def test_lines_that_end_in_this_and_in_that_are_refused(
+    table_format: TableFormat, data: bytes
+) -> None:
+    source = Source(store=MemoryObjects({"x": data}), path="x", format=table_format)
     with pytest.raises(InvalidSourceError, match="line 1: a carriage return without") as caught:
         csv.read(source, Limits(), no_progress)
     assert caught.value.file == "x"

@@ -171,29 +171,25 @@ class TestCold:
 
         assert (names(found), found.source_version) == (["id", "name"], 20)
 
-    def test_compacted_log_stands_for_its_commits(
-        self, log: HandWrittenLog, store: CountingFolder
+    @pytest.mark.parametrize("span", [(0, 2), (1, 2), (1, 3), (0, 9)])
+    @pytest.mark.parametrize(
+        "text",
+        ["", "\n", "{}", '{"metaData":', json.dumps(add_action()), json.dumps(metadata_action(ID))],
+        ids=["empty", "blank", "no action", "torn", "torn after a line", "another schema"],
+    )
+    def test_compacted_file_hides_no_commit(
+        self, log: HandWrittenLog, store: CountingFolder, text: str, span: tuple[int, int]
     ) -> None:
         log.create(ID)
-        log.appends(*range(1, 10))
-        log.commit(5, metadata_action(ID, NAME))
-        log.write(f"{1:020}.{8:020}.compacted.json", metadata_action(ID, NAME), add_action())
+        log.commit(1, metadata_action(ID, NAME))
+        log.appends(2, 3)
+        first, last = span
+        (log.folder / f"{first:020}.{last:020}.compacted.json").write_text(text)
 
-        assert names(read_table(store)) == ["id", "name"]
-        assert [path[-28:] for kind, path in store.calls if kind == "get"][1:] == [
-            f"_delta_log/{0:020}.json"[-28:],
-            f"{8:020}.compacted.json"[-28:],
-            f"_delta_log/{9:020}.json"[-28:],
-        ]
+        found = read_table(store)
 
-    def test_corrupt_compacted_log_gives_way_to_its_commits(
-        self, log: HandWrittenLog, store: CountingFolder
-    ) -> None:
-        log.create(ID)
-        log.appends(1, 2)
-        log.write(f"{1:020}.{2:020}.compacted.json", '{"metaData":')
-
-        assert names(read_table(store)) == ["id"]
+        assert (names(found), found.source_version) == (["id", "name"], 3)
+        assert read_table(store, counted=True).file_count == 2
 
     def test_commit_too_large_for_one_request_is_streamed(
         self, log: HandWrittenLog, store: CountingFolder
@@ -204,70 +200,6 @@ class TestCold:
 
         assert names(read_table(store)) == ["id", "name"]
         assert store.count("stream") == 1
-
-
-class TestChecksum:
-    def full(self, **more: Any) -> dict[str, Any]:
-        protocol, metadata = protocol_action()["protocol"], metadata_action(ID, NAME)["metaData"]
-        return {
-            "tableSizeBytes": 4096,
-            "numFiles": 2,
-            "protocol": protocol,
-            "metadata": metadata,
-            **more,
-        }
-
-    def test_checksum_at_the_head_saves_the_tail(
-        self, log: HandWrittenLog, store: CountingFolder
-    ) -> None:
-        at_checkpoint(log, 10, ID)
-        log.appends(*range(11, 60))
-        log.write(f"{59:020}.crc", self.full())
-
-        found = read_table(store)
-
-        assert names(found) == ["id", "name"]
-        assert (found.row_count, found.size_bytes, found.file_count) == (None, 4096, 2)
-        assert store.rounds == 3
-        assert store.count("get") == 2
-
-    def test_checksum_that_lists_all_files_gives_the_rows(
-        self, log: HandWrittenLog, store: CountingFolder
-    ) -> None:
-        log.create(ID)
-        files = [
-            {"stats": json.dumps({"numRecords": 10}), "deletionVector": {"cardinality": 3}},
-            {"stats": json.dumps({"numRecords": 5})},
-        ]
-        log.write(f"{0:020}.crc", self.full(allFiles=files))
-
-        found = read_table(store)
-
-        assert found.row_count == 12
-        again = read_table(store, state=found.state)
-        assert (again.row_count, again.file_count) == (12, 2)
-
-    @pytest.mark.parametrize("text", ["", "{", "[]", '{"protocol": 1, "metadata": {}}' + " " * 300])
-    def test_corrupt_checksum_says_nothing(
-        self, log: HandWrittenLog, store: CountingFolder, text: str
-    ) -> None:
-        log.create(ID)
-        log.write(f"{0:020}.crc", text)
-
-        found = read_table(store)
-
-        assert (names(found), found.size_bytes) == (["id"], None)
-
-    def test_checksum_of_an_older_version_is_not_used(
-        self, log: HandWrittenLog, store: CountingFolder
-    ) -> None:
-        log.create(ID)
-        log.write(f"{0:020}.crc", self.full())
-        log.appends(1)
-
-        found = read_table(store)
-
-        assert (names(found), found.size_bytes) == (["id"], None)
 
 
 class TestWarm:

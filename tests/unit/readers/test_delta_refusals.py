@@ -1,6 +1,7 @@
 """What the Delta reader refuses, and the words in which it does."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.readers.source import Limits
-from stocktake.storage.stores.opening import Chunk
+from stocktake.storage.stores.opening import Chunk, ObjectInfo
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,
@@ -62,13 +63,22 @@ def test_missing_bucket_is_told_from_a_missing_hint(tmp_path: Path) -> None:
     assert caught.value.code == "bucket_not_found"
 
 
-def test_denied_hint_is_denied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["access_denied", "invalid_access_key"])
+def test_table_that_may_not_be_listed_is_denied(tmp_path: Path, code: str) -> None:
     class Denied(CountingFolder):
         def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
-            raise AccessDeniedError
+            raise AccessDeniedError(code=code)
 
-    with pytest.raises(AccessDeniedError):
-        read_table(Denied(tmp_path))
+        def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
+            self.calls.append(("list", prefix))
+            raise AccessDeniedError(code=code)
+
+    store = Denied(tmp_path)
+    with pytest.raises(AccessDeniedError) as caught:
+        read_table(store)
+    assert caught.value.code == code
+    # A key that no store knows is none of a hint that may be missing.
+    assert store.count("list") == (code == "access_denied")
 
 
 @pytest.mark.parametrize(
@@ -130,11 +140,13 @@ def test_log_without_its_first_actions_is_refused(
         "[1]",
         '{"add": 1}',
         '{"add": {"size": 1}}',
-        '{"metaData": {"schemaString": 1}}',
-        '{"metaData": {"schemaString": "{}", "partitionColumns": "day"}}',
-        '{"protocol": {}}',
-        '{"protocol": {"minReaderVersion": "1"}}',
+        '{"add": []}',
+        '{"remove": {"path": 1}}',
+        '{"add": {"path": "a", "size": NaN}}',
+        '{"add":\n{"path": "a"}',
+        '{"add": {"path": "a"}} {"add": {"path": "b"}',
         "[" * 100_000,
+        '{"add":' * 100_000,
         "\x00",
     ],
 )
@@ -156,50 +168,63 @@ def test_line_that_is_not_utf8_is_refused(log: HandWrittenLog, store: CountingFo
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("line", "said"),
     [
-        "s3://elsewhere/part-0.parquet",
-        "file:///etc/passwd",
-        "/etc/passwd",
-        "../other/part-0.parquet",
-        "day=1/../../other.parquet",
-        "%2e%2e/other.parquet",
-        "%2Fetc/passwd",
-        "..\\other.parquet",
+        ('{"metaData": {}}', "without a schemaString"),
+        ('{"metaData": []}', "without a schemaString"),
+        ('{"metaData": {"schemaString": 1}}', "a schemaString that is no text"),
+        ('{"metaData": {"schemaString": "{}", "partitionColumns": "day"}}', "partitionColumns"),
+        ('{"metaData": {"schemaString": "{}", "partitionColumns": [1]}}', "partitionColumns"),
+        ('{"protocol": {}}', "without a minReaderVersion"),
+        ('{"protocol": {"minReaderVersion": 0}}', "the minReaderVersion 0"),
+        ('{"protocol": {"minReaderVersion": -1}}', "the minReaderVersion -1"),
+        ('{"protocol": {"minReaderVersion": 1.5}}', "the minReaderVersion 1.5"),
+        ('{"protocol": {"minReaderVersion": true}}', "the minReaderVersion True"),
+        ('{"protocol": {"minReaderVersion": 1e999}}', "the minReaderVersion inf"),
+        ('{"protocol": {"minReaderVersion": "1.0"}}', "the minReaderVersion '1.0'"),
+        ('{"protocol": {"minReaderVersion": "' + "1" * 9_000 + '"}}', "'1{39}…"),
+        ('{"protocol": {"minReaderVersion": 9223372036854775808}}', "9223372036854775808"),
+        ('{"protocol": {"minReaderVersion": 1, "readerFeatures": {}}}', "readerFeatures"),
+        ('{"protocol": {"minReaderVersion": 1, "writerFeatures": [[]]}}', "writerFeatures"),
     ],
 )
-@pytest.mark.parametrize("kind", ["add", "remove"])
-def test_file_outside_the_table_is_refused(
-    log: HandWrittenLog, store: CountingFolder, kind: str, path: str
+def test_incomplete_action_is_refused_where_it_is_the_newest(
+    log: HandWrittenLog, store: CountingFolder, line: str, said: str
 ) -> None:
     log.create(ID)
-    log.commit(1, {kind: {"path": path}})
-    with pytest.raises(InvalidSourceError, match="outside the table's folder"):
+    log.commit(1, add_action(), line)
+    with pytest.raises(InvalidSourceError, match=said) as caught:
         read_table(store)
+    assert caught.value.file == f"_delta_log/{1:020}.json"
+    assert caught.value.file in caught.value.detail
+    assert len(caught.value.detail) < 300
+
+    log.commit(2, protocol_action(), metadata_action(ID))
+    assert read_table(store).source_version == 2
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("p", "s3://elsewhere/vector.bin"), ("u", "../x/" + "a" * 20)]
-)
-def test_deletion_vector_outside_the_table_is_refused(
-    log: HandWrittenLog, store: CountingFolder, kind: str, name: str
-) -> None:
-    log.create(ID)
-    log.commit(1, add_action(deletionVector={"storageType": kind, "pathOrInlineDv": name}))
-    with pytest.raises(InvalidSourceError, match="outside the table's folder"):
-        read_table(store)
-
-
-@pytest.mark.parametrize(
-    "path", ["day=2024-01-01 10:00:00/a.parquet", "a%20b/..c.parquet", "x..y/z.parquet"]
+    "path",
+    [
+        "day=2024-01-01 10:00:00/a.parquet",
+        "a%20b/..c.parquet",
+        "x..y/z.parquet",
+        "p=a%2F..%2Fb/a.parquet",
+        "p=a%0Ab/a.parquet",
+        "p=a%00b/a.parquet",
+        "p=s3%3A%2F%2Fb%2Fk/a.parquet",
+        "n" * 70_000,
+    ],
+    ids=lambda path: path[:20],
 )
 def test_odd_names_below_the_table_are_read(
     log: HandWrittenLog, store: CountingFolder, path: str
 ) -> None:
     log.create(ID)
-    vector = {"storageType": "u", "pathOrInlineDv": "ab" + "../" * 6 + "zz"}
+    vector = {"storageType": "u", "pathOrInlineDv": "ab" + "../" * 6 + "zz", "cardinality": 0}
     log.commit(1, add_action(path, deletionVector=vector))
-    assert read_table(store).source_version == 1
+    found = read_table(store, counted=True)
+    assert (found.source_version, found.file_count, found.warnings) == (1, 1, ())
 
 
 class TestFeatures:
@@ -229,6 +254,25 @@ class TestFeatures:
     ) -> None:
         detail = self.refusal(log, store, reader=3, readerFeatures=[feature])
         assert "managed by a catalog" in detail
+
+    @pytest.mark.parametrize("reader", [1, 3])
+    @pytest.mark.parametrize("feature", ["coordinatedCommits", "coordinatedCommits-preview"])
+    def test_table_with_coordinated_commits_is_refused(
+        self, log: HandWrittenLog, store: CountingFolder, feature: str, reader: int
+    ) -> None:
+        """Its newest commits may be in `_commits/`, whose order only it knows."""
+        detail = self.refusal(
+            log, store, reader=reader, writer=7, writerFeatures=["inCommitTimestamp", feature]
+        )
+        assert f"a coordinator ({feature})" in detail
+
+    def test_many_and_long_features_make_a_short_sentence(
+        self, log: HandWrittenLog, store: CountingFolder
+    ) -> None:
+        features = [f"{n:04}" + "x" * 500 for n in range(1000)]
+        detail = self.refusal(log, store, reader=3, readerFeatures=features)
+        assert "and 990 more" in detail
+        assert len(detail) < 1000
 
     def test_unknown_feature_added_by_a_later_commit_is_seen(
         self, log: HandWrittenLog, store: CountingFolder

@@ -2,6 +2,7 @@
 
 import json as standard_json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -18,33 +19,45 @@ from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.fast_rows import WINDOW, Rows
 from stocktake.readers.text.json.patterns import Shape
 from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted
-from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
-from stocktake.readers.text.values.json_values import infer_json
+from stocktake.readers.text.values.dates import DATE, DATE32, DATETIME, DATETIME64, STRING, TIMES
+from stocktake.readers.text.values.json_values import decode_float, infer_json
 from stocktake.readers.text.values.kinds import (
-    BOOL,
-    FLOAT64,
-    INT64,
-    UINT64,
     Array,
     Kind,
     KindConflictError,
     Tuple,
-    join,
+    join_csv,
+    join_json,
+)
+from stocktake.readers.text.values.numbers import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    INT128,
+    INTEGER_KINDS,
+    LONG,
+    NATURAL,
+    UINT64,
 )
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import WarningCode
 from tests.support.memory import MemoryObjects
 
 #: Under this limit nothing is stepped over.
 SINGLY = Limits(max_line_bytes=WINDOW - 1)
-SCALARS = [INT64, UINT64, FLOAT64, BOOL, DATE, DATETIME, DATETIME64, STRING, None]
-TIMES = ["2024-02-30", "1969-01-01", "2140-01-01", "2024-01-01 10:00:00", "2106-01-01T00:00:00Z"]
-TIMES += ["2024-01-01 10:00:00.5+02:00", "1899-12-31 00:00:00", "2024-1-1", "2024-01-01 1"]
+SCALARS = [*sorted(INTEGER_KINDS), FLOAT64, BOOL, *TIMES, STRING, None]
+MOMENTS = ["2024-02-30", "1969-01-01", "1/2/2024", "13/2/2024", "2/13/2024", "2/30/2024"]
+MOMENTS += ["2140-01-01", "2024-01-01 10:00:00", "2106-01-01T00:00:00Z", "0001-01-01"]
+MOMENTS += ["1970-01-01 00:00:00+02:00", "2024-01-01 24:00:00", "2300-01-01", "2024-1-1"]
+MOMENTS += ["2024-01-01 10:00:00.5+02:00", "1899-12-31 00:00:00", "2024-01-01 1"]
 WORDS = ["", "NULL", "\\N", "text", "é", "true", "false", "True", "inf", "nan", "[1]", "{'a':1}"]
 INTEGERS = ["0", "-7", "+1", "007", "9" * 18, "9" * 19, "9" * 20, "-" + "9" * 19, str(2**64)]
-CELLS = st.sampled_from(
-    [*TIMES, *WORDS, *INTEGERS, "1.", ".5", ".", "1e5", "1.5e3", "-", "1 2", "0x1"]
-) | st.text("12.-: ,;|\t\"'\\Ne\n", max_size=6)
+OTHERS = ["1.", ".5", ".", "1e5", "1.5e3", "-", "1 2", "0x1", "0.12345678901234567", "00.5"]
+OTHERS += ["0.1234567890123456", "-0", "1e-05", "1e400", "1" + "0" * 40]
+CELLS = st.sampled_from([*MOMENTS, *WORDS, *INTEGERS, *OTHERS]) | st.text(
+    "12.-: ,;|\t\"'\\Ne\n", max_size=6
+)
 CHECKED = ["Int64", "Float64", "Bool", "Date", "DateTime", "DateTime64(9)", "String", "Int8"]
 CHECKED += ["Array(Int64)", "UUID"]
 #: How a field may stand: plain, in quotes that are right, or that are not.
@@ -64,7 +77,7 @@ def outcome(data: bytes, limits: Limits, table_format: TableFormat) -> tuple[obj
         found = introspect(source_of(data, table_format), limits)
     except JobError as error:
         return type(error), error.detail.replace(f"{limits.max_line_bytes:,}", "so many")
-    return found.columns, found.row_count, found.coverage
+    return found.columns, found.row_count, found.coverage, found.warnings
 
 
 # --- CSV ----------------------------------------------------------------------------------
@@ -76,7 +89,7 @@ def keeps_csv(kind: Kind, raw: str, dialect: Dialect) -> bool:
     text, quoted = dialect.unquote(raw)
     try:
         own = infer_quoted(text, levels=9) if quoted else infer_field(text)
-        return join(kind, own, json_rules=False) == kind
+        return join_csv(kind, own) == kind
     except KindConflictError:
         return kind == STRING
 
@@ -111,13 +124,18 @@ def test_csv_row_that_matches_keeps_the_kinds(
 @pytest.mark.parametrize(
     ("kind", "field"),
     [
-        *((INT64, field) for field in ("1", " -7 ", "+1", "007", "", r"\N")),
+        *((INT64, field) for field in ("1", " -7 ", "0", "9" * 15, "", r"\N")),
+        *((LONG, field) for field in ("1", "-" + "9" * 18)),
+        *((NATURAL, field) for field in ("1", "9" * 15)),
         *((UINT64, field) for field in ("1", "9" * 19)),
-        *((FLOAT64, field) for field in ("1", "1.", "-.5", "1.25", "9" * 30)),
+        *((INT128, field) for field in ("-1", "9" * 38)),
+        *((FLOAT64, field) for field in ("1", "1.", "-.5", "1.25", "0", "-0.000123", "1234.5678")),
         *((BOOL, field) for field in ("true", "false", "")),
         *((DATE, field) for field in ("2024-01-31", '"2024-01-31"')),
         *((DATETIME, field) for field in ("2024-01-31", '"2024-01-31 10:00:00"')),
         *((DATETIME64, field) for field in ("2024-01-31T10:00:00.123Z", "1950-01-01")),
+        *((DATE32, field) for field in ("1950-01-01", "2024-01-31")),
+        *((kind, "1/2/2024") for kind in TIMES if "either" in kind or "in all" in kind),
         *((STRING, field) for field in ("", "x", 'x"y', '"x,y"', ' "x""y" z', '""')),
         (None, r"\N"),
     ],
@@ -173,11 +191,17 @@ def test_csv_file_is_validated_as_if_every_row_were_looked_at(
 
 
 @pytest.mark.parametrize("size", [1 << power for power in range(9, 18)])
-def test_empty_line_between_rows_is_found_wherever_a_block_ends(size: int) -> None:
-    data = b"a,b\n" + b"1,2\n" * (size // 4 - 1) + b"\n" + b"1,2\n" * 10_000
-    error, detail = outcome(data, Limits(), TableFormat.CSV_WITH_NAMES)
+def test_odd_lines_between_rows_are_found_wherever_a_block_ends(size: int) -> None:
+    before, after = b"a,b\n" + b"1,2\n" * (size // 4 - 1), b"1,2\n" * 10_000
+    error, detail = outcome(before + b"1\n" + after, Limits(), TableFormat.CSV_WITH_NAMES)
     assert error is RaggedRowsError
     assert f"line {size // 4 + 1}, has 1" in str(detail)
+
+    blank = introspect(source_of(before + b"\n" + after, TableFormat.CSV_WITH_NAMES))
+    assert blank.row_count == size // 4 - 1 + 10_000
+    assert [(each.code, each.line) for each in blank.warnings] == [
+        (WarningCode.BLANK_LINES, size // 4 + 1)
+    ]
 
 
 @settings(max_examples=100, deadline=None)
@@ -213,7 +237,7 @@ KINDS = st.recursive(
     max_leaves=4,
 )
 NUMBERS = st.sampled_from([0, -1, 10**17, 10**18, 2**63, 2**64, -(10**18), 1.5, -0.0, 1e300])
-TEXTS = st.sampled_from([*TIMES, "", "x", 'x"\\', "é\u2028", "\x01", "/", "\ud800"])
+TEXTS = st.sampled_from([*MOMENTS, "", "x", 'x"\\', "é\u2028", "\x01", "/", "\ud800"])
 
 
 def value_of(kind: Kind, draw: st.DataObject) -> Any:
@@ -225,16 +249,13 @@ def value_of(kind: Kind, draw: st.DataObject) -> Any:
         keys = draw.draw(st.permutations(list(kind.fields)))[missing:]
         return {key: value_of(kind.fields[key], draw) for key in keys}
     likely = {None: st.none(), STRING: TEXTS, BOOL: st.booleans()} | dict.fromkeys(
-        (INT64, UINT64, FLOAT64), NUMBERS
+        (*INTEGER_KINDS, FLOAT64), NUMBERS
     )
-    return draw.draw(likely.get(kind, st.sampled_from(TIMES)))
+    return draw.draw(likely.get(kind, st.sampled_from(MOMENTS)))
 
 
 def keeps_json(kind: Kind, value: Any) -> bool:
-    try:
-        return join(kind, infer_json(value, levels=100), json_rules=True) == kind
-    except KindConflictError:
-        return False
+    return join_json(deepcopy(kind), infer_json(value, levels=100)) == kind
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -258,7 +279,9 @@ def test_json_object_that_matches_keeps_the_kinds(
     for altered in [line, *alterations(line)]:
         end, count = rows.skim("\n" + altered, 0)
         if count:
-            found = standard_json.loads(altered[: end - 1], object_pairs_hook=unique)
+            found = standard_json.loads(
+                altered[: end - 1], object_pairs_hook=unique, parse_float=decode_float
+            )
             assert set(found) <= set(kinds)
             assert all(keeps_json(kinds[key], value) for key, value in found.items()), altered
 
@@ -276,8 +299,9 @@ def alterations(line: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        *((INT64, value) for value in (0, -7, 10**17, None)),
-        *((FLOAT64, value) for value in (0, 1.5, -1e-300, None)),
+        *((INT64, value) for value in (0, -7, 10**14, None)),
+        *((LONG, value) for value in (0, -7, 10**17, None)),
+        *((FLOAT64, value) for value in (0, 1.5, -1e-30, 0.30000000000004, None)),
         (UINT64, 2**63),
         (BOOL, True),
         *((STRING, value) for value in ("", "x", 'é"\\\n\u2028', "\ud800")),

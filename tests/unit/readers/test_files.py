@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stocktake.errors import LimitExceededError, SourceNotFoundError
+from stocktake.errors import LimitExceededError, OnlyHiddenFilesError, SourceNotFoundError
 from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.listing import Listing, list_files
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
@@ -99,6 +99,59 @@ def test_nothing_that_matches_is_not_found(path: str) -> None:
 def test_folder_markers_are_left_out() -> None:
     store = MemoryObjects({"d/": b"", "d/a": b"1"})
     assert paths(list_files(files_source(store, "**"), LIMITS)) == ["d/a"]
+
+
+def test_hidden_files_are_passed_over_and_named() -> None:
+    store = MemoryObjects({"d/a": b"1", "d/_SUCCESS": b"", "d/.a.crc": b"2", "d/_b=1/c": b"3"})
+    source = files_source(store, "d/**")
+    listing = list_files(source, LIMITS)
+    assert paths(listing) == ["d/_b=1/c", "d/a"]
+    assert listing.hidden == ("d/.a.crc", "d/_SUCCESS")
+    (warning,) = answered(source).warnings
+    assert warning.code == "hidden_files"
+    assert warning.sentence.startswith('Passed over 2 files (".a.crc", "_SUCCESS"), hidden')
+
+
+def test_only_the_first_few_of_many_hidden_files_are_named() -> None:
+    hidden = {f"_{n}{'x' * 300}": b"" for n in range(2_000)}
+    (warning,) = answered(files_source(MemoryObjects(hidden | {"a": b"1"}))).warnings
+    assert "2,000 files" in warning.sentence
+    assert warning.as_dict()["sentence"] == warning.sentence
+    assert "_1000" in warning.sentence
+    assert "_1002" not in warning.sentence
+
+
+def test_hidden_files_alone_are_not_found_and_named() -> None:
+    store = MemoryObjects({"d/_a.csv": b"1"})
+    with pytest.raises(OnlyHiddenFilesError, match=r'no file but 1 file \("_a\.csv"\)') as caught:
+        list_files(files_source(store, "d/*.csv"), LIMITS)
+    assert (caught.value.code, caught.value.retryable) == ("only_hidden_files", False)
+    assert "/_staging/*.csv" in caught.value.hint
+    assert paths(list_files(files_source(store, "d/_*.csv"), LIMITS)) == ["d/_a.csv"]
+    assert paths(list_files(files_source(store, "d/_a.csv"), LIMITS)) == ["d/_a.csv"]
+
+
+def test_files_of_no_bytes_are_named() -> None:
+    source = files_source(MemoryObjects({"d/a": b"1", "d/b": b""}), "d/*")
+    (warning,) = answered(source).warnings
+    assert (warning.code, warning.sentence) == (
+        "empty_files",
+        'Passed over 1 file ("b") of no bytes.',
+    )
+
+
+def test_hidden_files_that_come_leave_a_source_unchanged_and_are_told() -> None:
+    store = MemoryObjects({"a": b"1", "b": b""})
+    source = files_source(store)
+    state = answered(source).state
+    store.put("_SUCCESS", b"")
+    answer = unchanged(replace(source, state=state), list_files(source, LIMITS), LIMITS)
+    assert answer is not None
+    assert [warning.code for warning in answer.warnings] == ["hidden_files", "empty_files"]
+    store.remove("_SUCCESS")
+    answer = unchanged(replace(source, state=answer.state), list_files(source, LIMITS), LIMITS)
+    assert answer is not None
+    assert [warning.code for warning in answer.warnings] == ["empty_files"]
 
 
 def test_listing_past_the_limit_is_refused() -> None:

@@ -54,6 +54,7 @@ TYPES = [
     (['"2024-01-01"', '"2024-01-01 10:00:00"'], "Nullable(DateTime)"),
     (['"2024-01-01"', '"x"'], "Nullable(String)"),
     (['{"a":1}', '{"b":1}'], "Nullable(Tuple(a Nullable(Int64), b Nullable(Int64)))"),
+    (['" 2024-01-01"'], "Nullable(DateTime)"),
 ]
 
 FILES = [
@@ -66,6 +67,9 @@ FILES = [
     b'\xef\xbb\xbf{"x":1}\r\n{"x":2}\r\n',
     b'{"b":1,"a":1}\n{"c":1,"a":1}\n',
     b'{"x":NaN}\n',
+    b'{"x":1}\n;\n',
+    b'{"x":1,"X":"a"}\n',
+    b'{"x":1,"":4}\n',
 ]
 
 #: Both fail.
@@ -79,8 +83,6 @@ REFUSED = [
     b"[[1]]",
     b'[{"x":1},]',
     b'[{"x":1}] [{"x":2}]',
-    b'{"x":[1]}\n{"x":1}\n',
-    b'{"x":{"a":1}}\n{"x":"text"}\n',
 ]
 
 

@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from stocktake.readers.limits import setting_of
 from stocktake.readers.source import Limits, Source
 from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
+from tests.support import iceberg_tables
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,
@@ -27,12 +29,14 @@ from tests.support.delta_tables import (
 )
 from tests.support.memory import MemoryObjects
 
-#: They end a sample, which `coverage` reports; of these only the Delta log's seconds are hard.
+#: They end a sample, which `coverage` reports; of these only the seconds of Delta and of Iceberg
+#: are hard.
 SAMPLE = {"max_files", "max_bytes", "max_seconds"}
 HARD = sorted({field.name for field in fields(Limits)} - SAMPLE)
 
 CSV, JSON = TableFormat.CSV_WITH_NAMES, TableFormat.JSON_EACH_ROW
 PARQUET, DELTA = TableFormat.PARQUET, TableFormat.DELTA
+ICEBERG = TableFormat.ICEBERG
 NUMBERS = "".join(f"{number}\n" for number in range(300_000)).encode()
 LONG_NAMES = [letter * 300 for letter in "abcd"]
 NESTED = b'{"x":[[[[1]]]]}\n'
@@ -59,7 +63,7 @@ FILES = [
     ("max_fields", 3, JSON, {"a": b'{"a":1,"b":[{"c":1},{"d":1}]}\n'}, "a"),
     ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n{"a":{"c":[{"d":1}]}}\n'}, "a"),
     ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n', "b": b'{"a":{"c":[{"d":1}]}}\n'}, None),
-    ("max_fields", 3, PARQUET, {"a": parquet(pa.table({"x": [{"b": [{"c": 1, "d": 2}]}]}))}, None),
+    ("max_fields", 3, PARQUET, {"a": parquet(pa.table({"x": [{"b": [{"c": 1, "d": 2}]}]}))}, "a"),
     ("max_name_length", 9, CSV, {"a": b"a,bbbbbbbbbb\n1,2\n"}, "a"),
     ("max_name_length", 9, JSON, {"a": b'{"bbbbbbbbbb":1}\n'}, "a"),
     ("max_name_length", 9, JSON, {"a": b'{"a":[{"b":{"\xc3\xa9\xc3\xa9bbbbbbbb":1}}]}\n'}, "a"),
@@ -161,8 +165,38 @@ def test_delta_log_beyond_a_limit_is_refused_with_the_figure_and_the_setting(
     assert_says(caught_at(source, limit, figure), limit, shown)
 
 
+ID, LONG = (iceberg_tables.field_of(at, name, "int") for at, name in ((1, "id"), (2, "b" * 10)))
+STRUCT = iceberg_tables.field_of(9, "x", iceberg_tables.struct_of(LONG))
+LISTS = iceberg_tables.list_of(3, iceberg_tables.list_of(4, iceberg_tables.list_of(5, "int")))
+
+
+@pytest.mark.parametrize(
+    ("limit", "figure", "iceberg_fields"),
+    [
+        ("max_metadata_bytes", 500, [ID]),
+        ("max_schema_bytes", 60, [ID]),
+        ("max_columns", 1, [ID, LONG]),
+        ("max_fields", 2, [ID, STRUCT]),
+        ("max_nesting", 2, [iceberg_tables.field_of(2, "x", LISTS)]),
+        ("max_name_length", 9, [LONG]),
+        ("max_name_length", 9, [STRUCT]),
+        ("max_listed", 1, [ID]),
+        ("max_seconds", -1.0, [ID]),
+    ],
+)
+def test_iceberg_metadata_beyond_a_limit_is_refused_with_the_figure_and_the_setting(
+    limit: str, figure: float, iceberg_fields: list[dict[str, Any]]
+) -> None:
+    store = iceberg_tables.table(iceberg_tables.metadata_of(iceberg_fields))
+    for number in range(1000):  # the time is looked at after so many
+        store.put(f"t/metadata/{number}-m0.avro", b"")
+    source = Source(store=store, path="t", format=ICEBERG)
+    assert_says(caught_at(source, limit, figure), limit, f"{figure:,}")
+
+
 def test_every_hard_limit_is_tested_here() -> None:
-    assert {limit for limit, *_ in FILES} | {"max_log_bytes"} == set(HARD)
+    tested = {limit for limit, *_ in FILES}
+    assert tested | {"max_log_bytes", "max_metadata_bytes"} == set(HARD)
 
 
 @pytest.mark.parametrize("limit", [field.name for field in fields(Limits)])

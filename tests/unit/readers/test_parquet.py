@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,15 +26,19 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect
 from stocktake.readers.arrow_types import columns
-from stocktake.readers.parquet.reader import TAIL_BYTES, read
-from stocktake.readers.parquet.schema import columns_and_rows
+from stocktake.readers.files.schemas import FIRST_BYTES
+from stocktake.readers.parquet.reader import read, read_all
+from stocktake.readers.parquet.schema import file_schema
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.types import scalar
+from stocktake.schema.widening import settled
 from stocktake.storage.stores.opening import Chunk, LocalObjects
 from tests.support.clickhouse import describe_parquet
 from tests.support.memory import MemoryObjects, files_source
 
 LONG = pa.int64()
+INT32 = scalar("Int32", nullable=True)
 
 
 def parquet(rows: int = 1, **types: pa.DataType) -> bytes:
@@ -89,7 +94,7 @@ def test_large_file_costs_one_read_of_its_tail() -> None:
     numbers = pa.table({"a": pa.Array.from_buffers(LONG, 20_000, [None, buffer])})
     store = store_of(x=dump(numbers, compression="none", use_dictionary=False))
     assert run(store).row_count == 20_000
-    assert store.reads == [("x.parquet", TAIL_BYTES)]
+    assert store.reads == [("x.parquet", FIRST_BYTES)]
 
 
 def test_large_footer_costs_two_reads_and_no_byte_twice() -> None:
@@ -148,6 +153,64 @@ def test_required_column_that_one_file_lacks_becomes_nullable() -> None:
     assert shown(run(store)) == {"a": "Int64"}
     store.put("new.parquet", parquet(b=LONG))
     assert shown(run(store))["a"] == "Nullable(Int64)"
+
+
+TYPED = [
+    pa.bool_(),
+    pa.uint8(),
+    pa.float32(),
+    pa.string(),
+    pa.date32(),
+    pa.time64("us"),
+    pa.timestamp("us"),
+    pa.decimal128(20, 3),
+    pa.uuid(),
+    pa.list_(LONG),
+    pa.map_(pa.string(), LONG),
+    pa.struct({"a": LONG, "b": pa.list_(pa.bool_())}),
+]
+
+
+@pytest.mark.parametrize("kind", TYPED, ids=str)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: inner,
+        pa.list_,
+        lambda inner: pa.struct({"f": inner, "g": LONG}),
+        lambda inner: pa.map_(pa.string(), pa.list_(inner)),
+    ],
+    ids=["column", "list", "struct", "map"],
+)
+def test_what_is_null_in_one_file_takes_the_type_of_another(
+    kind: pa.DataType, around: Callable[[pa.DataType], pa.DataType]
+) -> None:
+    typed, null = parquet(1, x=around(kind)), parquet(1, x=around(pa.null()))
+    expected = shown(run(store_of(x=typed)))
+    assert shown(run(store_of(a=typed, b=null))) == expected
+    assert shown(run(store_of(a=null, b=typed))) == expected
+    # a sample that does not come to the typed one, and one that does not come to the other
+    store = store_of(a=typed, b=null)
+    sample = run(store, Limits(max_files=1))
+    assert sample.coverage.truncated
+    store.put("c.parquet", typed)
+    again = run(replace(files_source(store), state=sample.state), Limits(max_files=1))
+    assert shown(again) == expected
+    store.put("d.parquet", null)
+    again = run(replace(files_source(store), state=again.state), Limits(max_files=1))
+    assert shown(again) == expected
+
+
+def test_a_file_in_which_a_column_has_no_type_is_named() -> None:
+    store = store_of(
+        a=parquet(1, x=pa.bool_(), y=pa.null()), b=parquet(1, x=pa.null(), y=pa.null())
+    )
+    answer = run(store)
+    assert shown(answer) == {"x": "Nullable(Bool)", "y": "Nullable(Int32)"}
+    (warning,) = answer.warnings
+    assert (warning.code, warning.file) == ("null_typed_part", "b.parquet")
+    assert '"x" holds only nulls' in warning.sentence
+    assert answer.columns[1].hogql == "IntegerDatabaseField"
 
 
 def test_budget_of_files_reads_the_newest_and_says_so() -> None:
@@ -215,6 +278,21 @@ def test_empty_file_among_others_is_passed_over() -> None:
     assert not answer.coverage.truncated
 
 
+def test_summaries_beside_the_parts_count_no_row_twice() -> None:
+    part = pa.table({"id": [1, 2]})
+    seen: list[pq.FileMetaData] = []
+    pq.write_table(part, io.BytesIO(), metadata_collector=seen)
+    seen[0].set_file_path("0.parquet")
+    summary, common = io.BytesIO(), io.BytesIO()
+    pq.write_metadata(part.schema, summary, metadata_collector=seen)
+    pq.write_metadata(part.schema, common)
+    files = {"0.parquet": dump(part), "_metadata": summary.getvalue()}
+    store = MemoryObjects(files | {"_common_metadata": common.getvalue()})
+    answer = read_all(files_source(store), Limits(), no_progress)
+    assert (shown(answer), answer.row_count) == ({"id": "Nullable(Int64)"}, 2)
+    assert [warning.code for warning in answer.warnings] == ["hidden_files"]
+
+
 def test_progress_names_files_done_and_in_all() -> None:
     told: list[tuple[str, int, int | None]] = []
     store = store_of(a=parquet(1, a=LONG), b=parquet(1, a=LONG))
@@ -276,7 +354,7 @@ def test_footer_past_the_limit_is_refused_before_it_is_read() -> None:
     store = store_of(x=parquet(**{f"column_{n:05}": LONG for n in range(3000)}))
     with pytest.raises(LimitExceededError, match="MAX_FOOTER_BYTES allows 100,000"):
         run(store, Limits(max_footer_bytes=100_000))
-    assert store.reads == [("x.parquet", TAIL_BYTES)]
+    assert store.reads == [("x.parquet", FIRST_BYTES)]
 
 
 def nested_footer(depth: int) -> bytes:
@@ -348,7 +426,7 @@ def test_schemas_are_kept_until_they_are_a_megabyte() -> None:
     def columns_of(number: int) -> object:
         data = parquet(**{f"{number:08}{'x' * 60_000}": LONG})
         footer = data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
-        return columns_and_rows(footer, "x", Limits(max_name_length=100_000))[0]
+        return file_schema(footer, "x", Limits(max_name_length=100_000)).columns
 
     first = columns_of(0)
     assert columns_of(0) is first
@@ -448,7 +526,9 @@ def test_columns_are_those_of_pyarrows_whole_schema(
     pq.ParquetWriter(sink, pa.schema(written), version=version, store_schema=store_schema).close()
     with pq.ParquetFile(sink, arrow_extensions_enabled=True) as file:
         expected = columns(file.schema_arrow, Limits())
-    assert run(store_of(x=sink.getvalue())).columns == expected
+    assert [
+        (each.name, each.type, each.nullable) for each in run(store_of(x=sink.getvalue())).columns
+    ] == [(each.name, settled(each.type, INT32), each.nullable) for each in expected]
 
 
 SAMPLE = parquet(2, a=LONG, b=pa.list_(pa.string()))

@@ -12,7 +12,9 @@ import pytest
 from stocktake.readers import introspect
 from stocktake.readers.source import Source
 from stocktake.schema.formats import TableFormat
+from tests.support.iceberg_tables import as_file, field_of, metadata_of
 from tests.support.memory import MemoryObjects
+from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
 
 
 def parquet() -> bytes:
@@ -34,13 +36,20 @@ def delta_log() -> bytes:
     return "\n".join(map(json.dumps, ({"protocol": protocol}, {"metaData": metadata}))).encode()
 
 
+_TABLE: Final = pa.table({"id": pa.array([1], pa.int64())})
+
 FILES: Final = {
+    "ORC": {"t/x.orc": orc_file(_TABLE)},
+    "Arrow": {"t/x.arrow": arrow_file(_TABLE)},
+    "ArrowStream": {"t/x.arrows": arrow_stream(_TABLE)},
+    "Avro": {"t/x.avro": avro_file(avro_record(id="long"))},
     "CSV": {"t/x.csv": b"1\n"},
     "CSVWithNames": {"t/x.csv": b"id\n1\n"},
     "Parquet": {"t/x.parquet": parquet()},
     "JSONEachRow": {"t/x.json": b'{"id":1}\n'},
     "Delta": {"t/_delta_log/00000000000000000000.json": delta_log()},
     "DeltaS3Wrapper": {"t/_delta_log/00000000000000000000.json": delta_log()},
+    "Iceberg": {"t/metadata/v1.metadata.json": as_file(metadata_of([field_of(1, "id", "long")]))},
 }
 #: What releases stored when all readers shared one number, which was 2 then.
 SHARED_NUMBER: Final = 2

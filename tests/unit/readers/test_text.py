@@ -16,6 +16,7 @@ from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.compression import decompress, detect
 from stocktake.readers.text.decoding import Text, sample_text, stream_text
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import WarningCode
 from tests.support.memory import MemoryObjects
 
 CODECS: dict[str, Callable[[bytes], bytes]] = {
@@ -62,7 +63,7 @@ def test_plain_text_under_a_compressed_name_is_read_as_it_is() -> None:
 def test_option_wins_over_the_first_bytes() -> None:
     with pytest.raises(InvalidSourceError, match="not readable as gz"):
         streamed(b"a,b\n1,2\n", compression="gzip")
-    assert streamed(b"\x1f\x8b\x08 is text", compression="none") == "\x1f\x8b\x08 is text"
+    assert streamed(b"\x1f\x8b\x08 is text", compression="none") == "\x1f\u2039\x08 is text"
 
 
 def test_unknown_compression_is_refused_by_name() -> None:
@@ -168,9 +169,69 @@ def test_option_that_names_no_text_encoding_is_refused(encoding: str) -> None:
         streamed(b"a", encoding=encoding)
 
 
-def test_letters_that_break_late_are_replaced() -> None:
-    data = b"a\n" * (1 << 20) + b"\xff\n"
-    assert streamed(data)[-3:] == "\n\ufffd\n"
+@pytest.mark.parametrize("before", [0, 1, 1 << 12, 1 << 20])
+def test_letters_that_are_no_utf8_are_windows_1252_however_late(before: int) -> None:
+    text = "a\n" * before + "„Fuß“ für 5 €\n"
+    assert streamed(text.encode("cp1252")) == text
+    assert "".join(sampled(text.encode("cp1252"), 5 << 20).chunks) == text
+
+
+def test_bytes_that_break_a_text_in_utf8_are_windows_1252_and_told() -> None:
+    data = ("é" * 100).encode() + b"a\n" * (1 << 20) + b"\x80\n" + "ü\n".encode()
+    text = sampled(data, 5 << 20)
+    assert "".join(text.chunks) == "é" * 100 + "a\n" * (1 << 20) + "€\nü\n"
+    (warning,) = text.warnings
+    assert warning.code is WarningCode.ENCODING
+    assert f"0x80 at offset {200 + (2 << 20):,}:" in warning.sentence
+
+
+def test_bytes_that_stand_for_no_letter_are_kept() -> None:
+    assert streamed(b"caf\xe9 \x81\n") == "café \x81\n"
+
+
+def test_no_letter_of_utf8_is_taken_for_a_stray_where_a_chunk_cuts_it() -> None:
+    text = ("é" * 9 + "漢😀") * 50_000
+    for shift in range(8):
+        data = b"a" * shift + text.encode()
+        sample = sampled(data, 5 << 20)
+        assert "".join(sample.chunks) == "a" * shift + text
+        assert not sample.warnings
+    cut = sampled(text.encode(), 100_001)
+    assert text.startswith("".join(cut.chunks))
+    assert not cut.warnings
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]'])
+def test_wide_encodings_are_told_without_a_mark(encoding: str, text: str) -> None:
+    assert streamed(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "data", [b"a\nx\x00y\n", b"a,b\n\x00,1\n", b"abc\0\0\0\0\n1\0\0\0\0\0\0\n", b"\0", b"ab\0\0"]
+)
+def test_nul_in_a_value_makes_no_wide_encoding(data: bytes) -> None:
+    assert streamed(data) == data.decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ("a\nb\n".encode("utf-16")[:-1], None),
+        (b"\xff\xfe\x00\xd8a\x00", None),
+        (b"a\ncaf\xe9\n", "ascii"),
+        (b"\x81", "shift_jis"),
+    ],
+)
+def test_bytes_that_break_a_named_encoding_are_refused(data: bytes, encoding: str | None) -> None:
+    with pytest.raises(InvalidSourceError, match=r"a\.csv is not readable as "):
+        streamed(data, encoding=encoding)
+
+
+def test_sample_of_a_named_encoding_may_be_cut_within_a_letter() -> None:
+    data = "漢字\n".encode("utf-16") * 100
+    cut = sampled(data, 51)
+    assert "".join(cut.chunks).startswith("漢字\n")
 
 
 def test_character_may_lie_across_two_chunks() -> None:

@@ -2,13 +2,13 @@
 
 import tomllib
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from stocktake.schema.formats import (
     FILE_FORMAT_OF,
     FILE_FORMATS,
-    FOLDERS,
     MANAGED,
     OPTIONS,
     TAKING_ROWS,
@@ -16,33 +16,39 @@ from stocktake.schema.formats import (
     TableFormat,
 )
 
+#: PostHog's own; the others are spelled as ClickHouse spells its formats.
+POSTHOG = ("CSV", "CSVWithNames", "Parquet", "JSONEachRow", "Delta", "DeltaS3Wrapper")
 
-def test_formats_are_spelled_as_posthog_spells_them() -> None:
-    assert [*TableFormat] == [
-        "CSV",
-        "CSVWithNames",
-        "Parquet",
-        "JSONEachRow",
-        "Delta",
-        "DeltaS3Wrapper",
-    ]
+
+def test_formats_are_spelled_as_posthog_spells_them_and_ours_come_after() -> None:
+    assert [*TableFormat] == [*POSTHOG, "Iceberg", "ORC", "Arrow", "ArrowStream", "Avro"]
     assert TableFormat("CSVWithNames") is TableFormat.CSV_WITH_NAMES
     with pytest.raises(ValueError, match="'csv' is not a valid TableFormat"):
         TableFormat("csv")
 
 
 def test_what_an_upload_may_be() -> None:
-    assert UPLOADABLE == ("CSV", "CSVWithNames", "JSONEachRow", "Parquet")
+    typed = ("Arrow", "ArrowStream", "Avro", "ORC", "Parquet")
+    assert set(UPLOADABLE) == {"CSV", "CSVWithNames", "JSONEachRow", *typed}
     assert dict(FILE_FORMATS) == {
+        "arrow": TableFormat.ARROW,
+        "arrow_stream": TableFormat.ARROW_STREAM,
+        "avro": TableFormat.AVRO,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
+        "orc": TableFormat.ORC,
         "parquet": TableFormat.PARQUET,
     }
     assert dict(FILE_FORMAT_OF) == {
+        "arrow": "arrow",
+        "arrows": "arrow_stream",
+        "avro": "avro",
         "csv": "csv",
+        "feather": "arrow",
         "json": "json",
         "jsonl": "json",
         "ndjson": "json",
+        "orc": "orc",
         "parquet": "parquet",
     }
     assert TAKING_ROWS == ("Delta", "DeltaS3Wrapper")
@@ -50,8 +56,31 @@ def test_what_an_upload_may_be() -> None:
 
 
 def test_a_table_is_named_by_a_folder_or_by_a_pattern_of_files() -> None:
-    assert [each.value for each in TableFormat if each.is_folder] == ["Delta", "DeltaS3Wrapper"]
-    assert dict(FOLDERS) == {"_delta_log": "Delta"}
+    folders = {each.value: each.facts.folder for each in TableFormat if each.is_folder}
+    assert folders == {
+        "Delta": "_delta_log",
+        "DeltaS3Wrapper": "_delta_log",
+        "Iceberg": "metadata",
+    }
+
+
+@pytest.mark.parametrize(
+    ("table_format", "name", "proved"),
+    [
+        (TableFormat.DELTA, "whatever", True),
+        (TableFormat.ICEBERG, "v3.metadata.json", True),
+        (TableFormat.ICEBERG, "v3.gz.metadata.json", True),
+        (TableFormat.ICEBERG, "v3.metadata.json.gz", True),
+        (TableFormat.ICEBERG, f"00003-{UUID(int=3)}.metadata.json", True),
+        (TableFormat.ICEBERG, "report.metadata.json", False),
+        (TableFormat.ICEBERG, "v3.json", False),
+        (TableFormat.ICEBERG, "version-hint.text", False),
+    ],
+)
+def test_what_lies_in_a_folder_proves_a_table(
+    table_format: TableFormat, name: str, proved: bool
+) -> None:
+    assert table_format.facts.is_proved_by(name) is proved
 
 
 def test_options_are_those_that_some_format_or_every_table_has() -> None:

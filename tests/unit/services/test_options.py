@@ -15,6 +15,8 @@ from stocktake.services.options import check_options, is_public
         {"encoding": "latin-1", "compression": "gzip", "sample_bytes": 1},
         {"public": False, "validate": False},
         {"csv_delimiter": None, "public": None},
+        {"metadata_file": "00003-5f1c4c5e.gz.metadata.json"},
+        {"metadata_file": "v3.metadata.json.gz"},
     ],
 )
 def test_options_are_kept_as_they_were_sent(options: dict[str, Any]) -> None:
@@ -54,6 +56,14 @@ def test_only_an_object_is_options(value: Any) -> None:
         ("public", "true"),
         ("public", 1),
         ("validate", 0),
+        *(
+            ("metadata_file", name)
+            for name in (
+                *("", "v3", "..", "metadata/v3.metadata.json", "../v3.metadata.json"),
+                *("s3://b/t/metadata/v3.metadata.json", "a\\v3.metadata.json", 3),
+                *("v3.metadata.json\n", "v3\0.metadata.json", "x" * 500 + ".metadata.json"),
+            )
+        ),
     ],
 )
 def test_a_known_option_of_a_wrong_kind_is_refused_by_name(key: str, value: Any) -> None:

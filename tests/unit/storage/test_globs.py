@@ -15,6 +15,7 @@ from stocktake.storage.places.globs import (
     literal,
     literal_prefix,
     matcher,
+    naming,
 )
 
 
@@ -199,3 +200,75 @@ def walks(pattern: str, key: str, *, at_folder: bool) -> bool:
         return any(walks(rest, key[end:], at_folder=False) for end in range(most + 1))
     fits = key[:1] == pattern[0] or (pattern[0] == "?" and key[:1] not in ("", "/"))
     return fits and walks(rest, key[1:], at_folder=pattern[0] == "/")
+
+
+# --- hidden names -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key"),
+    [
+        ("d/*", "d/a"),
+        ("d/*", "d/a_b.c"),
+        ("d/**/*.csv", "d/_day=1/a.csv"),
+        ("d/**", "d/_k=_v/a"),
+        ("d/*", "d/_a=b.csv"),
+        # what stands before the first wildcard is spelt
+        ("_staging/*.csv", "_staging/a.csv"),
+        (".cache/d/**", ".cache/d/e/a"),
+        ("d/_*.csv", "d/_a.csv"),
+        ("d/.*", "d/.a"),
+        ("d/**/_a/*", "d/x/_a/b"),
+        ("**/_a/**/c", "_a/c"),
+        ("d/{a,_b}*", "d/_bc"),
+        ("d/{*,_b}", "d/_b"),
+        ("d/{x/_a,y}*", "d/x/_ab"),
+        ("d/*/_{a,b}", "d/e/_a"),
+        ("*/%2Ea/*", "d/.a/b"),
+        ("**", "a/b.c/d_"),
+    ],
+)
+def test_a_name_that_the_pattern_spells_is_meant(pattern: str, key: str) -> None:
+    assert matcher(decode(pattern))(key)
+    assert naming(decode(pattern))(key)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key"),
+    [
+        ("d/*", "d/_SUCCESS"),
+        ("d/*", "d/.part-0.csv.crc"),
+        ("*", "_metadata"),
+        ("**", ".DS_Store"),
+        ("d/**", "d/._a.csv"),
+        ("d/**/*.csv", "d/_temporary/0/a.csv"),
+        ("d/**/*.csv", "d/.a=1/b.csv"),
+        ("d/*/*.csv", "d/_a/b.csv"),
+        ("d/*_a", "d/_a"),
+        ("d/?a", "d/_a"),
+        ("d/**_a", "d/_a"),
+        ("d/**_a", "d/b/_a"),
+        ("d/{*,b}", "d/_b"),
+        # a name is spelt where it stands and nowhere else
+        ("d/_*/*", "d/_a/_SUCCESS"),
+        ("_a/**", "_a/b/_a"),
+        ("d/**/_a/*", "d/_x/_a/b"),
+    ],
+)
+def test_no_wildcard_begins_a_hidden_name(pattern: str, key: str) -> None:
+    assert matcher(pattern)(key)
+    assert not naming(pattern)(key)
+
+
+@given(
+    st.lists(PARTS | st.sampled_from("_."), max_size=6).map("".join), st.text("ab/_.=", max_size=8)
+)
+def test_a_key_without_hidden_names_is_meant_by_whatever_matches(pattern: str, key: str) -> None:
+    hidden = any(
+        name.startswith(".") or (name.startswith("_") and "=" not in name)
+        for name in key.split("/")
+    )
+    if matcher(pattern)(key) and not hidden:
+        assert naming(pattern)(key)
+    if matcher("**")(key):
+        assert naming("**")(key) is not hidden

@@ -8,17 +8,15 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from stocktake.errors import LimitExceededError, UnsupportedError
 from stocktake.readers.source import Limits
 from stocktake.readers.text.csv.lines import Lines
-from stocktake.readers.text.decoding import Text, line_too_long
+from stocktake.readers.text.decoding import line_too_long
 
 DELIMITERS: Final = (",", ";", "|", "\t")
 _NULLS: Final = frozenset({"", "\\N"})
-_SNIFFED_RECORDS: Final = 200
 
 
 class Block(NamedTuple):
@@ -41,16 +39,19 @@ class Dialect:
         delimiter: one character.
         quote: one character, or empty where quotes mean nothing.
         nulls: the unquoted fields that stand for null.
+        comment: what a line begins with that is no row; empty where every line is one.
         blanks: the characters that count for nothing around a field.
     """
 
     delimiter: str = ","
     quote: str = '"'
     nulls: frozenset[str] = _NULLS
+    comment: str = ""
     blanks: str = field(init=False, repr=False, compare=False)
     _fields: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _open: re.Pattern[str] = field(init=False, repr=False, compare=False)
     _close: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    _quoted: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         d, q = re.escape(self.delimiter), re.escape(self.quote)
@@ -58,13 +59,15 @@ class Dialect:
         # `body` is the inside of quotes, where two of them are one. A field in quotes goes on
         # behind the closing one up to the delimiter, and without a closing one to the line's end.
         # `_open` is a last field that nothing closes; `_close` what a later line has up to the end
-        # of that field. Every repetition is possessive: no input makes the engine try twice.
+        # of that field; `_quoted` a field up to its closing one. Every repetition is possessive: no
+        # input makes the engine try twice.
         body = rf"(?:[^{q}]++|{q}{q})*+"
         quoted = rf"[{blanks}]*+{q}(?:{body}{q}[^{d}]*+|.*+)"
         for name, value in (
             ("_fields", re.compile(rf"(?:^|{d})({quoted}|[^{d}]*+)" if q else "", re.DOTALL)),
             ("_open", re.compile(rf"[{blanks}]*+{q}{body}\Z" if q else "", re.DOTALL)),
             ("_close", re.compile(rf"{body}{q}[^{d}]*+" if q else "", re.DOTALL)),
+            ("_quoted", re.compile(rf"[{blanks}]*+{q}{body}{q}" if q else "", re.DOTALL)),
             ("blanks", blanks),
         ):
             object.__setattr__(self, name, value)
@@ -90,8 +93,10 @@ class Dialect:
 
     def _line_by_line(self, block: list[str]) -> list[list[str]] | None:
         """Return the records where each is one line; None where a quoted field runs over
-        its line."""
+        its line, or where a line may be a comment."""
         delimiter, quote, split = self.delimiter, self.quote, self._fields.findall
+        if self.comment and any(line.startswith(self.comment) for line in block):
+            return None
         if not quote or quote not in "\n".join(block):
             return [line.split(delimiter) for line in block]
         rows = [split(line) if quote in line else line.split(delimiter) for line in block]
@@ -104,10 +109,12 @@ class Dialect:
         starts: list[int] = []
         rows: list[list[str]] = []
         for line in lines.rest_of_block():
+            if self.comment and line.startswith(self.comment):
+                continue
             start, closed = lines.number, True
-            fields = line.split(delimiter) if quote not in line else split(line)
+            fields = split(line) if quote and quote in line else line.split(delimiter)
             # The line that closes one field may open another at its end.
-            while closed and self.is_open(fields[-1]):
+            while closed and quote and self.is_open(fields[-1]):
                 too_long = partial(line_too_long, path, start, limits)
                 tail, closed = self._close_field(fields.pop(), lines, too_long, limits)
                 fields += tail
@@ -119,6 +126,15 @@ class Dialect:
     def is_open(self, last: str) -> bool:
         """Return whether a record's last field begins with a quote that nothing closes."""
         return self.quote in last and self._open.match(last) is not None
+
+    def is_closed(self, raw: str) -> bool:
+        """Return whether a field that begins with a quote ends with the one that closes it."""
+        return self._quoted.match(raw) is not None and is_blank(self.tail(raw))
+
+    def tail(self, raw: str) -> str:
+        """Return what of a field stands behind the closing quote."""
+        match = self._quoted.match(raw)
+        return raw[match.end() :] if match else ""
 
     def _close_field(
         self,
@@ -157,19 +173,34 @@ class Dialect:
         return inner.replace(quote * 2, quote), True
 
 
-def dialect_of(options: dict[str, Any], sample: list[str], limits: Limits) -> Dialect:
-    """Return the dialect by the options; the delimiter by the first lines where no option names it.
+def is_blank(line: str) -> bool:
+    """Return whether a line has nothing but blanks."""
+    return not line or line.isspace()
+
+
+def dialects_of(options: dict[str, Any], delimiter: str | None) -> list[Dialect]:
+    """Return what the dialect may be by the options: as many as there are delimiters left.
+
+    Args:
+        delimiter: what it is unless an option names it; None where it is to be found.
 
     Raises:
-        UnsupportedError: an option is no single character.
+        UnsupportedError: an option is no single character, or two mean one.
     """
     nulls = options.get("csv_null_values") or ()
     if isinstance(nulls, str):
         nulls = (nulls,)
-    make = partial(Dialect, quote=_quote(options), nulls=_NULLS | frozenset(nulls))
+    comment = _character(options, "csv_comment", "") if options.get("csv_comment") else ""
+    make = partial(Dialect, quote=_quote(options), nulls=_NULLS | frozenset(nulls), comment=comment)
     if options.get("csv_delimiter"):
-        return make(delimiter=_character(options, "csv_delimiter", ","))
-    return _sniff([make(delimiter=delimiter) for delimiter in DELIMITERS], sample, limits)
+        delimiter = _character(options, "csv_delimiter", ",")
+    dialects = [make(delimiter=each) for each in ([delimiter] if delimiter else DELIMITERS)]
+    if comment and comment in (dialects[0].quote, delimiter):
+        raise UnsupportedError(
+            f"options.csv_comment is {comment!r}, as are quote or delimiter.",
+            code="unsupported_option",
+        )
+    return [each for each in dialects if each.delimiter != comment]
 
 
 def _quote(options: dict[str, Any]) -> str:
@@ -189,25 +220,3 @@ def _character(options: dict[str, Any], name: str, default: str) -> str:
             code="unsupported_option",
         )
     return value
-
-
-def _sniff(candidates: list[Dialect], sample: list[str], limits: Limits) -> Dialect:
-    """Return the one that splits the records into the most fields, all records alike; else the one
-    that splits the first record most. The comma wins ties."""
-    splitting = [each for each in candidates if next(_widths(each, sample, limits), 1) > 1]
-    if len(splitting) > 1:
-        return max(splitting, key=lambda dialect: _score(dialect, sample, limits))
-    return (splitting or candidates)[0]
-
-
-def _score(dialect: Dialect, sample: list[str], limits: Limits) -> tuple[bool, int]:
-    widths = list(islice(_widths(dialect, sample, limits), _SNIFFED_RECORDS))
-    return len(set(widths)) == 1, widths[0]
-
-
-def _widths(dialect: Dialect, sample: list[str], limits: Limits) -> Iterator[int]:
-    """Yield how many fields each record has that is no empty line."""
-    if dialect.delimiter in "\n".join(sample):
-        text = Text(path="the sample", chunks=iter(["\n".join(sample)]), complete=True)
-        blocks = dialect.blocks(Lines(text, limits), path=text.path, limits=limits, complete=False)
-        yield from (len(row) for block in blocks for row in block.rows if row != [""])

@@ -1,17 +1,25 @@
 """The lines of a text, a block at a time, counted; some of them can be stepped over unsplit."""
 
+import re
 from collections.abc import Iterator
+from io import IncrementalNewlineDecoder
+from itertools import chain
 from typing import Final
 
 from stocktake.readers.source import Limits
 from stocktake.readers.text.decoding import Text, line_too_long
 from stocktake.readers.text.fast_rows import Rows
+from stocktake.schema.warnings import ReadWarning, WarningCode
 
 #: Characters of a block: of the first one, of one after lines that could be stepped over, and
 #: of the largest.
 _FIRST_BLOCK: Final = 1 << 13
 _LEAST_BLOCK: Final = 1 << 10
 _LARGEST_BLOCK: Final = 1 << 17
+#: Characters in which a line's end is looked for, where the first line feed is late.
+_HEAD: Final = 1 << 16
+#: What stands in quotes, of whatever delimiter.
+_QUOTED: Final = re.compile(r'(?:\A|(?<=[,;|\t\r\n]))"(?:[^"]++|"")*+(?:"|\Z)')
 
 
 class Lines:
@@ -19,7 +27,8 @@ class Lines:
     end.
 
     Args:
-        text: where from; CRLF is a line's end as LF is.
+        text: where from; CRLF is a line's end as LF is, and so are CR CR LF, and CR where no
+            line ends in LF.
         limits: `max_line_bytes` applies.
 
     Attributes:
@@ -29,7 +38,8 @@ class Lines:
     def __init__(self, text: Text, limits: Limits) -> None:
         self._text = text
         self._limits = limits
-        self._chunks = iter(text.chunks)
+        self._chunks = _with_line_feeds(text)
+        self._is_told = False
         # One ahead, to know which chunk is the last.
         self._ahead = next(self._chunks, None)
         # the beginning of a line whose end is in none of these, and how long it is
@@ -49,6 +59,14 @@ class Lines:
             LimitExceededError: as `block` does.
         """
         return self._piece[self._at :].split("\n", most)[:-1] if self._has_more() else []
+
+    def drop(self, count: int) -> None:
+        """Pass over the next lines, between two blocks, however long they are."""
+        for _ in range(count):
+            if not self._has_more():
+                return
+            self._at = self._piece.index("\n", self._at) + 1
+            self.number += 1
 
     def block(self) -> list[str] | None:
         """Return the next lines, not yet counted as taken; None at the end.
@@ -117,7 +135,7 @@ class Lines:
             if is_last or "\n" in chunk:
                 whole = "".join(self._carry)
                 if is_last and not chunk.endswith("\n"):
-                    whole = whole.removesuffix("\r") + "\n"
+                    whole = whole.rstrip("\r") + "\n"
                 # Cut behind a line feed, so that no CRLF lies in two pieces.
                 end = whole.rindex("\n") + 1
                 self._hold(whole[:end])
@@ -126,11 +144,75 @@ class Lines:
         return False
 
     def _hold(self, piece: str) -> None:
-        self._piece = piece.replace("\r\n", "\n") if "\r" in piece else piece
         self._at = 0
+        if "\r" in piece:
+            piece = piece.replace("\r\n", "\n")
+        # what wrote CR LF for each LF of CR LF
+        if "\r\n" in piece:
+            self._tell_returns()
+            while "\r\n" in piece:
+                piece = piece.replace("\r\n", "\n")
+        self._piece = piece
+
+    def _tell_returns(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._text.warnings.append(
+                ReadWarning(
+                    code=WarningCode.LINE_ENDS,
+                    sentence=f"Lines of {self._text.path} end in CR CR LF, which was read as one "
+                    "line end; ClickHouse takes the first CR for a part of the last value.",
+                    file=self._text.path,
+                )
+            )
 
     def _refuse_long_lines(self) -> None:
         lines = "".join(self._carry).replace("\r\n", "\n").split("\n")
         for number, line in enumerate(lines, start=self.number + 1):
             if len(line) > self._limits.max_line_bytes:
                 raise line_too_long(self._text.path, number, self._limits)
+
+
+def _with_line_feeds(text: Text) -> Iterator[str]:
+    """Return the text's pieces, in which each line ends in LF, if only behind a CR."""
+    chunks = iter(text.chunks)
+    head = next(chunks, "")
+    while "\n" not in head and len(head) < _HEAD and (more := next(chunks, None)) is not None:
+        head += more
+    if not head:
+        return iter(())
+    if not _ends_in_returns(head):
+        return chain([head], chunks)
+    text.warnings.append(
+        ReadWarning(
+            code=WarningCode.LINE_ENDS,
+            sentence=f"The lines of {text.path} end in CR alone; ClickHouse reads them where "
+            "input_format_csv_allow_cr_end_of_line is set.",
+            file=text.path,
+        )
+    )
+    return _translated(chain([head], chunks))
+
+
+def _ends_in_returns(head: str) -> bool:
+    r"""Return whether lines end in CR, and none in LF; neither counts in quotes.
+
+    >>> _ends_in_returns('id,"a\nb"\r1,x'), _ends_in_returns('id,"a\rb"\r\n1,x')
+    (True, False)
+    """
+    # of nearly every text its first line tells
+    first = head.partition("\n")[0].rstrip("\r")
+    if "\r" not in head or ("\r" not in first and '"' not in first):
+        return False
+    bare = _QUOTED.sub("", head[:_HEAD])
+    return "\r" in bare.rstrip("\r") and "\n" not in bare
+
+
+def _translated(chunks: Iterator[str]) -> Iterator[str]:
+    # keeps a CR at a chunk's end until it is known whether an LF follows
+    newlines = IncrementalNewlineDecoder(None, translate=True)
+    for chunk in chunks:
+        if translated := newlines.decode(chunk):
+            yield translated
+    if rest := newlines.decode("", final=True):
+        yield rest

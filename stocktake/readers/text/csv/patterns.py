@@ -11,31 +11,26 @@ from functools import lru_cache
 from typing import Final
 
 from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect
-from stocktake.readers.text.values.dates import (
-    DATE,
-    DATETIME,
-    DATETIME64,
-    STRING,
-    SURE_DATE,
-    SURE_DATETIME,
-    SURE_DATETIME64,
+from stocktake.readers.text.values.dates import STRING, SURE_TIMES
+from stocktake.readers.text.values.kinds import Kind
+from stocktake.readers.text.values.numbers import (
+    BOOL,
+    FLOAT64,
+    NUMBER_KINDS,
+    SURE_FLOAT,
+    SURE_INTEGERS,
 )
-from stocktake.readers.text.values.kinds import BOOL, FLOAT64, INT64, UINT64, Kind
 
 #: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
 _SEPARATOR: Final = "\x1f"
-#: 18 digits fit an Int64, and 19 without a sign a UInt64. No exponent: to ClickHouse `1e10` is a
-#: text.
+#: No exponent in a number: to ClickHouse `1e10` is a text.
 _TOKENS: Final = {
-    INT64: r"[+-]?[0-9]{1,18}",
-    UINT64: r"[+-]?[0-9]{1,18}|[0-9]{19}",
-    FLOAT64: r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)",
+    **SURE_INTEGERS,
+    FLOAT64: SURE_FLOAT,
     BOOL: r"true|false",
-    DATE: SURE_DATE,
-    DATETIME: SURE_DATETIME,
-    DATETIME64: SURE_DATETIME64,
+    **SURE_TIMES,
 }
-_NEVER_QUOTED: Final = frozenset({INT64, UINT64, FLOAT64, BOOL})
+_NEVER_QUOTED: Final = NUMBER_KINDS
 _PLAIN_QUOTES: Final = ('"', "'", "")
 _PLAIN_NULL: Final = re.compile(r"[A-Za-z0-9_.\\/#-]*")
 
@@ -88,10 +83,10 @@ def row_pattern(kinds: tuple[Kind, ...], dialect: Dialect, *, quotes: bool = Fal
         quotes: whether numbers may stand in quotes.
 
     Returns:
-        A pattern in RE2's syntax; None where a kind has no sure spelling, or where delimiter and
-        quotes are not the common ones.
+        A pattern in RE2's syntax; None where a kind has no sure spelling, where delimiter and
+        quotes are not the common ones, or where a row may be a comment.
     """
-    if dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
+    if dialect.comment or dialect.delimiter not in DELIMITERS or dialect.quote not in _PLAIN_QUOTES:
         return None
     # Whatever else an option names is left to the look at single fields: a delimiter in it, say.
     nulls = [null for null in sorted(dialect.nulls) if _PLAIN_NULL.fullmatch(null)]

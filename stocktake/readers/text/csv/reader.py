@@ -18,21 +18,20 @@ from stocktake.readers.text.sampling import Inferred, Rules, read_samples, read_
 from stocktake.readers.text.validating import Checked, Finding, validate_files
 from stocktake.readers.text.values.checks import fits_csv
 from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted
-from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
+from stocktake.readers.text.values.dates import DATE, DATE32, DATETIME, DATETIME64, STRING
 from stocktake.readers.text.values.kinds import (
-    BOOL,
-    FLOAT64,
-    INT64,
     Array,
     Kind,
     KindConflictError,
     Map,
     NestingError,
     describe,
-    join,
+    join_csv,
 )
+from stocktake.readers.text.values.numbers import BOOL, FLOAT64, LONG
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
+from stocktake.schema.warnings import ReadWarning
 
 _EMPTY: Final = (Array(element=None), Map(value=None))
 
@@ -45,16 +44,15 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
 
     Args:
         source: its options `csv_delimiter`, `csv_quote`, `csv_header`, `csv_null_values`,
-            `csv_allow_double_quotes`, `encoding`, `compression` and `sample_bytes` win over
-            what the bytes suggest.
+            `csv_allow_double_quotes`, `csv_skip_lines`, `csv_comment`, `encoding`, `compression`
+            and `sample_bytes` win over what the bytes suggest.
 
     Raises:
         RaggedRowsError: a row has more or fewer values than the first.
-        DuplicateColumnError: the header names a column twice.
         FormatMismatchError: a file is no CSV.
         JobError: any other, as `stocktake.errors` draws them.
     """
-    rules = Rules(infer=_Inference(source, limits), unite=_join)
+    rules = Rules(infer=_Inference(source, limits), unite=_unite)
     return read_samples(source, limits, progress, rules)
 
 
@@ -67,7 +65,7 @@ def validate(
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
     """Infer the columns from all of every file. Raises what `read` raises."""
-    rules = Rules(infer=_Inference(source, limits), unite=_join)
+    rules = Rules(infer=_Inference(source, limits), unite=_unite)
     return read_whole(source, limits, progress, rules)
 
 
@@ -195,9 +193,13 @@ def _kind_of(raw: str, dialect: Dialect, limits: Limits) -> Kind:
     return infer_quoted(text, levels=limits.max_nesting) if quoted else infer_field(text)
 
 
+def _unite(_name: str, a: Kind, b: Kind, _file: str, _warnings: list[ReadWarning]) -> Kind:
+    return _join(a, b)
+
+
 def _join(a: Kind, b: Kind) -> Kind:
     try:
-        return join(a, b, json_rules=False)
+        return join_csv(a, b)
     except KindConflictError:
         return STRING
 
@@ -207,13 +209,13 @@ def _join(a: Kind, b: Kind) -> Kind:
 #: By a type's name: what surely fits it, and need not be looked at singly.
 #: Neither UInt64 nor Int32: the pattern of integers takes a sign, and 18 digits.
 _SURE: Final = {
-    "Int64": INT64,
-    "Int128": INT64,
-    "Int256": INT64,
+    "Int64": LONG,
+    "Int128": LONG,
+    "Int256": LONG,
     "Float32": FLOAT64,
     "Float64": FLOAT64,
     "Bool": BOOL,
-    "Date32": DATE,
+    "Date32": DATE32,
     "DateTime64": DATETIME64,
     "DateTime": DATETIME,
     "DateTime32": DATETIME,

@@ -1,21 +1,26 @@
 """A CSV file as a table: its dialect and header are found, its rows are held to one width."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import DuplicateColumnError, InvalidSourceError, RaggedRowsError
-from stocktake.readers.limits import check_names, exceeded
+from stocktake.errors import RaggedRowsError
 from stocktake.readers.source import Limits, Source
-from stocktake.readers.text.csv.dialect import DELIMITERS, Block, Dialect, dialect_of
+from stocktake.readers.text.csv.dialect import Block, Dialect, is_blank
+from stocktake.readers.text.csv.header import (
+    has_header,
+    names_of,
+    refuse_lone_returns,
+    telling_header,
+)
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.csv.patterns import row_pattern
+from stocktake.readers.text.csv.sniffing import Sniffed, sniff
 from stocktake.readers.text.decoding import Text, mismatch
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.values.kinds import Kind
-from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import ReadWarning, WarningCode
 
 _SNIFFED_LINES: Final = 1_000
 #: A brace, and a key with its colon, or the object's end, or the line's: a CSV may begin with
@@ -29,9 +34,10 @@ class Table:
     Args:
         header: the line that it is, where it tells names and dialect; else None.
         names: of the columns.
+        sniffed: how to split the lines, and which of them are no rows.
         lines: what is left of the text.
         blocks: the records in it.
-        path: the file, for messages.
+        text: it takes what there is to say of the file.
         limits: they bound its lines and what it says of types.
     """
 
@@ -39,47 +45,59 @@ class Table:
         self,
         header: str | None,
         names: list[str],
-        dialect: Dialect,
+        sniffed: Sniffed,
         lines: Lines,
         blocks: Iterator[Block],
-        path: str,
+        text: Text,
         limits: Limits,
     ) -> None:
         self.header = header
         self.names = names
-        self.dialect = dialect
+        self.dialect = sniffed.dialect
+        self._has_comments = sniffed.has_comments
         self._lines = lines
         self._blocks = blocks
-        self.path = path
+        self.path = text.path
+        self._text = text
         self.limits = limits
-        self._blank: int | None = None
+        self._told = {warning.code for warning in text.warnings} & {WarningCode.BLANK_LINES}
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the rows; empty lines at the end are left out, though in a file of one column each
-        is a null.
+        """Yield the rows; blank lines are left out, though in a file of one column each is a null.
 
         Raises:
             RaggedRowsError: a row is wider or narrower than the others.
         """
         width = len(self.names)
         for block in self._blocks:
-            # Nearly every block. Once there was an empty line, a row behind it is a fault: then
-            # each is looked at, and the empty line is what the error names.
-            if self._blank is None and set(map(len, block.rows)) <= {width}:
+            # nearly every block
+            if set(map(len, block.rows)) <= {width}:
                 if block.rows:
                     yield block
                 continue
-            kept = 0
-            for line, row in zip(block.lines, block.rows, strict=True):
-                if row == [""] and width > 1:
-                    self._blank = self._blank or line
-                elif self._blank or len(row) != width:
-                    found = 1 if self._blank else len(row)
-                    raise _ragged(self._blank or line, found, width, self.path)
-                else:
-                    kept += 1
+            kept = [
+                (line, row)
+                for line, row in zip(block.lines, block.rows, strict=True)
+                if len(row) == width or not self._pass_over(line, row)
+            ]
             if kept:
-                yield Block(block.lines[:kept], block.rows[:kept])
+                lines, rows = zip(*kept, strict=True)
+                yield Block(lines, list(rows))
+
+    def _pass_over(self, line: int, row: list[str]) -> bool:
+        """Return True for a blank line or a comment, once it is told; any other is a fault."""
+        if len(row) == 1 and is_blank(row[0]):
+            self._tell(_blank_lines(self.path, line))
+        elif self._has_comments and row[0].startswith("#"):
+            self._tell(_comments(self.path, line))
+        else:
+            raise _ragged(line, len(row), len(self.names), self.dialect, self.path)
+        return True
+
+    def _tell(self, warning: ReadWarning) -> None:
+        if warning.code not in self._told:
+            self._told.add(warning.code)
+            self._text.warnings.append(warning)
 
     def skip(self, kinds: Sequence[Kind], *, quotes: bool = False) -> int:
         """Skip rows, between two blocks, that surely keep the columns at these kinds; return how
@@ -91,9 +109,6 @@ class Table:
         Returns:
             How many they are.
         """
-        # As in `blocks`: from here on no row may pass unseen.
-        if self._blank is not None:
-            return 0
         rows = rows_of(row_pattern(tuple(kinds), self.dialect, quotes=quotes), self.limits)
         return self._lines.skip(rows) if rows else 0
 
@@ -109,47 +124,43 @@ def open_table(source: Source, lines: Lines, text: Text, limits: Limits) -> Tabl
 
     Raises:
         RaggedRowsError: a row has more or fewer values than the first; while rows are taken.
-        DuplicateColumnError: the header names a column twice.
         FormatMismatchError: the file is JSON.
         JobError: any other, as `stocktake.errors` draws them.
     """
+    lines.drop(int(source.options.get("csv_skip_lines") or 0))
     first = lines.peek(_SNIFFED_LINES)
     _refuse_json(first, text.path, source)
-    dialect = dialect_of(source.options, first, limits)
+    named = has_header(source)
+    sniffed = sniff(source.options, first, limits, has_header=named)
+    if sniffed.skip:
+        lines.drop(sniffed.skip)
+        text.warnings.append(_skipped(text.path, sniffed.skip, first))
+    dialect = sniffed.dialect
     blocks = dialect.blocks(lines, path=text.path, limits=limits, complete=text.complete)
-    block = _from_head(blocks)
+    block = _from_head(blocks, text)
     if block is None:
         return None
-    head, has_header = block.rows[0], _has_header(source)
-    _refuse_lone_returns(head, dialect, text.path)
-    names = _names(head, dialect, has_header=has_header, path=text.path, limits=limits)
+    head = block.rows[0]
+    refuse_lone_returns(head, dialect, text.path)
+    names = names_of(head, dialect, text, limits, named=named)
     header = None
-    if has_header:
+    if named:
+        # only the very first line is looked for in other files
+        if block.lines[0] == 1:
+            header = telling_header(head, first[0], dialect, source)
         block = Block(block.lines[1:], block.rows[1:])
-        header = _telling_header(head, first[0], dialect, source)
-    return Table(header, names, dialect, lines, chain([block], blocks), text.path, limits)
+    return Table(header, names, sniffed, lines, chain([block], blocks), text, limits)
 
 
-def _telling_header(head: list[str], first: str, dialect: Dialect, source: Source) -> str | None:
-    """Return the first line, where it is all of the header and tells the dialect by itself: no
-    other delimiter would split it."""
-    others = [each for each in DELIMITERS if each != dialect.delimiter and each in first]
-    is_sure = bool(source.options.get("csv_delimiter")) or not others
-    return first if is_sure and dialect.delimiter.join(head) == first else None
-
-
-def _from_head(blocks: Iterator[Block]) -> Block | None:
-    """Return the first block with a record that is no empty line, from that record on."""
+def _from_head(blocks: Iterator[Block], text: Text) -> Block | None:
+    """Return the first block with a record that is no blank line, from that record on."""
     for block in blocks:
         for at, row in enumerate(block.rows):
-            if row != [""]:
+            if len(row) > 1 or not is_blank(row[0]):
                 return Block(block.lines[at:], block.rows[at:])
+            if at == 0:
+                text.warnings.append(_blank_lines(text.path, block.lines[0]))
     return None
-
-
-def _has_header(source: Source) -> bool:
-    option = source.options.get("csv_header")
-    return source.format is TableFormat.CSV_WITH_NAMES if option is None else bool(option)
 
 
 def _refuse_json(first: list[str], path: str, source: Source) -> None:
@@ -157,45 +168,42 @@ def _refuse_json(first: list[str], path: str, source: Source) -> None:
         raise mismatch(path, source.format.value, "JSON")
 
 
-def _refuse_lone_returns(head: list[str], dialect: Dialect, path: str) -> None:
-    """Refuse lines that end in CR alone: all would be taken for one, the header."""
-    if any("\r" in raw for raw in head if not dialect.unquote(raw)[1]):
-        raise InvalidSourceError(
-            f"{path}, line 1: a carriage return without a line feed. Write the file with LF or "
-            "CRLF at the end of its lines.",
-            file=path,
-        )
-
-
-def _names(
-    head: list[str], dialect: Dialect, *, has_header: bool, path: str, limits: Limits
-) -> list[str]:
-    if len(head) > limits.max_columns:
-        raise exceeded(
-            limits,
-            "max_columns",
-            f"{path} has {len(head):,} columns",
-            advice="Check the delimiter, split the table",
-            file=path,
-        )
-    if not has_header:
-        return [f"c{number}" for number in range(1, len(head) + 1)]
-    names = [dialect.unquote(raw)[0] or f"c{number}" for number, raw in enumerate(head, start=1)]
-    check_names(names, limits, where=f"The header of {path}", file=path)
-    _refuse_duplicates(names, path)
-    return names
-
-
-def _refuse_duplicates(names: list[str], path: str) -> None:
-    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
-    if doubled:
-        listed = ", ".join(map(repr, doubled[:10]))
-        raise DuplicateColumnError(f"The header of {path} names twice: {listed}.", file=path)
-
-
-def _ragged(line: int, found: int, width: int, path: str) -> RaggedRowsError:
+def _ragged(line: int, found: int, width: int, dialect: Dialect, path: str) -> RaggedRowsError:
     return RaggedRowsError(
         "The provided file has rows with different amount of values: "
-        f"{path}, line {line}, has {found}, expected {width}.",
+        f"{path}, line {line}, has {found}, expected {width}; the delimiter is "
+        f"{dialect.delimiter!r}.",
         file=path,
+    )
+
+
+def _skipped(path: str, count: int, first: list[str]) -> ReadWarning:
+    lines = f"{count} lines, the first of which is" if count > 1 else "one line, which is"
+    return ReadWarning(
+        code=WarningCode.SKIPPED_LINES,
+        sentence=f"Passed over before the table in {path}: {lines} {first[0][:60]!a}. ClickHouse "
+        f"does so where input_format_csv_skip_first_lines is {count}; options.csv_skip_lines says "
+        "another number.",
+        file=path,
+        line=1,
+    )
+
+
+def _comments(path: str, line: int) -> ReadWarning:
+    return ReadWarning(
+        code=WarningCode.SKIPPED_LINES,
+        sentence=f"Lines of {path} that begin with '#', the first of them line {line}, were passed "
+        "over as comments; ClickHouse refuses them.",
+        file=path,
+        line=line,
+    )
+
+
+def _blank_lines(path: str, line: int) -> ReadWarning:
+    return ReadWarning(
+        code=WarningCode.BLANK_LINES,
+        sentence=f"Blank lines of {path}, the first of them line {line}, were passed over; "
+        "ClickHouse refuses them.",
+        file=path,
+        line=line,
     )

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from stocktake.errors import InvalidSourceError
@@ -12,13 +12,15 @@ from stocktake.readers.source import Limits
 from stocktake.readers.text.decoding import Text, line_too_long, mismatch
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.json.patterns import Shape
-from stocktake.readers.text.values.json_values import HugeInteger
+from stocktake.readers.text.json.spelling import mark_escaped, spelled_float
+from stocktake.readers.text.values.json_values import SpelledNumber, decode_float
 from stocktake.readers.text.values.kinds import Kind
 
 _BLANK: Final = re.compile(r"[\s\ufeff]*+")
 _CSV_LINE: Final = re.compile(r"[^\n{\[]*[,;|\t]")
 #: A literal or an escape that the buffer cuts is reported this far before its end, at most.
 _CUT: Final = 16
+_LITERALS: Final = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
 class Record(NamedTuple):
@@ -40,13 +42,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-def _any_integer(digits: str) -> int | HugeInteger:
+def _any_integer(digits: str) -> int | SpelledNumber:
     # Python refuses to convert thousands of digits, and nothing that long is a number here
-    return int(digits) if len(digits) <= 40 else HugeInteger(digits)
+    return int(digits) if len(digits) <= 40 else SpelledNumber(digits)
 
 
-_FAST: Final = json.JSONDecoder(object_pairs_hook=_unique)
-_LENIENT: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_int=_any_integer)
+def _decoders(parse_float: Callable[[str], Any]) -> tuple[json.JSONDecoder, json.JSONDecoder]:
+    """Return a fast one, and one that takes integers of any length."""
+    hooks: dict[str, Any] = {"object_pairs_hook": _unique, "parse_float": parse_float}
+    return json.JSONDecoder(**hooks), json.JSONDecoder(**hooks, parse_int=_any_integer)
+
+
+_VALUES: Final = _decoders(decode_float)
+_SPELLED: Final = _decoders(spelled_float)
 
 
 class Objects:
@@ -55,9 +63,11 @@ class Objects:
     Args:
         text: where from; a cut one ends at its last whole object.
         declared: the table's format, for messages.
+        spelled: whether numbers keep their spelling.
     """
 
-    def __init__(self, text: Text, limits: Limits, declared: str) -> None:
+    def __init__(self, text: Text, limits: Limits, declared: str, *, spelled: bool = False) -> None:
+        self._fast, self._lenient = _SPELLED if spelled else _VALUES
         self._text = text
         self._limits = limits
         self._declared = declared
@@ -106,15 +116,24 @@ class Objects:
         if found == "]" and self._in_array:
             self._end_array()
             return False
-        # ClickHouse allows a comma between objects, and a semicolon where an INSERT ends.
-        if found == "," or (found == ";" and not self._in_array):
+        if found == ";" and not self._in_array:
+            self._end_insert()
+            return False
+        # ClickHouse allows a comma between objects.
+        if found == ",":
             self._move(self._at + 1)
-            if not self._in_array:
-                return bool(self._peek())
-            return True
+            return self._in_array or bool(self._peek())
         if self._in_array and found:
             raise self._invalid("expected a comma or the array's end between two objects")
         return bool(found) or self._in_array
+
+    def _end_insert(self) -> None:
+        """Step over the semicolon that ends an INSERT, behind which ClickHouse reads nothing."""
+        self._move(self._at + 1)
+        if self._peek():
+            raise self._invalid(
+                "a semicolon stands between two objects, where ClickHouse ends its read"
+            )
 
     def _end_array(self) -> None:
         self._move(self._at + 1)
@@ -127,20 +146,24 @@ class Objects:
             return None
         if found != "{":
             raise self._invalid(_instead_of_object(found, in_array=self._in_array))
-        while True:
-            if (decoded := self._decode(_FAST)) is not None:
-                return self._taken(*decoded)
+        while (decoded := self._decode(self._fast)) is None:
             if not self._refill():
                 if self._text.complete:
-                    raise self._invalid("no valid JSON: the file ends inside this object")
+                    self._decode(self._fast, last=True)
                 return None
+        return self._taken(*decoded)
 
-    def _decode(self, decoder: json.JSONDecoder) -> tuple[dict[str, Any], int] | None:
-        """Return the object at hand and where it ends; None where more text might complete it."""
+    def _decode(
+        self, decoder: json.JSONDecoder, *, last: bool = False
+    ) -> tuple[dict[str, Any], int] | None:
+        """Return the object at hand and where it ends; None where more text might complete it, of
+        which there is none behind the `last`."""
         try:
             return decoder.raw_decode(self._buffer, self._at)
         except json.JSONDecodeError as exc:
-            if self._is_cut(exc):
+            if last and self._breaks_off(exc):
+                raise self._invalid("no valid JSON: the file ends inside this object") from exc
+            if not last and self._is_cut(exc):
                 return None
             raise self._invalid(f"no valid JSON: {exc.msg}", at=exc.pos) from exc
         except _DuplicateKeyError as exc:
@@ -149,7 +172,7 @@ class Objects:
             raise too_deep(self._text.path, self._line, self._limits) from exc
         except ValueError:
             # an integer of more digits than Python converts
-            return self._decode(_LENIENT)
+            return self._decode(self._lenient, last=last)
 
     def _is_cut(self, exc: json.JSONDecodeError) -> bool:
         """Return whether more text might mend it."""
@@ -157,8 +180,20 @@ class Objects:
         # That error is placed where the string begins, which may be far before the end.
         return exc.msg.startswith("Unterminated") or exc.pos >= len(self._buffer) - _CUT
 
+    def _breaks_off(self, exc: json.JSONDecodeError) -> bool:
+        """Return whether the text is right as far as it goes."""
+        rest = self._buffer[exc.pos :].rstrip()
+        return (
+            not rest
+            or exc.msg.startswith("Unterminated")
+            or (exc.msg.startswith("Invalid \\uXXXX") and len(rest) <= len("uXXXX"))
+            or (exc.msg == "Expecting value" and any(w.startswith(rest) for w in _LITERALS))
+        )
+
     def _taken(self, value: dict[str, Any], end: int) -> Record:
         self._refuse_longer_than_allowed(end)
+        if self._buffer.find("\\", self._at, end) >= 0:
+            value = mark_escaped(value, self._buffer[self._at : end])
         record = Record(self._line, value)
         self._move(end)
         return record

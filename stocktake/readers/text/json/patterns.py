@@ -9,30 +9,29 @@ from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
-from stocktake.readers.text.values.dates import (
-    DATE,
-    DATETIME,
-    DATETIME64,
-    STRING,
-    SURE_DATE,
-    SURE_DATETIME,
-    SURE_DATETIME64,
+from stocktake.readers.text.values.dates import STRING, SURE_TIMES
+from stocktake.readers.text.values.kinds import Array, Kind, Tuple
+from stocktake.readers.text.values.numbers import (
+    BOOL,
+    FLOAT64,
+    INT128,
+    INT256,
+    LONG,
+    SURE_INTEGERS,
 )
-from stocktake.readers.text.values.kinds import BOOL, FLOAT64, INT64, UINT64, Array, Kind, Tuple
 
-_INTEGER: Final = r"-?(?:0|[1-9][0-9]{0,17})"
-_EXPONENT: Final = r"[eE][+-]?[0-9]+"
+_EXPONENT: Final = r"[eE][+-]?[0-9]{1,2}"
 _TEXT: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*'
 _TOKENS: Final = {
     BOOL: "true|false",
-    INT64: _INTEGER,
-    UINT64: rf"{_INTEGER}|[1-9][0-9]{{18}}",
-    # An integer stays short here, too: one beyond UInt64 is a text to ClickHouse.
-    FLOAT64: rf"{_INTEGER}|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:{_EXPONENT})?|{_EXPONENT})",
+    **SURE_INTEGERS,
+    # What 64 bits do not hold is a text.
+    **dict.fromkeys((INT128, INT256), SURE_INTEGERS[LONG]),
+    # Of fifteen digits at most, which a Float64 gives back whatever they are.
+    FLOAT64: rf"-?(?:0|[1-9][0-9]{{0,14}}|(?:0\.[0-9]{{1,15}}|[1-9][0-9]{{0,2}}\.[0-9]{{1,12}}"
+    rf"|[1-9][0-9]{{3,6}}\.[0-9]{{1,8}})(?:{_EXPONENT})?|[1-9]{_EXPONENT})",
     STRING: f'"{_TEXT}"',
-    DATE: f'"(?:{SURE_DATE})"',
-    DATETIME: f'"(?:{SURE_DATETIME})"',
-    DATETIME64: f'"(?:{SURE_DATETIME64})"',
+    **{kind: f'"(?:{sure})"' for kind, sure in SURE_TIMES.items()},
 }
 #: What has more keys is decoded, and what has more arrays in each other.
 _MOST_KEYS: Final = 1_000

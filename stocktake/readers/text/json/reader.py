@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from stocktake.errors import InvalidSourceError
 from stocktake.readers.limits import check_columns, check_fields, check_names, too_deep
 from stocktake.readers.source import Introspection, Limits, Progress, Source, Validation
 from stocktake.readers.text.decoding import Text
+from stocktake.readers.text.json.mixed import MixedKeys
 from stocktake.readers.text.json.objects import Objects, Record
 from stocktake.readers.text.json.patterns import Shape
 from stocktake.readers.text.records import BLOCK_CELLS, Counted, Records, Values
@@ -20,15 +20,15 @@ from stocktake.readers.text.values.json_values import holds, infer_json
 from stocktake.readers.text.values.kinds import (
     Array,
     Kind,
-    KindConflictError,
     NestingError,
     Tuple,
     count_fields,
     describe,
-    join,
+    join_json,
 )
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
+from stocktake.schema.warnings import ReadWarning
 
 #: Objects that are decoded to learn their shape; that must be stepped over for a trial to pay;
 #: that are decoded between two trials at most.
@@ -48,13 +48,12 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
             bytes suggest.
 
     Raises:
-        InvalidSourceError: a value is no object, cut off, has a key twice, or is an array
-            where another has a number; with the line.
+        InvalidSourceError: a value is no object, cut off, or has a key twice; with the line.
         LimitExceededError: too many columns, too deep, too long.
         FormatMismatchError: a file is no JSON.
         JobError: any other, as `stocktake.errors` draws them.
     """
-    rules = Rules(infer=partial(_infer, source, limits), unite=partial(join, json_rules=True))
+    rules = Rules(infer=partial(_infer, source, limits), unite=_unite)
     return read_samples(source, limits, progress, rules)
 
 
@@ -67,17 +66,18 @@ def validate(
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
     """Infer the columns from all of every file. Raises what `read` raises."""
-    rules = Rules(infer=partial(_infer, source, limits), unite=partial(join, json_rules=True))
+    rules = Rules(infer=partial(_infer, source, limits), unite=_unite)
     return read_whole(source, limits, progress, rules)
 
 
 def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) -> Iterator[Records]:
-    """Yield the objects of one file: decoded JSON values. Raises what `read` raises."""
+    """Yield the objects of one file: decoded JSON values, whose numbers know their spelling. Raises
+    what `read` raises."""
     counted = Counted(text.chunks)
     counted_text = replace(text, chunks=counted)
     most, chunks = max(1, BLOCK_CELLS // max(1, len(names))), 0
     block: list[Record] = []
-    for record in Objects(counted_text, limits, source.format.value):
+    for record in Objects(counted_text, limits, source.format.value, spelled=True):
         # Cells bound the values of a block, and the chunk that they came from bounds their bytes.
         if block and (counted.count != chunks or len(block) >= most):
             yield _records(block, names)
@@ -100,19 +100,27 @@ def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
     kinds: dict[str, Kind] = {}
     rows = nested = 0
     objects = Objects(text, limits, source.format.value)
-    trials = _Trials()
+    trials, mixed = _Trials(), MixedKeys(text.path)
     for record in objects:
         rows += 1
+        mixed.line = record.line
         for name, value in record.value.items():
             if name not in kinds or not holds(kinds[name], value):
-                nested += _add(kinds, name, value, text.path, record.line, limits)
+                nested += _add(kinds, name, value, mixed, text.path, record.line, limits)
                 where = f"{text.path}, line {record.line},"
                 check_fields(len(kinds) + nested, limits, where=where, file=text.path)
         if trials.is_due(record.value):
             count = objects.skip(trials.shape, kinds)
             trials.note(count)
             rows += count
-    return Inferred(kinds=kinds, rows=rows) if kinds else None
+    return Inferred(kinds=kinds, rows=rows, warnings=mixed.warnings) if kinds else None
+
+
+def _unite(name: str, a: Kind, b: Kind, file: str, warnings: list[ReadWarning]) -> Kind:
+    mixed = MixedKeys(file)
+    joined = join_json(a, b, mixed, (name,))
+    warnings += mixed.warnings
+    return joined
 
 
 class _Trials:
@@ -136,22 +144,29 @@ class _Trials:
 
 
 def _add(
-    kinds: dict[str, Kind], name: str, value: Any, path: str, line: int, limits: Limits
+    kinds: dict[str, Kind],
+    name: str,
+    value: Any,
+    mixed: MixedKeys,
+    path: str,
+    line: int,
+    limits: Limits,
 ) -> int:
     """Join a value's kind to its column's; how many nested fields are new."""
+    if not name:
+        mixed.leave_out()
+        return 0
     before = kinds.get(name)
+    # Once it is known that a text holds numbers or objects as well, no value tells more.
+    if before == STRING and (isinstance(value, str) or mixed.has(name)):
+        return 0
     known = count_fields(before)
     try:
-        kind = infer_json(value, levels=limits.max_nesting)
-        check_names(list(_all_names({name: kind})), limits, where=f"{path}, line {line}", file=path)
-        kinds[name] = joined = join(before, kind, json_rules=True)
-    except KindConflictError as exc:
-        raise InvalidSourceError(
-            f"{path}, line {line}: key {ascii(name)[:80]} holds {exc}; no column holds both.",
-            file=path,
-        ) from exc
+        kind = infer_json(value, levels=limits.max_nesting, mixed=mixed, keys=(name,))
     except NestingError as exc:
         raise too_deep(path, line, limits) from exc
+    check_names(list(_all_names({name: kind})), limits, where=f"{path}, line {line}", file=path)
+    kinds[name] = joined = join_json(before, kind, mixed, (name,))
     check_columns(len(kinds), limits, where=f"{path}, line {line},", file=path)
     return count_fields(joined) - known
 
@@ -193,7 +208,5 @@ def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -
 def _describe(value: Any, path: str, line: int, limits: Limits) -> str:
     try:
         return describe(infer_json(value, levels=limits.max_nesting))
-    except KindConflictError:
-        return "Array"
     except NestingError as exc:
         raise too_deep(path, line, limits) from exc

@@ -11,8 +11,16 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from stocktake.readers.text.values.csv_fields import parse_literal
-from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, infer_text
-from stocktake.readers.text.values.json_values import HugeInteger
+from stocktake.readers.text.values.dates import (
+    DATE,
+    DATE32,
+    DATETIMES,
+    DATETIMES64,
+    FAR_DATE,
+    LATE_DATE,
+    infer_text,
+)
+from stocktake.readers.text.values.json_values import EscapedText, SpelledNumber
 from stocktake.schema.numbers import DECIMALS, INTEGERS, decimal_digits
 from stocktake.schema.types import Type
 
@@ -20,7 +28,6 @@ from stocktake.schema.types import Type
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,90}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,5})?")
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
-_PLAIN_DATE: Final = re.compile(r"(?:19|2[01])[0-9]{2}[-/][0-9]{1,2}[-/][0-9]{1,2}")
 #: The years of Date, 1970 to 2149.
 _COMPACT_DATE: Final = re.compile(r"(?:19[7-9]|20[0-9]|21[0-4])[0-9](?:0[1-9]|1[0-2])[0-3][0-9]")
 _FRACTION: Final = re.compile(r"(?<=:[0-9]{2})\.[0-9]*+")
@@ -103,31 +110,31 @@ def _is_float(text: str) -> bool:
     return bool(_NUMBER.fullmatch(text) or _NOT_FINITE.fullmatch(text))
 
 
+def _kind(text: str) -> str:
+    return infer_text(text, short_years=True)
+
+
 def _is_date(text: str) -> bool:
-    return infer_text(text) == DATE or _COMPACT_DATE.fullmatch(text) is not None
+    return _kind(text) in (DATE, LATE_DATE) or _COMPACT_DATE.fullmatch(text) is not None
 
 
 def _is_date32(text: str) -> bool:
-    return _is_date(text) or (
-        _PLAIN_DATE.fullmatch(text) is not None and infer_text(text) == DATETIME64
-    )
+    return _is_date(text) or _kind(text) in (DATE32, FAR_DATE)
 
 
 def _is_datetime(text: str) -> bool:
-    if infer_text(text) in (DATE, DATETIME) or _TIMESTAMP.fullmatch(text):
+    if _kind(text) in _READ_AS_DATETIME or _TIMESTAMP.fullmatch(text):
         return True
     # ClickHouse reads a fraction, and drops it
-    return infer_text(_FRACTION.sub("", text, count=1)) == DATETIME
+    return _kind(_FRACTION.sub("", text, count=1)) in DATETIMES
 
 
 def _is_datetime64(text: str) -> bool:
-    return _TIMESTAMP.fullmatch(text) is not None or infer_text(text) in (
-        DATE,
-        DATETIME,
-        DATETIME64,
-    )
+    return _TIMESTAMP.fullmatch(text) is not None or _kind(text) in _READ_AS_DATETIME64
 
 
+_READ_AS_DATETIME: Final = DATETIMES | {DATE}
+_READ_AS_DATETIME64: Final = DATETIMES | DATETIMES64 | {DATE, LATE_DATE, DATE32}
 _SCALARS: Final[MappingProxyType[str, Callable[[str], bool]]] = MappingProxyType(
     {
         "Float32": _is_float,
@@ -148,7 +155,8 @@ _SCALARS: Final[MappingProxyType[str, Callable[[str], bool]]] = MappingProxyType
 _CONTAINERS: Final = frozenset({"Array", "Map", "Tuple", "JSON"})
 _UNREADABLE: Final = object()
 #: What ClickHouse makes of no true or false, though it reads 1 and 0.
-_NO_BOOLS: Final = DECIMALS | {"Date", "Date32", "DateTime", "DateTime32", "DateTime64"}
+_TIMES: Final = frozenset({"Date", "Date32", "DateTime", "DateTime32", "DateTime64"})
+_NO_BOOLS: Final = DECIMALS | _TIMES
 
 
 def _any_literal(text: str) -> Any:
@@ -193,6 +201,7 @@ def _scalar_check(type_: Type) -> Fits:
         return _anything
 
     is_float = check is _is_float
+    is_time = type_.name in _TIMES
     takes_bools = type_.name not in _NO_BOOLS
 
     def scalar(value: Any) -> bool:
@@ -204,7 +213,11 @@ def _scalar_check(type_: Type) -> Fits:
             return check(repr(value))
         if isinstance(value, int):
             return check(str(value))
-        return isinstance(value, str) and (check(value) or isinstance(value, HugeInteger))
+        if isinstance(value, EscapedText) and is_time:
+            return False
+        return isinstance(value, str) and (
+            check(value) or (is_float and isinstance(value, SpelledNumber))
+        )
 
     return scalar
 

@@ -7,26 +7,35 @@ from functools import reduce
 from typing import Any, Final
 
 from stocktake.readers.text.values.dates import STRING, infer_text
-from stocktake.readers.text.values.json_values import infer_json
+from stocktake.readers.text.values.json_values import SpelledNumber, decode_float, infer_json
 from stocktake.readers.text.values.kinds import (
-    BOOL,
-    FLOAT64,
-    UINT64,
     Array,
     Kind,
     KindConflictError,
     Map,
     NestingError,
-    _integer,
-    join,
+    join_csv,
+)
+from stocktake.readers.text.values.numbers import (
+    BOOL,
+    FLOAT64,
+    INT128,
+    INT256,
+    UINT64,
+    gives_back,
+    integer_kind,
 )
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]++")
-
-
-_FLOAT: Final = re.compile(r"[+-]?(?:[0-9]++\.[0-9]*+|\.[0-9]++|(?i:inf(?:inity)?|nan))")
-
-
+#: Neither a plus sign nor a zero before others: a number would lose them, and zip codes and phone
+#: numbers have them. No more digits than 256 bits have.
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,77}")
+#: As writers of numbers write them. `1e5`, with neither a point nor a sign in the exponent, is what
+#: identifiers look like, too, and a text to ClickHouse.
+_FLOAT: Final = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]*+)?\.[0-9]++(?:[eE][+-]?[0-9]++)?|(?:0|[1-9][0-9]*+)\."
+    r"|(?:0|[1-9][0-9]*+)\.?[eE][+-][0-9]++)|-0"
+)
+_NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
 _TEXT: Final = re.compile(r"'((?:[^'\\]++|\\.)*+)'")
 
 
@@ -40,12 +49,10 @@ _LONGEST_LITERAL: Final = 1 << 20
 def infer_field(field: str) -> Kind:
     """Return the kind of a CSV field without quotes that is no null."""
     if _INTEGER.fullmatch(field):
-        # nothing above 20 digits fits, and int() refuses thousands of them, zeros as well
-        digits = field.lstrip("+-").lstrip("0") or "0"
-        if len(digits) > 20:
-            return FLOAT64
-        return _integer(-int(digits) if field[0] == "-" else int(digits), FLOAT64)
+        return integer_kind(int(field))
     if _FLOAT.fullmatch(field):
+        return FLOAT64 if gives_back(field) else STRING
+    if _NOT_FINITE.fullmatch(field):
         return FLOAT64
     return BOOL if field in ("true", "false") else infer_text(field)
 
@@ -94,7 +101,7 @@ def parse_literal(text: str) -> Any:
     """
     if '"' in text:
         raise ValueError("ClickHouse writes its texts in single quotes")
-    return json.loads("".join(_as_json(text)))
+    return json.loads("".join(_as_json(text)), parse_float=decode_float)
 
 
 def _as_json(text: str) -> Iterator[str]:
@@ -124,11 +131,13 @@ def _container(value: Any, levels: int) -> Kind:
         return Array(element=_join_strictly(value, levels - 1))
     if isinstance(value, dict):
         return Map(value=_join_strictly(value.values(), levels - 1))
-    if isinstance(value, int) and _integer(value, STRING) == STRING:
+    if isinstance(value, SpelledNumber):
+        raise KindConflictError(FLOAT64, STRING)
+    if isinstance(value, int) and integer_kind(value) in (INT128, INT256, STRING):
         raise KindConflictError(UINT64, STRING)
     return infer_json(value, levels=0)
 
 
 def _join_strictly(values: Iterable[Any], levels: int) -> Kind:
     kinds = (_container(value, levels) for value in values)
-    return reduce(lambda a, b: join(a, b, json_rules=False, nested=True), kinds, None)
+    return reduce(lambda a, b: join_csv(a, b, nested=True), kinds, None)

@@ -3,75 +3,128 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING, infer_text
+from stocktake.readers.text.values.dates import STRING, TIMES, infer_text, join_times
 from stocktake.readers.text.values.kinds import (
-    _TEXTS,
-    _TIMES,
-    BOOL,
     DYNAMIC,
-    FLOAT64,
-    INT64,
-    UINT64,
+    TEXTS,
     Array,
     Kind,
+    Mixed,
     NestingError,
     Tuple,
-    _integer,
-    join,
+    join_json,
+    untold,
 )
+from stocktake.readers.text.values.numbers import (
+    BOOL,
+    FLOAT64,
+    INT128,
+    INT256,
+    INTEGER_KINDS,
+    gives_back,
+    integer_kind,
+    integer_range,
+)
+from stocktake.readers.text.values.parse_dates import match_moment
 
 
-class HugeInteger(str):
-    """An integer of so many digits that Python will not make a number of it."""
+class SpelledNumber(str):
+    """A number that no number's type gives back; ClickHouse reads into a String what is written."""
 
     __slots__ = ()
 
 
-def infer_json(value: Any, *, levels: int) -> Kind:
+class EscapedText(str):
+    """A text that is spelled with escapes, which ClickHouse does not read into a date."""
+
+    __slots__ = ()
+
+
+def decode_float(text: str) -> float | SpelledNumber:
+    """Return what a number with a fraction or an exponent is decoded to.
+
+    >>> decode_float("1.10"), decode_float("1e400")
+    (1.1, '1e400')
+    """
+    if len(text) > _SHORT_FLOAT or "e" in text or "E" in text:
+        number = float(text)
+        return number if repr(number) == text or gives_back(text) else SpelledNumber(text)
+    return float(text)
+
+
+#: Characters of a number that a Float64 gives back whatever its digits are.
+_SHORT_FLOAT: Final = 16
+
+
+def infer_json(
+    value: Any, *, levels: int, mixed: Mixed = untold, keys: tuple[str, ...] = ()
+) -> Kind:
     """Return the kind of a decoded JSON value.
 
     Args:
         levels: how deep arrays and objects may nest in it.
+        mixed: told of the elements of an array that only a text holds.
+        keys: those that lead to the value, for it.
 
     Raises:
-        KindConflictError: two elements of an array cannot be told by one type.
         NestingError: it is nested more deeply.
     """
     if value is None:
         return None
     if isinstance(value, str):
-        return STRING if isinstance(value, HugeInteger) else infer_text(value)
+        return infer_text(value) if type(value) is str else STRING
     if isinstance(value, bool):
         return BOOL
     if isinstance(value, int):
-        return _integer(value, STRING)
+        kind = integer_kind(value)
+        # ClickHouse takes what is beyond 64 bits for a text, in JSON alone.
+        return STRING if kind in (INT128, INT256) else kind
     if isinstance(value, float):
         return FLOAT64
     if levels <= 0:
         raise NestingError
     if isinstance(value, list):
-        return Array(element=_join_elements(value, levels - 1))
-    return Tuple(fields={key: infer_json(v, levels=levels - 1) for key, v in value.items()})
+        return Array(element=_join_elements(value, levels - 1, mixed, keys))
+    if "" in value:
+        # No Tuple has an element without a name; its values are kept in the text.
+        mixed((*keys, ""), None, None)
+        return STRING
+    return Tuple(
+        fields={
+            key: infer_json(inner, levels=levels - 1, mixed=mixed, keys=(*keys, key))
+            for key, inner in value.items()
+        }
+    )
 
 
-def _join_elements(values: list[Any], levels: int) -> Kind:
+def _join_elements(values: list[Any], levels: int, mixed: Mixed, keys: tuple[str, ...]) -> Kind:
     if set(map(type, values)) == {float}:
         return FLOAT64
     kind: Kind = None
     for value in values:
         if not holds(kind, value):
-            kind = _join_element(kind, infer_json(value, levels=levels))
+            found = infer_json(value, levels=levels, mixed=mixed, keys=keys)
+            kind = _join_element(kind, found, values, mixed, keys)
     return kind
 
 
-def _join_element(a: Kind, b: Kind) -> Kind:
+def _join_element(a: Kind, b: Kind, values: list[Any], mixed: Mixed, keys: tuple[str, ...]) -> Kind:
     """Within one array a number beside a text, or beside an object, is Dynamic."""
+    if DYNAMIC in (a, b):
+        return DYNAMIC
     if isinstance(a, str) and isinstance(b, str):
-        mixed = (a in _TEXTS) != (b in _TEXTS) and BOOL not in (a, b)
-        return DYNAMIC if mixed or DYNAMIC in (a, b) else join(a, b, json_rules=True)
-    if a is None or b is None or type(a) is type(b):
-        return join(a, b, json_rules=True)
-    return DYNAMIC
+        is_dynamic = (a in TEXTS) != (b in TEXTS) and BOOL not in (a, b)
+    else:
+        is_dynamic = a is not None and b is not None and type(a) is not type(b)
+    return DYNAMIC if is_dynamic and all(map(_is_plain, values)) else join_json(a, b, mixed, keys)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether ClickHouse makes of an element of a Dynamic what it is: no date of a text that
+    only looks like one."""
+    if isinstance(value, str):
+        return type(value) is str and match_moment(value) is None
+    return not isinstance(value, list) or all(map(_is_plain, value))
 
 
 def holds(kind: Kind, value: Any) -> bool:
@@ -89,15 +142,26 @@ def holds(kind: Kind, value: Any) -> bool:
     return False
 
 
-#: By `type` and not `isinstance`: a bool is an int to Python, and a column of its own here.
+def _holds_integers(kind: str) -> Callable[[Any], bool]:
+    low, high = integer_range(kind)
+    # By `type` and not `isinstance`: a bool is an int to Python, and a column of its own here.
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _holds_times(kind: str) -> Callable[[Any], bool]:
+    return lambda value: (
+        type(value) is str and (own := infer_text(value)) in TIMES and join_times(kind, own) == kind
+    )
+
+
 _HOLDS: Final[dict[str, Callable[[Any], bool]]] = {
     STRING: lambda value: type(value) is str,
     BOOL: lambda value: type(value) is bool,
-    INT64: lambda value: type(value) is int and -(2**63) <= value < 2**63,
-    UINT64: lambda value: type(value) is int and -(2**63) <= value < 2**64,
     FLOAT64: lambda value: type(value) is float,
-    DATE: lambda value: type(value) is str and infer_text(value) == DATE,
-    DATETIME: lambda value: type(value) is str and infer_text(value) in (DATE, DATETIME),
-    DATETIME64: lambda value: type(value) is str and infer_text(value) in _TIMES,
     DYNAMIC: lambda _: False,
+    **{kind: _holds_integers(kind) for kind in INTEGER_KINDS - {INT128, INT256}},
+    # Of negative ones and of those that only UInt64 holds; what is beyond them is a text.
+    INT128: lambda value: type(value) is int and -(2**63) <= value < 2**64,
+    INT256: lambda _: False,
+    **{kind: _holds_times(kind) for kind in TIMES},
 }

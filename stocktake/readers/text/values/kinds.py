@@ -5,34 +5,17 @@ only nulls were seen; `type_of` makes a type of it. ClickHouse's own inference i
 docs/types.md lists the differences.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
-from stocktake.readers.text.values.dates import DATE, DATETIME, DATETIME64, STRING
+from stocktake.readers.text.values.dates import DATETIME64, STRING, TIMES, join_times
+from stocktake.readers.text.values.numbers import BOOL, NUMBER_KINDS, NUMBER_TYPES, join_numbers
 from stocktake.schema.types import Field, Type, array_of, map_of, scalar, tuple_of
 
-INT64: Final = "Int64"
-
-
-UINT64: Final = "UInt64"
-
-
-FLOAT64: Final = "Float64"
-
-
-BOOL: Final = "Bool"
-
-
 DYNAMIC: Final = "Dynamic"
-
-
-_NUMBERS: Final = (BOOL, INT64, UINT64, FLOAT64)
-
-
-_TIMES: Final = (DATE, DATETIME, DATETIME64)
-
-
-_TEXTS: Final = frozenset({STRING, *_TIMES})
+#: What is a text in the source.
+TEXTS: Final = frozenset({STRING, *TIMES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,65 +72,101 @@ def count_fields(kind: Kind) -> int:
     return kind.count if isinstance(kind, Tuple) else 0
 
 
-def join(a: Kind, b: Kind, *, json_rules: bool, nested: bool = False) -> Kind:
-    """Return the narrowest kind that holds both.
+#: Told of the keys that lead to a value, from the column's down, and of two kinds there that only a
+#: text holds both.
+Mixed = Callable[[tuple[str, ...], Kind, Kind], None]
+
+
+def untold(_keys: tuple[str, ...], _a: Kind, _b: Kind) -> None:
+    """Do nothing: nobody wants to know."""
+
+
+def join_json(a: Kind, b: Kind, mixed: Mixed = untold, keys: tuple[str, ...] = ()) -> Kind:
+    """Return the narrowest kind that holds both: true and 1 make integers, and what has nothing in
+    common makes String, into which ClickHouse reads any value as it is written.
 
     Args:
         a: what was joined so far; the objects in it take in the fields of b's.
-        json_rules: JSON's true and 1 make Int64; CSV's make String.
+        mixed: told where such a String comes to be.
+        keys: where the two stand, for it.
+
+    >>> join_json("Bool", "Int64"), join_json(Array(element=None), "Int64")
+    ('Int64', 'String')
+    """
+    if a is None or b is None:
+        return b if a is None else a
+    if isinstance(a, str) and isinstance(b, str):
+        joined = a if a == b else _join_scalars(a, b)
+        if joined == STRING and not {a, b} <= TEXTS and DYNAMIC not in (a, b):
+            mixed(keys, a, b)
+        return joined
+    if isinstance(a, Array) and isinstance(b, Array):
+        return Array(element=join_json(a.element, b.element, mixed, keys))
+    if isinstance(a, Tuple) and isinstance(b, Tuple):
+        return _join_tuples(a, b, mixed, keys)
+    if DYNAMIC in (a, b):
+        return DYNAMIC
+    mixed(keys, a, b)
+    return STRING
+
+
+def _join_tuples(a: Tuple, b: Tuple, mixed: Mixed, keys: tuple[str, ...]) -> Tuple:
+    fields = a.fields
+    for name, kind in b.fields.items():
+        before = fields.get(name)
+        more = -count_fields(before) if name in fields else 1
+        fields[name] = joined = join_json(before, kind, mixed, (*keys, name))
+        a.count += more + count_fields(joined)
+    return a
+
+
+def join_csv(a: Kind, b: Kind, *, nested: bool = False) -> Kind:
+    """Return the narrowest kind that holds the fields of both: true and 1 make String.
+
+    Args:
         nested: whether a and b are elements of a container.
 
     Raises:
         KindConflictError: there is none.
 
-    >>> join("Int64", "Float64", json_rules=False), join("Bool", "Int64", json_rules=True)
-    ('Float64', 'Int64')
+    >>> join_csv("Int64", "Float64"), join_csv("Bool", "Int64")
+    ('Float64', 'String')
     """
     if a is None or b is None:
         return b if a is None else a
     if isinstance(a, str) and isinstance(b, str):
         if a == b:
             return a
-        joined = _join_scalars(a, b, json_rules=json_rules)
-        # In a CSV a list of numbers and texts is no list: the whole field is a text, which the
-        # caller makes of this.
-        if nested and not json_rules and joined == STRING and not {a, b} <= _TEXTS:
+        joined = STRING if BOOL in (a, b) else _join_scalars(a, b)
+        # A list of numbers and texts is no list: the whole field is a text, which the caller makes
+        # of this.
+        if nested and joined == STRING and not {a, b} <= TEXTS:
             raise KindConflictError(a, b)
         return joined
     if isinstance(a, Array) and isinstance(b, Array):
-        return Array(element=join(a.element, b.element, json_rules=json_rules, nested=True))
+        return Array(element=join_csv(a.element, b.element, nested=True))
     if isinstance(a, Map) and isinstance(b, Map):
-        return Map(value=join(a.value, b.value, json_rules=json_rules, nested=True))
-    if isinstance(a, Tuple) and isinstance(b, Tuple):
-        return _join_tuples(a, b)
-    if DYNAMIC in (a, b):
-        return DYNAMIC
+        return Map(value=join_csv(a.value, b.value, nested=True))
     raise KindConflictError(a, b)
 
 
-def _join_scalars(a: str, b: str, *, json_rules: bool) -> str:
-    if a in _NUMBERS and b in _NUMBERS and (json_rules or BOOL not in (a, b)):
-        return max(a, b, key=_NUMBERS.index)
-    if a in _TIMES and b in _TIMES:
-        return max(a, b, key=_TIMES.index)
-    return STRING
-
-
-def _join_tuples(a: Tuple, b: Tuple) -> Tuple:
-    fields = a.fields
-    for name, kind in b.fields.items():
-        before = fields.get(name)
-        more = -count_fields(before) if name in fields else 1
-        fields[name] = joined = join(before, kind, json_rules=True)
-        a.count += more + count_fields(joined)
-    return a
+def _join_scalars(a: str, b: str) -> str:
+    if a in NUMBER_KINDS and b in NUMBER_KINDS:
+        return join_numbers(a, b)
+    return join_times(a, b) if a in TIMES and b in TIMES else STRING
 
 
 #: What each scalar is as a column's type.
 _TYPES: Final = {
-    **{name: scalar(name, nullable=True) for name in (*_NUMBERS, STRING, DATE, DATETIME)},
-    DATETIME64: scalar("DateTime64", "9", nullable=True),
+    STRING: scalar(STRING, nullable=True),
     DYNAMIC: scalar(DYNAMIC),
+    **{kind: scalar(type_, nullable=True) for kind, type_ in NUMBER_TYPES.items()},
+    **{
+        kind: scalar("DateTime64", "9", nullable=True)
+        if time.type == DATETIME64
+        else scalar(time.type, nullable=True)
+        for kind, time in TIMES.items()
+    },
 }
 #: What was always null until the files are united: `widen` gives way to the other.
 UNKNOWN: Final = scalar("Nothing", nullable=True)
@@ -174,35 +193,8 @@ def type_of(kind: Kind) -> Type:
     return tuple_of(elements, nullable=True)
 
 
-def settled(type_: Type) -> Type:
-    """Make a String of all that is `UNKNOWN`; the same object where nothing is.
-
-    >>> str(settled(array_of(UNKNOWN)))
-    'Array(Nullable(String))'
-    """
-    if type_.fields is None:
-        return _TYPES[STRING] if type_.name == UNKNOWN.name else type_
-    inner = [settled(each) for _, each in type_.fields]
-    if all(new is old for new, (_, old) in zip(inner, type_.fields, strict=True)):
-        return type_
-    names = (name for name, _ in type_.fields)
-    return replace(type_, fields=tuple(map(Field, names, inner)))
-
-
 def describe(kind: Kind) -> str:
     """Return the kind in one short word, for messages."""
     if kind is None:
         return "null"
-    return kind if isinstance(kind, str) else type(kind).__name__
-
-
-INT64_RANGE: Final = range(-(2**63), 2**63)
-
-
-UINT64_RANGE: Final = range(2**64)
-
-
-def _integer(value: int, beyond: str) -> str:
-    if value in INT64_RANGE:
-        return INT64
-    return UINT64 if value in UINT64_RANGE else beyond
+    return str(_TYPES[kind].bare) if isinstance(kind, str) else type(kind).__name__

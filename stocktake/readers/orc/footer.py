@@ -1,0 +1,148 @@
+"""The parts of an ORC file's tail (orc_proto.proto) that tell its columns and rows.
+
+The library that pyarrow reads ORC with decompresses a footer however far it swells and builds all
+of it, statistics of every column included. Here the schema and the number of rows are taken, and
+the rest is stepped over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Field numbers of `PostScript`.
+_FOOTER_LENGTH, _COMPRESSION, _BLOCK_SIZE = 1, 2, 3
+#: Of `Footer`, and of `Type`.
+_TYPES, _ROW_COUNT = 4, 6
+_SUBTYPES, _FIELD_NAMES = 2, 3
+_NUMBERS: Final = {1: "kind", 5: "precision", 6: "scale"}
+
+#: The kinds of protobuf's wire: a varint, 64 bits, bytes, 32 bits.
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_WIDTHS: Final = {_FIXED64: 8, _FIXED32: 4}
+
+
+class FooterError(ValueError):
+    """The bytes are not what orc_proto.proto describes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostScript:
+    """What ends an ORC file, and is never compressed.
+
+    Attributes:
+        footer_length: bytes of the footer before it, as stored.
+        compression: the number of a `CompressionKind`.
+        block_size: bytes that one compressed piece may have once decompressed.
+    """
+
+    footer_length: int
+    compression: int
+    block_size: int
+
+
+@dataclass(slots=True, kw_only=True)
+class OrcType:
+    """One type of the list that is the schema; the first one is the row's.
+
+    Attributes:
+        kind: the number of a `Kind`.
+        subtypes: the places in that list of what it holds.
+        names: of a struct's fields.
+    """
+
+    kind: int = 0
+    subtypes: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    precision: int = 0
+    scale: int = 0
+
+
+def post_script(data: bytes) -> PostScript:
+    """Read a postscript.
+
+    Raises:
+        FooterError: it is corrupt.
+    """
+    found = {number: value for number, value in _fields(data) if isinstance(value, int)}
+    return PostScript(
+        footer_length=found.get(_FOOTER_LENGTH, 0),
+        compression=found.get(_COMPRESSION, 0),
+        # As the specification has it, where it is left out.
+        block_size=found.get(_BLOCK_SIZE, 256 * 1024),
+    )
+
+
+def types_and_rows(footer: bytes, most: int) -> tuple[list[OrcType], int]:
+    """Read the schema and the number of rows off a decompressed footer.
+
+    Args:
+        most: types that there may be.
+
+    Raises:
+        FooterError: it is corrupt, or has more.
+    """
+    types, rows = list[OrcType](), 0
+    for number, value in _fields(footer):
+        if number == _TYPES and not isinstance(value, int):
+            if len(types) >= most:
+                raise FooterError(f"it has more than {most:,} types")
+            types.append(_type(bytes(value)))
+        elif number == _ROW_COUNT and isinstance(value, int):
+            rows = value
+    return types, rows
+
+
+def _type(data: bytes) -> OrcType:
+    made = OrcType()
+    for number, value in _fields(data):
+        if number == _FIELD_NAMES and not isinstance(value, int):
+            made.names.append(_text(bytes(value)))
+        elif number == _SUBTYPES:
+            # Packed as a rule, and one by one where a writer does not know that.
+            made.subtypes += [value] if isinstance(value, int) else _packed(bytes(value))
+        elif number in _NUMBERS and isinstance(value, int):
+            setattr(made, _NUMBERS[number], value)
+    return made
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as exc:
+        raise FooterError("a field's name is no UTF-8") from exc
+
+
+def _packed(data: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        yield value
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield the fields of a message: each with its number, a length or a number as such."""
+    view, at = memoryview(data), 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        length, at = _varint(data, at) if kind == _BYTES else (_WIDTHS.get(kind, -1), at)
+        if length < 0 or at + length > len(data):
+            raise FooterError("a field leads outside of its message")
+        yield number, view[at : at + length]
+        at += length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number at `at`, and where it ends."""
+    result = shift = 0
+    while at < len(data) and shift <= 63:
+        byte = data[at]
+        result, at = result | (byte & 127) << shift, at + 1
+        if byte < 128:
+            return result, at
+        shift += 7
+    raise FooterError("a number does not end")

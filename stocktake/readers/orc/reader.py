@@ -1,0 +1,130 @@
+"""ORC: the tail of a file has the schema and the number of rows, so one ranged read a file is all
+it takes."""
+
+from collections.abc import Iterator
+from typing import IO, Final
+
+import pyarrow as pa
+from pyarrow import orc
+
+from stocktake.errors import InvalidSourceError, UnsupportedError
+from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.rows import count, decoded
+from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
+from stocktake.readers.limits import exceeded
+from stocktake.readers.orc.compression import KINDS, decompressed, readable
+from stocktake.readers.orc.footer import FooterError, PostScript, post_script, types_and_rows
+from stocktake.readers.orc.types import columns
+from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.schema.formats import TableFormat
+
+_MAGIC: Final = TableFormat.ORC.facts.magic
+#: The file's last byte is the length of the postscript before it.
+_LENGTH_BYTES: Final = 1
+#: Lists and maps among them: the types of a schema that has as many fields as it may.
+_MOST_TYPES: Final = 2
+_BATCH_ROWS: Final = 8_192
+
+
+def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Read the footers of a source's files and unite their columns.
+
+    Args:
+        source: a key or a glob of ORC files.
+        limits: the sample's budget, `max_footer_bytes`, and those of a schema.
+
+    Raises:
+        JobError: see `read_schemas` and `types.columns`; FormatMismatchError, InvalidSourceError
+            and UnsupportedError name the file.
+    """
+    return read_schemas(source, limits, progress, fetch=fetch_tail, describe=_describe)
+
+
+def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
+    """Read as `read` does, and decode every value as well.
+
+    Raises:
+        JobError: what `read` and `batches` raise.
+    """
+    return count(read, batches, source, limits, progress)
+
+
+def batches(
+    source: Source, limits: Limits, progress: Progress
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yield all rows of all files, each batch with its file's name. A whole stripe is in memory.
+
+    Raises:
+        InvalidSourceError: a stripe is corrupt.
+        JobError: the store's own.
+    """
+    return decoded(source, limits, progress, _opened)
+
+
+def _opened(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
+    file = orc.ORCFile(local)
+    for stripe in range(file.nstripes):
+        batch = file.read_stripe(stripe)
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(start, _BATCH_ROWS)
+
+
+def _describe(file: Opened) -> FileSchema:
+    tail = file.chunk.data
+    length = tail[-1]
+    script = tail[-_LENGTH_BYTES - length : -_LENGTH_BYTES]
+    whole = script.endswith(_MAGIC)
+    # Hive 0.11 wrote no magic there.
+    if not whole and not (head := file.range(0, HEAD_BYTES)).startswith(_MAGIC):
+        raise mismatch(TableFormat.ORC, file.name, head)
+    try:
+        found = post_script(script)
+        footer = _footer(file, found, before=_LENGTH_BYTES + length)
+        types, rows = types_and_rows(footer, _MOST_TYPES * file.limits.max_fields)
+        return FileSchema(columns=columns(types, file.limits), row_count=rows)
+    except FooterError as exc:
+        said = f"is corrupt: its footer cannot be read: {exc}."
+        raise InvalidSourceError(
+            f'The ORC file "{file.name}" '
+            + (said if whole else "is truncated: it begins as one, but has no footer."),
+            file=file.name,
+        ) from exc
+
+
+def _footer(file: Opened, script: PostScript, *, before: int) -> bytes:
+    """Return the footer, which ends `before` bytes before the file does, decompressed."""
+    length = script.footer_length
+    if not 0 < length <= file.size - before:
+        raise FooterError(f"it claims {length:,} bytes of a file of {file.size:,}")
+    _check_length(length, file)
+    here = file.chunk.data[-before - length : -before]
+    if missing := length - len(here):
+        here = file.range(file.size - before - length, missing) + here
+    if not script.compression:
+        return here
+    if script.compression >= len(KINDS):
+        raise FooterError("it is compressed in no way that there is")
+    if not readable(script.compression):
+        raise UnsupportedError(
+            f'The ORC file "{file.name}" is compressed with {KINDS[script.compression]}, which is '
+            "not read.",
+            hint="Write it with zlib, zstd, snappy or LZ4.",
+            file=file.name,
+        )
+    pieces, size = [], 0
+    for piece in decompressed(here, script.compression, script.block_size):
+        size += len(piece)
+        _check_length(size, file)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _check_length(size: int, file: Opened) -> None:
+    if size > file.limits.max_footer_bytes:
+        raise exceeded(
+            file.limits,
+            "max_footer_bytes",
+            f'The footer of "{file.name}" has {size:,} bytes',
+            advice="Write the file again with fewer stripes",
+            file=file.name,
+        )

@@ -1,0 +1,148 @@
+"""What a managed Delta table stores: told after each load, and counted against its project."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+from sqlalchemy import update
+
+from stocktake.catalog.stored_bytes import stored_bytes
+from stocktake.db.clock import now
+from stocktake.db.models import Table, Upload
+from stocktake.errors import InvalidSourceError, QuotaExceededError, StaleAttemptError
+from stocktake.parts import managed_storage
+from stocktake.runs import ingest_file
+from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
+from tests.integration.runs.conftest import Desk
+
+CSV = b"id,note\n1,one\n2,two\n"
+MORE = b"id,note\n3,three\n"
+
+
+def opened(desk: Desk) -> DeltaTable:
+    uri, options = managed_storage(desk.settings).delta_root(desk.project_id, str(desk.table().id))
+    return DeltaTable(uri, storage_options=options)
+
+
+def files(desk: Desk) -> dict[str, int]:
+    """The data files that are in storage, and their sizes."""
+    storage = managed_storage(desk.settings)
+    root = storage.path(f"{storage.delta_key(desk.project_id, str(desk.table().id))}/")
+    found = {each.path.removeprefix(root): each.size for each in storage.store().list(root)}
+    return {
+        path: size for path, size in found.items() if path.endswith(".parquet") and "/" not in path
+    }
+
+
+def live(desk: Desk) -> list[int]:
+    """The sizes of the files that the table is made of, as storage has them."""
+    sizes = files(desk)
+    return [sizes[uri.rpartition("/")[2]] for uri in opened(desk).file_uris()]
+
+
+def told(desk: Desk) -> tuple[int | None, int | None, int | None]:
+    table = desk.table()
+    return table.file_count, table.size_bytes, table.stored_bytes
+
+
+def true(desk: Desk) -> tuple[int, int, int]:
+    return len(live(desk)), sum(live(desk)), sum(files(desk).values())
+
+
+def test_after_each_load_files_and_bytes_are_those_in_storage(any_desk: Desk) -> None:
+    desk = any_desk
+    for data, mode in ((CSV, "append"), (MORE, "append"), (MORE, "replace"), (CSV, "append")):
+        job = desk.load(data, mode=mode).claim.job_id
+        assert told(desk) == true(desk)
+        assert desk.result(job)["file_count"] == len(live(desk))
+        assert desk.result(job)["size_bytes"] == sum(live(desk))
+    assert (len(live(desk)), len(files(desk))) == (2, 4)
+
+
+def test_a_load_whose_record_was_lost_is_counted_by_the_next_attempt_once(desk: Desk) -> None:
+    desk.load(CSV)
+    job_id = desk.send(MORE, target="delta", mode="replace")
+    attempt = desk.attempt(job_id)
+    stale = replace(attempt.claim, attempt=attempt.claim.attempt - 1)
+    with pytest.raises(StaleAttemptError):
+        ingest_file.run(replace(attempt, claim=stale))
+    desk.expire(job_id)
+    desk.run(job_id)
+
+    assert told(desk) == true(desk)
+    assert len(files(desk)) == 2
+
+
+def test_files_are_listed_where_the_commits_since_the_last_count_are_gone(desk: Desk) -> None:
+    desk.load(CSV)
+    desk.load(MORE, mode="replace")
+    with desk.database.write() as session:
+        session.execute(update(Table).values(stored_version=0, stored_bytes=0))
+    opened(desk).create_checkpoint()
+    for commit in Path(opened(desk).table_uri.removeprefix("file://"), "_delta_log").glob(
+        "*1.json"
+    ):
+        commit.unlink()
+    desk.load(MORE)
+
+    assert told(desk) == true(desk)
+
+
+def test_a_table_that_was_never_counted_is_counted_whole(desk: Desk) -> None:
+    desk.load(CSV)
+    with desk.database.write() as session:
+        session.execute(update(Table).values(stored_version=None, stored_bytes=None))
+    desk.load(MORE, mode="replace")
+
+    assert told(desk) == true(desk)
+
+
+def test_a_count_of_which_somebody_else_has_moved_the_base_is_no_count(desk: Desk) -> None:
+    desk.load(CSV)
+    job_id = desk.send(MORE, target="delta")
+    counted = ManagedTable.of(desk.attempt(job_id)).stored(1)
+    with desk.database.write() as session:
+        session.execute(update(Table).values(stored_version=0, stored_bytes=77))
+    with desk.database.write() as session:
+        table = session.get_one(Table, desk.table().id)
+        replace(counted, version=2).write(table)
+    assert (desk.table().stored_bytes, desk.table().stored_version) == (None, None)
+
+
+def test_replaced_files_count_against_the_stored_bytes_until_they_are_gone(desk: Desk) -> None:
+    desk.load(CSV)
+    one = sum(files(desk).values())
+    few = replace(
+        desk, settings=desk.settings.model_copy(update={"max_stored_bytes_per_project": 3 * one})
+    )
+    few.load(CSV, mode="replace")
+    few.load(CSV, mode="replace")
+    with pytest.raises(QuotaExceededError, match="STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT"):
+        few.send(CSV, target="delta", mode="replace")
+
+
+def test_a_deleted_table_counts_for_as_long_as_its_files_are_there(desk: Desk) -> None:
+    desk.load(CSV)
+
+    def counted() -> int:
+        with desk.database.read() as session:
+            return stored_bytes(session, desk.project_id, max_upload_bytes=0)
+
+    before = counted()
+    desk.change_table(deleted=True)
+    assert counted() == before
+    desk.change_table(managed=False)  # as the clock says it once they are gone
+    assert counted() == before - sum(files(desk).values())
+
+
+def test_an_upload_older_than_what_the_log_remembers_is_not_loaded(desk: Desk) -> None:
+    desk.load(CSV)
+    job_id = desk.send(MORE, target="delta")
+    seconds = (TRANSACTION_DAYS - 1) * 86_400 + 1
+    with desk.database.write() as session:
+        session.execute(update(Upload).values(created_at=now(-seconds)))
+    error = desk.fail(job_id, InvalidSourceError)
+
+    assert "29 days" in error.detail
+    assert opened(desk).count() == 2

@@ -1,0 +1,206 @@
+"""ORC: types that pyarrow does not write, and footers that were forged."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import lz4.block
+import pyarrow as pa
+import pytest
+import zstandard
+
+from stocktake.errors import InvalidSourceError, JobError, LimitExceededError, UnsupportedError
+from stocktake.readers.source import Limits
+from stocktake.schema.formats import TableFormat
+from tests.support.oracle import Case, describe
+from tests.support.typed_files import look, orc_file, shown
+
+ORC = TableFormat.ORC
+NONE, ZLIB, SNAPPY, LZO, LZ4, ZSTD, BROTLI = range(7)
+LIST, MAP, STRUCT, UNION, DECIMAL = 10, 11, 12, 13, 14
+
+
+def number(value: int) -> bytes:
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*written, value])
+
+
+def value(field: int, content: int | bytes) -> bytes:
+    """One field of a protobuf message."""
+    if isinstance(content, int):
+        return number(field << 3) + number(content)
+    return number(field << 3 | 2) + number(len(content)) + content
+
+
+def kind(code: int, *subtypes: int, names: str = "", digits: tuple[int, int] = (0, 0)) -> bytes:
+    """One `Type`."""
+    parts = [value(1, code)]
+    if subtypes:
+        parts.append(value(2, b"".join(map(number, subtypes))))
+    parts += [value(3, name.encode()) for name in names.split()]
+    if digits[0]:
+        parts += [value(5, digits[0]), value(6, digits[1])]
+    return b"".join(parts)
+
+
+def tail(
+    footer: bytes, *, compression: int = NONE, block: int = 65536, claims: int | None = None
+) -> bytes:
+    """A file of no rows with this footer, as it is stored."""
+    script = value(1, len(footer) if claims is None else claims) + value(2, compression)
+    script += value(3, block) + value(4, b"\x00\x0c") + value(8000, b"ORC")
+    return b"ORC" + footer + script + bytes([len(script)])
+
+
+def of_types(*types: bytes, rows: int = 0) -> bytes:
+    return value(1, 3) + b"".join(value(4, each) for each in types) + value(6, rows)
+
+
+def piece(data: bytes, *, original: bool = False) -> bytes:
+    return (len(data) << 1 | original).to_bytes(3, "little") + data
+
+
+PLAIN = {
+    16: "Nullable(String)",
+    9: "Nullable(DateTime64(9))",
+    18: "Nullable(DateTime64(9, 'UTC'))",
+    8: "Nullable(String)",
+}
+
+
+@pytest.mark.chdb
+def test_types_that_hive_and_spark_write_are_clickhouses(tmp_path: Path) -> None:
+    root = kind(STRUCT, 1, 2, 3, 4, 5, 6, 7, names="varchar ts instant binary dec old uni")
+    leaves = [*map(kind, PLAIN), kind(DECIMAL, digits=(18, 4)), kind(DECIMAL), kind(UNION, 8, 9)]
+    data = tail(of_types(root, *leaves, kind(4), kind(7)))
+    ours = shown(look(data, ORC))
+    assert ours == {
+        **dict(zip(["varchar", "ts", "instant", "binary"], PLAIN.values(), strict=True)),
+        "dec": "Nullable(Decimal(18, 4))",
+        "old": "Nullable(Decimal(38, 6))",
+        "uni": "Variant(Int64, String)",
+    }
+    [theirs] = describe([Case("ORC", data)], tmp_path)
+    assert dict(theirs or ()) == ours
+
+
+@pytest.mark.chdb
+def test_a_char_is_a_text_which_clickhouse_pads(tmp_path: Path) -> None:
+    data = tail(of_types(kind(STRUCT, 1, names="a"), kind(17) + value(4, 5)))
+    assert shown(look(data, ORC)) == {"a": "Nullable(String)"}
+    assert describe([Case("ORC", data)], tmp_path) == [[("a", "Nullable(FixedString(5))")]]
+
+
+def test_subtypes_that_are_not_packed_are_read_too() -> None:
+    root = value(1, STRUCT) + value(2, 1) + value(3, b"a")
+    assert shown(look(tail(of_types(root, kind(4), rows=7)), ORC)) == {"a": "Nullable(Int64)"}
+
+
+@pytest.mark.parametrize(
+    ("compression", "compress"),
+    [
+        (ZLIB, lambda data: zlib.compress(data, wbits=-15)),
+        (SNAPPY, lambda data: pa.Codec("snappy").compress(data, asbytes=True)),
+        (LZ4, lambda data: lz4.block.compress(data, store_size=False)),
+        (ZSTD, zstandard.compress),
+    ],
+)
+def test_a_footer_in_compressed_pieces_is_read(compression: int, compress: object) -> None:
+    assert callable(compress)
+    footer = of_types(kind(STRUCT, 1, names="a"), kind(4), rows=7)
+    half = len(footer) // 2
+    stored = piece(compress(footer[:half])) + piece(footer[half:], original=True)
+    found = look(tail(stored, compression=compression), ORC)
+    assert (shown(found), found.row_count) == ({"a": "Nullable(Int64)"}, 7)
+
+    bomb = piece(compress(bytes(50_000_000)[: (1 << 23) - 1]))
+    with pytest.raises(InvalidSourceError, match="compressed piece"):
+        look(tail(bomb, compression=compression), ORC)
+    with pytest.raises(InvalidSourceError, match="compressed piece"):
+        look(tail(piece(b"\xff" * 50), compression=compression), ORC)
+
+
+def test_many_pieces_that_swell_are_refused_by_the_limit() -> None:
+    one = piece(zlib.compress(bytes(65536), wbits=-15))
+    with pytest.raises(LimitExceededError, match="MAX_FOOTER_BYTES"):
+        look(tail(one * 20, compression=ZLIB), ORC, Limits(max_footer_bytes=1_000_000))
+
+
+@pytest.mark.parametrize(("compression", "name"), [(LZO, "LZO"), (BROTLI, "Brotli")])
+def test_a_compression_that_is_not_read_is_named(compression: int, name: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"compressed with {name}"):
+        look(tail(piece(b"xx"), compression=compression), ORC)
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        (),
+        (kind(4),),  # the row is a number
+        (kind(STRUCT, 1, names="a"),),  # there is no such type
+        (kind(STRUCT, 1, names="a b"), kind(4)),
+        (kind(STRUCT, 1, names="a"), kind(LIST)),
+        (kind(STRUCT, 1, names="a"), kind(MAP, 2), kind(4)),
+        (kind(STRUCT, 1, names="a"), kind(STRUCT, 2, 2, names="b"), kind(4)),
+        (value(1, STRUCT) + value(2, b"\x01") + value(3, b"\xff"), kind(4)),
+        (b"\xff\xff",),
+    ],
+)
+def test_types_that_do_not_fit_together_are_told(types: tuple[bytes, ...]) -> None:
+    with pytest.raises(InvalidSourceError, match="footer cannot be read"):
+        look(tail(of_types(*types)), ORC)
+
+
+def test_a_type_that_holds_itself_is_refused() -> None:
+    types = kind(STRUCT, 1, names="a"), kind(LIST, 1)
+    with pytest.raises(LimitExceededError, match="MAX_NESTING"):
+        look(tail(of_types(*types)), ORC)
+
+
+def test_a_type_that_others_share_counts_each_time() -> None:
+    names = "a b c d e f g h i j"
+    levels = [kind(STRUCT, *[level + 1] * 10, names=names) for level in range(8)]
+    with pytest.raises(LimitExceededError, match="MAX_FIELDS"):
+        look(tail(of_types(*levels, kind(4))), ORC, Limits(max_fields=5_000))
+
+
+@pytest.mark.parametrize(("code", "named"), [(19, "geometry"), (20, "geography"), (77, "number")])
+def test_a_type_that_clickhouse_does_not_read_is_named(code: int, named: str) -> None:
+    data = tail(of_types(kind(STRUCT, 1, names="x"), kind(LIST, 2), kind(code)))
+    with pytest.raises(UnsupportedError, match=f'column "x" has the type {named}'):
+        look(data, ORC)
+
+
+@pytest.mark.parametrize("claims", [0, 10**6, 2**63])
+def test_a_length_that_lies_is_told(claims: int) -> None:
+    footer = of_types(kind(STRUCT, 1, names="a"), kind(4))
+    with pytest.raises(InvalidSourceError, match="claims"):
+        look(tail(footer, claims=claims), ORC)
+
+
+def test_more_rows_than_a_database_counts_are_refused() -> None:
+    data = tail(of_types(kind(STRUCT, 1, names="a"), kind(4), rows=2**63))
+    with pytest.raises(InvalidSourceError, match="more than 2"):
+        look(data, ORC)
+
+
+@pytest.mark.parametrize("mask", [1, 0x80, 0xFF])
+def test_every_flipped_byte_of_a_tail_ends_in_columns_or_in_a_sentence(mask: int) -> None:
+    data = orc_file(
+        pa.table({"a": pa.nulls(2, pa.list_(pa.struct([("b", pa.decimal128(9, 2))])))}),
+        compression="uncompressed",
+    )
+    length = struct.unpack("B", data[-1:])[0]
+    refused = []
+    for at in range(max(0, len(data) - 300 - length), len(data)):
+        flipped = bytearray(data)
+        flipped[at] ^= mask
+        try:
+            look(bytes(flipped), ORC)
+        except JobError as error:
+            refused.append((error.retryable, error.file))
+    assert len(refused) > 10
+    assert set(refused) == {(False, "x")}
