@@ -144,7 +144,8 @@ class Client:
 
     def upload(self, name: str, rows: int) -> Sent:
         """Append rows to a managed Delta table; a marker in each tells them from all others."""
-        marker = secrets.token_hex(6)
+        # With a letter first: digits alone would be a number.
+        marker = f"m{secrets.token_hex(6)}"
         lines = "".join(f"{marker},{number}\n" for number in range(rows))
         return self.ask(
             "upload",

@@ -184,4 +184,4 @@ FAULTS: list[Callable[[Scene], None]] = [
 def test_no_table_is_wrong_whatever_its_store_does(scene: Scene, oracle: Oracle) -> None:
     for fault in FAULTS:
         fault(scene)
-        oracle.check(refresh=False)
+        oracle.check(failures={"time_limit"}, refresh=False)
