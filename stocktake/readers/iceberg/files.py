@@ -10,8 +10,9 @@ from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFo
 from stocktake.readers.files.folders import table_at
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress, Source
-from stocktake.readers.text.compression import decompress, detect
+from stocktake.readers.text.compression import decompress
 from stocktake.readers.text.decoding import mismatch
+from stocktake.readers.text.detection import detect
 from stocktake.schema.warnings import ReadWarning, WarningCode
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import ObjectInfo
