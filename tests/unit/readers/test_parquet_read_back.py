@@ -194,7 +194,7 @@ def test_a_null_as_a_key_is_refused_by_a_load() -> None:
 
 
 def test_a_file_without_types_comes_back_by_those_of_another(tmp_path: Path) -> None:
-    """But where ClickHouse cannot: it makes no list, struct, map, UUID or FixedString of an INT32."""
+    """But where ClickHouse cannot: it makes no list, struct, map or UUID of an INT32."""
     kinds = [pa.bool_(), pa.uint8(), pa.float32(), pa.string(), pa.date32(), pa.timestamp("us")]
     kinds += [pa.time64("us"), pa.decimal128(20, 3)]
     typed = written(pa.table([pa.nulls(2, kind) for kind in kinds], [*"abcdefgh"]))
