@@ -21,6 +21,7 @@ from stocktake.storage.stores.opening import ObjectInfo
 _NAME: Final = re.compile(
     r"(?:v?(?P<number>[0-9]{1,20})(?:-[^/]*)?|[^/]+)(?:\.gz)?\.metadata\.json(?:\.gz)?"
 )
+_ENDINGS: Final = (".metadata.json", ".metadata.json.gz")
 _MOST_NUMBER: Final = 2**63 - 1
 
 
@@ -142,10 +143,14 @@ class MetadataFolder:
         return Chosen(name=name, number=number, info=named.info, warnings=warnings)
 
     def _named(self) -> Iterator[Named]:
-        for info in self._source.store.list(self._folder):
+        folder = self._folder
+        for info in self._source.store.list(folder):
             self._listed += 1
             self._check_listed()
-            if match := _NAME.fullmatch(info.path.removeprefix(self._folder)):
+            # most files are manifests
+            if not info.path.endswith(_ENDINGS):
+                continue
+            if match := _NAME.fullmatch(info.path.removeprefix(folder)):
                 yield Named(_number(match), info)
 
     def _missing(self) -> Exception:
