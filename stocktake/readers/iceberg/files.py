@@ -17,9 +17,10 @@ from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import ObjectInfo
 
 #: As a catalog names them (`00003-<uuid>`), and as a file system without one does (`v3`); what has
-#: no number is what a writer left of a commit. Compressed ones have ".gz" before or behind.
+#: no number is what a writer left of a commit. Compressed ones have ".gz" before or behind. Names
+#: that begin with a dot or an underscore are hidden ones, as everywhere.
 _NAME: Final = re.compile(
-    r"(?:v?(?P<number>[0-9]{1,20})(?:-[^/]*)?|[^/]+)(?:\.gz)?\.metadata\.json(?:\.gz)?"
+    r"(?:v?(?P<number>[0-9]{1,20})(?:-[^/]*)?|[^/._][^/]*)(?:\.gz)?\.metadata\.json(?:\.gz)?"
 )
 _ENDINGS: Final = (".metadata.json", ".metadata.json.gz")
 _MOST_NUMBER: Final = 2**63 - 1
