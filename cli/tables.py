@@ -150,13 +150,10 @@ def add_table(
     table_format: Annotated[
         TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
     ],
-    url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
+    url: Annotated[str, typer.Option(help="The files, with globs, or a table's root folder.")],
     access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="key=value, such as csv_delimiter=; may be repeated (see /docs)."),
-    ] = None,
+    option: hints.Given = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
 ) -> None:
     """Register a table; a job reads its columns."""

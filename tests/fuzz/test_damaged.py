@@ -134,7 +134,7 @@ def test_damaged_iceberg_metadata(
         if version := theirs.get("version"):
             assert found["version"] == str(version)
     if packed:
-        damaged = applied(gzip.compress(file), changes)
+        damaged = applied(gzip.compress(file, mtime=0), changes)
         name = "t/metadata/00001-0.gz.metadata.json"
         read(ours, request_of({name: damaged}, TableFormat.ICEBERG, "t"))
 
