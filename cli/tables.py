@@ -199,6 +199,19 @@ def remove_table(
     say(f"Removed {table['name']}.")
 
 
+@app.command("maintain")
+def maintain_table(
+    name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
+) -> None:
+    """Optimize and vacuum a managed Delta table: fewer files, nothing past its retention."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        job = client.post(f"warehouse_tables/{table['id']}/maintain/", {})
+    say(
+        f"Job {job['id']} maintains {table['name']}. To follow it: stocktake jobs watch {job['id']}"
+    )
+
+
 def refresh(
     names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
