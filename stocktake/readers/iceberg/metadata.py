@@ -75,7 +75,7 @@ def parse(text: str, limits: Limits, file: str) -> TableMetadata:
         UnsupportedError: `unsupported_reader_feature`, a version of the format that is not known.
         LimitExceededError: `max_schema_bytes`.
     """
-    document = Document.of(text, file)
+    document = Document.of(text, limits, file)
     version, current = _format_version(document), _snapshot_id(document)
     schema, earlier = _schemas(document, version, limits)
     return TableMetadata(
@@ -130,13 +130,10 @@ def _schemas(
 
 
 def _earlier(document: Document, current: int) -> tuple[EarlierSchema, ...]:
-    first: dict[int, int] = {}
-    for each in document.snapshots:
-        if each.schema_id is not None:
-            first.setdefault(each.schema_id, each.snapshot_id)
     # an id is given out when a schema is made, and kept when it is gone back to
     *others, last = sorted(document.schemas)
     made = others if last == current else [*others, last]
+    first = document.first_snapshots
     return tuple(
         EarlierSchema(text=document.schemas[each], snapshot_id=first.get(each)) for each in made
     )
@@ -154,25 +151,21 @@ def _snapshot_id(document: Document) -> int | None:
 
 def _partition_ids(document: Document, version: int) -> frozenset[int]:
     """Return the ids of the fields that the default spec takes as they are."""
-    fields = document.members.get("partition-spec") if version == 1 else None
-    if specs := document.members.get("partition-specs"):
-        fields = _default_spec(document, specs).get("fields")
-    if fields is None:
-        return frozenset()
+    fields = [json.loads(each) for each in document.fields] if version == 1 else []
+    if document.specs or "partition-specs" in document.members:
+        fields = _default_spec(document).get("fields")
     if not isinstance(fields, list) or not all(isinstance(each, dict) for each in fields):
         document.refuse("has a partition spec that is not a list of fields")
     sources = (each.get("source-id") for each in fields if each.get("transform") == "identity")
     return frozenset(filter(is_id, sources))
 
 
-def _default_spec(document: Document, specs: object) -> dict[str, Any]:
+def _default_spec(document: Document) -> dict[str, Any]:
     wanted = document.members.get("default-spec-id")
-    listed = specs if isinstance(specs, list) else []
-    # compared, not looked up: what stands there may be anything
-    found = [each for each in listed if isinstance(each, dict) and each.get("spec-id") == wanted]
-    if not (found and is_id(wanted)):
+    if not is_id(wanted) or wanted not in document.specs:
         document.refuse(f"has no partition spec of its default-spec-id, {_shown(wanted)}")
-    return found[0]
+    found: dict[str, Any] = json.loads(document.specs[wanted])
+    return found
 
 
 def _counts(document: Document, current: int | None, version: int) -> Counts:
@@ -180,8 +173,7 @@ def _counts(document: Document, current: int | None, version: int) -> Counts:
     may be gone already, so with any of them how many are left is not known."""
     if current is None:
         return Counts(rows=0, size_bytes=0, files=0)
-    found = next((each for each in document.snapshots if each.snapshot_id == current), None)
-    totals = found.totals if found else {}
+    totals = document.snapshot.totals if document.snapshot else {}
     undeleted = (
         version == 1
         or _count(totals, "delete-files") == 0
