@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from stocktake.errors import CommandError
 
@@ -45,6 +47,15 @@ def _for_url(url: str) -> str:
     if "://" not in url:
         return "Write a whole URL: https://…, or file:///… for local files."
     return next((form for prefix, form in _FORMS if url.lower().startswith(prefix)), "")
+
+
+#: The options of a table, as a command takes them.
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", help="key=value, such as csv_delimiter=; may be repeated (see /docs)."
+    ),
+]
 
 
 def options_of(given: Sequence[str]) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """`stocktake inspect`: run the readers from here, with no server and no database."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
+from cli import hints
 from cli.access import AccessKey, access_pair
 from cli.output import describe_warning, say, show_json, show_rows, size
-from stocktake.errors import CommandError
+from stocktake.errors import CommandError, ValidationError
 from stocktake.schema.formats import TableFormat
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def inspect(
         bool,
         typer.Option("--count", help="Of a Delta table, count files, bytes and rows as well."),
     ] = False,
+    option: hints.Given = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     endpoint: Annotated[
         str | None, typer.Option(help="An S3-compatible store to trust: http://host:port.")
@@ -37,12 +40,21 @@ def inspect(
 ) -> None:
     """Read a source's columns, from here and without a server."""
     credential = _credential(access_key)
-    options = {"delta_count": count, "public": public}
+    options = _options(option or ()) | {"delta_count": count, "public": public}
     found = _read(location, table_format, credential, options, endpoint=endpoint)
     if as_json:
         show_json(as_dict(found))
     else:
         _show(found)
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    from stocktake.services.options import check_options
+
+    try:
+        return check_options(hints.options_of(given))
+    except ValidationError as exc:
+        raise CommandError(exc.detail) from exc
 
 
 def _credential(access_key: str | None) -> "Credential | None":
@@ -56,7 +68,7 @@ def _read(
     location: str,
     table_format: TableFormat,
     credential: "Credential | None",
-    options: dict[str, bool],
+    options: dict[str, Any],
     *,
     endpoint: str | None,
 ) -> "Introspection":

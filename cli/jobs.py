@@ -127,6 +127,9 @@ def _show(job: dict[str, Any]) -> None:
             ("Schema version", result.get("schema_version"), False),
             ("Columns", result.get("columns"), False),
             ("Rows", number(result.get("row_count")), False),
+            ("Files", number(result.get("file_count")), False),
+            ("Files compacted", result.get("files_compacted"), False),
+            ("Files removed", result.get("files_removed"), False),
             ("Change", result.get("change"), False),
         )
         if always or value is not None

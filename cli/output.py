@@ -235,6 +235,8 @@ def describe_warning(warning: dict[str, Any]) -> str:
     'Warning: a.csv, line 3: 2 were skipped. (blank_lines)'
     """
     place = ", line ".join(str(warning[key]) for key in ("file", "line") if warning[key])
+    # Many a sentence names its file itself.
+    place = "" if (warning["file"] or "") in warning["sentence"] else place
     return f"Warning: {place and place + ': '}{warning['sentence']} ({warning['code']})"
 
 

@@ -150,13 +150,10 @@ def add_table(
     table_format: Annotated[
         TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
     ],
-    url: Annotated[str, typer.Option(help="The files, with globs, or a Delta table's root.")],
+    url: Annotated[str, typer.Option(help="The files, with globs, or a table's root folder.")],
     access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="key=value, such as csv_delimiter=; may be repeated (see /docs)."),
-    ] = None,
+    option: hints.Given = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
 ) -> None:
     """Register a table; a job reads its columns."""
@@ -200,6 +197,19 @@ def remove_table(
         confirm(f"Remove table {table['name']}?", yes=yes)
         client.delete(f"warehouse_tables/{table['id']}/")
     say(f"Removed {table['name']}.")
+
+
+@app.command("maintain")
+def maintain_table(
+    name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
+) -> None:
+    """Optimize and vacuum a managed Delta table: fewer files, nothing past its retention."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        job = client.post(f"warehouse_tables/{table['id']}/maintain/", {})
+    say(
+        f"Job {job['id']} maintains {table['name']}. To follow it: stocktake jobs watch {job['id']}"
+    )
 
 
 def refresh(

@@ -161,6 +161,10 @@ class Settings(BaseSettings):
     retain_orphans_days: int = Field(default=7, ge=0)
     #: How long managed Delta tables keep what loads replaced: so long it can be read and restored.
     retain_replaced_days: int = Field(default=7, ge=1)
+    #: The clock has a managed Delta table maintained after so many loads; 0: only by hand.
+    maintain_after_loads: int = Field(default=100, ge=0)
+    #: And after so long, where it was loaded or has replaced files; 0: only by hand.
+    maintain_after_seconds: float = Field(default=86_400.0, ge=0)
 
     #: How often the clock sends a canary through the queue, and after how long it is overdue.
     canary_interval_seconds: float = Field(default=10.0, gt=0)

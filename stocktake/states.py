@@ -57,6 +57,7 @@ class JobKind(StrEnum):
     INGEST_FILE = "ingest_file"
     VALIDATE_COLUMNS = "validate_columns"
     EXPAND_BATCH = "expand_batch"
+    MAINTAIN_TABLE = "maintain_table"
 
 
 #: The task that takes a canary: no job, but it goes their way.

@@ -33,6 +33,7 @@ from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.diff import completed
 from stocktake.services import (
     jobs,
+    maintenance,
     refreshes,
     schema_versions,
     table_changes,
@@ -211,6 +212,22 @@ async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
     def work(context: Context) -> Answer:
         enqueued = refreshes.request(context, table_views.locked(context, table_id))
         return _refreshing(context, enqueued)
+
+    return await edge.write(work, wait=True)
+
+
+@router.post(
+    "/warehouse_tables/{table_id}/maintain/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+)
+async def maintain_table(edge: WriteEdge, table_id: UUID) -> Response:
+    """Optimize and vacuum a managed Delta table: put small files together, remove replaced files
+    and log entries past their retention, count what is left. Any body is ignored."""
+
+    def work(context: Context) -> Answer:
+        return _refreshing(context, maintenance.request(context, table_id))
 
     return await edge.write(work, wait=True)
 

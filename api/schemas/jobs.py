@@ -151,6 +151,19 @@ class ExpansionResult(Wire):
     deduplicated: int
 
 
+class MaintenanceResult(Wire):
+    """What `maintain_table` left, and what its last attempt did: small files that it put together,
+    and files past their retention that it removed."""
+
+    source_version: int | str | None
+    row_count: int | None
+    file_count: int | None
+    size_bytes: int | None
+    stored_bytes: int | None
+    files_compacted: int
+    files_removed: int
+
+
 class ProgressBody(Wire):
     """How far the read has come; `files_total` is null until it is known."""
 
@@ -233,7 +246,7 @@ class JobBody(Wire):
     progress: Annotated[dict[str, Any] | None, DescribedAs(ProgressBody | None)]
     result: Annotated[
         dict[str, Any] | None,
-        DescribedAs(RefreshResult | ValidationResult | ExpansionResult | None),
+        DescribedAs(RefreshResult | ValidationResult | ExpansionResult | MaintenanceResult | None),
     ]
     error: JobErrorBody | None
     created_at: datetime

@@ -78,7 +78,8 @@ class TableChange(BaseModel):
     )
     format: Annotated[str | None, DescribedAs(TableFormat)] = None
     url_pattern: Annotated[str | None, DescribedAs(str)] = Field(
-        None, description="The files of the table, or the root of a Delta table."
+        None,
+        description="The files of the table, or the root folder of a Delta or an Iceberg table.",
     )
     credential: CredentialIn | None = None
     options: Annotated[Any, DescribedAs(TableOptions)] = None

@@ -16,6 +16,7 @@ from sqlalchemy import and_, delete, exists, select, tuple_, update
 
 from stocktake.catalog import uploads
 from stocktake.clock import rows
+from stocktake.clock.maintenance import TABLES_AT_ONCE, maintain_tables
 from stocktake.clock.orphans import OrphanSweep
 from stocktake.db.clock import now
 from stocktake.db.models import IdempotencyKey, Job, Table
@@ -68,6 +69,7 @@ class Upkeep:
         storage.
         """
         rows = [self._prune_rows(), prune_idempotency_keys(self._database) == KEYS_AT_ONCE]
+        rows.append(maintain_tables(self._database, self._settings) == TABLES_AT_ONCE)
         seconds = self._settings.superseded_upload_seconds
         removed = remove_uploads(self._database, self._storage, superseded_seconds=seconds)
         removed_deltas = remove_deleted_delta(

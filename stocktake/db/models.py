@@ -137,6 +137,13 @@ class Table(Base):
         Index("ix_tables_project_newest", "project_id", "created_at", "id"),
         # Their sum is asked for with each new version, and a row is long.
         Index("ix_tables_schema_bytes", "project_id", "schema_bytes"),
+        # For the clock, which looks each minute for those that are to be maintained.
+        Index(
+            "ix_tables_managed",
+            "id",
+            sqlite_where=text("managed = 1 AND deleted = 0"),
+            postgresql_where=text("managed = true AND deleted = false"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

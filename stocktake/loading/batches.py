@@ -22,6 +22,7 @@ from stocktake.readers.text.sampling import list_text_files, telling
 from stocktake.readers.text.values.csv_fields import infer_field
 from stocktake.readers.text.values.json_values import infer_json
 from stocktake.readers.text.values.kinds import NestingError, describe
+from stocktake.schema.options import MONTH_FIRST
 
 
 def arrow_batches(
@@ -51,7 +52,9 @@ def _of_texts(
 ) -> Iterator[pa.RecordBatch]:
     records: RecordReader = offered(source.format, "records")
     is_csv = offered(source.format, "VALUES") is Values.FIELDS
-    converts = {field.name: converter(field.type, csv=is_csv) for field in schema}
+    month_first = source.options.get("date_order") == MONTH_FIRST
+    make = partial(converter, csv=is_csv, month_first=month_first)
+    converts = {field.name: make(field.type) for field in schema}
     for text in _texts(source, limits, progress):
         for block in records(source, limits, text, schema.names):
             yield _batch(block, schema, converts, text.path, limits, is_csv=is_csv)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -60,16 +61,19 @@ def first_misfit(values: Sequence[Any], convert: Convert, arrow: pa.DataType) ->
     return None
 
 
-def converter(arrow: pa.DataType, *, csv: bool) -> Convert:
+def converter(arrow: pa.DataType, *, csv: bool, month_first: bool = False) -> Convert:
     """Return what makes a field's text (`csv`) or a decoded JSON value fit for an Arrow type.
+
+    Args:
+        month_first: whether 01/02/2024 is the second of January.
 
     >>> converter(pa.int64(), csv=True)("007"), converter(pa.list_(pa.int8()), csv=True)("[1]")
     (7, [1])
     """
     if not csv or not pa.types.is_nested(arrow):
-        return _converter(arrow, csv=csv)
+        return _converter(arrow, csv=csv, month_first=month_first)
     # A container in a field is decoded first: what it holds are values as in JSON.
-    inner = _converter(arrow, csv=False)
+    inner = _converter(arrow, csv=False, month_first=month_first)
     return lambda text: inner(_literal(text))
 
 
@@ -81,21 +85,24 @@ def _literal(text: str) -> Any:
         raise MisfitError("a text") from exc
 
 
-def _converter(arrow: Any, *, csv: bool) -> Convert:
+def _converter(arrow: Any, *, csv: bool, month_first: bool) -> Convert:
+    inside = partial(_converter, csv=False, month_first=month_first)
     if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
-        return _to_list(_converter(arrow.value_type, csv=False))
+        return _to_list(inside(arrow.value_type))
     if pa.types.is_map(arrow):
-        return _to_pairs(_converter(arrow.item_type, csv=False))
+        return _to_pairs(inside(arrow.item_type))
     if pa.types.is_struct(arrow):
-        return _to_struct({field.name: _converter(field.type, csv=False) for field in arrow})
-    return _scalar(arrow, csv=csv)
+        return _to_struct({field.name: inside(field.type) for field in arrow})
+    return _scalar(arrow, csv=csv, month_first=month_first)
 
 
-def _scalar(arrow: pa.DataType, *, csv: bool) -> Convert:
+def _scalar(arrow: pa.DataType, *, csv: bool, month_first: bool) -> Convert:
     make = _maker(arrow)
     # Nothing to ask: a text takes any value as it is written.
     if make in (_to_text, _to_bytes):
         return make
+    if month_first and make in (_to_instant, _to_date):
+        make = partial(make, month_first=True)
     type_ = clickhouse_type(pa.field("value", arrow)).bare
     fits = fits_csv(type_) if csv else fits_json(type_)
 
@@ -145,14 +152,14 @@ def _to_decimal(scale: int) -> Convert:
     return lambda value: Decimal(str(value)).quantize(step, context=_EXACT)
 
 
-def _to_instant(value: Any) -> datetime:
+def _to_instant(value: Any, *, month_first: bool = False) -> datetime:
     if not isinstance(value, str):
         raise MisfitError("a number")
-    return instant(value)
+    return instant(value, month_first=month_first)
 
 
-def _to_date(value: Any) -> date:
-    return _to_instant(value).date()
+def _to_date(value: Any, *, month_first: bool = False) -> date:
+    return _to_instant(value, month_first=month_first).date()
 
 
 def _to_list(element: Convert) -> Convert:

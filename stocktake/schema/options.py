@@ -17,6 +17,7 @@ _MAX_SAMPLE_BYTES: Final = 1 << 40
 _MAX_SKIPPED_LINES: Final = 10_000
 _COMPRESSIONS: Final = frozenset(
     {"auto", "none", "gz", "gzip", "zst", "zstd", "xz", "lzma", "lz4", "bz2", "bzip2"}
+    | {"br", "brotli", "deflate", "zlib", "snappy"}
 )
 #: Of `date_order`.
 DAY_FIRST: Final = "day_first"
@@ -127,8 +128,8 @@ TEXT: Final = (
         holds=_is_compression,
         expected=f"one of {', '.join(sorted(_COMPRESSIONS))}",
         type=str,
-        description="Of a text table: `none`, `gzip`, `zstd`, `xz`, `lz4` or `bz2`; found out if "
-        "left out.",
+        description="Of a text table: `none`, `gzip`, `zstd`, `xz`, `lz4`, `bz2`, `brotli`, "
+        "`deflate` or Hadoop's `snappy`; found out if left out.",
     ),
     Option(
         name="date_order",

@@ -25,6 +25,8 @@ class WarningCode(StrEnum):
     HISTORY_LEFT_OUT = "history_left_out"
     #: A column has no type in one file, where it holds only nulls, and takes the others'.
     NULL_TYPED_PART = "null_typed_part"
+    #: A Delta table's checkpoint is damaged; an older one, or the commits, were read.
+    CHECKPOINT_PASSED_OVER = "checkpoint_passed_over"
     #: A Delta version's checksum file says something else than its log.
     CHECKSUM_DISBELIEVED = "checksum_disbelieved"
     #: Files of a Delta table have absolute paths; a count has only the log's word for them.

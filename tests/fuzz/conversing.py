@@ -22,7 +22,13 @@ from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
-from stocktake.runs import expand_batch, ingest_file, refresh_schema, validate_columns
+from stocktake.runs import (
+    expand_batch,
+    ingest_file,
+    maintain_table,
+    refresh_schema,
+    validate_columns,
+)
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobKind, Queue
 from tasks.base import JobFailed, Runtime, run_attempt
@@ -34,6 +40,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.INGEST_FILE: ingest_file.run,
     JobKind.VALIDATE_COLUMNS: validate_columns.run,
     JobKind.EXPAND_BATCH: expand_batch.run,
+    JobKind.MAINTAIN_TABLE: maintain_table.run,
 }
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,43 @@ def _upgraded(log: HandWrittenLog) -> None:
     log.commit(2, protocol_action(3, 7, **features), add_action(stats='{"numRecords":3}'))
 
 
+def _with_all_that_is_optional(log: HandWrittenLog) -> None:
+    log.create(ID)
+    log.commit(1, metadata_action(ID, NOTE), add_action("a", stats='{"numRecords":3}'))
+    protocol, latest = protocol_action(), metadata_action(ID, NOTE, DEEP)
+    log.commit(2, json.dumps(latest, indent=1))
+    log.appends(3, 4)
+    log.commit(5, {"commitInfo": {"txnId": "t"}}, {**add_action("b"), "remove": None})
+    # None of the checkpoints has the newest schema, and so none can say it alone.
+    for name in (
+        checkpoint_name(1),
+        f"{1:020}.checkpoint.{1:010}.{2:010}.parquet",
+        f"{1:020}.checkpoint.{2:010}.{2:010}.parquet",
+        f"{1:020}.checkpoint.0b2d8f2e-7d8a-4b36-9a52-6a9c2b9f0a01.parquet",
+    ):
+        log.checkpoint(name, protocol, metadata_action(ID, NOTE), files=3)
+    log.write(f"{0:020}.{5:020}.compacted.json", protocol, latest, add_action("b"))
+    log.write(f"{2:020}.{4:020}.compacted.json", latest)
+    checksum = {"protocol": protocol["protocol"], "metadata": latest["metaData"], "txnId": "t"}
+    log.write(f"{5:020}.crc", {"tableSizeBytes": 200, "numFiles": 2, **checksum})
+    log.last_checkpoint({"version": 1, "size": 5, "parts": 2})
+
+
 @cache
 def delta_logs() -> list[Files]:
-    logs = []
-    for write in (_plain, _checkpointed, _upgraded):
-        with tempfile.TemporaryDirectory() as folder:
-            write(HandWrittenLog(Path(folder)))
-            found = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
-            logs.append({path.relative_to(folder).as_posix(): path.read_bytes() for path in found})
-    return logs
+    return [_written(write) for write in (_plain, _checkpointed, _upgraded)]
+
+
+@cache
+def delta_log_with_all_that_is_optional() -> Files:
+    return _written(_with_all_that_is_optional)
+
+
+def _written(write: Callable[[HandWrittenLog], None]) -> Files:
+    with tempfile.TemporaryDirectory() as folder:
+        write(HandWrittenLog(Path(folder)))
+        found = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def _dump(table: pa.Table, **options: object) -> bytes:

@@ -55,6 +55,43 @@ def test_damaged_delta_log(
         assert found["version"] == theirs.get("version", found["version"])
 
 
+def _is_optional(name: str) -> bool:
+    return not re.fullmatch(r"_delta_log/[0-9]{20}\.json", name)
+
+
+OPTIONAL = sorted(filter(_is_optional, seeds.delta_log_with_all_that_is_optional()))
+#: What a cut upload leaves. Other damage may leave a checkpoint whole that says something else.
+_TORN = edits("end", most=1)
+
+
+@fuzzed
+@given(
+    damage=st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.none() | st.just([])
+            | (_TORN if name.endswith(".parquet") else edits() | st.sampled_from(OPTIONAL))
+            for name in OPTIONAL
+        },
+    )
+)  # fmt: skip
+def test_files_that_nobody_needs_change_no_answer(
+    ours: Watched, damage: dict[str, list[Edit] | str | None]
+) -> None:
+    whole = seeds.delta_log_with_all_that_is_optional()
+    files = dict(whole)
+    for name, what in damage.items():
+        if what is None:
+            del files[name]
+        elif isinstance(what, str):
+            files[name] = whole[what]
+        else:
+            files[name] = applied(files[name], what) if what else b""
+    found = read(ours, request_of(files, TableFormat.DELTA, ""))
+    assert found["version"] == 5, found
+    assert [name for name, _ in found["columns"]] == ["id", "note", "deep"]
+
+
 @pytest.mark.chdb
 @fuzzed
 @given(file=st.sampled_from(range(4)), changes=edits("flip flip flip cut repeat insert"))
@@ -97,7 +134,7 @@ def test_damaged_iceberg_metadata(
         if version := theirs.get("version"):
             assert found["version"] == str(version)
     if packed:
-        damaged = applied(gzip.compress(file), changes)
+        damaged = applied(gzip.compress(file, mtime=0), changes)
         name = "t/metadata/00001-0.gz.metadata.json"
         read(ours, request_of({name: damaged}, TableFormat.ICEBERG, "t"))
 

@@ -17,6 +17,7 @@ from servers.seaweedfs import SeaweedFS
 from stocktake.db.session import Database
 from stocktake.services import identity
 from tests.support.commands import stocktake
+from tests.support.iceberg_tables import as_file, field_of, metadata_of
 
 Done = subprocess.CompletedProcess[str]
 
@@ -264,8 +265,9 @@ def test_inspect_prints_a_delta_tables_columns_as_json(tmp_path: Path) -> None:
 
     printed = json.loads(done.stdout)
     assert list(printed) == [
-        "columns", "source_version", "row_count", "size_bytes", "file_count", "coverage"
-    ]  # fmt: skip
+        *("columns", "source_version", "row_count", "size_bytes", "file_count"),
+        *("coverage", "warnings"),
+    ]
     assert printed["columns"] == [
         {
             "name": "id",
@@ -295,6 +297,22 @@ def test_inspect_counts_a_delta_table_where_it_is_asked_to(tmp_path: Path) -> No
     stored = sum(each.stat().st_size for each in (tmp_path / "orders").glob("*.parquet"))
     assert (counted["row_count"], counted["file_count"]) == (5, 2)
     assert counted["size_bytes"] == stored
+
+
+def test_inspect_takes_the_options_of_a_table(tmp_path: Path) -> None:
+    folder = tmp_path / "orders" / "metadata"
+    folder.mkdir(parents=True)
+    for number, column in enumerate(("old", "new"), 1):
+        metadata = metadata_of([field_of(1, column, "long")])
+        (folder / f"v{number}.metadata.json").write_bytes(as_file(metadata))
+    asked = ("orders", "--format", "iceberg", "--json", "--option")
+
+    newest = json.loads(_inspect(tmp_path, *asked[:-1]).stdout)
+    older = json.loads(_inspect(tmp_path, *asked, "metadata_file=v1.metadata.json").stdout)
+    wrong = _inspect(tmp_path, *asked, "metadata_file=../v1.metadata.json")
+
+    assert [each["columns"][0]["name"] for each in (newest, older)] == ["new", "old"]
+    _assert_explained(wrong, "name of a file in the table's metadata folder")
 
 
 @pytest.mark.parametrize("spelling", ["relative", "absolute", "url"])

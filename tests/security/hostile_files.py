@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from tests.support import iceberg_tables
 from tests.support.delta_tables import (
     HandWrittenLog,
     add_action,
@@ -240,6 +241,28 @@ def log_with(name: str, write_file: Write) -> Write:
         write_file(made.folder / name)
 
     return write
+
+
+def iceberg(write_file: Write, name: str = "v1.metadata.json") -> Write:
+    """An Iceberg table with one metadata file, written as given."""
+
+    def write(path: Path) -> None:
+        (path / "metadata").mkdir(parents=True)
+        write_file(path / "metadata" / name)
+
+    return write
+
+
+def iceberg_with(member: str) -> Write:
+    """An Iceberg table of one column, whose metadata has one more member."""
+    metadata = json.dumps(iceberg_tables.metadata_of([iceberg_tables.field_of(1, "id", "long")]))
+    return iceberg(text(f"{metadata[:-1]},{member}}}"))
+
+
+def iceberg_schema(columns: int, name: str = "") -> Write:
+    """An Iceberg table of so many columns."""
+    fields = (iceberg_tables.field_of(n, f"{name}{n}", "long") for n in range(columns))
+    return iceberg(text(json.dumps(iceberg_tables.metadata_of([*fields]))))
 
 
 def checkpoint(write_file: Write) -> Write:

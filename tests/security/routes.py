@@ -85,6 +85,7 @@ PROJECT: Final = {
     "PUT warehouse_tables/{table_id}/": Rule(scope=TABLE_WRITE, body={"name": "stolen"}),
     "DELETE warehouse_tables/{table_id}/": _WRITE,
     "POST warehouse_tables/{table_id}/refresh_schema/": _WRITE,
+    "POST warehouse_tables/{table_id}/maintain/": _WRITE,
     "POST warehouse_tables/{table_id}/update_schema/": Rule(
         scope=TABLE_WRITE, body={"updates": {"id": "float"}}
     ),

@@ -23,6 +23,9 @@ from tests.security.hostile_files import (
     gzip_in_gzip,
     gzip_members,
     hole,
+    iceberg,
+    iceberg_schema,
+    iceberg_with,
     large_page,
     large_values,
     log,
@@ -50,6 +53,7 @@ from tests.support.delta_tables import remove_action
 from tests.support.stack import wait_until
 
 CSV, JSON, PARQUET, DELTA = "CSVWithNames", "JSONEachRow", "Parquet", "Delta"
+ICEBERG = "Iceberg"
 
 MEMORY_LIMIT_BYTES = 1 * GIGABYTE
 #: What a child may have held at most: half of its limit. An idle one holds some 150 MB.
@@ -230,6 +234,50 @@ FILES: list[tuple[str, str, Write, str]] = [
     ),
     ("a checkpoint of a million columns", DELTA, checkpoint(wide_parquet), "invalid_source"),
     ("a checkpoint 100,000 deep", DELTA, checkpoint(deep_parquet), "invalid_source"),
+    ("an Iceberg file of 2 GB", ICEBERG, iceberg(hole(b"{", 2 * GIGABYTE)), "limit_exceeded"),
+    ("an Iceberg file of zeros", ICEBERG, iceberg(hole(b"", 1 << 20)), "invalid_source"),
+    ("an Iceberg gzip bomb", ICEBERG, iceberg(packed(PACKS["gzip"])), "limit_exceeded"),
+    ("an Iceberg file that is a program", ICEBERG, iceberg(program), "invalid_source"),
+    (
+        "60 MB of lists in an Iceberg file",
+        ICEBERG,
+        iceberg_with('"x":[[' + "[]," * (20 * MILLION) + "0]]"),
+        "limit_exceeded",
+    ),
+    (
+        "a million snapshots in an Iceberg file",
+        ICEBERG,
+        iceberg_with('"snapshots":[' + '{"snapshot-id":1},' * MILLION + "{}]"),
+        "succeeded",
+    ),
+    (
+        "a million schemas in an Iceberg file",
+        ICEBERG,
+        iceberg_with(
+            '"schemas":[' + ",".join(f'{{"schema-id":{n + 1}}}' for n in range(MILLION)) + "]"
+        ),
+        "limit_exceeded",
+    ),
+    ("a million Iceberg columns", ICEBERG, iceberg_schema(MILLION // 2), "limit_exceeded"),
+    (
+        "an Iceberg column's name of 1 MB",
+        ICEBERG,
+        iceberg_schema(1, "n" * MILLION),
+        "limit_exceeded",
+    ),
+    (
+        "Iceberg metadata 100,000 deep",
+        ICEBERG,
+        iceberg_with('"x":' + "[" * 100_000),
+        "invalid_source",
+    ),
+    (
+        "an Iceberg file that is a link out of the table",
+        ICEBERG,
+        iceberg(lambda path: path.symlink_to("/etc/passwd")),
+        "source_not_found",
+    ),
+    ("an Iceberg file that is a pipe", ICEBERG, iceberg(os.mkfifo), "source_not_found"),
     ("a pipe in the log", DELTA, log_with(f"{6:020}.json", os.mkfifo), "succeeded"),
     (
         "a link out of the log",

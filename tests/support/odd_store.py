@@ -1,4 +1,5 @@
-"""A bucket that is read with the ways of an odd store: no ranges, or objects that come and go."""
+"""A bucket that is read with the ways of an odd store: no ranges, listings in an order of its own,
+or objects that come and go."""
 
 import gzip
 import hashlib
@@ -31,6 +32,9 @@ class OddStore:
         no_suffix: what a suffix range is refused with; None to answer it.
         packed: keys that are stored by gzip and sent unpacked, whole and with no length told, to
             who does not take gzip, as Google does.
+        missing: what a key that is not there is refused with.
+        order: what a listing is sorted by.
+        begins_anywhere: whether a listing takes no notice of where it is asked to begin.
         before_read: called with the key before an object is answered for.
         reads: the keys of the GETs, in order.
         listings: how many there were.
@@ -40,6 +44,9 @@ class OddStore:
     ranges: bool = True
     no_suffix: Refusal | None = None
     packed: set[str] = field(default_factory=set)
+    missing: Refusal = field(default_factory=lambda: error(404, "NoSuchKey"))
+    order: Callable[[str], object] = str
+    begins_anywhere: bool = False
     before_read: Callable[[str], None] = lambda key: None
     reads: list[str] = field(default_factory=list)
     listings: int = 0
@@ -50,7 +57,7 @@ class OddStore:
         key = unquote(url.path).removeprefix("/bucket").removeprefix("/")
         if "list-type" in asked:
             self.listings += 1
-            after = asked.get("start-after", [""])[0]
+            after = "" if self.begins_anywhere else asked.get("start-after", [""])[0]
             return self._listed(asked.get("prefix", [""])[0], after)
         assert isinstance(target, Asked)
         if target.method == "GET":
@@ -59,7 +66,8 @@ class OddStore:
         return self._read(key, target.headers)
 
     def _listed(self, prefix: str, after: str) -> Answer:
-        keys = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+        found = (key for key in self.objects if key.startswith(prefix) and key > after)
+        keys = sorted(found, key=self.order)
         entries = "".join(
             f"<Contents><Key>{escape(key)}</Key><Size>{len(self.objects[key])}</Size>"
             f"<LastModified>2026-01-01T00:00:00.000Z</LastModified>"
@@ -71,7 +79,7 @@ class OddStore:
 
     def _read(self, key: str, asked: dict[str, str]) -> Answer:
         if key not in self.objects:
-            return *error(404, "NoSuchKey"), {}
+            return *self.missing, {}
         data = self.objects[key]
         headers = {"ETag": etag(data), "Last-Modified": formatdate(0, usegmt=True)}
         if key in self.packed:

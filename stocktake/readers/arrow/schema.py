@@ -3,7 +3,7 @@
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.arrow import types
 from stocktake.readers.arrow.flatbuffer import FlatbufferError, Table
-from stocktake.readers.files.schemas import FileSchema, Opened
+from stocktake.readers.files.schemas import NAMELESS, FileSchema, Opened
 from stocktake.readers.limits import exceeded
 
 #: Of a `Footer` (File.fbs) and of a `Message` (Message.fbs), by their place in it.
@@ -39,7 +39,9 @@ def of_message(message: bytes, file: Opened) -> FileSchema:
 def _columns(schema: Table | None, file: Opened) -> FileSchema:
     if schema is None:
         raise FlatbufferError("it is left out")
-    return FileSchema(columns=types.columns(schema, file.limits))
+    columns = types.columns(schema, file.limits)
+    nameless = len(columns) < types.count(schema)
+    return FileSchema(columns=columns, warnings=(NAMELESS,) if nameless else ())
 
 
 def invalid(file: Opened, why: str) -> InvalidSourceError:

@@ -73,7 +73,7 @@ def columns(schema: Table, limits: Limits) -> tuple[Column, ...]:
         DuplicateColumnError: two columns, or two fields of one struct, carry one name.
         UnsupportedError: a type that ClickHouse does not read.
     """
-    check_columns(schema.length(_FIELDS), limits, where="The schema")
+    check_columns(count(schema), limits, where="The schema")
     fields, places = list(schema.tables(_FIELDS)), list[Place]()
     spent = Spent()
     for field in fields:
@@ -92,6 +92,11 @@ def columns(schema: Table, limits: Limits) -> tuple[Column, ...]:
         for place, field in zip(places, fields, strict=True)
         if place.name
     )
+
+
+def count(schema: Table) -> int:
+    """Return how many fields there are, those without a name included."""
+    return schema.length(_FIELDS)
 
 
 def _column_type(field: Table, place: Place) -> Type:

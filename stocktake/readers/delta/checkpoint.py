@@ -156,14 +156,17 @@ class CheckpointFile:
             for row in self._rows():
                 protocol, metadata = row.get("protocol"), row.get("metaData")
                 found = Actions(
-                    protocol=protocol and Said(action=_as_text(protocol), file=self.name),
-                    metadata=metadata and Said(action=_as_text(metadata), file=self.name),
+                    protocol=None if protocol is None else self._said(protocol),
+                    metadata=None if metadata is None else self._said(metadata),
                 )
                 actions = actions.then(found)
                 # Each is there once, as a rule among the first rows of a million.
                 if actions.protocol and actions.metadata:
                     break
         return actions
+
+    def _said(self, action: dict[str, Any]) -> Said:
+        return Said(action=_as_text(action), file=self.name)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         groups = sorted({each.row_group for each in self.chunks})

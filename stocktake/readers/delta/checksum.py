@@ -46,8 +46,12 @@ class Checksum:
                 commit=CommitId(
                     transaction=fields.get("txnId"), timestamp=fields.get("inCommitTimestampOpt")
                 ),
-                protocol=protocol and TableProtocol.of(Said(action=protocol, file=file)),
-                metadata=metadata and Metadata.of(Said(action=metadata, file=file)),
+                protocol=None
+                if protocol is None
+                else TableProtocol.of(Said(action=protocol, file=file)),
+                metadata=None
+                if metadata is None
+                else Metadata.of(Said(action=metadata, file=file)),
             )
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
             return None

@@ -12,9 +12,10 @@ Key = tuple[str, str]
 
 #: The storage type of a deletion vector that an absolute path names.
 ABSOLUTE: Final = "p"
-#: Without any of these a path is a plain one below the folder; nearly all paths have none.
-SUSPECT: Final = r"[%:\\]|\.\.|^/"
-_SUSPECT: Final = re.compile(SUSPECT)
+#: Without any of these, or a slash at its beginning, a path is a plain one below the folder; nearly
+#: all paths have none.
+SUSPECT: Final = ("%", ":", "\\", "..")
+_SUSPECT: Final = re.compile(r"[%:\\]|\.\.|^/")
 #: A scheme or a drive with a slash behind it, or a slash alone. A colon without one is no more than
 #: a character of a name: `time=10:00/a.parquet`.
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]|[/\\]")

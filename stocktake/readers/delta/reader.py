@@ -182,12 +182,13 @@ def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
     for base in (*listing.checkpoints(), None):
         if gap := listing.gap(base.version if base else -1):
             if unreadable and (rescued := _from_checksum(log, listing)):
-                return rescued, listing
+                return replace(rescued, passed_over=unreadable.file), listing
             # A checkpoint that could not be read is what is wrong: commits before it may be gone.
             raise unreadable or gap
         snapshot = _from_base(log, listing, base, {})
         if isinstance(snapshot, Snapshot):
-            return snapshot, listing
+            passed_over = unreadable.file if unreadable else None
+            return replace(snapshot, passed_over=passed_over), listing
         unreadable = unreadable or snapshot
     raise AssertionError("a log without a base has no gap and no checkpoint to fail")
 

@@ -18,6 +18,7 @@ class Snapshot:
     Attributes:
         etag: of that version's commit.
         counted: whether its files were counted; they need not tell their rows.
+        passed_over: a checkpoint's file that could not be read.
         disbelieved: the checksum file of the version that says something else than its log.
     """
 
@@ -27,6 +28,7 @@ class Snapshot:
     metadata: Metadata
     totals: Totals = UNKNOWN
     counted: bool = False
+    passed_over: str | None = None
     disbelieved: str | None = None
 
     @classmethod
@@ -41,6 +43,7 @@ class Snapshot:
                 version=int(state["version"]),
                 etag=str(state["etag"]),
                 counted=state.get("counted") is True,
+                passed_over=state.get("passed_over"),
                 disbelieved=state.get("disbelieved"),
                 protocol=TableProtocol.of(protocol),
                 metadata=Metadata.of(metadata),
@@ -68,6 +71,7 @@ class Snapshot:
             "file_count": totals.file_count,
             "elsewhere_count": totals.elsewhere_count,
             "counted": self.counted,
+            "passed_over": self.passed_over,
             "disbelieved": self.disbelieved,
         }
 
@@ -86,6 +90,13 @@ class Snapshot:
         Args:
             counted: whether a count was asked for.
         """
+        if self.passed_over:
+            yield ReadWarning(
+                code=WarningCode.CHECKPOINT_PASSED_OVER,
+                sentence="The checkpoint cannot be read; another one, or the commits, were read "
+                "in its place. Write a checkpoint of the table before they expire.",
+                file=self.passed_over,
+            )
         if self.disbelieved:
             yield ReadWarning(
                 code=WarningCode.CHECKSUM_DISBELIEVED,

@@ -20,13 +20,19 @@ from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
-from stocktake.schema.warnings import ReadWarning
+from stocktake.schema.warnings import ReadWarning, WarningCode
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
 #: Most schemas are smaller; one that is larger takes a second read for the rest.
 FIRST_BYTES: Final = 64 * 1024
 #: Files between two reports of progress.
 _ROUND: Final = 128
+
+
+NAMELESS: Final = ReadWarning(
+    code=WarningCode.NAMELESS_COLUMN,
+    sentence="A column without a name is left out: no query can ask for it.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

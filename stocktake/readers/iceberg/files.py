@@ -10,17 +10,20 @@ from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFo
 from stocktake.readers.files.folders import table_at
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress, Source
-from stocktake.readers.text.compression import decompress, detect
+from stocktake.readers.text.compression import decompress
 from stocktake.readers.text.decoding import mismatch
+from stocktake.readers.text.detection import detect
 from stocktake.schema.warnings import ReadWarning, WarningCode
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import ObjectInfo
 
 #: As a catalog names them (`00003-<uuid>`), and as a file system without one does (`v3`); what has
-#: no number is what a writer left of a commit. Compressed ones have ".gz" before or behind.
+#: no number is what a writer left of a commit. Compressed ones have ".gz" before or behind. Names
+#: that begin with a dot or an underscore are hidden ones, as everywhere.
 _NAME: Final = re.compile(
-    r"(?:v?(?P<number>[0-9]{1,20})(?:-[^/]*)?|[^/]+)(?:\.gz)?\.metadata\.json(?:\.gz)?"
+    r"(?:v?(?P<number>[0-9]{1,20})(?:-[^/]*)?|[^/._][^/]*)(?:\.gz)?\.metadata\.json(?:\.gz)?"
 )
+_ENDINGS: Final = (".metadata.json", ".metadata.json.gz")
 _MOST_NUMBER: Final = 2**63 - 1
 
 
@@ -142,10 +145,14 @@ class MetadataFolder:
         return Chosen(name=name, number=number, info=named.info, warnings=warnings)
 
     def _named(self) -> Iterator[Named]:
-        for info in self._source.store.list(self._folder):
+        folder = self._folder
+        for info in self._source.store.list(folder):
             self._listed += 1
             self._check_listed()
-            if match := _NAME.fullmatch(info.path.removeprefix(self._folder)):
+            # most files are manifests
+            if not info.path.endswith(_ENDINGS):
+                continue
+            if match := _NAME.fullmatch(info.path.removeprefix(folder)):
                 yield Named(_number(match), info)
 
     def _missing(self) -> Exception:

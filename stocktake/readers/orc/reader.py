@@ -10,7 +10,13 @@ from pyarrow import orc
 from stocktake.errors import InvalidSourceError, UnsupportedError
 from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
 from stocktake.readers.files.rows import count, decoded
-from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
+from stocktake.readers.files.schemas import (
+    NAMELESS,
+    FileSchema,
+    Opened,
+    fetch_tail,
+    read_schemas,
+)
 from stocktake.readers.limits import exceeded
 from stocktake.readers.orc.compression import KINDS, decompressed, readable
 from stocktake.readers.orc.footer import FooterError, PostScript, post_script, types_and_rows
@@ -81,7 +87,9 @@ def _describe(file: Opened) -> FileSchema:
         found = post_script(script)
         footer = _footer(file, found, before=_LENGTH_BYTES + length)
         types, rows = types_and_rows(footer, _MOST_TYPES * file.limits.max_fields)
-        return FileSchema(columns=columns(types, file.limits), row_count=rows)
+        named = columns(types, file.limits)
+        nameless = len(named) < len(types[0].names)
+        return FileSchema(columns=named, row_count=rows, warnings=(NAMELESS,) if nameless else ())
     except FooterError as exc:
         said = f"is corrupt: its footer cannot be read: {exc}."
         raise InvalidSourceError(

@@ -171,14 +171,12 @@ def _put_map_right(group: _Element, pairs: _Element, *, of_pages: bool) -> None:
 
 
 def _put_list_right(inner: _Element) -> None:
-    if len(inner.children) != 1 or inner.mark is not None:
+    if len(inner.children) != 1:
         return
-    # Of one field the group is a level of the list, whatever its name.
-    if inner.children[0].repeats:
-        inner.fields[_CONVERTED] = _MARKED_LIST
-        inner.name(b"array")
-    else:
-        inner.name(b"list")
+    # Of one field the group is a level of the list, whatever its name and its mark.
+    inner.unmark()
+    inner.name(b"list")
+    inner.children[0].wrapped = inner.children[0].repeats
 
 
 def _is_element(group: _Element) -> bool:

@@ -9,14 +9,13 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError
 from stocktake.readers import arrow_types
-from stocktake.readers.files.schemas import FileSchema
+from stocktake.readers.files.schemas import NAMELESS, FileSchema
 from stocktake.readers.limits import check_size
 from stocktake.readers.parquet.annotations import readable
 from stocktake.readers.parquet.footer import IncompleteError, footer_of, row_count, schema_range
 from stocktake.readers.parquet.geometry import marked, with_geometries
 from stocktake.readers.source import Limits
 from stocktake.schema.formats import TableFormat
-from stocktake.schema.warnings import ReadWarning, WarningCode
 
 MAGIC: Final = TableFormat.PARQUET.facts.magic
 #: Length of the footer, then the magic.
@@ -26,11 +25,6 @@ OVERHEAD: Final = TRAILER.size + len(MAGIC)
 #: Columns in one footer, far above what real files hold. pyarrow takes some 15 µs and 1.4 KB for
 #: each, before it says how many there are.
 MAX_ELEMENTS: Final = 200_000
-
-_NAMELESS: Final = ReadWarning(
-    code=WarningCode.NAMELESS_COLUMN,
-    sentence="A column without a name is left out: no query can ask for it.",
-)
 
 #: Bytes of all schemas that a process keeps, whose columns take some forty times as much, and
 #: the bytes that tell most schemas from each other: among them is how many columns they have.
@@ -99,7 +93,7 @@ def _file_schema(schema: bytes, limits: Limits) -> FileSchema:
     columns = arrow_types.columns(arrow, limits)
     if geometries := marked(schema, stored):
         columns = with_geometries(columns, geometries)
-    return FileSchema(columns=columns, warnings=(_NAMELESS,) if "" in arrow.names else ())
+    return FileSchema(columns=columns, warnings=(NAMELESS,) if "" in arrow.names else ())
 
 
 _schemas = _Schemas()

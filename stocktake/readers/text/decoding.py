@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import (
-    FormatMismatchError,
-    LimitExceededError,
-)
+from stocktake.errors import FormatMismatchError, LimitExceededError, UnsupportedError
 from stocktake.readers.files.foreign import FOREIGN
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
-from stocktake.readers.text.compression import decompress, detect
-from stocktake.readers.text.encoding import decoded
+from stocktake.readers.text.compression import Taken, decompress
+from stocktake.readers.text.detection import MOST_LAYERS, detect, refuse_unsupported
+from stocktake.readers.text.encoding import decoded, is_binary
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectInfo
 
@@ -110,12 +108,30 @@ def _bounded(chunks: Iterator[bytes], max_bytes: int) -> tuple[list[bytes], bool
 def _plain(
     chunks: Iterator[bytes], source: Source, path: str, limits: Limits, *, whole: bool
 ) -> Iterator[bytes]:
+    option = source.options.get("compression")
     head, chunks = _peek(chunks)
-    codec = detect(head, source.options.get("compression"))
-    if codec is not None and head:
-        chunks = _merged(decompress(chunks, codec, limits=limits, file=path, whole=whole))
-        head, chunks = _peek(chunks)
+    outer, name = None, path
+    for layer in range(MOST_LAYERS + 1):
+        codec = detect(head, option, name)
+        if codec is None or not head:
+            break
+        if layer == MOST_LAYERS:
+            raise UnsupportedError(
+                f"{path} is compressed more than {MOST_LAYERS} times. Store it compressed once.",
+                code="unsupported_compression",
+                file=path,
+            )
+        own = Taken()
+        pieces = decompress(
+            chunks, codec, limits=limits, file=path, whole=whole, taken=own, outer=outer
+        )
+        head, chunks = _peek(_merged(pieces))
+        # The option, and the ending of the name, are of the outer layer.
+        outer, option, name = outer or own, None, ""
+    refuse_unsupported(head, path)
     refuse_foreign(head, path, declared=source.format.value)
+    if is_binary(head, source.options.get("encoding")):
+        raise mismatch(path, source.format.value, "binary data of no format that is known here")
     return chunks
 
 

@@ -38,6 +38,10 @@ _MULTIBYTE: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _HIGH: Final = re.compile(rb"[\x80-\xff]")
+#: NULs fill up fields here and there.
+_CONTROL: Final = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1e]")
+#: A binary file has more control characters; random bytes have one in nine.
+_LETTERS_TO_A_CONTROL: Final = 20
 _FALLBACK: Final = "stocktake.windows-1252"
 
 
@@ -88,6 +92,25 @@ def decoded(
             file=path,
             hint="Set options.encoding to the encoding that the file is written in.",
         ) from exc
+
+
+def is_binary(head: bytes, option: Any) -> bool:
+    r"""Return whether bytes are no text: they have control characters where letters would be.
+
+    Args:
+        option: the encoding that the table's options name, if any.
+
+    >>> is_binary(b"\x00\x05\x01\x02id", None), is_binary(b"a\nx\x00y\n", None)
+    (True, False)
+    """
+    if head[:3] != codecs.BOM_UTF8 and _encoding(head, option) != ("utf-8", ""):
+        return False
+    first = head.partition(b"\n")[0]
+    if _CONTROL.match(head) or (first[:1] == b"\x00" and len(head) > 1):
+        return True
+    if b"\x00" in first and _CONTROL.search(first):
+        return True
+    return len(_CONTROL.findall(head)) > max(1, len(head) / _LETTERS_TO_A_CONTROL)
 
 
 def _pieces(chunks: Iterator[bytes], decoder: _Decoder, *, complete: bool) -> Iterator[str]:

@@ -18,11 +18,16 @@ FAULTS_HOLD_INTERPRETER
 FAULTS_PANIC
     The end of a file's name. Whoever opens such a file from Python is struck by a panic of native
     code, a real one: obstore's, at a key of 70,000 characters.
+FAULTS_FREEZE_AT
+    A call of deltalake's and where it is, such as ``DeltaTable.vacuum before``: the first process
+    that comes there freezes itself, and makes the file in FAULTS_FROZEN, by which the others know.
 FAULTS_DATABASE_CLOCK
     A file with the seconds that SQLite's clock is ahead, read anew at each statement.
 """
 
 import datetime as dt
+import importlib.abc
+import importlib.util
 import os
 import re
 import signal
@@ -30,6 +35,7 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +154,58 @@ def panic(end: str) -> None:
     sys.addaudithook(hear)
 
 
+def freeze_at(call: str, where: str, mark: Path) -> None:
+    owner, name = call.split(".")
+
+    def freeze() -> None:
+        try:
+            mark.touch(exist_ok=False)
+        except FileExistsError:
+            return  # somebody was here
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def strike(module: Any) -> None:
+        kind = getattr(module, owner)
+        true = getattr(kind, name)
+
+        def struck(*args: Any, **named: Any) -> Any:
+            if where == "before":
+                freeze()
+            answer = true(*args, **named)
+            if where == "after":
+                freeze()
+            return answer
+
+        setattr(kind, name, struck)
+
+    sys.meta_path.insert(0, AtLoad("deltalake.table", strike))
+
+
+class AtLoad(importlib.abc.MetaPathFinder):
+    """Hands a module to a function as soon as it is loaded."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self._name, self._then = name, then
+
+    def find_spec(self, fullname: str, *_: Any) -> Any:
+        if fullname != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is None or spec.loader is None:
+            return None
+        load = spec.loader.exec_module
+
+        def loaded(module: Any) -> None:
+            load(module)
+            self._then(module)
+
+        spec.loader.exec_module = loaded  # type: ignore[method-assign]
+        return spec
+
+
+if found := os.environ.get("FAULTS_FREEZE_AT"):
+    freeze_at(*found.split(), Path(os.environ["FAULTS_FROZEN"]))
 if found := os.environ.get("FAULTS_PANIC"):
     panic(found)
 if found := os.environ.get("FAULTS_FREEZE_AFTER_COMMIT"):

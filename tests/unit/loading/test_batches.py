@@ -174,6 +174,36 @@ def test_options_of_the_table_hold_for_its_rows_too(tmp_path: Path) -> None:
     assert table.to_pylist() == [{"a": 1, "b": None}]
 
 
+def test_json_values_of_mixed_kinds_are_loaded_as_they_are_spelled(tmp_path: Path) -> None:
+    table = from_json(
+        tmp_path,
+        '{"a":1}\n{"a":"x"}\n{"a":1.10}\n{"a":1e3}\n{"a":12345678901234567890123}\n{"a":null}\n'
+        '{"a":{"b": [1.50, "t", null]}}\n{"a":true}\n{"n":{"g":[1.0]}}\n{"n":{"g":{"h":2.50}}}\n',
+    )
+
+    assert table.column("a").to_pylist()[:8] == [
+        *("1", "x", "1.10", "1e3", "12345678901234567890123", None),
+        *('{"b": [1.50, "t", null]}', "true"),
+    ]
+    assert table.column("n").to_pylist()[8:] == [{"g": "[1.0]"}, {"g": '{"h": 2.50}'}]
+
+
+def test_dates_are_loaded_in_the_order_that_an_option_says(tmp_path: Path) -> None:
+    text = "a\n01/02/2024\n01/31/2024\n"
+    table = from_csv(tmp_path, text, date_order="month_first")
+    assert [day.date() for day in table.column("a").to_pylist()] == [
+        dt.date(2024, 1, 2),
+        dt.date(2024, 1, 31),
+    ]
+    assert from_csv(tmp_path, text).column("a").to_pylist() == ["01/02/2024", "01/31/2024"]
+
+
+def test_days_outside_of_date_are_loaded_as_days(tmp_path: Path) -> None:
+    table = from_csv(tmp_path, "a,b\n1969-12-31,0001-01-01\n2024-02-29,9999-12-31\n")
+    assert table.to_pylist()[0] == {"a": dt.date(1969, 12, 31), "b": dt.date(1, 1, 1)}
+    assert table.to_pylist()[1]["b"] == dt.date(9999, 12, 31)
+
+
 def test_json_values_are_what_inference_took_them_for(tmp_path: Path) -> None:
     table = from_json(
         tmp_path,

@@ -91,8 +91,25 @@ def test_whole_checkpoint_of_a_version_stands_in_for_a_damaged_one(
     if hinted:
         parts = len(KINDS[torn])
         log.last_checkpoint({"version": 2, **({"parts": parts} if parts > 1 else {})})
-    assert read(store) == (4, ["id", "name"])
+    found = read_table(store)
+    assert (found.source_version, [each.name for each in found.columns]) == (4, ["id", "name"])
     assert read_table(store, counted=True).source_version == 4
+    # The whole one need not be the last that was tried.
+    for warning in found.warnings:
+        assert warning.code == "checkpoint_passed_over"
+        assert warning.file in {f"_delta_log/{name}" for name in KINDS[torn]}
+
+
+def test_damaged_checkpoint_is_said(log: HandWrittenLog, store: CountingFolder) -> None:
+    log.commit(0, *ACTIONS)
+    log.appends(1, 2)
+    (log.folder / checkpoint_name(1)).write_bytes(b"PAR1")
+    found = read_table(store)
+    [warning] = found.warnings
+    assert warning.code == "checkpoint_passed_over"
+    assert warning.file == f"_delta_log/{checkpoint_name(1)}"
+    again = read_table(store, state=found.state)
+    assert (again.coverage.unchanged, again.warnings) == (True, found.warnings)
 
 
 @pytest.mark.parametrize(

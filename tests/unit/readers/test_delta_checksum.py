@@ -94,7 +94,19 @@ def test_listed_files_give_the_rows(log: HandWrittenLog, store: CountingFolder) 
     assert (again.coverage.unchanged, counts(again)) == (True, (2, 4096, 12))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", '{"protocol": 1, "metadata": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "\x00",
+        '{"protocol": 1, "metadata": {}}',
+        '{"metadata": {}, "numFiles": 1}',
+        '{"protocol": {}, "numFiles": 1}',
+        '{"protocol": 0, "numFiles": 1}',
+    ],
+)
 def test_corrupt_checksum_says_nothing(
     log: HandWrittenLog, store: CountingFolder, text: str
 ) -> None:

@@ -284,3 +284,126 @@ def test_bytes_of_the_count_are_bounded_with_those_of_the_schema(log: HandWritte
     read_table(CountingFolder(log.root), limits=Limits(max_log_bytes=500_000))
     with pytest.raises(LimitExceededError, match="MAX_LOG_BYTES"):
         counts(log, max_log_bytes=500_000)
+
+
+AWAY = ("s3://elsewhere/a", "file:///other/b", "/other/c", "../d", "e/%2e%2e/%2e%2e/f", "c:\\g")
+INSIDE = ("day=1/a", "p=a%2F..%2Fb/c", "time=10:00/d", "x..y/e", "%2E/f")
+
+
+def listing_of(log: HandWrittenLog, where: str, adds: list[dict[str, Any]]) -> None:
+    """A table whose files are told by a commit, a checkpoint, a sidecar or a checksum file."""
+    if where in ("commit", "checksum"):
+        log.commit(0, *ACTIONS, *adds)
+    if where == "checksum":
+        files = [each["add"] for each in adds]
+        claimed = {"numFiles": len(files), "tableSizeBytes": 100 * len(files), "allFiles": files}
+        log.write(f"{0:020}.crc", claimed)
+    if where == "checkpoint":
+        log.checkpoint(checkpoint_name(3), *ACTIONS)
+        actions = pq.read_table(log.folder / checkpoint_name(3))
+        kinds = {name: actions.schema.field(name).type for name in ("metaData", "protocol")}
+        more = {name: (kind, actions[name].to_pylist()) for name, kind in kinds.items()}
+        write_adds(log.folder / checkpoint_name(3), *adds, stats=STATS, **more)
+    if where == "sidecar":
+        write_adds(log.folder / "_sidecars" / "one.parquet", *adds, stats=STATS)
+        sidecar = {"sidecar": {"path": "one.parquet", "sizeInBytes": 1}}
+        log.write(f"{3:020}.checkpoint.{UUID}.json", *ACTIONS, sidecar)
+
+
+@pytest.mark.parametrize("where", ["commit", "checkpoint", "sidecar", "checksum"])
+class TestElsewhere:
+    """Absolute paths, as shallow clones and converted tables have them: the log's word is taken."""
+
+    def test_files_are_counted_and_said(self, log: HandWrittenLog, where: str) -> None:
+        vectors = [
+            add(
+                "v",
+                10,
+                deletionVector={**vector(3), "storageType": "p", "pathOrInlineDv": "s3://x/v"},
+            ),
+            add("w", 10, deletionVector=vector(2)),
+        ]
+        listing_of(log, where, [*(add(path, 10) for path in (*AWAY, *INSIDE)), *vectors])
+        found = counted(log)
+        assert (found.file_count, found.row_count) == (13, 125)
+        assert found.size_bytes == 1300
+        [warning] = found.warnings
+        assert warning.code == "files_elsewhere"
+        assert warning.sentence.startswith("7 of the table's 13 files have absolute paths")
+        again = read_table(CountingFolder(log.root), counted=True, state=found.state)
+        assert (again.coverage.unchanged, again.warnings) == (True, found.warnings)
+
+    def test_nothing_is_said_of_a_schema_alone(self, log: HandWrittenLog, where: str) -> None:
+        listing_of(log, where, [add(AWAY[0])])
+        store = CountingFolder(log.root)
+        found = read_table(store)
+        assert ([each.name for each in found.columns], found.warnings) == (["a"], ())
+        assert not [path for _, path in store.calls if "_delta_log" not in path]
+
+    def test_nothing_is_said_of_files_that_are_inside(
+        self, log: HandWrittenLog, where: str
+    ) -> None:
+        listing_of(log, where, [add(path) for path in INSIDE])
+        assert counted(log).warnings == ()
+
+    @pytest.mark.parametrize("most", [2**62, 2**63 - 1])
+    def test_sums_beyond_what_a_count_is_are_unknown(
+        self, log: HandWrittenLog, where: str, most: int
+    ) -> None:
+        """Arrow's begin anew below zero."""
+        listing_of(log, where, [add(path, most, size=most) for path in ("x", "y", "z")])
+        found = counted(log)
+        assert (found.file_count, found.size_bytes, found.row_count) == (3, None, None)
+
+    def test_more_deleted_rows_than_there_are_leave_them_unknown(
+        self, log: HandWrittenLog, where: str
+    ) -> None:
+        listing_of(log, where, [add("x", 10, deletionVector=vector(11)), add("y", 50)])
+        assert counted(log).row_count is None
+
+    def test_statistics_that_one_file_spells_otherwise_are_read(
+        self, log: HandWrittenLog, where: str
+    ) -> None:
+        odd = add_action("y", stats='{\n"numRecords": 5.0,\n"minValues": {"numRecords": "x"}}')
+        listing_of(log, where, [add("x", 10), odd])
+        assert counted(log).row_count == 15
+
+
+@pytest.mark.parametrize("where", ["commit", "checkpoint", "sidecar"])
+@pytest.mark.parametrize(
+    ("added", "removed"),
+    [
+        ("file:/t/x", "/t/x"),
+        ("/t/x", "file:///t/x"),
+        ("file:///t/x%20y", "file:/t/x y"),
+        ("s3://b/x%20y", "s3://b/x y"),
+    ],
+)
+def test_one_file_is_removed_however_its_absolute_path_is_spelt(
+    log: HandWrittenLog, where: str, added: str, removed: str
+) -> None:
+    listing_of(log, where, [add(added), add("y")])
+    log.commit(1 if where == "commit" else 4, remove_action(removed))
+    assert counts(log) == (1, 100, 10)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["s3://b/t/_delta_log/_sidecars/one.parquet", "file:///t/_delta_log/_sidecars/one.parquet"],
+)
+def test_sidecar_by_its_whole_uri_is_the_one_of_the_tables_own_folder(
+    log: HandWrittenLog, name: str
+) -> None:
+    """The protocol has them nowhere else, and allows that spelling."""
+    write_adds(log.folder / "_sidecars" / "one.parquet", add("a", 1), add("b", 2), stats=STATS)
+    sidecar_table(log, "json", name)
+    assert counts(log) == (3, 300, 108)
+
+
+@pytest.mark.parametrize(
+    "name", ["s3://b/t/_delta_log/_sidecars/../x", "s3://b/_sidecars/x", "/_delta_log/_sidecars/"]
+)
+def test_sidecar_by_a_uri_that_leads_elsewhere_is_refused(log: HandWrittenLog, name: str) -> None:
+    sidecar_table(log, "json", name)
+    with pytest.raises(InvalidSourceError, match="sidecar"):
+        counts(log)

@@ -12,6 +12,7 @@ import pytest
 from stocktake.errors import (
     DuplicateColumnError,
     InvalidSourceError,
+    JobError,
     LimitExceededError,
     UnsupportedError,
 )
@@ -166,6 +167,92 @@ def test_unknown_type_is_refused_by_the_columns_name(kind: Any, wrap: Any) -> No
     with pytest.raises(UnsupportedError, match="Column 'shape'") as caught:
         columns(field_of("id", "long"), field_of("shape", wrap(kind)))
     assert caught.value.code == "unsupported_type"
+
+
+def udt_of(kind: Any) -> dict[str, Any]:
+    return {"type": "udt", "class": "org.example.SomeUDT", "pyClass": "x.SomeUDT", "sqlType": kind}
+
+
+@pytest.mark.parametrize(
+    "kind", ["long", "binary", array_of("double", contains_null=False), A_AND_B, udt_of("date")]
+)
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda kind: kind,
+        array_of,
+        lambda kind: map_of("string", kind),
+        lambda kind: struct_of(field_of("x", kind, nullable=False)),
+    ],
+)
+def test_class_of_sparks_is_what_it_is_stored_as(kind: Any, nullable: bool, wrap: Any) -> None:
+    stored = columns(field_of("v", wrap(kind), nullable=nullable))
+    assert columns(field_of("v", wrap(udt_of(kind)), nullable=nullable)) == stored
+
+
+@pytest.mark.parametrize("kind", ["geometry", None, 5, {"type": "udt"}])
+def test_class_of_sparks_that_is_stored_as_nothing_known_is_refused(kind: Any) -> None:
+    with pytest.raises(UnsupportedError, match="Column 'v'"):
+        columns(field_of("v", udt_of(kind)))
+
+
+def test_classes_in_each_other_are_no_deeper_than_types_may_be() -> None:
+    kind: Any = "long"
+    for _ in range(101):
+        kind = udt_of(kind)
+    with pytest.raises(LimitExceededError, match="'v' nests deeper than 100 levels"):
+        columns(field_of("v", kind))
+
+
+@pytest.mark.parametrize(
+    "kind", ["decimal(1,0)", "decimal(38,0)", "decimal(38,38)", "decimal( 9 , 2 )"]
+)
+def test_decimal_of_deltas_digits_is_read(kind: str) -> None:
+    assert columns(field_of("d", kind))[0].clickhouse.startswith("Nullable(Decimal(")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("decimal(39,2)", "decimal(76,0)", "decimal(99,99)", "decimal(0,0)", "decimal(5,6)"),
+        *(
+            "decimal(10,-2)",
+            "decimal(1000,2)",
+            "decimal(10)",
+            "decimal(\u0661\u0660,2)",
+            "decimal()",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "wrap", [lambda kind: kind, array_of, lambda k: struct_of(field_of("x", k)), udt_of]
+)
+def test_impossible_decimal_is_refused_by_the_columns_name(kind: str, wrap: Any) -> None:
+    with pytest.raises(UnsupportedError, match="Column 'price'") as caught:
+        columns(field_of("price", wrap(kind)))
+    assert caught.value.code == "unsupported_type"
+
+
+@pytest.mark.parametrize(
+    ("schema", "partitions"),
+    [
+        ("no JSON", []),
+        ('{"fields": 1}', []),
+        ("[" * 100_000, []),
+        (json.dumps(struct_of(field_of("id", "long"))), ["p" * 2_000] * 50),
+        (json.dumps(struct_of(field_of("n" * 900, "geometry"))), []),
+        (json.dumps(struct_of(field_of("s", struct_of(*[field_of("x", "long")] * 2)))), []),
+        (json.dumps(struct_of(field_of("a\0b", "long"))), []),
+        (json.dumps(struct_of(field_of("n" * 2_000, "long"))), []),
+    ],
+    ids=range(8),
+)
+def test_every_refusal_names_the_file_and_is_short(schema: str, partitions: list[str]) -> None:
+    with pytest.raises(JobError) as caught:
+        columns_of(schema, partitions, Limits(), file="_delta_log/7.json")
+    assert caught.value.file == "_delta_log/7.json"
+    assert len(caught.value.detail) < 400
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])

@@ -113,6 +113,7 @@ def test_a_state_that_is_not_ours_is_read_afresh(broken: dict[str, Any]) -> None
         # what is no metadata file, and what lies deeper
         (["v1.metadata.json", ".v2.metadata.json.crc", "version-hint.text"], "v1.metadata.json"),
         (["v1.metadata.json", "old/v2.metadata.json"], "v1.metadata.json"),
+        (["a.metadata.json", "_b.metadata.json", ".c.metadata.json"], "a.metadata.json"),
     ],
 )
 def test_the_file_of_the_highest_number_is_read(files: list[str], expected: str) -> None:

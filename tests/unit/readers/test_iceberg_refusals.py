@@ -276,6 +276,52 @@ def test_a_file_that_goes_away_is_looked_for_once_more() -> None:
     assert found.source_version == "7"
 
 
+def test_a_value_that_would_take_much_memory_is_not_decoded() -> None:
+    """Decoded it would be thirty times as large."""
+    import tracemalloc
+
+    many = json.dumps(metadata_of([ID]))[:-1]
+    for bomb in (
+        f'{many},"x":{{"y":[{"{}," * 4_000_000}0]}}}}',
+        f'{many},"x":[[{"[]," * 4_000_000}0]]}}',
+        f'{many},"x":"{"y" * 5_000_000}"}}',
+    ):
+        tracemalloc.start()
+        try:
+            error = refused(table(bomb.encode()))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert isinstance(error, LimitExceededError)
+        assert error.file == FILE
+        assert peak < 200 * 1024**2
+
+
+@pytest.mark.parametrize("key", ["schemas", "partition-specs", "partition-spec"])
+def test_parts_in_any_number_are_refused(key: str) -> None:
+    parts = [{"schema-id": number, "spec-id": number} for number in range(10_001)]
+    error = refused(table(metadata_of([ID]) | {key: parts}))
+    assert isinstance(error, LimitExceededError)
+    assert "10,000" in error.detail
+
+
+@pytest.mark.parametrize("length", [*range(4080, 4100), 65_530, 65_536, 100_000])
+def test_values_of_any_length_are_read_whole(length: int) -> None:
+    metadata = metadata_of([ID], current_snapshot_id=7, snapshots=[snapshot_of(7)])
+    text = json.dumps({"x": "y" * length, "z": int("1" * 40)} | metadata)
+    assert read_table(table(text.encode())).row_count == 30
+
+
+def test_a_snapshot_is_found_wherever_the_file_says_which_it_is() -> None:
+    metadata = metadata_of([ID], snapshots=[snapshot_of(6, total_records="5"), snapshot_of(7)])
+    for members in (
+        {"current-snapshot-id": 6} | metadata | {"current-snapshot-id": 6},
+        {key: each for key, each in metadata.items() if key != "current-snapshot-id"}
+        | {"current-snapshot-id": 6},
+    ):
+        assert read_table(table(members)).row_count == 5
+
+
 def test_many_snapshots_take_no_memory_of_their_own() -> None:
     """Each is decoded and let go: what is in memory is the file's text, twice."""
     import tracemalloc

@@ -63,7 +63,7 @@ FILES = [
     ("max_fields", 3, JSON, {"a": b'{"a":1,"b":[{"c":1},{"d":1}]}\n'}, "a"),
     ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n{"a":{"c":[{"d":1}]}}\n'}, "a"),
     ("max_fields", 3, JSON, {"a": b'{"a":{"b":1}}\n', "b": b'{"a":{"c":[{"d":1}]}}\n'}, None),
-    ("max_fields", 3, PARQUET, {"a": parquet(pa.table({"x": [{"b": [{"c": 1, "d": 2}]}]}))}, "a"),
+    ("max_fields", 3, PARQUET, {"a": parquet(pa.table({"x": [{"b": [{"c": 1, "d": 2}]}]}))}, None),
     ("max_name_length", 9, CSV, {"a": b"a,bbbbbbbbbb\n1,2\n"}, "a"),
     ("max_name_length", 9, JSON, {"a": b'{"bbbbbbbbbb":1}\n'}, "a"),
     ("max_name_length", 9, JSON, {"a": b'{"a":[{"b":{"\xc3\xa9\xc3\xa9bbbbbbbb":1}}]}\n'}, "a"),

@@ -135,8 +135,8 @@ KINDS = [
     ),
     *arrow(pa.decimal128(9, 2), [Decimal("1.23")], "Nullable(Decimal(9, 2))", [1.23]),
     *arrow(pa.decimal256(76, 2), [Decimal("1.23")], "Nullable(Decimal(76, 2))", [1.23]),
-    *arrow(pa.null(), [None], "Nullable(Nothing)", [None], None),
-    *arrow(pa.list_(pa.null()), [[None]], "Array(Nullable(Nothing))", [[None]], None),
+    *arrow(pa.null(), [None], "Nullable(String)", [None], None),
+    *arrow(pa.list_(pa.null()), [[None]], "Array(Nullable(String))", [[None]], None),
     *arrow(pa.list_(pa.int64(), 2), [[1, 2]], "Array(Nullable(Int64))", [[1, 2]]),
     *arrow(
         pa.struct([pa.field("a", pa.int8(), nullable=False)]),

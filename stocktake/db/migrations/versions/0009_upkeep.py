@@ -25,9 +25,17 @@ def upgrade() -> None:
         sa.Column("loads_since_upkeep", sa.Integer(), nullable=False, server_default=sa.text("0")),
     )
     op.add_column("tables", sa.Column("maintained_at", UtcDateTime(), nullable=True))
+    op.create_index(
+        "ix_tables_managed",
+        "tables",
+        ["id"],
+        sqlite_where=sa.text("managed = 1 AND deleted = 0"),
+        postgresql_where=sa.text("managed = true AND deleted = false"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_tables_managed", "tables")
     for name in (
         "maintained_at",
         "loads_since_upkeep",

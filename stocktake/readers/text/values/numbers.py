@@ -133,7 +133,7 @@ def gives_back(text: str) -> bool:
     """Return whether a Float64 gives back the number that a text spells: the double next to it,
     printed with as many digits, is the same number.
 
-    >>> gives_back("0.1"), gives_back("1.000000000000000056e-01"), gives_back("0.12345678901234568")
+    >>> gives_back("0.1"), gives_back("1.000000000000000056e-01"), gives_back("0.12345678901234567")
     (True, True, False)
     >>> gives_back("1e400"), gives_back("9007199254740993.0")
     (False, False)

@@ -1,0 +1,136 @@
+"""Which compression a file has, by an option or by its first bytes, and which is not read."""
+
+from types import MappingProxyType
+from typing import Final
+
+from stocktake.errors import UnsupportedError
+from stocktake.readers.text.decoders import hadoop_codec, is_zlib
+
+BROTLI: Final = "br"
+_MAGIC: Final = (
+    (b"\x1f\x8b\x08", "gz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+)
+#: Frames that zstd and lz4 step over (RFC 8878, 3.1.2): the first byte is 0x50 to 0x5f.
+_SKIPPABLE: Final = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
+MAGIC_BYTES: Final = 4
+#: Of the codecs that have such frames, by the first bytes of a frame that is none.
+FRAMED: Final = MappingProxyType({b"\x28\xb5\x2f\xfd": "zst", b"\x04\x22\x4d\x18": "lz4"})
+#: What is not decompressed, by its first bytes, and where they stand.
+_UNSUPPORTED: Final = (
+    (0, b"PK\x03\x04", "ZIP"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+    (0, b"Rar!\x1a\x07", "RAR"),
+    (257, b"ustar", "tar"),
+    (0, b"\x1f\x9d", "compress (.Z)"),
+    (0, b"\x1f\xa0", "compress (.Z)"),
+    (0, b"\x89LZO\x00\r\n\x1a\n", "LZO"),
+    (0, b"LZIP\x01", "lzip"),
+    (0, b"\xff\x06\x00\x00sNaPpY", "Snappy's framing format (.sz)"),
+    (0, b"\x02\x21\x4c\x18", "LZ4's legacy frames"),
+)
+#: A workbook's parts, by the names that Office gives them.
+_OFFICE: Final = (b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/", b"mimetype")
+#: Layers: gzip in gzip is what some proxy and some upload make together.
+MOST_LAYERS: Final = 2
+_BZ2_MAGIC: Final = tuple(b"BZh%d" % level for level in range(1, 10))
+#: What follows the level: a block, or the end of a stream that has none. `BZh9` alone may begin a
+#: CSV.
+_BZ2_BODIES: Final = (b"1AY&SY", b"\x17rE8P\x90")
+
+_ALIASES: Final = MappingProxyType(
+    {
+        "gzip": "gz",
+        "zstd": "zst",
+        "bzip2": "bz2",
+        "bz": "bz2",
+        "lzma": "xz",
+        "brotli": BROTLI,
+        "zlib": "deflate",
+    }
+)
+_CODECS: Final = frozenset({"gz", "zst", "bz2", "xz", "lz4", BROTLI, "deflate", "snappy"})
+_KNOWN: Final = ("gzip", "zstd", "bz2", "xz", "lz4", "brotli", "deflate", "snappy")
+
+
+def detect(head: bytes, option: str | None = None, name: str = "") -> str | None:
+    """Return the codec by the option, else by the first bytes; None for plain text.
+
+    A name such as ``.gz`` decides nothing: where the first bytes do not agree, some proxy has
+    decompressed the file on its way, or it never was compressed. Brotli alone has no first bytes
+    of its own: a file of that name that holds control characters is it.
+
+    Args:
+        name: the file's.
+
+    Raises:
+        UnsupportedError: the option names a codec that is not known.
+    """
+    wanted = (option or "auto").lower()
+    wanted = _ALIASES.get(wanted, wanted)
+    if wanted == "none":
+        return None
+    if wanted == "auto":
+        return _by_first_bytes(head, name.lower())
+    if wanted not in _CODECS:
+        raise UnsupportedError(
+            f"options.compression is {option!r}; known are auto, none, {', '.join(_KNOWN)}.",
+            code="unsupported_compression",
+        )
+    # Hadoop's framing has the codec's name, too.
+    is_hadoop = wanted == "lz4" and hadoop_codec(head) == "lz4"
+    return "hadoop-lz4" if is_hadoop else wanted
+
+
+def _by_first_bytes(head: bytes, name: str) -> str | None:
+    if head.startswith(_BZ2_MAGIC) and head[4:10] in _BZ2_BODIES:
+        return "bz2"
+    if codec := next((codec for magic, codec in _MAGIC if head.startswith(magic)), None):
+        return codec
+    if head.startswith(_SKIPPABLE):
+        return _behind_skippable(head)
+    if head.startswith(b"]\x00\x00") and head[4:5] in (b"\x00", b"\x01", b"\x02", b"\x04"):
+        return "xz"
+    if codec := hadoop_codec(head):
+        return "hadoop-lz4" if codec == "lz4" else codec
+    # `x^` may begin a text.
+    if is_zlib(head) and (head[1:2] != b"^" or name.endswith((".deflate", ".zlib", ".zz"))):
+        return "deflate"
+    has_no_text = not head.isascii() or any(byte < 0x09 for byte in head)
+    if name.endswith(".br") and has_no_text and not _is_utf8(head):
+        return BROTLI
+    return None
+
+
+def _behind_skippable(head: bytes) -> str:
+    at = 0
+    while head.startswith(_SKIPPABLE, at):
+        at += 2 * MAGIC_BYTES + int.from_bytes(head[at + 4 : at + 8], "little")
+    return FRAMED.get(head[at : at + MAGIC_BYTES], "zst")
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        head[:-3].decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def refuse_unsupported(head: bytes, file: str) -> None:
+    """Refuse an archive, or a compression that is not decompressed.
+
+    Raises:
+        UnsupportedError: naming it.
+    """
+    for at, magic, title in _UNSUPPORTED:
+        is_office = title == "ZIP" and head[30:].startswith(_OFFICE)
+        if head.startswith(magic, at) and not is_office:
+            raise UnsupportedError(
+                f"{file} is compressed, or packed, by {title}, which is not read.",
+                code="unsupported_compression",
+                hint=f"Store it plain, or compressed by one of {', '.join(_KNOWN)}.",
+                file=file,
+            )

@@ -1,0 +1,151 @@
+"""`maintain_table`: compact a managed Delta table, remove what is past its retention, and count.
+
+One kind and not three: the steps want the same table, at the same time, one after another, and one
+count at the end. Each step may be struck by a kill anywhere and done again: a compaction is one
+commit or none, a file that is gone already is no error, and a log that was cleaned has nothing to
+clean. Loads go on meanwhile; where one of the two has to give way, its job is tried again.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from deltalake import DeltaTable
+from sqlalchemy.orm import Session
+
+from stocktake.catalog.tables import locked_for
+from stocktake.db.clock import now
+from stocktake.db.models import Table
+from stocktake.errors import SourceNotFoundError, SupersededError
+from stocktake.jobs import leases
+from stocktake.runs.attempt import Attempt
+from stocktake.runs.managed_table import ManagedTable, Stored, mapped
+from stocktake.runs.refresh_schema import store_introspection
+from stocktake.schema.formats import TAKING_ROWS
+from stocktake.storage.stores.exclusive import require_exclusive_put
+
+#: Files below it are put together into ones of about this size, as many at a time as fit one: so a
+#: compaction holds some of one file in memory, and rewrites at most this much for a small load.
+_TARGET_BYTES: Final = 128 * 1024**2
+#: What was compacted so far is committed after so long: a job that its time limit ends has got on.
+_COMMIT_EVERY: Final = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What this attempt did."""
+
+    files_compacted: int
+    files_removed: int
+
+
+def run(attempt: Attempt) -> None:
+    """Maintain the claim's table and end the job.
+
+    Raises:
+        SourceNotFoundError: nothing was loaded into the table yet.
+        SupersededError: the table is deleted, or is no managed Delta table any more.
+        CommitConflictError: a load was faster; what was done stays.
+        StorageUnavailableError: managed storage failed; a second run does the rest.
+        StaleAttemptError: the lease was lost; the figures were not written.
+    """
+    _require_managed(attempt)
+    require_exclusive_put(attempt.process.storage)
+    managed = ManagedTable.of(attempt)
+    with mapped():
+        done = _maintain(managed)
+    found = managed.introspect()
+    version = int(found.source_version or 0)
+    size_bytes = managed.listed_bytes()
+    with attempt.process.database.write() as session:
+        table = managed_for(session, attempt)
+        store_introspection(session, table, found, attempt)
+        table.source_state = found.state | {"generation": table.generation}
+        # Listed just now: this is the count that the next ones go on from.
+        since = table.stored_version
+        Stored(since=since, version=version, size_bytes=size_bytes).write(table)
+        table.loads_since_upkeep = 0
+        table.maintained_at = now()
+        leases.succeed(session, attempt.claim, _result(table, done))
+
+
+def managed_for(session: Session, attempt: Attempt) -> Table:
+    """Return the claim's table, locked, if it is a managed Delta table still.
+
+    Raises:
+        SupersededError: it is not.
+    """
+    # Whatever was changed of it meanwhile: what was done to its files counts.
+    table = locked_for(session, attempt.claim, any_generation=True)
+    if not _is_managed(table):
+        raise SupersededError("The table is no managed Delta table any more.")
+    return table
+
+
+def _require_managed(attempt: Attempt) -> None:
+    with attempt.process.database.read() as session:
+        table = session.get(Table, attempt.claim.table_id)
+        if table is None or table.deleted or not _is_managed(table):
+            raise SupersededError("The table was deleted, or is no managed Delta table any more.")
+
+
+def _is_managed(table: Table) -> bool:
+    return table.managed and table.format in TAKING_ROWS
+
+
+def _maintain(managed: ManagedTable) -> _Done:
+    table = managed.open()
+    if table is None:
+        raise SourceNotFoundError(
+            "Nothing was loaded into the table yet.",
+            hint="Upload a file with target=delta.",
+        )
+    tell = managed.attempt.progress
+    _keep_properties(table, managed.properties)
+    tell("compact", 0, None)
+    compacted = _compact(table)
+    tell("vacuum", 0, None)
+    removed = _vacuum(table, days=managed.attempt.process.settings.retain_replaced_days)
+    tell("clean_log", 0, None)
+    # A log is cleaned up to a checkpoint. deltalake makes one each hundred commits.
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    return _Done(files_compacted=compacted, files_removed=removed)
+
+
+def _keep_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
+    """Set what the settings say now: a table of an older release, or of other settings, has less.
+
+    A load that runs meanwhile finds the table's metadata changed, and is tried again.
+    """
+    has = table.metadata().configuration
+    if any(has.get(name) != value for name, value in wanted.items()):
+        table.alter.set_table_properties(wanted)
+
+
+def _compact(table: DeltaTable) -> int:
+    metrics = table.optimize.compact(
+        target_size=_TARGET_BYTES, max_concurrent_tasks=1, min_commit_interval=_COMMIT_EVERY
+    )
+    return int(metrics["numFilesRemoved"])
+
+
+def _vacuum(table: DeltaTable, *, days: int) -> int:
+    """Remove files that were replaced so long ago, and those of that age that no commit ever knew,
+    which killed loads left; how many.
+
+    A file that a load is writing now is younger than any retention.
+    """
+    return len(table.vacuum(retention_hours=24 * days, dry_run=False, full=True))
+
+
+def _result(table: Table, done: _Done) -> dict[str, Any]:
+    return {
+        "source_version": table.source_version,
+        "row_count": table.row_count,
+        "file_count": table.file_count,
+        "size_bytes": table.size_bytes,
+        "stored_bytes": table.stored_bytes,
+        "files_compacted": done.files_compacted,
+        "files_removed": done.files_removed,
+    }

@@ -1,0 +1,177 @@
+"""A child is killed while it maintains a managed Delta table: before, in and behind each step."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import psutil
+import pytest
+from deltalake import DeltaTable
+from sqlalchemy import select
+
+from stocktake.db.models import Table
+from stocktake.parts import managed_storage
+from tests.faults.breaking import gone, is_frozen, reader_of
+from tests.faults.client import Client
+from tests.faults.inside import variables
+from tests.faults.oracle import Oracle
+from tests.support.harness import Stack
+from tests.support.stack import see_job, wait_until
+
+LOADS = 4
+#: How long ago a load was killed that left these files, in days.
+LONG_AGO = 9
+
+
+class Ledger:
+    """A managed Delta table of some loads, beside whose files lie those of killed ones."""
+
+    def __init__(
+        self, stack: Stack, client: Client, oracle: Oracle, *, rows: int = 5, left: int = 3
+    ) -> None:
+        self._stack = stack
+        for _ in range(LOADS):
+            sent = client.upload("ledger", rows=rows)
+        oracle.wait_for_ends(60)
+        self.id: UUID = sent.table_id
+        storage = managed_storage(stack.parsed_settings())
+        self.root = Path(storage.delta_root(stack.project_id, str(self.id))[0])
+        long_ago = time.time() - LONG_AGO * 86_400
+        for number in range(left):
+            path = self.root / f"part-left-{number}.parquet"
+            path.write_bytes(b"PAR1")
+            os.utime(path, (long_ago, long_ago))
+
+    @property
+    def left(self) -> int:
+        """How many files of killed loads are there still."""
+        return len(list(self.root.glob("part-left-*")))
+
+    @property
+    def files(self) -> int:
+        """Of how many files the table is made."""
+        return len(DeltaTable(self.root).file_uris())
+
+    @property
+    def operations(self) -> list[str]:
+        """What the log's commits did."""
+        log = self.root / "_delta_log"
+        lines = [path.read_text().splitlines()[0] for path in sorted(log.glob("*.json"))]
+        return [json.loads(line)["commitInfo"]["operation"] for line in lines]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from writing to the table's row."""
+        with self._stack.database.write() as session:
+            session.scalars(select(Table).where(Table.id == self.id).with_for_update()).one()
+            yield
+
+    def stored_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.root.glob("*.parquet"))
+
+
+@pytest.fixture
+def maintained(
+    stack: Stack, client: Client, oracle: Oracle, tmp_path: Path
+) -> Callable[..., tuple[Ledger, UUID, psutil.Process]]:
+    """Maintains a ledger, up to a call at which the child freezes."""
+
+    def start(at: str, **ledger: int) -> tuple[Ledger, UUID, psutil.Process]:
+        mark = tmp_path / "frozen"
+        stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+        stack.start_clock()
+        made = Ledger(stack, client, oracle, **ledger)
+        sent = client.ask(
+            "maintain", "POST", f"warehouse_tables/{made.id}/maintain/", table=made.id
+        )
+        assert sent.job is not None, sent.body
+        child = reader_of(stack, sent.job)
+        wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+        return made, sent.job, child
+
+    return start
+
+
+def check(stack: Stack, oracle: Oracle, ledger: Ledger, job: UUID) -> None:
+    """All rows are there once (the oracle counts them), all of the upkeep is done, and told."""
+    oracle.check()
+    assert see_job(stack.database, job).outcomes == ("worker_lost", "succeeded")
+    assert (ledger.files, ledger.left) == (1, 0)
+    with stack.database.read() as session:
+        table = session.get_one(Table, ledger.id)
+        assert (table.file_count, table.row_count) == (1, DeltaTable(ledger.root).count())
+        assert table.stored_bytes == ledger.stored_bytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "done"),
+    [
+        ("TableOptimizer.compact before", []),
+        ("TableOptimizer.compact after", ["OPTIMIZE"]),
+        ("DeltaTable.vacuum after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+        ("DeltaTable.cleanup_metadata after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+    ],
+)
+def test_a_child_killed_between_the_steps_leaves_the_rest_to_the_next(
+    stack: Stack,
+    oracle: Oracle,
+    maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
+    at: str,
+    done: list[str],
+) -> None:
+    ledger, job, child = maintained(at)
+    assert [each for each in ledger.operations if each not in {"CREATE TABLE", "WRITE"}] == done
+    child.kill()
+    gone(child)
+    check(stack, oracle, ledger, job)
+
+
+def test_a_child_killed_while_it_compacts_has_changed_nothing_or_all(
+    stack: Stack,
+    oracle: Oracle,
+    maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
+) -> None:
+    ledger, job, child = maintained("TableOptimizer.compact before", rows=100_000)
+    before = set(os.listdir(ledger.root))
+    with ledger.locked():  # a compaction that is quick does not end the job
+        child.send_signal(signal.SIGCONT)
+        wait_until(lambda: bool(set(os.listdir(ledger.root)) - before), "a file that it writes")
+        child.kill()
+        gone(child)
+    assert ledger.files in {1, LOADS}
+    check(stack, oracle, ledger, job)
+
+
+def test_a_child_killed_while_it_vacuums_has_removed_nothing_that_is_wanted(
+    stack: Stack,
+    oracle: Oracle,
+    maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
+) -> None:
+    ledger, job, child = maintained("DeltaTable.vacuum before", left=3000)
+    with ledger.locked():
+        child.send_signal(signal.SIGCONT)
+        wait_until(lambda: ledger.left < 3000, "the first file to go")
+        child.kill()
+        gone(child)
+    check(stack, oracle, ledger, job)
+
+
+def test_uploads_and_upkeep_at_the_same_time_lose_nothing(
+    stack: Stack, client: Client, oracle: Oracle
+) -> None:
+    stack.start_worker()
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, left=0)
+    path = f"warehouse_tables/{ledger.id}/maintain/"
+    for _ in range(6):
+        client.upload("ledger", rows=20)
+        client.ask("maintain", "POST", path, table=ledger.id)
+    verdict = oracle.check()
+
+    assert set(verdict.ended) == {"succeeded"}
+    assert "OPTIMIZE" in ledger.operations
