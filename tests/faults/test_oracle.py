@@ -263,11 +263,11 @@ def test_answers_that_break_a_promise_are_found(run: Run) -> None:
     assert broken_by(location=lost, action="refresh") == {1, 2}
     assert 1 in broken_by(location=lost, key="another", action="refresh")
     assert broken_by(asked={"marker": upload.asked["marker"], "rows": ROWS + 1}) == {2}
-    assert broken_by(action="change", table=table, asked={"name": "another"}) == {3}
+    assert broken_by(action="change", table=table, asked={"name": "another"}) == {3, 4}
     assert broken_by(action="override", table=table, asked={"column_0": "string"}) == {3}
     assert broken_by(action="override", table=table, asked={"column_0": None}) == {3}
     assert broken_by(action="create", body={"id": str(uuid4())}) == {3}
-    assert broken_by(action="delete", table=table) == {3}
+    assert broken_by(action="delete", table=table) == {3, 4}
     assert broken_by(action="refresh_all", body={"id": str(uuid4())}) == {3}
     assert broken_by(key="a key that nobody kept") == {3}
     assert broken_by(status=None) == broken_by(status=503) == {5}
