@@ -360,7 +360,7 @@ class SchemaConflictError(TerminalError):
     """An upload's rows do not fit the managed Delta table. Nothing was committed."""
 
     default_code = "schema_conflict"
-    default_hint = "Convert the column, or upload with mode=replace."
+    default_hint = "Convert the column at its source."
 
 
 class LimitExceededError(TerminalError):
