@@ -68,6 +68,47 @@ def test_csv_columns_are_those_of_clickhouse(
     agree(read(ours, request), asked(clickhouse, request), request)
 
 
+TITLES = st.sampled_from([[], ["Report"], ["Report of 2024", ""], ["# made; by", "#"], [""]])
+NUMBERS = st.integers(0, 999).map(str)
+TEXTS = st.text("ab ,;|\t'é€„“/.\n-", max_size=9).map(str.strip)
+
+
+@st.composite
+def disguised(draw: st.DrawFn) -> tuple[bytes, list[str]]:
+    """A table in one of the shapes that exports have, and its names."""
+    width = draw(st.integers(2, 5))
+    names = [f"column {at}" for at in range(width - 1)] + ["number"]
+    rows = draw(
+        st.lists(
+            st.tuples(*[TEXTS] * (width - 1), NUMBERS).map(list),
+            min_size=2,
+            max_size=12,
+        )
+    )
+    text = io.StringIO()
+    writer = csv.writer(
+        text,
+        delimiter=draw(st.sampled_from(",;|\t")),
+        quoting=draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])),
+        lineterminator="\n",
+    )
+    writer.writerows([names, *rows])
+    titles = "".join(f"{title}\n" for title in draw(TITLES))
+    whole = (titles + text.getvalue()).replace("\n", draw(st.sampled_from(["\n", "\r\n", "\r"])))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-le"]))
+    return whole.encode(encoding), names
+
+
+@fuzzed
+@given(source=disguised())
+def test_csv_is_found_in_whatever_shape(ours: Watched, source: tuple[bytes, list[str]]) -> None:
+    data, names = source
+    request = request_of({"x": data}, TableFormat.CSV_WITH_NAMES) | {"options": {}}
+    found = read(ours, request)
+    assert "error" not in found, (found, data)
+    assert [name for name, _ in found["columns"]] == names, data
+
+
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
