@@ -94,7 +94,7 @@ def test_files_that_nobody_needs_change_no_answer(
 
 @pytest.mark.chdb
 @fuzzed
-@given(file=st.sampled_from(range(4)), changes=edits("flip flip flip cut repeat insert"))
+@given(file=st.sampled_from(range(6)), changes=edits("flip flip flip cut repeat insert"))
 def test_damaged_parquet_footer(
     ours: Watched, clickhouse: Watched, file: int, changes: list[Edit]
 ) -> None:

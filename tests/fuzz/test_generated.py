@@ -20,6 +20,21 @@ from tests.fuzz.children import SECONDS_FOR_ALL, Answer, agree, asked, fuzzed, r
 from tests.fuzz.watched import Watched
 from tests.support.iceberg_tables import as_file
 from tests.support.iceberg_writer import PLAIN, metadata_with, schemas
+from tests.support.parquet_schemas import (
+    BYTES,
+    INT32,
+    LIST,
+    MAP,
+    MAP_KEY_VALUE,
+    OPTIONAL,
+    REPEATED,
+    REQUIRED,
+    UTF8,
+    Element,
+    group,
+    leaf,
+    parquet_file,
+)
 from tests.support.read_back import Stored, csv_said, first_loss, json_said, loss
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.chdb, pytest.mark.timeout(SECONDS_FOR_ALL)]
@@ -289,3 +304,55 @@ def test_parquet_columns_are_those_of_clickhouse(
     pq.ParquetWriter(sink, schema, store_schema=store_schema).close()
     request = request_of({"x": sink.getvalue()}, TableFormat.PARQUET)
     agree(read(ours, request), asked(clickhouse, request), request)
+
+
+MARKS = st.sampled_from([None, None, LIST, LIST, MAP, MAP, MAP_KEY_VALUE])
+REPETITIONS = st.sampled_from([REQUIRED, OPTIONAL, REPEATED])
+#: Names that a reader may take for a sign.
+LEVELS = st.sampled_from(["list", "array", "x_tuple", "key_value", "map", "bag", "element"])
+
+
+def groups(inner: st.SearchStrategy[list[Element]]) -> st.SearchStrategy[list[Element]]:
+    """Groups of the given elements, under any mark, whether it fits or not."""
+    return st.builds(
+        lambda name, mark, repetition, first, others: group(
+            name,
+            first,
+            *(renamed(child, f"f{at}") for at, child in enumerate(others)),
+            converted=mark,
+            repetition=repetition,
+        ),
+        LEVELS,
+        MARKS,
+        REPETITIONS,
+        inner,
+        st.lists(inner, max_size=1),
+    )
+
+
+def renamed(element: list[Element], name: str) -> list[Element]:
+    return [element[0] | {4: name}, *element[1:]]
+
+
+ELEMENTS = st.recursive(
+    st.builds(
+        lambda name, kind, repetition: [leaf(name, *kind, repetition=repetition)],
+        LEVELS,
+        st.sampled_from([(INT32, None), (BYTES, UTF8)]),
+        REPETITIONS,
+    ),
+    groups,
+    max_leaves=5,
+)
+
+
+@fuzzed
+@given(columns=st.lists(ELEMENTS, min_size=1, max_size=3))
+def test_parquet_schemas_of_any_shape_are_read_as_by_clickhouse(
+    ours: Watched, clickhouse: Watched, columns: list[list[Element]]
+) -> None:
+    named = [renamed(each, f"c{at}") for at, each in enumerate(columns)]
+    request = request_of({"x": parquet_file(*named)}, TableFormat.PARQUET)
+    found, theirs = read(ours, request), asked(clickhouse, request)
+    assert "error" not in found or "error" in theirs, found
+    agree(found, theirs, request)
