@@ -111,6 +111,16 @@ _AVRO: Final = Facts(
     uploadable=True,
     file_format="avro",
 )
+_EXCEL: Final = Facts(
+    title="Excel",
+    reader="stocktake.readers.sheets.reader",
+    reader_version=1,
+    options=options.SHEETS,
+    extensions=("xlsx", "xlsm", "xlsb", "xls"),
+    uploadable=True,
+    file_format="xlsx",
+)
+_ODS: Final = replace(_EXCEL, title="OpenDocument", extensions=("ods",), file_format="ods")
 _JSON: Final = Facts(
     title="JSON",
     reader="stocktake.readers.text.json.reader",
@@ -160,6 +170,8 @@ class TableFormat(StrEnum):
     ARROW = "Arrow", _ARROW
     ARROW_STREAM = "ArrowStream", _ARROW_STREAM
     AVRO = "Avro", _AVRO
+    EXCEL = "Excel", _EXCEL
+    ODS = "ODS", _ODS
 
     # Exactly one; a star because mypy takes a look-up, `TableFormat("CSV")`, for a call of this.
     def __new__(cls, name: str, *facts: Facts) -> Self:
