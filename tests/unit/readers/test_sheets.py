@@ -126,7 +126,7 @@ def test_titles_above_the_header_are_passed_over_by_an_option() -> None:
     assert shown(look(data, header_row=3)) == {"id": "Nullable(Int64)", "name": "Nullable(String)"}
     assert shown(look(data)) == {"Sales of 2024": "Nullable(String)", "c2": "Nullable(String)"}
     assert [each.code for each in look(data).warnings] == ["renamed_columns"]
-    with pytest.raises(InvalidSourceError, match="no row 5 .* rows are 1 to 4"):
+    with pytest.raises(InvalidSourceError, match=r"no row 5 .* rows are 1 to 4"):
         look(data, header_row=5)
 
 
