@@ -92,7 +92,7 @@ def _restored_by(log: Log, head: int, job: str) -> int | None:
     for version in range(head, -1, -1):
         commit = log(version)
         if commit is None or commit.job == job:
-            return commit and commit.restored
+            return None if commit is None else commit.restored
     return None
 
 

@@ -35,7 +35,9 @@ class Commit:
     @classmethod
     def of(cls, version: int, actions: Iterable[dict[str, Any]]) -> Self:
         """Read a commit's actions."""
-        told = next((each["commitInfo"] for each in actions if "commitInfo" in each), {})
+        told: dict[str, Any] = {}
+        for each in actions:
+            told = each.get("commitInfo", told)
         operation = str(told.get("operation"))
         restored = told.get("operationParameters", {}).get("version")
         return cls(
