@@ -363,6 +363,13 @@ class SchemaConflictError(TerminalError):
     default_hint = "Convert the column at its source."
 
 
+class RestoreRefusedError(TerminalError):
+    """A managed Delta table cannot be taken back to a version. It is as it was."""
+
+    default_code = "restore_refused"
+    default_hint = "Go back to a newer version, or upload the rows again with mode=replace."
+
+
 class LimitExceededError(TerminalError):
     """A budget ran out; the message names the figure and the setting that raises it."""
 

@@ -11,17 +11,20 @@ from datetime import timedelta
 from typing import Any, Final
 
 from deltalake import DeltaTable
-from sqlalchemy.orm import Session
 
-from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Table
-from stocktake.errors import SourceNotFoundError, SupersededError
+from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.managed_table import ManagedTable, Stored, mapped
+from stocktake.runs.managed_table import (
+    ManagedTable,
+    Stored,
+    locked_managed,
+    mapped,
+    require_managed,
+)
 from stocktake.runs.refresh_schema import store_introspection
-from stocktake.schema.formats import TAKING_ROWS
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 #: Files below it are put together into ones of about this size, as many at a time as fit one: so a
@@ -49,7 +52,7 @@ def run(attempt: Attempt) -> None:
         StorageUnavailableError: managed storage failed; a second run does the rest.
         StaleAttemptError: the lease was lost; the figures were not written.
     """
-    _require_managed(attempt)
+    require_managed(attempt)
     require_exclusive_put(attempt.process.storage)
     managed = ManagedTable.of(attempt)
     with mapped():
@@ -58,7 +61,7 @@ def run(attempt: Attempt) -> None:
     version = int(found.source_version or 0)
     size_bytes = managed.listed_bytes()
     with attempt.process.database.write() as session:
-        table = managed_for(session, attempt)
+        table = locked_managed(session, attempt)
         store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
         # Listed just now: this is the count that the next ones go on from.
@@ -67,30 +70,6 @@ def run(attempt: Attempt) -> None:
         table.loads_since_upkeep = 0
         table.maintained_at = now()
         leases.succeed(session, attempt.claim, _result(table, done))
-
-
-def managed_for(session: Session, attempt: Attempt) -> Table:
-    """Return the claim's table, locked, if it is a managed Delta table still.
-
-    Raises:
-        SupersededError: it is not.
-    """
-    # Whatever was changed of it meanwhile: what was done to its files counts.
-    table = locked_for(session, attempt.claim, any_generation=True)
-    if not _is_managed(table):
-        raise SupersededError("The table is no managed Delta table any more.")
-    return table
-
-
-def _require_managed(attempt: Attempt) -> None:
-    with attempt.process.database.read() as session:
-        table = session.get(Table, attempt.claim.table_id)
-        if table is None or table.deleted or not _is_managed(table):
-            raise SupersededError("The table was deleted, or is no managed Delta table any more.")
-
-
-def _is_managed(table: Table) -> bool:
-    return table.managed and table.format in TAKING_ROWS
 
 
 def _maintain(managed: ManagedTable) -> _Done:

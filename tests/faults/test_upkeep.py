@@ -1,4 +1,4 @@
-"""A child is killed while it maintains a managed Delta table: before, in and behind each step."""
+"""A child is killed while it maintains or restores a managed Delta table, at each of the steps."""
 
 import json
 import os
@@ -24,6 +24,7 @@ from tests.support.harness import Stack
 from tests.support.stack import see_job, wait_until
 
 LOADS = 4
+DELTALAKE = "deltalake.table"
 #: How long ago a load was killed that left these files, in days.
 LONG_AGO = 9
 
@@ -111,10 +112,13 @@ def check(stack: Stack, oracle: Oracle, ledger: Ledger, job: UUID) -> None:
 @pytest.mark.parametrize(
     ("at", "done"),
     [
-        ("TableOptimizer.compact before", []),
-        ("TableOptimizer.compact after", ["OPTIMIZE"]),
-        ("DeltaTable.vacuum after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
-        ("DeltaTable.cleanup_metadata after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+        (f"{DELTALAKE}:TableOptimizer.compact before", []),
+        (f"{DELTALAKE}:TableOptimizer.compact after", ["OPTIMIZE"]),
+        (f"{DELTALAKE}:DeltaTable.vacuum after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+        (
+            f"{DELTALAKE}:DeltaTable.cleanup_metadata after",
+            ["OPTIMIZE", "VACUUM START", "VACUUM END"],
+        ),
     ],
 )
 def test_a_child_killed_between_the_steps_leaves_the_rest_to_the_next(
@@ -136,7 +140,7 @@ def test_a_child_killed_while_it_compacts_has_changed_nothing_or_all(
     oracle: Oracle,
     maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
 ) -> None:
-    ledger, job, child = maintained("TableOptimizer.compact before", rows=100_000)
+    ledger, job, child = maintained(f"{DELTALAKE}:TableOptimizer.compact before", rows=100_000)
     before = set(os.listdir(ledger.root))
     with ledger.locked():  # a compaction that is quick does not end the job
         child.send_signal(signal.SIGCONT)
@@ -152,13 +156,37 @@ def test_a_child_killed_while_it_vacuums_has_removed_nothing_that_is_wanted(
     oracle: Oracle,
     maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
 ) -> None:
-    ledger, job, child = maintained("DeltaTable.vacuum before", left=3000)
+    ledger, job, child = maintained(f"{DELTALAKE}:DeltaTable.vacuum before", left=3000)
     with ledger.locked():
         child.send_signal(signal.SIGCONT)
         wait_until(lambda: ledger.left < 3000, "the first file to go")
         child.kill()
         gone(child)
     check(stack, oracle, ledger, job)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_child_killed_at_the_commit_of_a_restore_restores_once(
+    stack: Stack, client: Client, oracle: Oracle, tmp_path: Path, where: str
+) -> None:
+    """Done twice, it would undo the load before as well."""
+    mark = tmp_path / "frozen"
+    at = f"stocktake.storage.managed:ManagedStorage.create {where}"
+    stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, left=0)
+    sent = client.ask("restore", "POST", f"warehouse_tables/{ledger.id}/restore/", table=ledger.id)
+    assert sent.job is not None, sent.body
+    child = reader_of(stack, sent.job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    assert ("RESTORE" in ledger.operations) is (where == "after")
+    child.kill()
+    gone(child)
+    oracle.wait_for_ends(oracle.bound_seconds)
+
+    assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
+    assert ledger.operations.count("RESTORE") == 1
+    assert DeltaTable(ledger.root).count() == (LOADS - 1) * 5
 
 
 def test_uploads_and_upkeep_at_the_same_time_lose_nothing(
