@@ -163,8 +163,9 @@ def _replacing(table: DeltaTable | None) -> str:
 
 
 def _may_be_rewritten(table: DeltaTable) -> bool:
-    sizes: list[int] = table.get_add_actions().column("size_bytes").to_pylist()
-    return not table.metadata().partition_columns and sum(sizes) <= _MOST_REWRITTEN_BYTES
+    sizes = table.get_add_actions().column("size_bytes").to_pylist()
+    size_bytes = sum(map(int, sizes))
+    return not table.metadata().partition_columns and size_bytes <= _MOST_REWRITTEN_BYTES
 
 
 def columns_without_values(table: DeltaTable) -> frozenset[str]:
