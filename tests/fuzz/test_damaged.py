@@ -140,8 +140,11 @@ def test_damaged_iceberg_metadata(
 
 
 #: Ends in a blank, or inside of quotes, without a line end; UTF-16; a map without a value, an
-#: array without an element.
-_READ_OTHERWISE = re.compile(rb" \Z|\A(?:\xff\xfe|\xfe\xff)|:\s*[,}]|\[\s*,")
+#: array without an element; a blank beyond ASCII in the header.
+_READ_OTHERWISE = re.compile(
+    rb" \Z|\A(?:\xff\xfe|\xfe\xff)|:\s*[,}]|\[\s*,"
+    rb"|\A[^\n]*(?:\xa0|\x85|\xe2\x80|\xe2\x81|\xe3\x80|\xef\xbb|\xe1\x9a)"
+)
 
 
 def alike(data: bytes, answer: Answer) -> Answer:
