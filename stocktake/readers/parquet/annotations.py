@@ -1,6 +1,6 @@
 """The marks MAP and LIST in a Parquet schema, put so that pyarrow reads what ClickHouse reads.
 
-Writers have left many shapes under the two marks (parquet-format, `LogicalTypes.md`, "Nested
+Writers have left many shapes under the two marks (parquet-format, logical types, "Nested
 Types"). Some pyarrow refuses: a map's optional key, as Presto, Hive and Flink write it; a marked
 group that repeats, or that has none of the shapes. Some it reads otherwise: a list's group named
 `array`, a map without values. A column's type is there for ClickHouse to read the file by, so its
