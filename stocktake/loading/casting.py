@@ -188,6 +188,8 @@ def _cast_leaf(array: Any, target: Any) -> pa.Array:
     _require_alike(array.type, target)
     if pa.types.is_time(array.type) and not pa.types.is_string(target):
         array = _moments(array)
+    if pa.types.is_duration(array.type):
+        array = array.cast(pa.int64())
     if pa.types.is_timestamp(array.type) and pa.types.is_timestamp(target):
         return _to_timestamp(array, target)
     if pa.types.is_floating(target):
@@ -229,6 +231,8 @@ def _to_timestamp(array: Any, target: Any) -> pa.Array:
 
 def _to_float(array: Any, target: Any) -> pa.Array:
     bits = target.bit_width
+    if pa.types.is_float16(array.type):
+        array = array.cast(pa.float32())  # pyarrow compares none of these
     if pa.types.is_decimal(array.type):
         values = [
             None if value is None else _decimal_float(value, bits) for value in array.to_pylist()
