@@ -28,6 +28,8 @@ from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk, with_storage
 from tests.integration.runs.test_ingest import parquet
 from tests.support.rows import enqueue, refresh_of
+from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
+from tests.support.workbooks import xlsx
 
 CSV = b"id,note\n1,one\n2,two\n"
 
@@ -62,6 +64,25 @@ def test_uploads_of_all_formats_append_to_one_table(any_desk: Desk) -> None:
     assert (table.row_count, table.format, table.source_version) == (5, "Delta", 4)
     assert table.upload_id is None
     assert desk.upload_state(last.claim.job_id) == UploadState.SUPERSEDED
+
+
+def test_uploads_of_files_that_carry_their_types_append_as_well(desk: Desk) -> None:
+    desk.load(CSV)
+    table = pa.table({"id": [3], "note": ["x"]})
+    avro = avro_file(avro_record(id="long", note=["null", "string"]), table.to_pylist())
+    sheet = xlsx([["id", "note"], [3, "x"]])
+    for data, name, format_ in (
+        (orc_file(table), "x.orc", "ORC"),
+        (arrow_file(table), "x.arrow", "Arrow"),
+        (arrow_stream(table), "x.arrows", "ArrowStream"),
+        (avro, "x.avro", "Avro"),
+        (sheet, "x.xlsx", "Excel"),
+    ):
+        desk.load(data, filename=name, format=format_)
+
+    assert rows(desk)[2:] == [{"id": 3, "note": "x"}] * 5
+    assert desk.columns() == {"id": "Int64)", "note": "String)"}
+    assert desk.table().row_count == 7
 
 
 def test_replace_drops_the_rows_and_the_columns_that_were_there(any_desk: Desk) -> None:
