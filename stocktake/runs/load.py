@@ -276,7 +276,10 @@ def _write_as(load: _Load, table: DeltaTable | None, rows: Rows, schema: pa.Sche
             replaces = load.replaces or rewrites
             _commit(load, table or _create(load, schema), schema, files, replaces=replaces)
         except (CommitFailedError, CommitConflictError):
-            files.remove()
+            # Of a first try the answer may be lost, and deltalake then meets its own commit.
+            after = load.managed.open()
+            if after is None or not _applied(after, load.transactions):
+                files.remove()
             raise
 
 

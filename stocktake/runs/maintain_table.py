@@ -7,8 +7,7 @@ clean. Loads go on meanwhile; where one of the two has to give way, its job is t
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -17,6 +16,7 @@ from stocktake.db.models import Table
 from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.compact import compact
 from stocktake.runs.managed_table import (
     ManagedTable,
     Stored,
@@ -26,12 +26,6 @@ from stocktake.runs.managed_table import (
 )
 from stocktake.runs.refresh_schema import store_introspection
 from stocktake.storage.stores.exclusive import require_exclusive_put
-
-#: Files below it are put together into ones of about this size, as many at a time as fit one: so a
-#: compaction holds some of one file in memory, and rewrites at most this much for a small load.
-_TARGET_BYTES: Final = 128 * 1024**2
-#: What was compacted so far is committed after so long: a job that its time limit ends has got on.
-_COMMIT_EVERY: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +76,7 @@ def _maintain(managed: ManagedTable) -> _Done:
     tell = managed.attempt.progress
     _keep_properties(table, managed.properties)
     tell("compact", 0, None)
-    compacted = _compact(table)
+    compacted = compact(managed, table)
     tell("vacuum", 0, None)
     removed = _vacuum(table, days=managed.attempt.process.settings.retain_replaced_days)
     tell("clean_log", 0, None)
@@ -100,13 +94,6 @@ def _keep_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
     has = table.metadata().configuration
     if any(has.get(name) != value for name, value in wanted.items()):
         table.alter.set_table_properties(wanted)
-
-
-def _compact(table: DeltaTable) -> int:
-    metrics = table.optimize.compact(
-        target_size=_TARGET_BYTES, max_concurrent_tasks=1, min_commit_interval=_COMMIT_EVERY
-    )
-    return int(metrics["numFilesRemoved"])
 
 
 def _vacuum(table: DeltaTable, *, days: int) -> int:

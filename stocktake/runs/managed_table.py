@@ -137,10 +137,17 @@ class ManagedTable:
         Raises:
             SourceNotFoundError: it was cleaned up, or never was.
         """
+        return [json.loads(line) for line in self.commit_text(version).splitlines()]
+
+    def commit_text(self, version: int) -> bytes:
+        """Return one of the log's commits as it is stored.
+
+        Raises:
+            SourceNotFoundError: it was cleaned up, or never was.
+        """
         # Not by deltalake's history, which asks the store with the interpreter's lock held.
         storage = self.attempt.process.storage
-        path = storage.path(self.commit_key(version))
-        return [json.loads(line) for line in storage.store().get(path).data.splitlines()]
+        return storage.store().get(storage.path(self.commit_key(version))).data
 
     def _added_bytes(self, version: int) -> int:
         actions = self.commit(version)

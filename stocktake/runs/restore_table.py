@@ -4,8 +4,6 @@ The rows that are there then are those of that version; the log goes on, so that
 undone by another one. The job's id is in the commit, as a load's is (ADR 4).
 """
 
-import json
-import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
@@ -13,7 +11,7 @@ from typing import Any, Final
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from stocktake.errors import CommitConflictError, SourceNotFoundError
+from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import RestoreArguments
 from stocktake.runs.attempt import Attempt
@@ -24,8 +22,9 @@ from stocktake.runs.managed_table import (
     mapped,
     require_managed,
 )
+from stocktake.runs.own_commits import commit, live_files, transaction
 from stocktake.runs.refresh_schema import result_of, store_introspection
-from stocktake.runs.table_log import JOB, RESTORE, Commit, Log, gone, require_kept, target
+from stocktake.runs.table_log import RESTORE, Commit, Log, gone, require_kept, target
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 #: Whatever a vacuum may remove at this moment is older than the retention: a version that lost its
@@ -90,17 +89,14 @@ def _log_of(managed: ManagedTable) -> Log:
 
 def _restored_by(log: Log, head: int, job: str) -> int | None:
     for version in range(head, -1, -1):
-        commit = log(version)
-        if commit is None or commit.job == job:
-            return None if commit is None else commit.restored
+        found = log(version)
+        if found is None or found.job == job:
+            return None if found is None else found.restored
     return None
 
 
 def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
     """Make the table what it was, in its next version.
-
-    Not by deltalake's own restore, which asks the store with the interpreter's lock held: the relay
-    that leads to the store could not run, nor the heartbeat.
 
     Raises:
         CommitConflictError: somebody else has made that version.
@@ -113,28 +109,16 @@ def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
         if "log segment" not in str(exc):
             raise
         raise gone(version) from exc
-    wanted, present = _files(older), _files(table)
-    back = [each for path, each in wanted.items() if path not in present]
-    _require_there(managed, [each["path"] for each in back], version)
+    wanted, present = live_files(older), live_files(table)
+    back = [file for path, file in wanted.items() if path not in present]
+    _require_there(managed, [file.path for file in back], version)
     actions = [
-        _commit_info(managed, table, version),
-        _transaction(managed),
+        transaction(_transaction_of(managed.attempt)),
         *_metadata(older, table),
-        *({"remove": _removal(each)} for path, each in present.items() if path not in wanted),
-        *({"add": _addition(each)} for each in back),
+        *(file.removal(changes_data=True) for path, file in present.items() if path not in wanted),
+        *(file.addition() for file in back),
     ]
-    key = managed.commit_key(table.version() + 1)
-    lines = "\n".join(json.dumps(each, separators=(",", ":")) for each in actions)
-    if not managed.attempt.process.storage.create(key, lines.encode()):
-        raise CommitConflictError("Another writer took the table's next version.")
-
-
-def _files(table: DeltaTable) -> dict[str, dict[str, Any]]:
-    names = ("path", "size_bytes", "modification_time", "num_records")
-    actions = table.get_add_actions(flatten=True)
-    columns = [actions.column(name).to_pylist() for name in names]
-    files = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
-    return {each["path"]: each for each in files}
+    commit(managed, table.version(), RESTORE, {"version": str(version)}, actions)
 
 
 def _require_there(managed: ManagedTable, paths: Sequence[str], version: int) -> None:
@@ -145,24 +129,6 @@ def _require_there(managed: ManagedTable, paths: Sequence[str], version: int) ->
         store.map(lambda key: store.get(key, length=0), keys)
     except SourceNotFoundError as exc:
         raise gone(version) from exc
-
-
-def _commit_info(managed: ManagedTable, table: DeltaTable, version: int) -> dict[str, Any]:
-    return {
-        "commitInfo": {
-            "timestamp": _now_ms(),
-            "operation": RESTORE,
-            "operationParameters": {"version": str(version)},
-            "readVersion": table.version(),
-            "engineInfo": "stocktake",
-            JOB: str(managed.attempt.claim.job_id),
-        }
-    }
-
-
-def _transaction(managed: ManagedTable) -> dict[str, Any]:
-    name = _transaction_of(managed.attempt)
-    return {"txn": {"appId": name, "version": 1, "lastUpdated": _now_ms()}}
 
 
 def _transaction_of(attempt: Attempt) -> str:
@@ -185,31 +151,3 @@ def _metadata(older: DeltaTable, table: DeltaTable) -> list[dict[str, Any]]:
         "createdTime": kept.created_time,
     }
     return [{"metaData": told}]
-
-
-def _removal(file: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "path": file["path"],
-        "dataChange": True,
-        "deletionTimestamp": _now_ms(),
-        "extendedFileMetadata": True,
-        "partitionValues": {},
-        "size": file["size_bytes"],
-    }
-
-
-def _addition(file: dict[str, Any]) -> dict[str, Any]:
-    # Of the statistics only what counts rows: the bounds are for skipping files, and no file is
-    # skipped for want of them.
-    return {
-        "path": file["path"],
-        "partitionValues": {},
-        "size": file["size_bytes"],
-        "modificationTime": file["modification_time"],
-        "dataChange": True,
-        "stats": json.dumps({"numRecords": file["num_records"]}),
-    }
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -23,6 +23,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.runs.table_log import Commit, require_kept
 from stocktake.services import maintenance
 from stocktake.states import JobState
+from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_maintain import csv, ids, keeping_nothing, maintain
 from tests.integration.runs.test_stored_bytes import opened, told, true
@@ -191,6 +192,22 @@ def test_files_that_are_gone_are_not_gone_back_to(desk: Desk) -> None:
     assert ids(desk) == [2]
 
 
+def test_a_column_without_values_is_known_as_such_when_it_was_restored(desk: Desk) -> None:
+    """Loads go by the counts of nulls in the log."""
+    desk.load(b"id,note,later\n1,a,\n2,,\n")
+    before = _null_counts(desk)
+    desk.load(csv(3), mode="replace")
+    restore(desk)
+
+    assert _null_counts(desk) == before == [{"id": 0, "note": 1, "later": 2}]
+    desk.load(b"id,note,later\n3,c,7\n")
+    assert desk.table().row_count == 3
+
+
+def _null_counts(desk: Desk) -> list[dict[str, int]]:
+    return opened(desk).get_add_actions().column("null_count").to_pylist()
+
+
 def test_a_log_that_was_cleaned_tells_of_nothing_to_undo(desk: Desk) -> None:
     desk.load(csv(1))
     desk.load(csv(2), mode="replace")
@@ -199,6 +216,26 @@ def test_a_log_that_was_cleaned_tells_of_nothing_to_undo(desk: Desk) -> None:
     assert "no load" in refused(desk, ask(desk)).detail
     assert "not kept any more" in refused(desk, ask(desk, 1)).detail
     assert ids(desk) == [2]
+
+
+def test_a_commit_whose_answer_was_lost_is_known_as_our_own(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a store's client tells it that tried again by itself."""
+    desk.load(csv(1))
+    desk.load(csv(2))
+    true_create = ManagedStorage.create
+
+    def lost(self: ManagedStorage, key: str, data: bytes) -> bool:
+        true_create(self, key, data)
+        return true_create(self, key, data)
+
+    monkeypatch.setattr(ManagedStorage, "create", lost)
+    maintain(desk)
+    restore(desk)
+
+    assert ids(desk) == [1]
+    assert told(desk) == true(desk)
 
 
 def test_others_read_what_was_restored_and_go_on_from_it(desk: Desk) -> None:
