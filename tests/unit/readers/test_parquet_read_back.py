@@ -189,9 +189,7 @@ def test_a_null_as_a_key_is_refused_by_a_load() -> None:
     data = under(pa.table({"x": null}), COLUMNS["map_of_optional_keys"])
     source = files_source(MemoryObjects({"x.parquet": data}))
     target = pa.schema({"x": pa.map_(pa.string(), pa.int64())})
-    with pytest.raises(
-        SchemaConflictError, match=r"x\.parquet, row 1: column 'x' .*: a key is null"
-    ):
+    with pytest.raises(SchemaConflictError, match=r"row 1: column .x. .*: a key is null"):
         list(Rows.of(source, Limits(), no_progress).batches(target))
 
 
