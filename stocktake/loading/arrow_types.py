@@ -69,6 +69,8 @@ def arrow_type(type_: Type, given: Any = None) -> pa.DataType:
     >>> arrow_type(scalar("String"), pa.large_binary())
     DataType(binary)
     """
+    if given is not None and pa.types.is_null(given):
+        return pa.string()  # open, as all columns without a value (docs/loads.md)
     if (plain := _PLAIN.get(type_.name)) is not None:
         return plain
     if type_.name in DECIMALS:

@@ -29,6 +29,7 @@ from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable, mapped
+from stocktake.runs.table_log import JOB, UPLOAD
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
 from stocktake.schema.widening import widen
@@ -62,7 +63,7 @@ class _Load:
     def origin(self) -> dict[str, str]:
         """What the log says of each commit of the load, for whoever reads the history."""
         claim = self.attempt.claim
-        return {"stocktakeJob": str(claim.job_id), "stocktakeUpload": str(claim.upload_id)}
+        return {JOB: str(claim.job_id), UPLOAD: str(claim.upload_id)}
 
     def known(self, table: DeltaTable | None) -> pa.Schema:
         """Return the types that bind the load."""

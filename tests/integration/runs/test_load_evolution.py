@@ -172,12 +172,13 @@ def test_a_column_without_a_value_takes_the_type_of_the_first_that_comes(
     assert [row["n"] for row in rows(desk)][-2:] == [7, None]
 
 
-def test_a_column_of_nulls_in_parquet_is_open_too(desk: Desk) -> None:
+@pytest.mark.parametrize("value", [1.5, "x", True])
+def test_a_column_of_nulls_in_parquet_is_open_too(desk: Desk, value: Any) -> None:
     data = parquet(id=[1], x=pa.nulls(1))
     desk.load(data, filename="x.parquet", format="Parquet")
-    desk.load(parquet(id=[2], x=[1.5]), filename="x.parquet", format="Parquet")
+    desk.load(parquet(id=[2], x=[value]), filename="x.parquet", format="Parquet")
 
-    assert [row["x"] for row in rows(desk)] == [None, 1.5]
+    assert [row["x"] for row in rows(desk)] == [None, value]
 
 
 def test_a_column_with_texts_is_not_open(desk: Desk) -> None:
