@@ -1,6 +1,4 @@
-"""Parquet, CSV and JSON inputs: the same made-up rows, from one seed, in every format; and a growing
-schema in each format that carries its types.
-"""
+"""Inputs of files: made-up rows, from one seed, and a growing schema, each in several formats."""
 
 import gzip
 import io
