@@ -26,6 +26,8 @@ class Mode(StrEnum):
 
     APPEND = "append"
     REPLACE = "replace"
+    #: Rows whose key the table has are updated, the others added.
+    MERGE = "merge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,13 @@ class IngestArguments:
     Attributes:
         format: the upload's own.
         mode: None but for `Target.DELTA`.
+        key: the columns that tell a row, for `Mode.MERGE`.
     """
 
     format: TableFormat
     target: Target = Target.FILE
     mode: Mode | None = None
+    key: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -56,16 +60,18 @@ class IngestArguments:
             format=TableFormat(stored["format"]),
             target=Target(stored.get("target", Target.FILE)),
             mode=Mode(mode) if mode else None,
+            key=tuple(stored.get("key", ())),
         )
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return what a job's row is to keep.
 
         >>> IngestArguments(format=TableFormat.CSV).as_dict()
         {'target': 'file', 'format': 'CSV'}
         """
-        kept = {"target": self.target.value, "format": self.format.value}
-        return kept | ({"mode": self.mode.value} if self.mode else {})
+        kept: dict[str, Any] = {"target": self.target.value, "format": self.format.value}
+        kept |= {"mode": self.mode.value} if self.mode else {}
+        return kept | ({"key": list(self.key)} if self.key else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,6 +208,7 @@ def _load(attempt: Attempt, received: Received) -> None:
         received.source,
         upload.columns,
         replaces=received.arguments.mode is Mode.REPLACE,
+        key=received.arguments.key,
         overrides={column.name: column.type for column in received.columns if column.override},
     )
     # What there is to say of the file is said of the load.

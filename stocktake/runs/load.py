@@ -29,6 +29,7 @@ from stocktake.readers.limits import check_schema, check_size
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable, mapped
+from stocktake.runs.merge import check_keys, merge_rows, require_key
 from stocktake.runs.table_log import JOB, UPLOAD
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
@@ -52,6 +53,7 @@ class _Load:
     columns: Sequence[Column]
     managed: ManagedTable
     replaces: bool
+    key: tuple[str, ...]
     overrides: Mapping[str, Type]
 
     @property
@@ -197,14 +199,16 @@ def load_rows(
     columns: Sequence[Column],
     *,
     replaces: bool,
+    key: tuple[str, ...] = (),
     overrides: Mapping[str, Type],
 ) -> Introspection:
-    """Append the upload's rows to the claim's managed table, or replace its rows by them.
+    """Append the upload's rows to the claim's managed table, replace its rows by them, or merge.
 
     Args:
         source: the upload.
         columns: the upload's own, read from all of it.
         replaces: whether the rows that the table has go.
+        key: the columns by which rows are merged; none for an append.
         overrides: the types that a user has set, by column.
 
     Returns:
@@ -223,6 +227,7 @@ def load_rows(
         columns=columns,
         managed=managed,
         replaces=replaces,
+        key=key,
         overrides=overrides,
     )
     with mapped():
@@ -241,6 +246,12 @@ def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
 def _write(load: _Load, table: DeltaTable | None) -> None:
     rows = load.rows()
     schema = load.schema(table, rows.types)
+    if load.key:
+        require_key(load.key, schema, table)
+        if table is not None:
+            _merge(load, table, schema)
+            return
+        check_keys(load.key, load.rows().batches(schema))
     try:
         _write_as(load, table, rows, schema)
     except ColumnConflictError as exc:
@@ -253,6 +264,23 @@ def _write(load: _Load, table: DeltaTable | None) -> None:
         except ColumnConflictError as second:
             second.hint = load.hint(table, second.column, rows.types)
             raise
+
+
+def _merge(load: _Load, table: DeltaTable, schema: pa.Schema) -> None:
+    known = load.known(table)
+    # A merge writes no rows anew for the sake of a type: those of the table hold.
+    for index, field in enumerate(schema):
+        if field.name in known.names:
+            schema = schema.set(index, known.field(field.name))
+    rows = load.rows()
+    try:
+        check_keys(load.key, rows.batches(schema))
+    except ColumnConflictError as exc:
+        exc.hint = load.hint(table, exc.column, rows.types)
+        raise
+    _grow(load, table, schema)
+    reader = pa.RecordBatchReader.from_batches(schema, load.rows().batches(schema))
+    merge_rows(table, reader, load.key, _properties(load, replaces=True))
 
 
 def _write_as(load: _Load, table: DeltaTable | None, rows: Rows, schema: pa.Schema) -> None:

@@ -32,7 +32,8 @@ from stocktake.states import JobKind, JobState, Queue, UploadState
 TOUCH_SECONDS: Final = uploads.ABANDONED_SECONDS / 6
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
-    "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
+    "This table is a managed Delta table. Send target=delta with mode=append, mode=replace, or "
+    "mode=merge and a key."
 )
 IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "

@@ -1,4 +1,4 @@
-"""A child is killed while it maintains or restores a managed Delta table, at each of the steps."""
+"""A child is killed while it maintains, restores or merges into a managed table, at each step."""
 
 import json
 import os
@@ -195,6 +195,36 @@ def test_a_child_killed_at_the_commit_of_a_restore_restores_once(
     assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
     assert ledger.operations.count("RESTORE") == 1
     assert DeltaTable(ledger.root).count() == (LOADS - 1) * 5
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_child_killed_at_the_commit_of_a_merge_merges_once(
+    stack: Stack, client: Client, oracle: Oracle, tmp_path: Path, where: str
+) -> None:
+    mark = tmp_path / "frozen"
+    at = f"{DELTALAKE}:TableMerger.execute {where}"
+    stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, left=0)
+    [marker, *_] = DeltaTable(ledger.root).to_pyarrow_table().column("marker").to_pylist()
+    sent = client.ask(
+        "merge",
+        "POST",
+        "warehouse_tables/file/",
+        data={"name": "ledger", "target": "delta", "mode": "merge", "key": "marker,number"},
+        files={"file": ("more.csv", f"marker,number\n{marker},0\n{marker},99\n".encode())},
+    )
+    assert sent.job is not None, sent.body
+    child = reader_of(stack, sent.job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    assert ("MERGE" in ledger.operations) is (where == "after")
+    child.kill()
+    gone(child)
+    oracle.wait_for_ends(oracle.bound_seconds)
+
+    assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
+    assert ledger.operations.count("MERGE") == 1
+    assert DeltaTable(ledger.root).count() == LOADS * 5 + 1
 
 
 def test_uploads_and_upkeep_at_the_same_time_lose_nothing(
