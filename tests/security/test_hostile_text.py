@@ -21,8 +21,6 @@ from stocktake.readers.files.partitions import hive_partitions
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted, parse_literal
 from stocktake.readers.text.values.kinds import (
-    FLOAT64,
-    INT64,
     STRING,
     Array,
     NestingError,
@@ -30,6 +28,7 @@ from stocktake.readers.text.values.kinds import (
     count_fields,
     join,
 )
+from stocktake.readers.text.values.numbers import FLOAT64, INT64
 from stocktake.redaction import redact_text
 from stocktake.schema import types, widening
 from stocktake.schema.extent import extent
