@@ -16,7 +16,16 @@ from pyiceberg.schema import Schema
 
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
-from tests.fuzz.children import SECONDS_FOR_ALL, Answer, agree, asked, fuzzed, read, request_of
+from tests.fuzz.children import (
+    ON_PURPOSE,
+    SECONDS_FOR_ALL,
+    Answer,
+    agree,
+    asked,
+    fuzzed,
+    read,
+    request_of,
+)
 from tests.fuzz.watched import Watched
 from tests.support.iceberg_tables import as_file
 from tests.support.iceberg_writer import PLAIN, metadata_with, schemas
@@ -88,16 +97,6 @@ def csv_of(columns: list[list[str]]) -> bytes:
     csv.writer(text).writerows([["k", *(f"c{n}" for n in range(len(columns)))]])
     csv.writer(text).writerows([["z", *row] for row in zip(*columns, strict=True)])
     return text.getvalue().encode()
-
-
-#: Ours beside ClickHouse's, where neither loses anything: numbers with an exponent, days outside of
-#: Date, years of two digits.
-ON_PURPOSE = {
-    ("Nullable(Float64)", "Nullable(String)"),
-    ("Nullable(Date32)", "Nullable(String)"),
-    ("Nullable(Date32)", "Nullable(DateTime64(9))"),
-    ("Nullable(String)", "Nullable(DateTime)"),
-}
 
 
 def agree_or_lose(clickhouse: Watched, found: Answer, theirs: Answer, request: Answer) -> None:
