@@ -26,7 +26,7 @@ from stocktake.readers.text.values.kinds import (
     NestingError,
     Tuple,
     count_fields,
-    join,
+    join_json,
 )
 from stocktake.readers.text.values.numbers import FLOAT64, INT64
 from stocktake.redaction import redact_text
@@ -129,11 +129,11 @@ def test_twice_the_text_runs_twice_the_lines(name: str) -> None:
 def test_a_new_key_costs_no_copy_of_those_before() -> None:
     grown = Tuple(fields={f"k{n}": INT64 for n in range(1000)})
     known = grown.fields
-    joined = join(grown, Tuple(fields={"new": Tuple(fields={"x": INT64})}), json_rules=True)
+    joined = join_json(grown, Tuple(fields={"new": Tuple(fields={"x": INT64})}))
     assert isinstance(joined, Tuple)
     assert joined.fields is known
     assert (len(known), count_fields(joined)) == (1001, 1002)
-    join(joined, Tuple(fields={"new": Tuple(fields={"x": FLOAT64, "y": INT64})}), json_rules=True)
+    join_json(joined, Tuple(fields={"new": Tuple(fields={"x": FLOAT64, "y": INT64})}))
     assert count_fields(joined) == 1003
     assert count_fields(Array(element=joined)) == 1003
 
