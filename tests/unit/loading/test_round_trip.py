@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given, reject, settings
 from hypothesis import strategies as st
 
 from stocktake.errors import JobError
@@ -248,7 +248,12 @@ def typed(draw: st.DrawFn, depth: int = 2) -> tuple[pa.DataType, st.SearchStrate
 def tables(draw: st.DrawFn) -> pa.Table:
     arrow, values = draw(typed())
     column = draw(st.lists(st.none() | values, min_size=1, max_size=6))
-    return pa.table({"id": list(range(len(column))), "x": pa.array(column, arrow)})
+    array = pa.array(column, arrow)
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        reject()  # pyarrow 26 makes a dictionary inside of a struct with indices beyond it
+    return pa.table({"id": list(range(len(column))), "x": array})
 
 
 def as_parquet(table: pa.Table) -> bytes:
