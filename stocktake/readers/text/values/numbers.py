@@ -80,8 +80,8 @@ SURE_JSON_FLOAT: Final = (
     r"-?(?:(?:0|[1-9][0-9]{0,6})\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[1-9][0-9]{7,11}\.[0-9]{1,3}"
     r"|[1-9][eE][+-]?[0-9]{1,2}|0|[1-9][0-9]{0,14})"
 )
-_LONG_FRACTION: Final = re.compile(rb"\.[0-9]{9,}(?:[eE][+-]?[0-9]+)?")
-_DIGITS: Final = frozenset(b"0123456789")
+_LONG_FRACTION: Final = re.compile(rb"(\.[0-9]{9,}(?:[eE][+-]?[0-9]+)?)")
+_DIGITS: Final = b"0123456789"
 
 #: So many significant digits a double always gives back (C's DBL_DIG).
 _SURE_DIGITS: Final = 15
@@ -174,18 +174,22 @@ def find_lossy(text: bytes, end: int) -> int | None:
     >>> find_lossy(b"0.30000000000000004\n0.12345678901234567\n", 40), find_lossy(b"0.1", 3)
     (20, None)
     """
-    starts, numbers = list[int](), list[bytes]()
-    for match in _LONG_FRACTION.finditer(text, 0, end):
-        start = match.start()
-        while start and text[start - 1] in _DIGITS:
-            start -= 1
-        if match.end() - start > _SURE_DIGITS + 1:
-            starts.append(start)
-            numbers.append(text[start : match.end()])
-    if not numbers:
+    # Each piece ends in the digits before the point of the fraction behind it.
+    pieces = _LONG_FRACTION.split(text[:end])
+    before, fractions = pieces[:-1:2], pieces[1::2]
+    if not fractions:
         return None
+    numbers = [
+        piece[len(piece.rstrip(_DIGITS)) :] + fraction
+        for piece, fraction in zip(before, fractions, strict=True)
+    ]
     # Most are spelled as the double is; Arrow says so of many at once.
     spelled = pa.array(numbers, pa.binary()).cast(pa.string())
     alike = pc.equal(spelled.cast(pa.float64()).cast(pa.string()), spelled)
-    unlike = pc.indices_nonzero(pc.invert(alike)).to_pylist()
-    return next((starts[n] for n in unlike if not gives_back(numbers[n].decode())), None)
+    for at in pc.indices_nonzero(pc.invert(alike)).to_pylist():
+        number = numbers[at]
+        if len(number) > _SURE_DIGITS + 1 and not gives_back(number.decode()):
+            # All up to its point, less the digits before it.
+            until = sum(map(len, before[: at + 1])) + sum(map(len, fractions[:at]))
+            return until - (len(number) - len(fractions[at]))
+    return None
