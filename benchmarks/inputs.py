@@ -19,7 +19,7 @@ class Input:
     Attributes:
         name: also the folder in the cache and the key prefix in the bucket.
         what: for people.
-        format: `delta`, `iceberg`, `parquet`, `csv` or `json`.
+        format: as `peers.Place` has it.
         pattern: what to read below the folder: empty for a table's root, else a key or a glob.
         make: writes it into a folder.
         on_s3: whether it is read through S3 too; the chart's middle points are not.
@@ -130,6 +130,30 @@ INPUTS: Final[Sequence[Input]] = (
         format="parquet",
         pattern="groups.parquet",
         make=inputs_files.parquet_many_row_groups,
+    ),
+    Input(
+        name="orc_200",
+        what="ORC, 200 files with a growing schema",
+        format="orc",
+        pattern="part-*.orc",
+        make=inputs_files.orc_growing,
+        quick=True,
+    ),
+    Input(
+        name="arrow_200",
+        what="Arrow, 200 files with a growing schema",
+        format="arrow",
+        pattern="part-*.arrow",
+        make=inputs_files.arrow_growing,
+        quick=True,
+    ),
+    Input(
+        name="avro_200",
+        what="Avro, 200 files with a growing schema",
+        format="avro",
+        pattern="part-*.avro",
+        make=inputs_files.avro_growing,
+        quick=True,
     ),
     Input(
         name="csv_one",

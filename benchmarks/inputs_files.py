@@ -1,4 +1,4 @@
-"""Parquet, CSV and JSON inputs: the same made-up rows, from one seed, in every format."""
+"""Inputs of files: made-up rows, from one seed, and a growing schema, each in several formats."""
 
 import gzip
 import io
@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import ipc, orc
 
 _SEED: Final = 20_260_901
 _BIG_BYTES: Final = 100_000_000
@@ -44,11 +46,40 @@ def parquet_one(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(wide), folder / "one.parquet")
 
 
-def parquet_growing(folder: Path) -> None:
-    """Write 200 files; every tenth has a column more than the one before."""
+def _growing() -> Iterator[tuple[str, pa.Table]]:
+    """Yield 200 tables, each with its file's name; every tenth has a column more than the one
+    before."""
     for number in range(200):
         columns = {f"column_{index}": pa.array(range(200)) for index in range(5 + number // 10)}
-        pq.write_table(pa.table(columns), folder / f"part-{number:03}.parquet")
+        yield f"part-{number:03}", pa.table(columns)
+
+
+def parquet_growing(folder: Path) -> None:
+    """Write 200 files of a growing schema."""
+    for name, table in _growing():
+        pq.write_table(table, folder / f"{name}.parquet")
+
+
+def orc_growing(folder: Path) -> None:
+    """Write 200 files of a growing schema."""
+    for name, table in _growing():
+        orc.write_table(table, folder / f"{name}.orc")
+
+
+def arrow_growing(folder: Path) -> None:
+    """Write 200 files of a growing schema."""
+    for name, table in _growing():
+        with ipc.new_file(folder / f"{name}.arrow", table.schema) as writer:
+            writer.write_table(table)
+
+
+def avro_growing(folder: Path) -> None:
+    """Write 200 files of a growing schema."""
+    for name, table in _growing():
+        fields = [{"name": column, "type": ["null", "long"]} for column in table.column_names]
+        schema = {"type": "record", "name": "row", "fields": fields}
+        with (folder / f"{name}.avro").open("wb") as file:
+            fastavro.writer(file, schema, table.to_pylist())
 
 
 def parquet_many_row_groups(folder: Path) -> None:

@@ -25,7 +25,7 @@ class Place:
     """Where an input is.
 
     Attributes:
-        format: `delta`, `iceberg`, `parquet`, `csv` or `json`.
+        format: a key of `_table_format`.
         path: absolute on the local disk; bucket and key in a store. A table's root, a file or a
             glob.
         endpoint: the store's; None for the local disk.
@@ -118,6 +118,9 @@ def _table_format(name: str) -> Any:
         "delta": TableFormat.DELTA,
         "iceberg": TableFormat.ICEBERG,
         "parquet": TableFormat.PARQUET,
+        "orc": TableFormat.ORC,
+        "arrow": TableFormat.ARROW,
+        "avro": TableFormat.AVRO,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
     }[name]
@@ -127,7 +130,14 @@ class Chdb:
     """ClickHouse in a process; DESCRIBE is what PostHog runs."""
 
     _TABLES: Final = {"delta": "deltaLake", "iceberg": "iceberg"}
-    _FORMATS: Final = {"parquet": "Parquet", "csv": "CSVWithNames", "json": "JSONEachRow"}
+    _FORMATS: Final = {
+        "parquet": "Parquet",
+        "orc": "ORC",
+        "arrow": "Arrow",
+        "avro": "Avro",
+        "csv": "CSVWithNames",
+        "json": "JSONEachRow",
+    }
 
     def __init__(self) -> None:
         # a Delta table must lie below the folder that it was started in

@@ -34,6 +34,8 @@ _LONG_SECONDS: Final = 5.0
 _PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta", "pyiceberg")
 #: Peers that read one format alone.
 _ONLY: Final = MappingProxyType({"deltalake": "delta", "pyiceberg": "iceberg"})
+#: Formats that of the others two alone read.
+_FEW_READ: Final = ("iceberg", "orc", "arrow", "avro")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,8 @@ def _jobs(each: Input, peers: Sequence[str], place: Place, proxy: DelayProxy | N
 
 def _reads(peer: str, each: Input) -> bool:
     only = _ONLY.get(peer)
-    # polars reads Iceberg through pyiceberg, and DuckDB's extension for it comes in no wheel
-    return each.format == only if only else each.format != "iceberg" or peer in (OURS, RIVAL)
+    # Polars reads Iceberg through pyiceberg, and DuckDB's extensions for these come in no wheel.
+    return each.format == only if only else each.format not in _FEW_READ or peer in (OURS, RIVAL)
 
 
 def _local(each: Input, folder: Path) -> Place:

@@ -212,6 +212,26 @@ def maintain_table(
     )
 
 
+@app.command("restore")
+def restore_table(
+    name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
+    version: Annotated[
+        int | None, typer.Option(help="Of the table's; the one before the last load if left out.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Undo the last load into a managed Delta table, or go back to a version of it."""
+    to = "to before its last load" if version is None else f"to version {version}"
+    with Client.from_environment() as client:
+        table = client.table(name)
+        confirm(f"Take {table['name']} back {to}?", yes=yes)
+        body = {} if version is None else {"version": version}
+        job_id = client.post(f"warehouse_tables/{table['id']}/restore/", body)["id"]
+    say(
+        f"Job {job_id} takes {table['name']} back {to}. To follow it: stocktake jobs watch {job_id}"
+    )
+
+
 def refresh(
     names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,

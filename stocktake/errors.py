@@ -360,7 +360,14 @@ class SchemaConflictError(TerminalError):
     """An upload's rows do not fit the managed Delta table. Nothing was committed."""
 
     default_code = "schema_conflict"
-    default_hint = "Convert the column, or upload with mode=replace."
+    default_hint = "Convert the column at its source."
+
+
+class RestoreRefusedError(TerminalError):
+    """A managed Delta table cannot be taken back to a version. It is as it was."""
+
+    default_code = "restore_refused"
+    default_hint = "Go back to a newer version, or upload the rows again with mode=replace."
 
 
 class LimitExceededError(TerminalError):

@@ -22,7 +22,7 @@ class Limits:
         max_name_length: characters of the name of a column or of a nested field (hard).
         max_schema_bytes: bytes that a table's columns take in the database (hard).
         max_line_bytes: longest CSV or JSON line (hard).
-        max_footer_bytes: largest Parquet footer (hard).
+        max_footer_bytes: largest footer, header or schema of a file that carries its types (hard).
         max_metadata_bytes: largest metadata file of an Iceberg table, decompressed (hard).
         max_log_bytes: bytes of a Delta log that one read may take (hard).
         max_decompression_ratio: bytes out for each byte in (hard, after the first 1 MiB).

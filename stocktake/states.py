@@ -58,6 +58,7 @@ class JobKind(StrEnum):
     VALIDATE_COLUMNS = "validate_columns"
     EXPAND_BATCH = "expand_batch"
     MAINTAIN_TABLE = "maintain_table"
+    RESTORE_TABLE = "restore_table"
 
 
 #: The task that takes a canary: no job, but it goes their way.

@@ -62,6 +62,10 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
         },
         target={"type": "string", "enum": list(Target), "default": "file"},
         mode={"type": "string", "enum": list(Mode), "default": "append"},
+        key={
+            "type": "string",
+            "description": "Of mode=merge: the columns that tell a row, with commas between them.",
+        },
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:
@@ -69,7 +73,8 @@ async def upload_table(edge: WriteEdge) -> Response:
 
     The table changes when a job has read the file in full; a bad file changes nothing. With
     `target=delta` the rows are added to (or with `mode=replace` take the place of) those of a
-    managed Delta table. `job_id` and `Location` name the job of this very file.
+    managed Delta table; with `mode=merge` rows whose `key` it has are updated, and the others
+    added. `job_id` and `Location` name the job of this very file.
     """
     return await _or_unavailable(lambda: _upload_table(edge))
 

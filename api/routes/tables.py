@@ -21,6 +21,7 @@ from api.schemas.tables import (
     SchemaUpdate,
     TableBody,
     TableChange,
+    TableRestore,
     VersionBody,
     VersionDiffBody,
     full_version_view,
@@ -228,6 +229,26 @@ async def maintain_table(edge: WriteEdge, table_id: UUID) -> Response:
 
     def work(context: Context) -> Answer:
         return _refreshing(context, maintenance.request(context, table_id))
+
+    return await edge.write(work, wait=True)
+
+
+@router.post(
+    "/warehouse_tables/{table_id}/restore/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+)
+async def restore_table(
+    edge: WriteEdge, table_id: UUID, body: TableRestore | None = None
+) -> Response:
+    """Undo the last load into a managed Delta table, or go back to a version of it. 409 while an
+    upload has not ended; what is loaded after this was asked for is not dropped."""
+    version = None if body is None else body.version
+
+    def work(context: Context) -> Answer:
+        enqueued = maintenance.request_restore(context, table_id, version=version)
+        return _refreshing(context, enqueued)
 
     return await edge.write(work, wait=True)
 

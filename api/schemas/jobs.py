@@ -124,6 +124,12 @@ class RefreshResult(Wire):
     warnings: list[WarningBody]
 
 
+class RestoreResult(RefreshResult):
+    """What `restore_table` found behind it; `restored_version` is the one that it went back to."""
+
+    restored_version: int | None
+
+
 class InvalidColumnBody(Wire):
     """A column whose type does not hold for all the data, and where that was seen first."""
 

@@ -113,6 +113,19 @@ class SchemaUpdate(BaseModel):
     updates: Annotated[Any, DescribedAs(dict[str, str | None] | None)] = None
 
 
+class TableRestore(BaseModel):
+    """Where to go back to; without a version, to before the last load."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"version": 12}]})
+
+    version: int | None = Field(
+        None,
+        ge=0,
+        le=2**53,
+        description="One of the table's, as `source_version` of a load's result tells it.",
+    )
+
+
 class UploadedTable(BaseModel):
     """A table to make of a file that was uploaded before."""
 

@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import Session
 
+from stocktake.catalog.formats import format_of
 from stocktake.db.models import Table
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 
@@ -22,7 +22,7 @@ def enqueue_validation(
     """
     unwanted = table.options.get("validate") is False
     too_large = (table.size_bytes or 0) > settings.validate_max_bytes
-    if unwanted or too_large or not TableFormat(table.format).facts.inferred:
+    if unwanted or too_large or not format_of(table.format).facts.inferred:
         return None
     return enqueue(
         session,

@@ -1,6 +1,7 @@
 """What a kind of job needs beside its ids, typed; a job's row keeps it as JSON.
 
-Only `ingest_file` needs any. Names and values are read by processes of other releases too.
+Only `ingest_file` and
+`restore_table` need any. Names and values are read by processes of other releases too.
 """
 
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ class Mode(StrEnum):
 
     APPEND = "append"
     REPLACE = "replace"
+    #: Rows whose key the table has are updated, the others added.
+    MERGE = "merge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +37,13 @@ class IngestArguments:
     Attributes:
         format: the upload's own.
         mode: None but for `Target.DELTA`.
+        key: the columns that tell a row, for `Mode.MERGE`.
     """
 
     format: TableFormat
     target: Target = Target.FILE
     mode: Mode | None = None
+    key: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -55,16 +60,45 @@ class IngestArguments:
             format=TableFormat(stored["format"]),
             target=Target(stored.get("target", Target.FILE)),
             mode=Mode(mode) if mode else None,
+            key=tuple(stored.get("key", ())),
         )
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         """Return what a job's row is to keep.
 
         >>> IngestArguments(format=TableFormat.CSV).as_dict()
         {'target': 'file', 'format': 'CSV'}
         """
-        kept = {"target": self.target.value, "format": self.format.value}
-        return kept | ({"mode": self.mode.value} if self.mode else {})
+        kept: dict[str, Any] = {"target": self.target.value, "format": self.format.value}
+        kept |= {"mode": self.mode.value} if self.mode else {}
+        return kept | ({"key": list(self.key)} if self.key else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreArguments:
+    """Which version of a managed Delta table is wanted back.
+
+    Attributes:
+        version: None for the one before the last load.
+        as_of: the table's version when it was asked for; rows that came later are not dropped.
+    """
+
+    version: int | None
+    as_of: int
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what a job's row keeps.
+
+        >>> RestoreArguments.of({"version": None, "as_of": 7})
+        RestoreArguments(version=None, as_of=7)
+        """
+        version = stored.get("version")
+        return cls(version=None if version is None else int(version), as_of=int(stored["as_of"]))
+
+    def as_dict(self) -> dict[str, int | None]:
+        """Return what a job's row is to keep."""
+        return {"version": self.version, "as_of": self.as_of}
 
 
 def is_for_file(stored: Mapping[str, Any]) -> bool:

@@ -1,18 +1,13 @@
-"""The Arrow types of a managed table's columns, and what they become as loads add to them."""
+"""The Arrow types of a managed table's columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 
-from stocktake.errors import SchemaConflictError
-from stocktake.schema.columns import Column
 from stocktake.schema.numbers import DECIMALS, decimal_digits
 from stocktake.schema.types import GEOMETRIES, Type
-
-ArrowTypes = Mapping[str, pa.DataType]
-
 
 #: Delta keeps microseconds in UTC.
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
@@ -20,6 +15,19 @@ _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 
 #: Of a decimal (Delta protocol, "Primitive Types").
 _MAX_PRECISION: Final = 38
+
+
+_BYTES: Final[tuple[Callable[[Any], bool], ...]] = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+)
+#: What may become a list of Delta's.
+LISTS: Final[tuple[Callable[[Any], bool], ...]] = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+)
 
 
 _PLAIN: Final = MappingProxyType(
@@ -46,81 +54,59 @@ _PLAIN: Final = MappingProxyType(
 )
 
 
-def arrow_type(type_: Type) -> pa.DataType:
+def arrow_type(type_: Type, given: Any = None) -> pa.DataType:
     """Return the Arrow type with which a Delta table keeps a column of this type.
 
     What Delta has no type for (UUID, JSON, Dynamic, decimals above 38 digits) is a text.
 
+    Args:
+        given: the Arrow type that the file has, if it has one: ClickHouse's String is one for texts
+            and for bytes, which Delta tells apart.
+
     >>> from stocktake.schema.types import array_of, scalar
     >>> arrow_type(array_of(scalar("UInt64", nullable=True)))
     ListType(list<element: decimal128(20, 0)>)
+    >>> arrow_type(scalar("String"), pa.large_binary())
+    DataType(binary)
     """
+    if given is not None and pa.types.is_null(given):
+        return pa.string()  # open, as all columns without a value (docs/loads.md)
     if (plain := _PLAIN.get(type_.name)) is not None:
         return plain
     if type_.name in DECIMALS:
         precision, scale = decimal_digits(type_)
         return pa.decimal128(precision, scale) if precision <= _MAX_PRECISION else pa.string()
-    inner = type_.inner
+    inner, held = type_.inner, _held(given)
     if type_.name == "Array" and inner:
-        return pa.list_(pa.field("element", arrow_type(inner[0])))
+        return pa.list_(pa.field("element", arrow_type(inner[0], held.get("element"))))
     if type_.name == "Map" and inner:
-        return pa.map_(arrow_type(inner[0]), arrow_type(inner[1]))
+        key, value = inner
+        return pa.map_(arrow_type(key, held.get("key")), arrow_type(value, held.get("value")))
     # A struct of Delta's has a name for each field.
     if type_.name == "Tuple" and inner and all(each.name for each in type_.fields or ()):
-        return pa.struct([pa.field(name, arrow_type(each)) for name, each in type_.fields or ()])
-    return pa.string()
+        fields = type_.fields or ()
+        return pa.struct([(name, arrow_type(each, held.get(name))) for name, each in fields])
+    is_bytes = type_.name == "String" and given is not None and _is_bytes(given)
+    return pa.binary() if is_bytes else pa.string()
 
 
-def load_schema(columns: Sequence[Column], existing: ArrowTypes) -> pa.Schema:
-    """Return the schema with which an upload's rows are loaded: a type that exists wins.
-
-    Args:
-        columns: the upload's.
-        existing: the Delta table's; none where it is new or replaced.
-
-    Raises:
-        SchemaConflictError: two columns differ in the case of their letters only, which Delta
-            takes for one name.
-    """
-    _refuse_same_names([*existing, *(column.name for column in columns)])
-    fields = []
-    for column in columns:
-        wanted = arrow_type(column.type)
-        known = existing.get(column.name)
-        fields.append(pa.field(column.name, wanted if known is None else merged(known, wanted)))
-    return pa.schema(fields)
+def _is_bytes(arrow: Any) -> bool:
+    if isinstance(arrow, pa.DictionaryType):
+        return _is_bytes(arrow.value_type)
+    return any(is_bytes(arrow) for is_bytes in _BYTES)
 
 
-def _refuse_same_names(names: list[str]) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(name.lower(), name)
-        if other != name:
-            raise SchemaConflictError(
-                f"The columns {other!r} and {name!r} are one name to Delta, which ignores case.",
-                hint="Rename one of them.",
-            )
-
-
-def merged(known: Any, wanted: Any) -> pa.DataType:
-    """Return the existing type, with the fields that an upload's struct adds to it.
-
-    >>> merged(pa.struct([("a", pa.int8())]), pa.struct([("a", pa.int64()), ("b", pa.string())]))
-    StructType(struct<a: int8, b: string>)
-    """
-    if pa.types.is_struct(known) and pa.types.is_struct(wanted):
-        news = {field.name: field for field in wanted}
-        fields = [
-            field.with_type(merged(field.type, news.pop(field.name).type))
-            if field.name in news
-            else field
-            for field in known
-        ]
-        return pa.struct([*fields, *news.values()])
-    if pa.types.is_list(known) and pa.types.is_list(wanted):
-        element = known.value_field
-        return pa.list_(element.with_type(merged(element.type, wanted.value_type)))
-    if pa.types.is_map(known) and pa.types.is_map(wanted):
-        return pa.map_(known.key_type, merged(known.item_type, wanted.item_type))
-    # The files that are there keep their type: the upload's values have to fit it.
-    return known
+def _held(arrow: Any) -> dict[Any, Any]:
+    """Return what an Arrow type holds, by the names that `arrow_type` asks for."""
+    if arrow is None:
+        return {}
+    if pa.types.is_struct(arrow):
+        return {field.name: field.type for field in arrow}
+    if pa.types.is_map(arrow):
+        return {"key": arrow.key_type, "value": arrow.item_type}
+    if any(is_list(arrow) for is_list in LISTS):
+        element = arrow.value_type
+        # maps as some writers leave them: lists of pairs
+        pair = [field.type for field in element] if pa.types.is_struct(element) else []
+        return {"element": element} | (dict(zip(("key", "value"), pair, strict=False)))
+    return {}

@@ -4,16 +4,18 @@ Texts go through the readers' own records, so that what was inferred is what is 
 carry their types through Arrow.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Self
 
 import pyarrow as pa
 
-from stocktake.errors import SchemaConflictError
 from stocktake.loading import casting
-from stocktake.loading.values import Convert, MisfitError, converter, first_misfit, to_array
-from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.loading.conflicts import MisfitError, conflict
+from stocktake.loading.values import Convert, converter, first_misfit, to_array
 from stocktake.readers.registry import offered
 from stocktake.readers.source import BatchReader, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, stream_text
@@ -25,26 +27,55 @@ from stocktake.readers.text.values.kinds import NestingError, describe
 from stocktake.schema.options import MONTH_FIRST
 
 
-def arrow_batches(
-    source: Source, schema: pa.Schema, limits: Limits, progress: Progress
-) -> Iterator[pa.RecordBatch]:
-    """Yield all rows of a source in batches of bounded size, in constant memory.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of an upload, before they are given the types of a table.
 
-    Args:
-        source: files of a format that may be uploaded.
-        schema: the types to give them (`load_schema`); a column that a file lacks is null.
-
-    Raises:
-        SchemaConflictError: a value does not fit, naming column, file and line.
-        JobError: the file breaks its format, or the store's own.
-        ValueError: the format's reader gives no rows.
+    Attributes:
+        types: those that the file has of itself, by column; none for texts.
     """
-    if source.format.facts.inferred:
-        yield from _of_texts(source, schema, limits, progress)
-        return
-    batches: BatchReader = offered(source.format, "batches")
-    for file, batch in batches(source, limits, progress):
-        yield casting.cast_batch(batch, schema, file)
+
+    source: Source
+    limits: Limits
+    progress: Progress
+    types: Mapping[str, pa.DataType]
+    _batches: Iterator[tuple[str, pa.RecordBatch]]
+
+    @classmethod
+    def of(cls, source: Source, limits: Limits, progress: Progress) -> Self:
+        """Begin to read a source of a format that may be uploaded.
+
+        Raises:
+            JobError: the file breaks its format, or the store's own.
+            ValueError: the format's reader gives no rows.
+        """
+        batches: Iterator[tuple[str, pa.RecordBatch]] = iter(())
+        types: dict[str, pa.DataType] = {}
+        if not source.format.facts.inferred:
+            read: BatchReader = offered(source.format, "batches")
+            batches = read(source, limits, progress)
+            first = list(islice(batches, 1))
+            types = {field.name: field.type for _, batch in first for field in batch.schema}
+            batches = chain(first, batches)
+        return cls(source=source, limits=limits, progress=progress, types=types, _batches=batches)
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in batches of bounded size, in constant memory; once.
+
+        Args:
+            schema: the types to give them (`load_schema`); a column that a file lacks is null.
+
+        Raises:
+            ColumnConflictError: a value does not fit, naming column, file and line.
+            JobError: the file breaks its format, or the store's own.
+        """
+        if self.source.format.facts.inferred:
+            yield from _of_texts(self.source, schema, self.limits, self.progress)
+            return
+        rows: Counter[str] = Counter()
+        for file, batch in self._batches:
+            yield casting.cast_batch(batch, schema, file, first_row=1 + rows[file])
+            rows[file] += batch.num_rows
 
 
 def _of_texts(
@@ -89,23 +120,21 @@ def _batch(
             arrays.append(to_array(values, convert, field.type))
         except MisfitError as exc:
             # A column is made at once; which value it was is looked for only now.
-            position = first_misfit(values, convert, field.type) or 0
-            found = _describe(values[position], limits, is_csv=is_csv)
-            raise _conflict(field, file, block.lines[position], found) from exc
+            position, misfit = first_misfit(values, convert, field.type) or (0, exc)
+            if misfit.value is None:
+                misfit.value = values[position]
+            misfit.found = _describe(misfit.value, limits, is_csv=is_csv)
+            place = f"line {block.lines[position]}"
+            raise conflict(field, misfit, file=file, place=place) from exc
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _describe(value: Any, limits: Limits, *, is_csv: bool) -> str:
     try:
-        kind = infer_field(value) if is_csv else infer_json(value, levels=limits.max_nesting)
+        if is_csv and isinstance(value, str):
+            return describe(infer_field(value))
+        # also what a field's text was decoded to
+        kind = infer_json(value, levels=limits.max_nesting)
     except NestingError:
         return "Array"
     return describe(kind)
-
-
-def _conflict(field: pa.Field, file: str, line: int, found: str) -> SchemaConflictError:
-    expected = clickhouse_type(field).bare
-    return SchemaConflictError(
-        f"{file}, line {line}: column {field.name!r} holds {found}, expected {expected}.",
-        file=file,
-    )

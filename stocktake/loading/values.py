@@ -6,6 +6,7 @@ number never becomes a date here, since nothing says what it counts.
 
 import json
 import re
+import struct
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -14,10 +15,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from stocktake.loading.conflicts import MisfitError
 from stocktake.readers.arrow_types import clickhouse_type
-from stocktake.readers.text.json.spelling import json_text
+from stocktake.readers.text.json.spelling import SpelledFloat, json_text
 from stocktake.readers.text.values.checks import fits_csv, fits_json
 from stocktake.readers.text.values.csv_fields import parse_literal
+from stocktake.readers.text.values.numbers import gives_back
 from stocktake.readers.text.values.parse_dates import instant
 
 #: Makes the value of a column; raises `MisfitError`.
@@ -25,17 +28,17 @@ Convert = Callable[[Any], Any]
 
 _TRUE: Final = frozenset({"true", "t", "yes", "y", "on", "1", "enable", "enabled"})
 #: What surely fits, told by one match: these are most of the numbers that there are.
-_SURE: Final = {
-    pa.int64(): re.compile(r"[+-]?[0-9]{1,18}").fullmatch,
-    pa.float64(): re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?").fullmatch,
+_SURE: Final[dict[pa.DataType, tuple[Callable[[str], Any], Callable[[str], Any]]]] = {
+    pa.int64(): (re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})").fullmatch, int),
+    pa.float64(): (re.compile(r"[+-]?[0-9]{1,7}(?:\.[0-9]{1,8})?").fullmatch, float),
 }
+_LEADING_ZERO: Final = re.compile(r"[+-]?0[0-9]")
+_NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
+#: A moment between two microseconds.
+_NANOSECONDS: Final = re.compile(r"\.[0-9]{6}[0-9]*[1-9]")
 #: The digits of ClickHouse's largest decimal. Rounding is trapped: a value that would lose digits
 #: does not fit.
 _EXACT: Final = Context(prec=76, traps=[Inexact, InvalidOperation])
-
-
-class MisfitError(ValueError):
-    """A value does not fit its column."""
 
 
 def to_array(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> pa.Array:
@@ -48,16 +51,18 @@ def to_array(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> pa.
     try:
         return pa.array(converted, arrow)
     except (pa.ArrowException, OverflowError) as exc:
-        raise MisfitError(str(arrow)) from exc
+        raise MisfitError from exc
 
 
-def first_misfit(values: Sequence[Any], convert: Convert, arrow: pa.DataType) -> int | None:
-    """Return the position of the first value that does not fit."""
+def first_misfit(
+    values: Sequence[Any], convert: Convert, arrow: pa.DataType
+) -> tuple[int, MisfitError] | None:
+    """Return the position of the first value that does not fit, and what is the matter with it."""
     for position, value in enumerate(values):
         try:
             to_array([value], convert, arrow)
-        except MisfitError:
-            return position
+        except MisfitError as exc:
+            return position, exc
     return None
 
 
@@ -67,7 +72,7 @@ def converter(arrow: pa.DataType, *, csv: bool, month_first: bool = False) -> Co
     Args:
         month_first: whether 01/02/2024 is the second of January.
 
-    >>> converter(pa.int64(), csv=True)("007"), converter(pa.list_(pa.int8()), csv=True)("[1]")
+    >>> converter(pa.int64(), csv=True)("+7"), converter(pa.list_(pa.int8()), csv=True)("[1]")
     (7, [1])
     """
     if not csv or not pa.types.is_nested(arrow):
@@ -82,7 +87,7 @@ def _literal(text: str) -> Any:
         # ClickHouse's notation has no double quote, and JSON no text without one.
         return json.loads(text) if '"' in text else parse_literal(text)
     except (ValueError, RecursionError) as exc:
-        raise MisfitError("a text") from exc
+        raise MisfitError from exc
 
 
 def _converter(arrow: Any, *, csv: bool, month_first: bool) -> Convert:
@@ -110,14 +115,16 @@ def _scalar(arrow: pa.DataType, *, csv: bool, month_first: bool) -> Convert:
 
     def convert(value: Any) -> Any:
         plain = value.strip() if isinstance(value, str) else value
-        if sure is not None and sure(plain):
-            return make(plain)
+        if sure is not None and sure[0](plain):
+            return sure[1](plain)
         if not fits(plain):
-            raise MisfitError(str(type_))
+            raise MisfitError(value=value)
         try:
             return make(plain)
+        except MisfitError as exc:
+            raise MisfitError(exc.why, value=value) from exc
         except (ValueError, OverflowError, ArithmeticError) as exc:
-            raise MisfitError(str(type_)) from exc
+            raise MisfitError(value=value) from exc
 
     return convert
 
@@ -134,12 +141,44 @@ def _maker(arrow: Any) -> Convert:
 
 def _to_text(value: Any) -> str:
     text = value if isinstance(value, str) else json_text(value)
-    # JSON can spell half of a surrogate pair, which UTF-8 cannot
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            # JSON can spell half of a surrogate pair, which UTF-8 cannot.
+            raise MisfitError("half of a surrogate pair is no character", value=value) from exc
+    return text
 
 
 def _to_bytes(value: Any) -> bytes:
     return _to_text(value).encode()
+
+
+def _to_integer(value: Any) -> int:
+    if isinstance(value, str) and _LEADING_ZERO.match(value):
+        raise MisfitError("an integer has no zeros before it")
+    return int(value)
+
+
+def _to_float(bits: int) -> Convert:
+    """Return what refuses a number that the float would not give back."""
+
+    def convert(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, str):
+            kept = bool(_NOT_FINITE.fullmatch(value)) or gives_back(value)
+        else:
+            kept = not isinstance(value, int) or int(number) == value
+        # A text's fraction is that of the double next to it; 32 bits have to hold that one.
+        if not kept or (bits == 32 and not _is_short(number)):
+            raise MisfitError(f"{bits} bits do not hold it exactly")
+        return number
+
+    return convert
+
+
+def _is_short(number: float) -> bool:
+    return number != number or struct.unpack("f", struct.pack("f", number))[0] == number
 
 
 def _to_bool(value: Any) -> bool:
@@ -149,12 +188,18 @@ def _to_bool(value: Any) -> bool:
 def _to_decimal(scale: int) -> Convert:
     """Return what refuses a fraction longer than the scale, which ClickHouse would cut."""
     step = Decimal(1).scaleb(-scale)
-    return lambda value: Decimal(str(value)).quantize(step, context=_EXACT)
+    return lambda value: Decimal(_spelled(value)).quantize(step, context=_EXACT)
+
+
+def _spelled(value: Any) -> str:
+    return value.text if isinstance(value, SpelledFloat) else str(value)
 
 
 def _to_instant(value: Any, *, month_first: bool = False) -> datetime:
     if not isinstance(value, str):
-        raise MisfitError("a number")
+        raise MisfitError("nothing says what the number counts")
+    if _NANOSECONDS.search(value):
+        raise MisfitError("Delta keeps microseconds")
     return instant(value, month_first=month_first)
 
 
@@ -165,7 +210,7 @@ def _to_date(value: Any, *, month_first: bool = False) -> date:
 def _to_list(element: Convert) -> Convert:
     def convert(value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise MisfitError("an array")
+            raise MisfitError(value=value)
         return [None if item is None else element(item) for item in value]
 
     return convert
@@ -182,23 +227,32 @@ def _to_pairs(element: Convert) -> Convert:
 def _to_struct(fields: dict[str, Convert]) -> Convert:
     def convert(value: Any) -> dict[str, Any]:
         given = _object(value)
-        return {
-            name: None if (item := given.get(name)) is None else element(item)
-            for name, element in fields.items()
-        }
+        made: dict[str, Any] = {}
+        for name, item in given.items():
+            if item is not None:
+                try:
+                    made[name] = fields.get(name, _refuse)(item)
+                except MisfitError as exc:
+                    raise exc.within(name) from exc
+        return made
 
     return convert
 
 
+def _refuse(value: Any) -> Any:
+    raise MisfitError("the column has no such field", value=value)
+
+
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise MisfitError("an object")
+        raise MisfitError(value=value)
     return value
 
 
 _MAKERS: Final[tuple[tuple[Callable[[Any], bool], Convert], ...]] = (
-    (pa.types.is_integer, int),
-    (pa.types.is_floating, float),
+    (pa.types.is_integer, _to_integer),
+    (pa.types.is_float64, _to_float(64)),
+    (pa.types.is_float32, _to_float(32)),
     (pa.types.is_boolean, _to_bool),
     (pa.types.is_date, _to_date),
     (pa.types.is_timestamp, _to_instant),

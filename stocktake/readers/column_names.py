@@ -1,7 +1,8 @@
-"""Which names of columns nobody can hold."""
+"""Which names of columns nobody can hold, and what those are called that have no own."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from stocktake.errors import InvalidSourceError
@@ -26,3 +27,22 @@ def refuse_names(names: Iterable[str], where: str, *, file: str | None = None) -
                 "it at the source.",
                 file=file,
             )
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return the names with a number behind each that is taken, as DuckDB does; a column without
+    one is called by its position, after all others are.
+
+    >>> unique_names(["a", "a", "a_1", "a"]), unique_names(["c2", "", "x"])
+    (['a', 'a_1', 'a_1_1', 'a_2'], ['c2', 'c2_1', 'x'])
+    """
+    taken = Counter[str]()
+    found = dict[int, str]()
+    for at in sorted(range(len(names)), key=lambda at: not names[at]):
+        name = names[at] or f"c{at + 1}"
+        while taken[name]:
+            taken[name] += 1
+            name = f"{name}_{taken[name] - 1}"
+        taken[name] = 1
+        found[at] = name
+    return [found[at] for at in range(len(names))]

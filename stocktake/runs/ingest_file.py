@@ -8,7 +8,7 @@ table go through `runs.load`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +39,7 @@ from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.warnings import bounded
 from stocktake.states import UploadState
 from stocktake.storage.places.globs import escape, literal
 from stocktake.storage.stores.exclusive import require_exclusive_put
@@ -201,9 +202,17 @@ def _point_at_upload(
 def _load(attempt: Attempt, received: Received) -> None:
     # What carries its types tells them at once, and the load itself reads the rest.
     read = read_all if received.source.format.facts.inferred else introspect
-    columns = read(received.source, attempt.limits, attempt.progress).columns
-    replaces = received.arguments.mode is Mode.REPLACE
-    found = load_rows(attempt, received.source, columns, replaces=replaces)
+    upload = read(received.source, attempt.limits, attempt.progress)
+    found = load_rows(
+        attempt,
+        received.source,
+        upload.columns,
+        replaces=received.arguments.mode is Mode.REPLACE,
+        key=received.arguments.key,
+        overrides={column.name: column.type for column in received.columns if column.override},
+    )
+    # What there is to say of the file is said of the load.
+    found = replace(found, warnings=bounded([*upload.warnings, *found.warnings]))
     stored = ManagedTable.of(attempt).stored(int(found.source_version or 0))
     with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.

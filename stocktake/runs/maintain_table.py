@@ -7,28 +7,25 @@ clean. Loads go on meanwhile; where one of the two has to give way, its job is t
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from deltalake import DeltaTable
-from sqlalchemy.orm import Session
 
-from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Table
-from stocktake.errors import SourceNotFoundError, SupersededError
+from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.managed_table import ManagedTable, Stored, mapped
+from stocktake.runs.compact import compact
+from stocktake.runs.managed_table import (
+    ManagedTable,
+    Stored,
+    locked_managed,
+    mapped,
+    require_managed,
+)
 from stocktake.runs.refresh_schema import store_introspection
-from stocktake.schema.formats import TAKING_ROWS
 from stocktake.storage.stores.exclusive import require_exclusive_put
-
-#: Files below it are put together into ones of about this size, as many at a time as fit one: so a
-#: compaction holds some of one file in memory, and rewrites at most this much for a small load.
-_TARGET_BYTES: Final = 128 * 1024**2
-#: What was compacted so far is committed after so long: a job that its time limit ends has got on.
-_COMMIT_EVERY: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +46,7 @@ def run(attempt: Attempt) -> None:
         StorageUnavailableError: managed storage failed; a second run does the rest.
         StaleAttemptError: the lease was lost; the figures were not written.
     """
-    _require_managed(attempt)
+    require_managed(attempt)
     require_exclusive_put(attempt.process.storage)
     managed = ManagedTable.of(attempt)
     with mapped():
@@ -58,7 +55,7 @@ def run(attempt: Attempt) -> None:
     version = int(found.source_version or 0)
     size_bytes = managed.listed_bytes()
     with attempt.process.database.write() as session:
-        table = managed_for(session, attempt)
+        table = locked_managed(session, attempt)
         store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
         # Listed just now: this is the count that the next ones go on from.
@@ -67,30 +64,6 @@ def run(attempt: Attempt) -> None:
         table.loads_since_upkeep = 0
         table.maintained_at = now()
         leases.succeed(session, attempt.claim, _result(table, done))
-
-
-def managed_for(session: Session, attempt: Attempt) -> Table:
-    """Return the claim's table, locked, if it is a managed Delta table still.
-
-    Raises:
-        SupersededError: it is not.
-    """
-    # Whatever was changed of it meanwhile: what was done to its files counts.
-    table = locked_for(session, attempt.claim, any_generation=True)
-    if not _is_managed(table):
-        raise SupersededError("The table is no managed Delta table any more.")
-    return table
-
-
-def _require_managed(attempt: Attempt) -> None:
-    with attempt.process.database.read() as session:
-        table = session.get(Table, attempt.claim.table_id)
-        if table is None or table.deleted or not _is_managed(table):
-            raise SupersededError("The table was deleted, or is no managed Delta table any more.")
-
-
-def _is_managed(table: Table) -> bool:
-    return table.managed and table.format in TAKING_ROWS
 
 
 def _maintain(managed: ManagedTable) -> _Done:
@@ -103,7 +76,7 @@ def _maintain(managed: ManagedTable) -> _Done:
     tell = managed.attempt.progress
     _keep_properties(table, managed.properties)
     tell("compact", 0, None)
-    compacted = _compact(table)
+    compacted = compact(managed, table)
     tell("vacuum", 0, None)
     removed = _vacuum(table, days=managed.attempt.process.settings.retain_replaced_days)
     tell("clean_log", 0, None)
@@ -121,13 +94,6 @@ def _keep_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
     has = table.metadata().configuration
     if any(has.get(name) != value for name, value in wanted.items()):
         table.alter.set_table_properties(wanted)
-
-
-def _compact(table: DeltaTable) -> int:
-    metrics = table.optimize.compact(
-        target_size=_TARGET_BYTES, max_concurrent_tasks=1, min_commit_interval=_COMMIT_EVERY
-    )
-    return int(metrics["numFilesRemoved"])
 
 
 def _vacuum(table: DeltaTable, *, days: int) -> int:

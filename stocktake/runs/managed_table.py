@@ -20,18 +20,21 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from stocktake.catalog.tables import locked_for
 from stocktake.db.models import Table
 from stocktake.errors import (
     CommitConflictError,
     SchemaConflictError,
     SourceNotFoundError,
+    SupersededError,
     UnsupportedError,
 )
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
-from stocktake.schema.formats import MANAGED
+from stocktake.schema.formats import MANAGED, TAKING_ROWS
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
 
@@ -124,10 +127,30 @@ class ManagedTable:
             if not info.path.removeprefix(root).startswith(_LOG)
         )
 
-    def _added_bytes(self, version: int) -> int:
+    def commit_key(self, version: int) -> str:
+        """Return the key in managed storage of one of the log's commits."""
+        return f"{self.key}/{_LOG}{version:020d}.json"
+
+    def commit(self, version: int) -> list[dict[str, Any]]:
+        """Return the actions of one of the log's commits.
+
+        Raises:
+            SourceNotFoundError: it was cleaned up, or never was.
+        """
+        return [json.loads(line) for line in self.commit_text(version).splitlines()]
+
+    def commit_text(self, version: int) -> bytes:
+        """Return one of the log's commits as it is stored.
+
+        Raises:
+            SourceNotFoundError: it was cleaned up, or never was.
+        """
+        # Not by deltalake's history, which asks the store with the interpreter's lock held.
         storage = self.attempt.process.storage
-        path = storage.path(f"{self.key}/{_LOG}{version:020d}.json")
-        actions = [json.loads(line) for line in storage.store().get(path).data.splitlines()]
+        return storage.store().get(storage.path(self.commit_key(version))).data
+
+    def _added_bytes(self, version: int) -> int:
+        actions = self.commit(version)
         if any(each.get("commitInfo", {}).get("operation") == _RESTORE for each in actions):
             return 0
         return sum(int(each["add"]["size"]) for each in actions if "add" in each)
@@ -164,6 +187,39 @@ def _counts(table: DeltaTable) -> dict[str, Any]:
         "size_bytes": sum(map(int, sizes)),
         "file_count": len(sizes),
     }
+
+
+def require_managed(attempt: Attempt) -> None:
+    """Let through the claim's table where it is a managed Delta table.
+
+    Raises:
+        SupersededError: it is not, or is deleted.
+    """
+    with attempt.process.database.read() as session:
+        table = session.get(Table, attempt.claim.table_id)
+        if table is None or table.deleted or not _is_managed(table):
+            raise _not_managed()
+
+
+def locked_managed(session: Session, attempt: Attempt) -> Table:
+    """Return the claim's table, locked, where it is a managed Delta table still.
+
+    Raises:
+        SupersededError: it is not, or is deleted.
+    """
+    # Whatever was changed of it meanwhile: what was done to its files counts.
+    table = locked_for(session, attempt.claim, any_generation=True)
+    if not _is_managed(table):
+        raise _not_managed()
+    return table
+
+
+def _is_managed(table: Table) -> bool:
+    return table.managed and table.format in TAKING_ROWS
+
+
+def _not_managed() -> SupersededError:
+    return SupersededError("The table was deleted, or is no managed Delta table any more.")
 
 
 @contextmanager

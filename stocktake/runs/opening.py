@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.credentials import opened_for
+from stocktake.catalog.formats import format_of
 from stocktake.db.models import Table, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
-from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.globs import escape
 from stocktake.storage.places.guard import recheck
 from stocktake.storage.stores.opening import open_source
@@ -53,7 +53,7 @@ def open_table(attempt: Attempt) -> TableSource:
         source=Source(
             store=store,
             path=path,
-            format=TableFormat(table.format),
+            format=format_of(table.format),
             options=dict(table.options),
             state=_usable_state(table, attempt),
         ),
@@ -88,7 +88,7 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
         location = recheck(table.url_pattern, attempt.process.guard)
         public = bool(table.options.get("public"))
         return open_source(location, snapshot.credential, public=public)
-    if TableFormat(table.format).facts.takes_rows:
+    if format_of(table.format).facts.takes_rows:
         key = attempt.process.storage.delta_key(table.project_id, str(table.id))
     elif snapshot.upload_key is not None:
         key = snapshot.upload_key

@@ -6,57 +6,14 @@ one folder under `stocktake/readers/`; `docs/ARCHITECTURE.md` shows it.
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Self
 
 from stocktake.schema import options
-from stocktake.schema.options import Option
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known of a format without reading anything.
-
-    Attributes:
-        title: what people call it, for messages.
-        reader: the module that reads it; `stocktake.readers.registry` says what it offers.
-        reader_version: part of every stored source state. Whoever changes what the reader answers
-            raises it: states that another version wrote are ignored, and those tables are read
-            afresh; tables of other formats are not.
-        inferred: whether the types are inferred from values, so that only a full read proves
-            them; otherwise the files carry them.
-        folder: what lies in the root folder that names a table; empty for a format of files, which
-            a pattern matches.
-        folder_file: what the names of files in it are like that prove such a table, where others
-            have a folder of that name too; None where the folder alone proves it.
-        options: those that its reader looks at, beside the ones of every table.
-        extensions: what its files' names end in, without the dot.
-        magic: a file's first bytes, where it has some that no text has.
-        uploadable: whether an uploaded file may be a table's content, or be loaded from.
-        file_format: what `upload_file/` calls it; empty where it has no name there.
-        takes_rows: whether rows of uploads may be loaded into a managed table of this format.
-    """
-
-    title: str
-    reader: str
-    reader_version: int
-    inferred: bool = False
-    folder: str = ""
-    folder_file: re.Pattern[str] | None = None
-    options: tuple[Option, ...] = ()
-    extensions: tuple[str, ...] = ()
-    magic: bytes = b""
-    uploadable: bool = False
-    file_format: str = ""
-    takes_rows: bool = False
-
-    def is_proved_by(self, name: str) -> bool:
-        """Return whether a file of this name in a folder that is called `folder` makes the folder
-        above that a table's root."""
-        return self.folder_file is None or self.folder_file.fullmatch(name) is not None
-
+from stocktake.schema.facts import Facts as Facts  # noqa: PLC0414 - what a format is declared with
+from stocktake.schema.installed import installed
 
 _CSV: Final = Facts(
     title="CSV",
@@ -111,6 +68,16 @@ _AVRO: Final = Facts(
     uploadable=True,
     file_format="avro",
 )
+_EXCEL: Final = Facts(
+    title="Excel",
+    reader="stocktake.readers.sheets.reader",
+    reader_version=1,
+    options=options.SHEETS,
+    extensions=("xlsx", "xlsm", "xlsb", "xls"),
+    uploadable=True,
+    file_format="xlsx",
+)
+_ODS: Final = replace(_EXCEL, title="OpenDocument", extensions=("ods",), file_format="ods")
 _JSON: Final = Facts(
     title="JSON",
     reader="stocktake.readers.text.json.reader",
@@ -160,6 +127,13 @@ class TableFormat(StrEnum):
     ARROW = "Arrow", _ARROW
     ARROW_STREAM = "ArrowStream", _ARROW_STREAM
     AVRO = "Avro", _AVRO
+    EXCEL = "Excel", _EXCEL
+    ODS = "ODS", _ODS
+    # Those of other packages: members as ours are, so that nothing else tells them apart.
+    _ignore_ = "name facts_of members"
+    members = vars()
+    for name, facts_of in installed([each for each in members.values() if type(each) is tuple]):
+        members[name] = name, facts_of
 
     # Exactly one; a star because mypy takes a look-up, `TableFormat("CSV")`, for a call of this.
     def __new__(cls, name: str, *facts: Facts) -> Self:

@@ -12,6 +12,8 @@ from types import GenericAlias
 from typing import Any, Final
 
 _MAX_TEXT_LENGTH: Final = 500
+#: Rows of an Excel sheet.
+_MAX_HEADER_ROW: Final = 1 << 20
 _MAX_NULL_VALUES: Final = 50
 _MAX_SAMPLE_BYTES: Final = 1 << 40
 _MAX_SKIPPED_LINES: Final = 10_000
@@ -95,6 +97,11 @@ def _is_sample_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_SAMPLE_BYTES
 
 
+def _is_row_number(value: Any) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and 0 <= value <= _MAX_HEADER_ROW
+
+
 def _is_line_count(value: Any) -> bool:
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     return is_whole and 0 <= value <= _MAX_SKIPPED_LINES
@@ -105,6 +112,27 @@ def _flag(name: str, description: str) -> Option:
         name=name, holds=_is_flag, expected="true or false", type=bool, description=description
     )
 
+
+#: Of workbooks.
+SHEETS: Final = (
+    Option(
+        name="sheet",
+        holds=_is_text,
+        expected="a string",
+        type=str,
+        description="Of a workbook: the name of the sheet that is the table; the first one if "
+        "left out.",
+    ),
+    Option(
+        name="header_row",
+        holds=_is_row_number,
+        expected=f"a whole number from 0 to {_MAX_HEADER_ROW:,}",
+        type=int,
+        minimum=0,
+        description="Of a workbook: the number of the row that names the columns, as the "
+        "spreadsheet shows it; 0 where none does. The first row that is not empty if left out.",
+    ),
+)
 
 #: Of a table of any format.
 COMMON: Final = (_flag("public", "Read the source unsigned, so that it needs no credential."),)

@@ -39,7 +39,7 @@ class WarningCode(StrEnum):
     SKIPPED_LINES = "skipped_lines"
     #: Blank lines of a CSV were passed over.
     BLANK_LINES = "blank_lines"
-    #: Columns of a CSV have other names than its header says.
+    #: Columns of a CSV or of a sheet have other names than its header says.
     RENAMED_COLUMNS = "renamed_columns"
     #: A column that has no name was left out.
     NAMELESS_COLUMN = "nameless_column"

@@ -17,7 +17,7 @@ from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.arguments import Target, is_for_file
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.schema.formats import FILE_FORMATS, MANAGED, TableFormat
+from stocktake.schema.formats import FILE_FORMATS, MANAGED, TAKING_ROWS
 from stocktake.services import audit, quotas, refreshes, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
@@ -32,7 +32,8 @@ from stocktake.states import JobKind, JobState, Queue, UploadState
 TOUCH_SECONDS: Final = uploads.ABANDONED_SECONDS / 6
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
-    "This table is a managed Delta table. Send target=delta with mode=append or mode=replace."
+    "This table is a managed Delta table. Send target=delta with mode=append, mode=replace, or "
+    "mode=merge and a key."
 )
 IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "
@@ -176,7 +177,7 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
             if table is None:
                 raise
     refreshes.require_linked(table)
-    is_managed_delta = table.managed and TableFormat(table.format).facts.takes_rows
+    is_managed_delta = table.managed and table.format in TAKING_ROWS
     if is_managed_delta and form.target is Target.FILE:
         raise refusal(IS_DELTA, "target")
     if form.target is Target.DELTA and not is_managed_delta:

@@ -19,7 +19,7 @@ from stocktake.states import JobKind, JobState, Queue, UploadState
 
 _ENDED: Final = tuple(state for state in JobState if state.done)
 #: Kinds whose job a table shows as its latest.
-_SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
+_SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE, JobKind.RESTORE_TABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
-from stocktake.schema.formats import TableFormat
+from stocktake.schema.formats import TAKING_ROWS
 from stocktake.security.encryption import AccessPair
 from stocktake.services import audit, credentials, refreshes, table_views, tables, words
 from stocktake.services.context import Context
@@ -151,7 +151,7 @@ def _changed_keys(
 
 
 def _takes_rows(format_: str) -> bool:
-    return TableFormat(format_).facts.takes_rows
+    return format_ in TAKING_ROWS
 
 
 def _check_managed(table: Table, old: _Source, pair: AccessPair | None) -> None:
@@ -165,7 +165,7 @@ def _check_linked(
     table: Table, old: _Source, pair: AccessPair | None, *, has_credential: bool
 ) -> None:
     location = urls.parse(table.url_pattern)
-    guard.check_pattern(location, TableFormat(table.format))
+    guard.check_pattern(location, tables.check_format(table.format))
     # An imported table may lack a credential; it needs one only when its source is set anew.
     set_anew = table.url_pattern != old.url_pattern or is_public(old.options)
     lacks_one = not has_credential and pair is None

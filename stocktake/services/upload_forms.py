@@ -40,11 +40,12 @@ class FileForm:
     format: TableFormat
     target: Target = Target.FILE
     mode: Mode | None = None
+    key: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> IngestArguments:
         """What the upload's job needs to know of it."""
-        return IngestArguments(format=self.format, target=self.target, mode=self.mode)
+        return IngestArguments(format=self.format, target=self.target, mode=self.mode, key=self.key)
 
 
 def clean_filename(filename: str) -> str:
@@ -78,7 +79,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
     Args:
         filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target`` and ``mode``, where they were sent.
+        fields: ``name``, ``format``, ``target``, ``mode`` and ``key``, where they were sent.
 
     Raises:
         ValidationError: with PostHog's sentence.
@@ -92,11 +93,21 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         raise refusal(BAD_FILENAME, "file")
     target = _choice(Target, "target", fields.get("target") or Target.FILE)
     mode = _choice(Mode, "mode", fields["mode"]) if fields.get("mode") else None
-    if target is Target.FILE and mode is Mode.APPEND:
-        raise refusal("mode=append needs target=delta.", "mode")
+    if target is Target.FILE and mode in (Mode.APPEND, Mode.MERGE):
+        raise refusal(f"mode={mode} needs target=delta.", "mode")
+    key = _key(fields.get("key", ""), mode)
     if target is Target.FILE:
         return FileForm(name=name, format=format_)
-    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND)
+    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND, key=key)
+
+
+def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:
+    key = tuple(dict.fromkeys(name for each in sent.split(",") if (name := each.strip())))
+    if mode is Mode.MERGE and not key:
+        raise refusal("mode=merge needs key: the columns that tell a row, as in key=id.", "key")
+    if key and mode is not Mode.MERGE:
+        raise refusal("key needs mode=merge.", "key")
+    return key
 
 
 def too_large(max_bytes: int) -> ValidationError:

@@ -141,6 +141,27 @@ class ManagedStorage:
         receiving = Path(self.location(_RECEIVING).key)
         return _FileSink(Path(self.location(key).key), receiving, shared=True)
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Make an object where there is none; whether there was none. For a commit of a Delta log,
+        where the store keeps to it (`stores.exclusive`).
+
+        Raises:
+            StorageUnavailableError: managed storage failed; it may have made the object or not.
+            ManagedStorageRefusedError: it will not take it, however often it is asked.
+        """
+        path = self.location(key).key
+        if self.root.provider == "file":
+            with _mapped():
+                return _create_file(Path(path), Path(self.location(_RECEIVING).key), data)
+        from obstore.exceptions import AlreadyExistsError, PreconditionError  # late: as above
+
+        try:
+            with _mapped(AlreadyExistsError, PreconditionError):
+                self.client().put(path, data, mode="create", use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        return True
+
     async def remove(self, key: str) -> None:
         """Remove one object; that it is gone already is no error."""
         path = self.location(key).key
@@ -323,6 +344,22 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _create_file(path: Path, receiving: Path, data: bytes) -> bool:
+    """Make a file that is whole as soon as it has its name, and never write over another."""
+    receiving.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.NamedTemporaryFile(dir=receiving, prefix="upload-") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), 0o644)
+        os.fsync(file.fileno())
+        try:
+            os.link(file.name, path)
+        except FileExistsError:
+            return False
+    _sync_folder(path.parent)
+    return True
+
+
 class _BucketSink:
     """Streams into a multipart upload, which the store shows only when it is complete."""
 
@@ -384,10 +421,12 @@ class _BucketSink:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def _mapped(*passed: type[Exception]) -> Iterator[None]:
     from obstore.exceptions import BaseError  # late: as above
 
     try:
         yield
+    except passed:
+        raise
     except (BaseError, OSError) as exc:
         raise store_errors.from_managed(exc) from exc

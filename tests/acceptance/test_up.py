@@ -490,3 +490,29 @@ def test_a_refusal_says_what_to_do(up: Up, settings: dict[str, str], words: str)
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_managed_table_is_merged_maintained_and_taken_back(up: Up) -> None:
+    settings = up.client_settings()
+
+    def load(text: bytes, **form: str) -> None:
+        answer = httpx.post(
+            f"{up.url}/api/projects/@current/warehouse_tables/file/",
+            headers={"Authorization": f"Bearer {settings['API_KEY']}", "Prefer": "wait=30"},
+            data={"name": "ledger", "target": "delta"} | form,
+            files={"file": ("ledger.csv", text)},
+            timeout=2 * PATIENCE_SECONDS,
+        )
+        assert answer.status_code == 201, answer.text
+
+    def fields(*arguments: str) -> list[list[str]]:
+        return [line.split() for line in _run(up, *arguments).splitlines()]
+
+    load(b"id,note\n1,one\n2,two\n")
+    load(b"id,note\n2,zwei\n3,drei\n", mode="merge", key="id")
+    assert ["Rows", "3"] in fields("tables", "show", "ledger")
+    maintained = _run(up, "tables", "maintain", "ledger").split()[1]
+    assert ["Files", "1"] in fields("jobs", "watch", maintained)
+    restored = _run(up, "tables", "restore", "ledger", "--yes").split()[1]
+    assert ["Rows", "2"] in fields("jobs", "watch", restored)
+    _run(up, "tables", "remove", "ledger", "--yes")

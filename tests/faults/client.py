@@ -144,8 +144,7 @@ class Client:
 
     def upload(self, name: str, rows: int) -> Sent:
         """Append rows to a managed Delta table; a marker in each tells them from all others."""
-        # With a letter first: digits alone would be a number.
-        marker = f"m{secrets.token_hex(6)}"
+        marker = f"m{secrets.token_hex(6)}"  # digits alone would be a number
         lines = "".join(f"{marker},{number}\n" for number in range(rows))
         return self.ask(
             "upload",

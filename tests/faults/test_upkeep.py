@@ -1,4 +1,4 @@
-"""A child is killed while it maintains a managed Delta table: before, in and behind each step."""
+"""A child is killed while it maintains, restores or merges into a managed table, at each step."""
 
 import json
 import os
@@ -24,6 +24,8 @@ from tests.support.harness import Stack
 from tests.support.stack import see_job, wait_until
 
 LOADS = 4
+DELTALAKE = "deltalake.table"
+STORAGE = "stocktake.storage.managed"
 #: How long ago a load was killed that left these files, in days.
 LONG_AGO = 9
 
@@ -56,6 +58,12 @@ class Ledger:
     def files(self) -> int:
         """Of how many files the table is made."""
         return len(DeltaTable(self.root).file_uris())
+
+    @property
+    def files_written(self) -> int:
+        """How many files lie there, and are being written."""
+        receiving = self.root.parents[2] / ".receiving"
+        return len(list(self.root.glob("*.parquet"))) + len(list(receiving.iterdir()))
 
     @property
     def operations(self) -> list[str]:
@@ -111,10 +119,13 @@ def check(stack: Stack, oracle: Oracle, ledger: Ledger, job: UUID) -> None:
 @pytest.mark.parametrize(
     ("at", "done"),
     [
-        ("TableOptimizer.compact before", []),
-        ("TableOptimizer.compact after", ["OPTIMIZE"]),
-        ("DeltaTable.vacuum after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
-        ("DeltaTable.cleanup_metadata after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+        (f"{STORAGE}:ManagedStorage.create before", []),
+        (f"{STORAGE}:ManagedStorage.create after", ["OPTIMIZE"]),
+        (f"{DELTALAKE}:DeltaTable.vacuum after", ["OPTIMIZE", "VACUUM START", "VACUUM END"]),
+        (
+            f"{DELTALAKE}:DeltaTable.cleanup_metadata after",
+            ["OPTIMIZE", "VACUUM START", "VACUUM END"],
+        ),
     ],
 )
 def test_a_child_killed_between_the_steps_leaves_the_rest_to_the_next(
@@ -136,11 +147,12 @@ def test_a_child_killed_while_it_compacts_has_changed_nothing_or_all(
     oracle: Oracle,
     maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
 ) -> None:
-    ledger, job, child = maintained("TableOptimizer.compact before", rows=100_000)
-    before = set(os.listdir(ledger.root))
+    at = "stocktake.runs.maintain_table:compact before"
+    ledger, job, child = maintained(at, rows=100_000)
+    before = ledger.files_written
     with ledger.locked():  # a compaction that is quick does not end the job
         child.send_signal(signal.SIGCONT)
-        wait_until(lambda: bool(set(os.listdir(ledger.root)) - before), "a file that it writes")
+        wait_until(lambda: ledger.files_written > before, "a file that it writes")
         child.kill()
         gone(child)
     assert ledger.files in {1, LOADS}
@@ -152,13 +164,67 @@ def test_a_child_killed_while_it_vacuums_has_removed_nothing_that_is_wanted(
     oracle: Oracle,
     maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
 ) -> None:
-    ledger, job, child = maintained("DeltaTable.vacuum before", left=3000)
+    ledger, job, child = maintained(f"{DELTALAKE}:DeltaTable.vacuum before", left=3000)
     with ledger.locked():
         child.send_signal(signal.SIGCONT)
         wait_until(lambda: ledger.left < 3000, "the first file to go")
         child.kill()
         gone(child)
     check(stack, oracle, ledger, job)
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_child_killed_at_the_commit_of_a_restore_restores_once(
+    stack: Stack, client: Client, oracle: Oracle, tmp_path: Path, where: str
+) -> None:
+    """Done twice, it would undo the load before as well."""
+    mark = tmp_path / "frozen"
+    at = f"{STORAGE}:ManagedStorage.create {where}"
+    stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, left=0)
+    sent = client.ask("restore", "POST", f"warehouse_tables/{ledger.id}/restore/", table=ledger.id)
+    assert sent.job is not None, sent.body
+    child = reader_of(stack, sent.job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    assert ("RESTORE" in ledger.operations) is (where == "after")
+    child.kill()
+    gone(child)
+    oracle.wait_for_ends(oracle.bound_seconds)
+
+    assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
+    assert ledger.operations.count("RESTORE") == 1
+    assert DeltaTable(ledger.root).count() == (LOADS - 1) * 5
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_child_killed_at_the_commit_of_a_merge_merges_once(
+    stack: Stack, client: Client, oracle: Oracle, tmp_path: Path, where: str
+) -> None:
+    mark = tmp_path / "frozen"
+    at = f"{DELTALAKE}:TableMerger.execute {where}"
+    stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, left=0)
+    [marker, *_] = DeltaTable(ledger.root).to_pyarrow_table().column("marker").to_pylist()
+    sent = client.ask(
+        "merge",
+        "POST",
+        "warehouse_tables/file/",
+        data={"name": "ledger", "target": "delta", "mode": "merge", "key": "marker,number"},
+        files={"file": ("more.csv", f"marker,number\n{marker},0\n{marker},99\n".encode())},
+    )
+    assert sent.job is not None, sent.body
+    child = reader_of(stack, sent.job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    assert ("MERGE" in ledger.operations) is (where == "after")
+    child.kill()
+    gone(child)
+    oracle.wait_for_ends(oracle.bound_seconds)
+
+    assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
+    assert ledger.operations.count("MERGE") == 1
+    assert DeltaTable(ledger.root).count() == LOADS * 5 + 1
 
 
 def test_uploads_and_upkeep_at_the_same_time_lose_nothing(

@@ -1,6 +1,5 @@
-"""The child that asks ClickHouse (chdb) for the columns of mutated files."""
+"""The child that asks ClickHouse (chdb) for a file's columns, or for its rows by given ones."""
 
-import json
 import os
 import tempfile
 from base64 import b64decode
@@ -10,6 +9,8 @@ from typing import Any
 import chdb
 
 from tests.fuzz.watched import answer_lines
+from tests.support.oracle import rows_of
+from tests.support.read_back import read_query
 
 # a table that its folder names must lie below the one that it was started in
 os.chdir("/")
@@ -31,6 +32,8 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
         where = f"file('{path}', '{request['format']}')"
         if request["format"] == "Iceberg":
             where = f"icebergLocal('{folder}/{request['path']}')"
+        if columns := request.get("read_back"):
+            return _asked(read_query(path, request["format"], columns))
         answer = _asked(f"DESCRIBE TABLE {where} SETTINGS print_pretty_type_names=0")
         return answer if "error" in answer else {"columns": [row[:2] for row in answer["rows"]]}
 
@@ -40,7 +43,7 @@ def _asked(query: str) -> dict[str, Any]:
     # an error is told to the query after it, too: only the second failure is its own
     for _ in range(2):
         try:
-            return {"rows": json.loads(_connection.query(query, "JSONCompact").bytes())["data"]}
+            return {"rows": rows_of(_connection.query(query, "JSONCompact").bytes())}
         except Exception as exc:  # noqa: BLE001  # chdb has one class of its own, and others
             error = str(exc)[:200]
     return {"error": error}

@@ -27,6 +27,7 @@ from stocktake.runs import (
     ingest_file,
     maintain_table,
     refresh_schema,
+    restore_table,
     validate_columns,
 )
 from stocktake.runs.attempt import Attempt
@@ -41,6 +42,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.VALIDATE_COLUMNS: validate_columns.run,
     JobKind.EXPAND_BATCH: expand_batch.run,
     JobKind.MAINTAIN_TABLE: maintain_table.run,
+    JobKind.RESTORE_TABLE: restore_table.run,
 }
 
 

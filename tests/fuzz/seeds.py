@@ -28,6 +28,17 @@ from tests.support.iceberg_tables import (
     struct_of,
 )
 from tests.support.iceberg_tables import field_of as field_of_iceberg
+from tests.support.parquet_schemas import (
+    BYTES,
+    INT32,
+    LIST,
+    MAP,
+    REPEATED,
+    UTF8,
+    group,
+    leaf,
+    parquet_file,
+)
 
 Files = dict[str, bytes]
 
@@ -120,7 +131,12 @@ def parquet_files() -> list[bytes]:
         _dump(flat, store_schema=False, row_group_size=1),
         _dump(nested, store_schema=False),
         _dump(pa.table({"d": pa.array([1], pa.decimal128(9, 2)), "u": pa.array([1], pa.uint16())})),
-    ]
+        # what is put right before pyarrow sees it
+        parquet_file(group("m", group("key_value", leaf("key", BYTES, UTF8), leaf("value", INT32),
+                     repetition=REPEATED), converted=MAP)),
+        parquet_file(group("l", group("array", leaf("a", INT32), repetition=REPEATED),
+                     converted=LIST), leaf("r", INT32, repetition=REPEATED)),
+    ]  # fmt: skip
 
 
 def _iceberg() -> list[dict[str, Any]]:

@@ -253,16 +253,29 @@ def iceberg(write_file: Write, name: str = "v1.metadata.json") -> Write:
     return write
 
 
-def iceberg_with(member: str) -> Write:
-    """An Iceberg table of one column, whose metadata has one more member."""
-    metadata = json.dumps(iceberg_tables.metadata_of([iceberg_tables.field_of(1, "id", "long")]))
-    return iceberg(text(f"{metadata[:-1]},{member}}}"))
+def iceberg_with(begin: str, part: str, count: int, end: str) -> Write:
+    """An Iceberg table of one column, whose metadata has one more member, written when it is
+    needed: `part` as often as is said, a `%` in it standing for its number."""
+
+    def write(path: Path) -> None:
+        metadata = iceberg_tables.metadata_of([iceberg_tables.field_of(1, "id", "long")])
+        before, numbered, after = part.partition("%")
+        parts = part * count
+        if numbered:
+            parts = "".join(f"{before}{number + 1}{after}" for number in range(count))
+        text(f"{json.dumps(metadata)[:-1]},{begin}{parts}{end}}}")(path)
+
+    return iceberg(write)
 
 
 def iceberg_schema(columns: int, name: str = "") -> Write:
     """An Iceberg table of so many columns."""
-    fields = (iceberg_tables.field_of(n, f"{name}{n}", "long") for n in range(columns))
-    return iceberg(text(json.dumps(iceberg_tables.metadata_of([*fields]))))
+
+    def write(path: Path) -> None:
+        fields = (iceberg_tables.field_of(n, f"{name}{n}", "long") for n in range(columns))
+        text(json.dumps(iceberg_tables.metadata_of([*fields])))(path)
+
+    return iceberg(write)
 
 
 def checkpoint(write_file: Write) -> Write:

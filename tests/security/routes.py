@@ -86,6 +86,7 @@ PROJECT: Final = {
     "DELETE warehouse_tables/{table_id}/": _WRITE,
     "POST warehouse_tables/{table_id}/refresh_schema/": _WRITE,
     "POST warehouse_tables/{table_id}/maintain/": _WRITE,
+    "POST warehouse_tables/{table_id}/restore/": _WRITE,
     "POST warehouse_tables/{table_id}/update_schema/": Rule(
         scope=TABLE_WRITE, body={"updates": {"id": "float"}}
     ),

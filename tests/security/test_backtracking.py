@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,9 @@ def _held(value: Any) -> Iterator[re.Pattern[Any]]:
     elif isinstance(value, tuple | list):
         for each in value:
             yield from _held(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _held(getattr(value, field.name))
     elif type(value) is dict:
         for each in value.values():
             yield from _held(each)

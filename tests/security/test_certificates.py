@@ -12,7 +12,7 @@ import pytest
 from cli.doctor.stores import look_at_stores
 from servers.certificates import make_certificate
 from stocktake.errors import JobError
-from stocktake.runs import load
+from stocktake.runs import managed_table
 from stocktake.settings import Settings
 from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.urls import parse
@@ -93,7 +93,7 @@ def write_delta(endpoint: str) -> None:
     from deltalake import write_deltalake
 
     uri, options = managed(endpoint).delta_root(1, "t")
-    with load._mapped():
+    with managed_table.mapped():
         write_deltalake(uri, pa.table({"id": [1]}), storage_options=options)
 
 

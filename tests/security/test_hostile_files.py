@@ -241,21 +241,19 @@ FILES: list[tuple[str, str, Write, str]] = [
     (
         "60 MB of lists in an Iceberg file",
         ICEBERG,
-        iceberg_with('"x":[[' + "[]," * (20 * MILLION) + "0]]"),
+        iceberg_with('"x":[[', "[],", 20 * MILLION, "0]]"),
         "limit_exceeded",
     ),
     (
         "a million snapshots in an Iceberg file",
         ICEBERG,
-        iceberg_with('"snapshots":[' + '{"snapshot-id":1},' * MILLION + "{}]"),
+        iceberg_with('"snapshots":[', '{"snapshot-id":%},', MILLION, "{}]"),
         "succeeded",
     ),
     (
         "a million schemas in an Iceberg file",
         ICEBERG,
-        iceberg_with(
-            '"schemas":[' + ",".join(f'{{"schema-id":{n + 1}}}' for n in range(MILLION)) + "]"
-        ),
+        iceberg_with('"schemas":[', '{"schema-id":%},', MILLION, "{}]"),
         "limit_exceeded",
     ),
     ("a million Iceberg columns", ICEBERG, iceberg_schema(MILLION // 2), "limit_exceeded"),
@@ -268,7 +266,7 @@ FILES: list[tuple[str, str, Write, str]] = [
     (
         "Iceberg metadata 100,000 deep",
         ICEBERG,
-        iceberg_with('"x":' + "[" * 100_000),
+        iceberg_with('"x":', "[", 100_000, ""),
         "invalid_source",
     ),
     (

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -17,10 +18,15 @@ def with_deltalake(root: str) -> list[dict[str, Any]]:
 
 def with_duckdb(root: str) -> list[tuple[Any, ...]]:
     """The rows as DuckDB's delta extension reads them; each file in its order."""
-    with duckdb.connect() as connection:
-        connection.execute("SET autoinstall_known_extensions=false")
-        connection.execute(f"LOAD '{_extension('delta')}'")
-        return connection.execute(f"SELECT * FROM delta_scan('{root}')").fetchall()
+    return _duckdb().execute(f"SELECT * FROM delta_scan('{root}')").fetchall()
+
+
+@cache
+def _duckdb() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("SET autoinstall_known_extensions=false")
+    connection.execute(f"LOAD '{_extension('delta')}'")
+    return connection
 
 
 def _extension(name: str) -> str:

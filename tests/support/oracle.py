@@ -15,6 +15,7 @@ from servers.process import PATIENCE_SECONDS
 _PROGRAM = r"""
 import json, os, sys
 import chdb
+from tests.support.oracle import rows_of
 # a table that its folder names must lie below the one that it was started in
 os.chdir("/")
 connection = chdb.connect(":memory:")
@@ -22,9 +23,7 @@ def ask(query):
     # an error is told to the query after it, too: only the second failure is its own
     for _ in range(2):
         try:
-            answer = connection.query(query, "JSONCompact").bytes()
-            text = answer.decode(errors="surrogateescape")
-            return json.loads(text, parse_int=lambda n: -0.0 if n == "-0" else int(n))["data"]
+            return rows_of(connection.query(query, "JSONCompact").bytes())
         except Exception as exc:
             error = str(exc)[:300]
     return {"error": error}
@@ -32,6 +31,14 @@ for query in json.load(sys.stdin):
     print(json.dumps(ask(query)), flush=True)
 os._exit(0)
 """
+
+
+def rows_of(answer: bytes) -> list[list[Any]]:
+    """The rows of an answer in JSONCompact; -0 keeps its sign."""
+    text = answer.decode(errors="surrogateescape")
+    found = json.loads(text, parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
+    rows: list[list[Any]] = found["data"]
+    return rows
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from stocktake.security.encryption import make_secret_key
 
 #: What reads a source, and what a read needs.
 READING: Final = {
-    "deltalake", "fastavro", "numpy", "pyarrow",
+    "deltalake", "fastavro", "numpy", "pyarrow", "python_calamine",
     "stocktake.loading", "stocktake.readers.arrow", "stocktake.readers.arrow_types",
     "stocktake.readers.avro", "stocktake.readers.delta", "stocktake.readers.orc",
-    "stocktake.readers.parquet", "stocktake.readers.text", "stocktake.runs.refresh_schema",
+    "stocktake.readers.parquet", "stocktake.readers.sheets", "stocktake.readers.text",
+    "stocktake.runs.refresh_schema",
 }  # fmt: skip
 WEB: Final = {"api", "fastapi", "starlette", "uvicorn"}
 QUEUE: Final = {"celery", "kombu", "redis", "tasks"}

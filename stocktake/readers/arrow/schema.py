@@ -1,15 +1,22 @@
 """From the bytes of an Arrow schema to columns, with what makes it too much or none at all."""
 
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.arrow import types
 from stocktake.readers.arrow.flatbuffer import FlatbufferError, Table
 from stocktake.readers.files.schemas import NAMELESS, FileSchema, Opened
 from stocktake.readers.limits import exceeded
+from stocktake.readers.source import Limits
 
 #: Of a `Footer` (File.fbs) and of a `Message` (Message.fbs), by their place in it.
 _FOOTER_SCHEMA = 1
 _HEADER_KIND, _HEADER = 1, 2
 _SCHEMA_KIND = 1
+#: Of a schema that is remembered.
+_KEPT_BYTES: Final = 32 * 1024
 
 
 def of_footer(footer: bytes, file: Opened) -> FileSchema:
@@ -19,8 +26,7 @@ def of_footer(footer: bytes, file: Opened) -> FileSchema:
         InvalidSourceError, LimitExceededError, DuplicateColumnError, UnsupportedError
     """
     try:
-        schema = Table.root(footer).table(_FOOTER_SCHEMA)
-        return _columns(schema, file)
+        return _known(_footer_schema, footer, file)
     except FlatbufferError as exc:
         raise invalid(file, f"its footer cannot be read: {exc}") from exc
 
@@ -28,18 +34,38 @@ def of_footer(footer: bytes, file: Opened) -> FileSchema:
 def of_message(message: bytes, file: Opened) -> FileSchema:
     """Return the columns that a stream's first message tells. Raises what `of_footer` raises."""
     try:
-        table = Table.root(message)
-        if table.number(_HEADER_KIND, "B") != _SCHEMA_KIND:
-            raise FlatbufferError("its first message is no schema")
-        return _columns(table.table(_HEADER), file)
+        return _known(_message_schema, message, file)
     except FlatbufferError as exc:
         raise invalid(file, f"its schema cannot be read: {exc}") from exc
 
 
-def _columns(schema: Table | None, file: Opened) -> FileSchema:
+def _known(read: Callable[[bytes, Limits], FileSchema], data: bytes, file: Opened) -> FileSchema:
+    """Return what was made of the same bytes before: most files of a source have one schema."""
+    return (_remembered if len(data) <= _KEPT_BYTES else _made)(read, data, file.limits)
+
+
+def _made(read: Callable[[bytes, Limits], FileSchema], data: bytes, limits: Limits) -> FileSchema:
+    return read(data, limits)
+
+
+_remembered = lru_cache(maxsize=64)(_made)
+
+
+def _footer_schema(footer: bytes, limits: Limits) -> FileSchema:
+    return _columns(Table.root(footer).table(_FOOTER_SCHEMA), limits)
+
+
+def _message_schema(message: bytes, limits: Limits) -> FileSchema:
+    table = Table.root(message)
+    if table.number(_HEADER_KIND, "B") != _SCHEMA_KIND:
+        raise FlatbufferError("its first message is no schema")
+    return _columns(table.table(_HEADER), limits)
+
+
+def _columns(schema: Table | None, limits: Limits) -> FileSchema:
     if schema is None:
         raise FlatbufferError("it is left out")
-    columns = types.columns(schema, file.limits)
+    columns = types.columns(schema, limits)
     nameless = len(columns) < types.count(schema)
     return FileSchema(columns=columns, warnings=(NAMELESS,) if nameless else ())
 

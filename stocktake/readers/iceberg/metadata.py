@@ -151,7 +151,7 @@ def _snapshot_id(document: Document) -> int | None:
 
 def _partition_ids(document: Document, version: int) -> frozenset[int]:
     """Return the ids of the fields that the default spec takes as they are."""
-    fields = [json.loads(each) for each in document.fields] if version == 1 else []
+    fields: object = [json.loads(each) for each in document.fields] if version == 1 else []
     if document.specs or "partition-specs" in document.members:
         fields = _default_spec(document).get("fields")
     if not isinstance(fields, list) or not all(isinstance(each, dict) for each in fields):

@@ -72,8 +72,9 @@ def post_script(data: bytes) -> PostScript:
     )
 
 
-def types_and_rows(footer: bytes, most: int) -> tuple[list[OrcType], int]:
-    """Read the schema and the number of rows off a decompressed footer.
+def types_and_rows(footer: bytes, most: int) -> tuple[tuple[bytes, ...], int]:
+    """Read the types of the schema, as they stand, and the number of rows off a decompressed
+    footer.
 
     Args:
         most: types that there may be.
@@ -81,18 +82,23 @@ def types_and_rows(footer: bytes, most: int) -> tuple[list[OrcType], int]:
     Raises:
         FooterError: it is corrupt, or has more.
     """
-    types, rows = list[OrcType](), 0
+    types, rows = list[bytes](), 0
     for number, value in _fields(footer):
         if number == _TYPES and not isinstance(value, int):
             if len(types) >= most:
                 raise FooterError(f"it has more than {most:,} types")
-            types.append(_type(bytes(value)))
+            types.append(bytes(value))
         elif number == _ROW_COUNT and isinstance(value, int):
             rows = value
-    return types, rows
+    return tuple(types), rows
 
 
-def _type(data: bytes) -> OrcType:
+def orc_type(data: bytes) -> OrcType:
+    """Read one type.
+
+    Raises:
+        FooterError: it is corrupt.
+    """
     made = OrcType()
     for number, value in _fields(data):
         if number == _FIELD_NAMES and not isinstance(value, int):

@@ -2,6 +2,8 @@
 it takes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from typing import IO, Final
 
 import pyarrow as pa
@@ -19,7 +21,13 @@ from stocktake.readers.files.schemas import (
 )
 from stocktake.readers.limits import exceeded
 from stocktake.readers.orc.compression import KINDS, decompressed, readable
-from stocktake.readers.orc.footer import FooterError, PostScript, post_script, types_and_rows
+from stocktake.readers.orc.footer import (
+    FooterError,
+    PostScript,
+    orc_type,
+    post_script,
+    types_and_rows,
+)
 from stocktake.readers.orc.types import columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.formats import TableFormat
@@ -29,6 +37,8 @@ _MAGIC: Final = TableFormat.ORC.facts.magic
 _LENGTH_BYTES: Final = 1
 #: Lists and maps among them: the types of a schema that has as many fields as it may.
 _MOST_TYPES: Final = 2
+#: Of a schema that is remembered.
+_KEPT_BYTES: Final = 32 * 1024
 _BATCH_ROWS: Final = 8_192
 
 
@@ -87,9 +97,8 @@ def _describe(file: Opened) -> FileSchema:
         found = post_script(script)
         footer = _footer(file, found, before=_LENGTH_BYTES + length)
         types, rows = types_and_rows(footer, _MOST_TYPES * file.limits.max_fields)
-        named = columns(types, file.limits)
-        nameless = len(named) < len(types[0].names)
-        return FileSchema(columns=named, row_count=rows, warnings=(NAMELESS,) if nameless else ())
+        kept = sum(map(len, types)) <= _KEPT_BYTES
+        return replace((_remembered if kept else _schema)(types, file.limits), row_count=rows)
     except FooterError as exc:
         said = f"is corrupt: its footer cannot be read: {exc}."
         raise InvalidSourceError(
@@ -97,6 +106,17 @@ def _describe(file: Opened) -> FileSchema:
             + (said if whole else "is truncated: it begins as one, but has no footer."),
             file=file.name,
         ) from exc
+
+
+def _schema(stored: tuple[bytes, ...], limits: Limits) -> FileSchema:
+    types = [orc_type(each) for each in stored]
+    named = columns(types, limits)
+    nameless = len(named) < len(types[0].names)
+    return FileSchema(columns=named, warnings=(NAMELESS,) if nameless else ())
+
+
+#: Most files of a source have one schema.
+_remembered = lru_cache(maxsize=64)(_schema)
 
 
 def _footer(file: Opened, script: PostScript, *, before: int) -> bytes:

@@ -1,6 +1,6 @@
 """The marks MAP and LIST in a Parquet schema, put so that pyarrow reads what ClickHouse reads.
 
-Writers have left many shapes under the two marks (parquet-format, `LogicalTypes.md`, "Nested
+Writers have left many shapes under the two marks (parquet-format, logical types, "Nested
 Types"). Some pyarrow refuses: a map's optional key, as Presto, Hive and Flink write it; a marked
 group that repeats, or that has none of the shapes. Some it reads otherwise: a list's group named
 `array`, a map without values. A column's type is there for ClickHouse to read the file by, so its
@@ -22,7 +22,9 @@ _MAP, _MAP_KEY_VALUE, _LIST = 1, 2, 3
 _LOGICAL_MAP, _LOGICAL_LIST = 2, 3
 #: Kinds of Thrift's compact protocol.
 _I32, _BINARY = 5, 8
-_MARKED_LIST: Final = (_I32, number(_LIST << 1))
+#: Beyond these a schema is left as it is: each takes some hundred bytes here, and a column of more
+#: is refused later.
+_MAX_ELEMENTS: Final = 50_000
 
 
 @dataclass(slots=True)
@@ -32,6 +34,9 @@ class _Element:
     fields: dict[int, tuple[int, bytes]]
     parent: "_Element | None" = None
     children: list["_Element"] = field(default_factory=list)
+    changed: bool = False
+    #: Whether it is what repeats in a map, which may carry a mark of its own.
+    pairs: bool = False
     #: Whether a list that pyarrow takes is put around it.
     wrapped: bool = False
 
@@ -39,18 +44,19 @@ class _Element:
         """Return a small integer."""
         return self.fields[field_id][1][0] >> 1 if field_id in self.fields else None
 
-    def put(self, field_id: int, value: int) -> None:
-        """Set a small integer."""
-        self.fields[field_id] = (_I32, number(value << 1))
-
-    def name(self, name: bytes) -> None:
-        """Set the name."""
-        self.fields[_NAME] = (_BINARY, number(len(name)) + name)
+    def put(self, field_id: int, value: int | bytes) -> None:
+        """Set a small integer, or a name."""
+        if isinstance(value, bytes):
+            written = (_BINARY, number(len(value)) + value)
+        else:
+            written = (_I32, number(value << 1))
+        self.changed = self.changed or self.fields.get(field_id) != written
+        self.fields[field_id] = written
 
     def unmark(self) -> None:
         """Leave a group that is read by its shape."""
-        self.fields.pop(_CONVERTED, None)
-        self.fields.pop(_LOGICAL, None)
+        for field_id in (_CONVERTED, _LOGICAL):
+            self.changed = self.fields.pop(field_id, None) is not None or self.changed
 
     @property
     def repeats(self) -> bool:
@@ -64,10 +70,8 @@ class _Element:
         converted = self.number(_CONVERTED)
         if logical == _LOGICAL_LIST or converted == _LIST:
             return _LIST
-        # The pairs of a map carry the second one, and so does the map itself in some files.
-        pairs = converted == _MAP_KEY_VALUE and self.repeats
         is_map = logical == _LOGICAL_MAP or converted in (_MAP, _MAP_KEY_VALUE)
-        return _MAP if is_map and not pairs else None
+        return _MAP if is_map and not self.pairs else None
 
 
 def readable(schema: bytes, *, of_pages: bool = False) -> bytes:
@@ -82,18 +86,16 @@ def readable(schema: bytes, *, of_pages: bool = False) -> bytes:
         size, _, at = list_header(schema, 0)
         root, _ = _element(schema, at)
         # No group but the root: nearly all files, and none of this concerns them.
-        if _child_count(root) + 1 == size:
+        if size > _MAX_ELEMENTS or _child_count(root) + 1 == size:
             return schema
         elements = _tree(schema, size, at)
+        for each in elements[1:]:
+            _put_right(each, of_pages=of_pages)
+        if not any(each.changed or each.wrapped for each in elements):
+            return schema
+        return struct_list([part for each in elements for part in _written(each)])
     except (IndexError, KeyError, ValueError):
         return schema
-    before = [dict(each.fields) for each in elements]
-    for each in elements[1:]:
-        _put_right(each, of_pages=of_pages)
-    if not any(each.wrapped for each in elements) and [e.fields for e in elements] == before:
-        return schema
-    written = [part for each in elements for part in _written(each)]
-    return struct_list(written)
 
 
 def _element(data: bytes, at: int) -> tuple[_Element, int]:
@@ -146,6 +148,7 @@ def _put_right(group: _Element, *, of_pages: bool) -> None:
         _put_map_right(group, inner, of_pages=of_pages)
     else:
         _put_list_right(inner)
+    inner.pairs = group.mark == _MAP
     if group.mark is not None and group.repeats and not _is_element(group):
         group.wrapped = True
 
@@ -164,7 +167,7 @@ def _put_map_right(group: _Element, pairs: _Element, *, of_pages: bool) -> None:
         return
     if of_pages:
         group.unmark()
-        group.fields[_CONVERTED] = _MARKED_LIST
+        group.put(_CONVERTED, _LIST)
     else:
         # A null as a key is what the format forbids; ClickHouse has no Map with nullable keys.
         key.put(_REPETITION, _REQUIRED)
@@ -175,7 +178,7 @@ def _put_list_right(inner: _Element) -> None:
         return
     # Of one field the group is a level of the list, whatever its name and its mark.
     inner.unmark()
-    inner.name(b"list")
+    inner.put(_NAME, b"list")
     inner.children[0].wrapped = inner.children[0].repeats
 
 
@@ -191,12 +194,12 @@ def _written(element: _Element) -> Iterator[bytes]:
         return
     # The same levels in the three of a list: it is the middle one that repeats.
     around, level = _Element({_NAME: element.fields[_NAME]}), _Element({})
-    level.name(b"list")
+    level.put(_NAME, b"list")
     for group, repetition in ((around, _REQUIRED), (level, _REPEATED)):
         group.put(_REPETITION, repetition)
         group.put(_CHILDREN, 1)
-    around.fields[_CONVERTED] = _MARKED_LIST
-    element.name(b"element")
+    around.put(_CONVERTED, _LIST)
+    element.put(_NAME, b"element")
     element.put(_REPETITION, _REQUIRED)
     yield from (_struct(each.fields) for each in (around, level, element))
 

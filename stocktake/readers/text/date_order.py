@@ -1,12 +1,17 @@
-"""One order of day and month for a column: by an option, else by all of its values."""
+"""One order of day and month for a column: by an option, else by all of its values.
+
+A refresh decides it from a sample; a validation holds every value to it.
+"""
 
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from stocktake.readers.text.values.dates import STRING, TIMES, Order
+from stocktake.readers.text.values.checks import Fits
+from stocktake.readers.text.values.dates import STRING, TIMES, Order, infer_text, join_orders
 from stocktake.readers.text.values.kinds import Array, Kind, Map, Tuple
 from stocktake.schema.options import DAY_FIRST, MONTH_FIRST
+from stocktake.schema.types import Type
 from stocktake.schema.warnings import ReadWarning, WarningCode
 
 #: By the option's value, what contradicts it.
@@ -17,6 +22,7 @@ _CONTRADICTIONS: Final = MappingProxyType(
         None: {Order.MONTH_FIRST_IN_ALL},
     }
 )
+_DATE_TIMES: Final = frozenset({"DateTime", "DateTime32", "DateTime64"})
 _UNKNOWN: Final = (
     "No value of column {name} tells whether its day or its month is first: ClickHouse reads them "
     "day first. Set options.date_order to day_first or to month_first."
@@ -77,3 +83,34 @@ def _replaced(kind: Kind, is_text: Callable[[str], bool]) -> Kind:
     if isinstance(kind, Tuple):
         return Tuple(fields={key: _replaced(each, is_text) for key, each in kind.fields.items()})
     return kind
+
+
+class DateOrders:
+    """What the values of each column have told of the order so far, file after file.
+
+    Args:
+        option: what `options.date_order` says.
+    """
+
+    def __init__(self, option: str | None) -> None:
+        self._refused = _CONTRADICTIONS[option]
+        self._is_open = option is None
+        self._told: dict[str, Order] = {}
+
+    def held(self, name: str, type_: Type, fits: Fits) -> Fits:
+        """Return a check of a column's values that refuses, too, what contradicts the others."""
+        if type_.name not in _DATE_TIMES:
+            return fits
+        return lambda value: fits(value) and self._agrees(name, value)
+
+    def _agrees(self, name: str, value: Any) -> bool:
+        kind = infer_text(value) if isinstance(value, str) else STRING
+        order = TIMES[kind].order if kind in TIMES else Order.NOTHING
+        if order in self._refused:
+            return False
+        if order and self._is_open:
+            told = join_orders(self._told.get(name, Order.NOTHING), order)
+            if told is None or told in self._refused:
+                return False
+            self._told[name] = told
+        return True

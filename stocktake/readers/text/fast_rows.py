@@ -3,7 +3,8 @@
 Once a few rows have been looked at singly, most of those that follow are as they are: as many
 fields, each a null or a plain spelling of its column's type. One regular expression says so of a
 whole row, and RE2 runs it over a thousand of them in a few milliseconds. What it does not match
-is looked at singly again, so a pattern may be too narrow but never too wide.
+is looked at singly again, so a pattern may be too narrow but never too wide: but for long numbers,
+which are looked at wherever they stand.
 """
 
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Final
 import re2  # type: ignore[import-untyped]  # google-re2 ships no types
 
 from stocktake.readers.source import Limits
+from stocktake.readers.text.values.numbers import find_lossy
 
 #: Characters that are matched at once; a row that is longer is never stepped over.
 WINDOW: Final = 1 << 16
@@ -24,9 +26,11 @@ class Rows:
 
     Args:
         row: one row, in RE2's syntax; it has one line feed.
+        exact: whether its numbers must be such as a Float64 gives back.
     """
 
-    def __init__(self, row: bytes) -> None:
+    def __init__(self, row: bytes, *, exact: bool = True) -> None:
+        self._exact = exact
         self._rows = _compiled(b"(?:%b)+" % row)
 
     def skim(self, text: str, at: int) -> tuple[int, int]:
@@ -39,21 +43,29 @@ class Rows:
         while True:
             window = text[at : at + WINDOW]
             raw = window.encode("utf-8", "surrogatepass")
+            is_ascii = len(raw) == len(window)
             found = self._rows.match(raw)
             if found is None:
                 return at, count
             end: int = found.end()
+            lossy = find_lossy(raw, end) if self._exact else None
+            if lossy is not None:
+                # The rows before it, of which the last one ends where its line does.
+                raw = raw[: raw.rfind(b"\n", 0, lossy) + 1]
+                found = self._rows.match(raw)
+                end = found.end() if found else 0
             count += raw.count(b"\n", 0, end)
-            is_ascii = len(raw) == len(window)
             at += end if is_ascii else len(raw[:end].decode("utf-8", "surrogatepass"))
+            if lossy is not None:
+                return at, count
 
 
-def rows_of(row: bytes | None, limits: Limits) -> Rows | None:
+def rows_of(row: bytes | None, limits: Limits, *, exact: bool = True) -> Rows | None:
     """Return what finds such rows; None where there is nothing to find them by, or where a row that
     is too long could be among them."""
     if row is None or len(row) > _LONGEST_PATTERN or limits.max_line_bytes < WINDOW:
         return None
-    return Rows(row)
+    return Rows(row, exact=exact)
 
 
 @lru_cache(maxsize=16)

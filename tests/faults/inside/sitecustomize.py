@@ -19,8 +19,8 @@ FAULTS_PANIC
     The end of a file's name. Whoever opens such a file from Python is struck by a panic of native
     code, a real one: obstore's, at a key of 70,000 characters.
 FAULTS_FREEZE_AT
-    A call of deltalake's and where it is, such as ``DeltaTable.vacuum before``: the first process
-    that comes there freezes itself, and makes the file in FAULTS_FROZEN, by which the others know.
+    A method or function and where, ``deltalake.table:DeltaTable.vacuum before``: the first process
+    that comes there freezes itself, and makes the file in FAULTS_FROZEN, which tells the others.
 FAULTS_DATABASE_CLOCK
     A file with the seconds that SQLite's clock is ahead, read anew at each statement.
 """
@@ -155,7 +155,8 @@ def panic(end: str) -> None:
 
 
 def freeze_at(call: str, where: str, mark: Path) -> None:
-    owner, name = call.split(".")
+    place, _, method = call.partition(":")
+    owner, _, name = method.rpartition(".")
 
     def freeze() -> None:
         try:
@@ -165,7 +166,7 @@ def freeze_at(call: str, where: str, mark: Path) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def strike(module: Any) -> None:
-        kind = getattr(module, owner)
+        kind = getattr(module, owner) if owner else module
         true = getattr(kind, name)
 
         def struck(*args: Any, **named: Any) -> Any:
@@ -178,7 +179,7 @@ def freeze_at(call: str, where: str, mark: Path) -> None:
 
         setattr(kind, name, struck)
 
-    sys.meta_path.insert(0, AtLoad("deltalake.table", strike))
+    sys.meta_path.insert(0, AtLoad(place, strike))
 
 
 class AtLoad(importlib.abc.MetaPathFinder):

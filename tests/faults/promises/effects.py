@@ -169,7 +169,7 @@ def _rows_loaded_once(
         else:
             allowed = [all_of_it if job.state == SUCCEEDED else nothing]
         if numbers not in allowed:
-            what = f"the rows {numbers} of {sent} are in its table"
+            what = f"{len(numbers)} rows of {sent} are in its table: {str(numbers)[:200]}"
             yield Broken(promise=2, what=what, jobs=[job.id] if job else [])
     yield from _counted(records, found)
 

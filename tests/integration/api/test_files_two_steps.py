@@ -26,7 +26,9 @@ from tests.integration.api.playing import (
 from tests.support.rows import context
 
 CSV = b"id,name\n1,Ada\n"
-BAD_FORMAT = "Invalid format. Must be one of: csv, json, parquet"
+BAD_FORMAT = (
+    "Invalid format. Must be one of: arrow, arrow_stream, avro, csv, json, ods, orc, parquet, xlsx"
+)
 NOT_FOUND = "Uploaded file not found. Please upload the file again."
 
 
@@ -84,7 +86,7 @@ def test_the_format_is_as_sent_or_as_the_file_is_named(
 @pytest.mark.parametrize(
     ("filename", "fields"),
     [
-        ("x.xlsx", {}),
+        ("x.pdf", {}),
         ("x", {}),
         ("x.csv", {"file_format": "Delta"}),
         ("x.csv", {"file_format": ""}),
@@ -157,7 +159,7 @@ def test_item_4_without_a_wait_a_created_table_stays_and_shows_the_error(
         ({"upload_id": "0190f000-0000-7000-8000-000000000000"}, NOT_FOUND, "upload_id"),
         ({"upload_id": "nonsense"}, NOT_FOUND, "upload_id"),
         ({"filename": "other.csv"}, NOT_FOUND, "upload_id"),
-        ({"file_format": "xlsx"}, BAD_FORMAT, "file_format"),
+        ({"file_format": "pdf"}, BAD_FORMAT, "file_format"),
         ({"file_format": ""}, BAD_FORMAT, "file_format"),
         (
             {"table_name": "my.orders"},

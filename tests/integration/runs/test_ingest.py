@@ -107,7 +107,7 @@ def test_a_new_upload_takes_the_place_of_the_old_one(desk: Desk) -> None:
     [
         (b"id,note\n1\n", "CSVWithNames", RaggedRowsError),
         (b'{"id":1}\n{"id":', "JSONEachRow", InvalidSourceError),
-        (b'{"id":1}\n{"id":[1]}', "JSONEachRow", InvalidSourceError),
+        (b'{"id":1}\n{"id":1,"id":2}', "JSONEachRow", InvalidSourceError),
         (CSV, "Parquet", FormatMismatchError),
         (parquet(id=pa.array([1])), "CSVWithNames", FormatMismatchError),
         (b'{"id":1}', "CSVWithNames", FormatMismatchError),

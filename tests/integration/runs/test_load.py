@@ -28,6 +28,8 @@ from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk, with_storage
 from tests.integration.runs.test_ingest import parquet
 from tests.support.rows import enqueue, refresh_of
+from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
+from tests.support.workbooks import xlsx
 
 CSV = b"id,note\n1,one\n2,two\n"
 
@@ -64,6 +66,25 @@ def test_uploads_of_all_formats_append_to_one_table(any_desk: Desk) -> None:
     assert desk.upload_state(last.claim.job_id) == UploadState.SUPERSEDED
 
 
+def test_uploads_of_files_that_carry_their_types_append_as_well(desk: Desk) -> None:
+    desk.load(CSV)
+    table = pa.table({"id": [3], "note": ["x"]})
+    avro = avro_file(avro_record(id="long", note=["null", "string"]), table.to_pylist())
+    sheet = xlsx([["id", "note"], [3, "x"]])
+    for data, name, format_ in (
+        (orc_file(table), "x.orc", "ORC"),
+        (arrow_file(table), "x.arrow", "Arrow"),
+        (arrow_stream(table), "x.arrows", "ArrowStream"),
+        (avro, "x.avro", "Avro"),
+        (sheet, "x.xlsx", "Excel"),
+    ):
+        desk.load(data, filename=name, format=format_)
+
+    assert rows(desk)[2:] == [{"id": 3, "note": "x"}] * 5
+    assert desk.columns() == {"id": "Int64)", "note": "String)"}
+    assert desk.table().row_count == 7
+
+
 def test_replace_drops_the_rows_and_the_columns_that_were_there(any_desk: Desk) -> None:
     any_desk.load(CSV)
     any_desk.load(b"id,price\nA,1.5\n", mode="replace")
@@ -94,9 +115,9 @@ def test_the_tables_own_type_wins_over_the_uploads(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("data", "format_", "words"),
     [
-        (b"id,note\n3,x\n4.5,y\n", "CSVWithNames", ["line 3", "'id'", "Float64", "Int64"]),
+        (b"id,note\n3,x\nabc,y\n", "CSVWithNames", ["line 3", "'id'", "abc (String)", "Int64"]),
         (b'{"id":3}\n\n{"id":"x"}', "JSONEachRow", ["line 3", "'id'", "String", "Int64"]),
-        (parquet(id=pa.array([1.5])), "Parquet", ["'id'", "double", "Int64"]),
+        (parquet(id=["3", "abc"]), "Parquet", ["row 1", "'id'", "3 (string)", "Int64"]),
         (b"ID\n3\n", "CSVWithNames", ["'id'", "'ID'"]),
     ],
 )
@@ -121,7 +142,9 @@ def test_rows_of_another_kind_altogether_are_refused(desk: Desk) -> None:
 
     assert "zip, zap" in error.detail
     assert "id, note" in error.detail
-    assert "mode=replace" in error.hint
+    assert "mode=replace takes the file's types, and removes the 2 rows that the table has" in (
+        error.hint
+    )
     assert delta(desk).version() == before
 
 
@@ -136,7 +159,8 @@ def test_rows_that_an_unclosed_quote_swallows_are_refused(desk: Desk) -> None:
 
 
 def test_a_first_load_that_fails_makes_no_table(desk: Desk) -> None:
-    job_id = desk.send(b"id,day\n1,2024-01-30\n2,2024-02-30\n", target="delta")
+    data = b"id,at\n1,2024-01-30 10:00:00\n2,2024-01-30 10:00:00.0000001\n"
+    job_id = desk.send(data, target="delta")
     error = desk.fail(job_id, SchemaConflictError)
 
     assert "line 3" in error.detail

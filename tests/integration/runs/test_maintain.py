@@ -28,7 +28,8 @@ from stocktake.errors import (
 )
 from stocktake.runs import ingest_file, maintain_table
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.managed_table import TRANSACTION_DAYS, mapped
+from stocktake.runs.compact import compact
+from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
 from stocktake.services import maintenance
 from stocktake.states import JobState
 from tests.integration.runs.conftest import Desk
@@ -90,6 +91,30 @@ def test_many_small_files_become_one_with_the_same_rows(any_desk: Desk) -> None:
     table = desk.table()
     assert (table.loads_since_upkeep, table.source_version) == (0, opened(desk).version())
     assert desk.versions() == 1
+
+
+def test_the_rows_of_each_load_keep_their_order(desk: Desk) -> None:
+    loads = [range(each * 30_000, (each + 1) * 30_000) for each in range(4)]
+    for each in loads:
+        desk.load(csv(*reversed(each)))
+    maintain(desk)
+
+    found = opened(desk).to_pyarrow_table().column("id").to_pylist()
+    assert len(live(desk)) == 1
+    for each in loads:
+        begin = found.index(each[-1])
+        assert found[begin : begin + len(each)] == list(reversed(each))
+
+
+def test_files_that_are_large_enough_are_left_alone(desk: Desk) -> None:
+    for each in (csv(1), csv(*range(10, 5000)), csv(2), csv(3)):
+        desk.load(each)
+    large = max(live(desk))
+    managed = ManagedTable.of(desk.attempt(ask(desk)))
+    assert compact(managed, opened(desk), target_bytes=large) == 3
+
+    assert sorted(ids(desk)) == [1, 2, 3, *range(10, 5000)]
+    assert (len(live(desk)), max(live(desk))) == (2, large)
 
 
 def test_what_was_replaced_goes_when_its_retention_is_over(any_desk: Desk) -> None:
@@ -254,21 +279,30 @@ def test_a_load_under_which_the_table_is_compacted_lands_as_it_was_meant(
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
-def test_upkeep_under_which_rows_are_loaded_keeps_them(desk: Desk, mode: str) -> None:
+def test_upkeep_under_which_rows_are_loaded_keeps_them(
+    desk: Desk, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for each in range(3):
         desk.load(csv(each))
-    before = opened(desk)
-    desk.load(csv(7), mode=mode)
-    wanted = ids(desk)
+    job_id = ask(desk)
+    late = desk.send(csv(7), target="delta", mode=mode)
+    wanted = [7] if mode == "replace" else [0, 1, 2, 7]
 
+    def load_behind_its_back(managed: ManagedTable, table: DeltaTable) -> int:
+        desk.run(late)
+        return compact(managed, table)
+
+    monkeypatch.setattr(maintain_table, "compact", load_behind_its_back)
     if mode == "replace":
-        with pytest.raises(CommitConflictError), mapped():
-            maintain_table._compact(before)
+        desk.end(desk.attempt(job_id), CommitConflictError, maintain_table.run)
+        assert len(files(desk)) == 4  # what it wrote in vain is gone
     else:
-        assert maintain_table._compact(before) == 3
+        desk.run(job_id, maintain_table.run)
+        assert len(live(desk)) == 2
     assert ids(desk) == wanted
+    monkeypatch.undo()
     maintain(desk)
-    assert ids(desk) == wanted
+    assert (ids(desk), told(desk)) == (wanted, true(desk))
 
 
 def test_upkeep_of_a_table_that_was_deleted_meanwhile_is_void(desk: Desk) -> None:

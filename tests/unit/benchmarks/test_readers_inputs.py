@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import inputs_delta
+from benchmarks import inputs_delta, inputs_iceberg
 from benchmarks.delay_proxy import body_length
 from benchmarks.inputs import INPUTS, Input, made
 from benchmarks.peers import Chdb, Place
@@ -37,6 +37,14 @@ def test_checkpoints_of_many_files_are_whole(make: object, tmp_path: Path) -> No
     make(tmp_path, 20)  # type: ignore[operator]
     assert read(tmp_path).source_version == 1_050
     assert len(DeltaTable(str(tmp_path)).file_uris()) == 70
+
+
+def test_iceberg_metadata_has_as_many_snapshots_as_it_was_asked_for(tmp_path: Path) -> None:
+    inputs_iceberg.committed(tmp_path, 5, kept=2)
+    source = Source(store=LocalObjects(tmp_path), path="", format=TableFormat.ICEBERG)
+    found = introspect(source)
+    assert (found.source_version, len(found.columns)) == (str(10**18 + 4), 50)
+    assert found.coverage.files_matched == 5 + 5 + 2 + 1  # lists, manifests, metadata, the hint
 
 
 def test_an_input_that_failed_half_way_is_made_again(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stocktake.errors import InvalidSourceError, SchemaConflictError
-from stocktake.loading.arrow_types import arrow_type, load_schema, merged
-from stocktake.loading.batches import arrow_batches
+from stocktake.loading.arrow_types import arrow_type
+from stocktake.loading.batches import Rows
+from stocktake.loading.evolution import load_schema, merged
 from stocktake.readers import introspect, read_all
 from stocktake.readers.arrow_types import clickhouse_type
 from stocktake.readers.parquet.reader import verify
@@ -38,10 +39,10 @@ def source(folder: Path, data: bytes, format_: TableFormat, **options: Any) -> S
 
 def load(given_: Source, schema: pa.Schema | None = None) -> pa.Table:
     """All rows, under the types that the whole file is inferred to have."""
+    rows = Rows.of(given_, Limits(), no_progress)
     if schema is None:
-        schema = load_schema(read_all(given_).columns, {})
-    batches = arrow_batches(given_, schema, Limits(), no_progress)
-    return pa.Table.from_batches(batches, schema)
+        schema = load_schema(read_all(given_).columns, {}, rows.types)
+    return pa.Table.from_batches(rows.batches(schema), schema)
 
 
 def from_csv(folder: Path, text: str, schema: pa.Schema | None = None, **options: Any) -> pa.Table:
@@ -57,7 +58,7 @@ def from_parquet(folder: Path, array: pa.Array, target: pa.DataType | None = Non
     buffer = io.BytesIO()
     pq.write_table(pa.table({"x": array}), buffer)
     given_ = source(folder, buffer.getvalue(), TableFormat.PARQUET)
-    schema = load_schema(introspect(given_).columns, {"x": target} if target else {})
+    schema = load_schema(introspect(given_).columns, {"x": target} if target else {}, {})
     return load(given_, schema)
 
 
@@ -112,7 +113,7 @@ def test_every_clickhouse_type_has_one_that_delta_keeps(
 def test_an_existing_type_wins_and_takes_new_fields_of_structs() -> None:
     columns = [Column.of("a", "Nullable(Int64)"), Column.of("b", "Tuple(x Int64, y Array(Int64))")]
     known = {"a": pa.string(), "b": pa.struct([("y", pa.list_(pa.float64()))])}
-    schema = load_schema(columns, known)
+    schema = load_schema(columns, known, {})
 
     assert schema.field("a").type == pa.string()
     assert schema.field("b").type == pa.struct([("y", pa.list_(pa.float64())), ("x", pa.int64())])
@@ -129,7 +130,7 @@ def test_maps_and_lists_are_merged_inside() -> None:
 
 def test_names_that_differ_in_case_are_one_to_delta() -> None:
     with pytest.raises(SchemaConflictError, match="'id' and 'ID'"):
-        load_schema([Column.of("ID", "Int64")], {"id": pa.int64()})
+        load_schema([Column.of("ID", "Int64")], {"id": pa.int64()}, {})
 
 
 # --- text ---------------------------------------------------------------------------------
@@ -208,7 +209,7 @@ def test_json_values_are_what_inference_took_them_for(tmp_path: Path) -> None:
     table = from_json(
         tmp_path,
         '{"n": 1, "o": {"a": [1.5, null], "b": {"c": "x"}}, "when": "2024-01-31T10:00:00.25Z"}\n'
-        '{"n": true, "o": null, "mixed": [1, "a"], "text": "\\ud800"}\n'
+        '{"n": true, "o": null, "mixed": [1, "a"], "text": "\\u00e9"}\n'
         '{"text": 12345678901234567890123, "o": {"b": {}}}\n',
     )
 
@@ -220,7 +221,7 @@ def test_json_values_are_what_inference_took_them_for(tmp_path: Path) -> None:
             "mixed": None,
             "text": None,
         },
-        {"n": 1, "o": None, "when": None, "mixed": ["1", "a"], "text": "?"},
+        {"n": 1, "o": None, "when": None, "mixed": ["1", "a"], "text": "é"},
         {
             "n": None,
             "o": {"a": None, "b": {"c": None}},
@@ -236,6 +237,10 @@ def test_json_values_are_what_inference_took_them_for(tmp_path: Path) -> None:
     [
         (pa.string(), "007", "007"),
         (pa.float64(), "1e3", 1000.0),
+        (pa.float64(), "0.10000000000000001", 0.1),
+        (pa.float64(), "-inf", float("-inf")),
+        (pa.float32(), "1.5", 1.5),
+        (UTC_US, "2024-01-31 00:00:00.000001000", dt.datetime(2024, 1, 31, 0, 0, 0, 1, dt.UTC)),
         (pa.float64(), "3", 3.0),
         (pa.decimal128(5, 2), "1.50", Decimal("1.50")),
         (pa.date32(), "1950-01-31", dt.date(1950, 1, 31)),
@@ -262,6 +267,14 @@ def test_a_csv_field_goes_into_a_column_that_holds_it(
         (pa.int64(), "1_000", "String"),
         (pa.int8(), "128", "Int64"),
         (pa.float64(), "x", "String"),
+        (pa.int64(), "007", "String"),
+        (pa.float64(), "9007199254740993", "Int64"),
+        (pa.float64(), "100000000000000000000.5", "String"),
+        (pa.float64(), "1e400", "String"),
+        (pa.float32(), "1.1", "Float64"),
+        (pa.float32(), "1e308", "String"),
+        (pa.float32(), "16777217", "Int64"),
+        (UTC_US, "2024-01-31 10:00:00.0000001", r"DateTime64\(9\)"),
         (pa.decimal128(5, 2), "1.505", "Float64"),
         (pa.decimal128(5, 2), "1000", "Int64"),
         (pa.date32(), "2024-02-30", "String"),
@@ -276,7 +289,9 @@ def test_a_csv_field_goes_into_a_column_that_holds_it(
 def test_a_csv_field_that_does_not_fit_is_named_with_its_line(
     tmp_path: Path, arrow: pa.DataType, text: str, found: str
 ) -> None:
-    with pytest.raises(SchemaConflictError, match=f"file, line 3: .*'x' holds {found}, expected"):
+    with pytest.raises(
+        SchemaConflictError, match=rf"line 3: column 'x.*' holds .* \({found}\), exp"
+    ):
         from_csv(tmp_path, f"x\n\\N\n{text}\n", pa.schema([("x", arrow)]))
 
 
@@ -292,21 +307,65 @@ def test_a_csv_field_that_does_not_fit_is_named_with_its_line(
         (pa.struct([("a", pa.int64())]), '{"a": "x"}'),
         (pa.map_(pa.string(), pa.int64()), "[1]"),
         (pa.int8(), "128"),
+        (pa.float64(), "9007199254740993"),
+        (pa.float64(), "1e400"),
+        (pa.float32(), "1.1"),
+        (pa.string(), '"\\ud800"'),
+        (pa.decimal128(20, 2), "1.105"),
+        (pa.struct([("a", pa.struct([("b", pa.int64())]))]), '{"a": {"b": 1, "c": 2}}'),
     ],
 )
 def test_a_json_value_that_does_not_fit_is_named_with_its_line(
     tmp_path: Path, arrow: pa.DataType, value: str
 ) -> None:
     text = f'{{"x": null}}\n\n{{"x": {value}}}\n'
-    with pytest.raises(SchemaConflictError, match="file, line 3: column 'x' holds"):
+    with pytest.raises(SchemaConflictError, match=r"file, line 3: column 'x.*' holds"):
         from_json(tmp_path, text, pa.schema([("x", arrow)]))
+
+
+def test_a_refusal_names_a_nested_field_by_its_path_and_shows_the_value(tmp_path: Path) -> None:
+    arrow = pa.struct([("a", pa.list_(pa.struct([("b", pa.int64())])))])
+    schema = pa.schema([("x", arrow)])
+    sentence = "line 1: column 'x.a.b' holds 1.5 \\(Float64\\), expected Int64"
+    with pytest.raises(SchemaConflictError, match=sentence):
+        from_json(tmp_path, '{"x": {"a": [{"b": 1}, {"b": 1.5}]}}', schema)
+
+    sentence = "row 2: column 'x.a.b' holds 1.5 \\(double\\), expected Int64"
+    with pytest.raises(SchemaConflictError, match=sentence):
+        from_parquet(tmp_path, pa.array([None, {"a": [{"b": 1.5}]}]), arrow)
+
+
+def test_a_long_value_is_shortened_in_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(SchemaConflictError) as caught:
+        from_csv(tmp_path, f"x\n{'v' * 5_000}\n", pa.schema([("x", pa.int64())]))
+
+    assert len(caught.value.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("arrow", "spelled", "kept"),
+    [
+        (pa.string(), "1.10", "1.10"),
+        (pa.string(), "100000000000000000000.5", "100000000000000000000.5"),
+        (pa.string(), '{"a": [1.10, true]}', '{"a": [1.10, true]}'),
+        (pa.decimal128(30, 10), "0.1234567891", Decimal("0.1234567891")),
+        (pa.decimal128(25, 1), "100000000000000000000.5", Decimal("100000000000000000000.5")),
+        (pa.binary(), "1.10", b"1.10"),
+    ],
+)
+def test_a_json_number_keeps_its_digits(
+    tmp_path: Path, arrow: pa.DataType, spelled: str, kept: object
+) -> None:
+    table = from_json(tmp_path, f'{{"x": {spelled}}}', pa.schema([("x", arrow)]))
+
+    assert table["x"].to_pylist() == [kept]
 
 
 def test_batches_are_bounded_whatever_the_file_holds(tmp_path: Path) -> None:
     text = "n,s\n" + "".join(f"{n},{'x' * 50}\n" for n in range(50_000))
     given_ = source(tmp_path, text.encode(), TableFormat.CSV_WITH_NAMES)
     schema = pa.schema([("n", pa.int64()), ("s", pa.string())])
-    batches = list(arrow_batches(given_, schema, Limits(), no_progress))
+    batches = list(Rows.of(given_, Limits(), no_progress).batches(schema))
 
     assert max(batch.num_rows for batch in batches) <= 4_096
     assert sum(batch.num_rows for batch in batches) == 50_000
@@ -316,7 +375,7 @@ def test_json_of_many_columns_comes_in_blocks_of_few_rows(tmp_path: Path) -> Non
     names = [f"c{n}" for n in range(5_000)]
     given_ = source(tmp_path, b"{}\n" * 500 + b'{"c0":1}', TableFormat.JSON_EACH_ROW)
     schema = pa.schema([(name, pa.int64()) for name in names])
-    batches = list(arrow_batches(given_, schema, Limits(), no_progress))
+    batches = list(Rows.of(given_, Limits(), no_progress).batches(schema))
 
     assert max(batch.num_rows for batch in batches) < 100
     assert sum(batch.num_rows for batch in batches) == 501
@@ -413,7 +472,7 @@ _STRUCTS = pa.array([{"a": 1, "b": [1]}, None, {"a": None, "b": None}])
     [
         (pa.array([2**64 - 1], pa.uint64()), [Decimal(2**64 - 1)]),
         (pa.array([7], pa.time32("s")), [dt.datetime(1970, 1, 1, 0, 0, 7, tzinfo=dt.UTC)]),
-        (pa.array([1_500], pa.timestamp("ns")), [dt.datetime(1970, 1, 1, 0, 0, 0, 1, dt.UTC)]),
+        (pa.array([1_000], pa.timestamp("ns")), [dt.datetime(1970, 1, 1, 0, 0, 0, 1, dt.UTC)]),
         (pa.array([1, None], pa.duration("us")), [1, None]),
         (pa.array([None], pa.null()), [None]),
         (pa.array([b"ab"], pa.binary(2)), [b"ab"]),
@@ -440,7 +499,13 @@ def test_parquet_values_are_cast_to_what_delta_keeps(
     [
         (pa.array([1]), pa.float64()),
         (pa.array([1]), pa.int8()),
-        (pa.array([1]), pa.decimal128(20, 0)),
+        (pa.array([1]), pa.decimal128(5, 2)),
+        (pa.array([2**60]), pa.float64()),
+        (pa.array([1.5, float("nan"), None, float("inf")]), pa.float32()),
+        (pa.array([Decimal("0.10")]), pa.float64()),
+        (pa.array(["x"]), pa.binary()),
+        (pa.array([None], pa.string()), pa.int64()),
+        (pa.array([None, [None]], pa.list_(pa.string())), pa.list_(pa.int64())),
         (pa.array([1]), pa.string()),
         (pa.array([dt.date(2024, 1, 31)]), UTC_US),
         (pa.array([[1]]), pa.list_(pa.float64())),
@@ -462,6 +527,15 @@ def test_parquet_values_that_fit_an_existing_type_are_taken(
         (pa.array([1]), UTC_US),
         (pa.array([1]), pa.bool_()),
         (pa.array([2**60 + 1]), pa.float64()),
+        (pa.array([2**24 + 1]), pa.float32()),
+        (pa.array([1.1]), pa.float32()),
+        (pa.array([1e308]), pa.float32()),
+        (pa.array([Decimal("9007199254740993.0")]), pa.float64()),
+        (pa.array([Decimal("1.1")]), pa.float32()),
+        (pa.array([1_500], pa.timestamp("ns")), UTC_US),
+        (pa.array([5], pa.time64("ns")), UTC_US),
+        (pa.array([1]), pa.binary()),
+        (pa.array([[{"a": 1.5}]]), pa.list_(pa.struct([("a", pa.int64())]))),
         (pa.array([Decimal("1.505")]), pa.decimal128(5, 2)),
         (pa.array([dt.datetime(2024, 1, 31, 10, tzinfo=dt.UTC)]), pa.date32()),
         (pa.array([[1]]), pa.int64()),
@@ -469,10 +543,10 @@ def test_parquet_values_that_fit_an_existing_type_are_taken(
         (pa.array([b"\xff"]), pa.string()),
     ],
 )
-def test_parquet_values_that_do_not_fit_name_the_column(
+def test_parquet_values_that_do_not_fit_are_shown_with_column_and_row(
     tmp_path: Path, array: pa.Array, target: pa.DataType
 ) -> None:
-    with pytest.raises(SchemaConflictError, match="column 'x' holds values of Arrow's type"):
+    with pytest.raises(SchemaConflictError, match=r"file, row 1: column 'x.*' holds .*, expected"):
         from_parquet(tmp_path, array, target)
 
 

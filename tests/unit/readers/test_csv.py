@@ -154,7 +154,7 @@ def test_header_alone_gives_texts_and_no_rows() -> None:
     ("data", "looks_like"),
     [
         (b"PAR1\x15\x04", "Parquet"),
-        (b"PK\x03\x04\x14\x00" + bytes(24) + b"[Content_Types].xml", "Office"),
+        (b"PK\x03\x04\x14\x00" + bytes(24) + b"[Content_Types].xml", "xlsx"),
         (b'{"a": 1}\n{"a": 2}\n', "JSON"),
         (b'[{"a": 1}]', "JSON"),
         (b"<!DOCTYPE html><html>", "HTML"),

@@ -306,6 +306,8 @@ def test_options_say_which_lines_are_no_rows() -> None:
     assert found.row_count == 9002
     assert types(found) == {"id": TEXT, "s": TEXT}
     assert codes(found) == []
+    rows = b"x,c\n" * 9000
+    assert read(b"id,s\n" + rows + b"%x,c\n" + rows, csv_comment="%").row_count == 18_000
     with pytest.raises(RaggedRowsError):
         read(b"Report\n\na,b\n1,2\n", csv_skip_lines=0)
     assert introspect(source_of(b"a\n1\n", csv_skip_lines=1)).columns[0].name == "1"

@@ -333,6 +333,11 @@ class TestElsewhere:
         again = read_table(CountingFolder(log.root), counted=True, state=found.state)
         assert (again.coverage.unchanged, again.warnings) == (True, found.warnings)
 
+    @pytest.mark.parametrize("path", AWAY)
+    def test_one_file_alone_is_said(self, log: HandWrittenLog, where: str, path: str) -> None:
+        listing_of(log, where, [add(path), add("y")])
+        assert "1 of the table's 2 files" in counted(log).warnings[0].sentence
+
     def test_nothing_is_said_of_a_schema_alone(self, log: HandWrittenLog, where: str) -> None:
         listing_of(log, where, [add(AWAY[0])])
         store = CountingFolder(log.root)

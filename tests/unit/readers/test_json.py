@@ -260,6 +260,30 @@ def test_validation_keeps_count_of_lines_over_many_chunks() -> None:
     assert (found.checks[0].line, found.row_count) == (400_001, 400_001)
 
 
+@pytest.mark.parametrize(
+    ("values", "order", "line"),
+    [
+        (["01/02/2024", "01/31/2024"], None, 2),
+        (["01/31/2024", "01/02/2024"], None, 2),
+        (["31/01/2024", "2024-01-01", "01/31/2024"], None, 3),
+        (["01/02/2024", "31/01/2024", "02/02/2024"], None, None),
+        (["01/31/2024", "02/28/2024"], None, None),
+        (["01/02/2024", "01/31/2024"], "month_first", None),
+        (["01/02/2024", "31/01/2024"], "month_first", 2),
+        (["01/02/2024", "01/31/2024"], "day_first", 2),
+    ],
+)
+def test_validation_holds_a_column_to_one_order_of_day_and_month(
+    values: list[str], order: str | None, line: int | None
+) -> None:
+    data = "".join(f'{{"x":"{value}"}}\n' for value in values).encode()
+    (check,) = validate(source_of(data, date_order=order), ("x", "Nullable(DateTime)")).checks
+    assert (check.valid, check.line) == (line is None, line)
+    files = {f"{n}.json": f'{{"x":"{value}"}}'.encode() for n, value in enumerate(values)}
+    (check,) = validate(source_of(files, date_order=order), ("x", "Nullable(DateTime)")).checks
+    assert check.file == (f"{line - 1}.json" if line else None)
+
+
 def test_inferred_nested_types_hold() -> None:
     row = {"o": {"a b": 1, "t": {"x": [1.5, 2]}}, "l": [{"k": "2024-01-01"}, {}], "m": [1, "a"]}
     source = source_of(standard_json.dumps(row).encode())

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stocktake.errors import JobError
+from stocktake.readers.parquet.annotations import readable
 from stocktake.readers.parquet.reader import read
 from stocktake.readers.source import Limits, no_progress
 from tests.support.clickhouse import describe_parquet
@@ -38,6 +41,7 @@ from tests.support.parquet_schemas import (
     UINT_64,
     UTF8,
     Element,
+    elements,
     group,
     leaf,
     parquet_file,
@@ -311,3 +315,24 @@ def test_field_of_a_later_footer_version_is_passed_over() -> None:
 )
 def test_schema_that_contradicts_itself_ends_in_a_typed_error(column: Element) -> None:
     assert ours(parquet_file(column)).startswith(("InvalidSourceError: ", "UnsupportedError: "))
+
+
+@pytest.mark.parametrize(
+    "kind", ["uuid", "list", "map", "map_of_parquet_mr", "nested_map", "variant", "repeated_group"]
+)
+def test_a_schema_that_is_right_is_left_as_it_is(kind: str) -> None:
+    schema = elements(COLUMNS[kind], leaf("y", INT32))
+    assert readable(schema) is schema
+    assert readable(schema, of_pages=True) is schema
+
+
+KINDS: Final = st.sampled_from(sorted(COLUMNS))
+
+
+@given(st.data())
+def test_a_schema_that_is_damaged_is_left_or_put_right(data: st.DataObject) -> None:
+    schema = bytearray(elements(*(COLUMNS[kind] for kind in data.draw(st.sets(KINDS, min_size=1)))))
+    for at in data.draw(st.lists(st.integers(0, len(schema) - 1), min_size=1, max_size=4)):
+        schema[at] = data.draw(st.integers(0, 255))
+    readable(bytes(schema))
+    readable(bytes(schema), of_pages=True)

@@ -14,6 +14,7 @@ from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.read_back import Stored, csv_said, json_said, losses
+from tests.unit.readers import test_csv_oracle, test_json_oracle
 
 pytestmark = pytest.mark.chdb
 
@@ -186,6 +187,15 @@ def test_values_are_given_back(
     assert [case.columns[-1].clickhouse for case in cases] == [type_ for _, type_ in table]
     lost = zip(table, losses(cases, tmp_path), strict=True)
     assert [(values, loss) for (values, _), loss in lost if loss] == []
+
+
+def test_values_on_which_both_agree_are_given_back(tmp_path: Path) -> None:
+    texts = [test_csv_oracle.column_file(values) for values, _ in test_csv_oracle.TYPES]
+    objects = [test_json_oracle.value_file(values) for values, _ in test_json_oracle.TYPES]
+    cases = [stored(data, TableFormat.CSV_WITH_NAMES) for data in texts]
+    cases += [stored(data, TableFormat.JSON_EACH_ROW) for data in objects]
+    lost = zip(texts + objects, losses(cases, tmp_path), strict=True)
+    assert [(data, loss) for data, loss in lost if loss] == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from stocktake.schema.formats import TableFormat
 from tests.support.iceberg_tables import as_file, field_of, metadata_of
 from tests.support.memory import MemoryObjects
 from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
+from tests.support.workbooks import cell, ods, xlsx
 
 
 def parquet() -> bytes:
@@ -42,6 +43,8 @@ FILES: Final = {
     "ORC": {"t/x.orc": orc_file(_TABLE)},
     "Arrow": {"t/x.arrow": arrow_file(_TABLE)},
     "ArrowStream": {"t/x.arrows": arrow_stream(_TABLE)},
+    "Excel": {"t/x.xlsx": xlsx([["id"], [1]])},
+    "ODS": {"t/x.ods": ods(cell("string", text="id"), cell("float", "1"))},
     "Avro": {"t/x.avro": avro_file(avro_record(id="long"))},
     "CSV": {"t/x.csv": b"1\n"},
     "CSVWithNames": {"t/x.csv": b"id\n1\n"},

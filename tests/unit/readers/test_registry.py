@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stocktake.loading.batches import arrow_batches
+from stocktake.loading.batches import Rows
 from stocktake.readers import introspect, read_all, registry, validate
 from stocktake.readers.registry import offered
 from stocktake.readers.source import BatchReader, Limits, Reader, Source, Validator, no_progress
@@ -65,7 +65,7 @@ def test_a_reader_that_offers_nothing_is_an_error_and_never_read_as_csv(
         lambda: introspect(source),
         lambda: read_all(source),
         lambda: validate(source, ()),
-        lambda: list(arrow_batches(source, schema, Limits(), no_progress)),
+        lambda: list(Rows.of(source, Limits(), no_progress).batches(schema)),
     ):
         with pytest.raises(ValueError, match=r"JSONEachRow .*column_names, offers no"):
             read()

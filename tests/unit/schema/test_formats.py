@@ -21,14 +21,16 @@ POSTHOG = ("CSV", "CSVWithNames", "Parquet", "JSONEachRow", "Delta", "DeltaS3Wra
 
 
 def test_formats_are_spelled_as_posthog_spells_them_and_ours_come_after() -> None:
-    assert [*TableFormat] == [*POSTHOG, "Iceberg", "ORC", "Arrow", "ArrowStream", "Avro"]
+    assert [*TableFormat] == [
+        *POSTHOG, "Iceberg", "ORC", "Arrow", "ArrowStream", "Avro", "Excel", "ODS",
+    ]  # fmt: skip
     assert TableFormat("CSVWithNames") is TableFormat.CSV_WITH_NAMES
     with pytest.raises(ValueError, match="'csv' is not a valid TableFormat"):
         TableFormat("csv")
 
 
 def test_what_an_upload_may_be() -> None:
-    typed = ("Arrow", "ArrowStream", "Avro", "ORC", "Parquet")
+    typed = ("Arrow", "ArrowStream", "Avro", "Excel", "ODS", "ORC", "Parquet")
     assert set(UPLOADABLE) == {"CSV", "CSVWithNames", "JSONEachRow", *typed}
     assert dict(FILE_FORMATS) == {
         "arrow": TableFormat.ARROW,
@@ -36,8 +38,10 @@ def test_what_an_upload_may_be() -> None:
         "avro": TableFormat.AVRO,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
+        "ods": TableFormat.ODS,
         "orc": TableFormat.ORC,
         "parquet": TableFormat.PARQUET,
+        "xlsx": TableFormat.EXCEL,
     }
     assert dict(FILE_FORMAT_OF) == {
         "arrow": "arrow",
@@ -48,8 +52,13 @@ def test_what_an_upload_may_be() -> None:
         "json": "json",
         "jsonl": "json",
         "ndjson": "json",
+        "ods": "ods",
         "orc": "orc",
         "parquet": "parquet",
+        "xls": "xlsx",
+        "xlsb": "xlsx",
+        "xlsm": "xlsx",
+        "xlsx": "xlsx",
     }
     assert TAKING_ROWS == ("Delta", "DeltaS3Wrapper")
     assert MANAGED.value in TAKING_ROWS

@@ -46,6 +46,27 @@ def test_a_load_appends_unless_it_is_told_to_replace() -> None:
     )
 
 
+def test_a_merge_has_a_key_and_nothing_else_has() -> None:
+    delta = {"name": "events", "target": "delta"}
+    merge = delta | {"mode": "merge", "key": " region, id ,region"}
+    assert check_form("x.csv", merge).key == ("region", "id")
+    assert check_form("x.csv", merge).arguments.as_dict() == {
+        "target": "delta",
+        "format": "CSVWithNames",
+        "mode": "merge",
+        "key": ["region", "id"],
+    }
+    for wrong, attr in (
+        (merge | {"key": " , "}, "key"),
+        (merge | {"mode": "append"}, "key"),
+        (delta | {"key": "id"}, "key"),
+        (merge | {"target": "file"}, "mode"),
+    ):
+        with pytest.raises(ValidationError) as refusal:
+            check_form("x.csv", wrong)
+        assert refusal.value.attr == attr
+
+
 def test_the_first_thing_wrong_is_told_in_posthogs_order() -> None:
     wrong = {"format": "XML", "name": "1x", "target": "moon"}
     told = []

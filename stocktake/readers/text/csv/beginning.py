@@ -6,7 +6,7 @@ of its own is none that may be left out.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect, is_blank
@@ -83,6 +83,19 @@ def beginning(
         and (is_apart or _is_table(table, dialect, has_header=has_header))
     )
     return Beginning(skip, table, has_comments=any(aside)) if is_sure else first
+
+
+def begins_at_once(records: Iterator[Numbered], text: str) -> bool:
+    """Return whether nothing in the first records hints at titles or comments, so that they need no
+    further look. Rows of one field do.
+
+    Args:
+        text: the lines that they are of.
+    """
+    if text.startswith(_COMMENT) or f"\n{_COMMENT}" in text:
+        return False
+    rows = [row for _, row in islice(records, _MOST_LINES + 1)]
+    return len(set(map(len, rows))) == 1 and len(rows[0]) > 1 and not _is_padded(rows[0])
 
 
 def is_number(text: str) -> bool:

@@ -128,7 +128,11 @@ class Dialect:
         return self.quote in last and self._open.match(last) is not None
 
     def is_closed(self, raw: str) -> bool:
-        """Return whether a field that begins with a quote ends with the one that closes it."""
+        """Return whether a field that begins with a quote ends with the one that closes it.
+
+        >>> Dialect().is_closed('"a"" b" '), Dialect().is_closed('"a";"b')
+        (True, False)
+        """
         return self._quoted.match(raw) is not None and is_blank(self.tail(raw))
 
     def tail(self, raw: str) -> str:

@@ -1,10 +1,10 @@
 """A CSV file's header: the names of its columns, each once."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stocktake.errors import InvalidSourceError
+from stocktake.readers.column_names import unique_names
 from stocktake.readers.limits import check_names, exceeded
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect
@@ -51,7 +51,7 @@ def names_of(
     if not named:
         return [f"c{number}" for number in range(1, len(head) + 1)]
     written = [dialect.unquote(raw)[0] for raw in head]
-    names = _unique([_trimmed(name) for name in written])
+    names = unique_names([_trimmed(name) for name in written])
     check_names(names, limits, where=f"The header of {text.path}", file=text.path)
     if names != written:
         text.warnings.append(_renamed(written, names, text.path))
@@ -67,25 +67,6 @@ def _trimmed(name: str) -> str:
     """
     bare = name.strip(_BLANKS + " \t")
     return name if name.strip(" \t") == bare else bare
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Return the names with a number behind each that is taken, as DuckDB does; a column without
-    one is called by its position, after all others are.
-
-    >>> _unique(["a", "a", "a_1", "a"]), _unique(["c2", "", "x"])
-    (['a', 'a_1', 'a_1_1', 'a_2'], ['c2', 'c2_1', 'x'])
-    """
-    taken = Counter[str]()
-    found = dict[int, str]()
-    for at in sorted(range(len(names)), key=lambda at: not names[at]):
-        name = names[at] or f"c{at + 1}"
-        while taken[name]:
-            taken[name] += 1
-            name = f"{name}_{taken[name] - 1}"
-        taken[name] = 1
-        found[at] = name
-    return [found[at] for at in range(len(names))]
 
 
 def _renamed(written: Sequence[str], names: Sequence[str], path: str) -> ReadWarning:

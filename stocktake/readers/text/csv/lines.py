@@ -145,14 +145,16 @@ class Lines:
 
     def _hold(self, piece: str) -> None:
         self._at = 0
-        if "\r" in piece:
-            piece = piece.replace("\r\n", "\n")
+        self._piece = self._without_returns(piece) if "\r" in piece else piece
+
+    def _without_returns(self, piece: str) -> str:
+        piece = piece.replace("\r\n", "\n")
         # what wrote CR LF for each LF of CR LF
         if "\r\n" in piece:
             self._tell_returns()
             while "\r\n" in piece:
                 piece = piece.replace("\r\n", "\n")
-        self._piece = piece
+        return piece
 
     def _tell_returns(self) -> None:
         if not self._is_told:

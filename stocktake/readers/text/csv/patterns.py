@@ -19,6 +19,7 @@ from stocktake.readers.text.values.numbers import (
     NUMBER_KINDS,
     SURE_FLOAT,
     SURE_INTEGERS,
+    find_lossy,
 )
 
 #: Joins a column's fields so that one match tests them all; a field that holds it is tested alone.
@@ -40,7 +41,14 @@ def keeps(kind: Kind, values: Sequence[str], dialect: Dialect) -> bool:
     kind."""
     if kind is not None and not (isinstance(kind, str) and kind in _TOKENS):
         return False
-    return all_match(block_pattern(kind, dialect, quotes=False), values)
+    if not all_match(block_pattern(kind, dialect, quotes=False), values):
+        return False
+    return kind != FLOAT64 or not _has_lossy(values)
+
+
+def _has_lossy(values: Sequence[str]) -> bool:
+    joined = _SEPARATOR.join(values).encode()
+    return find_lossy(joined, len(joined)) is not None
 
 
 def all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:

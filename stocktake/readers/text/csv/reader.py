@@ -11,12 +11,13 @@ from stocktake.readers.text.csv.dialect import Block, Dialect
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.csv.patterns import all_match, block_pattern, keeps, row_pattern
 from stocktake.readers.text.csv.table import Table, open_table
+from stocktake.readers.text.date_order import DateOrders
 from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.records import Records, Values
 from stocktake.readers.text.sampling import Inferred, Rules, read_samples, read_whole
 from stocktake.readers.text.validating import Checked, Finding, validate_files
-from stocktake.readers.text.values.checks import fits_csv
+from stocktake.readers.text.values.checks import Fits, fits_csv
 from stocktake.readers.text.values.csv_fields import infer_field, infer_quoted
 from stocktake.readers.text.values.dates import DATE, DATE32, DATETIME, DATETIME64, STRING
 from stocktake.readers.text.values.kinds import (
@@ -60,7 +61,9 @@ def validate(
     source: Source, columns: tuple[Column, ...], limits: Limits, progress: Progress
 ) -> Validation:
     """Hold every value of every file to its column's type. Raises what `read` raises."""
-    return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+    orders = DateOrders(source.options.get("date_order"))
+    check = partial(_check, source, limits, orders)
+    return validate_files(source, columns, limits, progress, check)
 
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -226,10 +229,10 @@ _SURE: Final = {
 class _Check:
     """One column of one file against its type."""
 
-    def __init__(self, type_: Type, index: int, dialect: Dialect) -> None:
+    def __init__(self, type_: Type, fits: Fits, index: int, dialect: Dialect) -> None:
         self.index = index
         self._dialect = dialect
-        self._fits = fits_csv(type_)
+        self._fits = fits
         self.kind = _SURE.get(type_.name)
         self._sure = block_pattern(self.kind, dialect, quotes=True)
 
@@ -257,12 +260,19 @@ def _found(raw: str, table: Table) -> str:
         return "Array"
 
 
-def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -> Checked | None:
+def _check(
+    source: Source, limits: Limits, orders: DateOrders, text: Text, types: dict[str, Type]
+) -> Checked | None:
     table = open_table(source, Lines(text, limits), text, limits)
     if table is None:
         return None
     checks = {
-        name: _Check(types[name], index, table.dialect)
+        name: _Check(
+            types[name],
+            orders.held(name, types[name], fits_csv(types[name])),
+            index,
+            table.dialect,
+        )
         for index, name in enumerate(table.names)
         if name in types and types[name].name != STRING
     }

@@ -15,7 +15,13 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from stocktake.readers.source import Limits
-from stocktake.readers.text.csv.beginning import Beginning, Numbered, beginning, is_number
+from stocktake.readers.text.csv.beginning import (
+    Beginning,
+    Numbered,
+    beginning,
+    begins_at_once,
+    is_number,
+)
 from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect, dialects_of, is_blank
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.decoding import Text
@@ -83,15 +89,26 @@ def sniff(
         sample = sample[1:]
     dialects = dialects_of(options, excel[1] if excel else None)
     present = "\n".join(sample)
+    likely = [each for each in dialects if each.delimiter in present]
+    if len(likely) == 1 and begins_at_once(_records(likely[0], sample, limits), present):
+        found = Sniffed(likely[0])
+    else:
+        best = _best(likely, sample, limits, has_header=has_header, may_skip=may_skip)
+        found = best or Sniffed(dialects[0])
+    return found._replace(skip=found.skip + 1) if excel else found
+
+
+def _best(
+    likely: list[Dialect], sample: list[str], limits: Limits, *, has_header: bool, may_skip: bool
+) -> Sniffed | None:
+    """Return the best that splits the row that its table begins with; None where none does."""
     readings = [
-        _read(each, sample, limits, has_header=has_header, may_skip=may_skip)
-        for each in dialects
-        if each.delimiter in present
+        _read(each, sample, limits, has_header=has_header, may_skip=may_skip) for each in likely
     ]
     readings = [each for each in readings if each.is_split]
-    best = max(readings, key=_score).sniffed if len(readings) > 1 else None
-    found = best or (readings[0].sniffed if readings else Sniffed(dialects[0]))
-    return found._replace(skip=found.skip + 1) if excel else found
+    if len(readings) > 1:
+        return max(readings, key=_score).sniffed
+    return readings[0].sniffed if readings else None
 
 
 def _read(

@@ -18,18 +18,16 @@ from stocktake.readers.text.values.numbers import (
     INT256,
     LONG,
     SURE_INTEGERS,
+    SURE_JSON_FLOAT,
 )
 
-_EXPONENT: Final = r"[eE][+-]?[0-9]{1,2}"
 _TEXT: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*'
 _TOKENS: Final = {
     BOOL: "true|false",
     **SURE_INTEGERS,
     # What 64 bits do not hold is a text.
     **dict.fromkeys((INT128, INT256), SURE_INTEGERS[LONG]),
-    # Of fifteen digits at most, which a Float64 gives back whatever they are.
-    FLOAT64: rf"-?(?:0|[1-9][0-9]{{0,14}}|(?:0\.[0-9]{{1,15}}|[1-9][0-9]{{0,2}}\.[0-9]{{1,12}}"
-    rf"|[1-9][0-9]{{3,6}}\.[0-9]{{1,8}})(?:{_EXPONENT})?|[1-9]{_EXPONENT})",
+    FLOAT64: SURE_JSON_FLOAT,
     STRING: f'"{_TEXT}"',
     **{kind: f'"(?:{sure})"' for kind, sure in SURE_TIMES.items()},
 }

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stocktake.readers.limits import check_columns, check_fields, check_names, too_deep
 from stocktake.readers.source import Introspection, Limits, Progress, Source, Validation
+from stocktake.readers.text.date_order import DateOrders
 from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.json.mixed import MixedKeys
 from stocktake.readers.text.json.objects import Objects, Record
@@ -61,7 +62,9 @@ def validate(
     source: Source, columns: tuple[Column, ...], limits: Limits, progress: Progress
 ) -> Validation:
     """Hold every value of every file to its column's type. Raises what `read` raises."""
-    return validate_files(source, columns, limits, progress, partial(_check, source, limits))
+    orders = DateOrders(source.options.get("date_order"))
+    check = partial(_check, source, limits, orders)
+    return validate_files(source, columns, limits, progress, check)
 
 
 def read_all(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -184,9 +187,11 @@ def _all_names(kinds: dict[str, Kind]) -> Iterator[str]:
 # --- validation ---------------------------------------------------------------------------
 
 
-def _check(source: Source, limits: Limits, text: Text, types: dict[str, Type]) -> Checked | None:
+def _check(
+    source: Source, limits: Limits, orders: DateOrders, text: Text, types: dict[str, Type]
+) -> Checked | None:
     checks = {
-        name: fits_json(type_)
+        name: orders.held(name, type_, fits_json(type_))
         for name, type_ in types.items()
         # ClickHouse reads any value into a String as it is written
         if type_.name != STRING

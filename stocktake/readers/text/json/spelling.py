@@ -7,7 +7,8 @@ from typing import Any, Final
 from stocktake.readers.text.values.json_values import EscapedText, SpelledNumber, decode_float
 from stocktake.readers.text.values.parse_dates import match_moment
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+#: The last quote is there in all JSON; asked for, what lacks it would be looked at from each quote.
+_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 #: A date of so many letters, each an escape.
 _LONGEST_TOKEN: Final = 400
 

@@ -174,15 +174,19 @@ def join_times(a: str, b: str) -> str:
         return max(a, b, key=_DATES.index)
     if FAR_DATE in (a, b):
         return STRING
-    order = _join_orders(TIMES[a].order, TIMES[b].order)
+    order = join_orders(TIMES[a].order, TIMES[b].order)
     if order is None:
         return STRING
     is_short = all(kind == DATE or kind in DATETIMES for kind in (a, b))
     return _KINDS[Time(DATETIME if is_short else DATETIME64, order)]
 
 
-def _join_orders(a: Order, b: Order) -> Order | None:
-    """Return what both tell; None where they contradict each other."""
+def join_orders(a: Order, b: Order) -> Order | None:
+    """Return what both tell; None where they contradict each other.
+
+    >>> join_orders(Order.EITHER, Order.MONTH_FIRST), join_orders(Order.EITHER, Order.DAY_FIRST)
+    (<Order.MONTH_FIRST_IN_ALL: 'month first in all'>, <Order.DAY_FIRST: 'day first'>)
+    """
     told = {a, b} - {Order.NOTHING}
     if len(told) < 2:
         return told.pop() if told else Order.NOTHING

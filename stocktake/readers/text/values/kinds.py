@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from stocktake.readers.text.values.dates import DATETIME64, STRING, TIMES, join_times
+from stocktake.readers.text.values.dates import DATETIME64, STRING, TIMES, Order, join_times
 from stocktake.readers.text.values.numbers import BOOL, NUMBER_KINDS, NUMBER_TYPES, join_numbers
 from stocktake.schema.types import Field, Type, array_of, map_of, scalar, tuple_of
 
@@ -197,4 +197,8 @@ def describe(kind: Kind) -> str:
     """Return the kind in one short word, for messages."""
     if kind is None:
         return "null"
-    return str(_TYPES[kind].bare) if isinstance(kind, str) else type(kind).__name__
+    if not isinstance(kind, str):
+        return type(kind).__name__
+    order = TIMES[kind].order if kind in TIMES else Order.NOTHING
+    told = f", {order}" if order in (Order.DAY_FIRST, Order.MONTH_FIRST) else ""
+    return f"{_TYPES[kind].bare}{told}"

@@ -9,6 +9,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from stocktake.readers.text.values.dates import STRING
 
 BOOL: Final = "Bool"
@@ -66,11 +69,19 @@ SURE_INTEGERS: Final = MappingProxyType(
         for digits in [15 if holds.exact else {63: 18, 64: 19, 127: 38, 255: 76}[holds.bits]]
     }
 )
-#: The same of numbers for a Float64: of fifteen digits, which it gives back whatever they are.
+#: The same of numbers for a Float64. Those of fifteen digits it gives back whatever they are; of
+#: the ones with nine or more behind the point `find_lossy` has the last word.
 SURE_FLOAT: Final = (
-    r"[+-]?(?:0?\.[0-9]{1,15}|0\.|[1-9][0-9]{0,2}\.[0-9]{0,12}|[1-9][0-9]{3,6}\.[0-9]{0,8})"
-    r"|-?(?:0|[1-9][0-9]{0,14})"
+    r"[+-]?(?:(?:0?|[1-9][0-9]{0,6})\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?|(?:0|[1-9][0-9]{0,6})\."
+    r"|[1-9][0-9]{7,11}\.[0-9]{0,3}|[1-9]\.?[eE][+-][0-9]{1,2})|-?(?:0|[1-9][0-9]{0,14})"
 )
+#: As JSON spells them.
+SURE_JSON_FLOAT: Final = (
+    r"-?(?:(?:0|[1-9][0-9]{0,6})\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[1-9][0-9]{7,11}\.[0-9]{1,3}"
+    r"|[1-9][eE][+-]?[0-9]{1,2}|0|[1-9][0-9]{0,14})"
+)
+_LONG_FRACTION: Final = re.compile(rb"(\.[0-9]{9,}(?:[eE][+-]?[0-9]+)?)")
+_DIGITS: Final = b"0123456789"
 
 #: So many significant digits a double always gives back (C's DBL_DIG).
 _SURE_DIGITS: Final = 15
@@ -152,3 +163,33 @@ def gives_back(text: str) -> bool:
         return False
     said = Decimal(text)
     return said == Decimal(repr(number)) or said == Decimal(f"{number:.{len(digits) - 1}e}")
+
+
+def find_lossy(text: bytes, end: int) -> int | None:
+    r"""Return where the first number with a long fraction stands that a Float64 does not give back.
+
+    Args:
+        end: how far to look.
+
+    >>> find_lossy(b"0.30000000000000004\n0.12345678901234567\n", 40), find_lossy(b"0.1", 3)
+    (20, None)
+    """
+    # Each piece ends in the digits before the point of the fraction behind it.
+    pieces = _LONG_FRACTION.split(text[:end])
+    before, fractions = pieces[:-1:2], pieces[1::2]
+    if not fractions:
+        return None
+    numbers = [
+        piece[len(piece.rstrip(_DIGITS)) :] + fraction
+        for piece, fraction in zip(before, fractions, strict=True)
+    ]
+    # Most are spelled as the double is; Arrow says so of many at once.
+    spelled = pa.array(numbers, pa.binary()).cast(pa.string())
+    alike = pc.equal(spelled.cast(pa.float64()).cast(pa.string()), spelled)
+    for at in pc.indices_nonzero(pc.invert(alike)).to_pylist():
+        number = numbers[at]
+        if len(number) > _SURE_DIGITS + 1 and not gives_back(number.decode()):
+            # All up to its point, less the digits before it.
+            until = sum(map(len, before[: at + 1])) + sum(map(len, fractions[:at]))
+            return until - (len(number) - len(fractions[at]))
+    return None

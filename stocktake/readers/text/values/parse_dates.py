@@ -49,7 +49,7 @@ _MOMENT: Final = re.compile(
             |-{_MONTH}-(?P<year_e>\d\d))
       | {_WEEKDAY}{_LONG_MONTH}\ (?P<day_d>\d\d?),?\ (?P<year_d>\d{{4}})
     )
-    (?P<time>(?(comma)|(?:T|\ {{1,4}}))\d\d?(?::\d\d?(?::\d\d?(?P<fraction>\.\d{{0,18}})?)?)?)?
+    (?P<time>(?:T|\ {{1,4}}|(?<=[,\ ]))\d\d?(?::\d\d?(?::\d\d?(?P<fraction>\.\d{{0,18}})?)?)?)?
     (?P<zone>{_ZONE}(?:{_ZONE})?)?
     """,
     re.VERBOSE | re.ASCII,

@@ -1,0 +1,36 @@
+"""The rows that a managed table has, to be written anew under wider types."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from stocktake.loading import casting
+from stocktake.readers.registry import offered
+from stocktake.readers.source import BatchReader, Limits, Progress, Source
+from stocktake.schema.formats import TableFormat
+from stocktake.storage.places.globs import escape
+from stocktake.storage.stores.protocol import ObjectStore
+
+
+def stored_rows(
+    store: ObjectStore,
+    paths: Sequence[str],
+    schema: pa.Schema,
+    limits: Limits,
+    progress: Progress,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of data files, one file after the other, in constant memory.
+
+    Args:
+        paths: in `store`.
+        schema: the types to give them; a column that a file lacks is null.
+
+    Raises:
+        ColumnConflictError: a value does not fit, naming column, file and row.
+        JobError: the store's own.
+    """
+    batches: BatchReader = offered(TableFormat.PARQUET, "batches")
+    for path in paths:
+        source = Source(store=store, path=escape(path), format=TableFormat.PARQUET)
+        for file, batch in batches(source, limits, progress):
+            yield casting.cast_batch(batch, schema, file)

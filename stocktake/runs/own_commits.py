@@ -1,0 +1,132 @@
+"""Commits to a managed table's log that deltalake does not make as they are wanted here.
+
+Its restore asks the store with the interpreter's lock held: the relay that leads to the store could
+not run, nor the heartbeat. Its compaction mixes the batches of the files, and so the order of rows.
+A commit of ours is one object that is made where there is none, as deltalake's are.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from deltalake import DeltaTable
+
+from stocktake.errors import CommitConflictError
+from stocktake.runs.managed_table import ManagedTable
+from stocktake.runs.table_log import JOB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFile:
+    """A file that the table is made of, as its log tells it.
+
+    Attributes:
+        modified_at: milliseconds since 1970; loads go by it for the order of files.
+    """
+
+    path: str
+    size_bytes: int
+    modified_at: int
+    rows: int
+    null_counts: dict[str, Any]
+
+    def removal(self, *, changes_data: bool) -> dict[str, Any]:
+        """Return the action that takes the file out of the table."""
+        told = {
+            "path": self.path,
+            "dataChange": changes_data,
+            "deletionTimestamp": _now_ms(),
+            "extendedFileMetadata": True,
+            "partitionValues": {},
+            "size": self.size_bytes,
+        }
+        return {"remove": told}
+
+    def addition(self) -> dict[str, Any]:
+        """Return the action that takes the file into the table again."""
+        # Of the statistics only what counts: the bounds are for skipping files, and no file is
+        # skipped for want of them.
+        stats = json.dumps({"numRecords": self.rows, "nullCount": self.null_counts})
+        return addition(self.path, self.size_bytes, self.modified_at, stats, changes_data=True)
+
+
+def live_files(table: DeltaTable) -> dict[str, LiveFile]:
+    """Return the files of a table that is not partitioned, by their paths."""
+    names = ("path", "size_bytes", "modification_time", "num_records", "null_count")
+    actions = table.get_add_actions()
+    columns = [actions.column(name).to_pylist() for name in names]
+    return {
+        path: LiveFile(
+            path=path,
+            size_bytes=size,
+            modified_at=modified,
+            rows=rows,
+            null_counts=_without_nones(nulls),
+        )
+        for path, size, modified, rows, nulls in zip(*columns, strict=True)
+    }
+
+
+def addition(
+    path: str, size_bytes: int, modified_at: int, stats: str | None, *, changes_data: bool
+) -> dict[str, Any]:
+    """Return the action that takes a file into the table."""
+    told = {
+        "path": path,
+        "partitionValues": {},
+        "size": size_bytes,
+        "modificationTime": modified_at,
+        "dataChange": changes_data,
+        "stats": stats,
+    }
+    return {"add": told}
+
+
+def transaction(name: str) -> dict[str, Any]:
+    """Return the action by which an application transaction is known."""
+    return {"txn": {"appId": name, "version": 1, "lastUpdated": _now_ms()}}
+
+
+def commit(
+    managed: ManagedTable,
+    read_version: int,
+    operation: str,
+    parameters: dict[str, str],
+    actions: Iterable[dict[str, Any]],
+) -> None:
+    """Make the version after `read_version`.
+
+    Raises:
+        CommitConflictError: somebody else has made it.
+        StorageUnavailableError: managed storage failed; whether it was made is not known.
+    """
+    told = {
+        "timestamp": _now_ms(),
+        "operation": operation,
+        "operationParameters": parameters,
+        "readVersion": read_version,
+        "engineInfo": "stocktake",
+        JOB: str(managed.attempt.claim.job_id),
+    }
+    lines = [json.dumps(each, separators=(",", ":")) for each in ({"commitInfo": told}, *actions)]
+    text, version = "\n".join(lines).encode(), read_version + 1
+    made = managed.attempt.process.storage.create(managed.commit_key(version), text)
+    # Of a first try the answer may be lost, and the store's client then finds it made: by us.
+    if not made and managed.commit_text(version) != text:
+        raise CommitConflictError("Another writer took the table's next version.")
+
+
+def _without_nones(counts: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is known: Arrow makes a null of each column that the statistics leave out."""
+    found = {}
+    for name, count in (counts or {}).items():
+        known = _without_nones(count) if isinstance(count, dict) else count
+        if known not in (None, {}):
+            found[name] = known
+    return found
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

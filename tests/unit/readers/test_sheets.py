@@ -1,0 +1,267 @@
+"""Workbooks: what a column of cells is, which sheet and header, and what is not opened."""
+
+import io
+import zipfile
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from stocktake.errors import (
+    EmptySourceError,
+    FormatMismatchError,
+    InvalidSourceError,
+    JobError,
+    LimitExceededError,
+    SourceNotFoundError,
+    UnsupportedError,
+)
+from stocktake.readers import introspect, read_all
+from stocktake.readers.registry import offered
+from stocktake.readers.sheets.guard import MOST_CELLS
+from stocktake.readers.source import Introspection, Limits, Source, no_progress
+from stocktake.schema.formats import TableFormat
+from tests.support.memory import MemoryObjects
+from tests.support.typed_files import shown
+from tests.support.workbooks import cell, ods, xlsx
+
+EXCEL, ODS = TableFormat.EXCEL, TableFormat.ODS
+MIDNIGHT, MORNING = datetime(2024, 1, 31), datetime(2024, 1, 31, 10, 20, 30)  # noqa: DTZ001  # a sheet knows no zone
+
+
+def source(data: bytes, table_format: TableFormat = EXCEL, **options: Any) -> Source:
+    return Source(store=MemoryObjects({"x": data}), path="x", format=table_format, options=options)
+
+
+def look(data: bytes, limits: Limits | None = None, **options: Any) -> Introspection:
+    return introspect(source(data, **options), limits)
+
+
+def values(source_: Source) -> list[dict[str, Any]]:
+    batches = offered(source_.format, "batches")(source_, Limits(), no_progress)
+    return [row for _, batch in batches for row in batch.to_pylist()]
+
+
+# --- types --------------------------------------------------------------------------------
+
+
+KINDS: dict[str, tuple[list[Any], str, list[Any]]] = {
+    "whole": ([1, 2.0, None], "Int64", [1, 2, None]),
+    "number": ([1, 2.5, None], "Float64", [1.0, 2.5, None]),
+    "beyond": ([1, 1e17, None], "Float64", [1.0, 1e17, None]),
+    "flag": ([True, None, False], "Bool", [True, None, False]),
+    "text": (["a", None, "007"], "String", ["a", None, "007"]),
+    "day": ([date(2024, 1, 31), None, date(1950, 1, 1)], "Date32",
+            [date(2024, 1, 31), None, date(1950, 1, 1)]),
+    "moment": ([MORNING, None, date(2024, 1, 31)], "DateTime64(6)", [MORNING, None, MIDNIGHT]),
+    "clock": ([time(10, 20, 30), None, None], "String", ["10:20:30", None, None]),
+    "length": ([timedelta(days=1, hours=2), None, None], "String", ["26:00:00", None, None]),
+    "mixed": ([1, "a", 2.5], "String", ["1", "a", "2.5"]),
+    "mixed_day": ([date(2024, 1, 31), "soon", True], "String", ["2024-01-31", "soon", "true"]),
+    "nothing": ([None, None, None], "String", [None, None, None]),
+}  # fmt: skip
+
+
+def test_a_column_has_the_type_that_all_its_cells_fit() -> None:
+    columns = [[name, *cells] for name, (cells, *_) in KINDS.items()]
+    found = source(xlsx([list(row) for row in zip(*columns, strict=True)]))
+    answer = introspect(found)
+    assert shown(answer) == {name: f"Nullable({kind})" for name, (_, kind, _) in KINDS.items()}
+    assert answer.row_count == 3
+    rows = values(found)
+    for name, (_, _, expected) in KINDS.items():
+        assert [row[name] for row in rows] == expected, name
+    assert read_all(found).row_count == 3
+
+
+def test_an_error_is_null() -> None:
+    sink = io.BytesIO()
+    with xlsxwriter.Workbook(sink) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["a"])
+        sheet.write_number(1, 0, 1)
+        sheet.write_formula(2, 0, "=1/0", None, "#DIV/0!")
+        sheet.write_formula(3, 0, "=1+1", None, 2)
+    found = source(sink.getvalue())
+    assert shown(introspect(found)) == {"a": "Nullable(Int64)"}
+    assert [row["a"] for row in values(found)] == [1, None, 2]
+
+
+def test_a_workbook_of_libreoffice_is_read() -> None:
+    head = "".join(cell("string", text=name) for name in ("n", "d", "t", "b", "s"))
+    row = (
+        cell("float", "1.5")
+        + cell("date", "2024-01-31")
+        + cell("date", "2024-01-31T10:20:30")
+        + cell("boolean", "true")
+        + cell("string", text="é")
+    )
+    filling = '<table:table-cell table:number-columns-repeated="16379"/>'
+    found = source(ods(head + filling, row), ODS)
+    assert shown(introspect(found)) == {
+        "n": "Nullable(Float64)",
+        "d": "Nullable(Date32)",
+        "t": "Nullable(DateTime64(6))",
+        "b": "Nullable(Bool)",
+        "s": "Nullable(String)",
+    }
+    assert values(found) == [{"n": 1.5, "d": date(2024, 1, 31), "t": MORNING, "b": True, "s": "é"}]
+
+
+# --- sheet and header ---------------------------------------------------------------------
+
+
+def test_the_first_sheet_is_read_or_the_one_that_an_option_names() -> None:
+    data = xlsx([["a"], [1]], [["b"], ["x"]])
+    assert shown(look(data)) == {"a": "Nullable(Int64)"}
+    assert shown(look(data, sheet="Sheet2")) == {"b": "Nullable(String)"}
+    with pytest.raises(SourceNotFoundError, match="did you mean 'Sheet2'") as error:
+        look(data, sheet="Sheet22")
+    assert error.value.code == "sheet_not_found"
+
+
+def test_titles_above_the_header_are_passed_over_by_an_option() -> None:
+    data = xlsx([["Sales of 2024"], [], ["id", "name"], [1, "a"]])
+    assert shown(look(data, header_row=3)) == {"id": "Nullable(Int64)", "name": "Nullable(String)"}
+    assert shown(look(data)) == {"Sales of 2024": "Nullable(String)", "c2": "Nullable(String)"}
+    assert [each.code for each in look(data).warnings] == ["renamed_columns"]
+    with pytest.raises(InvalidSourceError, match=r"no row 5 .* rows are 1 to 4"):
+        look(data, header_row=5)
+
+
+def test_without_a_header_columns_are_called_by_their_places() -> None:
+    found = source(xlsx([[1, "a"], [2, "b"]]), header_row=0)
+    assert shown(introspect(found)) == {"c1": "Nullable(Int64)", "c2": "Nullable(String)"}
+    assert introspect(found).row_count == 2
+    assert not introspect(found).warnings
+
+
+def test_names_that_come_twice_or_are_missing_are_made_unique() -> None:
+    found = look(xlsx([["a", "a", None, None], [1, 2, 3, None]]))
+    assert [*shown(found)] == ["a", "a_1", "c3"]
+    assert [each.code for each in found.warnings] == ["renamed_columns"]
+
+
+def test_a_sheet_that_begins_elsewhere_is_counted_as_the_spreadsheet_shows_it() -> None:
+    data = xlsx([[], [], [None, None, "id"], [None, None, 7]])
+    assert shown(look(data)) == {"id": "Nullable(Int64)"}
+    assert shown(look(data, header_row=3)) == {"id": "Nullable(Int64)"}
+
+
+def test_a_header_alone_gives_columns_and_no_rows() -> None:
+    found = look(xlsx([["a", "b"]]))
+    assert (shown(found), found.row_count) == (
+        {"a": "Nullable(String)", "b": "Nullable(String)"},
+        0,
+    )
+
+
+def test_an_empty_sheet_is_said_to_be_empty() -> None:
+    with pytest.raises(EmptySourceError):
+        look(xlsx([]))
+
+
+def test_workbooks_are_united() -> None:
+    store = MemoryObjects({"a": xlsx([["x"], [1]]), "b": xlsx([["x", "y"], [1.5, "t"]])})
+    found = introspect(Source(store=store, path="*", format=EXCEL))
+    assert shown(found) == {"x": "Nullable(Float64)", "y": "Nullable(String)"}
+    assert found.row_count == 2
+
+
+# --- what is not opened -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"a,b\n1,2\n", b"PAR1" + b"\0" * 20, b"\0"])
+def test_another_format_is_told(data: bytes) -> None:
+    with pytest.raises(FormatMismatchError):
+        look(data)
+
+
+def test_a_zip_of_something_else_is_told() -> None:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("readme.txt", "no workbook")
+    with pytest.raises(InvalidSourceError, match="is corrupt"):
+        look(sink.getvalue())
+
+
+def repacked(data: bytes, name: str, content: bytes) -> bytes:
+    """The workbook with another content of one entry."""
+    sink = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            new.writestr(entry.filename, content if entry.filename == name else old.read(entry))
+    return sink.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+def test_a_bomb_is_refused_by_what_the_directory_says() -> None:
+    bomb = repacked(xlsx([["a"], [1]]), SHEET, b" " * 30_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(LimitExceededError, match="MAX_DECOMPRESSION_RATIO"):
+        look(bomb)
+
+
+def test_an_archive_that_is_larger_than_its_directory_says_is_corrupt() -> None:
+    bomb = repacked(xlsx([["a"], [1]]), SHEET, b" " * 30_000_000)
+    lying = bomb.replace((30_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    assert lying != bomb
+    with pytest.raises(InvalidSourceError, match="corrupt"):
+        look(lying)
+
+
+def test_a_workbook_of_too_many_bytes_is_refused() -> None:
+    with pytest.raises(LimitExceededError, match="MAX_BYTES"):
+        look(xlsx([["a"], [1]]), Limits(max_bytes=1000))
+
+
+def test_a_sheet_whose_last_cell_is_far_away_is_refused() -> None:
+    sink = io.BytesIO()
+    with xlsxwriter.Workbook(sink) as workbook:
+        sheet = workbook.add_worksheet()
+        sheet.write_row(0, 0, ["a"])
+        sheet.write_number(1_048_575, 16_383, 1)
+    with pytest.raises(LimitExceededError, match=f"17,179,869,184 cells; {MOST_CELLS:,}"):
+        look(sink.getvalue())
+
+
+def test_a_workbook_that_is_locked_is_told() -> None:
+    compound = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504
+    with pytest.raises(UnsupportedError, match="locked by a password") as error:
+        look(compound + "EncryptedPackage".encode("utf-16-le"))
+    assert error.value.code == "encrypted_workbook"
+    manifest = "<manifest:encryption-data/>"
+    with pytest.raises(UnsupportedError, match="locked by a password"):
+        introspect(source(ods(cell("string", text="a"), manifest=manifest), ODS))
+
+
+def test_an_entity_from_elsewhere_is_not_read() -> None:
+    doctype = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
+    data = ods(cell("string", text="a"), cell("string", text="&e;"), doctype=doctype)
+    try:
+        rows = values(source(data, ODS))
+    except JobError as error:
+        assert "corrupt" in error.detail  # noqa: PT017  # refused is as well
+    else:
+        assert [row["a"] for row in rows] in ([None], ["&e;"], ["e"])
+
+
+@pytest.mark.parametrize("mask", [1, 0x80])
+def test_every_flipped_byte_ends_in_columns_or_in_a_sentence(mask: int) -> None:
+    data = xlsx([["a", "b"], [1, "x"]])
+    refused = []
+    for at in range(0, len(data), 23):
+        flipped = bytearray(data)
+        flipped[at] ^= mask
+        try:
+            look(bytes(flipped))
+        except JobError as error:
+            refused.append((error.retryable, error.file))
+    assert len(refused) > 10
+    assert set(refused) == {(False, "x")}
