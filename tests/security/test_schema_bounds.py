@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stocktake.errors import DuplicateColumnError, InvalidSourceError, LimitExceededError
+from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.readers import introspect
 from stocktake.readers.source import Limits, Source
 from stocktake.schema.columns import Column, stored_size
@@ -58,18 +58,9 @@ def test_a_large_column_in_one_of_many_files_is_written_once() -> None:
     assert answered(json.dumps({"a": {f"k{n}": 1 for n in range(5_000)}}), **files) > 5_000
 
 
-@pytest.mark.parametrize(
-    ("error", "data"),
-    [
-        (DuplicateColumnError, ",".join([f"{n:0900}" for n in range(9)] * 2) + "\n"),
-        (InvalidSourceError, ",".join([f"\0{n:0900}" for n in range(9)]) + "\n"),
-    ],
-)
-def test_an_error_is_no_longer_than_two_thousand_characters(
-    error: type[InvalidSourceError], data: str
-) -> None:
-    with pytest.raises(error) as caught:
-        answered(data, TableFormat.CSV_WITH_NAMES)
+def test_an_error_is_no_longer_than_two_thousand_characters() -> None:
+    with pytest.raises(InvalidSourceError) as caught:
+        answered(json.dumps({f"\0{n:0900}": n for n in range(9)}))
     caught.value.file = "f" * 100_000
     shown = caught.value.as_dict()
     assert max(len(shown[key]) for key in ("detail", "hint", "file")) <= 2_003
