@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas.base import DescribedAs, Wire
+from api.schemas.base import DescribedAs, OwnBody, Wire
 from api.schemas.jobs import DiffBody, JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import Job, SchemaVersion
@@ -113,10 +113,10 @@ class SchemaUpdate(BaseModel):
     updates: Annotated[Any, DescribedAs(dict[str, str | None] | None)] = None
 
 
-class TableRestore(BaseModel):
+class TableRestore(OwnBody):
     """Where to go back to; without a version, to before the last load."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}, {"version": 12}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"version": 12}]})
 
     version: int | None = Field(
         None,

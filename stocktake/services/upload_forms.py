@@ -17,7 +17,7 @@ _TITLES: Final = " or ".join(
     ", ".join(sorted({each.facts.title for each in UPLOADABLE})).rsplit(", ", 1)
 )
 NO_DELTA_FILE: Final = (
-    f"One file is no Delta table. Upload a {_TITLES} file, with target=delta to load its rows "
+    f"One file is no Delta table. Upload a file of {_TITLES}, with target=delta to load its rows "
     "into a managed Delta table."
 )
 BAD_FILENAME: Final = "Invalid filename"

@@ -227,7 +227,7 @@ def test_the_new_format_is_described_and_its_option_checked(
     assert refused.json()["detail"] == "Option 'lines_column' must be a string."
     file = {"file": ("x.y", b"")}
     wrong = client.post("warehouse_tables/file/", files=file, data={"format": "lines"})
-    assert "JSONEachRow, Lines, Parquet" in wrong.json()["message"]
+    assert "JSONEachRow, Lines, ODS" in wrong.json()["message"]
 
 
 def test_a_job_of_the_new_kind_is_done_by_a_worker(

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from base64 import b64decode
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from tests.fuzz.watched import answer_lines
 from tests.support.oracle import rows_of
 from tests.support.read_back import read_query
 
-# a table that its folder names must lie below the one that it was started in
-os.chdir("/")
-_connection = chdb.connect(":memory:")
+
+@cache
+def _connection() -> Any:
+    # A table that its folder names must lie below the folder that ClickHouse was started in. Not
+    # where this is imported, as pytest does that looks for examples in docstrings.
+    os.chdir("/")
+    return chdb.connect(":memory:")
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def _asked(query: str) -> dict[str, Any]:
     # an error is told to the query after it, too: only the second failure is its own
     for _ in range(2):
         try:
-            return {"rows": rows_of(_connection.query(query, "JSONCompact").bytes())}
+            return {"rows": rows_of(_connection().query(query, "JSONCompact").bytes())}
         except Exception as exc:  # noqa: BLE001  # chdb has one class of its own, and others
             error = str(exc)[:200]
     return {"error": error}

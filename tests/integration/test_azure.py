@@ -13,7 +13,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from stocktake.errors import AccessDeniedError, SourceNotFoundError
 from stocktake.readers import introspect, read_all, validate
-from stocktake.readers.parquet import reader as parquet
+from stocktake.readers.files.schemas import FIRST_BYTES
+from stocktake.readers.parquet.reader import verify
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
 from stocktake.storage.managed import ManagedStorage, storage_at
@@ -129,12 +130,12 @@ def test_parquet_files_of_a_growing_schema_are_read_and_counted(put: Put, source
     named = source("p/*.parquet", TableFormat.PARQUET)
     for found in (introspect(named), read_all(named)):
         assert (len(found.columns), found.row_count) == (25, sum(range(1, 26)))
-    assert parquet.verify(named, Limits(), no_progress) == sum(range(1, 26))
+    assert verify(named, Limits(), no_progress) == sum(range(1, 26))
 
 
 def test_a_footer_that_is_larger_than_the_tail(put: Put, source: Named) -> None:
     data = a_parquet(rows=3000, columns=60, row_group_size=30)
-    assert int.from_bytes(data[-8:-4], "little") > 2 * parquet.TAIL_BYTES
+    assert int.from_bytes(data[-8:-4], "little") > 2 * FIRST_BYTES
     put("wide.parquet", data)
     found = introspect(source("wide.parquet", TableFormat.PARQUET))
     assert (len(found.columns), found.row_count) == (60, 3000)

@@ -423,7 +423,7 @@ def test_no_command_takes_a_secret_as_an_option(tmp_path: Path, command: str) ->
         (("https://example.com/b/x", "--format", "CSV", "--public"), ("url_refused",)),
         (("https://b.s3.amazonaws.com/x", "--format", "CSV"), ("--access-key", "--public")),
         (("x", "--format", "CSV", "--access-key", "k"), ("STOCKTAKE_ACCESS_SECRET",)),
-        (("x", "--format", "Excel"), ("parquet", "Excel")),
+        (("x", "--format", "Lance"), ("parquet", "Lance")),
     ],
 )
 def test_inspect_explains_what_it_cannot_read(

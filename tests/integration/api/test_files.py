@@ -33,7 +33,11 @@ from tests.support.hostile_store import hostile
 from tests.support.stack import wait_until
 
 CSV = b"id,name\n1,Ada\n"
-FORMATS = "CSV, CSVWithNames, Delta, DeltaS3Wrapper, Iceberg, JSONEachRow, Parquet"
+FORMATS = (
+    "Arrow, ArrowStream, Avro, CSV, CSVWithNames, Delta, DeltaS3Wrapper, Excel, Iceberg, "
+    "JSONEachRow, ODS, ORC, Parquet"
+)
+TITLES = "Arrow, Arrow stream, Avro, CSV, Excel, JSON, ORC, OpenDocument or Parquet"
 
 
 def send(
@@ -212,19 +216,19 @@ def test_loads_into_a_delta_table_are_data_and_never_left_out(
         ({"name": "x" * 129}, "Ensure this field has no more than 128 characters."),
         ({"target": "moon"}, "Invalid target. Must be one of: file, delta"),
         (
-            {"target": "delta", "mode": "merge"},
-            "Invalid mode. Must be one of: append, replace",
+            {"target": "delta", "mode": "upsert"},
+            "Invalid mode. Must be one of: append, replace, merge",
         ),
         ({"mode": "append"}, "mode=append needs target=delta."),
         (
             {"format": "Delta"},
-            "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta "
-            "to load its rows into a managed Delta table.",
+            f"One file is no Delta table. Upload a file of {TITLES}, with "
+            "target=delta to load its rows into a managed Delta table.",
         ),
         (
             {"format": "DeltaS3Wrapper"},
-            "One file is no Delta table. Upload a CSV, JSON or Parquet file, with target=delta "
-            "to load its rows into a managed Delta table.",
+            f"One file is no Delta table. Upload a file of {TITLES}, with "
+            "target=delta to load its rows into a managed Delta table.",
         ),
     ],
 )

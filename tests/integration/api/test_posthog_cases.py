@@ -246,7 +246,8 @@ def test_a_credential_is_never_emptied(
 def test_an_uploaded_table_stays_where_it_is(
     client: httpx.Client, fields: dict[str, Any], status: int
 ) -> None:
-    table = send(client, "orders.csv").json()
+    made = send(client, "orders.csv").json()
+    table = client.get(f"warehouse_tables/{made['id']}").json()
     body = {"url_pattern": table["url_pattern"]} | fields
     answer = client.patch(f"warehouse_tables/{table['id']}", json=body)
     assert answer.status_code == status, answer.text

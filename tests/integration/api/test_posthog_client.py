@@ -179,7 +179,7 @@ def test_a_file_becomes_a_table(posthog: PostHogClient) -> None:
         files={"file": ("people.csv", b"id,tags\n1,a\n")},
     )
     assert sent.status_code == 201, sent.text
-    assert list(sent.json()) == POSTHOG_KEYS + OUR_KEYS
+    assert list(sent.json()) == [*POSTHOG_KEYS, *OUR_KEYS, "job_id"]
     table = posthog.call("GET", sent.json()["id"]).json()
     assert [each["key"] for each in table["columns"]] == ["id", "tags"]
     missing = posthog.call("POST", "file", data={"name": "people"})

@@ -293,7 +293,7 @@ def uploaded(client: httpx.Client) -> dict[str, Any]:
     sent = client.post(
         "warehouse_tables/file/", data={"name": "people"}, files={"file": ("x.csv", b"id\n1\n")}
     )
-    table: dict[str, Any] = sent.json()
+    table: dict[str, Any] = client.get(f"warehouse_tables/{sent.json()['id']}/").json()
     return table
 
 

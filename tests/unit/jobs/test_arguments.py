@@ -34,7 +34,7 @@ def test_what_a_row_holds_is_read_and_written_as_it_always_was(name: str) -> Non
     "stored",
     [
         {"target": "iceberg", "format": "Parquet"},
-        {"target": "delta", "format": "Parquet", "mode": "merge"},
+        {"target": "delta", "format": "Parquet", "mode": "upsert"},
         {"target": "file", "format": "Lance"},
     ],
 )
