@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 
 from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.readers.files.folders import table_at
+from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress, Source
 from stocktake.readers.text.compression import decompress
-from stocktake.readers.text.decoding import mismatch
 from stocktake.readers.text.detection import detect
 from stocktake.schema.warnings import ReadWarning, WarningCode
 from stocktake.storage.places.globs import literal
