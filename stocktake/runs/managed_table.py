@@ -34,6 +34,7 @@ from stocktake.errors import (
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.table_log import RESTORE
 from stocktake.schema.formats import MANAGED, TAKING_ROWS
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
@@ -42,8 +43,6 @@ from stocktake.storage.stores import store_errors
 #: is older is refused, for nothing could tell (ADR 4).
 TRANSACTION_DAYS: Final = 30
 _LOG: Final = "_delta_log/"
-#: Of a commit that takes back files which are there already.
-_RESTORE: Final = "RESTORE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +150,7 @@ class ManagedTable:
 
     def _added_bytes(self, version: int) -> int:
         actions = self.commit(version)
-        if any(each.get("commitInfo", {}).get("operation") == _RESTORE for each in actions):
+        if any(each.get("commitInfo", {}).get("operation") == RESTORE for each in actions):
             return 0
         return sum(int(each["add"]["size"]) for each in actions if "add" in each)
 

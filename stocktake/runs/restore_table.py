@@ -24,7 +24,15 @@ from stocktake.runs.managed_table import (
 )
 from stocktake.runs.own_commits import commit, live_files, transaction
 from stocktake.runs.refresh_schema import result_of, store_introspection
-from stocktake.runs.table_log import RESTORE, Commit, Log, gone, require_kept, target
+from stocktake.runs.table_log import (
+    RESTORE,
+    Commit,
+    Log,
+    gone,
+    job_transaction,
+    require_kept,
+    target,
+)
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 #: Whatever a vacuum may remove at this moment is older than the retention: a version that lost its
@@ -67,7 +75,7 @@ def _restore(managed: ManagedTable, wanted: RestoreArguments) -> int | None:
     if table is None:
         raise SourceNotFoundError("Nothing was loaded into the table yet.")
     log, head, claim = _log_of(managed), table.version(), managed.attempt.claim
-    if table.transaction_version(_transaction_of(managed.attempt)) is not None:
+    if table.transaction_version(job_transaction(claim.job_id)) is not None:
         return _restored_by(log, head, str(claim.job_id))
     days = managed.attempt.process.settings.retain_replaced_days
     version = target(log, head, wanted)
@@ -113,7 +121,7 @@ def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
     back = [file for path, file in wanted.items() if path not in present]
     _require_there(managed, [file.path for file in back], version)
     actions = [
-        transaction(_transaction_of(managed.attempt)),
+        transaction(job_transaction(managed.attempt.claim.job_id)),
         *_metadata(older, table),
         *(file.removal(changes_data=True) for path, file in present.items() if path not in wanted),
         *(file.addition() for file in back),
@@ -129,10 +137,6 @@ def _require_there(managed: ManagedTable, paths: Sequence[str], version: int) ->
         store.map(lambda key: store.get(key, length=0), keys)
     except SourceNotFoundError as exc:
         raise gone(version) from exc
-
-
-def _transaction_of(attempt: Attempt) -> str:
-    return f"stocktake-job:{attempt.claim.job_id}"
 
 
 def _metadata(older: DeltaTable, table: DeltaTable) -> list[dict[str, Any]]:
