@@ -34,7 +34,9 @@ from stocktake.errors import (
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.refresh_schema import store_introspection
 from stocktake.runs.table_log import RESTORE
+from stocktake.schema.diff import Diff
 from stocktake.schema.formats import MANAGED, TAKING_ROWS
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
@@ -211,6 +213,23 @@ def locked_managed(session: Session, attempt: Attempt) -> Table:
     if not _is_managed(table):
         raise _not_managed()
     return table
+
+
+def store_managed(
+    session: Session, table: Table, attempt: Attempt, found: Introspection, stored: Stored
+) -> Diff:
+    """Write what a managed table holds now to its locked row.
+
+    Returns:
+        the difference from the columns stored before.
+
+    Raises:
+        LimitExceededError: see `store_introspection`.
+    """
+    change = store_introspection(session, table, found, attempt)
+    table.source_state = found.state | {"generation": table.generation}
+    stored.write(table)
+    return change
 
 
 def _is_managed(table: Table) -> bool:

@@ -21,9 +21,10 @@ from stocktake.runs.managed_table import (
     locked_managed,
     mapped,
     require_managed,
+    store_managed,
 )
 from stocktake.runs.own_commits import commit, live_files, transaction
-from stocktake.runs.refresh_schema import result_of, store_introspection
+from stocktake.runs.refresh_schema import result_of
 from stocktake.runs.table_log import (
     RESTORE,
     Commit,
@@ -60,10 +61,9 @@ def run(attempt: Attempt) -> None:
     size_bytes = managed.listed_bytes()
     with attempt.process.database.write() as session:
         table = locked_managed(session, attempt)
-        change = store_introspection(session, table, found, attempt)
-        table.source_state = found.state | {"generation": table.generation}
         at, since = int(found.source_version or 0), table.stored_version
-        Stored(since=since, version=at, size_bytes=size_bytes).write(table)
+        stored = Stored(since=since, version=at, size_bytes=size_bytes)
+        change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
         result = result_of(table, found, change) | {"restored_version": version}
         leases.succeed(session, attempt.claim, result)
