@@ -101,8 +101,7 @@ class Table:
             self._text.warnings.append(warning)
 
     def skip(self, kinds: Sequence[Kind], *, quotes: bool = False) -> int:
-        """Skip rows, between two blocks, that surely keep the columns at these kinds; return how
-        many.
+        """Skip rows, between two blocks, that surely keep the columns at these kinds.
 
         Args:
             quotes: whether values are held to types: numbers may stand in quotes, and be rounded.
