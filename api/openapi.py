@@ -12,8 +12,9 @@ from api.schemas.tables import TableBody
 
 #: The first paragraph of `/docs`.
 ABOUT: Final = """\
-Keeps the schemas of Delta, Iceberg, Parquet, CSV and JSON tables in object storage true. Register a
-table, have its schema read again with `refresh_schema`, and follow the job that the answer names.
+Keeps the schemas of Delta, Iceberg, Parquet, ORC, Arrow, Avro, CSV, JSON and Excel tables in object
+storage true. Register a table, have its schema read again with `refresh_schema`, and follow the job
+that the answer names.
 
 Every request needs an API key, as `Authorization: Bearer KEY`: press **Authorize** and paste it.
 `stocktake up` keeps one in its data directory (`.stocktake/api_key`); `stocktake keys create`

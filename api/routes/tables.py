@@ -15,18 +15,20 @@ from api.edge.routing import Router
 from api.routes.jobs import accepted, ended, failed, job_url
 from api.schemas.base import PageBody
 from api.schemas.jobs import JobBody
-from api.schemas.tables import (
+from api.schemas.schema_versions import (
     FullVersionBody,
+    VersionBody,
+    VersionDiffBody,
+    full_version_view,
+    version_view,
+)
+from api.schemas.tables import (
     NewTable,
     SchemaUpdate,
     TableBody,
     TableChange,
     TableRestore,
-    VersionBody,
-    VersionDiffBody,
-    full_version_view,
     table_view,
-    version_view,
 )
 from stocktake.db.models import Table
 from stocktake.db.pages import place_of

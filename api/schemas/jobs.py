@@ -252,7 +252,14 @@ class JobBody(Wire):
     progress: Annotated[dict[str, Any] | None, DescribedAs(ProgressBody | None)]
     result: Annotated[
         dict[str, Any] | None,
-        DescribedAs(RefreshResult | ValidationResult | ExpansionResult | MaintenanceResult | None),
+        DescribedAs(
+            RefreshResult
+            | RestoreResult
+            | ValidationResult
+            | ExpansionResult
+            | MaintenanceResult
+            | None
+        ),
     ]
     error: JobErrorBody | None
     created_at: datetime

@@ -1,4 +1,4 @@
-"""Tables, uploads and schema versions, in the fields of PostHog's ``warehouse_tables``."""
+"""Tables and uploads, in the fields of PostHog's ``warehouse_tables``."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,10 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
-from api.schemas.jobs import DiffBody, JobErrorBody, WarningBody
+from api.schemas.jobs import JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
-from stocktake.db.models import Job, SchemaVersion
-from stocktake.schema.diff import ChangeClass, completed
+from stocktake.db.models import Job
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
 from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
@@ -35,7 +34,6 @@ ColumnType = Literal[
     "json",
     "unknown",
 ]
-Change = Annotated[str, DescribedAs(ChangeClass)]
 _SECRET: Final[dict[str, Any]] = {"writeOnly": True, "maxLength": 500}
 
 
@@ -307,43 +305,6 @@ class UploadBody(Wire):
     size_bytes: int
 
 
-class VersionBody(Wire):
-    """One schema version, without its columns."""
-
-    number: int
-    change: Change
-    column_count: int
-    source_version: int | str | None
-    job_id: UUID | None
-    created_at: datetime
-
-
-class VersionColumnBody(Wire):
-    """A column of a schema version."""
-
-    name: str
-    type: Annotated[str, DescribedAs(ColumnType)]
-    clickhouse: str
-    nullable: bool
-    override: bool
-
-
-class FullVersionBody(VersionBody):
-    """One schema version."""
-
-    columns: list[VersionColumnBody]
-    diff: Annotated[dict[str, Any], DescribedAs(DiffBody)]
-
-
-class VersionDiffBody(Wire):
-    """From one schema version to another; `from_version` is null where there is none before."""
-
-    from_version: int | None
-    to_version: int
-    change: Change
-    diff: Annotated[dict[str, Any], DescribedAs(DiffBody)]
-
-
 def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> TableBody:
     """Return a table on the wire, as this caller sees it."""
     table = view.table
@@ -403,31 +364,3 @@ def short_job(job: Job) -> ShortJobBody:
         created_at=job.created_at,
         finished_at=job.finished_at,
     )
-
-
-def version_view(version: SchemaVersion, column_count: int) -> VersionBody:
-    """Return a schema version in a list."""
-    return VersionBody(
-        number=version.number,
-        change=version.change,
-        column_count=column_count,
-        source_version=version.source_version,
-        job_id=version.job_id,
-        created_at=version.created_at,
-    )
-
-
-def full_version_view(version: SchemaVersion) -> FullVersionBody:
-    """Return a schema version with its columns and its diff from the one before."""
-    columns = [
-        VersionColumnBody(
-            name=stored["name"],
-            type=wire_type(stored["hogql"]),
-            clickhouse=stored["clickhouse"],
-            nullable=stored["nullable"],
-            override=stored["override"],
-        )
-        for stored in version.columns
-    ]
-    short = version_view(version, len(columns)).model_dump()
-    return FullVersionBody(**short, columns=columns, diff=completed(version.diff))

@@ -11,12 +11,8 @@ from stocktake.schema.types import GEOMETRIES, Type
 
 #: Delta keeps microseconds in UTC.
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
-
-
 #: Of a decimal (Delta protocol, "Primitive Types").
 _MAX_PRECISION: Final = 38
-
-
 _BYTES: Final[tuple[Callable[[Any], bool], ...]] = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -28,8 +24,6 @@ LISTS: Final[tuple[Callable[[Any], bool], ...]] = (
     pa.types.is_large_list,
     pa.types.is_fixed_size_list,
 )
-
-
 _PLAIN: Final = MappingProxyType(
     {
         "Int8": pa.int8(),

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from stocktake.loading.arrow_types import LISTS
 from stocktake.loading.conflicts import MisfitError, conflict
-from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.readers.arrow_types import TEXTS, clickhouse_type
 from stocktake.readers.text.values.numbers import gives_back
 from stocktake.schema.wire_names import database_field
 
@@ -28,15 +28,7 @@ _ALLOWED: Final = frozenset(
         ("Date", "DateTime"),
     }
 )
-_TEXTS: Final[tuple[Callable[[Any], bool], ...]] = (
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_string_view,
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_binary_view,
-    pa.types.is_fixed_size_binary,
-)
+_BYTES: Final = (*TEXTS, pa.types.is_fixed_size_binary)
 #: How pyarrow and we refuse a value.
 _REFUSALS: Final = (pa.ArrowException, ValueError, OverflowError)
 #: Up to here a float holds every integer.
@@ -202,7 +194,7 @@ def _cast_leaf(array: Any, target: Any) -> pa.Array:
 
 def _require_alike(found: pa.DataType, target: pa.DataType) -> None:
     if pa.types.is_string(target) or (
-        pa.types.is_binary(target) and any(is_text(found) for is_text in _TEXTS)
+        pa.types.is_binary(target) and any(is_bytes(found) for is_bytes in _BYTES)
     ):
         return
     one, other = (

@@ -16,7 +16,8 @@ from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Field, Type, array_of, make_nullable, map_of, scalar, tuple_of
 
-_TEXT = (
+#: Texts and bytes of any length, which are one to ClickHouse.
+TEXTS: Final = (
     pa.types.is_string,
     pa.types.is_large_string,
     pa.types.is_string_view,
@@ -159,7 +160,7 @@ def _never_null(field: pa.Field) -> bool:
 def _leaf(arrow: pa.DataType, place: Place) -> Type:
     if (plain := _PLAIN.get(str(arrow))) is not None:
         return plain
-    if any(is_text(arrow) for is_text in _TEXT):
+    if any(is_text(arrow) for is_text in TEXTS):
         return _STRING
     for applies, make in _PARAMETRIC:
         if applies(arrow):

@@ -33,7 +33,7 @@ from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
-from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
+from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable, store_managed
 from stocktake.runs.refresh_schema import result_of, store_introspection
 from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
@@ -217,9 +217,7 @@ def _load(attempt: Attempt, received: Received) -> None:
     with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = locked_for(session, attempt.claim, any_generation=True)
-        change = store_introspection(session, table, found, attempt)
-        table.source_state = found.state | {"generation": table.generation}
-        stored.write(table)
+        change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
         uploads.use_up(session, received.upload_id)
         leases.succeed(session, attempt.claim, result_of(table, found, change))

@@ -30,14 +30,17 @@ from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable, mapped
 from stocktake.runs.merge import check_keys, merge_rows, require_key
-from stocktake.runs.table_log import JOB, UPLOAD
+from stocktake.runs.table_log import (
+    JOB,
+    TRANSACTION_VERSION,
+    UPLOAD,
+    job_transaction,
+    upload_transaction,
+)
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
 from stocktake.schema.widening import widen
 
-#: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
-#: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
-_TRANSACTION_VERSION: Final = 1
 #: The bytes of data files up to which a table's rows are written anew to widen a column.
 _MOST_REWRITTEN_BYTES: Final = 1 << 30
 #: What a user's word for a type says all of; `array`, `json` and `decimal` leave the rest open.
@@ -59,7 +62,7 @@ class _Load:
     @property
     def transactions(self) -> tuple[str, str]:
         claim = self.attempt.claim
-        return f"stocktake-job:{claim.job_id}", f"stocktake-upload:{claim.upload_id}"
+        return job_transaction(claim.job_id), upload_transaction(claim.upload_id)
 
     @property
     def origin(self) -> dict[str, str]:
@@ -353,7 +356,7 @@ def _commit(
 def _properties(load: _Load, *, replaces: bool) -> CommitProperties:
     # With the time, from which on the log keeps them for as long as the table's property says.
     made_at = int(time.time() * 1000)
-    marks = [Transaction(name, _TRANSACTION_VERSION, made_at) for name in load.transactions]
+    marks = [Transaction(name, TRANSACTION_VERSION, made_at) for name in load.transactions]
     # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
     # rows would stay beside the new ones. Without its own retries it finds the version taken, and
     # the job tries again as a whole.

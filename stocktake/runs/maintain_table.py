@@ -23,8 +23,8 @@ from stocktake.runs.managed_table import (
     locked_managed,
     mapped,
     require_managed,
+    store_managed,
 )
-from stocktake.runs.refresh_schema import store_introspection
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 
@@ -56,11 +56,9 @@ def run(attempt: Attempt) -> None:
     size_bytes = managed.listed_bytes()
     with attempt.process.database.write() as session:
         table = locked_managed(session, attempt)
-        store_introspection(session, table, found, attempt)
-        table.source_state = found.state | {"generation": table.generation}
         # Listed just now: this is the count that the next ones go on from.
-        since = table.stored_version
-        Stored(since=since, version=version, size_bytes=size_bytes).write(table)
+        stored = Stored(since=table.stored_version, version=version, size_bytes=size_bytes)
+        store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep = 0
         table.maintained_at = now()
         leases.succeed(session, attempt.claim, _result(table, done))

@@ -34,6 +34,9 @@ from stocktake.errors import (
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.refresh_schema import store_introspection
+from stocktake.runs.table_log import RESTORE
+from stocktake.schema.diff import Diff
 from stocktake.schema.formats import MANAGED, TAKING_ROWS
 from stocktake.storage.places.globs import escape
 from stocktake.storage.stores import store_errors
@@ -42,8 +45,6 @@ from stocktake.storage.stores import store_errors
 #: is older is refused, for nothing could tell (ADR 4).
 TRANSACTION_DAYS: Final = 30
 _LOG: Final = "_delta_log/"
-#: Of a commit that takes back files which are there already.
-_RESTORE: Final = "RESTORE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,7 @@ class ManagedTable:
 
     def _added_bytes(self, version: int) -> int:
         actions = self.commit(version)
-        if any(each.get("commitInfo", {}).get("operation") == _RESTORE for each in actions):
+        if any(each.get("commitInfo", {}).get("operation") == RESTORE for each in actions):
             return 0
         return sum(int(each["add"]["size"]) for each in actions if "add" in each)
 
@@ -212,6 +213,23 @@ def locked_managed(session: Session, attempt: Attempt) -> Table:
     if not _is_managed(table):
         raise _not_managed()
     return table
+
+
+def store_managed(
+    session: Session, table: Table, attempt: Attempt, found: Introspection, stored: Stored
+) -> Diff:
+    """Write what a managed table holds now to its locked row.
+
+    Returns:
+        the difference from the columns stored before.
+
+    Raises:
+        LimitExceededError: see `store_introspection`.
+    """
+    change = store_introspection(session, table, found, attempt)
+    table.source_state = found.state | {"generation": table.generation}
+    stored.write(table)
+    return change
 
 
 def _is_managed(table: Table) -> bool:

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from stocktake.errors import CommitConflictError
 from stocktake.runs.managed_table import ManagedTable
-from stocktake.runs.table_log import JOB
+from stocktake.runs.table_log import JOB, TRANSACTION_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def addition(
 
 def transaction(name: str) -> dict[str, Any]:
     """Return the action by which an application transaction is known."""
-    return {"txn": {"appId": name, "version": 1, "lastUpdated": _now_ms()}}
+    return {"txn": {"appId": name, "version": TRANSACTION_VERSION, "lastUpdated": _now_ms()}}
 
 
 def commit(

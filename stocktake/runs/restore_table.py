@@ -21,10 +21,19 @@ from stocktake.runs.managed_table import (
     locked_managed,
     mapped,
     require_managed,
+    store_managed,
 )
 from stocktake.runs.own_commits import commit, live_files, transaction
-from stocktake.runs.refresh_schema import result_of, store_introspection
-from stocktake.runs.table_log import RESTORE, Commit, Log, gone, require_kept, target
+from stocktake.runs.refresh_schema import result_of
+from stocktake.runs.table_log import (
+    RESTORE,
+    Commit,
+    Log,
+    gone,
+    job_transaction,
+    require_kept,
+    target,
+)
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 #: Whatever a vacuum may remove at this moment is older than the retention: a version that lost its
@@ -52,10 +61,9 @@ def run(attempt: Attempt) -> None:
     size_bytes = managed.listed_bytes()
     with attempt.process.database.write() as session:
         table = locked_managed(session, attempt)
-        change = store_introspection(session, table, found, attempt)
-        table.source_state = found.state | {"generation": table.generation}
         at, since = int(found.source_version or 0), table.stored_version
-        Stored(since=since, version=at, size_bytes=size_bytes).write(table)
+        stored = Stored(since=since, version=at, size_bytes=size_bytes)
+        change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
         result = result_of(table, found, change) | {"restored_version": version}
         leases.succeed(session, attempt.claim, result)
@@ -67,7 +75,7 @@ def _restore(managed: ManagedTable, wanted: RestoreArguments) -> int | None:
     if table is None:
         raise SourceNotFoundError("Nothing was loaded into the table yet.")
     log, head, claim = _log_of(managed), table.version(), managed.attempt.claim
-    if table.transaction_version(_transaction_of(managed.attempt)) is not None:
+    if table.transaction_version(job_transaction(claim.job_id)) is not None:
         return _restored_by(log, head, str(claim.job_id))
     days = managed.attempt.process.settings.retain_replaced_days
     version = target(log, head, wanted)
@@ -113,7 +121,7 @@ def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
     back = [file for path, file in wanted.items() if path not in present]
     _require_there(managed, [file.path for file in back], version)
     actions = [
-        transaction(_transaction_of(managed.attempt)),
+        transaction(job_transaction(managed.attempt.claim.job_id)),
         *_metadata(older, table),
         *(file.removal(changes_data=True) for path, file in present.items() if path not in wanted),
         *(file.addition() for file in back),
@@ -129,10 +137,6 @@ def _require_there(managed: ManagedTable, paths: Sequence[str], version: int) ->
         store.map(lambda key: store.get(key, length=0), keys)
     except SourceNotFoundError as exc:
         raise gone(version) from exc
-
-
-def _transaction_of(attempt: Attempt) -> str:
-    return f"stocktake-job:{attempt.claim.job_id}"
 
 
 def _metadata(older: DeltaTable, table: DeltaTable) -> list[dict[str, Any]]:

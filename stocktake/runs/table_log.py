@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Self
+from uuid import UUID
 
 from stocktake.errors import RestoreRefusedError
 from stocktake.jobs.arguments import RestoreArguments
@@ -11,8 +12,22 @@ from stocktake.jobs.arguments import RestoreArguments
 #: A commit's own words for whose it is, beside deltalake's.
 JOB: Final = "stocktakeJob"
 UPLOAD: Final = "stocktakeUpload"
+#: Whether an id was committed is all that is asked. The protocol's version numbers the commits of
+#: one id, of which there is one here (Delta protocol, "Transaction Identifiers").
+TRANSACTION_VERSION: Final = 1
+#: Of a commit that takes back files which are there already.
 RESTORE: Final = "RESTORE"
 _LOADS: Final = frozenset({"WRITE", "MERGE"})
+
+
+def job_transaction(job_id: UUID) -> str:
+    """Return the application transaction by which a job knows its own commit (ADR 4)."""
+    return f"stocktake-job:{job_id}"
+
+
+def upload_transaction(upload_id: UUID | None) -> str:
+    """Return the one by which an upload is known to be loaded, whichever job did it."""
+    return f"stocktake-upload:{upload_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from stocktake.db.models import Job, Table
 from stocktake.errors import ConflictError, ValidationError
 from stocktake.jobs.arguments import RestoreArguments
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.schema.formats import TableFormat
+from stocktake.schema.formats import TAKING_ROWS
 from stocktake.services import audit, table_views
 from stocktake.services.context import Context
 from stocktake.states import UNDONE, JobKind, Queue
@@ -100,6 +100,6 @@ def locked_managed(context: Context, table_id: UUID) -> Table:
         ValidationError: the table is no managed Delta table.
     """
     table = table_views.locked(context, table_id)
-    if not (table.managed and TableFormat(table.format).facts.takes_rows):
+    if not (table.managed and table.format in TAKING_ROWS):
         raise ValidationError(NOT_MANAGED, legacy_message=True)
     return table

@@ -1,4 +1,5 @@
-"""Every error of a job has a code, a hint and a row in docs/errors.md that tells the truth."""
+"""Every error of a job, and every warning of a read, has a row in docs/errors.md that tells the
+truth."""
 
 import ast
 import re
@@ -9,6 +10,7 @@ import pytest
 
 from stocktake import errors
 from stocktake.errors import HandedBackError, JobError, RequestError, TerminalError, TransientError
+from stocktake.schema.warnings import WarningCode
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
@@ -84,3 +86,9 @@ def test_every_code_of_a_refused_request_is_documented() -> None:
     rows = re.findall(r"^\| \d{3} \| (.+?) \|", PAGE, re.MULTILINE)
     documented = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
     assert {each.default_code for each in kinds} <= documented
+
+
+def test_each_warning_stands_on_the_page() -> None:
+    page = PAGE.partition("# Warnings of a read")[2].partition("\n# ")[0]
+    rows = re.findall(r"^\| (`[^|]+)\|", page, re.MULTILINE)
+    assert {code for row in rows for code in re.findall(r"\w+", row)} == set(WarningCode)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stocktake.errors import InvalidSourceError, UnsupportedError
 from stocktake.readers.arrow.schema import check_length, of_footer
-from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
 from stocktake.readers.source import Introspection, Limits, Progress, Source
@@ -94,4 +94,4 @@ def _refuse_format(file: Opened) -> NoReturn:
     hint = None
     if head.startswith(_CONTINUATION):
         hint = f"It may be a stream: set the table's format to {TableFormat.ARROW_STREAM.value}."
-    raise mismatch(TableFormat.ARROW, file.name, head, hint=hint)
+    raise unlike(TableFormat.ARROW, file.name, head, hint=hint)

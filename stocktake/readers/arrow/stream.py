@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from stocktake.errors import FormatMismatchError, InvalidSourceError
 from stocktake.readers.arrow.schema import check_length, of_message
-from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_head, read_schemas
 from stocktake.readers.source import Introspection, Limits, Progress, Source
@@ -85,4 +85,4 @@ def _refused(file: Opened) -> FormatMismatchError:
     head, hint = file.chunk.data[:HEAD_BYTES], None
     if head.startswith(TableFormat.ARROW.facts.magic):
         hint = f"It is an Arrow file: set the table's format to {TableFormat.ARROW.value}."
-    return mismatch(TableFormat.ARROW_STREAM, file.name, head, hint=hint)
+    return unlike(TableFormat.ARROW_STREAM, file.name, head, hint=hint)

@@ -12,7 +12,7 @@ from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.readers.avro import rows
 from stocktake.readers.avro.header import Header, HeaderError, IncompleteError, parse
 from stocktake.readers.avro.types import SchemaError, columns
-from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import (
     FIRST_BYTES,
@@ -65,7 +65,7 @@ def batches(
 
 def _describe(file: Opened) -> FileSchema:
     if not file.chunk.data.startswith(_MAGIC):
-        raise mismatch(TableFormat.AVRO, file.name, file.chunk.data[:HEAD_BYTES])
+        raise unlike(TableFormat.AVRO, file.name, file.chunk.data[:HEAD_BYTES])
     try:
         header = _header(file)
         check_size(len(header.schema), file.limits, what="The schema in the header")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceNotFoundError
 from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.numbers import MOST, total
 from stocktake.readers.delta.paths import (
@@ -22,6 +22,7 @@ from stocktake.readers.delta.paths import (
     vector_id,
 )
 from stocktake.readers.delta.totals import Totals, row_count
+from stocktake.readers.files.listing import rewritten
 from stocktake.readers.parquet.range_file import RangeFile
 
 _BATCH_ROWS: Final = 4_096
@@ -122,10 +123,7 @@ class Adds:
                 self._log.charge(files=0, size_bytes=end - begin)
                 chunk = self._log.store.get(self._path, start=begin, length=end - begin)
                 if chunk.info.etag != tail.info.etag:
-                    raise SourceChangedError(
-                        f'The file "{self.shown}" was rewritten while it was being read.',
-                        file=self.shown,
-                    )
+                    raise rewritten(self.shown)
                 return chunk.data
 
             # A pre-buffer would hold whole column chunks: the statistics of a million files.

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError, SourceChangedError
+from stocktake.errors import InvalidSourceError
 from stocktake.readers.delta.actions import NOTHING, Actions, Said, merged
 from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Read
+from stocktake.readers.files.listing import rewritten
 from stocktake.readers.limits import exceeded
 from stocktake.readers.parquet.footer import ColumnChunk, Footer
 from stocktake.readers.parquet.range_file import RangeFile
@@ -138,9 +139,7 @@ class CheckpointFile:
         """
         chunk = store.get(self.path, start=wanted.start, length=wanted.end - wanted.start)
         if chunk.info.etag != self.etag:
-            raise SourceChangedError(
-                f'The file "{self.name}" was rewritten while it was being read.', file=self.name
-            )
+            raise rewritten(self.name)
         self.segments[wanted.start] = chunk.data
         insort(self.offsets, wanted.start)
         return NOTHING

@@ -27,17 +27,30 @@ _COMPRESSED: Final = (
 )
 
 
-def mismatch(
+def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
+    """Return the error for a source of another format than its table's.
+
+    Args:
+        path: of the file, or of the root folder of another table.
+        declared: the table's format.
+        found: what it looks like.
+    """
+    return FormatMismatchError(
+        f"The table is declared {declared}, but {path} looks like {found}.", file=path
+    )
+
+
+def unlike(
     table_format: TableFormat, name: str, head: bytes, *, hint: str | None = None
 ) -> FormatMismatchError:
-    r"""Return the error for a binary file of another format than its table's.
+    r"""Return the error for a file that does not begin as its table's binary format does.
 
     Args:
         name: of the file.
         head: its first `HEAD_BYTES`.
         hint: where a better one is known than that the format must be set.
 
-    >>> mismatch(TableFormat.PARQUET, "x", b"\x1f\x8b\x08").detail
+    >>> unlike(TableFormat.PARQUET, "x", b"\x1f\x8b\x08").detail
     'The table is declared Parquet, but "x" looks like a file compressed with gzip.'
     """
     declared = f"The table is declared {table_format.value}, but"

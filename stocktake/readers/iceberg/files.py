@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceNotFoundError
 from stocktake.readers.files.folders import table_at
+from stocktake.readers.files.foreign import mismatch
+from stocktake.readers.files.listing import rewritten
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress, Source
 from stocktake.readers.text.compression import decompress
-from stocktake.readers.text.decoding import mismatch
 from stocktake.readers.text.detection import detect
 from stocktake.schema.warnings import ReadWarning, WarningCode
 from stocktake.storage.places.globs import literal
@@ -118,9 +119,7 @@ class MetadataFolder:
         chunk = self._source.store.get(chosen.info.path, length=chosen.info.size + 1)
         self._files, self._bytes = 1, self._bytes + chunk.cost_bytes
         if chunk.info.size != chosen.info.size:
-            raise SourceChangedError(
-                f'The file "{shown}" was rewritten while it was being read.', file=shown
-            )
+            raise rewritten(shown)
         try:
             return str(self._plain(chunk.data, shown), "utf-8")
         except UnicodeDecodeError as exc:

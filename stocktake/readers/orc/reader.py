@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyarrow import orc
 
 from stocktake.errors import InvalidSourceError, UnsupportedError
-from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import (
     NAMELESS,
@@ -92,7 +92,7 @@ def _describe(file: Opened) -> FileSchema:
     whole = script.endswith(_MAGIC)
     # Hive 0.11 wrote no magic there.
     if not whole and not (head := file.range(0, HEAD_BYTES)).startswith(_MAGIC):
-        raise mismatch(TableFormat.ORC, file.name, head)
+        raise unlike(TableFormat.ORC, file.name, head)
     try:
         found = post_script(script)
         footer = _footer(file, found, before=_LENGTH_BYTES + length)

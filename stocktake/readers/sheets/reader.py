@@ -12,7 +12,7 @@ import python_calamine as calamine
 from stocktake.errors import EmptySourceError, InvalidSourceError, SourceNotFoundError, did_you_mean
 from stocktake.readers.column_names import unique_names
 from stocktake.readers.files.budget import Budget
-from stocktake.readers.files.foreign import HEAD_BYTES, mismatch
+from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.rows import count
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_head, read_schemas
@@ -112,7 +112,7 @@ def _describe(file: Opened) -> FileSchema:
 def _sheet(file: Opened) -> _Sheet:
     head = file.chunk.data
     if not head.startswith((guard.ZIP, guard.COMPOUND)):
-        raise mismatch(file.source.format, file.name, head[:HEAD_BYTES])
+        raise unlike(file.source.format, file.name, head[:HEAD_BYTES])
     _check_size(file)
     data = head + (file.range(len(head), file.size - len(head)) if file.size > len(head) else b"")
     guard.check(data, file)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-from stocktake.errors import FormatMismatchError, LimitExceededError, UnsupportedError
-from stocktake.readers.files.foreign import FOREIGN
+from stocktake.errors import LimitExceededError, UnsupportedError
+from stocktake.readers.files.foreign import FOREIGN, mismatch
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
@@ -176,13 +176,6 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
             found = name
     if found:
         raise mismatch(path, declared, found)
-
-
-def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
-    """Return the error for a file of another format than the table's."""
-    return FormatMismatchError(
-        f"The table is declared {declared}, but {path} looks like {found}.", file=path
-    )
 
 
 # --- refusals ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Final
 
 from stocktake.errors import UnsupportedError
 from stocktake.readers.text.decoders import hadoop_codec, is_zlib
+from stocktake.readers.text.encoding import decodes
 
 BROTLI: Final = "br"
 _MAGIC: Final = (
@@ -99,7 +100,7 @@ def _by_first_bytes(head: bytes, name: str) -> str | None:
     if is_zlib(head) and (head[1:2] != b"^" or name.endswith((".deflate", ".zlib", ".zz"))):
         return "deflate"
     has_no_text = not head.isascii() or any(byte < 0x09 for byte in head)
-    if name.endswith(".br") and has_no_text and not _is_utf8(head):
+    if name.endswith(".br") and has_no_text and not decodes(head, "utf-8"):
         return BROTLI
     return None
 
@@ -109,14 +110,6 @@ def _behind_skippable(head: bytes) -> str:
     while head.startswith(_SKIPPABLE, at):
         at += 2 * MAGIC_BYTES + int.from_bytes(head[at + 4 : at + 8], "little")
     return FRAMED.get(head[at : at + MAGIC_BYTES], "zst")
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head[:-3].decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def refuse_unsupported(head: bytes, file: str) -> None:

@@ -165,10 +165,11 @@ def _wide(head: bytes) -> str | None:
         name = "utf-16-le"
     elif even >= max(least, 4 * odd):
         name = "utf-16-be"
-    return name if name and _decodes(head[: 4 * units or 2 * pairs], name) else None
+    return name if name and decodes(head[: 4 * units or 2 * pairs], name) else None
 
 
-def _decodes(head: bytes, name: str) -> bool:
+def decodes(head: bytes, name: str) -> bool:
+    """Return whether bytes are text in an encoding, but for a character that their end cuts."""
     try:
         # Incremental, and never told that this is the end: a pair may go on behind it.
         codecs.getincrementaldecoder(name)("strict").decode(head)
@@ -234,7 +235,7 @@ class _Utf8:
         letters = sum(map(len, _MULTIBYTE.findall(data)))
         strays = len(_HIGH.findall(data)) - letters
         # A character that the chunk's end has cut is no stray.
-        if not _decodes(data, "utf-8") and strays >= len(_MULTIBYTE.findall(data)):
+        if not decodes(data, "utf-8") and strays >= len(_MULTIBYTE.findall(data)):
             self._is_windows = True
             self._warnings.append(_not_utf8(self._path, "Windows-1252"))
 

@@ -14,6 +14,7 @@ from stocktake.errors import (
 )
 from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.folders import table_among, table_at
+from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.files.listing import Listing, list_files, refuse_rewritten
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import conclude, list_or_fetch, stored_columns, unchanged
@@ -21,7 +22,7 @@ from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.date_order import decide_order
-from stocktake.readers.text.decoding import Text, line_too_long, mismatch, sample_text, stream_text
+from stocktake.readers.text.decoding import Text, line_too_long, sample_text, stream_text
 from stocktake.readers.text.values.kinds import Kind, type_of
 from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning

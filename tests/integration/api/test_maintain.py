@@ -62,6 +62,15 @@ def test_a_table_of_somebody_elses_files_is_refused(
     assert "no managed Delta table" in answer.json()["message"]
 
 
+def test_a_table_of_a_format_that_is_not_installed_is_refused(
+    client: httpx.Client, make_table: Callable[..., UUID]
+) -> None:
+    table_id = make_table("orders", format="Gone", managed=True, url_pattern="managed:///x")
+
+    assert maintain(client, table_id).status_code == 400
+    assert client.post(f"warehouse_tables/{table_id}/restore/", json={}).status_code == 400
+
+
 def test_a_key_that_only_reads_may_not(
     connect: Callable[..., httpx.Client], make_key: MakeKey, managed: UUID, project_id: int
 ) -> None:

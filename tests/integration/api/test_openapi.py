@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 
 from api.app import create_app
 from api.edge.routing import Router
+from api.schemas import jobs
 from stocktake.schema.formats import OPTIONS
 from stocktake.settings import Settings
 
@@ -167,6 +168,9 @@ def test_item_15_nothing_that_is_known_is_described_as_any_object(
         "NewTable": ("format", "options", "credential"),
         "RefreshResult": ("change", "diff", "coverage"),
     }
+    results = {name for name in vars(jobs) if name.endswith("Result")}
+    assert results
+    assert results <= schemas.keys()
     for model, fields in typed.items():
         for field in fields:
             assert "$ref" in json.dumps(schemas[model]["properties"][field]), (model, field)

@@ -202,7 +202,8 @@ def test_brotli_is_told_by_its_name_or_an_option() -> None:
     assert streamed(packed, "a.csv.br") == TEXT
     assert streamed(packed, compression="brotli") == TEXT
     assert streamed(TEXT.encode(), "a.csv.br") == TEXT
-    assert streamed("é,ü\n".encode(), "a.csv.br") == "é,ü\n"
+    for text in ("é,ü\n", "é,1", "x" + "é" * 300):
+        assert streamed(text.encode(), "a.csv.br") == text
     with pytest.raises(InvalidSourceError, match="breaks off"):
         streamed(packed[:-5], "a.csv.br")
     with pytest.raises(InvalidSourceError, match="not readable as br"):

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Final
 
 from stocktake.errors import RaggedRowsError
+from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.csv.dialect import Block, Dialect, is_blank
 from stocktake.readers.text.csv.header import (
@@ -17,7 +18,7 @@ from stocktake.readers.text.csv.header import (
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.csv.patterns import row_pattern
 from stocktake.readers.text.csv.sniffing import Sniffed, sniff
-from stocktake.readers.text.decoding import Text, mismatch
+from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.values.kinds import Kind
 from stocktake.schema.warnings import ReadWarning, WarningCode
@@ -100,8 +101,7 @@ class Table:
             self._text.warnings.append(warning)
 
     def skip(self, kinds: Sequence[Kind], *, quotes: bool = False) -> int:
-        """Skip rows, between two blocks, that surely keep the columns at these kinds; return how
-        many.
+        """Skip rows, between two blocks, that surely keep the columns at these kinds.
 
         Args:
             quotes: whether values are held to types: numbers may stand in quotes, and be rounded.

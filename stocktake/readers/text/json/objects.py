@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from stocktake.errors import InvalidSourceError
+from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.limits import too_deep
 from stocktake.readers.source import Limits
-from stocktake.readers.text.decoding import Text, line_too_long, mismatch
+from stocktake.readers.text.decoding import Text, line_too_long
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.json.patterns import Shape
 from stocktake.readers.text.json.spelling import mark_escaped, spelled_float
