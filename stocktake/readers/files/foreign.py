@@ -11,9 +11,24 @@ FOREIGN: Final = (
     (b"PARE", "encrypted Parquet"),
     (b"FEA1", "Feather of version 1"),
     (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"MSCF\0", "a cabinet archive"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"\x89PNG\r\n\x1a\n", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"RDX3\n", "R's data"),
+    (b"Salted__", "data encrypted by OpenSSL"),
+)
+#: What stands where a file should be, or hides it, though it may be a text to its end.
+STAND_INS: Final = (
+    (b"%PDF-", "a PDF"),
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS, not the file itself"),
+    (b"-----BEGIN PGP MESSAGE-----", "a message encrypted by PGP"),
+    (b"age-encryption.org/", "data encrypted by age"),
+    (b"\x1e{", "a JSON text sequence of RFC 7464"),
 )
 #: What tells all of them.
 HEAD_BYTES: Final = 16
@@ -48,6 +63,9 @@ def mismatch(
                 hint=hint or "Decompress the files: the format compresses what is in them itself.",
                 file=name,
             )
-    found = next((title for magic, title in FOREIGN if head.startswith(magic)), None)
+    known = (
+        title for begins, title in (*FOREIGN, *STAND_INS) if head.startswith(begins[:HEAD_BYTES])
+    )
+    found = next(known, None)
     looks = f"looks like {found}" if found else f"is no {table_format.facts.title} file"
     return FormatMismatchError(f'{declared} "{name}" {looks}.', hint=hint, file=name)
