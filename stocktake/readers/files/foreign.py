@@ -40,6 +40,24 @@ _COMPRESSED: Final = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"BZh", "bzip2"),
 )
+_DECOMPRESS: Final = "Decompress the files: the format compresses what is in them itself."
+
+
+def looks_like(head: bytes) -> str | None:
+    r"""Return what a file is by its first `HEAD_BYTES`; None for what is not known.
+
+    >>> looks_like(b"\x1f\x8b\x08"), looks_like(b"version https://")
+    ('a file compressed with gzip', 'a pointer of Git LFS, not the file itself')
+    """
+    if codec := _codec(head):
+        return f"a file compressed with {codec}"
+    known = ((begins[:HEAD_BYTES], title) for begins, title in (*FOREIGN, *STAND_INS))
+    return next((title for begins, title in known if head.startswith(begins)), None)
+
+
+def hint_for(head: bytes) -> str | None:
+    """Return what to do about a file that is compressed; None for any other."""
+    return _DECOMPRESS if _codec(head) else None
 
 
 def mismatch(
@@ -55,17 +73,14 @@ def mismatch(
     >>> mismatch(TableFormat.PARQUET, "x", b"\x1f\x8b\x08").detail
     'The table is declared Parquet, but "x" looks like a file compressed with gzip.'
     """
-    declared = f"The table is declared {table_format.value}, but"
-    for magic, codec in _COMPRESSED:
-        if head.startswith(magic):
-            return FormatMismatchError(
-                f'{declared} "{name}" looks like a file compressed with {codec}.',
-                hint=hint or "Decompress the files: the format compresses what is in them itself.",
-                file=name,
-            )
-    known = (
-        title for begins, title in (*FOREIGN, *STAND_INS) if head.startswith(begins[:HEAD_BYTES])
-    )
-    found = next(known, None)
+    found = looks_like(head)
     looks = f"looks like {found}" if found else f"is no {table_format.facts.title} file"
-    return FormatMismatchError(f'{declared} "{name}" {looks}.', hint=hint, file=name)
+    return FormatMismatchError(
+        f'The table is declared {table_format.value}, but "{name}" {looks}.',
+        hint=hint or hint_for(head),
+        file=name,
+    )
+
+
+def _codec(head: bytes) -> str | None:
+    return next((codec for magic, codec in _COMPRESSED if head.startswith(magic)), None)
