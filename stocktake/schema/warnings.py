@@ -43,7 +43,7 @@ class WarningCode(StrEnum):
     RENAMED_COLUMNS = "renamed_columns"
     #: A column that has no name was left out.
     NAMELESS_COLUMN = "nameless_column"
-    #: A JSON key holds values that only a text gives back.
+    #: A JSON key, or a column in several files, holds values that only a text gives back.
     MIXED_KINDS = "mixed_kinds"
     #: A JSON object has a key without a name; its values are left out.
     EMPTY_KEY = "empty_key"

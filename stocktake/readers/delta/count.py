@@ -52,7 +52,9 @@ def count(log: DeltaLog, listing: Listing) -> Totals:
         InvalidSourceError: there is no checkpoint that can be read, and not every commit.
     """
     unreadable: InvalidSourceError | None = None
-    for base in (*listing.checkpoints(), None):
+    # What has no schema of the table need not have its files either.
+    fit = (each for each in listing.checkpoints() if each not in listing.unfit)
+    for base in (*fit, None):
         if gap := listing.gap(base.version if base else -1):
             raise unreadable or gap
         try:

@@ -89,11 +89,15 @@ class Listing:
 
     Compacted files are none of them: the commits that they stand for are there as well and decide,
     and one whose writer died would hide them.
+
+    Attributes:
+        unfit: checkpoints that were found to be damaged, or to lack the table's schema.
     """
 
     commits: dict[int, ObjectInfo] = field(default_factory=dict)
     checksums: dict[int, ObjectInfo] = field(default_factory=dict)
     checkpoint_files: dict[int, dict[str, ObjectInfo]] = field(default_factory=dict)
+    unfit: list[Checkpoint] = field(default_factory=list)
 
     def add(self, info: ObjectInfo, name: str) -> None:
         """Put an object under what its name says; others are none of the log's."""

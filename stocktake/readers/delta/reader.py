@@ -82,7 +82,8 @@ def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
     try:
         totals = count(log, listing)
     except InvalidSourceError:
-        totals = count(log, log.list_from())  # an older checkpoint may do
+        # an older checkpoint may do
+        totals = count(log, replace(log.list_from(), unfit=listing.unfit))
     return replace(snapshot, totals=totals, counted=True)
 
 
@@ -190,6 +191,8 @@ def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
             passed_over = unreadable.file if unreadable else None
             return replace(snapshot, passed_over=passed_over), listing
         unreadable = unreadable or snapshot
+        if base is not None:
+            listing.unfit.append(base)
     raise AssertionError("a log without a base has no gap and no checkpoint to fail")
 
 

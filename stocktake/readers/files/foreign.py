@@ -11,9 +11,24 @@ FOREIGN: Final = (
     (b"PARE", "encrypted Parquet"),
     (b"FEA1", "Feather of version 1"),
     (b"PK\x03\x04", "a ZIP archive, as .xlsx files are"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"MSCF\0", "a cabinet archive"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook"),
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\0", "an SQLite database"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"\x89PNG\r\n\x1a\n", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"RDX3\n", "R's data"),
+    (b"Salted__", "data encrypted by OpenSSL"),
+)
+#: What stands where a file should be, or hides it, though it may be a text to its end.
+STAND_INS: Final = (
+    (b"%PDF-", "a PDF"),
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS, not the file itself"),
+    (b"-----BEGIN PGP MESSAGE-----", "a message encrypted by PGP"),
+    (b"age-encryption.org/", "data encrypted by age"),
+    (b"\x1e{", "a JSON text sequence of RFC 7464"),
 )
 #: What tells all of them.
 HEAD_BYTES: Final = 16
@@ -25,6 +40,24 @@ _COMPRESSED: Final = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"BZh", "bzip2"),
 )
+_DECOMPRESS: Final = "Decompress the files: the format compresses what is in them itself."
+
+
+def looks_like(head: bytes) -> str | None:
+    r"""Return what a file is by its first `HEAD_BYTES`; None for what is not known.
+
+    >>> looks_like(b"\x1f\x8b\x08"), looks_like(b"version https://")
+    ('a file compressed with gzip', 'a pointer of Git LFS, not the file itself')
+    """
+    if codec := _codec(head):
+        return f"a file compressed with {codec}"
+    known = ((begins[:HEAD_BYTES], title) for begins, title in (*FOREIGN, *STAND_INS))
+    return next((title for begins, title in known if head.startswith(begins)), None)
+
+
+def hint_for(head: bytes) -> str | None:
+    """Return what to do about a file that is compressed; None for any other."""
+    return _DECOMPRESS if _codec(head) else None
 
 
 def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
@@ -53,14 +86,14 @@ def unlike(
     >>> unlike(TableFormat.PARQUET, "x", b"\x1f\x8b\x08").detail
     'The table is declared Parquet, but "x" looks like a file compressed with gzip.'
     """
-    declared = f"The table is declared {table_format.value}, but"
-    for magic, codec in _COMPRESSED:
-        if head.startswith(magic):
-            return FormatMismatchError(
-                f'{declared} "{name}" looks like a file compressed with {codec}.',
-                hint=hint or "Decompress the files: the format compresses what is in them itself.",
-                file=name,
-            )
-    found = next((title for magic, title in FOREIGN if head.startswith(magic)), None)
+    found = looks_like(head)
     looks = f"looks like {found}" if found else f"is no {table_format.facts.title} file"
-    return FormatMismatchError(f'{declared} "{name}" {looks}.', hint=hint, file=name)
+    return FormatMismatchError(
+        f'The table is declared {table_format.value}, but "{name}" {looks}.',
+        hint=hint or hint_for(head),
+        file=name,
+    )
+
+
+def _codec(head: bytes) -> str | None:
+    return next((codec for magic, codec in _COMPRESSED if head.startswith(magic)), None)

@@ -15,13 +15,16 @@ from stocktake.schema.types import Type, scalar
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 
 
-#: Eighteen digits always fit an Int64.
-_INTEGER = re.compile(r"-?\d{1,18}")
+#: Eighteen digits always fit an Int64, which loses a zero before others. Two digits are a month, a
+#: day or an hour, and count all the same; more are a zip code.
+_INTEGER: Final = re.compile(r"[0-9]{2}|0|-?[1-9][0-9]{0,17}")
+#: The days of ClickHouse's Date; Date32 has the others.
+_DATES: Final = (date(1970, 1, 1), date(2149, 6, 6))
 
 
 def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple[Column, ...]:
-    """Return the columns that ``key=value/`` folders carry: Int64 or Date where every value reads
-    as that, else String; always nullable, since a folder for null may come any day.
+    """Return the columns that ``key=value/`` folders carry: Int64, Date or Date32 where every value
+    reads as that, else String; always nullable, since a folder for null may come any day.
 
     Args:
         limits: `max_columns` and `max_name_length` apply; the default when None.
@@ -51,16 +54,21 @@ def hive_partitions(paths: Iterable[str], limits: Limits | None = None) -> tuple
 def _partition_type(values: set[str]) -> Type:
     if values and all(_INTEGER.fullmatch(value) for value in values):
         return scalar("Int64", nullable=True)
-    is_date = values and all(map(_is_date, values))
-    return scalar("Date" if is_date else "String", nullable=True)
+    days = [*map(_day, values)]
+    if not days or None in days:
+        return scalar("String", nullable=True)
+    first, last = _DATES
+    fits = all(first <= day <= last for day in days if day)
+    return scalar("Date" if fits else "Date32", nullable=True)
 
 
-def _is_date(value: str) -> bool:
+def _day(value: str) -> date | None:
     try:
-        # Python takes `20240131` and `2024-W05-3` for dates, too.
-        return date.fromisoformat(value).isoformat() == value
+        day = date.fromisoformat(value)
     except ValueError:
-        return False
+        return None
+    # Python takes `20240131` and `2024-W05-3` for dates, too.
+    return day if day.isoformat() == value else None
 
 
 def with_partitions(

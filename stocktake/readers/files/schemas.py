@@ -15,7 +15,7 @@ from stocktake.readers.files.listing import (
 )
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import TEXT, conclude, list_or_fetch, stored_columns, unchanged
-from stocktake.readers.files.union import combine, null_parts
+from stocktake.readers.files.union import combine, mixed_parts, null_parts
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
@@ -163,7 +163,9 @@ def _warnings(
     named = [(relative_name(source, file.path), schema) for file, schema in found]
     for name, schema in named:
         yield from (replace(warning, file=name) for warning in schema.warnings)
-    yield from null_parts(((name, schema.columns) for name, schema in named), columns)
+    per_file = [(name, schema.columns) for name, schema in named]
+    yield from null_parts(per_file, columns)
+    yield from mixed_parts(per_file, columns)
 
 
 def _rounds(files: Sequence[ObjectInfo]) -> Iterator[Sequence[ObjectInfo]]:

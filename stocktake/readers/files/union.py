@@ -7,7 +7,7 @@ from typing import Final
 from stocktake.schema.columns import Column
 from stocktake.schema.types import make_nullable, scalar
 from stocktake.schema.warnings import ReadWarning, WarningCode
-from stocktake.schema.widening import settled, widen
+from stocktake.schema.widening import is_widening, settled, widen
 from stocktake.storage.stores.opening import ObjectInfo
 
 _ANY: Final = scalar("String")
@@ -92,6 +92,31 @@ def null_parts(
                     code=WarningCode.NULL_TYPED_PART,
                     sentence=f'The column "{column.name[:100]}" holds only nulls in this file, '
                     "which gives it no type: it has the type that other files give it.",
+                    file=file,
+                )
+
+
+def mixed_parts(
+    per_file: Iterable[tuple[str, tuple[Column, ...]]], united: Iterable[Column]
+) -> Iterator[ReadWarning]:
+    """Yield which columns are a String only because nothing else holds what the files have; each
+    once.
+
+    Args:
+        per_file: the name of each file, and what it holds.
+        united: what `combine` made of it.
+    """
+    texts = {column.name: column.type for column in united if column.type.name == _ANY.name}
+    for file, columns in per_file:
+        for column in columns:
+            found = column.type
+            if column.name in texts and not is_widening(found, texts[column.name]):
+                del texts[column.name]
+                nested = " ClickHouse reads none of this file's into it." if found.fields else ""
+                yield ReadWarning(
+                    code=WarningCode.MIXED_KINDS,
+                    sentence=f'The column "{column.name[:100]}" is {str(found)[:100]} in this file '
+                    f"and of another kind in others: it is a String.{nested}",
                     file=file,
                 )
 

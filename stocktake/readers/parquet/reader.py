@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final, NoReturn
 
 from stocktake.errors import FormatMismatchError, InvalidSourceError, UnsupportedError
+from stocktake.readers.files.foreign import HEAD_BYTES, hint_for, looks_like
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
 from stocktake.readers.limits import exceeded
 from stocktake.readers.parquet.footer import IncompleteError
@@ -149,9 +150,13 @@ def _footer_length(file: Opened) -> int:
 def _refuse_format(file: Opened) -> NoReturn:
     """Tell a Parquet file that was cut off from a file of another format."""
     name = file.name
-    if file.range(0, len(MAGIC)) == MAGIC:
+    head = file.range(0, HEAD_BYTES)
+    if head.startswith(MAGIC):
         raise InvalidSourceError(
             f'The Parquet file "{name}" is truncated: it begins as one, but has no footer.',
             file=name,
         )
-    raise FormatMismatchError("The provided file is not in Parquet format", file=name)
+    hint = None
+    if found := looks_like(head):
+        hint = f"It looks like {found}. {hint_for(head) or FormatMismatchError.default_hint}"
+    raise FormatMismatchError("The provided file is not in Parquet format", hint=hint, file=name)

@@ -46,6 +46,8 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyTyp
         "hadoop-lz4": partial(Hadoop, "lz4"),
     }
 )
+#: Those whose streams say how much memory they need.
+_WINDOWED: Final = frozenset({"zst", "xz", BROTLI})
 #: bz2 raises OSError, lz4 RuntimeError, snappy ValueError.
 _CORRUPT = (
     *(zlib.error, lzma.LZMAError, zstandard.ZstdError),
@@ -158,10 +160,11 @@ def _step(decoder: Decoder, chunk: bytes, codec: str, file: str) -> bytes:
 
 
 def _corrupt(codec: str, file: str) -> InvalidSourceError:
+    asks = (
+        f", or asks for a window above {MAX_WINDOW_BYTES >> 20} MiB" if codec in _WINDOWED else ""
+    )
     return InvalidSourceError(
-        f"{file} is not readable as {codec}: the stream is corrupt, or asks for a window above "
-        f"{MAX_WINDOW_BYTES >> 20} MiB.",
-        file=file,
+        f"{file} is not readable as {codec}: the stream is corrupt{asks}.", file=file
     )
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from stocktake.errors import LimitExceededError, UnsupportedError
-from stocktake.readers.files.foreign import FOREIGN, mismatch
+from stocktake.readers.files.foreign import FOREIGN, STAND_INS, mismatch
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
@@ -117,8 +117,9 @@ def _plain(
             break
         if layer == MOST_LAYERS:
             raise UnsupportedError(
-                f"{path} is compressed more than {MOST_LAYERS} times. Store it compressed once.",
+                f"{path} is compressed more than {MOST_LAYERS} times.",
                 code="unsupported_compression",
+                hint="Compress the named file once.",
                 file=path,
             )
         own = Taken()
@@ -128,9 +129,11 @@ def _plain(
         head, chunks = _peek(_merged(pieces))
         # The option, and the ending of the name, are of the outer layer.
         outer, option, name = outer or own, None, ""
-    refuse_unsupported(head, path)
+    refuse_unsupported(head, path, name)
     refuse_foreign(head, path, declared=source.format.value)
-    if is_binary(head, source.options.get("encoding")):
+    # what separates the fields may be a control character, as Hive's \x01
+    delimiter = str(source.options.get("csv_delimiter") or ",").encode()
+    if is_binary(head.replace(delimiter, b","), source.options.get("encoding")):
         raise mismatch(path, source.format.value, "binary data of no format that is known here")
     return chunks
 
@@ -167,10 +170,11 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
 
     >>> refuse_foreign(b"PAR1,x", "a.csv", declared="CSV")
     """
-    # A page or a PDF may begin without any control character, which the others never do.
+    # These may begin without any control character, which the others never do.
     found = "an HTML or XML page" if _MARKUP.match(head) else None
-    if head.startswith(b"%PDF-"):
-        found = "a PDF"
+    for begins, name in STAND_INS:
+        if head.startswith(begins):
+            found = name
     for magic, name in FOREIGN:
         if head.startswith(magic) and _CONTROL.search(head):
             found = name

@@ -1,5 +1,6 @@
 """Which compression a file has, by an option or by its first bytes, and which is not read."""
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +33,9 @@ _UNSUPPORTED: Final = (
     (0, b"\xff\x06\x00\x00sNaPpY", "Snappy's framing format (.sz)"),
     (0, b"\x02\x21\x4c\x18", "LZ4's legacy frames"),
 )
+_RAW_SNAPPY: Final = "Snappy without Hadoop's framing"
+#: No text has them, but Snappy's lengths do.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 #: A workbook's parts, by the names that Office gives them.
 _OFFICE: Final = (b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/", b"mimetype")
 #: Layers: gzip in gzip is what some proxy and some upload make together.
@@ -112,18 +116,29 @@ def _behind_skippable(head: bytes) -> str:
     return FRAMED.get(head[at : at + MAGIC_BYTES], "zst")
 
 
-def refuse_unsupported(head: bytes, file: str) -> None:
+def _is_raw_snappy(head: bytes, name: str) -> bool:
+    """Return whether a file is one block of Snappy alone: it has no first bytes of its own."""
+    is_named = name.lower().endswith((".snappy", ".sz"))
+    return is_named and (_CONTROL.search(head) is not None or not decodes(head, "utf-8"))
+
+
+def refuse_unsupported(head: bytes, file: str, name: str) -> None:
     """Refuse an archive, or a compression that is not decompressed.
+
+    Args:
+        file: for messages.
+        name: the file's, or nothing where a layer of compression is off already.
 
     Raises:
         UnsupportedError: naming it.
     """
-    for at, magic, title in _UNSUPPORTED:
-        is_office = title == "ZIP" and head[30:].startswith(_OFFICE)
-        if head.startswith(magic, at) and not is_office:
-            raise UnsupportedError(
-                f"{file} is compressed, or packed, by {title}, which is not read.",
-                code="unsupported_compression",
-                hint=f"Store it plain, or compressed by one of {', '.join(_KNOWN)}.",
-                file=file,
-            )
+    titles = (title for at, magic, title in _UNSUPPORTED if head.startswith(magic, at))
+    found = next(titles, _RAW_SNAPPY if _is_raw_snappy(head, name) else None)
+    is_office = found == "ZIP" and head[30:].startswith(_OFFICE)
+    if found and not is_office:
+        raise UnsupportedError(
+            f"{file} is compressed, or packed, by {found}, which is not read.",
+            code="unsupported_compression",
+            hint=f"Store it plain, or compressed by one of {', '.join(_KNOWN)}.",
+            file=file,
+        )

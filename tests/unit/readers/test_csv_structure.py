@@ -213,6 +213,7 @@ def test_line_of_excel_names_the_delimiter_and_is_no_row(line: str, table_format
 
 def test_line_of_excel_may_name_any_character() -> None:
     assert types(read("\ufeffsep=^\r\nid^n\r\n1^2,5\r\n".encode())) == {"id": INT, "n": TEXT}
+    assert types(read(b"sep=\t\r\nid\tn\r\n1\t2,5\r\n")) == {"id": INT, "n": TEXT}
 
 
 def test_option_wins_over_the_line_of_excel() -> None:

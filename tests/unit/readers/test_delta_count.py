@@ -1,5 +1,6 @@
 """Counting live files where it is asked for: hand-written logs, each with the answer by hand."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ def write_adds(path: Path, *adds: dict[str, Any], stats: dict[str, Any], **more:
     rows = [{"add": each["add"]} for each in adds]
     rows += [{name: value} for name, (_, values) in more.items() for value in values]
     pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), path)
+
+
+def parquet_of(**columns: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
 
 
 def counts(log: HandWrittenLog, **limits: int) -> tuple[int | None, int | None, int | None]:
@@ -235,6 +242,26 @@ def test_corrupt_checkpoint_is_made_up_for_by_the_commits(log: HandWrittenLog) -
     log.commit(2, add("z", 4))
     log.last_checkpoint({"version": 1, "size": 502})
     assert counts(log) == (3, 300, 7)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        parquet_of(a=[1]),
+        parquet_of(protocol=[1], metaData=["x"], add=["y"]),
+        parquet_of(add=pa.array([], pa.struct({"path": pa.string()}))),
+        parquet_of(add=[{"path": "q", "size": 1}]),
+    ],
+    ids=["another table", "other types", "no rows", "adds alone"],
+)
+def test_checkpoint_without_a_schema_does_not_count(log: HandWrittenLog, data: bytes) -> None:
+    log.commit(0, *ACTIONS, add("x", 1))
+    log.commit(1, add("y", 2))
+    (log.folder / checkpoint_name(1)).write_bytes(data)
+    log.commit(2, add("z", 4))
+    log.last_checkpoint({"version": 1, "size": 1})
+    assert counts(log) == (3, 300, 7)
+    assert [each.code for each in counted(log).warnings] == ["checkpoint_passed_over"]
 
 
 def test_counts_of_the_checksum_file_are_taken_as_they_are(log: HandWrittenLog) -> None:

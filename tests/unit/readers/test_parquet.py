@@ -1,5 +1,6 @@
 """Parquet sources: footers by ranged reads, budgets, and files that are not what they claim."""
 
+import gzip
 import io
 import os
 import struct
@@ -213,6 +214,23 @@ def test_a_file_in_which_a_column_has_no_type_is_named() -> None:
     assert answer.columns[1].hogql == "IntegerDatabaseField"
 
 
+@pytest.mark.parametrize(
+    ("type_", "is_lost"), [(LONG, False), (pa.list_(LONG), True), (pa.struct({"f": LONG}), True)]
+)
+def test_a_column_that_only_a_text_holds_is_told(type_: pa.DataType, is_lost: bool) -> None:
+    store = store_of(a=parquet(1, x=pa.string(), y=LONG), b=parquet(1, x=type_, y=pa.float64()))
+    answer = run(store)
+    assert shown(answer) == {"x": "Nullable(String)", "y": "Nullable(Float64)"}
+    (warning,) = answer.warnings
+    assert (warning.code, warning.file) == ("mixed_kinds", "b.parquet")
+    assert ("ClickHouse reads none" in warning.sentence) == is_lost
+
+
+def test_texts_of_several_types_are_of_one_kind() -> None:
+    store = store_of(a=parquet(1, x=pa.string()), b=parquet(1, x=pa.binary(3)))
+    assert run(store).warnings == ()
+
+
 def test_budget_of_files_reads_the_newest_and_says_so() -> None:
     store = store_of(a=parquet(1, a=LONG), b=parquet(1, b=LONG), c=parquet(1, c=LONG))
     answer = run(store, Limits(max_files=2))
@@ -319,6 +337,21 @@ def test_another_format_is_a_mismatch(data: bytes) -> None:
     with pytest.raises(FormatMismatchError, match="not in Parquet format") as caught:
         run(store_of(x=data))
     assert caught.value.file == "x.parquet"
+
+
+@pytest.mark.parametrize(
+    ("data", "looks", "advice"),
+    [
+        (gzip.compress(b"PAR1"), "compressed with gzip", "Decompress"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "Git LFS", "format"),
+        (b"ORC" + bytes(40), "ORC", "format"),
+    ],
+)
+def test_another_format_is_named_where_it_is_known(data: bytes, looks: str, advice: str) -> None:
+    with pytest.raises(FormatMismatchError, match=r"not in Parquet format$") as caught:
+        run(store_of(x=data))
+    assert looks in caught.value.hint
+    assert advice in caught.value.hint
 
 
 def test_file_that_was_cut_off_is_truncated() -> None:

@@ -281,6 +281,46 @@ def test_binary_data_is_told_as_such(data: bytes, table_format: TableFormat) -> 
         introspect(source)
 
 
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "Git LFS"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA\n", "PGP"),
+        (b"age-encryption.org/v1\n-> X25519 a\n", "age"),
+        (b'\x1e{"a":1}\n\x1e{"a":2}\n', "RFC 7464"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(40), "HDF5"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "picture"),
+        (b"Salted__\x01\x02,\xa7\n", "OpenSSL"),
+        (b"PK\x05\x06" + bytes(18), "ZIP"),
+        (b"MSCF" + bytes(40), "cabinet"),
+    ],
+)
+def test_what_stands_in_for_a_file_is_named(data: bytes, title: str) -> None:
+    for table_format in (TableFormat.CSV_WITH_NAMES, TableFormat.JSON_EACH_ROW):
+        source = replace(source_of(data), format=table_format)
+        with pytest.raises(FormatMismatchError, match=title):
+            introspect(source)
+
+
+def test_snappy_without_framing_is_no_text() -> None:
+    packed = pa.compress(b"id,name\n" + b"1,abc\n2,abc\n" * 40, "snappy", asbytes=True)
+    store = MemoryObjects({"in.csv.snappy": packed, "out.csv.snappy": b"a,b\n1,2\n"})
+    source = Source(store=store, path="in.csv.snappy", format=TableFormat.CSV_WITH_NAMES)
+    with pytest.raises(UnsupportedError, match="Snappy without") as caught:
+        introspect(source)
+    assert caught.value.code == "unsupported_compression"
+    # what a proxy has decompressed, and a form feed within what was compressed, are texts
+    assert introspect(replace(source, path="out.csv.snappy")).row_count == 1
+    store.put("in.csv.snappy", CODECS["snappy"](b"a,b\n1,\x0c\n"))
+    assert introspect(source).row_count == 1
+
+
+def test_control_characters_may_separate_fields() -> None:
+    source = source_of(b"id\x01name\n1\x01a\n2\x01b\n", csv_delimiter="\x01")
+    assert introspect(source).row_count == 3
+    assert len(introspect(source).columns) == 2
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-be", "utf-16", "utf-32"])
 @pytest.mark.parametrize("text", ["id,name\n1,a\n2,b\n", "i\n1\n2\n3\n", "имя,id\nил,1\nиюль,2\n"])
 def test_wide_letters_are_no_binary_data(text: str, encoding: str) -> None:

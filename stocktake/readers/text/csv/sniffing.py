@@ -28,6 +28,8 @@ from stocktake.readers.text.decoding import Text
 
 #: Excel's first line, which is no row: what it separates fields by.
 _EXCEL: Final = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+#: A tab may be what it names.
+_AROUND: Final = " \r\n"
 _RECORDS: Final = 200
 _FIELDS: Final = 5_000
 #: Of a row that is not split at all; no more than a tie-breaker.
@@ -84,7 +86,7 @@ def sniff(
         UnsupportedError: an option is no single character.
     """
     may_skip = options.get("csv_skip_lines") is None
-    excel = _EXCEL.fullmatch(sample[0].strip()) if sample and may_skip else None
+    excel = _EXCEL.fullmatch(sample[0].strip(_AROUND)) if sample and may_skip else None
     if excel:
         sample = sample[1:]
     dialects = dialects_of(options, excel[1] if excel else None)
