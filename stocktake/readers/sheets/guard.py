@@ -13,7 +13,8 @@ from typing import IO, Final
 from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
 from stocktake.readers.files.schemas import Opened
 from stocktake.readers.limits import exceeded
-from stocktake.readers.sheets.reach import ExcelReach, OdsReach, ReachError, SharedTexts
+from stocktake.readers.sheets.binary_reach import BinaryReach, shared_lengths
+from stocktake.readers.sheets.reach import ExcelReach, OdsReach, Reach, ReachError, SharedTexts
 
 ZIP: Final = b"PK\x03\x04"
 #: A compound file (MS-CFB): an old workbook, or one that is locked.
@@ -32,6 +33,9 @@ _CHUNK_BYTES: Final = 1 << 20
 _SHEET: Final = b"sheetData"
 _SHARED: Final = "sharedstrings.xml"
 _ODS: Final = "content.xml"
+#: Of an .xlsb: which entries are its sheets, and what their cells refer to.
+_BINARY: Final = "xl/_rels/workbook.bin.rels"
+_SHARED_BINARY: Final = "sharedstrings.bin"
 
 #: The streams in which Excel and others put what a password locks, in UTF-16.
 _LOCKED: Final = "EncryptedPackage".encode("utf-16-le")
@@ -106,29 +110,57 @@ def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Opened)
 
 def _check_reach(archive: zipfile.ZipFile, file: Opened) -> None:
     """Hold what the sheets would become against the limits."""
-    entries, shared = archive.infolist(), SharedTexts()
+    entries, shared, binary = archive.infolist(), SharedTexts(), list[int]()
     for entry in entries:
-        if entry.filename.lower().endswith(_SHARED):
-            with archive.open(entry) as content:
-                shared.read(_chunks(content))
-    for entry in entries:
-        reach: ExcelReach | OdsReach = ExcelReach(shared.lengths)
-        if entry.filename == _ODS:
-            reach = OdsReach()
-        elif not _is_sheet(archive, entry):
-            continue
         with archive.open(entry) as content:
-            reach.read(_chunks(content))
-        check_cells(reach.cells, file)
-        if reach.text > _MOST_SWELLING * file.limits.max_bytes:
-            raise exceeded(
-                file.limits,
-                "max_bytes",
-                f'The cells of "{file.name}" have {reach.text:,} characters, with those that are '
-                f"shared or repeated, of which {_MOST_SWELLING} times the limit are allowed",
-                advice="Write it as CSV or Parquet",
-                file=file.name,
-            )
+            if entry.filename.lower().endswith(_SHARED):
+                shared.read(_chunks(content))
+            elif entry.filename.lower().endswith(_SHARED_BINARY):
+                binary += shared_lengths(content)
+    relations = _relations(archive)
+    for entry in entries:
+        if entry.filename == _ODS:
+            _hold(_read(OdsReach(), archive, entry), file)
+        elif _is_sheet(archive, entry):
+            _hold(_read(ExcelReach(shared.lengths), archive, entry), file)
+        if _is_named(entry, relations):
+            with archive.open(entry) as content:
+                sheet = BinaryReach(binary)
+                sheet.read(content)
+                _hold(sheet, file)
+
+
+def _relations(archive: zipfile.ZipFile) -> bytes:
+    entries = archive.infolist()
+    return b"".join(archive.read(each) for each in entries if each.filename.lower() == _BINARY)
+
+
+def _is_named(entry: zipfile.ZipInfo, relations: bytes) -> bool:
+    """Return whether the relations of an .xlsb may name an entry: a picture, taken for records,
+    may say anything."""
+    name = entry.filename.replace("\\", "/").rpartition("/")[2]
+    return bool(relations) and (b"&" in relations or name.lower().encode() in relations.lower())
+
+
+def _read(
+    reach: ExcelReach | OdsReach, archive: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> ExcelReach | OdsReach:
+    with archive.open(entry) as content:
+        reach.read(_chunks(content))
+    return reach
+
+
+def _hold(reach: Reach, file: Opened) -> None:
+    check_cells(reach.cells, file)
+    if reach.text > _MOST_SWELLING * file.limits.max_bytes:
+        raise exceeded(
+            file.limits,
+            "max_bytes",
+            f'The cells of "{file.name}" have {reach.text:,} characters, with those that are '
+            f"shared or repeated, of which {_MOST_SWELLING} times the limit are allowed",
+            advice="Write it as CSV or Parquet",
+            file=file.name,
+        )
 
 
 def _is_sheet(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:

@@ -24,7 +24,7 @@ from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.typed_files import shown
-from tests.support.workbooks import cell, ods, xlsx
+from tests.support.workbooks import cell, ods, xlsb, xlsx
 
 EXCEL, ODS = TableFormat.EXCEL, TableFormat.ODS
 MIDNIGHT, MORNING = datetime(2024, 1, 31), datetime(2024, 1, 31, 10, 20, 30)  # noqa: DTZ001  # a sheet knows no zone
@@ -305,6 +305,16 @@ def test_a_sheet_of_opendocument_is_held_to_its_repeats() -> None:
     # What LibreOffice writes behind the last value.
     empty = '<table:table-cell table:number-columns-repeated="16383" table:style-name="ce1"/>'
     assert len(introspect(source(ods(one + empty, one), ODS)).columns) == 1
+
+
+def test_a_sheet_of_records_is_held_to_its_cells() -> None:
+    assert look(xlsb((0, 0), (1, 1))).row_count == 1
+    with pytest.raises(LimitExceededError, match=f"17,179,869,184 cells; {MOST_CELLS:,}"):
+        look(xlsb((0, 0), (1_048_575, 16_383)))
+    texts = xlsb(*((row, 0) for row in range(500)), shared="x" * 30_000)
+    assert look(texts).row_count == 499
+    with pytest.raises(LimitExceededError, match="15,000,000 characters"):
+        look(texts, Limits(max_bytes=1_000_000))
 
 
 def test_a_sheet_that_declares_entities_is_refused() -> None:
