@@ -26,6 +26,8 @@ CONNECT_BUCKET: Final = (
     "For larger files, connect the bucket they live in as a self-managed source instead."
 )
 MAX_FILENAME_LENGTH: Final = 255
+#: Of a merge: what it costs grows with more than the square of them, a thousand take ten seconds.
+MAX_KEY_COLUMNS: Final = 64
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -105,6 +107,8 @@ def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:
     key = tuple(dict.fromkeys(name for each in sent.split(",") if (name := each.strip())))
     if mode is Mode.MERGE and not key:
         raise refusal("mode=merge needs key: the columns that tell a row, as in key=id.", "key")
+    if len(key) > MAX_KEY_COLUMNS:
+        raise refusal(f"key names {len(key):,} columns; {MAX_KEY_COLUMNS} are allowed.", "key")
     if key and mode is not Mode.MERGE:
         raise refusal("key needs mode=merge.", "key")
     return key

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from stocktake.errors import UnsupportedError
-from stocktake.readers.limits import check_columns, check_names
+from stocktake.readers.limits import check_columns, check_lengths, check_names
 from stocktake.readers.place import Place, Spent, check_elements, refuse_duplicates
 from stocktake.readers.source import Limits
 from stocktake.schema.columns import Column
@@ -74,7 +74,7 @@ def columns(schema: Any, limits: Limits) -> tuple[Column, ...]:
     check_columns(len(fields), limits, where="The schema")
     check_names(names, limits, where="The schema")
     refuse_duplicates(names)
-    visitor, spent = _Visitor(), Spent()
+    visitor, spent = _Visitor(limits), Spent()
     space = visitor.open(root, "")
     return tuple(
         Column.of(
@@ -89,7 +89,8 @@ def columns(schema: Any, limits: Limits) -> tuple[Column, ...]:
 class _Visitor:
     """Knows the named types that were met, and which are around the one that is looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._named: dict[str, tuple[Mapping[str, Any], str]] = {}
         self._around: list[str] = []
 
@@ -102,6 +103,8 @@ class _Visitor:
         if "." in name:
             space = name.rpartition(".")[0]
         full = name if "." in name or not space else f"{space}.{name}"
+        # All types below have it in their names, too.
+        check_lengths([full], self._limits, where="The schema")
         self._named[full] = (schema, space)
         self._around.append(full)
         return space
@@ -166,9 +169,12 @@ class _Visitor:
 
     def _union(self, schemas: list[Any], space: str, place: Place) -> Type:
         others = [each for each in schemas if not _is_null(each)]
+        if not schemas:
+            raise SchemaError("a union has no types")
+        # Of a type that many refer to, they would be gone through each time.
+        if len(others) < len(schemas) - 1:
+            raise SchemaError("a union has null twice")
         if not others:
-            if not schemas:
-                raise SchemaError("a union has no types")
             return _PRIMITIVES["null"]
         if len(others) > 1:
             return variant_of([self.visit(each, space, place.enter()) for each in others])

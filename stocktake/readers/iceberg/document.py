@@ -25,6 +25,8 @@ _TOTALS: Final = frozenset(
     {"total-records", "total-files-size", "total-data-files"}
     | {"total-delete-files", "total-position-deletes", "total-equality-deletes"}
 )
+#: Of a total: 2^63 - 1 has nineteen.
+_DIGITS: Final = 40
 #: Of schemas, and of partition specs: no table has so many.
 _MOST_PARTS: Final = 10_000
 #: Snapshots that are held until it is known which is the current one; writers say that before.
@@ -71,7 +73,12 @@ class Snapshot:
         return cls(
             snapshot_id=snapshot_id,
             schema_id=schema_id if is_id(schema_id) else None,
-            totals={key: value for key, value in totals if key in _TOTALS},
+            # Numbers, as texts; what else stands there may be of any size, and many are held.
+            totals={
+                key: value
+                for key, value in totals
+                if key in _TOTALS and isinstance(value, str | int) and len(str(value)) <= _DIGITS
+            },
         )
 
 

@@ -7,6 +7,7 @@ the rest is stepped over.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 #: Field numbers of `PostScript`.
@@ -93,19 +94,26 @@ def types_and_rows(footer: bytes, most: int) -> tuple[tuple[bytes, ...], int]:
     return tuple(types), rows
 
 
-def orc_type(data: bytes) -> OrcType:
+def orc_type(data: bytes, most: int) -> OrcType:
     """Read one type.
 
+    Args:
+        most: names that it may have, and types in it.
+
     Raises:
-        FooterError: it is corrupt.
+        FooterError: it is corrupt, or has more.
     """
     made = OrcType()
     for number, value in _fields(data):
+        # What is compressed may be a name of no bytes, millions of times.
+        if len(made.names) > most or len(made.subtypes) > most:
+            raise FooterError(f"it has more than {most:,} types")
         if number == _FIELD_NAMES and not isinstance(value, int):
             made.names.append(_text(bytes(value)))
         elif number == _SUBTYPES:
             # Packed as a rule, and one by one where a writer does not know that.
-            made.subtypes += [value] if isinstance(value, int) else _packed(bytes(value))
+            more = [value] if isinstance(value, int) else islice(_packed(bytes(value)), most + 1)
+            made.subtypes += more
         elif number in _NUMBERS and isinstance(value, int):
             setattr(made, _NUMBERS[number], value)
     return made

@@ -23,6 +23,7 @@ from stocktake.readers.limits import exceeded
 from stocktake.readers.orc.compression import KINDS, decompressed, readable
 from stocktake.readers.orc.footer import (
     FooterError,
+    OrcType,
     PostScript,
     orc_type,
     post_script,
@@ -109,7 +110,10 @@ def _describe(file: Opened) -> FileSchema:
 
 
 def _schema(stored: tuple[bytes, ...], limits: Limits) -> FileSchema:
-    types = [orc_type(each) for each in stored]
+    types, room = list[OrcType](), _MOST_TYPES * limits.max_fields
+    for each in stored:
+        types.append(orc_type(each, room))
+        room -= max(len(types[-1].names), len(types[-1].subtypes))
     named = columns(types, limits)
     nameless = len(named) < len(types[0].names)
     return FileSchema(columns=named, warnings=(NAMELESS,) if nameless else ())

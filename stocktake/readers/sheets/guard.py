@@ -5,14 +5,16 @@ the last one, however few there are, and an archive's entries are inflated as fa
 """
 
 import io
-import re
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import IO, Final
 
 from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
 from stocktake.readers.files.schemas import Opened
 from stocktake.readers.limits import exceeded
+from stocktake.readers.sheets.binary_reach import BinaryReach, shared_lengths
+from stocktake.readers.sheets.reach import ExcelReach, OdsReach, Reach, ReachError, SharedTexts
 
 ZIP: Final = b"PK\x03\x04"
 #: A compound file (MS-CFB): an old workbook, or one that is locked.
@@ -27,11 +29,13 @@ _MOST_SWELLING: Final = 8
 MOST_CELLS: Final = 10_000_000
 _CHUNK_BYTES: Final = 1 << 20
 
-#: Where a cell of an .xlsx sheet is: letters, then a number.
-_CELL: Final = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
-_SHEET: Final = re.compile(r"xl/worksheets/[^/]*\.xml", re.IGNORECASE)
-#: The longest that a place may be, and so what is kept of a chunk for the next.
-_PLACE_BYTES: Final = 16
+#: What the sheets of an .xlsx have in them, whatever an entry is called: its relations name it.
+_SHEET: Final = b"sheetData"
+_SHARED: Final = "sharedstrings.xml"
+_ODS: Final = "content.xml"
+#: Of an .xlsb: which entries are its sheets, and what their cells refer to.
+_BINARY: Final = "xl/_rels/workbook.bin.rels"
+_SHARED_BINARY: Final = "sharedstrings.bin"
 
 #: The streams in which Excel and others put what a password locks, in UTF-16.
 _LOCKED: Final = "EncryptedPackage".encode("utf-16-le")
@@ -57,6 +61,9 @@ def check(data: bytes, file: Opened) -> None:
             _check_sizes(archive.infolist(), len(data), file)
             for entry in archive.infolist():
                 _check_entry(archive, entry, file)
+            _check_reach(archive, file)
+    except ReachError as exc:
+        raise invalid(file, str(exc)) from exc
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as exc:
         raise invalid(file, f"as an archive it cannot be read: {exc}") from exc
     except RuntimeError as exc:  # what zipfile raises of an entry that asks for a password
@@ -95,27 +102,80 @@ def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Opened)
             file=file.name,
         )
     with archive.open(entry) as content:
-        if _SHEET.fullmatch(entry.filename):
-            _check_rectangle(content, file)
-        elif entry.filename == "META-INF/manifest.xml":
-            if b"encryption-data" in content.read():
-                raise locked(file)
-        else:
-            while content.read(_CHUNK_BYTES):
-                pass
+        if entry.filename == "META-INF/manifest.xml" and b"encryption-data" in content.read():
+            raise locked(file)
+        for _ in _chunks(content):
+            pass
 
 
-def _check_rectangle(sheet: IO[bytes], file: Opened) -> None:
-    columns, rows, before = b"", 0, b""
-    while chunk := sheet.read(_CHUNK_BYTES):
-        for letters, number in _CELL.findall(before + chunk):
-            columns = max(columns, letters, key=lambda each: (len(each), each))
-            rows = max(rows, int(number))
-        before = chunk[-_PLACE_BYTES:]
-    width = 0
-    for letter in columns:
-        width = width * 26 + letter - ord("A") + 1
-    check_cells(width * rows, file)
+def _check_reach(archive: zipfile.ZipFile, file: Opened) -> None:
+    """Hold what the sheets would become against the limits."""
+    entries, shared, binary = archive.infolist(), SharedTexts(), list[int]()
+    for entry in entries:
+        with archive.open(entry) as content:
+            if entry.filename.lower().endswith(_SHARED):
+                shared.read(_chunks(content))
+            elif entry.filename.lower().endswith(_SHARED_BINARY):
+                binary += shared_lengths(content)
+    relations = _relations(archive)
+    for entry in entries:
+        if entry.filename == _ODS:
+            _hold(_read(OdsReach(), archive, entry), file)
+        elif _is_sheet(archive, entry):
+            _hold(_read(ExcelReach(shared.lengths), archive, entry), file)
+        if _is_named(entry, relations):
+            with archive.open(entry) as content:
+                sheet = BinaryReach(binary)
+                sheet.read(content)
+                _hold(sheet, file)
+
+
+def _relations(archive: zipfile.ZipFile) -> bytes:
+    entries = archive.infolist()
+    return b"".join(archive.read(each) for each in entries if each.filename.lower() == _BINARY)
+
+
+def _is_named(entry: zipfile.ZipInfo, relations: bytes) -> bool:
+    """Return whether the relations of an .xlsb may name an entry: a picture, taken for records,
+    may say anything."""
+    name = entry.filename.replace("\\", "/").rpartition("/")[2]
+    return bool(relations) and (b"&" in relations or name.lower().encode() in relations.lower())
+
+
+def _read(
+    reach: ExcelReach | OdsReach, archive: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> ExcelReach | OdsReach:
+    with archive.open(entry) as content:
+        reach.read(_chunks(content))
+    return reach
+
+
+def _hold(reach: Reach, file: Opened) -> None:
+    check_cells(reach.cells, file)
+    if reach.text > _MOST_SWELLING * file.limits.max_bytes:
+        raise exceeded(
+            file.limits,
+            "max_bytes",
+            f'The cells of "{file.name}" have {reach.text:,} characters, with those that are '
+            f"shared or repeated, of which {_MOST_SWELLING} times the limit are allowed",
+            advice="Write it as CSV or Parquet",
+            file=file.name,
+        )
+
+
+def _is_sheet(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    before = b""
+    with archive.open(entry) as content:
+        for chunk in _chunks(content):
+            if _SHEET in before + chunk:
+                return True
+            before = chunk[-len(_SHEET) :]
+    return False
+
+
+def _chunks(content: IO[bytes]) -> Iterator[bytes]:
+    while chunk := content.read(_CHUNK_BYTES):
+        yield chunk
 
 
 def check_cells(count: int, file: Opened) -> None:

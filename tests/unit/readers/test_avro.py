@@ -94,6 +94,14 @@ def test_symbols_that_are_referred_to_often_count_each_time() -> None:
         look(header(record("row", **fields)), AVRO)
 
 
+def test_a_namespace_is_no_longer_than_a_name() -> None:
+    """Each type in it would have it in a name of its own: 4,000 of 200 kB take 800 MB."""
+    row = record("row", x={"type": "fixed", "name": "f", "size": 1})
+    assert look(header(row | {"namespace": "n" * 900}), AVRO).columns
+    with pytest.raises(LimitExceededError, match="MAX_NAME_LENGTH"):
+        look(header(row | {"namespace": "n" * 1_001}), AVRO)
+
+
 def test_types_that_are_nested_by_their_names_count_as_nested() -> None:
     fields: dict[str, Any] = {"a0": record("r0", x="int")}
     for level in range(1, 150):
@@ -114,6 +122,8 @@ def test_types_that_are_nested_by_their_names_count_as_nested() -> None:
         record("row", x=5),
         record("row", x=[]),
         record("row", x={}),
+        record("row", x=["null", "null", "int"]),
+        record("row", x=["null", {"type": "null"}]),
         record("row", x={"type": "array"}),
         record("row", x={"type": "enum", "name": "e"}),
         record("row", x={"type": "enum", "name": "e", "symbols": []}),

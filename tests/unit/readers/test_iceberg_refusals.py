@@ -338,3 +338,23 @@ def test_many_snapshots_take_no_memory_of_their_own() -> None:
         tracemalloc.stop()
     assert found.row_count == 30
     assert peak < 4 * len(data)
+
+
+def test_totals_that_are_no_numbers_are_not_held() -> None:
+    """Where the file tells only at its end which snapshot is the current one, all are."""
+    import tracemalloc
+
+    large = snapshot_of(7) | {"summary": {"total-records": [[]] * 1_000}}
+    metadata = metadata_of([ID], current_snapshot_id=8, snapshots=[])
+    del metadata["current-snapshot-id"]
+    snapshots = [large | {"snapshot-id": number} for number in range(1_000)]
+    data = as_file(metadata | {"snapshots": snapshots, "current-snapshot-id": 8})
+    store = table(data)
+    tracemalloc.start()
+    try:
+        found = read_table(store)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.row_count is None
+    assert peak < 4 * len(data)

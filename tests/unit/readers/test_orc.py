@@ -167,6 +167,18 @@ def test_a_type_that_others_share_counts_each_time() -> None:
         look(tail(of_types(*levels, kind(4))), ORC, Limits(max_fields=5_000))
 
 
+@pytest.mark.parametrize("field", [b"\x1a\0", b"\x10\1", b"\x12\x0a" + b"\1" * 10])
+def test_names_of_no_bytes_are_not_gone_through_by_the_million(field: bytes) -> None:
+    """A footer of 128 MiB, which a hundred kilobytes inflate to, took a minute and a gigabyte."""
+    few, many = (kind(12, 1, names="a") + field * number for number in (3, 200_000))
+    with pytest.raises(JobError, match=r"do not fit together|More than one column"):
+        look(tail(of_types(few, kind(3))), ORC)
+    with pytest.raises(InvalidSourceError, match="more than 100,000 types"):
+        look(tail(of_types(many, kind(3))), ORC)
+    with pytest.raises(InvalidSourceError, match="more than"):
+        look(tail(of_types(kind(12, 1, names="a"), *[kind(3) + field * 60_000] * 2)), ORC)
+
+
 @pytest.mark.parametrize(("code", "named"), [(19, "geometry"), (20, "geography"), (77, "number")])
 def test_a_type_that_clickhouse_does_not_read_is_named(code: int, named: str) -> None:
     data = tail(of_types(kind(STRUCT, 1, names="x"), kind(LIST, 2), kind(code)))

@@ -24,7 +24,7 @@ from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.typed_files import shown
-from tests.support.workbooks import cell, ods, xlsx
+from tests.support.workbooks import cell, ods, xlsb, xlsx
 
 EXCEL, ODS = TableFormat.EXCEL, TableFormat.ODS
 MIDNIGHT, MORNING = datetime(2024, 1, 31), datetime(2024, 1, 31, 10, 20, 30)  # noqa: DTZ001  # a sheet knows no zone
@@ -229,6 +229,98 @@ def test_a_sheet_whose_last_cell_is_far_away_is_refused() -> None:
         sheet.write_number(1_048_575, 16_383, 1)
     with pytest.raises(LimitExceededError, match=f"17,179,869,184 cells; {MOST_CELLS:,}"):
         look(sink.getvalue())
+
+
+FAR = b'<row r="1"><c r="A1"><v>1</v></c></row>%s'
+CELLS = {
+    "one quote": b"<row><c r='CV1000000'><v>1</v></c></row>",
+    "blanks": b'<row><c r\n=\n"CV1000000"><v>1</v></c></row>',
+    "small letters": b'<row><c r="cv1000000"><v>1</v></c></row>',
+    "zeros": b'<row><c r="CV0001000000"><v>1</v></c></row>',
+    "a prefix": b'<x:row xmlns:x="x"><x:c r="CV1000000"><x:v>1</x:v></x:c></x:row>',
+    "a row's place alone": b'<row r="20000000"><c><v>1</v></c></row>',
+    "no place": b"<row r='1000000'>" + b"<c><v>1</v></c>" * 11 + b"</row>",
+    "behind what looks like a row": b"<row r='1000000'>"
+    + b"<c><v>1</v></c><!--<row>-->" * 11
+    + b"</row>",
+}
+
+
+@pytest.mark.parametrize("name", [SHEET, "xl/elsewhere/sheet.dat"])
+@pytest.mark.parametrize("cells", CELLS.values(), ids=CELLS)
+def test_a_cell_far_away_is_seen_however_it_is_spelled(cells: bytes, name: str) -> None:
+    whole = b"<worksheet><sheetData>" + FAR % cells + b"</sheetData></worksheet>"
+    data = repacked(xlsx([["a"], [1]]), SHEET, whole)
+    if name != SHEET:
+        data = renamed(data, SHEET, name)
+    with pytest.raises(LimitExceededError, match=f"cells; {MOST_CELLS:,}"):
+        look(data)
+
+
+def renamed(data: bytes, old_name: str, name: str) -> bytes:
+    """The workbook with another name of an entry, which the relations know."""
+    sink = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as old,
+        zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in old.infolist():
+            content = old.read(entry).replace(b"worksheets/sheet1.xml", b"elsewhere/sheet.dat")
+            new.writestr(name if entry.filename == old_name else entry.filename, content)
+    return sink.getvalue()
+
+
+def test_a_text_that_many_cells_share_counts_each_time() -> None:
+    rows = [["a"], *[["x" * 30_000]] * 2_000]
+    assert look(xlsx(rows)).row_count == 2_000
+    with pytest.raises(LimitExceededError, match="60,000,001 characters"):
+        look(xlsx(rows), Limits(max_bytes=5_000_000))
+
+
+@pytest.mark.parametrize("place", ["+0", "0" * 30, "<x/>0"])
+def test_a_shared_text_is_seen_however_its_place_is_spelled(place: str) -> None:
+    data = xlsx([["a"], ["x" * 30_000]])
+    cells = f'<row r="1"><c r="A1" t="s"><v>{place}</v></c></row>' * 2_000
+    sheet = f"<worksheet><sheetData>{cells}</sheetData></worksheet>".encode()
+    with pytest.raises((InvalidSourceError, LimitExceededError), match="shared"):
+        look(
+            repacked(repacked(data, SHEET, sheet), "xl/sharedStrings.xml", SHARED),
+            Limits(max_bytes=1_000_000),
+        )
+
+
+SHARED = b"<sst><si><t>" + b"x" * 30_000 + b"</t></si></sst>"
+
+
+def test_a_sheet_of_opendocument_is_held_to_its_repeats() -> None:
+    one = cell("float", "1", "1")
+    many = one.replace("<table:table-cell", '<table:table-cell table:number-columns-repeated="%d"')
+    text = cell("string", text="x" * 1_000_000).replace(
+        "<table:table-cell", '<table:table-cell table:number-columns-repeated="9000"'
+    )
+    blanks = cell("string", text='a<text:s text:c="2000000000"/>')
+    for row, said in ((many % 10**9, "cells"), (text, "characters"), (blanks, "characters")):
+        with pytest.raises(LimitExceededError, match=said):
+            introspect(source(ods(one, row), ODS))
+    # What LibreOffice writes behind the last value.
+    empty = '<table:table-cell table:number-columns-repeated="16383" table:style-name="ce1"/>'
+    assert len(introspect(source(ods(one + empty, one), ODS)).columns) == 1
+
+
+def test_a_sheet_of_records_is_held_to_its_cells() -> None:
+    assert look(xlsb((0, 0), (1, 1))).row_count == 1
+    with pytest.raises(LimitExceededError, match=f"17,179,869,184 cells; {MOST_CELLS:,}"):
+        look(xlsb((0, 0), (1_048_575, 16_383)))
+    texts = xlsb(*((row, 0) for row in range(5_000)), shared="x" * 900)
+    assert look(texts).row_count == 4_999
+    with pytest.raises(LimitExceededError, match="4,500,000 characters"):
+        look(texts, Limits(max_bytes=500_000))
+
+
+def test_a_sheet_that_declares_entities_is_refused() -> None:
+    sheet = b'<!DOCTYPE x [<!ENTITY r "CV1">]><worksheet><sheetData></sheetData></worksheet>'
+    with pytest.raises(InvalidSourceError, match="declares a document type"):
+        look(repacked(xlsx([["a"], [1]]), SHEET, sheet))
 
 
 def test_a_workbook_that_is_locked_is_told() -> None:

@@ -61,6 +61,7 @@ def test_a_merge_has_a_key_and_nothing_else_has() -> None:
         (merge | {"mode": "append"}, "key"),
         (delta | {"key": "id"}, "key"),
         (merge | {"target": "file"}, "mode"),
+        (merge | {"key": ",".join(f"c{number}" for number in range(65))}, "key"),
     ):
         with pytest.raises(ValidationError) as refusal:
             check_form("x.csv", wrong)

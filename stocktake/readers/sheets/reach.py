@@ -1,0 +1,249 @@
+"""How far a sheet reaches and how much text its cells hold, by its XML alone.
+
+Told by a parser, not by an expression: an attribute may be spelled in many ways, left out, or stand
+in a comment, and an entry may have any name. What the parser refuses is corrupt.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+from xml.parsers import expat
+
+Attributes = dict[str, str]
+Start = Callable[[str, Attributes], None]
+
+#: Where a cell or a row of an .xlsx sheet is: letters, of a cell alone, then a number.
+_PLACE: Final = re.compile(r"([A-Za-z]*+)([0-9]{1,20}+)")
+#: Of a number: what has more is none.
+_MOST_DIGITS: Final = 18
+#: What says nothing of a cell's value.
+_EMPTY: Final = frozenset({"style-name", "number-columns-repeated", "content-validation-name"})
+_FIRST_LETTER: Final = ord("A") - 1
+
+
+class ReachError(ValueError):
+    """The XML is none, or says what no sheet says."""
+
+
+class Reach:
+    """Counts what one sheet becomes.
+
+    Attributes:
+        rows: up to the last one that has a value.
+        columns: likewise.
+        text: characters of all cells: a text that is shared or repeated counts each time.
+    """
+
+    def __init__(self) -> None:
+        self.rows = self.columns = self.text = 0
+
+    @property
+    def cells(self) -> int:
+        """Cells of the rectangle."""
+        return self.rows * self.columns
+
+
+class ExcelReach(Reach):
+    """That of a sheet of an .xlsx.
+
+    Args:
+        shared: the lengths of the workbook's shared texts, in order.
+    """
+
+    def __init__(self, shared: list[int]) -> None:
+        super().__init__()
+        self._shared = shared
+        self._row, self._column = -1, 0
+        self._refers = False
+        self._value = ""
+
+    def read(self, chunks: Iterable[bytes]) -> None:
+        """Go through a sheet.
+
+        Raises:
+            ReachError: see there.
+        """
+        parser = expat.ParserCreate("utf-8")
+        self._parser = parser
+        parser.StartElementHandler = self._start
+        feed(parser, chunks)
+
+    def _start(self, name: str, attributes: Attributes) -> None:
+        # What a sheet has most of comes first.
+        if name == "v" and not self._refers:
+            return
+        local = name if name == "c" else local_name(name)
+        if local == "c":
+            self._cell(attributes)
+        elif local == "v" and self._refers:
+            self._value = ""
+            self._parser.CharacterDataHandler = self._said
+            self._parser.EndElementHandler = self._end
+        elif local == "row":
+            place = attributes.get("r")
+            self._row = self._row + 1 if place is None else _place(place)[1] - 1
+            self._column = 0
+
+    def _cell(self, attributes: Attributes) -> None:
+        row = self._row
+        if (place := attributes.get("r")) is not None:
+            self._column, number = _place(place)
+            row = number - 1
+        else:
+            self._column += 1
+        self._refers = attributes.get("t") == "s"
+        if row >= self.rows:
+            self.rows = row + 1
+        if self._column > self.columns:
+            self.columns = self._column
+
+    def _said(self, text: str) -> None:
+        # The longest number is enough: a stranger's text may come in pieces without end.
+        self._value = (self._value + text)[: _MOST_DIGITS + 1]
+
+    def _end(self, name: str) -> None:
+        if local_name(name) != "v":
+            return
+        self._parser.CharacterDataHandler = self._parser.EndElementHandler = None
+        if self._value:
+            place = _digits(self._value, "a shared text")
+            self.text += self._shared[place] if place < len(self._shared) else 0
+
+
+class SharedTexts:
+    """Measures the texts that the cells of an .xlsx refer to.
+
+    Attributes:
+        lengths: in characters, in order.
+    """
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def read(self, chunks: Iterable[bytes]) -> None:
+        """Go through the entry that has them.
+
+        Raises:
+            ReachError: see there.
+        """
+        parse(chunks, self._start, lambda _: None, self._said)
+
+    def _start(self, name: str, _: Attributes) -> None:
+        if local_name(name) == "si":
+            self.lengths.append(0)
+
+    def _said(self, text: str) -> None:
+        if self.lengths:
+            self.lengths[-1] += len(text)
+
+
+class OdsReach(Reach):
+    """The furthest that a sheet of an .ods goes in each direction, and the text of all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row = self._column = 0
+        self._times = self._columns_times = 1
+        self._row_columns = self._row_text = self._said_here = 0
+        self._filled = False
+
+    def read(self, chunks: Iterable[bytes]) -> None:
+        """Go through the entry that has all sheets.
+
+        Raises:
+            ReachError: see there.
+        """
+        parse(chunks, self._start, self._end, self._said)
+
+    def _start(self, name: str, attributes: Attributes) -> None:
+        local = local_name(name)
+        if local == "table":
+            self._row = 0
+        elif local == "table-row":
+            self._times = _number(attributes, "number-rows-repeated")
+            self._column = self._row_columns = self._row_text = 0
+        elif local in ("table-cell", "covered-table-cell"):
+            self._columns_times = _number(attributes, "number-columns-repeated")
+            said = [value for key, value in attributes.items() if local_name(key) not in _EMPTY]
+            self._filled, self._said_here = bool(said), sum(map(len, said))
+        elif local == "s":
+            self._said_here += _number(attributes, "c")
+
+    def _said(self, text: str) -> None:
+        self._filled, self._said_here = (
+            self._filled or not text.isspace(),
+            self._said_here + len(text),
+        )
+
+    def _end(self, name: str) -> None:
+        local = local_name(name)
+        if local in ("table-cell", "covered-table-cell"):
+            self._column += self._columns_times
+            self._row_text += self._columns_times * self._said_here
+            if self._filled:
+                self._row_columns = self._column
+        elif local == "table-row":
+            self._row += self._times
+            if self._row_columns:
+                self.rows = max(self.rows, self._row)
+                self.columns = max(self.columns, self._row_columns)
+                self.text += self._times * self._row_text
+
+
+def parse(
+    chunks: Iterable[bytes], start: Start, end: Callable[[str], None], said: Callable[[str], None]
+) -> None:
+    """Go through XML. Raises what `feed` raises."""
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = said
+    feed(parser, chunks)
+
+
+def feed(parser: expat.XMLParserType, chunks: Iterable[bytes]) -> None:
+    """Give XML to a parser, which takes it for UTF-8 as python-calamine does, whatever it says.
+
+    Raises:
+        ReachError: it is none, or declares entities, which may stand for any amount of text.
+    """
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        for chunk in chunks:
+            parser.Parse(chunk, False)
+        parser.Parse(b"", True)
+    except expat.ExpatError as exc:
+        raise ReachError(f"its XML cannot be read: {exc}") from exc
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise ReachError("its XML declares a document type, as no workbook does")
+
+
+def local_name(name: str) -> str:
+    """Return a name without its prefix."""
+    return name.rpartition(":")[2]
+
+
+def _place(said: str) -> tuple[int, int]:
+    match = _PLACE.fullmatch(said)
+    if match is None:
+        raise ReachError(f"a cell or a row is at {said[:20]!a}")
+    column = 0
+    for letter in match[1][:8].upper():
+        column = column * 26 + ord(letter) - _FIRST_LETTER
+    return column, int(match[2])
+
+
+def _number(attributes: Attributes, wanted: str) -> int:
+    for key, value in attributes.items():
+        if local_name(key) == wanted:
+            return _digits(value, wanted)
+    return 1
+
+
+def _digits(said: str, what: str) -> int:
+    if not (said.isdecimal() and len(said) <= _MOST_DIGITS):
+        raise ReachError(f"the number of {what} is {said[:20]!a}")
+    return int(said)
