@@ -76,6 +76,7 @@ class Oracle:
         allowed: Collection[int | None] = (),
         failures: Collection[str] = (),
         refresh: bool = True,
+        one_clock: bool = True,
         within_seconds: float | None = None,
     ) -> Verdict:
         """Wait for all ends, refresh each source's table once more, and hold all to the promises.
@@ -84,6 +85,8 @@ class Oracle:
             allowed: 5xx statuses that the fault excuses; None excuses a missing answer.
             failures: codes with which jobs may have failed.
             refresh: whether the tables of `Client.sources` must equal them at the end.
+            one_clock: False where the test sets the database's clock, of which a column's default
+                on PostgreSQL knows nothing.
             within_seconds: instead of `bound_seconds`, where much was queued.
         """
         within = self.bound_seconds if within_seconds is None else within_seconds
@@ -92,7 +95,9 @@ class Oracle:
             for table_id in self._client.sources:
                 self._client.insist(self._client.refresh(table_id))
             self.wait_for_ends(self.bound_seconds)
-        verdict = self.judge(allowed=allowed, failures=failures, refresh=refresh)
+        verdict = self.judge(
+            allowed=allowed, failures=failures, refresh=refresh, one_clock=one_clock
+        )
         assert not verdict.broken, self.told(verdict)
         return verdict
 
@@ -117,6 +122,7 @@ class Oracle:
         explained: Callable[[Sent], bool] = lambda _: True,
         failures: Collection[str] = (),
         refresh: bool = True,
+        one_clock: bool = True,
     ) -> Verdict:
         """The promises as they stand now; waits for nothing.
 
@@ -126,7 +132,7 @@ class Oracle:
         records = read_records(self._stack.database)
         log = list(self._client.log)
         broken = [
-            *ends(log, records, failures),
+            *ends(log, records, failures, one_clock=one_clock),
             *one_effect(log, records, self._loaded),
             *nothing_lost(log, records),
             *nothing_older(log, records, self._client.sources if refresh else {}),
