@@ -25,13 +25,13 @@ _DELIMITER: Final = re.compile(f"[{''.join(DELIMITERS)}](?! )")
 #: A number as people write it: signs, currencies, and groups of three digits.
 _DIGITS: Final = (
     r"[-+$€£%]?+ ?+"
-    r"(?:[0-9]++(?:[.,][0-9]++)?+|[0-9]{1,3}+(?:[.,' ][0-9]{3}){1,9}+(?:[.,][0-9]++)?+)"
+    r"(?:[0-9]++(?:[.,][0-9]++)?|[0-9]{1,3}(?:[.,' ][0-9]{3}){1,9}(?:[.,][0-9]++)?)"
     r" ?+[$€£%]?+"
 )
 _NUMBER: Final = re.compile(_DIGITS)
 _TYPED: Final = re.compile(
-    rf"{_DIGITS}|[0-9]{{1,4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,4}}(?:[T ][0-9:.Zz+-]*+)?+"
-    r"|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?+|true|false",
+    rf"{_DIGITS}|[0-9]{{1,4}}[-/.][0-9]{{1,2}}[-/.][0-9]{{1,4}}(?:[T ][0-9:.Zz+-]*+)?"
+    r"|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?|true|false",
     re.IGNORECASE,
 )
 
