@@ -148,7 +148,8 @@ def test_a_child_killed_while_it_compacts_has_changed_nothing_or_all(
     maintained: Callable[..., tuple[Ledger, UUID, psutil.Process]],
 ) -> None:
     at = "stocktake.runs.maintain_table:compact before"
-    ledger, job, child = maintained(at, rows=100_000)
+    # Nothing is left of killed loads: what the vacuum took away would hide the file that is new.
+    ledger, job, child = maintained(at, rows=100_000, left=0)
     before = ledger.files_written
     with ledger.locked():  # a compaction that is quick does not end the job
         child.send_signal(signal.SIGCONT)
