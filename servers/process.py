@@ -28,26 +28,38 @@ LOG_TAIL_BYTES = 2000
 PATIENCE_SECONDS = 180
 
 
-def free_ports(count: int) -> list[int]:
-    """Return distinct TCP ports that nothing listens on now.
+#: By port, what keeps it for this process: a socket that is bound and never listens.
+_kept: dict[int, socket.socket] = {}
 
-    Drawn below the range that the kernel hands to outgoing connections, so that a server which
-    was killed finds its port free when it comes back.
+
+def free_ports(count: int) -> list[int]:
+    """Return distinct TCP ports that are this process's own until `release_ports`.
+
+    Other processes that ask find them taken; the server that gets one may listen on it, die and
+    come back. They lie below the range that the kernel hands to outgoing connections.
     """
-    # All stay bound until the last is found, so that none is given twice.
-    held: list[socket.socket] = []
-    try:
-        while len(held) < count:
-            candidate = socket.socket()
-            held.append(candidate)
-            try:
-                candidate.bind((HOST, 12_000 + secrets.randbelow(20_000)))
-            except OSError:
-                held.pop().close()
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+    ports: list[int] = []
+    while len(ports) < count:
+        candidate = socket.socket()
+        try:
+            # Refused if anyone has it, listening or not.
+            candidate.bind((HOST, 12_000 + secrets.randbelow(20_000)))
+        except OSError:
+            candidate.close()
+            continue
+        # From now on Linux lets a server that sets it too, as all do, bind and listen beside this.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = int(candidate.getsockname()[1])
+        _kept[port] = candidate
+        ports.append(port)
+    return ports
+
+
+def release_ports(ports: list[int]) -> None:
+    """Let others have ports that `free_ports` gave. Twice is fine."""
+    for port in ports:
+        if port in _kept:
+            _kept.pop(port).close()
 
 
 def inside(package: str, pattern: str) -> Path:
@@ -81,6 +93,7 @@ class Server(ABC):
         self._owns_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix=f"stocktake-{self.name}-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._ports_taken: list[int] = []
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -147,7 +160,7 @@ class Server(ABC):
     def stop(self) -> None:
         """End it in good order, and remove its folder if it made it. Twice is fine."""
         self._end(self.stop_signal)
-        self._remove_folder()
+        self._give_back()
 
     def discard(self) -> None:
         """End it at once where nobody looks at how it ends, and remove its folder as `stop` does.
@@ -156,7 +169,7 @@ class Server(ABC):
         """
         measured = "COVERAGE_PROCESS_CONFIG" in os.environ
         self._end(self.stop_signal if measured else signal.SIGKILL)
-        self._remove_folder()
+        self._give_back()
 
     def kill(self) -> None:
         """End it as a power cut would; its folder stays for ``start`` or ``restart``."""
@@ -230,12 +243,19 @@ class Server(ABC):
                 f"(exit code {process.poll()}); its log ends:\n{self.log_tail()}"
             )
 
+    def take_ports(self, count: int) -> list[int]:
+        """Return ports that nobody else is given until `stop` or `discard`."""
+        taken = free_ports(count)
+        self._ports_taken += taken
+        return taken
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise ServerDiedError(f"{self.name} is not running; call start() first")
         return self._process
 
-    def _remove_folder(self) -> None:
+    def _give_back(self) -> None:
+        release_ports(self._ports_taken)
         if self._owns_folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 

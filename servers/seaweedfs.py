@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from servers.certificates import Certificate, make_certificate
-from servers.process import HOST, Server, free_ports, status_of
+from servers.process import HOST, Server, status_of
 
 
 class SeaweedFS(Server):
@@ -34,7 +34,7 @@ class SeaweedFS(Server):
         self.secret_key = secrets.token_hex(16)
         names = [f"{part}{kind}" for part in self._parts for kind in ("", ".grpc")]
         names.append("s3.https")
-        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._ports = dict(zip(names, self.take_ports(len(names)), strict=True))
         self.certificate: Certificate = make_certificate(self.folder)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from servers.process import HOST, Server, free_ports, status_of
+from servers.process import HOST, Server, status_of
 from stocktake.security.encryption import make_secret_key
 
 #: The command line, before its arguments.
@@ -113,7 +113,7 @@ class Web(ServiceProcess):
 
     def __init__(self, settings: dict[str, str], folder: Path | None = None) -> None:
         super().__init__(settings, folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
 
     @property
     def url(self) -> str:

@@ -6,7 +6,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from servers.process import HOST, Server, free_ports
+from servers.process import HOST, Server
 from workers.stack.valkey import broker_command
 
 
@@ -17,7 +17,7 @@ class Valkey(Server):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
 
     @property
     def url(self) -> str:

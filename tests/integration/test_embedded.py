@@ -37,7 +37,7 @@ class Broker(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
         self.password = secrets.token_urlsafe(8) + '"\\ä'
 
     def command(self) -> list[str]:

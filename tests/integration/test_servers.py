@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,14 @@ from obstore.store import S3Store
 from sqlalchemy import create_engine, inspect, text
 
 from servers.postgres import Postgres
-from servers.process import PATIENCE_SECONDS, Server, ServerDiedError, free_ports
+from servers.process import (
+    HOST,
+    PATIENCE_SECONDS,
+    Server,
+    ServerDiedError,
+    free_ports,
+    release_ports,
+)
 from servers.seaweedfs import SeaweedFS
 from servers.valkey import Valkey
 from tests.support.azurite import Azurite
@@ -34,8 +42,32 @@ def _store(s3: SeaweedFS, bucket: str, access_key: str, secret_key: str) -> S3St
     )
 
 
-def test_free_ports_are_distinct() -> None:
-    assert len(set(free_ports(50))) == 50
+def test_a_port_is_one_server_s_until_it_is_released() -> None:
+    [port] = free_ports(1)
+
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((HOST, port))  # as another process does that looks for one
+    for _ in range(2):  # a server that comes back too
+        with socket.create_server((HOST, port)) as server:
+            socket.create_connection((HOST, port)).close()
+            server.accept()[0].close()
+    release_ports([port])
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # over what TIME_WAIT leaves
+        other.bind((HOST, port))
+
+
+def test_a_server_keeps_its_ports_until_it_is_stopped() -> None:
+    server = Valkey()
+    server.start()
+    server.kill()
+
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((HOST, server.port))
+    server.stop()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((HOST, server.port))
 
 
 def test_valkey_keeps_what_it_acknowledged_over_a_kill() -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from flower.urls import handlers
 
-from servers.process import HOST, PATIENCE_SECONDS, free_ports
+from servers.process import HOST, PATIENCE_SECONDS
 from servers.service import ServiceProcess
 from servers.valkey import Valkey
 
@@ -38,7 +38,7 @@ class Flower(ServiceProcess):
 
     def __init__(self, broker_url: str) -> None:
         super().__init__({"BROKER_URL": broker_url})
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
 
     @property
     def url(self) -> str:

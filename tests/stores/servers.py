@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import ClassVar
 
-from servers.process import HOST, Server, free_ports, inside
+from servers.process import HOST, Server, inside
 from servers.seaweedfs import SeaweedFS
 
 #: Where `make tools` puts what npm brings.
@@ -24,7 +24,7 @@ class HttpStore(Server):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
         self.access_key = secrets.token_hex(8)
         self.secret_key = secrets.token_hex(16)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servers.certificates import Certificate, make_certificate
-from servers.process import HOST, Server, ServerDiedError, free_ports, status_of
+from servers.process import HOST, Server, ServerDiedError, status_of
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore
@@ -34,7 +34,7 @@ class Azurite(Server):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__(folder)
-        [self.port] = free_ports(1)
+        [self.port] = self.take_ports(1)
         self.account = f"test{secrets.token_hex(6)}"
         self.account_key = base64.b64encode(secrets.token_bytes(64)).decode()
         self.host = f"{self.account}.blob.core.windows.net"
