@@ -66,6 +66,19 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
             "type": "string",
             "description": "Of mode=merge: the columns that tell a row, with commas between them.",
         },
+        columns={
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "A JSON object of column types, in the words of `update_schema`, such "
+            'as `{"zip": "string", "price": "decimal(18, 2)"}`. The table keeps them.',
+        },
+        options={
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "A JSON object of options by which the file is read, as a table has "
+            'them, such as `{"csv_delimiter": ";"}`: over those of the table, which keeps them '
+            "for its next files when this one was read; null takes one away.",
+        },
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_PARTS: Final = 32
-MAX_FIELD_BYTES: Final = 4096
+#: The types of many columns are the longest.
+MAX_FIELD_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

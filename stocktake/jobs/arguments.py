@@ -5,7 +5,7 @@ Only `ingest_file` and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -38,12 +38,18 @@ class IngestArguments:
         format: the upload's own.
         mode: None but for `Target.DELTA`.
         key: the columns that tell a row, for `Mode.MERGE`.
+        options: those that this upload was sent with; over the table's, and kept with it.
+        types: by column, the words under which its types were sent; kept with the table, too.
+        partition_by: the columns by whose values a managed Delta table is divided.
     """
 
     format: TableFormat
     target: Target = Target.FILE
     mode: Mode | None = None
     key: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -61,6 +67,9 @@ class IngestArguments:
             target=Target(stored.get("target", Target.FILE)),
             mode=Mode(mode) if mode else None,
             key=tuple(stored.get("key", ())),
+            options=dict(stored.get("options", {})),
+            types=dict(stored.get("types", {})),
+            partition_by=tuple(stored.get("partition_by", ())),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,7 +80,13 @@ class IngestArguments:
         """
         kept: dict[str, Any] = {"target": self.target.value, "format": self.format.value}
         kept |= {"mode": self.mode.value} if self.mode else {}
-        return kept | ({"key": list(self.key)} if self.key else {})
+        rest = {
+            "key": list(self.key),
+            "options": dict(self.options),
+            "types": dict(self.types),
+            "partition_by": list(self.partition_by),
+        }
+        return kept | {name: value for name, value in rest.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

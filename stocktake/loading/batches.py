@@ -5,7 +5,7 @@ carry their types through Arrow.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from stocktake.loading import casting
 from stocktake.loading.conflicts import MisfitError, conflict
-from stocktake.loading.values import Convert, converter, first_misfit, to_array
+from stocktake.loading.values import Convert, converter, first_misfit, json_only, to_array
 from stocktake.readers.registry import offered
 from stocktake.readers.source import BatchReader, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, stream_text
@@ -59,33 +59,37 @@ class Rows:
             batches = chain(first, batches)
         return cls(source=source, limits=limits, progress=progress, types=types, _batches=batches)
 
-    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def batches(self, schema: pa.Schema, *, json: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield all rows in batches of bounded size, in constant memory; once.
 
         Args:
             schema: the types to give them (`load_schema`); a column that a file lacks is null.
+            json: the columns of texts that are to be JSON.
 
         Raises:
             ColumnConflictError: a value does not fit, naming column, file and line.
             JobError: the file breaks its format, or the store's own.
         """
         if self.source.format.facts.inferred:
-            yield from _of_texts(self.source, schema, self.limits, self.progress)
+            yield from _of_texts(self.source, schema, self.limits, self.progress, json)
             return
         rows: Counter[str] = Counter()
         for file, batch in self._batches:
-            yield casting.cast_batch(batch, schema, file, first_row=1 + rows[file])
+            cast = casting.cast_batch(batch, schema, file, first_row=1 + rows[file])
+            casting.require_json(cast, json, file, first_row=1 + rows[file])
+            yield cast
             rows[file] += batch.num_rows
 
 
 def _of_texts(
-    source: Source, schema: pa.Schema, limits: Limits, progress: Progress
+    source: Source, schema: pa.Schema, limits: Limits, progress: Progress, json: Collection[str]
 ) -> Iterator[pa.RecordBatch]:
     records: RecordReader = offered(source.format, "records")
     is_csv = offered(source.format, "VALUES") is Values.FIELDS
     month_first = source.options.get("date_order") == MONTH_FIRST
     make = partial(converter, csv=is_csv, month_first=month_first)
     converts = {field.name: make(field.type) for field in schema}
+    converts |= {name: json_only(converts[name]) for name in json if name in converts}
     for text in _texts(source, limits, progress):
         for block in records(source, limits, text, schema.names):
             yield _batch(block, schema, converts, text.path, limits, is_csv=is_csv)

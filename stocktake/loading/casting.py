@@ -4,7 +4,7 @@ A value is kept exactly, or refused with its place (docs/loads.md).
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from stocktake.loading.arrow_types import LISTS
 from stocktake.loading.conflicts import MisfitError, conflict
+from stocktake.loading.values import is_json
 from stocktake.readers.arrow_types import TEXTS, clickhouse_type
 from stocktake.readers.text.values.numbers import gives_back
 from stocktake.schema.wire_names import database_field
@@ -61,6 +62,23 @@ def cast_batch(
             place = f"row {first_row + row:,}"
             raise conflict(field, exc, file=file, place=place) from exc
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def require_json(
+    batch: pa.RecordBatch, names: Collection[str], file: str, *, first_row: int
+) -> None:
+    """Refuse texts that are no JSON in columns that are to hold it. Arguments as of `cast_batch`.
+
+    Raises:
+        ColumnConflictError: naming the first of a column.
+    """
+    for field in batch.schema:
+        if field.name not in names:
+            continue
+        for row, text in enumerate(batch.column(field.name).to_pylist()):
+            if text is not None and not is_json(text):
+                misfit = MisfitError("it is no JSON", value=text, found="String")
+                raise conflict(field, misfit, file=file, place=f"row {first_row + row:,}")
 
 
 def _first_misfit(array: Any, cast: Callable[[Any], Any]) -> int:

@@ -5,7 +5,7 @@ a load may do, and what it calls breaking it may not (docs/loads.md).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -129,6 +129,37 @@ def _wider(known: pa.DataType, wanted: pa.DataType) -> pa.DataType:
 
 def _bare(arrow: pa.DataType) -> Type:
     return clickhouse_type(pa.field("value", arrow)).bare
+
+
+def set_type(override: Type, own: Any) -> pa.DataType:
+    """Return the type that a user's word makes of a column. What the word leaves open, the digits
+    of a decimal, the elements of an array and the fields of an object, the column's own type says.
+
+    Args:
+        own: the table's, else the file's.
+
+    >>> from stocktake.schema.types import scalar
+    >>> set_type(scalar("Array"), pa.list_(pa.int64())), set_type(scalar("Decimal"), pa.float64())
+    (ListType(list<item: int64>), Decimal128Type(decimal128(38, 9)))
+    """
+    if not override.fields and not override.parameters:
+        for name, is_one, otherwise in _OPEN:
+            if override.name == name:
+                return own if is_one(own) else otherwise
+    return arrow_type(override.bare)
+
+
+def _is_object(arrow: Any) -> bool:
+    return bool(pa.types.is_struct(arrow) or pa.types.is_map(arrow))
+
+
+#: Of the words that leave something open: which types they are said of, and what they make of
+#: another. An object without fields is kept as its text.
+_OPEN: Final[tuple[tuple[str, Callable[[Any], bool], pa.DataType], ...]] = (
+    ("Decimal", pa.types.is_decimal, pa.decimal128(38, 9)),
+    ("Array", pa.types.is_list, pa.list_(pa.field("element", pa.string()))),
+    ("Map", _is_object, pa.string()),
+)
 
 
 def changed(known: pa.Schema, schema: pa.Schema) -> list[str]:

@@ -150,6 +150,31 @@ def _to_text(value: Any) -> str:
     return text
 
 
+def json_only(convert: Convert) -> Convert:
+    """Return the same for a column of JSON kept as texts, which takes no text that is none."""
+
+    def converted(value: Any) -> Any:
+        text = convert(value)
+        if not is_json(text):
+            raise MisfitError("it is no JSON", value=value)
+        return text
+
+    return converted
+
+
+def is_json(text: str) -> bool:
+    """Return whether a text is JSON, by the letter of it.
+
+    >>> is_json('{"a": 1.10}'), is_json("NaN"), is_json("[1")
+    (True, False, False)
+    """
+    try:
+        json.loads(text, parse_constant=_refuse, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _to_bytes(value: Any) -> bytes:
     return _to_text(value).encode()
 

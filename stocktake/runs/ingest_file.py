@@ -6,10 +6,10 @@ can be retried once its options are mended; then the clock removes it. Rows for 
 table go through `runs.load`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -23,9 +23,11 @@ from stocktake.db.models import Table, Upload
 from stocktake.errors import (
     InvalidSourceError,
     JobError,
+    SchemaConflictError,
     SourceNotFoundError,
     SupersededError,
     TableChangedError,
+    did_you_mean,
 )
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
@@ -39,7 +41,9 @@ from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides
 from stocktake.schema.formats import TableFormat
+from stocktake.schema.types import Type
 from stocktake.schema.warnings import bounded
+from stocktake.schema.wire_names import override_type
 from stocktake.states import UploadState
 from stocktake.storage.places.globs import escape, literal
 from stocktake.storage.stores.exclusive import require_exclusive_put
@@ -62,6 +66,21 @@ class Received:
     filename: str
     size_bytes: int
     columns: tuple[Column, ...]
+
+    @property
+    def declared(self) -> tuple[Column, ...]:
+        """The columns whose types were sent with the upload."""
+        return tuple(
+            Column.of(name, type_, override=True)
+            for name, word in self.arguments.types.items()
+            if (type_ := override_type(word)) is not None
+        )
+
+    @property
+    def overrides(self) -> dict[str, Type]:
+        """The types that a user has set, before or with this upload, by column."""
+        held = (*(column for column in self.columns if column.override), *self.declared)
+        return {column.name: column.type for column in held}
 
 
 def run(attempt: Attempt) -> None:
@@ -102,7 +121,7 @@ def _receive(attempt: Attempt) -> Received:
             store=attempt.process.storage.store(),
             path=escape(attempt.process.storage.path(upload.object_key)),
             format=arguments.format,
-            options=dict(table.options),
+            options=options_with(table.options, arguments.options),
         )
         return Received(
             upload_id=upload.id,
@@ -112,6 +131,16 @@ def _receive(attempt: Attempt) -> Received:
             size_bytes=upload.size_bytes or 0,
             columns=tuple(Column.from_dict(stored) for stored in table.columns),
         )
+
+
+def options_with(kept: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table's options with those of an upload over them; null takes one away.
+
+    >>> options_with({"encoding": "latin-1", "csv_quote": "'"}, {"encoding": None})
+    {'csv_quote': "'"}
+    """
+    both = {**kept, **sent}
+    return {name: value for name, value in both.items() if sent.get(name, value) is not None}
 
 
 def _gone() -> SourceNotFoundError:
@@ -147,6 +176,7 @@ def _replace(attempt: Attempt, received: Received) -> None:
     found, verdict = _read_in_full(attempt, received)
     with attempt.process.database.write() as session:
         table = _locked(session, attempt)
+        found = _keep_form(table, received, found)
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
         _point_at_upload(session, attempt, table, received.arguments.format)
@@ -161,7 +191,9 @@ def _replace(attempt: Attempt, received: Received) -> None:
 def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
     """Return what the whole upload holds, and whether the types that a user has set hold for it."""
     found = read_all(received.source, attempt.limits, attempt.progress)
+    _require_declared(received, found.columns)
     columns = apply_overrides(received.columns, found.columns)
+    columns = apply_overrides(received.declared, columns)
     if not received.source.format.facts.inferred:
         return found, Verdict.of_typed(found.columns)
     return found, judge(attempt, received.source, columns)
@@ -196,6 +228,38 @@ def _point_at_upload(
     erase(session, table)
 
 
+# --- what was sent with the file ----------------------------------------------------------
+
+
+def _require_declared(received: Received, columns: Iterable[Column]) -> None:
+    """Refuse types of columns that neither the file nor the table has: a name was misspelt.
+
+    Raises:
+        SchemaConflictError: naming the first.
+    """
+    known = {column.name for column in (*columns, *received.columns)}
+    for name in received.arguments.types:
+        if name not in known:
+            raise SchemaConflictError(
+                f"The file has no column {name!r}, of which `columns` tells a type; "
+                + did_you_mean(name, known),
+                hint="Correct the name in `columns`, and upload the file again.",
+            )
+
+
+def _keep_form(table: Table, received: Received, found: Introspection) -> Introspection:
+    """Note on the locked row what was sent with the upload, for the files to come: its options, and
+    its types as a user's own. Returns what was found, with these types."""
+    table.options = options_with(table.options, received.arguments.options)
+    declared = received.declared
+    names = {column.name for column in declared}
+    table.columns = [
+        stored | {"override": False} if stored["name"] in names else stored
+        for stored in table.columns
+    ]
+    return replace(found, columns=apply_overrides(declared, found.columns))
+
+
 # --- rows for a managed Delta table -------------------------------------------------------
 
 
@@ -203,13 +267,15 @@ def _load(attempt: Attempt, received: Received) -> None:
     # What carries its types tells them at once, and the load itself reads the rest.
     read = read_all if received.source.format.facts.inferred else introspect
     upload = read(received.source, attempt.limits, attempt.progress)
+    _require_declared(received, upload.columns)
     found = load_rows(
         attempt,
         received.source,
         upload.columns,
         replaces=received.arguments.mode is Mode.REPLACE,
         key=received.arguments.key,
-        overrides={column.name: column.type for column in received.columns if column.override},
+        overrides=received.overrides,
+        declared=frozenset(received.arguments.types),
     )
     # What there is to say of the file is said of the load.
     found = replace(found, warnings=bounded([*upload.warnings, *found.warnings]))
@@ -217,6 +283,7 @@ def _load(attempt: Attempt, received: Received) -> None:
     with attempt.process.database.write() as session:
         # The rows are committed to the Delta log: whatever was changed meanwhile, they count.
         table = locked_for(session, attempt.claim, any_generation=True)
+        found = _keep_form(table, received, found)
         change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
         uploads.use_up(session, received.upload_id)

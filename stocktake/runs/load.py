@@ -17,11 +17,10 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 
 from stocktake.errors import CommitConflictError, SchemaConflictError
-from stocktake.loading.arrow_types import arrow_type
 from stocktake.loading.batches import Rows
 from stocktake.loading.conflicts import ColumnConflictError, shortened
 from stocktake.loading.data_files import DataFiles, data_files
-from stocktake.loading.evolution import ArrowTypes, changed, load_schema, widened
+from stocktake.loading.evolution import ArrowTypes, changed, load_schema, set_type, widened
 from stocktake.loading.stored_rows import stored_rows
 from stocktake.readers import arrow_types
 from stocktake.readers.arrow_types import clickhouse_type
@@ -41,10 +40,9 @@ from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
 from stocktake.schema.widening import widen
 
+_OBJECTS: Final = frozenset({"Map", "JSON", "Tuple"})
 #: The bytes of data files up to which a table's rows are written anew to widen a column.
 _MOST_REWRITTEN_BYTES: Final = 1 << 30
-#: What a user's word for a type says all of; `array`, `json` and `decimal` leave the rest open.
-_SETTABLE: Final = frozenset({"Int64", "Float64", "String", "DateTime64", "Date", "Bool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +56,7 @@ class _Load:
     replaces: bool
     key: tuple[str, ...]
     overrides: Mapping[str, Type]
+    declared: Collection[str] = ()
 
     @property
     def transactions(self) -> tuple[str, str]:
@@ -95,24 +94,45 @@ class _Load:
         empty = columns_without_values(table) if table is not None and may_change else frozenset()
         for index, field in enumerate(schema):
             name, type_ = field.name, field.type
-            if name not in known or name in empty:
+            is_open = name not in known or name in empty
+            if is_open:
                 type_ = own.field(name).type
             elif wide and may_change:
                 type_ = widened(known[name], own.field(name).type)
-            type_ = self._overridden(name, type_, known if may_change else {name: type_})
+            if name in self.overrides:
+                before = None if is_open else known[name]
+                type_ = self._overridden(name, type_, before, may_change=bool(may_change))
             schema = schema.set(index, field.with_type(type_))
         # With what the table has already: an append merges the two.
         self._check_bounds(known | {field.name: field.type for field in schema})
         return schema
 
-    def _overridden(self, name: str, type_: pa.DataType, known: ArrowTypes) -> pa.DataType:
-        """Return the type that a user has set, where the rows that are there can take it."""
-        override = self.overrides.get(name)
-        if override is None or override.name not in _SETTABLE:
-            return type_
-        wanted, before = arrow_type(override.bare), known.get(name)
-        fits = before is None or pa.types.is_string(wanted) or widened(before, wanted) == wanted
-        return wanted if fits else type_
+    def _overridden(
+        self, name: str, type_: pa.DataType, before: pa.DataType | None, *, may_change: bool
+    ) -> pa.DataType:
+        """Return the type that a user has set, where the rows that are there can take it.
+
+        Args:
+            type_: what the column would have without.
+            before: the table's; None where no row has a value.
+            may_change: whether the table's rows may be written anew.
+
+        Raises:
+            SchemaConflictError: they cannot take it, and it was sent with this upload.
+        """
+        wanted = set_type(self.overrides[name], type_)
+        if before is None or wanted in (before, type_):
+            return wanted
+        to_text = pa.types.is_string(wanted) and not pa.types.is_nested(before)
+        if may_change and (to_text or widened(before, wanted) == wanted):
+            return wanted
+        if name in self.declared:
+            raise SchemaConflictError(
+                f"Column {name!r} is {shortened(clickhouse_type(pa.field(name, before)).bare)} in "
+                f"the table, and its rows cannot become {shortened(self.overrides[name].bare)}.",
+                hint="Leave its type out of `columns`, or upload the file to another table.",
+            )
+        return type_
 
     def _check_bounds(self, types: ArrowTypes) -> None:
         """Refuse rows after which the table could not be read: a commit cannot be undone."""
@@ -146,6 +166,17 @@ class _Load:
     def rows(self) -> Rows:
         """Begin to read the upload."""
         return Rows.of(self.source, self.attempt.limits, self.attempt.progress)
+
+    def cast(self, rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Yield rows of the upload in these types."""
+        json = [
+            field.name
+            for field in schema
+            if pa.types.is_string(field.type)
+            and field.name in self.overrides
+            and self.overrides[field.name].name in _OBJECTS
+        ]
+        return rows.batches(schema, json=json)
 
     def stored(self, table: DeltaTable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows that the table has, the oldest first."""
@@ -204,6 +235,7 @@ def load_rows(
     replaces: bool,
     key: tuple[str, ...] = (),
     overrides: Mapping[str, Type],
+    declared: Collection[str] = (),
 ) -> Introspection:
     """Append the upload's rows to the claim's managed table, replace its rows by them, or merge.
 
@@ -213,6 +245,7 @@ def load_rows(
         replaces: whether the rows that the table has go.
         key: the columns by which rows are merged; none for an append.
         overrides: the types that a user has set, by column.
+        declared: the columns of which they were sent with this upload.
 
     Returns:
         what the managed table is now, with its exact row count.
@@ -232,6 +265,7 @@ def load_rows(
         replaces=replaces,
         key=key,
         overrides=overrides,
+        declared=declared,
     )
     with mapped():
         # Looked for again at each attempt: the one before may have committed and died before it
@@ -254,7 +288,7 @@ def _write(load: _Load, table: DeltaTable | None) -> None:
         if table is not None:
             _merge(load, table, schema)
             return
-        check_keys(load.key, load.rows().batches(schema))
+        check_keys(load.key, load.cast(load.rows(), schema))
     try:
         _write_as(load, table, rows, schema)
     except ColumnConflictError as exc:
@@ -277,12 +311,12 @@ def _merge(load: _Load, table: DeltaTable, schema: pa.Schema) -> None:
             schema = schema.set(index, known.field(field.name))
     rows = load.rows()
     try:
-        check_keys(load.key, rows.batches(schema))
+        check_keys(load.key, load.cast(rows, schema))
     except ColumnConflictError as exc:
         exc.hint = load.hint(table, exc.column, rows.types)
         raise
     _grow(load, table, schema)
-    reader = pa.RecordBatchReader.from_batches(schema, load.rows().batches(schema))
+    reader = pa.RecordBatchReader.from_batches(schema, load.cast(load.rows(), schema))
     merge_rows(table, reader, load.key, _properties(load, replaces=True))
 
 
@@ -300,7 +334,7 @@ def _write_as(load: _Load, table: DeltaTable | None, rows: Rows, schema: pa.Sche
                 *(field for field in schema if field.name not in known.names),
             ]
         )
-    given = rows.batches(schema)
+    given = load.cast(rows, schema)
     if table is not None and rewrites:
         given = chain(load.stored(table, schema), given)
     with data_files(load.attempt.process.storage, load.managed.key, schema, given) as files:

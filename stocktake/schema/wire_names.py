@@ -1,6 +1,7 @@
 """The words that clients know types by: PostHog's classes, the names on the wire, and the names
 under which a user may set a type."""
 
+import re
 from types import MappingProxyType
 from typing import Final
 
@@ -37,6 +38,11 @@ _OVERRIDES: Final = MappingProxyType(
     }
 )
 
+#: The words under which a user may set a type.
+OVERRIDE_WORDS: Final = tuple(_OVERRIDES)
+_DECIMAL: Final = re.compile(r"decimal\( *([0-9]{1,2}) *, *([0-9]{1,2}) *\)")
+_MOST_DIGITS: Final = 76
+
 _WIRE: Final = MappingProxyType({"StringArray": "array", "StringJSON": "json"})
 
 
@@ -53,11 +59,16 @@ def override_type(name: str) -> Type | None:
     """Return the type that ``update_schema`` stores for a name; None for one that it does not know.
 
     Args:
-        name: ``integer``, ``float``, … in any letter case.
+        name: ``integer``, ``float``, … in any letter case; ``decimal(18, 2)`` says the digits, too.
 
-    >>> str(override_type("Float"))
-    'Nullable(Float64)'
+    >>> str(override_type("Float")), str(override_type("decimal(18,2)"))
+    ('Nullable(Float64)', 'Nullable(Decimal(18, 2))')
     """
+    if digits := _DECIMAL.fullmatch(name.lower()):
+        precision, scale = map(int, digits.groups())
+        if not 0 < precision <= _MOST_DIGITS or scale > precision:
+            return None
+        return scalar("Decimal", str(precision), str(scale), nullable=True)
     return _OVERRIDES.get(name.lower())
 
 

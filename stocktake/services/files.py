@@ -4,7 +4,7 @@ An upload changes nothing about a table that exists: its job reads the file in f
 then points the table at it, so that a bad file never breaks a good table.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -121,6 +121,11 @@ def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> In
     # Before the new one is queued, which it would find, too.
     if form.target is Target.FILE:
         _supersede_waiting(context, table)
+    arguments = form.arguments
+    if table.latest_job_id is None:
+        # The table has just been made with these options: should its first file not be read by
+        # them, they can be mended there and the job tried again.
+        arguments = replace(arguments, options={})
     enqueued = enqueue(
         context.session,
         JobRequest(
@@ -131,7 +136,7 @@ def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> In
             table_id=table.id,
             upload_id=upload.id,
             created_by_id=context.caller.user_id,
-            arguments=form.arguments.as_dict(),
+            arguments=arguments.as_dict(),
         ),
     )
     table.latest_job_id = enqueued.job.id
@@ -197,6 +202,7 @@ def _new_table(context: Context, upload: Upload, form: FileForm) -> Table:
         format_=form.format,
         url_pattern=context.process.storage.url_pattern(upload.object_key),
         managed=True,
+        options={name: value for name, value in form.options.items() if value is not None},
     )
     # Drawn now: the folder of a managed Delta table has it in its name.
     table.id = new_id()

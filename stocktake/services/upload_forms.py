@@ -1,14 +1,18 @@
 """What may be said about an uploaded file: its name, its format, and what it is to become."""
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from stocktake.errors import PayloadTooLargeError, ValidationError
+from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
+from stocktake.schema.wire_names import OVERRIDE_WORDS, override_type
 from stocktake.services import words
+from stocktake.services.options import check_options
 
 NO_FILE: Final = "No file provided"
 ONE_FILE: Final = "Upload one file per request."
@@ -29,6 +33,10 @@ MAX_FILENAME_LENGTH: Final = 255
 #: Of a merge: what it costs grows with more than the square of them, a thousand take ten seconds.
 MAX_KEY_COLUMNS: Final = 64
 
+_MAX_COLUMN_LENGTH: Final = 1_000
+#: How much of a client's own words an error repeats.
+_SHOWN: Final = 100
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
@@ -43,11 +51,20 @@ class FileForm:
     target: Target = Target.FILE
     mode: Mode | None = None
     key: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def arguments(self) -> IngestArguments:
         """What the upload's job needs to know of it."""
-        return IngestArguments(format=self.format, target=self.target, mode=self.mode, key=self.key)
+        return IngestArguments(
+            format=self.format,
+            target=self.target,
+            mode=self.mode,
+            key=self.key,
+            options=self.options,
+            types=self.types,
+        )
 
 
 def clean_filename(filename: str) -> str:
@@ -81,7 +98,8 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
     Args:
         filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target``, ``mode`` and ``key``, where they were sent.
+        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``options`` and ``columns``,
+            where they were sent.
 
     Raises:
         ValidationError: with PostHog's sentence.
@@ -98,9 +116,59 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
     if target is Target.FILE and mode in (Mode.APPEND, Mode.MERGE):
         raise refusal(f"mode={mode} needs target=delta.", "mode")
     key = _key(fields.get("key", ""), mode)
-    if target is Target.FILE:
-        return FileForm(name=name, format=format_)
-    return FileForm(name=name, format=format_, target=target, mode=mode or Mode.APPEND, key=key)
+    return FileForm(
+        name=name,
+        format=format_,
+        target=target,
+        mode=(mode or Mode.APPEND) if target is Target.DELTA else None,
+        key=key,
+        options=_options(fields.get("options", ""), format_),
+        types=_types(fields.get("columns", "")),
+    )
+
+
+def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
+    options = check_options(_object(sent, "options", '{"csv_delimiter": ";"}'))
+    known = {option.name for option in format_.facts.options}
+    for name in options:
+        if name not in known:
+            raise refusal(
+                f"Option {name!r} says nothing about {format_} files; "
+                + (did_you_mean(name, known) if known else "they have none."),
+                "options",
+            )
+    return options
+
+
+def _types(sent: str) -> dict[str, str]:
+    types = _object(sent, "columns", '{"zip": "string"}')
+    for name, word in types.items():
+        words.check_text(name, "columns", max_length=_MAX_COLUMN_LENGTH)
+        if not isinstance(word, str) or override_type(word) is None:
+            raise refusal(
+                f"Column {name[:_SHOWN]!r} cannot be {str(word)[:_SHOWN]!r}; "
+                + did_you_mean(str(word)[:_SHOWN], OVERRIDE_WORDS),
+                "columns",
+            )
+    return types
+
+
+def _object(sent: str, attr: str, example: str) -> dict[str, Any]:
+    """Return a field that is a JSON object; what the database cannot hold is none."""
+    if not sent.strip():
+        return {}
+    try:
+        found = json.loads(sent, parse_constant=_no_constant)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise refusal(f"{attr} must be a JSON object, such as {example}.", attr)
+    return found
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
 
 
 def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:

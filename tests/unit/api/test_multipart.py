@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.wire.multipart import MAX_PARTS, FileBegins, FileData, FormReader
+from api.wire.multipart import MAX_FIELD_BYTES, MAX_PARTS, FileBegins, FileData, FormReader
 from stocktake.errors import ValidationError
 
 TYPE = 'multipart/form-data; boundary="b0"'
@@ -69,7 +69,7 @@ def test_what_is_no_form_is_refused(content_type: str) -> None:
     [
         b"x",
         part("file", b"x", "x")[:-3],
-        part("name", b"x" * 5000) + b"--b0--\r\n",
+        part("name", b"x" * (MAX_FIELD_BYTES + 1)) + b"--b0--\r\n",
         part("n" * 5000, b"x") + b"--b0--\r\n",
         part("name", b"") * (MAX_PARTS + 1) + b"--b0--\r\n",
         b"--b0\r\n" + b"X: y\r\n" * 100 + b"\r\n\r\n--b0--\r\n",

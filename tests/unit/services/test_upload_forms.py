@@ -1,7 +1,7 @@
 import pytest
 
 from stocktake.errors import ValidationError
-from stocktake.jobs.arguments import Mode, Target
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.schema.formats import TableFormat
 from stocktake.services.upload_forms import (
     FileForm,
@@ -66,6 +66,45 @@ def test_a_merge_has_a_key_and_nothing_else_has() -> None:
         with pytest.raises(ValidationError) as refusal:
             check_form("x.csv", wrong)
         assert refusal.value.attr == attr
+
+
+def test_types_and_options_are_sent_as_objects_and_kept_for_the_job() -> None:
+    sent = {
+        "name": "events",
+        "columns": '{"zip": "string", "price": "Decimal(18,2)"}',
+        "options": '{"csv_delimiter": ";", "encoding": null}',
+    }
+    arguments = check_form("x.csv", sent).arguments
+    assert arguments.types == {"zip": "string", "price": "Decimal(18,2)"}
+    assert arguments.options == {"csv_delimiter": ";", "encoding": None}
+    assert IngestArguments.of(arguments.as_dict()) == arguments
+    assert check_form("x.csv", {"columns": " ", "options": ""}).arguments.options == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("columns", "zip=string", "must be a JSON object"),
+        ("columns", '["zip"]', "must be a JSON object"),
+        ("columns", "[" * 60_000, "must be a JSON object"),
+        ("columns", '{"a\\ud800": "string"}', "must be a JSON object"),
+        ("columns", '{"a\\u0000": "string"}', "Null characters"),
+        ("columns", '{"zip": "strng"}', "did you mean 'string'?"),
+        ("columns", '{"zip": 7}', "cannot be '7'"),
+        ("columns", '{"zip": "decimal(77, 2)"}', "cannot be"),
+        ("columns", '{"zip": "decimal(3, 4)"}', "cannot be"),
+        ("options", '{"csv_delimeter": ";"}', "did you mean 'csv_delimiter'?"),
+        ("options", '{"csv_delimiter": ";;"}', "must be one character"),
+        ("options", '{"sample_bytes": NaN}', "must be a JSON object"),
+        ("options", '{"sheet": "x"}', "says nothing about CSVWithNames files"),
+        ("options", '{"public": true}', "says nothing about CSVWithNames files"),
+    ],
+)
+def test_types_and_options_that_are_none_are_refused(field: str, value: str, words: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        check_form("x.csv", {field: value})
+    assert words in refusal.value.detail
+    assert str(refusal.value.attr).startswith(field)
 
 
 def test_the_first_thing_wrong_is_told_in_posthogs_order() -> None:
