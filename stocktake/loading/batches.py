@@ -33,17 +33,29 @@ class Rows:
 
     Attributes:
         types: those that the file has of itself, by column; none for texts.
+        month_first: the columns of a text whose dates have the month first.
     """
 
     source: Source
     limits: Limits
     progress: Progress
     types: Mapping[str, pa.DataType]
+    month_first: Collection[str]
     _batches: Iterator[tuple[str, pa.RecordBatch]]
 
     @classmethod
-    def of(cls, source: Source, limits: Limits, progress: Progress) -> Self:
+    def of(
+        cls,
+        source: Source,
+        limits: Limits,
+        progress: Progress,
+        *,
+        month_first: Collection[str] = (),
+    ) -> Self:
         """Begin to read a source of a format that may be uploaded.
+
+        Args:
+            month_first: as a read of all of it has found (`Introspection.month_first`).
 
         Raises:
             JobError: the file breaks its format, or the store's own.
@@ -57,7 +69,14 @@ class Rows:
             first = list(islice(batches, 1))
             types = {field.name: field.type for _, batch in first for field in batch.schema}
             batches = chain(first, batches)
-        return cls(source=source, limits=limits, progress=progress, types=types, _batches=batches)
+        return cls(
+            source=source,
+            limits=limits,
+            progress=progress,
+            types=types,
+            month_first=month_first,
+            _batches=batches,
+        )
 
     def batches(self, schema: pa.Schema, *, json: Collection[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield all rows in batches of bounded size, in constant memory; once.
@@ -71,7 +90,7 @@ class Rows:
             JobError: the file breaks its format, or the store's own.
         """
         if self.source.format.facts.inferred:
-            yield from _of_texts(self.source, schema, self.limits, self.progress, json)
+            yield from self._of_texts(schema, json)
             return
         rows: Counter[str] = Counter()
         for file, batch in self._batches:
@@ -80,19 +99,21 @@ class Rows:
             yield cast
             rows[file] += batch.num_rows
 
+    def _of_texts(self, schema: pa.Schema, json: Collection[str]) -> Iterator[pa.RecordBatch]:
+        records: RecordReader = offered(self.source.format, "records")
+        is_csv = offered(self.source.format, "VALUES") is Values.FIELDS
+        converts = {
+            field.name: converter(field.type, csv=is_csv, date_order=self._order(field.name))
+            for field in schema
+        }
+        converts |= {name: json_only(converts[name]) for name in json if name in converts}
+        for text in _texts(self.source, self.limits, self.progress):
+            for block in records(self.source, self.limits, text, schema.names):
+                yield _batch(block, schema, converts, text.path, self.limits, is_csv=is_csv)
 
-def _of_texts(
-    source: Source, schema: pa.Schema, limits: Limits, progress: Progress, json: Collection[str]
-) -> Iterator[pa.RecordBatch]:
-    records: RecordReader = offered(source.format, "records")
-    is_csv = offered(source.format, "VALUES") is Values.FIELDS
-    month_first = source.options.get("date_order") == MONTH_FIRST
-    make = partial(converter, csv=is_csv, month_first=month_first)
-    converts = {field.name: make(field.type) for field in schema}
-    converts |= {name: json_only(converts[name]) for name in json if name in converts}
-    for text in _texts(source, limits, progress):
-        for block in records(source, limits, text, schema.names):
-            yield _batch(block, schema, converts, text.path, limits, is_csv=is_csv)
+    def _order(self, name: str) -> str | None:
+        option: str | None = self.source.options.get("date_order")
+        return option or (MONTH_FIRST if name in self.month_first else None)
 
 
 def _texts(source: Source, limits: Limits, progress: Progress) -> Iterator[Text]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from stocktake.loading.conflicts import MisfitError
 from stocktake.readers.arrow_types import clickhouse_type
+from stocktake.readers.text.date_order import ColumnOrder
 from stocktake.readers.text.json.spelling import SpelledFloat, json_text
 from stocktake.readers.text.values.checks import fits_csv, fits_json
 from stocktake.readers.text.values.csv_fields import parse_literal
@@ -66,19 +67,21 @@ def first_misfit(
     return None
 
 
-def converter(arrow: pa.DataType, *, csv: bool, month_first: bool = False) -> Convert:
+def converter(arrow: pa.DataType, *, csv: bool, date_order: str | None = None) -> Convert:
     """Return what makes a field's text (`csv`) or a decoded JSON value fit for an Arrow type.
 
+    It remembers what the values told of the order of day and month, and is for one column.
+
     Args:
-        month_first: whether 01/02/2024 is the second of January.
+        date_order: what is known of that order, in the words of `options.date_order`.
 
     >>> converter(pa.int64(), csv=True)("+7"), converter(pa.list_(pa.int8()), csv=True)("[1]")
     (7, [1])
     """
     if not csv or not pa.types.is_nested(arrow):
-        return _converter(arrow, csv=csv, month_first=month_first)
+        return _converter(arrow, csv=csv, date_order=date_order)
     # A container in a field is decoded first: what it holds are values as in JSON.
-    inner = _converter(arrow, csv=False, month_first=month_first)
+    inner = _converter(arrow, csv=False, date_order=date_order)
     return lambda text: inner(_literal(text))
 
 
@@ -90,24 +93,24 @@ def _literal(text: str) -> Any:
         raise MisfitError from exc
 
 
-def _converter(arrow: Any, *, csv: bool, month_first: bool) -> Convert:
-    inside = partial(_converter, csv=False, month_first=month_first)
+def _converter(arrow: Any, *, csv: bool, date_order: str | None) -> Convert:
+    inside = partial(_converter, csv=False, date_order=date_order)
     if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
         return _to_list(inside(arrow.value_type))
     if pa.types.is_map(arrow):
         return _to_pairs(inside(arrow.item_type))
     if pa.types.is_struct(arrow):
         return _to_struct({field.name: inside(field.type) for field in arrow})
-    return _scalar(arrow, csv=csv, month_first=month_first)
+    return _scalar(arrow, csv=csv, date_order=date_order)
 
 
-def _scalar(arrow: pa.DataType, *, csv: bool, month_first: bool) -> Convert:
+def _scalar(arrow: pa.DataType, *, csv: bool, date_order: str | None) -> Convert:
     make = _maker(arrow)
     # Nothing to ask: a text takes any value as it is written.
     if make in (_to_text, _to_bytes):
         return make
-    if month_first and make in (_to_instant, _to_date):
-        make = partial(make, month_first=True)
+    if make in (_to_instant, _to_date):
+        make = partial(make, order=ColumnOrder(date_order))
     type_ = clickhouse_type(pa.field("value", arrow)).bare
     fits = fits_csv(type_) if csv else fits_json(type_)
 
@@ -220,16 +223,20 @@ def _spelled(value: Any) -> str:
     return value.text if isinstance(value, SpelledFloat) else str(value)
 
 
-def _to_instant(value: Any, *, month_first: bool = False) -> datetime:
+def _to_instant(value: Any, *, order: ColumnOrder) -> datetime:
     if not isinstance(value, str):
         raise MisfitError("nothing says what the number counts")
     if _NANOSECONDS.search(value):
         raise MisfitError("Delta keeps microseconds")
-    return instant(value, month_first=month_first)
+    if not order.agrees(value):
+        raise MisfitError(
+            "other values, or options.date_order, have day and month in another order"
+        )
+    return instant(value, month_first=order.month_first)
 
 
-def _to_date(value: Any, *, month_first: bool = False) -> date:
-    return _to_instant(value, month_first=month_first).date()
+def _to_date(value: Any, *, order: ColumnOrder) -> date:
+    return _to_instant(value, order=order).date()
 
 
 def _to_list(element: Convert) -> Convert:

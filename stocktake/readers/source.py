@@ -89,6 +89,8 @@ class Introspection:
         warnings: what there is to say of the source all the same; see `bounded`.
         history: what the columns were before, oldest first, where the source still tells; of a
             read that had no state to go by.
+        month_first: of a text, the columns of dates that have the month first, as all of their
+            values that were read tell.
     """
 
     columns: tuple[Column, ...]
@@ -100,6 +102,7 @@ class Introspection:
     file_count: int | None = None
     warnings: tuple[ReadWarning, ...] = ()
     history: tuple[PastSchema, ...] = ()
+    month_first: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

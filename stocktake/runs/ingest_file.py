@@ -271,7 +271,7 @@ def _load(attempt: Attempt, received: Received) -> None:
     found = load_rows(
         attempt,
         received.source,
-        upload.columns,
+        upload,
         replaces=received.arguments.mode is Mode.REPLACE,
         key=received.arguments.key,
         overrides=received.overrides,

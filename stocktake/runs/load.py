@@ -56,7 +56,8 @@ class _Load:
     replaces: bool
     key: tuple[str, ...]
     overrides: Mapping[str, Type]
-    declared: Collection[str] = ()
+    declared: Collection[str]
+    month_first: Collection[str]
 
     @property
     def transactions(self) -> tuple[str, str]:
@@ -165,7 +166,8 @@ class _Load:
 
     def rows(self) -> Rows:
         """Begin to read the upload."""
-        return Rows.of(self.source, self.attempt.limits, self.attempt.progress)
+        attempt, dates = self.attempt, self.month_first
+        return Rows.of(self.source, attempt.limits, attempt.progress, month_first=dates)
 
     def cast(self, rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield rows of the upload in these types."""
@@ -230,7 +232,7 @@ def _some(names: Iterable[str]) -> str:
 def load_rows(
     attempt: Attempt,
     source: Source,
-    columns: Sequence[Column],
+    upload: Introspection,
     *,
     replaces: bool,
     key: tuple[str, ...] = (),
@@ -241,7 +243,7 @@ def load_rows(
 
     Args:
         source: the upload.
-        columns: the upload's own, read from all of it.
+        upload: what it is of itself, read from all of it.
         replaces: whether the rows that the table has go.
         key: the columns by which rows are merged; none for an append.
         overrides: the types that a user has set, by column.
@@ -260,7 +262,8 @@ def load_rows(
     load = _Load(
         attempt=attempt,
         source=source,
-        columns=columns,
+        columns=upload.columns,
+        month_first=upload.month_first,
         managed=managed,
         replaces=replaces,
         key=key,

@@ -204,7 +204,8 @@ CSV: Final = (
         holds=_are_null_values,
         expected=f"a list of up to {_MAX_NULL_VALUES} strings",
         type=list[str],
-        description="Unquoted fields that stand for null.",
+        description="Fields that stand for null, as they stand in the file: `NA`, `-`; with its "
+        'quotes one that has some, as `""`.',
     ),
     _flag("csv_allow_double_quotes", "False: quotes mean nothing."),
     Option(

@@ -1,11 +1,12 @@
 """One order of day and month for a column: by an option, else by all of its values.
 
-A refresh decides it from a sample; a validation holds every value to it.
+A refresh decides it from a sample; a validation and a load hold every value to it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stocktake.readers.text.values.checks import Fits
 from stocktake.readers.text.values.dates import STRING, TIMES, Order, infer_text, join_orders
@@ -22,31 +23,48 @@ _CONTRADICTIONS: Final = MappingProxyType(
         None: {Order.MONTH_FIRST_IN_ALL},
     }
 )
+_MONTH_FIRST_ORDERS: Final = frozenset({Order.MONTH_FIRST, Order.MONTH_FIRST_IN_ALL})
 _DATE_TIMES: Final = frozenset({"DateTime", "DateTime32", "DateTime64"})
+#: What two numbers may begin whose order is not told by their places.
+_NUMBERS_FIRST: Final = re.compile(r"[ \t]*[0-9]{1,2}[/-]")
 _UNKNOWN: Final = (
     "No value of column {name} tells whether its day or its month is first: ClickHouse reads them "
     "day first. Set options.date_order to day_first or to month_first."
 )
 _MONTH_FIRST: Final = (
     "Column {name} holds dates with the month first, of which ClickHouse would read some day "
-    "first: it is a String. With options.date_order month_first it is a DateTime, for readers that "
-    "set date_time_input_format to best_effort_us."
+    "first: as a new column it is a String. With options.date_order month_first it is a DateTime, "
+    "for readers that set date_time_input_format to best_effort_us."
 )
 
 
-def decide_order(
-    kinds: dict[str, Kind], option: str | None
-) -> tuple[dict[str, Kind], list[ReadWarning]]:
-    """Return the columns' kinds, in which dates that contradict the order are texts, and what there
-    is to say of them.
+class Decided(NamedTuple):
+    """What all values of the columns say of their dates.
+
+    Attributes:
+        kinds: by column; dates that contradict the order are texts.
+        month_first: the columns of dates alone that have the month first.
+        warnings: what there is to say of them.
+    """
+
+    kinds: dict[str, Kind]
+    month_first: frozenset[str]
+    warnings: list[ReadWarning]
+
+
+def decide_order(kinds: dict[str, Kind], option: str | None) -> Decided:
+    """Decide each column's order of day and month.
 
     Args:
         kinds: by column, joined over all that was read.
         option: what `options.date_order` says.
     """
-    decided, warnings = {}, []
+    decided, month_first, warnings = {}, set(), []
     for name, kind in kinds.items():
-        orders = {TIMES[each].order for each in _scalars(kind) if each in TIMES}
+        scalars = list(_scalars(kind))
+        orders = {TIMES[each].order for each in scalars if each in TIMES}
+        if len(scalars) == 1 and orders & _MONTH_FIRST_ORDERS:
+            month_first.add(name)
         is_text = _CONTRADICTIONS[option] & orders
         decided[name] = _replaced(kind, _contradicts(option)) if is_text else kind
         if option is None and (is_text or Order.EITHER in orders):
@@ -56,7 +74,7 @@ def decide_order(
                     code=WarningCode.DATE_ORDER, sentence=sentence.format(name=ascii(name)[:80])
                 )
             )
-    return decided, warnings
+    return Decided(decided, frozenset(month_first), warnings)
 
 
 def _contradicts(option: str | None) -> Callable[[str], bool]:
@@ -85,32 +103,49 @@ def _replaced(kind: Kind, is_text: Callable[[str], bool]) -> Kind:
     return kind
 
 
+class ColumnOrder:
+    """What the values of a column have told of the order so far.
+
+    Args:
+        option: what is known of it beforehand, in the words of `options.date_order`.
+    """
+
+    def __init__(self, option: str | None) -> None:
+        self.month_first = option == MONTH_FIRST
+        self._refused = _CONTRADICTIONS[option]
+        self._is_open = option is None
+        self._told = Order.NOTHING
+
+    def agrees(self, value: Any) -> bool:
+        """Return whether a value may be read as those before it, and learn of it."""
+        if not isinstance(value, str) or not _NUMBERS_FIRST.match(value):
+            return True
+        kind = infer_text(value, short_years=True)
+        order = TIMES[kind].order if kind in TIMES else Order.NOTHING
+        if order in self._refused:
+            return False
+        if order and self._is_open:
+            told = join_orders(self._told, order)
+            if told is None or told in self._refused:
+                return False
+            self._told = told
+        return True
+
+
 class DateOrders:
-    """What the values of each column have told of the order so far, file after file.
+    """The orders of all columns, file after file.
 
     Args:
         option: what `options.date_order` says.
     """
 
     def __init__(self, option: str | None) -> None:
-        self._refused = _CONTRADICTIONS[option]
-        self._is_open = option is None
-        self._told: dict[str, Order] = {}
+        self._option = option
+        self._columns: dict[str, ColumnOrder] = {}
 
     def held(self, name: str, type_: Type, fits: Fits) -> Fits:
         """Return a check of a column's values that refuses, too, what contradicts the others."""
         if type_.name not in _DATE_TIMES:
             return fits
-        return lambda value: fits(value) and self._agrees(name, value)
-
-    def _agrees(self, name: str, value: Any) -> bool:
-        kind = infer_text(value) if isinstance(value, str) else STRING
-        order = TIMES[kind].order if kind in TIMES else Order.NOTHING
-        if order in self._refused:
-            return False
-        if order and self._is_open:
-            told = join_orders(self._told.get(name, Order.NOTHING), order)
-            if told is None or told in self._refused:
-                return False
-            self._told[name] = told
-        return True
+        order = self._columns.setdefault(name, ColumnOrder(self._option))
+        return lambda value: fits(value) and order.agrees(value)

@@ -21,7 +21,7 @@ from stocktake.readers.files.state import conclude, list_or_fetch, stored_column
 from stocktake.readers.files.union import combine
 from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
-from stocktake.readers.text.date_order import decide_order
+from stocktake.readers.text.date_order import Decided, decide_order
 from stocktake.readers.text.decoding import Text, line_too_long, sample_text, stream_text
 from stocktake.readers.text.values.kinds import Kind, type_of
 from stocktake.schema.columns import Column
@@ -96,16 +96,17 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         raise EmptySourceError(file=listing.files[0].path)
     if not all(part.complete for part in parts):
         budget.cut()
-    columns, warnings = _columns(source, listing, parts, rules, limits, truncated=budget.truncated)
-    return conclude(
+    columns, decided = _columns(source, listing, parts, rules, limits, truncated=budget.truncated)
+    found = conclude(
         source,
         listing,
         columns,
         budget=budget,
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
-        warnings=warnings,
+        warnings=decided.warnings,
     )
+    return replace(found, month_first=decided.month_first)
 
 
 def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules) -> Introspection:
@@ -129,17 +130,18 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     afresh = replace(source, state=None)
-    columns, warnings = _columns(afresh, listing, parts, rules, limits, truncated=False)
+    columns, decided = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
-    return conclude(
+    found = conclude(
         source,
         listing,
         columns,
         budget=budget,
         limits=limits,
         row_count=rows,
-        warnings=warnings,
+        warnings=decided.warnings,
     )
+    return replace(found, month_first=decided.month_first)
 
 
 def telling(chunks: Iterator[str], tell: Callable[[], None]) -> Iterator[str]:
@@ -292,13 +294,13 @@ def _columns(
     limits: Limits,
     *,
     truncated: bool,
-) -> tuple[tuple[Column, ...], list[ReadWarning]]:
+) -> tuple[tuple[Column, ...], Decided]:
     warnings = [warning for part in parts for warning in part.inferred.warnings]
-    kinds, unsure = decide_order(_united(parts, rules, warnings), source.options.get("date_order"))
+    decided = decide_order(_united(parts, rules, warnings), source.options.get("date_order"))
     # The rules of values unite first, so that all files have one type for a name: `combine` then
     # adds who lacks it, and what was stored. Once each: of many files every one may have a column
     # that is large.
-    columns = {name: Column.of(name, type_of(kind)) for name, kind in kinds.items()}
+    columns = {name: Column.of(name, type_of(kind)) for name, kind in decided.kinds.items()}
     united = combine(
         [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],
         previous=stored_columns(source),
@@ -308,7 +310,7 @@ def _columns(
         united, hive_partitions((file.path for file in listing.files), limits)
     )
     check_columns(len(all_columns), limits)
-    return all_columns, [*warnings, *unsure]
+    return all_columns, decided._replace(warnings=[*warnings, *decided.warnings])
 
 
 def _united(parts: list[_Part], rules: Rules, warnings: list[ReadWarning]) -> dict[str, Kind]:

@@ -140,3 +140,22 @@ def test_a_type_that_the_rows_cannot_take_is_refused_with_the_file(desk: Desk) -
 
     desk.load(b"id,n\n2,7\n", mode="replace", columns=types(n="integer"))
     assert rows(desk) == [{"id": 2, "n": 7}]
+
+
+def test_spellings_of_null_are_nulls_in_readers_and_loads_alike(desk: Desk) -> None:
+    data = b'id,n,s\n1,NA,-\n2,7,""\n3,-,"NA"\n4,,x\n'
+    sent = {"options": json.dumps({"csv_null_values": ["NA", "-", '""']})}
+    desk.load(data, **sent)
+    assert [(row["n"], row["s"]) for row in rows(desk)] == [
+        (None, None),
+        (7, None),
+        (None, "NA"),
+        (None, "x"),
+    ]
+    # the table keeps them; a reader has the same types and finds them to hold
+    desk.run(desk.send(data, name="files", **sent))
+    types_of = {each["name"]: each["clickhouse"] for each in desk.table("files").columns}
+    assert types_of == {
+        f: f"Nullable({t})" for f, t in (("id", "Int64"), ("n", "Int64"), ("s", "String"))
+    }
+    assert all(column["valid"] for column in desk.table("files").columns)
