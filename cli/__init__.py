@@ -19,6 +19,7 @@ from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
 from cli.tables import refresh
+from cli.uploads import upload
 from stocktake import __version__
 from stocktake.errors import JobError, StocktakeError
 
@@ -59,6 +60,7 @@ app.add_typer(keys, name="keys")
 app.command("audit-log")(show_audit_log)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
+app.command()(upload)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)

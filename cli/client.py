@@ -4,6 +4,7 @@ import os
 import unicodedata
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stocktake.errors import CommandError
@@ -92,6 +93,25 @@ class Client:
         """
         headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
         return self._ask("POST", path, json=body, headers=headers)
+
+    def send_file(
+        self, path: str, file: Path, fields: dict[str, str], *, wait_seconds: int = 0
+    ) -> Any:
+        """Send a file, and the fields of a form, to a path under the project.
+
+        Args:
+            wait_seconds: for how long the answer may wait for the job's end.
+
+        Raises:
+            CommandError: the file cannot be read, or the server not be reached, or it refuses.
+        """
+        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
+        try:
+            with file.open("rb") as opened:
+                files = {"file": (file.name, opened)}
+                return self._ask("POST", path, data=fields, files=files, headers=headers)
+        except OSError as exc:
+            raise CommandError(f"{file} cannot be read: {exc.strerror}.") from exc
 
     def delete(self, path: str) -> None:
         """Delete what is at a path under the project.

@@ -59,6 +59,7 @@ class JobKind(StrEnum):
     EXPAND_BATCH = "expand_batch"
     MAINTAIN_TABLE = "maintain_table"
     RESTORE_TABLE = "restore_table"
+    CHECK_FILE = "check_file"
 
 
 #: The task that takes a canary: no job, but it goes their way.

@@ -13,8 +13,9 @@ from api.edge.answers import Answer
 from api.edge.authentication import WriteEdge
 from api.edge.routing import Router
 from api.errors import body_of, unavailable
-from api.routes.jobs import job_url
+from api.routes.jobs import accepted, ended, job_url
 from api.routes.tables import undone
+from api.schemas.jobs import JobBody
 from api.schemas.tables import IngestedTableBody, UploadBody, UploadedTable, ingested_view
 from api.uploads import receiving
 from stocktake.db.models import Job, Table
@@ -24,6 +25,7 @@ from stocktake.errors import (
     StorageUnavailableError,
 )
 from stocktake.jobs.arguments import Mode, Target
+from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE, TableFormat
 from stocktake.services import files, jobs, table_views, upload_forms
 from stocktake.services.context import Context
@@ -49,6 +51,10 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
     "/warehouse_tables/file/",
     status_code=201,
     response_model=IngestedTableBody,
+    responses={
+        202: {"model": JobBody, "description": "With `dry_run`: the job that judges the file."},
+        200: {"model": JobBody, "description": "With `dry_run`: it has ended within the wait."},
+    },
     max_body_size=_COUNTED_HERE,
     openapi_extra=_form(
         name={
@@ -79,6 +85,12 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
             'them, such as `{"csv_delimiter": ";"}`: over those of the table, which keeps them '
             "for its next files when this one was read; null takes one away.",
         },
+        dry_run={
+            "type": "boolean",
+            "default": False,
+            "description": "Change nothing: the answer is a job, 202 (200 if it was waited for), "
+            "whose result says what the file would do to the table.",
+        },
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:
@@ -103,9 +115,17 @@ async def _upload_table(edge: WriteEdge) -> Response:
 
         def work(context: Context) -> Answer:
             upload = files.store(context, receiver.upload_id, size_bytes=receiver.size_bytes)
+            if form.dry_run:
+                return _checking(context, files.request_check(context, upload, form))
             return _ingesting(context, files.ingest(context, upload, form))
 
         return await edge.write(work, wait=True, fingerprint=receiver.fingerprint)
+
+
+def _checking(context: Context, enqueued: Enqueued) -> Answer:
+    context.session.flush()
+    job_id = enqueued.job.id
+    return replace(accepted(context, enqueued.job), after_wait=lambda later: ended(later, job_id))
 
 
 def _ingesting(context: Context, ingest: Ingest) -> Answer:

@@ -170,6 +170,25 @@ class MaintenanceResult(Wire):
     files_removed: int
 
 
+class CheckResult(Wire):
+    """What `check_file` says of a file that was sent with `dry_run`: what it would do to a table.
+
+    `exists` tells whether the table is there, `columns` what they would be. A file that would be
+    refused has a `refusal`; its `diff` shows its own types, and `change` is `breaking`, or null
+    where the file itself cannot be read. `row_count` is the file's.
+    """
+
+    table: str
+    exists: bool
+    change: ChangeClass | None
+    diff: DiffBody
+    columns: list[ColumnTypeBody]
+    row_count: int | None
+    rows_before: int | None
+    refusal: JobErrorBody | None
+    warnings: list[WarningBody]
+
+
 class ProgressBody(Wire):
     """How far the read has come; `files_total` is null until it is known."""
 
@@ -258,6 +277,7 @@ class JobBody(Wire):
             | ValidationResult
             | ExpansionResult
             | MaintenanceResult
+            | CheckResult
             | None
         ),
     ]

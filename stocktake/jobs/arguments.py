@@ -1,7 +1,7 @@
 """What a kind of job needs beside its ids, typed; a job's row keeps it as JSON.
 
-Only `ingest_file` and
-`restore_table` need any. Names and values are read by processes of other releases too.
+Only `ingest_file`, `check_file` and `restore_table` need any. Names and values are read by
+processes of other releases too.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class IngestArguments:
         key: the columns that tell a row, for `Mode.MERGE`.
         options: those that this upload was sent with; over the table's, and kept with it.
         types: by column, the words under which its types were sent; kept with the table, too.
-        partition_by: the columns by whose values a managed Delta table is divided.
+        table: of a check, the name of the table that the upload is held to.
     """
 
     format: TableFormat
@@ -49,7 +49,7 @@ class IngestArguments:
     key: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
-    partition_by: tuple[str, ...] = ()
+    table: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -69,7 +69,7 @@ class IngestArguments:
             key=tuple(stored.get("key", ())),
             options=dict(stored.get("options", {})),
             types=dict(stored.get("types", {})),
-            partition_by=tuple(stored.get("partition_by", ())),
+            table=stored.get("table", ""),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class IngestArguments:
             "key": list(self.key),
             "options": dict(self.options),
             "types": dict(self.types),
-            "partition_by": list(self.partition_by),
+            "table": self.table,
         }
         return kept | {name: value for name, value in rest.items() if value}
 

@@ -105,12 +105,10 @@ def _converter(arrow: Any, *, csv: bool, date_order: str | None) -> Convert:
 
 
 def _scalar(arrow: pa.DataType, *, csv: bool, date_order: str | None) -> Convert:
-    make = _maker(arrow)
+    make = _maker(arrow, date_order)
     # Nothing to ask: a text takes any value as it is written.
     if make in (_to_text, _to_bytes):
         return make
-    if make in (_to_instant, _to_date):
-        make = partial(make, order=ColumnOrder(date_order))
     type_ = clickhouse_type(pa.field("value", arrow)).bare
     fits = fits_csv(type_) if csv else fits_json(type_)
 
@@ -132,7 +130,11 @@ def _scalar(arrow: pa.DataType, *, csv: bool, date_order: str | None) -> Convert
     return convert
 
 
-def _maker(arrow: Any) -> Convert:
+def _maker(arrow: Any, date_order: str | None) -> Convert:
+    if pa.types.is_date(arrow):
+        return partial(_to_date, order=ColumnOrder(date_order))
+    if pa.types.is_timestamp(arrow):
+        return partial(_to_instant, order=ColumnOrder(date_order))
     # What Delta has no type for is a text (`arrow_type`).
     for applies, make in _MAKERS:
         if applies(arrow):
@@ -286,7 +288,5 @@ _MAKERS: Final[tuple[tuple[Callable[[Any], bool], Convert], ...]] = (
     (pa.types.is_float64, _to_float(64)),
     (pa.types.is_float32, _to_float(32)),
     (pa.types.is_boolean, _to_bool),
-    (pa.types.is_date, _to_date),
-    (pa.types.is_timestamp, _to_instant),
     (pa.types.is_binary, _to_bytes),
 )

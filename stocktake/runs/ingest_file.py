@@ -35,6 +35,7 @@ from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
+from stocktake.runs.load_plan import Load
 from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable, store_managed
 from stocktake.runs.refresh_schema import result_of, store_introspection
 from stocktake.runs.validate_columns import Verdict, judge
@@ -97,8 +98,8 @@ def run(attempt: Attempt) -> None:
         # Before anything is read: a store that ignores `If-None-Match` keeps one of two commits,
         # and the rows of the other are gone without a word.
         require_exclusive_put(attempt.process.storage)
-    with _named(received):
-        _check_size(received)
+    with named(received):
+        check_size(received)
         if into_delta:
             _load(attempt, received)
         else:
@@ -112,25 +113,38 @@ def _receive(attempt: Attempt) -> Received:
         upload = session.get(Upload, claim.upload_id)
         if table is None or table.deleted:
             raise SupersededError("The table was deleted before its upload was read.")
-        if upload is None or upload.state == UploadState.REMOVED:
-            raise _gone()
-        arguments = IngestArguments.of(claim.arguments)
-        if arguments.target is Target.DELTA:
+        received = received_of(attempt, upload, table)
+        if upload is not None and received.arguments.target is Target.DELTA:
             _require_young(session, upload)
-        source = Source(
-            store=attempt.process.storage.store(),
-            path=escape(attempt.process.storage.path(upload.object_key)),
-            format=arguments.format,
-            options=options_with(table.options, arguments.options),
-        )
-        return Received(
-            upload_id=upload.id,
-            arguments=arguments,
-            source=source,
-            filename=upload.filename,
-            size_bytes=upload.size_bytes or 0,
-            columns=tuple(Column.from_dict(stored) for stored in table.columns),
-        )
+        return received
+
+
+def received_of(attempt: Attempt, upload: Upload | None, table: Table | None) -> Received:
+    """Return a claim's upload, as its job is to read it.
+
+    Args:
+        table: what it is for; None where there is none yet.
+
+    Raises:
+        SourceNotFoundError: its bytes are gone.
+    """
+    if upload is None or upload.state == UploadState.REMOVED:
+        raise _gone()
+    arguments = IngestArguments.of(attempt.claim.arguments)
+    source = Source(
+        store=attempt.process.storage.store(),
+        path=escape(attempt.process.storage.path(upload.object_key)),
+        format=arguments.format,
+        options=options_with(table.options if table else {}, arguments.options),
+    )
+    return Received(
+        upload_id=upload.id,
+        arguments=arguments,
+        source=source,
+        filename=upload.filename,
+        size_bytes=upload.size_bytes or 0,
+        columns=tuple(Column.from_dict(stored) for stored in (table.columns if table else ())),
+    )
 
 
 def options_with(kept: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,7 +174,8 @@ def _require_young(session: Session, upload: Upload) -> None:
         )
 
 
-def _check_size(received: Received) -> None:
+def check_size(received: Received) -> None:
+    """Refuse an upload of which managed storage has more or less than was received."""
     stored = received.source.store.get(literal(received.source.path), length=0).info.size
     if stored != received.size_bytes:
         raise InvalidSourceError(
@@ -173,7 +188,7 @@ def _check_size(received: Received) -> None:
 
 
 def _replace(attempt: Attempt, received: Received) -> None:
-    found, verdict = _read_in_full(attempt, received)
+    found, verdict = read_in_full(attempt, received)
     with attempt.process.database.write() as session:
         table = _locked(session, attempt)
         found = _keep_form(table, received, found)
@@ -188,10 +203,10 @@ def _replace(attempt: Attempt, received: Received) -> None:
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
-def _read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
+def read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
     """Return what the whole upload holds, and whether the types that a user has set hold for it."""
     found = read_all(received.source, attempt.limits, attempt.progress)
-    _require_declared(received, found.columns)
+    require_declared(received, found.columns)
     columns = apply_overrides(received.columns, found.columns)
     columns = apply_overrides(received.declared, columns)
     if not received.source.format.facts.inferred:
@@ -231,7 +246,7 @@ def _point_at_upload(
 # --- what was sent with the file ----------------------------------------------------------
 
 
-def _require_declared(received: Received, columns: Iterable[Column]) -> None:
+def require_declared(received: Received, columns: Iterable[Column]) -> None:
     """Refuse types of columns that neither the file nor the table has: a name was misspelt.
 
     Raises:
@@ -264,19 +279,8 @@ def _keep_form(table: Table, received: Received, found: Introspection) -> Intros
 
 
 def _load(attempt: Attempt, received: Received) -> None:
-    # What carries its types tells them at once, and the load itself reads the rest.
-    read = read_all if received.source.format.facts.inferred else introspect
-    upload = read(received.source, attempt.limits, attempt.progress)
-    _require_declared(received, upload.columns)
-    found = load_rows(
-        attempt,
-        received.source,
-        upload,
-        replaces=received.arguments.mode is Mode.REPLACE,
-        key=received.arguments.key,
-        overrides=received.overrides,
-        declared=frozenset(received.arguments.types),
-    )
+    upload = read_upload(attempt, received)
+    found = load_rows(load_of(attempt, received, upload))
     # What there is to say of the file is said of the load.
     found = replace(found, warnings=bounded([*upload.warnings, *found.warnings]))
     stored = ManagedTable.of(attempt).stored(int(found.source_version or 0))
@@ -290,11 +294,39 @@ def _load(attempt: Attempt, received: Received) -> None:
         leases.succeed(session, attempt.claim, result_of(table, found, change))
 
 
+def read_upload(attempt: Attempt, received: Received) -> Introspection:
+    """Return what an upload is of itself, as a load wants to know it.
+
+    Raises:
+        JobError: it breaks its format, or a type was sent of a column that nobody has.
+    """
+    # What carries its types tells them at once, and the load itself reads the rest.
+    read = read_all if received.source.format.facts.inferred else introspect
+    upload = read(received.source, attempt.limits, attempt.progress)
+    require_declared(received, upload.columns)
+    return upload
+
+
+def load_of(attempt: Attempt, received: Received, upload: Introspection) -> Load:
+    """Return the load of an upload into the claim's table."""
+    return Load(
+        attempt=attempt,
+        source=received.source,
+        columns=upload.columns,
+        month_first=upload.month_first,
+        managed=ManagedTable.of(attempt),
+        replaces=received.arguments.mode is Mode.REPLACE,
+        key=received.arguments.key,
+        overrides=received.overrides,
+        declared=frozenset(received.arguments.types),
+    )
+
+
 # --- failures -----------------------------------------------------------------------------
 
 
 @contextmanager
-def _named(received: Received) -> Iterator[None]:
+def named(received: Received) -> Iterator[None]:
     """Name the file in messages as its owner does, not by the key that was made up for it."""
     try:
         yield

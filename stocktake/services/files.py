@@ -117,6 +117,30 @@ def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:
     return _queue(context, _table_for(context, upload, form), upload, form)
 
 
+def request_check(context: Context, upload: Upload, form: FileForm) -> Enqueued:
+    """Queue a dry run: a job that says what a stored upload would do to the table of that name.
+
+    Raises:
+        ValidationError: the table of that name takes no such upload.
+    """
+    table = _locked_by_name(context, form.name)
+    if table is not None:
+        _require_taking(table, form)
+    return enqueue(
+        context.session,
+        JobRequest(
+            project_id=context.caller.project_id,
+            # Of no table: it waits for no job of it, and each of several is of another file.
+            kind=JobKind.CHECK_FILE,
+            queue=Queue.INTERACTIVE,
+            max_attempts=context.process.settings.job_max_attempts,
+            upload_id=upload.id,
+            created_by_id=context.caller.user_id,
+            arguments=replace(form.arguments, table=form.name).as_dict(),
+        ),
+    )
+
+
 def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> Ingest:
     # Before the new one is queued, which it would find, too.
     if form.target is Target.FILE:
@@ -181,13 +205,17 @@ def _table_for(context: Context, upload: Upload, form: FileForm) -> Table:
             table = _locked_by_name(context, form.name)
             if table is None:
                 raise
+    _require_taking(table, form)
+    return table
+
+
+def _require_taking(table: Table, form: FileForm) -> None:
     refreshes.require_linked(table)
     is_managed_delta = table.managed and table.format in TAKING_ROWS
     if is_managed_delta and form.target is Target.FILE:
         raise refusal(IS_DELTA, "target")
     if form.target is Target.DELTA and not is_managed_delta:
         raise refusal(IS_FILES, "target")
-    return table
 
 
 def _locked_by_name(context: Context, name: str) -> Table | None:

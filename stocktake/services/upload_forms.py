@@ -53,6 +53,7 @@ class FileForm:
     key: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
 
     @property
     def arguments(self) -> IngestArguments:
@@ -98,8 +99,8 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
     Args:
         filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``options`` and ``columns``,
-            where they were sent.
+        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``options``, ``columns``
+            and ``dry_run``, where they were sent.
 
     Raises:
         ValidationError: with PostHog's sentence.
@@ -124,7 +125,15 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         key=key,
         options=_options(fields.get("options", ""), format_),
         types=_types(fields.get("columns", "")),
+        dry_run=_flag("dry_run", fields.get("dry_run") or "false"),
     )
+
+
+def _flag(attr: str, sent: str) -> bool:
+    word = sent.strip().lower()
+    if word not in ("true", "false"):
+        raise refusal(f"{attr} must be true or false.", attr)
+    return word == "true"
 
 
 def _options(sent: str, format_: TableFormat) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
 from stocktake.runs import (
+    check_file,
     expand_batch,
     ingest_file,
     maintain_table,
@@ -43,6 +44,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.EXPAND_BATCH: expand_batch.run,
     JobKind.MAINTAIN_TABLE: maintain_table.run,
     JobKind.RESTORE_TABLE: restore_table.run,
+    JobKind.CHECK_FILE: check_file.run,
 }
 
 

@@ -56,6 +56,8 @@ class Desk:
         with context(self.database, self.settings, self.project_id) as ctx:
             stored = files.store(ctx, upload_id, size_bytes=len(data))
             form = check_form(filename, {"name": "orders"} | fields)
+            if form.dry_run:
+                return files.request_check(ctx, stored, form).job.id
             return files.ingest(ctx, stored, form).enqueued.job.id
 
     async def _store(self, key: str, data: bytes) -> None:

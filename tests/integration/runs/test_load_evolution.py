@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 
 from stocktake.errors import CommitConflictError, EmptySourceError, SchemaConflictError
 from stocktake.runs import load as module
+from stocktake.runs import load_plan
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
 from tests.integration.runs.test_load import delta, rows
@@ -131,7 +132,7 @@ def test_a_widened_column_reads_the_same_to_other_engines(desk: Desk) -> None:
 
 def test_a_large_table_is_not_written_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     load_json(desk, {"a": 1})
-    monkeypatch.setattr(module, "_MOST_REWRITTEN_BYTES", 10)
+    monkeypatch.setattr(load_plan, "_MOST_REWRITTEN_BYTES", 10)
     error = refuse_json(desk, {"a": 1.5})
 
     assert "holds 1.5 (Float64), expected Int64" in error.detail

@@ -1,0 +1,130 @@
+"""`stocktake upload`: a file as a table's content, or its rows into a managed Delta table."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import hints
+from cli.client import Client
+from cli.output import describe_diff, describe_warning, note, say, show_json
+from stocktake.errors import CommandError
+from stocktake.jobs.arguments import Mode, Target
+from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TableFormat
+
+_WAIT_SECONDS = 60
+
+
+def upload(
+    file: Annotated[Path, typer.Argument(help="The file to send.", exists=True, dir_okay=False)],
+    table: Annotated[
+        str | None,
+        typer.Option(help="Its name; the file's without its ending if left out."),
+    ] = None,
+    table_format: Annotated[
+        TableFormat | None,
+        typer.Option(
+            "--format", case_sensitive=False, help="What the file is; as its name ends if left out."
+        ),
+    ] = None,
+    target: Annotated[
+        Target, typer.Option(help="delta loads its rows into a managed Delta table.")
+    ] = Target.FILE,
+    mode: Annotated[Mode | None, typer.Option(help="Of a load; append if left out.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Of --mode merge: the columns that tell a row, as id,region.")
+    ] = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", help="column=type, such as zip=string; the table keeps it; may be repeated."
+        ),
+    ] = None,
+    option: hints.Given = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; say what the file would do.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What the API answers, for programs.")
+    ] = False,
+) -> None:
+    """Send a file to a table, new or not. A dry run ends with status 1 if it would be refused."""
+    fields = {
+        "name": table,
+        "format": table_format or _format_of(file),
+        "target": target,
+        "mode": mode,
+        "key": key,
+        "columns": _object(_types(type_ or ())),
+        "options": _object(hints.options_of(option or ())),
+        "dry_run": "true" if dry_run else None,
+    }
+    sent = {name: str(value) for name, value in fields.items() if value is not None}
+    with Client.from_environment() as client:
+        if wait or dry_run:
+            note(f"Waiting for {file.name} to be read, for up to {_WAIT_SECONDS} s.")
+        answer = client.send_file(
+            "warehouse_tables/file/",
+            file,
+            sent,
+            wait_seconds=_WAIT_SECONDS if wait or dry_run else 0,
+        )
+    if as_json:
+        show_json(answer)
+    if dry_run:
+        _judge(answer, quiet=as_json)
+    else:
+        _report(answer, quiet=as_json)
+
+
+def _judge(job: dict[str, Any], *, quiet: bool) -> None:
+    verdict = job["result"]
+    if verdict is None:
+        raise CommandError(f"Not read yet. To follow it: stocktake jobs watch {job['id']}")
+    refusal = verdict["refusal"]
+    if not quiet:
+        say(f"{verdict['table']}: {verdict['change'] or 'unreadable'}")
+        for line in describe_diff(verdict["diff"]):
+            say(f"  {line}")
+        for warning in verdict["warnings"]:
+            say(describe_warning(warning))
+    if refusal:
+        raise CommandError(f"It would be refused: {refusal['detail']}\n{refusal['hint']}")
+    if not quiet:
+        say(f"It would be taken, with {verdict['row_count']} rows. Nothing was changed.")
+
+
+def _report(table: dict[str, Any], *, quiet: bool) -> None:
+    job = table["latest_job"]
+    if job["error"]:
+        raise CommandError(job["error"]["detail"] + "\n" + (job["error"]["hint"] or ""))
+    if quiet:
+        return
+    if job["state"] == "succeeded":
+        say(f"{table['name']} has {table['row_count']} rows.")
+    else:
+        say(f"Sent to {table['name']}. To follow it: stocktake jobs watch {table['job_id']}")
+
+
+def _format_of(file: Path) -> TableFormat | None:
+    """Return the format that the name says, which the API would take for a CSV else."""
+    name = file.name.lower().split(".")
+    found = next((FILE_FORMAT_OF[each] for each in name[:0:-1] if each in FILE_FORMAT_OF), None)
+    return None if found is None else FILE_FORMATS[found]
+
+
+def _types(given: list[str] | tuple[str, ...]) -> dict[str, str]:
+    types = {}
+    for each in given:
+        # a name may have one of these itself
+        name, equals, word = each.rpartition("=")
+        if not equals or not name:
+            raise CommandError(f"--type {each!r} is not column=type, for example --type zip=string")
+        types[name] = word
+    return types
+
+
+def _object(values: dict[str, Any]) -> str | None:
+    return json.dumps(values) if values else None
