@@ -14,6 +14,7 @@ from servers.postgres import Postgres
 from servers.seaweedfs import SeaweedFS
 from servers.service import Worker, service_settings
 from servers.valkey import Valkey
+from stocktake.db.models import Table
 from stocktake.db.session import Database
 from stocktake.parts import managed_storage
 from stocktake.settings import Settings
@@ -110,3 +111,18 @@ def test_uploads_append_to_a_managed_delta_table_in_the_order_they_were_sent(des
     kept = DeltaTable(uri, storage_options=options).to_pyarrow_table().sort_by("id")
     assert kept.to_pydict() == {"id": [2, 3, 4, 5], "price": [1.5, 2.0, None, None]}
     assert (table.format, table.row_count) == ("Delta", 4)
+
+
+def test_a_dry_run_is_judged_by_a_worker_and_makes_no_table(desk: Desk) -> None:
+    fields = {"name": "planned", "target": "delta", "dry_run": "true"}
+    sent = [
+        desk.send(b"zip;n\n02139;1\n", **fields, options='{"csv_delimiter": ";"}'),
+        desk.send(b"zip\nx\n", **fields, columns='{"zip": "integer"}'),
+    ]
+    taken, refused = (wait_for_end(desk.database, job_id).result or {} for job_id in sent)
+
+    assert (taken["change"], taken["row_count"], taken["exists"]) == ("additive", 1, False)
+    assert [each["name"] for each in taken["columns"]] == ["zip", "n"]
+    assert "orders.csv, line 2: column 'zip' holds x" in refused["refusal"]["detail"]
+    with desk.database.read() as session:
+        assert session.query(Table).filter(Table.name == "planned").all() == []

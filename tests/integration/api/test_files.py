@@ -1,5 +1,6 @@
 """POST warehouse_tables/file/, as PostHog's clients use it."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -560,3 +561,31 @@ def test_many_first_uploads_of_one_name_at_once_make_one_table(
         assert session.query(Table).count() == 1
     waiting = [job for job in jobs_of(database, answers[0].json()["id"]) if job.state == "queued"]
     assert len(waiting) == 1
+
+
+def test_a_dry_run_is_a_job_and_makes_no_table(client: httpx.Client, database: Database) -> None:
+    sent = {"name": "orders", "target": "delta", "dry_run": "true", "columns": '{"id": "string"}'}
+    answer = send(client, **sent)
+
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert (job["kind"], job["table_id"], job["state"]) == ("check_file", None, "queued")
+    assert answer.headers["Location"].endswith(f"/jobs/{job['id']}/")
+    assert client.get("warehouse_tables/").json()["count"] == 0
+    # another file is another job
+    assert send(client, b"id\n2\n", **sent).json()["id"] != job["id"]
+    assert len(uploads(database)) == 2
+
+
+def test_a_dry_run_is_refused_where_the_upload_would_be(client: httpx.Client) -> None:
+    assert send(client, name="orders").status_code == 201
+    answer = send(client, name="orders", target="delta", dry_run="true")
+    assert (answer.status_code, answer.json()["attr"]) == (400, "target")
+    answer = send(client, name="orders", dry_run="maybe")
+    assert (answer.status_code, answer.json()["attr"]) == (400, "dry_run")
+
+
+def test_a_new_table_has_the_options_of_its_first_upload(client: httpx.Client) -> None:
+    options = {"csv_delimiter": ";", "encoding": "latin-1"}
+    sent = {"options": json.dumps(options | {"csv_quote": None}), "columns": '{"zip": "string"}'}
+    assert send(client, name="orders", **sent).json()["options"] == options
