@@ -332,3 +332,58 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_same, one, other))
     return bool(one == other)
+
+
+# --- dates in a column of moments -----------------------------------------------------------
+
+_DAYS: Final = st.lists(st.dates(dt.date(1970, 1, 1), dt.date(2100, 1, 1)), min_size=1, max_size=6)
+
+
+def _loaded_days(folder: Path, texts: list[str], option: str | None) -> list[dt.date] | None:
+    """The days that a load into a column of moments makes of texts; None where it is refused."""
+    (folder / "days.csv").write_text("\n".join(["n,d", *(f"1,{text}" for text in texts), ""]))
+    options = {"date_order": option} if option else {}
+    source = Source(
+        store=LocalObjects(folder),
+        path="days.csv",
+        format=TableFormat.CSV_WITH_NAMES,
+        options=options,
+    )
+    months = read_all(source).month_first
+    rows = Rows.of(source, Limits(), no_progress, month_first=months)
+    schema = pa.schema([("d", pa.timestamp("us", "UTC"))])
+    try:
+        batches = list(rows.batches(schema))
+    except JobError:
+        return None
+    return [moment.date() for batch in batches for moment in batch.column(0).to_pylist()]
+
+
+def _in(order: str, text: str) -> dt.date | None:
+    one, two, year = map(int, text.split("/"))
+    day, month = (one, two) if order == "day_first" else (two, one)
+    return dt.date(year, month, day) if month <= 12 else None
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    days=_DAYS,
+    written=st.sampled_from(["day_first", "month_first", "both"]),
+    option=st.sampled_from([None, "day_first", "month_first"]),
+)
+def test_days_are_loaded_in_one_order_or_not_at_all(
+    days: list[dt.date],
+    written: str,
+    option: str | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    spelled = {"day_first": "%d/%m/%Y", "month_first": "%m/%d/%Y"}
+    orders = [written if written != "both" else list(spelled)[n % 2] for n in range(len(days))]
+    texts = [day.strftime(spelled[order]) for day, order in zip(days, orders, strict=True)]
+    back = _loaded_days(tmp_path_factory.mktemp("days"), texts, option)
+
+    # which orders all values of the file, and the option, leave
+    read = {order: [_in(order, text) for text in texts] for order in spelled}
+    left = [each for each in spelled if None not in read[each] and option in (None, each)]
+    # the day first where both are left, as ClickHouse has it
+    assert back == (read[left[0]] if left else None), texts
