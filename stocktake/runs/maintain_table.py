@@ -6,8 +6,11 @@ commit or none, a file that is gone already is no error, and a log that was clea
 clean. Loads go on meanwhile; where one of the two has to give way, its job is tried again.
 """
 
+import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from deltalake import DeltaTable
 
@@ -25,7 +28,11 @@ from stocktake.runs.managed_table import (
     require_managed,
     store_managed,
 )
+from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.stores.exclusive import require_exclusive_put
+
+#: A file of the log with its version, and whether it is a checkpoint.
+_LOG_FILE: Final = re.compile(r"/(\d{20})\.(checkpoint\.parquet$)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +88,7 @@ def _maintain(managed: ManagedTable) -> _Done:
     # A log is cleaned up to a checkpoint. deltalake makes one each hundred commits.
     table.create_checkpoint()
     table.cleanup_metadata()
+    _shorten_log(managed, table.version())
     return _Done(files_compacted=compacted, files_removed=removed)
 
 
@@ -101,6 +109,28 @@ def _vacuum(table: DeltaTable, *, days: int) -> int:
     A file that a load is writing now is younger than any retention.
     """
     return len(table.vacuum(retention_hours=24 * days, dry_run=False, full=True))
+
+
+def _shorten_log(managed: ManagedTable, head: int) -> None:
+    """Leave as many commits in the log as the settings say, and those back to a checkpoint.
+
+    Of a folder alone: deltalake 1.6 lists it whole, each file with its status, four times a load. A
+    bucket is asked for what follows the newest checkpoint.
+    """
+    storage, most = managed.attempt.process.storage, managed.attempt.process.settings.retain_commits
+    if storage.root.provider != "file" or not most:
+        return
+    named = [(key, _LOG_FILE.search(key)) for key, _ in storage.objects(managed.log_key)]
+    known = [(int(match[1]), match[2], key) for key, match in named if match]
+    oldest = max((at for at, kind, _ in known if kind and at <= head - most), default=0)
+    # The oldest first: whoever reads the log meanwhile, or after a kill, finds no gap in it.
+    gone = sorted((at, key) for at, _, key in known if at < oldest)
+    asyncio.run(_remove(storage, [key for _, key in gone]))
+
+
+async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> None:
+    for key in keys:
+        await storage.remove(key)
 
 
 def _result(table: Table, done: _Done) -> dict[str, Any]:
