@@ -36,7 +36,7 @@ _LOG_FILE: Final = re.compile(r"/(\d{20})\.(checkpoint\.parquet$)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
+class Done:
     """What this attempt did."""
 
     files_compacted: int
@@ -57,7 +57,7 @@ def run(attempt: Attempt) -> None:
     require_exclusive_put(attempt.process.storage)
     managed = ManagedTable.of(attempt)
     with mapped():
-        done = _maintain(managed)
+        done = maintain(managed)
     found = managed.introspect()
     version = int(found.source_version or 0)
     size_bytes = managed.listed_bytes()
@@ -71,7 +71,14 @@ def run(attempt: Attempt) -> None:
         leases.succeed(session, attempt.claim, _result(table, done))
 
 
-def _maintain(managed: ManagedTable) -> _Done:
+def maintain(managed: ManagedTable) -> Done:
+    """Compact the table, vacuum it and clean its log; its figures are the caller's to write.
+
+    Raises:
+        SourceNotFoundError: nothing was loaded into it yet.
+        CommitConflictError: a load was faster; what was done stays.
+        StorageUnavailableError: managed storage failed.
+    """
     table = managed.open()
     if table is None:
         raise SourceNotFoundError(
@@ -89,7 +96,7 @@ def _maintain(managed: ManagedTable) -> _Done:
     table.create_checkpoint()
     table.cleanup_metadata()
     _shorten_log(managed, table.version())
-    return _Done(files_compacted=compacted, files_removed=removed)
+    return Done(files_compacted=compacted, files_removed=removed)
 
 
 def _keep_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
@@ -133,7 +140,7 @@ async def _remove(storage: ManagedStorage, keys: Sequence[str]) -> None:
         await storage.remove(key)
 
 
-def _result(table: Table, done: _Done) -> dict[str, Any]:
+def _result(table: Table, done: Done) -> dict[str, Any]:
     return {
         "source_version": table.source_version,
         "row_count": table.row_count,
