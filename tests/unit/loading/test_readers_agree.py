@@ -24,7 +24,7 @@ from pyarrow import orc
 from stocktake.schema.formats import TableFormat
 from tests.support import loaded, workbooks
 from tests.support.typed_files import arrow_file, arrow_stream, avro_file, avro_record, orc_file
-from tests.unit.loading.test_round_trip import Loaded, load
+from tests.unit.loading.test_round_trip import CELLS, VALUES, Loaded, as_csv, as_json, load
 
 pytestmark = pytest.mark.chdb
 
@@ -33,12 +33,13 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class File:
-    """A file, and its rows as its own reader sees them."""
+    """A file, and its rows as its own reader sees them; None of a text, which `test_round_trip`
+    holds deltalake's rows to."""
 
     name: str
     format: TableFormat
     data: bytes
-    said: Rows
+    said: Rows | None = None
 
 
 # --- values, as all of them have them -----------------------------------------------------------
@@ -122,7 +123,8 @@ def check_agreement(files: Sequence[File], folder: Path) -> int:
             back = read[at]
             assert not isinstance(back, str), (file.name, reader, back, table.schema)
             rows = plain_rows(back.to_pylist(), table.schema, nested_nulls=nulls)
-            said = plain_rows(file.said, table.schema, nested_nulls=nulls)
+            said = found["deltalake"][at].to_pylist() if file.said is None else file.said
+            said = plain_rows(said, table.schema, nested_nulls=nulls)
             assert rows == said, (file.name, reader, table.schema, file.data[:2000])
     return len(made)
 
@@ -359,6 +361,30 @@ def test_workbooks(tmp_path_factory: pytest.TempPathFactory) -> None:
     check()
 
 
+# --- texts ----------------------------------------------------------------------------------------
+
+
+def test_texts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=2, deadline=None, phases=[Phase.generate])
+    @given(
+        cells=st.lists(CELLS, min_size=15, max_size=25),
+        values=st.lists(st.lists(VALUES, min_size=1, max_size=4), min_size=15, max_size=25),
+    )
+    def check(cells: list[list[str]], values: list[list[Any]]) -> None:
+        files = [
+            *(File("csv", TableFormat.CSV_WITH_NAMES, as_csv(each, ",")) for each in cells),
+            *(File("tsv", TableFormat.CSV_WITH_NAMES, as_csv(each, "\t")) for each in cells),
+            *(File("lines", TableFormat.JSON_EACH_ROW, as_json(each)) for each in values),
+            *(
+                File("array", TableFormat.JSON_EACH_ROW, as_json(each, array=True))
+                for each in values
+            ),
+        ]
+        assert check_agreement(files, tmp_path_factory.mktemp("texts")) > len(files) / 2
+
+    check()
+
+
 # --- files of others -----------------------------------------------------------------------------
 
 CORPUS = os.environ.get("STOCKTAKE_CORPUS")
@@ -367,8 +393,15 @@ CORPUS = os.environ.get("STOCKTAKE_CORPUS")
 @pytest.mark.skipif(not CORPUS, reason="STOCKTAKE_CORPUS names no folder of files by others")
 def test_files_of_others(tmp_path: Path) -> None:
     assert CORPUS
-    files = []
+    files = [
+        File(path.name, format_, path.read_bytes())
+        for kind, format_ in (
+            ("csv", TableFormat.CSV_WITH_NAMES),
+            ("json", TableFormat.JSON_EACH_ROW),
+        )
+        for path in sorted(Path(CORPUS, kind).iterdir())
+    ]
     for path in sorted(Path(CORPUS, "parquet").glob("*.parquet")):
         said = pq.read_table(path).to_pylist()
         files.append(File(path.name, TableFormat.PARQUET, path.read_bytes(), said))
-    assert check_agreement(files, tmp_path) > 8
+    assert check_agreement(files, tmp_path) > 14
