@@ -7,6 +7,7 @@ clean. Loads go on meanwhile; where one of the two has to give way, its job is t
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from stocktake.runs.managed_table import (
     require_managed,
     store_managed,
 )
+from stocktake.runs.own_commits import commit, metadata
 from stocktake.storage.managed import ManagedStorage
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
@@ -86,7 +88,7 @@ def maintain(managed: ManagedTable) -> Done:
             hint="Upload a file with target=delta.",
         )
     tell = managed.attempt.progress
-    _keep_properties(table, managed.properties)
+    _keep_properties(managed, table)
     tell("compact", 0, None)
     compacted = compact(managed, table)
     tell("vacuum", 0, None)
@@ -99,14 +101,18 @@ def maintain(managed: ManagedTable) -> Done:
     return Done(files_compacted=compacted, files_removed=removed)
 
 
-def _keep_properties(table: DeltaTable, wanted: dict[str, str]) -> None:
+def _keep_properties(managed: ManagedTable, table: DeltaTable) -> None:
     """Set what the settings say now: a table of an older release, or of other settings, has less.
 
     A load that runs meanwhile finds the table's metadata changed, and is tried again.
     """
-    has = table.metadata().configuration
-    if any(has.get(name) != value for name, value in wanted.items()):
-        table.alter.set_table_properties(wanted)
+    has, wanted = table.metadata().configuration, managed.properties
+    if all(has.get(name) == value for name, value in wanted.items()):
+        return
+    told = metadata(table, schema=table.schema().to_json(), configuration=has | wanted)
+    parameters = {"properties": json.dumps(wanted)}
+    commit(managed, table.version(), "SET TBLPROPERTIES", parameters, [told])
+    table.update_incremental()
 
 
 def _vacuum(table: DeltaTable, *, days: int) -> int:
