@@ -156,13 +156,15 @@ def _figures(name: str, took: list[tuple[float, float]]) -> list[Figure]:
     ]
 
 
-def _behind(commits: int, folder: Path, file: Path, **settings: int) -> list[tuple[float, float]]:
+def _behind(
+    commits: int, folder: Path, file: Path, *, retain_commits: int = 1000
+) -> list[tuple[float, float]]:
     """Bring a folder's table to so many commits, and load into it; the milliseconds of each load,
     and those of processors in it."""
     folder.mkdir(exist_ok=True)
-    managed = ManagedTable.of(attempt_in(folder, **settings))
+    managed = ManagedTable.of(attempt_in(folder, retain_commits=retain_commits))
     if managed.open() is None:
-        load(file, folder, **settings)
+        load(file, folder, retain_commits=retain_commits)
     version = _version(managed)
     while version < commits:
         commit(managed, version, "WRITE", {}, _marks())
@@ -173,7 +175,7 @@ def _behind(commits: int, folder: Path, file: Path, **settings: int) -> list[tup
     took = []
     for _ in range(_WINDOW):
         started, spent = time.perf_counter(), time.process_time()
-        load(file, folder, **settings)
+        load(file, folder, retain_commits=retain_commits)
         elapsed = 1000 * (time.perf_counter() - started)
         took.append((elapsed, 1000 * (time.process_time() - spent)))
     return took

@@ -22,9 +22,11 @@ _FORMATS = {
 }
 
 
-def attempt_in(folder: Path, **settings: int) -> Attempt:
+def attempt_in(folder: Path, *, retain_commits: int = 1000) -> Attempt:
     """Return an attempt at a load of its own into the one table of the folder."""
-    chosen = Settings(database_url=f"sqlite:///{folder}/none.db", data_dir=folder, **settings)
+    chosen = Settings(
+        database_url=f"sqlite:///{folder}/none.db", data_dir=folder, retain_commits=retain_commits
+    )
     claim = Claim(
         job_id=uuid4(),
         kind=JobKind.INGEST_FILE,
@@ -42,9 +44,9 @@ def attempt_in(folder: Path, **settings: int) -> Attempt:
     return Attempt(claim=claim, process=process, progress=no_progress)
 
 
-def load(file: Path, folder: Path, **settings: int) -> None:
+def load(file: Path, folder: Path, *, retain_commits: int = 1000) -> None:
     """Append a file's rows, as `runs/ingest_file.py` does."""
-    attempt = attempt_in(folder, **settings)
+    attempt = attempt_in(folder, retain_commits=retain_commits)
     source = Source(store=LocalObjects(file.parent), path=file.name, format=_FORMATS[file.suffix])
     read = read_all if source.format.facts.inferred else introspect
     columns = read(source, attempt.limits, attempt.progress).columns
