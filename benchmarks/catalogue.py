@@ -49,6 +49,12 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.throughput:measure",
         question="how many jobs a second, from the POST to the last row?",
     ),
+    "loads": Benchmark(
+        function="benchmarks.loads:measure",
+        question="how long does a load take, beside write_deltalake and DuckDB, and after 10,000?",
+        limit_minutes=90.0,
+        by_database=False,
+    ),
     "wide": Benchmark(
         function="benchmarks.wide:measure",
         question="do tables of 10,000 columns hold up those who ask for something else?",

@@ -269,7 +269,7 @@ PEERS: Final[dict[str, Callable[[], Peer]]] = {
 }
 
 
-def _memory_mib(field: str) -> float:
+def memory_mib(field: str) -> float:
     """Return a line of this process's status: `VmRSS` now, or `VmHWM`, the most since it was set
     back.
     """
@@ -278,23 +278,24 @@ def _memory_mib(field: str) -> float:
     return int(line.split()[1]) * 1024 / MIB
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
+    """Set back the most memory that this process held."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
 
 
 def _measured(peer: Peer, place: Place) -> dict[str, float]:
-    _forget_peak()
+    forget_peak()
     started = time.perf_counter()
     columns = peer.columns(place)
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "columns": columns, "peak_mib": _memory_mib("VmHWM")}
+    return {"seconds": seconds, "columns": columns, "peak_mib": memory_mib("VmHWM")}
 
 
 def main(name: str) -> None:
     """Answer questions until there are none; one that fails is answered with its error."""
     peer = PEERS[name]()
-    print(json.dumps({"idle_mib": _memory_mib("VmRSS")}), flush=True)
+    print(json.dumps({"idle_mib": memory_mib("VmRSS")}), flush=True)
     for line in sys.stdin:
         try:
             answer: dict[str, Any] = _measured(peer, Place.parse(line))

@@ -194,7 +194,7 @@ def remove_table(
     """Forget a table; its files stay where they are, but for uploads."""
     with Client.from_environment() as client:
         table = client.table(name)
-        confirm(f"Remove table {table['name']}?", yes=yes)
+        confirm(f"Remove table {table['name']}, and the files uploaded to it?", yes=yes)
         client.delete(f"warehouse_tables/{table['id']}/")
     say(f"Removed {table['name']}.")
 

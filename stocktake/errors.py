@@ -367,7 +367,10 @@ class RestoreRefusedError(TerminalError):
     """A managed Delta table cannot be taken back to a version. It is as it was."""
 
     default_code = "restore_refused"
-    default_hint = "Go back to a newer version, or upload the rows again with mode=replace."
+    default_hint = (
+        "Go back to a newer version, which drops what was loaded after it alone; or upload all "
+        "rows with mode=replace, which removes those that the table has now."
+    )
 
 
 class LimitExceededError(TerminalError):

@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     retain_orphans_days: int = Field(default=7, ge=0)
     #: How long managed Delta tables keep what loads replaced: so long it can be read and restored.
     retain_replaced_days: int = Field(default=7, ge=1)
+    #: The most commits that upkeep leaves in the log of one in a folder; 0: those of these days.
+    retain_commits: int = Field(default=1000, ge=0)
     #: The clock has a managed Delta table maintained after so many loads; 0: only by hand.
     maintain_after_loads: int = Field(default=100, ge=0)
     #: And after so long, where it was loaded or has replaced files; 0: only by hand.

@@ -12,11 +12,12 @@ from stocktake.db.models import Job, Table
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.settings import Settings
-from stocktake.states import UNDONE, JobKind, Queue
+from stocktake.states import UNDONE, JobKind, JobState, Queue
 
-#: What is due is not asked for again within this time, so that a table that cannot be maintained,
-#: or is loaded without end, takes no more than its share of the workers.
-PAUSE_SECONDS: Final = 3600.0
+#: What is due is not asked for again within this time, so that a table that is loaded without end
+#: takes no more than its share of the workers; and one that cannot be maintained.
+PAUSE_SECONDS: Final = 300.0
+FAILED_PAUSE_SECONDS: Final = 3600.0
 
 
 def enqueue_maintenance(
@@ -66,7 +67,14 @@ def is_due(settings: Settings) -> ColumnElement[bool]:
     lately = exists().where(
         Job.table_id == Table.id,
         Job.kind == JobKind.MAINTAIN_TABLE,
-        or_(Job.state.in_(UNDONE), Job.created_at > now(-PAUSE_SECONDS)),
+        or_(
+            Job.state.in_(UNDONE),
+            Job.created_at > now(-PAUSE_SECONDS),
+            and_(
+                Job.state != JobState.SUCCEEDED.value,
+                Job.created_at > now(-FAILED_PAUSE_SECONDS),
+            ),
+        ),
     )
     return and_(
         # As the index of managed tables has it: `is_(True)` would not use that.

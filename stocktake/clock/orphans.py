@@ -106,7 +106,10 @@ class OrphanSweep:
         if others := [key for key in owners if key != mark]:
             log.warning(
                 "orphans_not_swept",
-                reason="Another database has signed this storage. Remove its mark if it is gone.",
+                reason=(
+                    "Another database has signed this storage. Remove its mark if that database "
+                    "is gone for good: the uploads that it knows of are deleted then."
+                ),
                 marks=others,
             )
         return not others

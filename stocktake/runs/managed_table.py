@@ -128,9 +128,14 @@ class ManagedTable:
             if not info.path.removeprefix(root).startswith(_LOG)
         )
 
+    @property
+    def log_key(self) -> str:
+        """The key in managed storage of the log's folder."""
+        return f"{self.key}/{_LOG}"
+
     def commit_key(self, version: int) -> str:
         """Return the key in managed storage of one of the log's commits."""
-        return f"{self.key}/{_LOG}{version:020d}.json"
+        return f"{self.log_key}{version:020d}.json"
 
     def commit(self, version: int) -> list[dict[str, Any]]:
         """Return the actions of one of the log's commits.

@@ -1,8 +1,9 @@
 """Commits to a managed table's log that deltalake does not make as they are wanted here.
 
-Its restore asks the store with the interpreter's lock held: the relay that leads to the store could
-not run, nor the heartbeat. Its compaction mixes the batches of the files, and so the order of rows.
-A commit of ours is one object that is made where there is none, as deltalake's are.
+Its restore, and its change of a table's properties, ask the store with the interpreter's lock held:
+the relay that leads to the store could not run, nor the heartbeat. Its compaction mixes the batches
+of the files, and so the order of rows. A commit of ours is one object that is made where there is
+none, as deltalake's are.
 """
 
 import json
@@ -82,6 +83,24 @@ def addition(
         "stats": stats,
     }
     return {"add": told}
+
+
+def metadata(table: DeltaTable, *, schema: str, configuration: dict[str, str]) -> dict[str, Any]:
+    """Return the action that gives a table other columns or properties.
+
+    Args:
+        schema: as Delta's log has it.
+    """
+    kept = table.metadata()
+    told = {
+        "id": str(kept.id),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema,
+        "partitionColumns": kept.partition_columns,
+        "configuration": configuration,
+        "createdTime": kept.created_time,
+    }
+    return {"metaData": told}
 
 
 def transaction(name: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from stocktake.runs.managed_table import (
     require_managed,
     store_managed,
 )
-from stocktake.runs.own_commits import commit, live_files, transaction
+from stocktake.runs.own_commits import commit, live_files, metadata, transaction
 from stocktake.runs.refresh_schema import result_of
 from stocktake.runs.table_log import (
     RESTORE,
@@ -145,13 +145,4 @@ def _metadata(older: DeltaTable, table: DeltaTable) -> list[dict[str, Any]]:
     schema = older.schema().to_json()
     if schema == table.schema().to_json():
         return []
-    kept = table.metadata()
-    told = {
-        "id": str(kept.id),
-        "format": {"provider": "parquet", "options": {}},
-        "schemaString": schema,
-        "partitionColumns": kept.partition_columns,
-        "configuration": kept.configuration,
-        "createdTime": kept.created_time,
-    }
-    return [{"metaData": told}]
+    return [metadata(table, schema=schema, configuration=table.metadata().configuration)]

@@ -32,12 +32,13 @@ from stocktake.states import JobKind, JobState, Queue, UploadState
 TOUCH_SECONDS: Final = uploads.ABANDONED_SECONDS / 6
 NO_UPLOAD: Final = "Uploaded file not found. Please upload the file again."
 IS_DELTA: Final = (
-    "This table is a managed Delta table. Send target=delta with mode=append, mode=replace, or "
-    "mode=merge and a key."
+    "This table is a managed Delta table. Send target=delta with mode=append to add the rows, "
+    "mode=merge and a key to update by it, or mode=replace to remove all rows that it has and put "
+    "these in their place."
 )
 IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "
-    "Upload without target=delta, or under another name."
+    "Upload under another name, or without target=delta: this file takes the place of the table's."
 )
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from sqlalchemy import select
 
+from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Table
 from stocktake.parts import managed_storage
 from tests.faults.breaking import gone, is_frozen, reader_of
@@ -207,25 +208,87 @@ def test_a_child_killed_at_the_commit_of_a_merge_merges_once(
     stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
     stack.start_clock()
     ledger = Ledger(stack, client, oracle, left=0)
-    [marker, *_] = DeltaTable(ledger.root).to_pyarrow_table().column("marker").to_pylist()
+    job = send_merge(client, ledger, [0, 99])
+    child = reader_of(stack, job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    assert ("MERGE" in ledger.operations) is (where == "after")
+    child.kill()
+    gone(child)
+    merged_once(stack, oracle, ledger, job, LOADS * 5 + 1)
+
+
+def send_merge(client: Client, ledger: Ledger, numbers: Iterable[int]) -> UUID:
+    """Merge rows of the first load's marker, some of which it has."""
+    marker = DeltaTable(ledger.root).to_pyarrow_table().column("marker")[0].as_py()
+    lines = "".join(f"{marker},{number}\n" for number in numbers)
     sent = client.ask(
         "merge",
         "POST",
         "warehouse_tables/file/",
         data={"name": "ledger", "target": "delta", "mode": "merge", "key": "marker,number"},
-        files={"file": ("more.csv", f"marker,number\n{marker},0\n{marker},99\n".encode())},
+        files={"file": ("more.csv", f"marker,number\n{lines}".encode())},
     )
     assert sent.job is not None, sent.body
-    child = reader_of(stack, sent.job)
-    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
-    assert ("MERGE" in ledger.operations) is (where == "after")
-    child.kill()
-    gone(child)
-    oracle.wait_for_ends(oracle.bound_seconds)
+    return sent.job
 
-    assert see_job(stack.database, sent.job).outcomes == ("worker_lost", "succeeded")
+
+def merged_once(stack: Stack, oracle: Oracle, ledger: Ledger, job: UUID, rows: int) -> None:
+    """The rows are there once, by one commit, and the table's row tells so."""
+    oracle.wait_for_ends(oracle.bound_seconds)
+    assert see_job(stack.database, job).outcomes == ("worker_lost", "succeeded")
     assert ledger.operations.count("MERGE") == 1
-    assert DeltaTable(ledger.root).count() == LOADS * 5 + 1
+    found = DeltaTable(ledger.root).to_pyarrow_table()
+    assert (found.num_rows, found.group_by(found.column_names).aggregate([]).num_rows) == (
+        rows,
+        rows,
+    )
+    with stack.database.read() as session:
+        assert session.get_one(Table, ledger.id).row_count == rows
+
+
+def _spends_time(_: Ledger, child: psutil.Process) -> Callable[[], bool]:
+    before = sum(child.cpu_times()[:2])
+    return lambda: sum(child.cpu_times()[:2]) > before + 0.05
+
+
+def _writes_a_file(ledger: Ledger, _: psutil.Process) -> Callable[[], bool]:
+    before = set(os.listdir(ledger.root))
+    return lambda: set(os.listdir(ledger.root)) != before
+
+
+def _commits(ledger: Ledger, _: psutil.Process) -> Callable[[], bool]:
+    log = ledger.root / "_delta_log"
+    before = set(os.listdir(log))
+    return lambda: set(os.listdir(log)) != before
+
+
+@pytest.mark.parametrize("moment", [_spends_time, _writes_a_file, _commits])
+def test_a_child_killed_while_it_merges_merges_once(
+    stack: Stack,
+    client: Client,
+    oracle: Oracle,
+    tmp_path: Path,
+    moment: Callable[[Ledger, psutil.Process], Callable[[], bool]],
+) -> None:
+    """Inside of deltalake's own merge, which reads, joins, writes and commits in one call."""
+    mark = tmp_path / "frozen"
+    at = f"{DELTALAKE}:TableMerger.execute before"
+    stack.start_worker(variables(freeze_at=at, frozen=str(mark)))
+    stack.start_clock()
+    ledger = Ledger(stack, client, oracle, rows=100_000, left=0)
+    job = send_merge(client, ledger, range(50_000, 150_000))
+    child = reader_of(stack, job)
+    wait_until(lambda: mark.exists() and is_frozen(child), f"the child to freeze {at}")
+    come = moment(ledger, child)
+    with ledger.locked():  # a merge that is quick does not end the job
+        child.send_signal(signal.SIGCONT)
+        end_at = time.monotonic() + PATIENCE_SECONDS
+        while not come():  # without a pause: the moment is short
+            assert time.monotonic() < end_at
+        child.kill()
+        gone(child)
+    assert ledger.operations.count("MERGE") in ([0] if moment is _spends_time else [0, 1])
+    merged_once(stack, oracle, ledger, job, LOADS * 100_000 + 50_000)
 
 
 def test_uploads_and_upkeep_at_the_same_time_lose_nothing(

@@ -6,9 +6,10 @@ from functools import cache
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from deltalake import DeltaTable
 
-from tests.support.oracle import ask
+from tests.support.oracle import ask, ask_why
 
 
 def with_deltalake(root: str) -> list[dict[str, Any]]:
@@ -19,6 +20,37 @@ def with_deltalake(root: str) -> list[dict[str, Any]]:
 def with_duckdb(root: str) -> list[tuple[Any, ...]]:
     """The rows as DuckDB's delta extension reads them; each file in its order."""
     return _duckdb().execute(f"SELECT * FROM delta_scan('{root}')").fetchall()
+
+
+def as_arrow(roots: list[str], folder: str) -> dict[str, list[pa.Table | str]]:
+    """Each table as deltalake, DuckDB and ClickHouse read it; where one cannot, what it says.
+
+    Args:
+        folder: for what ClickHouse, which is a process of its own, hands over.
+    """
+    duck = _duckdb()
+    duck.execute("SET TimeZone='UTC'")
+    found: dict[str, list[pa.Table | str]] = {
+        "deltalake": [DeltaTable(root).to_pyarrow_table() for root in roots],
+        "DuckDB": [
+            duck.execute(f"SELECT * FROM delta_scan('{root}')").fetch_arrow_table()
+            for root in roots
+        ],
+    }
+    files = [f"{folder}/clickhouse-{number}.arrow" for number in range(len(roots))]
+    answers = ask_why(
+        [
+            f"INSERT INTO FUNCTION file('{file}', 'Arrow') SELECT * FROM deltaLakeLocal('{root}') "
+            "SETTINGS max_threads=1, session_timezone='UTC', output_format_arrow_string_as_string=0"
+            for file, root in zip(files, roots, strict=True)
+        ],
+        folder,
+    )
+    found["ClickHouse"] = [
+        answer["error"] if isinstance(answer, dict) else pa.ipc.open_file(file).read_all()
+        for answer, file in zip(answers, files, strict=True)
+    ]
+    return found
 
 
 @cache

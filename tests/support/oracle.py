@@ -34,7 +34,9 @@ os._exit(0)
 
 
 def rows_of(answer: bytes) -> list[list[Any]]:
-    """The rows of an answer in JSONCompact; -0 keeps its sign."""
+    """The rows of an answer in JSONCompact, none of an INSERT; -0 keeps its sign."""
+    if not answer:
+        return []
     text = answer.decode(errors="surrogateescape")
     found = json.loads(text, parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
     rows: list[list[Any]] = found["data"]

@@ -92,3 +92,21 @@ def test_each_warning_stands_on_the_page() -> None:
     page = PAGE.partition("# Warnings of a read")[2].partition("\n# ")[0]
     rows = re.findall(r"^\| (`[^|]+)\|", page, re.MULTILINE)
     assert {code for row in rows for code in re.findall(r"\w+", row)} == set(WarningCode)
+
+
+def test_no_sentence_names_a_replacement_without_what_it_removes() -> None:
+    """Whoever does as a hint says must not lose rows by surprise."""
+    found = [text for text in sentences() if "mode=replace" in text]
+    assert len(found) > 2
+    assert [text for text in found if "remove" not in text] == []
+
+
+def sentences() -> Iterator[str]:
+    """All texts of the code but its docstrings; each part of an f-string alone."""
+    for folder in ("api", "cli", "stocktake", "workers"):
+        for file in (ROOT / folder).rglob("*.py"):
+            tree = ast.parse(file.read_text())
+            told = {each.value for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+            for each in ast.walk(tree):
+                if isinstance(each, ast.Constant) and each not in told:
+                    yield str(each.value)

@@ -170,6 +170,54 @@ def test_commits_past_the_retention_go_from_the_log_and_a_load_is_still_known(de
     assert ids(desk) == [1, 2, 3, 4]
 
 
+def test_a_folder_keeps_so_many_commits_and_all_that_can_be_read_from_them(desk: Desk) -> None:
+    few = replace(desk, settings=desk.settings.model_copy(update={"retain_commits": 5}))
+    first = desk.send(csv(1), target="delta")
+    _without_its_record(desk.attempt(first), ingest_file.run)
+    rows_of = {}
+    for each in range(2, 14):
+        _append(desk, each)
+        rows_of[opened(desk).version()] = ids(desk)
+        if each % 4 == 0:
+            opened(desk).create_checkpoint()
+    maintain(few)
+    head, kept = opened(desk).version(), commits(desk)
+
+    # Back to the checkpoint at or before the last five, and no gap in them.
+    assert kept[0] in {at for at in rows_of if at <= head - 5}
+    assert kept == list(range(kept[0], head + 1))
+    assert [ids(desk, at) for at in kept if at in rows_of] == [
+        rows_of[at] for at in kept if at in rows_of
+    ]
+    assert min(path.name for path in (root(desk) / "_delta_log").glob("0*"))[:20] == (
+        f"{kept[0]:020}"
+    )
+    desk.expire(first)
+    desk.run(first)  # its commit is gone, and it is known all the same
+    assert ids(desk) == list(range(1, 14))
+
+
+def commits(desk: Desk) -> list[int]:
+    return sorted(int(path.stem) for path in (root(desk) / "_delta_log").glob("*.json"))
+
+
+def test_commits_are_not_counted_in_a_bucket(bucket_desk: Desk) -> None:
+    _keeps_all(bucket_desk, most=1)
+
+
+def test_commits_are_not_counted_where_the_setting_says_none(desk: Desk) -> None:
+    _keeps_all(desk, most=0)
+
+
+def _keeps_all(desk: Desk, *, most: int) -> None:
+    kept = replace(desk, settings=desk.settings.model_copy(update={"retain_commits": most}))
+    for each in range(3):
+        kept.load(csv(each))
+        opened(kept).create_checkpoint()
+    maintain(kept)
+    assert ids(kept, 1) == [0]
+
+
 def _append(desk: Desk, each: int) -> None:
     """Rows of another writer, beside the jobs that wait for the one before."""
     rows = pa.table({"id": pa.array([each], pa.int64()), "note": ["x"]})
@@ -376,12 +424,27 @@ def test_a_table_of_an_older_release_is_counted(desk: Desk) -> None:
     assert queued(desk) == 1
 
 
+def test_a_table_that_is_loaded_without_end_is_maintained_again_after_five_minutes(
+    desk: Desk,
+) -> None:
+    desk.load(csv(1))
+    maintain(desk)
+    desk.load(csv(2))
+    assert queued(desk, maintain_after_loads=1) == 0
+    with desk.database.write() as session:
+        session.execute(update(Job).values(created_at=now(-301)))
+    assert queued(desk, maintain_after_loads=1) == 1
+
+
 def test_a_table_whose_upkeep_has_failed_waits_for_an_hour(desk: Desk) -> None:
     desk.load(csv(1))
     assert queued(desk, maintain_after_loads=1) == 1
     with desk.database.write() as session:
         failed = update(Job).where(Job.kind == "maintain_table")
         session.execute(failed.values(state="failed", finished_at=now()))
+    assert queued(desk, maintain_after_loads=1) == 0
+    with desk.database.write() as session:
+        session.execute(update(Job).values(created_at=now(-1800)))
     assert queued(desk, maintain_after_loads=1) == 0
     with desk.database.write() as session:
         session.execute(update(Job).values(created_at=now(-2 * 3600)))

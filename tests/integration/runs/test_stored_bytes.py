@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.errors import InvalidSourceError, QuotaExceededError, StaleAttemptError
 from stocktake.parts import managed_storage
-from stocktake.runs import ingest_file
+from stocktake.runs import ingest_file, maintain_table, restore_table
 from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
+from stocktake.services import maintenance
 from tests.integration.runs.conftest import Desk
+from tests.support.rows import context
 
 CSV = b"id,note\n1,one\n2,two\n"
 MORE = b"id,note\n3,three\n"
@@ -146,3 +148,59 @@ def test_an_upload_older_than_what_the_log_remembers_is_not_loaded(desk: Desk) -
 
     assert "29 days" in error.detail
     assert opened(desk).count() == 2
+
+
+def test_every_kind_of_commit_leaves_the_figures_true(any_desk: Desk) -> None:
+    """Merge, restore, a column written anew, compaction and vacuum, one after another."""
+    desk = any_desk
+    desk.load(CSV)
+    desk.load(b"id,note\n2,zwei\n4,four\n", mode="merge", key="id")
+    _check(desk, rows=3)
+    _restore(desk)
+    _check(desk, rows=2)
+    desk.load(b"id,note\n2.5,half\n")  # the column becomes one of doubles, and all are replaced
+    _check(desk, rows=3)
+    _maintain(desk)
+    _check(desk, rows=3)
+    desk.load(b"id,note\n7,seven\n", mode="merge", key="id")
+    desk.load(MORE)
+    _check(desk, rows=5)
+    _maintain(desk)
+    _check(desk, rows=5)
+    _restore(desk)  # of what was compacted
+    _check(desk, rows=4)
+    _maintain(replace(desk, settings=desk.settings.model_copy(update={"retain_replaced_days": 0})))
+    _check(desk, rows=4)
+    assert desk.table().stored_bytes == desk.table().size_bytes
+
+
+def _check(desk: Desk, *, rows: int) -> None:
+    """What is told of the table, and counted against its project, is what is in storage."""
+    assert told(desk) == true(desk)
+    assert desk.table().row_count == opened(desk).count() == rows
+    assert counted(desk) - _of_uploads(desk) == sum(files(desk).values())
+
+
+def _of_uploads(desk: Desk) -> int:
+    """What counts beside managed tables: schemas, and uploads whose bytes may be there yet."""
+    with desk.database.write() as session:
+        kept = [(each, each.stored_bytes) for each in session.scalars(select(Table))]
+        for each, _ in kept:
+            each.stored_bytes = 0
+        session.flush()
+        found = stored_bytes(session, desk.project_id, max_upload_bytes=0)
+        for each, before in kept:
+            each.stored_bytes = before
+    return found
+
+
+def _maintain(desk: Desk) -> None:
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        job_id = maintenance.request(ctx, desk.table().id).job.id
+    desk.run(job_id, maintain_table.run)
+
+
+def _restore(desk: Desk) -> None:
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        job_id = maintenance.request_restore(ctx, desk.table().id, version=None).job.id
+    desk.run(job_id, restore_table.run)

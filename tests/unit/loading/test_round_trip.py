@@ -86,17 +86,18 @@ _MOMENTS: Final = st.one_of(
 _TEXTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=9)
 _COLUMNS: Final = st.sampled_from([_NUMBERS, _MOMENTS, _TEXTS, _NUMBERS | _TEXTS])
 #: A quoted null, and what to ClickHouse is none, are another branch of the readers' rules.
-_CELLS: Final = _COLUMNS.flatmap(lambda cells: st.lists(cells, min_size=1, max_size=5)).filter(
+CELLS: Final = _COLUMNS.flatmap(lambda cells: st.lists(cells, min_size=1, max_size=5)).filter(
     lambda cells: all(cell.strip() and cell != r"\N" for cell in cells)
 )
 
 
-def as_csv(cells: list[str]) -> bytes:
-    rows = (f'{n},"{cell.replace(chr(34), chr(34) * 2)}"' for n, cell in enumerate(cells))
-    return "\n".join(["id,x", *rows, ""]).encode()
+def as_csv(cells: list[str], delimiter: str) -> bytes:
+    quoted = (cell.replace('"', '""') for cell in cells)
+    rows = (f'{n}{delimiter}"{cell}"' for n, cell in enumerate(quoted))
+    return "\n".join([f"id{delimiter}x", *rows, ""]).encode()
 
 
-_VALUES: Final = st.recursive(
+VALUES: Final = st.recursive(
     st.one_of(
         st.none(),
         st.booleans(),
@@ -110,9 +111,9 @@ _VALUES: Final = st.recursive(
 )
 
 
-def as_json(values: list[Any]) -> bytes:
-    rows = (json.dumps({"id": n, "x": value}) for n, value in enumerate(values))
-    return "\n".join(rows).encode()
+def as_json(values: list[Any], *, array: bool = False) -> bytes:
+    rows = [json.dumps({"id": n, "x": value}) for n, value in enumerate(values)]
+    return (f"[{', '.join(rows)}]" if array else "\n".join(rows)).encode()
 
 
 @pytest.mark.chdb
@@ -121,10 +122,13 @@ def test_csv_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
 
     # Many files an example, for ClickHouse starts once for each; and none is made smaller.
     @settings(max_examples=4, deadline=None, phases=[Phase.generate])
-    @given(files=st.lists(_CELLS, min_size=20, max_size=40))
-    def check(files: list[list[str]]) -> None:
+    @given(
+        files=st.lists(CELLS, min_size=20, max_size=40),
+        delimiter=st.sampled_from(",\t;|"),
+    )
+    def check(files: list[list[str]], delimiter: str) -> None:
         folder = tmp_path_factory.mktemp("files")
-        datas = [as_csv(file) for file in files]
+        datas = [as_csv(file, delimiter) for file in files]
         names = [f"f{number}" for number in range(len(datas))]
         tables = [
             load(folder, name, data, TableFormat.CSV_WITH_NAMES)
@@ -134,7 +138,8 @@ def test_csv_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
         answers = _asked([table for _, table in pairs], folder)
         for (data, table), answer in zip(pairs, answers, strict=True):
             assert isinstance(answer, list), (data, answer)
-            _compare(csv_said(data, table.columns), answer, table, data)
+            said = csv_said(data, table.columns, delimiter=delimiter)
+            _compare(said, answer, table, data)
         seen["loaded"] += len(pairs)
         seen["refused"] += len(files) - len(pairs)
 
@@ -143,9 +148,11 @@ def test_csv_comes_back(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(values=st.lists(_VALUES, min_size=1, max_size=4))
-def test_json_comes_back(values: list[Any], tmp_path_factory: pytest.TempPathFactory) -> None:
-    data = as_json(values)
+@given(values=st.lists(VALUES, min_size=1, max_size=4), array=st.booleans())
+def test_json_comes_back(
+    values: list[Any], array: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = as_json(values, array=array)
     table = load(tmp_path_factory.mktemp("json"), "file", data, TableFormat.JSON_EACH_ROW)
     if table is None:
         # of what is drawn here only moments between two microseconds
