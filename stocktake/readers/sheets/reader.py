@@ -130,6 +130,12 @@ def _sheet(file: Opened) -> _Sheet:
     # what it raises on a file of another kind are plain errors of reading
     except (calamine.CalamineError, OSError, ValueError, IndexError) as exc:
         raise guard.invalid(file, str(exc)[:200] or type(exc).__name__) from exc
+    except BaseException as exc:
+        # Of what a part of the workbook refers to and no part has, it panics. What it held is in
+        # no other workbook's way: the process is as good as before.
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise guard.invalid(file, f"python-calamine gave up on it: {exc!s:.200}") from exc
     return _table(rows, start[0], file)
 
 

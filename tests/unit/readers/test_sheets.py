@@ -317,6 +317,12 @@ def test_a_sheet_of_records_is_held_to_its_cells() -> None:
         look(texts, Limits(max_bytes=500_000))
 
 
+def test_a_panic_of_native_code_is_a_sentence() -> None:
+    with pytest.raises(InvalidSourceError, match="gave up on it: no entry found for key"):
+        look(xlsb((0, 0), relation="rId2"))
+    assert look(xlsb((0, 0), (1, 1))).row_count == 1
+
+
 def test_a_sheet_that_declares_entities_is_refused() -> None:
     sheet = b'<!DOCTYPE x [<!ENTITY r "CV1">]><worksheet><sheetData></sheetData></worksheet>'
     with pytest.raises(InvalidSourceError, match="declares a document type"):
