@@ -119,6 +119,7 @@ class SharedTexts:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        self._inside = False
 
     def read(self, chunks: Iterable[bytes]) -> None:
         """Go through the entry that has them.
@@ -126,11 +127,18 @@ class SharedTexts:
         Raises:
             ReachError: see there.
         """
-        parse(chunks, self._start, lambda _: None, self._said)
+        parse(chunks, self._start, self._end, self._said)
 
     def _start(self, name: str, _: Attributes) -> None:
         if local_name(name) == "si":
+            if self._inside:  # python-calamine counts the two as one
+                raise ReachError("a shared text stands in another one")
+            self._inside = True
             self.lengths.append(0)
+
+    def _end(self, name: str) -> None:
+        if local_name(name) == "si":
+            self._inside = False
 
     def _said(self, text: str) -> None:
         if self.lengths:

@@ -1,6 +1,7 @@
 """Workbooks: what a column of cells is, which sheet and header, and what is not opened."""
 
 import io
+import struct
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -290,6 +291,47 @@ def test_a_shared_text_is_seen_however_its_place_is_spelled(place: str) -> None:
 
 
 SHARED = b"<sst><si><t>" + b"x" * 30_000 + b"</t></si></sst>"
+
+
+def test_a_shared_text_within_another_is_refused() -> None:
+    # To python-calamine the second cell's is the long one, and to a plain count the letter.
+    nested = b"<sst><si><si><t>a</t></si></si><si><t>" + b"x" * 30_000 + b"</t></si></sst>"
+    with pytest.raises(InvalidSourceError, match="stands in another one"):
+        look(repacked(xlsx([["a"], ["b"]]), "xl/sharedStrings.xml", nested))
+
+
+def moved(data: bytes, by: int) -> bytes:
+    """The archive as it is behind so many bytes."""
+    end = data.rfind(b"PK\x05\x06")
+    size, start = struct.unpack_from("<II", data, end + 12)
+    whole, at = bytearray(data), start
+    while at < start + size:
+        (offset,) = struct.unpack_from("<I", whole, at + 42)
+        struct.pack_into("<I", whole, at + 42, offset + by)
+        at += 46 + sum(struct.unpack_from("<HHH", whole, at + 28))
+    struct.pack_into("<I", whole, end + 16, start + by)
+    return bytes(whole)
+
+
+def test_an_archive_with_two_directories_is_refused() -> None:
+    hidden, shown_ = xlsx([["hidden"]]), xlsx([["shown"]])
+    both = hidden + moved(shown_, len(hidden))
+    assert shown(look(both)) == {"shown": "Nullable(String)"}
+    # python-calamine takes the first directory, as the last one's comment has no end.
+    for broken in (both[:-2] + b"\xff\xff", hidden + shown_):
+        with pytest.raises(InvalidSourceError, match="directory is not where"):
+            look(broken)
+
+
+@pytest.mark.parametrize(
+    "name", ["XL/sharedstrings.xml", "xl\\sharedStrings.xml", "other/sharedStrings.xml"]
+)
+def test_an_archive_with_two_entries_for_one_name_is_refused(name: str) -> None:
+    sink = io.BytesIO(xlsx([["a"]]))
+    with zipfile.ZipFile(sink, "a") as archive:
+        archive.writestr(name, "<sst/>")
+    with pytest.raises(InvalidSourceError, match=r"entries that are called|more than one"):
+        look(sink.getvalue())
 
 
 def test_a_sheet_of_opendocument_is_held_to_its_repeats() -> None:
