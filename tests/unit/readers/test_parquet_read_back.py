@@ -218,7 +218,7 @@ CORPUS: Final = os.environ.get("STOCKTAKE_CORPUS")
 
 @pytest.mark.skipif(not CORPUS, reason="STOCKTAKE_CORPUS names no folder of files by others")
 def test_files_of_others_come_back(tmp_path: Path) -> None:
-    # ClickHouse takes INT96 for nanoseconds, and reads the year 9999 by no type but FixedString(12).
+    # ClickHouse takes INT96 for nanoseconds, and reads the year 9999 only as FixedString(12).
     beyond = "int96_from_spark.parquet"
     paths = sorted(Path(CORPUS or "", "parquet").glob("*.parquet"))
     paths = [path for path in paths if path.name != beyond]
