@@ -60,11 +60,11 @@ def read(ours: Watched, request: Answer) -> Answer:
 
 
 def asked(engine: Watched, request: Answer) -> Answer:
-    """Another engine's answer; that it crashes or hangs is its error, and not our fault."""
+    """Another engine's answer; that it crashes or hangs (`lost`) is not our fault."""
     try:
         answer: Answer = engine.ask(request, seconds=ENGINE_SECONDS)
     except LostError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "lost": True}
     return answer
 
 

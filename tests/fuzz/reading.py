@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stocktake.errors import JobError, TransientError
-from stocktake.readers import introspect, validate
+from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.source import Source
 from stocktake.schema.formats import TableFormat
 from tests.fuzz.watched import answer_lines
@@ -51,6 +51,9 @@ def _read(source: Source) -> dict[str, Any]:
     if source.format.facts.inferred:
         checked = validate(source, found.columns)
         assert found.row_count in (None, checked.row_count)
+    if source.format in (TableFormat.EXCEL, TableFormat.ODS):
+        counted = read_all(source)
+        assert (counted.columns, counted.row_count) == (found.columns, found.row_count)
     if source.format.is_folder:
         with suppress(JobError):
             counted = introspect(replace(source, options={"delta_count": True}))

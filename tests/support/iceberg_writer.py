@@ -70,7 +70,7 @@ def _(kind: of.MapType, required: bool) -> str:
 @clickhouse_of.register
 def _(kind: of.StructType, required: bool) -> str:
     parts = (
-        f"{element_name(each.name)} {clickhouse_of(each.field_type, each.required)}"
+        f"{element_name(each.name)} {clickhouse_of(each.field_type, required and each.required)}"
         for each in kind.fields
     )
     return f"Tuple({', '.join(parts)})"

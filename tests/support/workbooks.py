@@ -54,11 +54,12 @@ def cell(kind: str, value: str = "", text: str = "") -> str:
     return f'<table:table-cell office:value-type="{kind}"{stored}>{paragraph}</table:table-cell>'
 
 
-def xlsb(*cells: tuple[int, int], shared: str = "") -> bytes:
+def xlsb(*cells: tuple[int, int], shared: str = "", relation: str = "rId1") -> bytes:
     """A workbook of records, as Excel writes it.
 
     Args:
         cells: the row and the column of each; its value is 1.5, or the text that they share.
+        relation: what the workbook calls its sheet's, which is rId1.
     """
     sheet = _record(129) + _record(148, bytes(16)) + _record(145)
     for row, column in cells:
@@ -71,8 +72,8 @@ def xlsb(*cells: tuple[int, int], shared: str = "") -> bytes:
         )
     text = struct.pack("<BI", 0, len(shared)) + shared.encode("utf-16-le")
     kept = _record(159, struct.pack("<II", 1, 1)) + _record(19, text) + _record(160)
-    bundle = struct.pack("<II", 0, 1) + _wide("rId1") + _wide("Sheet1")
-    relation = (
+    bundle = struct.pack("<II", 0, 1) + _wide(relation) + _wide("Sheet1")
+    to_sheet = (
         '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
         'relationships/worksheet" Target="worksheets/sheet1.bin"/>'
     )
@@ -81,7 +82,7 @@ def xlsb(*cells: tuple[int, int], shared: str = "") -> bytes:
         "xl/workbook.bin": b"".join(
             [_record(131), _record(143), _record(156, bundle), _record(144), _record(132)]
         ),
-        "xl/_rels/workbook.bin.rels": f"<Relationships>{relation}</Relationships>",
+        "xl/_rels/workbook.bin.rels": f"<Relationships>{to_sheet}</Relationships>",
         "xl/worksheets/sheet1.bin": sheet + _record(146) + _record(130),
     } | ({"xl/sharedStrings.bin": kept} if shared else {})
     sink = io.BytesIO()

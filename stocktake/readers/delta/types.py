@@ -139,7 +139,8 @@ class _Types:
         self._place = place
 
     def type_of(self, kind: object, nullable: bool, depth: int = 0) -> Type:
-        """Return the ClickHouse type; only primitives take the Nullable wrapper."""
+        """Return the ClickHouse type; only primitives take the Nullable wrapper, and in a struct
+        that may be null all of them: it is null where they are."""
         if depth > self._limits.max_nesting:
             raise _too_deep(f"Column '{self._column}'", self._limits)
         if isinstance(kind, dict):
@@ -159,21 +160,23 @@ class _Types:
                 contains_null = kind.get("valueContainsNull") is not False
                 return map_of(key, self.type_of(kind.get("valueType"), contains_null, depth))
             case "struct":
-                return tuple_of(self._elements(kind, depth))
+                return tuple_of(self._elements(kind, nullable, depth))
             # A class of Spark's, stored as another type.
             case "udt" if kind.get("sqlType") is not None:
                 return self.type_of(kind["sqlType"], nullable, depth)
             case other:
                 raise self._unsupported(other)
 
-    def _elements(self, kind: dict[str, Any], depth: int) -> list[Field]:
+    def _elements(self, kind: dict[str, Any], nullable: bool, depth: int) -> list[Field]:
         where = f"{self._place}, column '{self._column}'"
         fields = _fields(kind, where)
         _names(fields, where, self._limits)
         return [
             Field(
                 each["name"],
-                self.type_of(each.get("type"), each.get("nullable", True) is not False, depth),
+                self.type_of(
+                    each.get("type"), nullable or each.get("nullable", True) is not False, depth
+                ),
             )
             for each in fields
         ]

@@ -90,7 +90,8 @@ class _Schema:
         )
 
     def _type(self, kind: object, nullable: bool, column: str, depth: int) -> Type:
-        """Return the ClickHouse type; only primitives take the Nullable wrapper."""
+        """Return the ClickHouse type; only primitives take the Nullable wrapper, and in a struct
+        that may be null all of them: it is null where they are."""
         if depth > self._limits.max_nesting:
             said = (
                 f"Column {ascii(column)[:80]} nests deeper than {self._limits.max_nesting} levels"
@@ -98,13 +99,13 @@ class _Schema:
             advice = "Flatten it at the source"
             raise exceeded(self._limits, "max_nesting", said, advice=advice, file=self._file)
         if isinstance(kind, dict):
-            return self._nested(kind, column, depth + 1)
+            return self._nested(kind, nullable, column, depth + 1)
         inner = _primitive(kind)
         if inner is None:
             raise self._unsupported(kind, column)
         return make_nullable(inner) if nullable else inner
 
-    def _nested(self, kind: dict[str, Any], column: str, depth: int) -> Type:
+    def _nested(self, kind: dict[str, Any], nullable: bool, column: str, depth: int) -> Type:
         match kind.get("type"):
             case "list":
                 self._id(kind, "element-id", column)
@@ -117,19 +118,23 @@ class _Schema:
                 optional = self._is_optional(kind, "value-required", column)
                 return map_of(key, self._type(kind.get("value"), optional, column, depth))
             case "struct":
-                return tuple_of(self._elements(kind, column, depth))
+                return tuple_of(self._elements(kind, nullable, column, depth))
             case other:
                 raise self._unsupported(other, column)
 
-    def _elements(self, kind: dict[str, Any], column: str, depth: int) -> list[Field]:
+    def _elements(
+        self, kind: dict[str, Any], nullable: bool, column: str, depth: int
+    ) -> list[Field]:
         fields = self._fields(kind, f"column {ascii(column)[:80]}")
         for each in fields:
             self._id(each, "id", column)
-        return [Field(each["name"], self._element(each, column, depth)) for each in fields]
+        return [
+            Field(each["name"], self._element(each, nullable, column, depth)) for each in fields
+        ]
 
-    def _element(self, field: dict[str, Any], column: str, depth: int) -> Type:
+    def _element(self, field: dict[str, Any], nullable: bool, column: str, depth: int) -> Type:
         optional = self._is_optional(field, "required", column)
-        return self._type(field.get("type"), optional, column, depth)
+        return self._type(field.get("type"), nullable or optional, column, depth)
 
     def _fields(self, kind: dict[str, Any], where: str) -> list[dict[str, Any]]:
         fields = kind.get("fields")

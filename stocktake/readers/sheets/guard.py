@@ -13,6 +13,7 @@ from typing import IO, Final
 from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
 from stocktake.readers.files.schemas import Opened
 from stocktake.readers.limits import exceeded
+from stocktake.readers.sheets.archive import check_directory, check_names
 from stocktake.readers.sheets.binary_reach import BinaryReach, shared_lengths
 from stocktake.readers.sheets.reach import ExcelReach, OdsReach, Reach, ReachError, SharedTexts
 
@@ -57,7 +58,9 @@ def check(data: bytes, file: Opened) -> None:
             raise locked(file)
         return
     try:
+        check_directory(data)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_names(archive.infolist())
             _check_sizes(archive.infolist(), len(data), file)
             for entry in archive.infolist():
                 _check_entry(archive, entry, file)

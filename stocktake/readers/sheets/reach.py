@@ -119,6 +119,7 @@ class SharedTexts:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        self._inside = False
 
     def read(self, chunks: Iterable[bytes]) -> None:
         """Go through the entry that has them.
@@ -126,11 +127,18 @@ class SharedTexts:
         Raises:
             ReachError: see there.
         """
-        parse(chunks, self._start, lambda _: None, self._said)
+        parse(chunks, self._start, self._end, self._said)
 
     def _start(self, name: str, _: Attributes) -> None:
         if local_name(name) == "si":
+            if self._inside:  # python-calamine counts the two as one
+                raise ReachError("a shared text stands in another one")
+            self._inside = True
             self.lengths.append(0)
+
+    def _end(self, name: str) -> None:
+        if local_name(name) == "si":
+            self._inside = False
 
     def _said(self, text: str) -> None:
         if self.lengths:
@@ -138,14 +146,20 @@ class SharedTexts:
 
 
 class OdsReach(Reach):
-    """The furthest that a sheet of an .ods goes in each direction, and the text of all of them."""
+    """The cells and the text of all sheets of an .ods, for all are read whichever is asked for."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._cells_before = 0
         self._row = self._column = 0
         self._times = self._columns_times = 1
         self._row_columns = self._row_text = self._said_here = 0
         self._filled = False
+
+    @property
+    def cells(self) -> int:
+        """Cells of the rectangles of all sheets."""
+        return self._cells_before + super().cells
 
     def read(self, chunks: Iterable[bytes]) -> None:
         """Go through the entry that has all sheets.
@@ -158,7 +172,8 @@ class OdsReach(Reach):
     def _start(self, name: str, attributes: Attributes) -> None:
         local = local_name(name)
         if local == "table":
-            self._row = 0
+            self._cells_before = self.cells
+            self._row = self.rows = self.columns = 0
         elif local == "table-row":
             self._times = _number(attributes, "number-rows-repeated")
             self._column = self._row_columns = self._row_text = 0

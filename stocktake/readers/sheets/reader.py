@@ -24,6 +24,8 @@ from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning, WarningCode
 
 _BATCH_ROWS: Final = 8_192
+#: By its name, for no module has it.
+_PANIC: Final = "PanicException"
 #: A workbook takes many times its size: one at a time.
 _one_at_a_time: Final = Lock()
 
@@ -130,6 +132,11 @@ def _sheet(file: Opened) -> _Sheet:
     # what it raises on a file of another kind are plain errors of reading
     except (calamine.CalamineError, OSError, ValueError, IndexError) as exc:
         raise guard.invalid(file, str(exc)[:200] or type(exc).__name__) from exc
+    except BaseException as exc:
+        # a panic of Rust's, which is no Exception
+        if type(exc).__name__ != _PANIC:
+            raise
+        raise guard.invalid(file, str(exc)[:200]) from exc
     return _table(rows, start[0], file)
 
 

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from stocktake.errors import (
     DuplicateColumnError,
@@ -35,6 +37,7 @@ def struct_of(*fields: dict[str, Any]) -> dict[str, Any]:
 
 
 A_AND_B = struct_of(field_of("a", "long"), field_of("b", "string", nullable=False))
+OPTIONAL = struct_of(field_of("a", "long"), field_of("b", "string"))
 
 #: As ClickHouse reads them.
 READ_BY_CLICKHOUSE = [
@@ -58,9 +61,10 @@ READ_BY_CLICKHOUSE = [
     (map_of("string", "long"), "Map(String, Nullable(Int64))"),
     (map_of("string", "long", contains_null=False), "Map(String, Int64)"),
     (map_of("integer", array_of("date")), "Map(Int32, Array(Nullable(Date32)))"),
-    (A_AND_B, "Tuple(a Nullable(Int64), b String)"),
-    (array_of(A_AND_B), "Array(Tuple(a Nullable(Int64), b String))"),
-    (struct_of(field_of("o", A_AND_B)), "Tuple(o Tuple(a Nullable(Int64), b String))"),
+    (OPTIONAL, "Tuple(a Nullable(Int64), b Nullable(String))"),
+    (array_of(OPTIONAL), "Array(Tuple(a Nullable(Int64), b Nullable(String)))"),
+    (array_of(A_AND_B, contains_null=False), "Array(Tuple(a Nullable(Int64), b String))"),
+    (struct_of(field_of("o", OPTIONAL)), "Tuple(o Tuple(a Nullable(Int64), b Nullable(String)))"),
     (struct_of(field_of("zip code", "long")), "Tuple(`zip code` Nullable(Int64))"),
     (struct_of(field_of("From", "long")), "Tuple(`From` Nullable(Int64))"),
     (struct_of(field_of("1a", "long")), "Tuple(`1a` Nullable(Int64))"),
@@ -122,16 +126,66 @@ def test_clickhouse_describes_the_same_types(tmp_path: Path) -> None:
 
 
 def describe(table: Path) -> list[list[str]]:
-    """Names and types by ClickHouse, in its own process: chdb cannot live beside a fork."""
-    script = (
-        "import chdb, sys; print(chdb.query("
-        "f\"DESCRIBE TABLE deltaLakeLocal('{sys.argv[1]}') SETTINGS print_pretty_type_names=0\","
-        "'JSONCompact'))"
-    )
-    command = [sys.executable, "-c", script, str(table)]
+    """Names and types by ClickHouse."""
+    query = "DESCRIBE TABLE deltaLakeLocal('{0}') SETTINGS print_pretty_type_names=0"
+    return [row[:2] for row in asked(table, query)]
+
+
+def asked(table: Path, query: str) -> list[list[Any]]:
+    """The rows of a query by ClickHouse, in its own process: chdb cannot live beside a fork."""
+    script = "import chdb, sys; print(chdb.query(sys.argv[1], 'JSONCompact'))"
+    command = [sys.executable, "-c", script, query.format(table)]
     # ClickHouse opens local files below its working folder only.
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=table)
-    return [row[:2] for row in json.loads(done.stdout)["data"]]
+    return json.loads(done.stdout)["data"]  # type: ignore[no-any-return]
+
+
+SOME, ALL = "Tuple(a Nullable(Int64), b String)", "Tuple(a Nullable(Int64), b Nullable(String))"
+IN_REQUIRED = struct_of(field_of("o", A_AND_B, nullable=False))
+LISTS = struct_of(field_of("l", array_of("long", contains_null=False), nullable=False))
+
+
+@pytest.mark.parametrize(
+    ("kind", "nullable", "clickhouse"),
+    [
+        (A_AND_B, False, SOME),
+        (A_AND_B, True, ALL),
+        (array_of(A_AND_B), False, f"Array({ALL})"),
+        (map_of("string", A_AND_B), False, f"Map(String, {ALL})"),
+        (map_of("string", A_AND_B, contains_null=False), True, f"Map(String, {SOME})"),
+        (IN_REQUIRED, False, f"Tuple(o {SOME})"),
+        (IN_REQUIRED, True, f"Tuple(o {ALL})"),
+        (LISTS, True, "Tuple(l Array(Int64))"),
+    ],
+)
+def test_in_a_struct_that_may_be_null_all_may(kind: Any, nullable: bool, clickhouse: str) -> None:
+    (column,) = columns(field_of("c", kind, nullable=nullable))
+    assert column.clickhouse == clickhouse
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("chdb") is None, reason="chdb is not installed; the dev extra has it"
+)
+def test_a_null_struct_of_required_fields_is_given_back(tmp_path: Path) -> None:
+    inner = pa.struct([pa.field("a", pa.int64()), pa.field("b", pa.string(), nullable=False)])
+    rows = pa.table(
+        {
+            "c": pa.array([{"a": 1, "b": "q"}, None], inner),
+            "l": pa.array([[{"a": 2, "b": "r"}, None], None], pa.list_(inner)),
+        }
+    )
+    write_deltalake(tmp_path, rows)
+    found = read_table(CountingFolder(tmp_path)).columns
+    structure = ", ".join(f"{column.name} {column.clickhouse}" for column in found)
+    theirs = "SELECT * FROM deltaLakeLocal('{0}')"
+    ours = "SELECT * FROM deltaLakeLocal('{0}', 'Parquet', '" + structure + "')"
+    nothing = {"a": None, "b": None}
+    assert asked(tmp_path, ours) == [
+        [{"a": 1, "b": "q"}, [{"a": 2, "b": "r"}, nothing]],
+        [nothing, []],
+    ]
+    # By its own types ClickHouse makes an empty text of a null.
+    assert asked(tmp_path, theirs)[1] == [{"a": None, "b": ""}, []]
 
 
 def test_variant_is_json_and_void_unknown() -> None:

@@ -355,4 +355,4 @@ def test_a_folder_called_metadata_is_no_proof_of_an_iceberg_table(file: str, pat
 def test_list_of_structs_has_ids_of_its_own() -> None:
     inner = struct_of(field_of(5, "a", "int"), field_of(6, "b", "string", required=True))
     found = read_table(table(metadata_of([field_of(1, "x", list_of(4, inner))])))
-    assert found.columns[0].clickhouse == "Array(Tuple(a Nullable(Int32), b String))"
+    assert found.columns[0].clickhouse == "Array(Tuple(a Nullable(Int32), b Nullable(String)))"

@@ -16,7 +16,8 @@ from tests.support.iceberg_tables import (
 )
 from tests.support.oracle import ask
 
-PAIR = struct_of(field_of(20, "a", "int"), field_of(21, "two words", "string", required=True))
+PAIR = struct_of(field_of(20, "a", "int"), field_of(21, "two words", "string"))
+HALF = struct_of(field_of(20, "a", "int"), field_of(21, "b", "string", required=True))
 #: What ClickHouse says too.
 ALIKE = [
     ("boolean", "Bool"),
@@ -39,13 +40,14 @@ ALIKE = [
     (list_of(10, "long", required=True), "Array(Int64)"),
     (map_of(10, "string", "long"), "Map(String, Nullable(Int64))"),
     (map_of(10, "int", "date", required=True), "Map(Int32, Date32)"),
-    (PAIR, "Tuple(a Nullable(Int32), `two words` String)"),
-    (list_of(10, PAIR), "Array(Tuple(a Nullable(Int32), `two words` String))"),
+    (PAIR, "Tuple(a Nullable(Int32), `two words` Nullable(String))"),
+    (list_of(10, PAIR), "Array(Tuple(a Nullable(Int32), `two words` Nullable(String)))"),
     (
         map_of(10, "string", list_of(12, PAIR)),
-        "Map(String, Array(Tuple(a Nullable(Int32), `two words` String)))",
+        "Map(String, Array(Tuple(a Nullable(Int32), `two words` Nullable(String))))",
     ),
 ]
+SOME, ALL = "Tuple(a Nullable(Int32), b String)", "Tuple(a Nullable(Int32), b Nullable(String))"
 #: What ClickHouse has otherwise (a text), or fails on (None); docs/types.md says why.
 DIFFERENT = [
     ("time", "DateTime64(6, 'UTC')", "Int64"),
@@ -81,6 +83,21 @@ def test_type(kind: Any, clickhouse: str, *, required: bool) -> None:
 @pytest.mark.parametrize("kind", ["STRING", "Decimal(9, 2)", "Geometry(SRID:4326)"])
 def test_letter_case_makes_no_difference(kind: str) -> None:
     assert ours(kind, required=True).clickhouse == ours(kind.lower(), required=True).clickhouse
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "clickhouse"),
+    [
+        (HALF, True, SOME),
+        (HALF, False, ALL),
+        (list_of(10, HALF), True, f"Array({ALL})"),
+        (list_of(10, HALF, required=True), False, f"Array({SOME})"),
+        (struct_of(field_of(11, "o", HALF, required=True)), False, f"Tuple(o {ALL})"),
+        (struct_of(field_of(11, "o", HALF, required=True)), True, f"Tuple(o {SOME})"),
+    ],
+)
+def test_in_a_struct_that_may_be_null_all_may(kind: Any, required: bool, clickhouse: str) -> None:
+    assert ours(kind, required=required).clickhouse == clickhouse
 
 
 def test_a_variant_is_read_as_json() -> None:

@@ -2,6 +2,7 @@
 second oracle of docs/types.md."""
 
 import io
+import os
 import random
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
@@ -210,6 +211,19 @@ def written(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()
+
+
+CORPUS: Final = os.environ.get("STOCKTAKE_CORPUS")
+
+
+@pytest.mark.skipif(not CORPUS, reason="STOCKTAKE_CORPUS names no folder of files by others")
+def test_files_of_others_come_back(tmp_path: Path) -> None:
+    # ClickHouse takes INT96 for nanoseconds, and reads the year 9999 only as FixedString(12).
+    beyond = "int96_from_spark.parquet"
+    paths = sorted(Path(CORPUS or "", "parquet").glob("*.parquet"))
+    paths = [path for path in paths if path.name != beyond]
+    assert len(paths) >= 10
+    check([path.read_bytes() for path in paths], tmp_path)
 
 
 DUCKDB: Final = (

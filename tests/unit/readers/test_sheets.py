@@ -1,6 +1,7 @@
 """Workbooks: what a column of cells is, which sheet and header, and what is not opened."""
 
 import io
+import struct
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -292,6 +293,47 @@ def test_a_shared_text_is_seen_however_its_place_is_spelled(place: str) -> None:
 SHARED = b"<sst><si><t>" + b"x" * 30_000 + b"</t></si></sst>"
 
 
+def test_a_shared_text_within_another_is_refused() -> None:
+    # To python-calamine the second cell's is the long one, and to a plain count the letter.
+    nested = b"<sst><si><si><t>a</t></si></si><si><t>" + b"x" * 30_000 + b"</t></si></sst>"
+    with pytest.raises(InvalidSourceError, match="stands in another one"):
+        look(repacked(xlsx([["a"], ["b"]]), "xl/sharedStrings.xml", nested))
+
+
+def moved(data: bytes, by: int) -> bytes:
+    """The archive as it is behind so many bytes."""
+    end = data.rfind(b"PK\x05\x06")
+    size, start = struct.unpack_from("<II", data, end + 12)
+    whole, at = bytearray(data), start
+    while at < start + size:
+        (offset,) = struct.unpack_from("<I", whole, at + 42)
+        struct.pack_into("<I", whole, at + 42, offset + by)
+        at += 46 + sum(struct.unpack_from("<HHH", whole, at + 28))
+    struct.pack_into("<I", whole, end + 16, start + by)
+    return bytes(whole)
+
+
+def test_an_archive_with_two_directories_is_refused() -> None:
+    hidden, shown_ = xlsx([["hidden"]]), xlsx([["shown"]])
+    both = hidden + moved(shown_, len(hidden))
+    assert shown(look(both)) == {"shown": "Nullable(String)"}
+    # python-calamine takes the first directory, as the last one's comment has no end.
+    for broken in (both[:-2] + b"\xff\xff", hidden + shown_):
+        with pytest.raises(InvalidSourceError, match="directory is not where"):
+            look(broken)
+
+
+@pytest.mark.parametrize(
+    "name", ["XL/sharedstrings.xml", "xl\\sharedStrings.xml", "other/sharedStrings.xml"]
+)
+def test_an_archive_with_two_entries_for_one_name_is_refused(name: str) -> None:
+    sink = io.BytesIO(xlsx([["a"]]))
+    with zipfile.ZipFile(sink, "a") as archive:
+        archive.writestr(name, "<sst/>")
+    with pytest.raises(InvalidSourceError, match=r"entries that are called|more than one"):
+        look(sink.getvalue())
+
+
 def test_a_sheet_of_opendocument_is_held_to_its_repeats() -> None:
     one = cell("float", "1", "1")
     many = one.replace("<table:table-cell", '<table:table-cell table:number-columns-repeated="%d"')
@@ -307,6 +349,15 @@ def test_a_sheet_of_opendocument_is_held_to_its_repeats() -> None:
     assert len(introspect(source(ods(one + empty, one), ODS)).columns) == 1
 
 
+def test_all_sheets_of_opendocument_count_for_all_are_read() -> None:
+    one = cell("float", "1", "1")
+    far = f'</table:table-row><table:table-row table:number-rows-repeated="6000000">{one}'
+    next_sheet = '</table:table-row></table:table><table:table table:name="S"><table:table-row>'
+    with pytest.raises(LimitExceededError, match="12,000,002 cells"):
+        introspect(source(ods(far + next_sheet + far), ODS))
+    assert introspect(source(ods(one + next_sheet + one), ODS, sheet="S")).row_count == 0
+
+
 def test_a_sheet_of_records_is_held_to_its_cells() -> None:
     assert look(xlsb((0, 0), (1, 1))).row_count == 1
     with pytest.raises(LimitExceededError, match=f"17,179,869,184 cells; {MOST_CELLS:,}"):
@@ -315,6 +366,12 @@ def test_a_sheet_of_records_is_held_to_its_cells() -> None:
     assert look(texts).row_count == 4_999
     with pytest.raises(LimitExceededError, match="4,500,000 characters"):
         look(texts, Limits(max_bytes=500_000))
+
+
+def test_a_panic_of_native_code_is_a_sentence() -> None:
+    with pytest.raises(InvalidSourceError, match="no entry found for key"):
+        look(xlsb((0, 0), relation="rId2"))
+    assert look(xlsb((0, 0), (1, 1))).row_count == 1
 
 
 def test_a_sheet_that_declares_entities_is_refused() -> None:
