@@ -2,7 +2,6 @@
 
 import bz2
 import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Final
 
 import lz4.frame  # type: ignore[import-untyped]  # lz4 ships no types
 import zstandard
+from isal import igzip_lib
 
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.limits import exceeded
@@ -20,9 +20,9 @@ from stocktake.readers.text.decoders import (
     Decoder,
     Deflate,
     Hadoop,
-    Inflate,
     Zstd,
     decode_brotli,
+    gzip,
 )
 from stocktake.readers.text.detection import BROTLI, FRAMED, MAGIC_BYTES
 
@@ -35,7 +35,7 @@ _RATIO_FROM_BYTES: Final = 1 << 20
 
 _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyType(
     {
-        "gz": partial(Inflate, 31),
+        "gz": gzip,
         "zst": Zstd,
         "bz2": bz2.BZ2Decompressor,
         # FORMAT_AUTO reads the .lzma of old, too.
@@ -50,7 +50,7 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyTyp
 _WINDOWED: Final = frozenset({"zst", "xz", BROTLI})
 #: bz2 raises OSError, lz4 RuntimeError, snappy ValueError.
 _CORRUPT = (
-    *(zlib.error, lzma.LZMAError, zstandard.ZstdError),
+    *(igzip_lib.IsalError, lzma.LZMAError, zstandard.ZstdError),
     *(OSError, RuntimeError, EOFError, ValueError),
 )
 
