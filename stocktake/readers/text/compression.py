@@ -28,6 +28,7 @@ from stocktake.readers.text.detection import BROTLI, FRAMED, MAGIC_BYTES
 
 _INPUT_BYTES: Final = 4096
 _OUTPUT_BYTES: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
 #: Of Brotli: what a sample that is cut has of the last piece is lost.
 _BROTLI_BYTES: Final = 1 << 14
 #: Below this many bytes of output no ratio is judged: a small file of one value is no bomb.
@@ -120,6 +121,9 @@ def _of_members(slices: Iterator[bytes], codec: str, file: str, *, whole: bool) 
                 if codec in FRAMED.values() and len(rest) < MAGIC_BYTES:
                     break
                 codec = FRAMED.get(rest[:MAGIC_BYTES], codec)
+                # ISA-L looks at a header once it has ten bytes, which what is none may not have
+                if codec == "gz" and not _GZIP.startswith(rest[: len(_GZIP)]):
+                    raise _corrupt(codec, file)
                 decoder = _DECODERS[codec]()
             piece = _step(decoder, rest, codec, file)
             # The decoder keeps what it was given, and is asked on with nothing until it needs more.
