@@ -156,6 +156,23 @@ INPUTS: Final[Sequence[Input]] = (
         quick=True,
     ),
     Input(
+        name="xlsx_one",
+        what="Excel, one sheet of 20,000 rows",
+        format="excel",
+        pattern="book.xlsx",
+        make=inputs_files.xlsx_one,
+        on_s3=False,
+        quick=True,
+    ),
+    Input(
+        name="ods_one",
+        what="OpenDocument, one sheet of 20,000 rows",
+        format="ods",
+        pattern="book.ods",
+        make=inputs_files.ods_one,
+        on_s3=False,
+    ),
+    Input(
         name="csv_one",
         what="CSV, one file of 100 MB",
         format="csv",

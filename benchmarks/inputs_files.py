@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import random
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -11,12 +12,19 @@ from typing import Any, Final
 import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xlsxwriter
 from pyarrow import ipc, orc
 
 _SEED: Final = 20_260_901
 _BIG_BYTES: Final = 100_000_000
 _BLOCK_ROWS: Final = 20_000
 _COUNTRIES: Final = ("DE", "FR", "US", "JP", "BR", "IN")
+_ODS: Final = """<?xml version="1.0" encoding="UTF-8"?>
+<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+ xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" office:version="1.2">
+<office:body><office:spreadsheet><table:table table:name="Sheet1">{rows}</table:table>
+</office:spreadsheet></office:body></office:document-content>"""
 _WORDS: Final = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "harbour")
 
 
@@ -86,6 +94,46 @@ def parquet_many_row_groups(folder: Path) -> None:
     """Write a footer of some 40 MB: what a writer leaves that flushes every row."""
     columns = {f"column_{index}": pa.array(range(5_000)) for index in range(90)}
     pq.write_table(pa.table(columns), folder / "groups.parquet", row_group_size=1)
+
+
+def xlsx_one(folder: Path) -> None:
+    """Write the rows as a workbook of one sheet."""
+    with xlsxwriter.Workbook(str(folder / "book.xlsx")) as workbook:
+        sheet = workbook.add_worksheet()
+        for number, cells in enumerate(_sheet_rows()):
+            sheet.write_row(number, 0, cells)
+
+
+def ods_one(folder: Path) -> None:
+    """Write the same, as LibreOffice would."""
+    rows = (
+        f"<table:table-row>{''.join(map(_ods_cell, cells))}</table:table-row>"
+        for cells in _sheet_rows()
+    )
+    with zipfile.ZipFile(folder / "book.ods", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", _ODS.format(rows="".join(rows)))
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+
+
+def _sheet_rows() -> Iterator[list[Any]]:
+    rows = list(_rows(_BLOCK_ROWS))
+    yield list(rows[0])
+    yield from ([*row.values()] for row in rows)
+
+
+def _ods_cell(value: object) -> str:
+    if value is None:
+        return "<table:table-cell/>"
+    if isinstance(value, bool):
+        kind = f'boolean" office:boolean-value="{str(value).lower()}'
+    elif isinstance(value, int | float):
+        kind = f'float" office:value="{value}'
+    else:
+        kind = "string"
+    return (
+        f'<table:table-cell office:value-type="{kind}"><text:p>{value}</text:p></table:table-cell>'
+    )
 
 
 def csv_one(folder: Path) -> None:

@@ -121,6 +121,8 @@ def _table_format(name: str) -> Any:
         "orc": TableFormat.ORC,
         "arrow": TableFormat.ARROW,
         "avro": TableFormat.AVRO,
+        "excel": TableFormat.EXCEL,
+        "ods": TableFormat.ODS,
         "csv": TableFormat.CSV_WITH_NAMES,
         "json": TableFormat.JSON_EACH_ROW,
     }[name]
@@ -254,6 +256,17 @@ class Duckdb:
         return f"read_{place.format}('{path}'{union})"
 
 
+class Pandas:
+    """Workbooks, by the library that ours takes too; the sheet is read in full by both."""
+
+    def __init__(self) -> None:
+        self._module = importlib.import_module("pandas")
+        importlib.import_module("python_calamine")
+
+    def columns(self, place: Place) -> int:
+        return len(self._module.read_excel(place.path, engine="calamine").dtypes)
+
+
 def _duckdb_extension(name: str) -> str:
     files = importlib.metadata.files(f"duckdb-ext-{name}") or []
     return str(next(each.locate() for each in files if each.suffix == ".duckdb_extension"))
@@ -266,6 +279,7 @@ PEERS: Final[dict[str, Callable[[], Peer]]] = {
     "pyiceberg": Pyiceberg,
     "polars": Polars,
     "duckdb": Duckdb,
+    "pandas": Pandas,
 }
 
 

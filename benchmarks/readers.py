@@ -20,7 +20,7 @@ from benchmarks.inputs import INPUTS, Input, made
 from benchmarks.options import Options
 from benchmarks.peers import PEERS, Place
 from benchmarks.readers_children import Child, PeerFailedError, TooSlowError
-from benchmarks.readers_figures import OURS, RIVAL, Measured, Where, figures
+from benchmarks.readers_figures import OURS, RIVAL, SHEETS_RIVAL, Measured, Where, figures
 from benchmarks.readers_store import BUCKET, KeptStore
 
 DELAY_SECONDS: Final = 0.030
@@ -31,11 +31,15 @@ _MOST_READS: Final = 50
 _WARM_SECONDS: Final = 0.8
 #: A first read above this is its own warm figure: a second one would tell nothing new.
 _LONG_SECONDS: Final = 5.0
-_PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta", "pyiceberg")
-#: Peers that read one format alone.
-_ONLY: Final = MappingProxyType({"deltalake": "delta", "pyiceberg": "iceberg"})
+_PEERS: Final = ("chdb", "deltalake", "polars", "duckdb", "duckdb-ext-delta", "pyiceberg", "pandas")
+#: Peers that are asked for these formats alone.
+_ONLY: Final = MappingProxyType(
+    {"deltalake": ("delta",), "pyiceberg": ("iceberg",), SHEETS_RIVAL: ("excel", "ods")}
+)
 #: Formats that of the others two alone read.
 _FEW_READ: Final = ("iceberg", "orc", "arrow", "avro")
+#: Formats that no other peer reads.
+_SHEETS: Final = ("excel", "ods")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ def conditions() -> list[str]:
         f"{RIVAL} reads all files of a glob (schema_inference_mode = union), as ours does, with "
         "its cache of schemas on for unchanged files only; of Delta tables it has none, so an "
         "unchanged one is held against its ordinary read",
+        f"{SHEETS_RIVAL} stands beside ours on workbooks, which {RIVAL} does not read: it takes "
+        "the whole sheet by the same library, python-calamine, and tells its columns' types",
     ]
 
 
@@ -118,7 +124,11 @@ def _jobs(each: Input, peers: Sequence[str], place: Place, proxy: DelayProxy | N
 def _reads(peer: str, each: Input) -> bool:
     only = _ONLY.get(peer)
     # Polars reads Iceberg through pyiceberg, and DuckDB's extensions for these come in no wheel.
-    return each.format == only if only else each.format not in _FEW_READ or peer in (OURS, RIVAL)
+    if only:
+        return each.format in only
+    if each.format in _SHEETS:
+        return peer == OURS
+    return each.format not in _FEW_READ or peer in (OURS, RIVAL)
 
 
 def _local(each: Input, folder: Path) -> Place:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.readers_figures import RIVAL, Measured, times_faster
+from benchmarks.readers_figures import RIVAL, SHEETS_RIVAL, Measured, times_faster
 from benchmarks.report import number
 
 HEADINGS: Final = (
@@ -12,7 +12,7 @@ HEADINGS: Final = (
     "reader",
     "fresh s",
     "warm s",
-    f"{RIVAL} : it",
+    f"{RIVAL} ({SHEETS_RIVAL}) : it",
     "requests",
     "MB",
     "idle MiB",

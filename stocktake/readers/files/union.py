@@ -37,6 +37,8 @@ class _Union:
     def result(self, parts: int) -> Column:
         if self.seen < parts:
             return replace(self.column, type=make_nullable(self.column.type), nullable=True)
+        if self.nullable == self.column.nullable:
+            return self.column
         return replace(self.column, nullable=self.nullable)
 
 
@@ -109,8 +111,9 @@ def mixed_parts(
     texts = {column.name: column.type for column in united if column.type.name == _ANY.name}
     for file, columns in per_file:
         for column in columns:
-            found = column.type
-            if column.name in texts and not is_widening(found, texts[column.name]):
+            found, text = column.type, texts.get(column.name)
+            # most are the very type that they are united to
+            if text is not None and found is not text and not is_widening(found, text):
                 del texts[column.name]
                 nested = " ClickHouse reads none of this file's into it." if found.fields else ""
                 yield ReadWarning(

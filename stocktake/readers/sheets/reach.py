@@ -6,6 +6,7 @@ in a comment, and an entry may have any name. What the parser refuses is corrupt
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 from xml.parsers import expat
 
@@ -236,6 +237,7 @@ def _refuse_doctype(*_: object) -> None:
     raise ReachError("its XML declares a document type, as no workbook does")
 
 
+@lru_cache(maxsize=256)  # a sheet has a few, millions of times
 def local_name(name: str) -> str:
     """Return a name without its prefix."""
     return name.rpartition(":")[2]

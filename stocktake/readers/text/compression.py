@@ -2,7 +2,6 @@
 
 import bz2
 import lzma
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Final
 
 import lz4.frame  # type: ignore[import-untyped]  # lz4 ships no types
 import zstandard
+from isal import igzip_lib
 
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.limits import exceeded
@@ -20,14 +20,15 @@ from stocktake.readers.text.decoders import (
     Decoder,
     Deflate,
     Hadoop,
-    Inflate,
     Zstd,
     decode_brotli,
+    gzip,
 )
 from stocktake.readers.text.detection import BROTLI, FRAMED, MAGIC_BYTES
 
 _INPUT_BYTES: Final = 4096
 _OUTPUT_BYTES: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
 #: Of Brotli: what a sample that is cut has of the last piece is lost.
 _BROTLI_BYTES: Final = 1 << 14
 #: Below this many bytes of output no ratio is judged: a small file of one value is no bomb.
@@ -35,7 +36,7 @@ _RATIO_FROM_BYTES: Final = 1 << 20
 
 _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyType(
     {
-        "gz": partial(Inflate, 31),
+        "gz": gzip,
         "zst": Zstd,
         "bz2": bz2.BZ2Decompressor,
         # FORMAT_AUTO reads the .lzma of old, too.
@@ -50,7 +51,7 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyTyp
 _WINDOWED: Final = frozenset({"zst", "xz", BROTLI})
 #: bz2 raises OSError, lz4 RuntimeError, snappy ValueError.
 _CORRUPT = (
-    *(zlib.error, lzma.LZMAError, zstandard.ZstdError),
+    *(igzip_lib.IsalError, lzma.LZMAError, zstandard.ZstdError),
     *(OSError, RuntimeError, EOFError, ValueError),
 )
 
@@ -120,6 +121,9 @@ def _of_members(slices: Iterator[bytes], codec: str, file: str, *, whole: bool) 
                 if codec in FRAMED.values() and len(rest) < MAGIC_BYTES:
                     break
                 codec = FRAMED.get(rest[:MAGIC_BYTES], codec)
+                # ISA-L looks at a header once it has ten bytes, which what is none may not have
+                if codec == "gz" and not _GZIP.startswith(rest[: len(_GZIP)]):
+                    raise _corrupt(codec, file)
                 decoder = _DECODERS[codec]()
             piece = _step(decoder, rest, codec, file)
             # The decoder keeps what it was given, and is asked on with nothing until it needs more.

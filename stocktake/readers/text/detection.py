@@ -103,10 +103,13 @@ def _by_first_bytes(head: bytes, name: str) -> str | None:
     # `x^` may begin a text.
     if is_zlib(head) and (head[1:2] != b"^" or name.endswith((".deflate", ".zlib", ".zz"))):
         return "deflate"
-    has_no_text = not head.isascii() or any(byte < 0x09 for byte in head)
-    if name.endswith(".br") and has_no_text and not decodes(head, "utf-8"):
+    if name.endswith(".br") and _has_no_text(head) and not decodes(head, "utf-8"):
         return BROTLI
     return None
+
+
+def _has_no_text(head: bytes) -> bool:
+    return not head.isascii() or any(byte < 0x09 for byte in head)
 
 
 def _behind_skippable(head: bytes) -> str:

@@ -12,7 +12,7 @@ A name that begins with ``_`` or ``.`` is hidden, as Spark, Hive and Arrow have 
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -71,6 +71,7 @@ def is_glob(pattern: str) -> bool:
     return _first_wildcard(pattern) is not None
 
 
+@lru_cache(maxsize=16)  # asked for each file of a source
 def literal_prefix(pattern: str) -> str:
     """Return what every match begins with: the text before the first wildcard.
 
@@ -90,6 +91,7 @@ def split_folder(pattern: str) -> tuple[str, str]:
     return literal(pattern[:begin]), pattern[begin:]
 
 
+@lru_cache(maxsize=16)
 def _first_wildcard(pattern: str) -> int | None:
     found = (match.start() for match in _SPECIAL.finditer(pattern) if match["wildcard"])
     return next(found, None)

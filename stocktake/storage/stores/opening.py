@@ -44,10 +44,11 @@ def open_source(
         credential: decrypted; None for a file or a public source.
         public: whether the source is read unsigned; the credential is then not used.
     """
+    if location.provider == "file":
+        folder, path = split_root(location)
+        return _local(location, folder, path), path
     allow_http = location.scheme == "http"  # the guard let it through, so it is trusted
     store = open_store(location, credential, public=public, allow_http=allow_http)
-    if location.provider == "file":
-        return store, split_root(location)[1]
     return store, location.pattern.rstrip("/")
 
 
@@ -64,7 +65,7 @@ def open_store(
         allow_http: whether the endpoint may be plain http: a trusted one only.
     """
     if location.provider == "file":
-        return _local(location)
+        return _local(location, *split_root(location))
     from stocktake.storage.stores.remote import RemoteObjects  # late: a local read loads no obstore
 
     return RemoteObjects(location, credential, public=public, allow_http=allow_http)
@@ -83,8 +84,7 @@ def split_root(location: Location) -> tuple[Path, str]:
     return resolved.parent, escape(resolved.name)
 
 
-def _local(location: Location) -> LocalObjects:
-    folder, path = split_root(location)
+def _local(location: Location, folder: Path, path: str) -> LocalObjects:
     beneath = Path(location.local_root) if location.local_root else None
     if is_glob(location.pattern):
         return LocalObjects(folder, beneath=beneath)

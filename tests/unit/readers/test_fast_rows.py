@@ -38,6 +38,8 @@ from stocktake.readers.text.values.numbers import (
     LONG,
     NATURAL,
     UINT64,
+    find_lossy,
+    gives_back,
 )
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
@@ -379,3 +381,21 @@ def test_json_file_is_read_as_if_every_object_were_looked_at(
     data = (begin + between.join([*block, *rare, *block]) + end).encode()
     of_format = TableFormat.JSON_EACH_ROW
     assert outcome(data, Limits(), of_format) == outcome(data, SINGLY, of_format)
+
+
+SPELLINGS = st.builds(
+    lambda number, form: form % number,
+    st.floats(1e-12, 9e6),
+    st.sampled_from(["%r", "%.9f", "%.14f", "%.16g", "%.17g", "%.20f", "%.16e", "%.17E"]),
+) | st.from_regex(r"(0|[1-9][0-9]{0,6})?\.[0-9]{8,20}(e-[0-9]{1,2})?", fullmatch=True)
+
+
+@given(st.lists(SPELLINGS, max_size=20))
+@example(["0.5", "1.12345678901234", "99.12345678901234", "999.123456789"])
+@example(["123.1234567890123", "0.1234567890123456", "1234567.123456789012345"])
+def test_the_first_number_is_found_that_a_double_does_not_give_back(numbers: list[str]) -> None:
+    text = "\n".join(numbers).encode()
+    found = find_lossy(text, len(text))
+    lost = [line for line, number in enumerate(numbers) if not gives_back(number)]
+    line = None if found is None else text.count(b"\n", 0, found)
+    assert line == next(iter(lost), None)

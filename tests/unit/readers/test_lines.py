@@ -23,6 +23,11 @@ def test_lines_are_the_same_however_the_text_is_cut(size: int) -> None:
     assert lines.number == 5
 
 
+@pytest.mark.parametrize("piece", ["a\rb\r\nc\n", "a\rb\nc\r\n", "a\rb\r\nc\r\n"])
+def test_a_return_within_a_line_stays(piece: str) -> None:
+    assert [*lines_of(piece)] == ["a\rb", "c"]
+
+
 def test_cut_text_loses_its_last_line() -> None:
     assert [*lines_of("a\nb\nc", complete=False)] == ["a", "b"]
     assert [*lines_of("a\nb\n", "c", complete=False)] == ["a", "b"]

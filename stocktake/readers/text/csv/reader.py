@@ -136,8 +136,9 @@ class _Inference:
     def __call__(self, text: Text) -> Inferred | None:
         lines = Lines(text, self._limits)
         if known := self._known:
-            pattern = row_pattern(tuple(known.kinds.values()), known.dialect)
-            rows = rows_of(pattern, self._limits)
+            kinds = tuple(known.kinds.values())
+            pattern = row_pattern(kinds, known.dialect)
+            rows = rows_of(pattern, self._limits, exact=FLOAT64 in kinds)
             count = lines.follow(known.header, rows) if rows else None
             if count is not None:
                 return Inferred(kinds=known.kinds, rows=count)

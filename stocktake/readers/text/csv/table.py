@@ -21,6 +21,7 @@ from stocktake.readers.text.csv.sniffing import Sniffed, sniff
 from stocktake.readers.text.decoding import Text
 from stocktake.readers.text.fast_rows import rows_of
 from stocktake.readers.text.values.kinds import Kind
+from stocktake.readers.text.values.numbers import FLOAT64
 from stocktake.schema.warnings import ReadWarning, WarningCode
 
 _SNIFFED_LINES: Final = 1_000
@@ -111,7 +112,7 @@ class Table:
         """
         pattern = row_pattern(tuple(kinds), self.dialect, quotes=quotes)
         # Where values are held to types, ClickHouse's reading counts, which rounds.
-        rows = rows_of(pattern, self.limits, exact=not quotes)
+        rows = rows_of(pattern, self.limits, exact=FLOAT64 in kinds and not quotes)
         return self._lines.skip(rows) if rows else 0
 
 

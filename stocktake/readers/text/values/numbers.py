@@ -80,7 +80,11 @@ SURE_JSON_FLOAT: Final = (
     r"-?(?:(?:0|[1-9][0-9]{0,6})\.[0-9]+(?:[eE][+-]?[0-9]{1,2})?|[1-9][0-9]{7,11}\.[0-9]{1,3}"
     r"|[1-9][eE][+-]?[0-9]{1,2}|0|[1-9][0-9]{0,14})"
 )
-_LONG_FRACTION: Final = re.compile(rb"(\.[0-9]{9,}(?:[eE][+-]?[0-9]+)?)")
+#: A fraction that may make more than fifteen digits of a number. It begins with its point, which is
+#: what the search is quick by, and looks at what is there before it tries anything.
+_LONG_FRACTION: Final = re.compile(
+    rb"(\.(?=[0-9]{9})(?:[0-9]{14,}|(?<=[0-9]{3}\.)[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+)
 _DIGITS: Final = b"0123456789"
 
 #: So many significant digits a double always gives back (C's DBL_DIG).
@@ -184,12 +188,24 @@ def find_lossy(text: bytes, end: int) -> int | None:
         for piece, fraction in zip(before, fractions, strict=True)
     ]
     # Most are spelled as the double is; Arrow says so of many at once.
-    spelled = pa.array(numbers, pa.binary()).cast(pa.string())
-    alike = pc.equal(spelled.cast(pa.float64()).cast(pa.string()), spelled)
-    for at in pc.indices_nonzero(pc.invert(alike)).to_pylist():
-        number = numbers[at]
-        if len(number) > _SURE_DIGITS + 1 and not gives_back(number.decode()):
+    spelled = pa.array(numbers, pa.string())
+    printed = spelled.cast(pa.float64()).cast(pa.string())
+    if printed.equals(spelled):
+        return None
+    for at in pc.indices_nonzero(pc.not_equal(printed, spelled)).to_pylist():
+        number, fraction = numbers[at], fractions[at]
+        if len(number) > _SURE_DIGITS + 1 and not (
+            _is_printed(number, fraction) or gives_back(number.decode())
+        ):
             # All up to its point, less the digits before it.
             until = sum(map(len, before[: at + 1])) + sum(map(len, fractions[:at]))
-            return until - (len(number) - len(fractions[at]))
+            return until - (len(number) - len(fraction))
     return None
+
+
+def _is_printed(number: bytes, fraction: bytes) -> bool:
+    """Return whether the double, printed in the same form, surely is the number as it is spelled:
+    most that are longer than they need be were written so."""
+    digits, exponent, _ = fraction.partition(b"e")
+    form = b"%.*e" if exponent else b"%.*f"
+    return len(number) < _MOST_DIGITS and form % (len(digits) - 1, float(number)) == number
