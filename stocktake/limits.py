@@ -25,7 +25,9 @@ class Limits:
         max_footer_bytes: largest footer, header or schema of a file that carries its types (hard).
         max_metadata_bytes: largest metadata file of an Iceberg table, decompressed (hard).
         max_log_bytes: bytes of a Delta log that one read may take (hard).
-        max_decompression_ratio: bytes out for each byte in (hard, after the first 1 MiB).
+        max_decompression_ratio: bytes out for each byte in (hard, after the first 1 MiB; of a block
+            of Avro or a batch of Arrow, which may have eight times `max_bytes` at most, after
+            `max_bytes`).
     """
 
     max_files: int = 200

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.catalog import uploads
 from stocktake.catalog.credentials import erase
+from stocktake.catalog.formats import format_of
 from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
@@ -130,6 +131,7 @@ def received_of(attempt: Attempt, upload: Upload | None, table: Table | None) ->
     """
     if upload is None or upload.state == UploadState.REMOVED:
         raise _gone()
+    format_of(attempt.claim.arguments["format"])  # which says what is missing where there is none
     arguments = IngestArguments.of(attempt.claim.arguments)
     source = Source(
         store=attempt.process.storage.store(),

@@ -1,5 +1,6 @@
 """Arrow files: the footer has the schema, so one ranged read a file is all it takes."""
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import IO, Final, NoReturn
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from stocktake.errors import InvalidSourceError, UnsupportedError
 from stocktake.readers.arrow.schema import check_length, of_footer
+from stocktake.readers.arrow.swelling import check_file
 from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_tail, read_schemas
@@ -49,16 +51,23 @@ def read_all(source: Source, limits: Limits, progress: Progress) -> Introspectio
 def batches(
     source: Source, limits: Limits, progress: Progress
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield all rows of all files, each batch with its file's name.
+    """Yield all rows of all files, each batch with its file's name. A whole batch is in memory.
 
     Raises:
+        LimitExceededError: a batch claims to swell too much.
         InvalidSourceError: a batch is corrupt.
         JobError: the store's own.
     """
-    return decoded(source, limits, progress, _opened)
+    return decoded(source, limits, progress, lambda local: _opened(local, limits))
 
 
-def _opened(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
+def _opened(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
+    end = local.seek(-_TRAILER.size, os.SEEK_END)
+    length, _ = _TRAILER.unpack(local.read())
+    if 0 < length <= end:
+        local.seek(end - length)
+        check_file(local, local.read(length), limits)
+    local.seek(0)
     with pa.ipc.open_file(local) as file:
         for index in range(file.num_record_batches):
             yield file.get_batch(index)

@@ -77,6 +77,16 @@ class Table:
             element = (at or 0) + 4 + 4 * index
             yield Table(self._data, element + _number(self._data, element, "I"))
 
+    def structs(self, field: int, size: int) -> Iterator[bytes]:
+        """Yield the structures of a vector, as they stand, each of so many bytes."""
+        at = self._target(field)
+        for index in range(self.length(field)):
+            start = (at or 0) + 4 + size * index
+            element = self._data[start : start + size]
+            if len(element) < size:
+                raise FlatbufferError("a vector leads outside of it")
+            yield element
+
     def _field(self, field: int) -> int | None:
         entry = 4 + 2 * field
         if entry + 2 > self._fields_size:

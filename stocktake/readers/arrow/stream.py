@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from stocktake.errors import FormatMismatchError, InvalidSourceError
 from stocktake.readers.arrow.schema import check_length, of_message
+from stocktake.readers.arrow.swelling import check_stream
 from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
 from stocktake.readers.files.schemas import FileSchema, Opened, fetch_head, read_schemas
@@ -45,16 +46,19 @@ def read_all(source: Source, limits: Limits, progress: Progress) -> Introspectio
 def batches(
     source: Source, limits: Limits, progress: Progress
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield all rows of all files, each batch with its file's name.
+    """Yield all rows of all files, each batch with its file's name. A whole batch is in memory.
 
     Raises:
+        LimitExceededError: a batch claims to swell too much.
         InvalidSourceError: a batch is corrupt, or the stream breaks off within one.
         JobError: the store's own.
     """
-    return decoded(source, limits, progress, _opened)
+    return decoded(source, limits, progress, lambda local: _opened(local, limits))
 
 
-def _opened(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
+def _opened(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
+    check_stream(local, limits)
+    local.seek(0)
     with pa.ipc.open_stream(local) as stream:
         yield from stream
 

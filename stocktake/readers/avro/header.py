@@ -67,11 +67,11 @@ def parse(data: bytes, at: int) -> Header:
     """
     found: dict[bytes, bytes] = {}
     while True:
-        count, at = _long(data, at)
+        count, at = long_at(data, at)
         if not count:
             break
         if count < 0:  # its size in bytes follows, for who wants to skip it
-            count, (_, at) = -count, _long(data, at)
+            count, (_, at) = -count, long_at(data, at)
         for _ in range(count):
             key, at = _bytes(data, at)
             value, at = _bytes(data, at)
@@ -88,7 +88,7 @@ def parse(data: bytes, at: int) -> Header:
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    length, at = _long(data, at)
+    length, at = long_at(data, at)
     if length < 0:
         raise HeaderError("a length is negative")
     if at + length > len(data):
@@ -96,7 +96,7 @@ def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[at : at + length], at + length
 
 
-def _long(data: bytes, at: int) -> tuple[int, int]:
+def long_at(data: bytes, at: int) -> tuple[int, int]:
     """Return the number at `at`, zigzag and in groups of seven bits, and where it ends."""
     result = shift = 0
     while shift <= 63:

@@ -58,6 +58,7 @@ def batches(
 
     Raises:
         InvalidSourceError: a block is corrupt.
+        LimitExceededError: a block swells too much, or there are rows without bytes and end.
         JobError: the store's own.
     """
     return decoded(source, limits, progress, lambda local: rows.batches(local, limits))

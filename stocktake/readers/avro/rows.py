@@ -1,7 +1,6 @@
 """The rows of an Avro file as Arrow batches: fastavro decodes them, by a schema without logical
 types, so that every value is a number, a text or bytes, and none is lost to a Python type."""
 
-import io
 import json
 import lzma
 import struct
@@ -15,14 +14,14 @@ import fastavro
 import pyarrow as pa
 from fastavro.schema import SchemaParseException
 
+from stocktake.errors import UnsupportedError
+from stocktake.readers.avro.blocks import MAGIC, Plain
 from stocktake.readers.avro.header import Header, IncompleteError, parse
 from stocktake.readers.avro.types import columns
 from stocktake.readers.source import Limits
-from stocktake.schema.formats import TableFormat
 from stocktake.schema.numbers import decimal_digits
 from stocktake.schema.types import Type
 
-_MAGIC: Final = TableFormat.AVRO.facts.magic
 _BATCH_ROWS: Final = 2_048
 _READ_BYTES: Final = 1 << 20
 #: What fastavro and the codecs below it raise on blocks that are broken.
@@ -58,14 +57,20 @@ def batches(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
 
     Raises:
         ValueError: it is corrupt.
+        LimitExceededError: a block swells too much, or there are rows without end.
+        UnsupportedError: an array may claim items without end.
     """
     header = _header(local)
     found = columns(header.parsed(), limits)
+    for column in found:
+        _refuse_endless(column.type, column.name)
     kinds = [(column.name, *_arrow(column.type)) for column in found]
     schema = pa.schema([(name, arrow) for name, arrow, _ in kinds])
     try:
+        empty = all(_takes_no_bytes(column.type) for column in found)
+        plain = Plain(header, _stripped(header.parsed()), local, limits, empty=empty)
         # fastavro asks it for nothing but `read`.
-        records: Iterator[Any] = fastavro.reader(cast("IO[bytes]", _Rewritten(header, local)))
+        records: Iterator[Any] = fastavro.reader(cast("IO[bytes]", plain))
         while some := list(islice(records, _BATCH_ROWS)):
             arrays = [
                 pa.array([convert(row[name]) for row in some], arrow)
@@ -82,41 +87,13 @@ def _header(local: IO[bytes]) -> Header:
         more = local.read(_READ_BYTES)
         data += more
         try:
-            header = parse(data, len(_MAGIC))
+            header = parse(data, len(MAGIC))
         except IncompleteError:
             if not more:
                 raise
             continue
         local.seek(header.size)
         return header
-
-
-class _Rewritten(io.RawIOBase):
-    """A file with another header: the schema in it has no logical types."""
-
-    def __init__(self, header: Header, local: IO[bytes]) -> None:
-        schema = json.dumps(_stripped(header.parsed())).encode()
-        entries = ((b"avro.schema", schema), (b"avro.codec", header.codec))
-        pieces = [_MAGIC, _long(len(entries))]
-        for key, value in entries:
-            pieces += [_long(len(key)), key, _long(len(value)), value]
-        self._head = io.BytesIO(b"".join((*pieces, _long(0), header.sync)))
-        self._local = local
-
-    def read(self, size: int = -1) -> bytes:
-        head = self._head.read(size)
-        if size < 0:
-            return head + self._local.read()
-        return head + self._local.read(size - len(head)) if len(head) < size else head
-
-
-def _long(value: int) -> bytes:
-    value <<= 1
-    written = bytearray()
-    while value > 127:
-        written.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*written, value])
 
 
 def _stripped(schema: Any) -> Any:
@@ -130,6 +107,25 @@ def _stripped(schema: Any) -> Any:
         for key, value in schema.items()
         if key not in ("logicalType", "default")
     }
+
+
+def _takes_no_bytes(type_: Type) -> bool:
+    if type_.name == "Tuple" and not type_.nullable:
+        return all(_takes_no_bytes(inner) for _, inner in type_.fields or ())
+    return type_.name == "Nothing"
+
+
+def _refuse_endless(type_: Type, name: str) -> None:
+    """Refuse an array whose items take no bytes, so that it may claim any number of them."""
+    for inner in type_.inner:
+        if type_.name == "Array" and _takes_no_bytes(inner):
+            raise UnsupportedError(
+                f'The column "{name[:200]}" has arrays of nothing but nulls, of which a few bytes '
+                "may claim any number: the file is not read in full.",
+                code="unsupported_type",
+                hint="Give the items of the array a type, or leave the column out.",
+            )
+        _refuse_endless(inner, name)
 
 
 def _arrow(type_: Type) -> tuple[pa.DataType, Convert]:

@@ -22,11 +22,12 @@ FOREIGN: Final = (
     (b"RDX3\n", "R's data"),
     (b"Salted__", "data encrypted by OpenSSL"),
 )
+PGP: Final = "a message encrypted by PGP"
 #: What stands where a file should be, or hides it, though it may be a text to its end.
 STAND_INS: Final = (
     (b"%PDF-", "a PDF"),
     (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS, not the file itself"),
-    (b"-----BEGIN PGP MESSAGE-----", "a message encrypted by PGP"),
+    (b"-----BEGIN PGP MESSAGE-----", PGP),
     (b"age-encryption.org/", "data encrypted by age"),
     (b"\x1e{", "a JSON text sequence of RFC 7464"),
 )
@@ -40,6 +41,15 @@ _COMPRESSED: Final = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"BZh", "bzip2"),
 )
+#: What OpenPGP encrypts begins with a packet (RFC 9580, 4.2) of a session key: by its first byte,
+#: the versions that there are of it. Where the version stands the length before it says.
+_PGP: Final = {
+    0x84: b"\3\6", 0x85: b"\3\6", 0xC1: b"\3\6", 0x8C: b"\4\5\6", 0x8D: b"\4\5\6", 0xC3: b"\4\5\6",
+}  # fmt: skip
+_LONG: Final = (0x85, 0x8D)
+_NEW: Final = 0xC0
+_TWO_BYTES: Final = range(192, 224)
+_MARKUP: Final = (b"<html", b"<!doctype", b"<?xml", b"<table")
 _DECOMPRESS: Final = "Decompress the files: the format compresses what is in them itself."
 
 
@@ -51,8 +61,25 @@ def looks_like(head: bytes) -> str | None:
     """
     if codec := _codec(head):
         return f"a file compressed with {codec}"
+    if is_pgp(head):
+        return PGP
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_MARKUP):
+        return "an HTML or XML page"
     known = ((begins[:HEAD_BYTES], title) for begins, title in (*FOREIGN, *STAND_INS))
     return next((title for begins, title in known if head.startswith(begins)), None)
+
+
+def is_pgp(head: bytes) -> bool:
+    r"""Return whether bytes begin as what OpenPGP encrypts, in binary.
+
+    >>> is_pgp(bytes.fromhex("8c0d0407")), is_pgp(bytes.fromhex("85010c03")), is_pgp(b"a,b")
+    (True, True, False)
+    """
+    versions = _PGP.get(head[0]) if len(head) > 3 else None
+    if versions is None:
+        return False
+    is_long = head[1] in _TWO_BYTES if head[0] >= _NEW else head[0] in _LONG
+    return head[2 + is_long] in versions
 
 
 def hint_for(head: bytes) -> str | None:

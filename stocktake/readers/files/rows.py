@@ -7,7 +7,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from stocktake.errors import InvalidSourceError
+from stocktake.errors import InvalidSourceError, JobError
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.spooled import spooled
 from stocktake.readers.source import BatchReader, Introspection, Limits, Progress, Reader, Source
@@ -61,6 +61,10 @@ def _whole(
             batch.validate(full=True)
             rows += batch.num_rows
             yield batch
+    except JobError as error:
+        # What bounds a block knows no file.
+        error.file = error.file or name
+        raise
     except (pa.ArrowException, OSError, ValueError, EOFError) as exc:
         said = (str(exc) or type(exc).__name__).splitlines()[0][:200]
         raise InvalidSourceError(

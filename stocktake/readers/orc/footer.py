@@ -17,6 +17,9 @@ _TYPES, _ROW_COUNT = 4, 6
 _SUBTYPES, _FIELD_NAMES = 2, 3
 _NUMBERS: Final = {1: "kind", 5: "precision", 6: "scale"}
 
+#: Of a footer: there is one for each stripe, and two for each type.
+_MOST_FIELDS: Final = 1_000_000
+
 #: The kinds of protobuf's wire: a varint, 64 bits, bytes, 32 bits.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS: Final = {_FIXED64: 8, _FIXED32: 4}
@@ -49,6 +52,7 @@ class OrcType:
         kind: the number of a `Kind`.
         subtypes: the places in that list of what it holds.
         names: of a struct's fields.
+        fields: how many of the message were gone through, known or not.
     """
 
     kind: int = 0
@@ -56,6 +60,7 @@ class OrcType:
     names: list[str] = field(default_factory=list)
     precision: int = 0
     scale: int = 0
+    fields: int = 0
 
 
 def post_script(data: bytes) -> PostScript:
@@ -84,7 +89,9 @@ def types_and_rows(footer: bytes, most: int) -> tuple[tuple[bytes, ...], int]:
         FooterError: it is corrupt, or has more.
     """
     types, rows = list[bytes](), 0
-    for number, value in _fields(footer):
+    for count, (number, value) in enumerate(_fields(footer)):
+        if count == _MOST_FIELDS:
+            raise FooterError(f"it has more than {_MOST_FIELDS:,} fields")
         if number == _TYPES and not isinstance(value, int):
             if len(types) >= most:
                 raise FooterError(f"it has more than {most:,} types")
@@ -104,9 +111,9 @@ def orc_type(data: bytes, most: int) -> OrcType:
         FooterError: it is corrupt, or has more.
     """
     made = OrcType()
-    for number, value in _fields(data):
-        # What is compressed may be a name of no bytes, millions of times.
-        if len(made.names) > most or len(made.subtypes) > most:
+    for made.fields, (number, value) in enumerate(_fields(data), start=1):
+        # What is compressed may be a name of no bytes, millions of times, or a field of none.
+        if made.fields > 2 * most + 100 or len(made.names) > most or len(made.subtypes) > most:
             raise FooterError(f"it has more than {most:,} types")
         if number == _FIELD_NAMES and not isinstance(value, int):
             made.names.append(_text(bytes(value)))

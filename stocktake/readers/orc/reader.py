@@ -38,6 +38,12 @@ _MAGIC: Final = TableFormat.ORC.facts.magic
 _LENGTH_BYTES: Final = 1
 #: Lists and maps among them: the types of a schema that has as many fields as it may.
 _MOST_TYPES: Final = 2
+#: Of a type, beside what it holds; beyond them what nobody knows counts as if it were a type.
+_FREE_FIELDS: Final = 100
+#: What pyarrow calls columns of its own.
+_RESERVED: Final = frozenset(
+    {"__filename", "__fragment_index", "__batch_index", "__last_in_fragment"}
+)
 #: Of a schema that is remembered.
 _KEPT_BYTES: Final = 32 * 1024
 _BATCH_ROWS: Final = 8_192
@@ -69,7 +75,7 @@ def read_all(source: Source, limits: Limits, progress: Progress) -> Introspectio
 def batches(
     source: Source, limits: Limits, progress: Progress
 ) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yield all rows of all files, each batch with its file's name. A whole stripe is in memory.
+    """Yield all rows of all files, each batch with its file's name, in constant memory.
 
     Raises:
         InvalidSourceError: a stripe is corrupt.
@@ -80,10 +86,15 @@ def batches(
 
 def _opened(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
     file = orc.ORCFile(local)
-    for stripe in range(file.nstripes):
-        batch = file.read_stripe(stripe)
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            yield batch.slice(start, _BATCH_ROWS)
+    if not _RESERVED.isdisjoint(file.schema.names):
+        yield from map(file.read_stripe, range(file.nstripes))
+        return
+    # Late: it loads more than all of pyarrow's readers.
+    from pyarrow import dataset
+
+    # Nobody knows how large a stripe is once it is decoded; these are so many rows of it.
+    fragment = dataset.OrcFileFormat().make_fragment(local)
+    yield from fragment.to_batches(batch_size=_BATCH_ROWS, use_threads=False)
 
 
 def _describe(file: Opened) -> FileSchema:
@@ -113,7 +124,7 @@ def _schema(stored: tuple[bytes, ...], limits: Limits) -> FileSchema:
     types, room = list[OrcType](), _MOST_TYPES * limits.max_fields
     for each in stored:
         types.append(orc_type(each, room))
-        room -= max(len(types[-1].names), len(types[-1].subtypes))
+        room -= max(len(types[-1].names), len(types[-1].subtypes), types[-1].fields - _FREE_FIELDS)
     named = columns(types, limits)
     nameless = len(named) < len(types[0].names)
     return FileSchema(columns=named, warnings=(NAMELESS,) if nameless else ())

@@ -8,6 +8,8 @@ from typing import IO, Final, cast
 from stocktake.readers.sheets.reach import Reach, ReachError
 
 _ROW, _FIRST_CELL, _LAST_CELL, _SHARED_CELL = 0, 1, 11, 7
+#: Cells that hold an error: as a value, and as that of a formula.
+_ERRORS: Final = (3, 11)
 _SHARED_TEXT: Final = 19
 _SHEET_DATA: Final = 145
 #: Where a cell's number of a shared text stands, and a shared text's length.
@@ -37,14 +39,16 @@ class BinaryReach(Reach):
         Raises:
             ReachError: a cell's record is too short.
         """
-        for kind, body in _records(content):
+        for kind, body in records(content):
             if kind == _SHEET_DATA:
                 self._begun = True
             elif self._begun and kind == _ROW:
                 self._row = _number(body, 0)
             elif self._begun and _FIRST_CELL <= kind <= _LAST_CELL and self._row <= _MOST_ROWS:
-                self.rows = max(self.rows, self._row + 1)
-                self.columns = max(self.columns, _number(body, 0) + 1)
+                column = _number(body, 0)
+                self.add(self._row, column)
+                if kind in _ERRORS:
+                    self.add_error(self._row, column)
                 if kind == _SHARED_CELL:
                     place = _number(body, _TEXT_AT)
                     self.text += self._shared[place] if place < len(self._shared) else 0
@@ -56,11 +60,12 @@ def shared_lengths(content: IO[bytes]) -> list[int]:
     Raises:
         ReachError: a record is too short.
     """
-    records = _records(content)
-    return [_number(body, _LENGTH_AT) for kind, body in records if kind == _SHARED_TEXT]
+    found = records(content)
+    return [_number(body, _LENGTH_AT) for kind, body in found if kind == _SHARED_TEXT]
 
 
-def _records(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def records(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the records of an entry, each with its kind."""
     # An entry of an archive is a raw file, but for its type.
     buffered = io.BufferedReader(cast("io.RawIOBase", content), _BUFFER_BYTES)
     while head := buffered.read(1):

@@ -7,19 +7,22 @@ the last one, however few there are, and an archive's entries are inflated as fa
 import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import IO, Final
 
 from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
+from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.files.schemas import Opened
 from stocktake.readers.limits import exceeded
 from stocktake.readers.sheets.archive import check_directory, check_names
 from stocktake.readers.sheets.binary_reach import BinaryReach, shared_lengths
+from stocktake.readers.sheets.compound import COMPOUND
+from stocktake.readers.sheets.old_workbook import LockedError, checked
 from stocktake.readers.sheets.reach import ExcelReach, OdsReach, Reach, ReachError, SharedTexts
+from stocktake.readers.sheets.sheet_names import sheet_names
 
 ZIP: Final = b"PK\x03\x04"
-#: A compound file (MS-CFB): an old workbook, or one that is locked.
-COMPOUND: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 #: An archive of as many bytes may swell as it likes: a small one with one value is no bomb.
@@ -42,7 +45,28 @@ _SHARED_BINARY: Final = "sharedstrings.bin"
 _LOCKED: Final = "EncryptedPackage".encode("utf-16-le")
 
 
-def check(data: bytes, file: Opened) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A workbook that may be opened.
+
+    Attributes:
+        data: what to open.
+        by_name: what is known of its sheets, where their names are known as well.
+        in_order: or else of all of them.
+    """
+
+    data: bytes
+    by_name: Mapping[str, Reach] = field(default_factory=dict)
+    in_order: Sequence[Reach] = ()
+
+    def reach(self, name: str, names: Sequence[str]) -> Reach:
+        """Return what is known of a sheet, by its name among all."""
+        if len(self.in_order) == len(names):
+            return self.in_order[names.index(name)]
+        return self.by_name.get(name, Reach())
+
+
+def check(data: bytes, file: Opened) -> Checked:
     """Refuse a workbook that is no file to open.
 
     Args:
@@ -51,26 +75,42 @@ def check(data: bytes, file: Opened) -> None:
     Raises:
         LimitExceededError: it swells too much, or is too large a rectangle.
         UnsupportedError: it is locked by a password.
-        InvalidSourceError: the archive is corrupt.
+        InvalidSourceError: it is corrupt.
+        FormatMismatchError: a compound file is no workbook.
     """
-    if data.startswith(COMPOUND):
-        if _LOCKED in data:
-            raise locked(file)
-        return
     try:
-        check_directory(data)
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_names(archive.infolist())
-            _check_sizes(archive.infolist(), len(data), file)
-            for entry in archive.infolist():
-                _check_entry(archive, entry, file)
-            _check_reach(archive, file)
+        return _check_old(data, file) if data.startswith(COMPOUND) else _check_archive(data, file)
     except ReachError as exc:
         raise invalid(file, str(exc)) from exc
+    except LockedError as exc:
+        raise locked(file) from exc
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as exc:
         raise invalid(file, f"as an archive it cannot be read: {exc}") from exc
     except RuntimeError as exc:  # what zipfile raises of an entry that asks for a password
         raise locked(file) from exc
+
+
+def _check_old(data: bytes, file: Opened) -> Checked:
+    if _LOCKED in data:
+        raise LockedError
+    found = checked(data)
+    if found is None:
+        what = "an old file of Office that is no workbook, as Word and Outlook write them"
+        raise mismatch(file.name, file.source.format.value, what)
+    # Whatever sheet is asked for, all of them are read.
+    check_cells(sum(each.cells for each in found.sheets), file)
+    _check_text(sum(each.text for each in found.sheets), file)
+    return Checked(data=found.data, in_order=found.sheets)
+
+
+def _check_archive(data: bytes, file: Opened) -> Checked:
+    check_directory(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        check_names(archive.infolist())
+        _check_sizes(archive.infolist(), len(data), file)
+        for entry in archive.infolist():
+            _check_entry(archive, entry, file)
+        return _check_reach(archive, data, file)
 
 
 def _check_sizes(entries: list[zipfile.ZipInfo], stored: int, file: Opened) -> None:
@@ -111,7 +151,7 @@ def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Opened)
             pass
 
 
-def _check_reach(archive: zipfile.ZipFile, file: Opened) -> None:
+def _check_reach(archive: zipfile.ZipFile, data: bytes, file: Opened) -> Checked:
     """Hold what the sheets would become against the limits."""
     entries, shared, binary = archive.infolist(), SharedTexts(), list[int]()
     for entry in entries:
@@ -120,17 +160,24 @@ def _check_reach(archive: zipfile.ZipFile, file: Opened) -> None:
                 shared.read(_chunks(content))
             elif entry.filename.lower().endswith(_SHARED_BINARY):
                 binary += shared_lengths(content)
-    relations = _relations(archive)
+    relations, names = _relations(archive), sheet_names(archive)
+    by_name, in_order = dict[str, Reach](), list[Reach]()
     for entry in entries:
+        name = names.get(entry.filename.lower(), "")
         if entry.filename == _ODS:
-            _hold(_read(OdsReach(), archive, entry), file)
+            tables = OdsReach()
+            _hold(_read(tables, archive, entry), file)
+            in_order = tables.sheets
         elif _is_sheet(archive, entry):
-            _hold(_read(ExcelReach(shared.lengths), archive, entry), file)
+            by_name[name] = _read(ExcelReach(shared.lengths), archive, entry)
+            _hold(by_name[name], file)
         if _is_named(entry, relations):
             with archive.open(entry) as content:
                 sheet = BinaryReach(binary)
                 sheet.read(content)
+                by_name[name] = sheet
                 _hold(sheet, file)
+    return Checked(data=data, by_name=by_name, in_order=in_order)
 
 
 def _relations(archive: zipfile.ZipFile) -> bytes:
@@ -155,11 +202,15 @@ def _read(
 
 def _hold(reach: Reach, file: Opened) -> None:
     check_cells(reach.cells, file)
-    if reach.text > _MOST_SWELLING * file.limits.max_bytes:
+    _check_text(reach.text, file)
+
+
+def _check_text(size: int, file: Opened) -> None:
+    if size > _MOST_SWELLING * file.limits.max_bytes:
         raise exceeded(
             file.limits,
             "max_bytes",
-            f'The cells of "{file.name}" have {reach.text:,} characters, with those that are '
+            f'The cells of "{file.name}" have {size:,} characters, with those that are '
             f"shared or repeated, of which {_MOST_SWELLING} times the limit are allowed",
             advice="Write it as CSV or Parquet",
             file=file.name,

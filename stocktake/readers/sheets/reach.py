@@ -19,6 +19,8 @@ _PLACE: Final = re.compile(r"([A-Za-z]*+)([0-9]{1,20}+)")
 _MOST_DIGITS: Final = 18
 #: What says nothing of a cell's value.
 _EMPTY: Final = frozenset({"style-name", "number-columns-repeated", "content-validation-name"})
+#: The type that LibreOffice says of a cell whose formula failed, beside that of a text.
+_ERROR: Final = "error"
 _FIRST_LETTER: Final = ord("A") - 1
 
 
@@ -33,15 +35,30 @@ class Reach:
         rows: up to the last one that has a value.
         columns: likewise.
         text: characters of all cells: a text that is shared or repeated counts each time.
+        errors: cells that hold an error, such as `#DIV/0!`.
+        first_error: row and column of the first of them, counted from 0.
     """
 
     def __init__(self) -> None:
-        self.rows = self.columns = self.text = 0
+        self.rows = self.columns = self.text = self.errors = 0
+        self.first_error: tuple[int, int] | None = None
 
     @property
     def cells(self) -> int:
         """Cells of the rectangle."""
         return self.rows * self.columns
+
+    def add(self, row: int, column: int) -> None:
+        """Count a cell, by its row and column from 0."""
+        if row >= self.rows:
+            self.rows = row + 1
+        if column >= self.columns:
+            self.columns = column + 1
+
+    def add_error(self, row: int, column: int, times: int = 1) -> None:
+        """Count a cell that holds an error, in as many places as it is repeated."""
+        self.errors += times
+        self.first_error = self.first_error or (row, column)
 
 
 class ExcelReach(Reach):
@@ -92,11 +109,14 @@ class ExcelReach(Reach):
             row = number - 1
         else:
             self._column += 1
-        self._refers = attributes.get("t") == "s"
+        kind = attributes.get("t")
+        self._refers = kind == "s"
         if row >= self.rows:
             self.rows = row + 1
         if self._column > self.columns:
             self.columns = self._column
+        if kind == "e":
+            self.add_error(row, self._column - 1)
 
     def _said(self, text: str) -> None:
         # The longest number is enough: a stranger's text may come in pieces without end.
@@ -147,10 +167,15 @@ class SharedTexts:
 
 
 class OdsReach(Reach):
-    """The cells and the text of all sheets of an .ods, for all are read whichever is asked for."""
+    """The cells and the text of all sheets of an .ods, for all are read whichever is asked for.
+
+    Attributes:
+        sheets: of each, in order, the errors alone.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.sheets: list[Reach] = []
         self._cells_before = 0
         self._row = self._column = 0
         self._times = self._columns_times = 1
@@ -175,6 +200,7 @@ class OdsReach(Reach):
         if local == "table":
             self._cells_before = self.cells
             self._row = self.rows = self.columns = 0
+            self.sheets.append(Reach())
         elif local == "table-row":
             self._times = _number(attributes, "number-rows-repeated")
             self._column = self._row_columns = self._row_text = 0
@@ -182,6 +208,9 @@ class OdsReach(Reach):
             self._columns_times = _number(attributes, "number-columns-repeated")
             said = [value for key, value in attributes.items() if local_name(key) not in _EMPTY]
             self._filled, self._said_here = bool(said), sum(map(len, said))
+            if self.sheets and _ERROR in said:
+                times = self._times * self._columns_times
+                self.sheets[-1].add_error(self._row, self._column, times)
         elif local == "s":
             self._said_here += _number(attributes, "c")
 

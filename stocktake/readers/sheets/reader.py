@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from stocktake.readers.files.schemas import FileSchema, Opened, fetch_head, read
 from stocktake.readers.limits import check_columns, check_names, exceeded
 from stocktake.readers.sheets import guard
 from stocktake.readers.sheets.cells import EMPTY, array_of, spelled, type_of
+from stocktake.readers.sheets.compound import COMPOUND
+from stocktake.readers.sheets.reach import Reach
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
 from stocktake.schema.warnings import ReadWarning, WarningCode
@@ -113,15 +115,17 @@ def _describe(file: Opened) -> FileSchema:
 
 def _sheet(file: Opened) -> _Sheet:
     head = file.chunk.data
-    if not head.startswith((guard.ZIP, guard.COMPOUND)):
+    if not head.startswith((guard.ZIP, COMPOUND)):
         raise unlike(file.source.format, file.name, head[:HEAD_BYTES])
     _check_size(file)
     data = head + (file.range(len(head), file.size - len(head)) if file.size > len(head) else b"")
-    guard.check(data, file)
+    checked = guard.check(data, file)
+    del data
     try:
-        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)) as workbook:
-            del data
+        with calamine.CalamineWorkbook.from_filelike(io.BytesIO(checked.data)) as workbook:
             name = _chosen(workbook.sheet_names, file)
+            reach = checked.reach(name, workbook.sheet_names)
+            del checked
             cells = workbook.get_sheet_by_name(name)
             check_columns(cells.width, file.limits, where="The sheet", file=file.name)
             guard.check_cells(cells.total_height * cells.total_width, file)
@@ -137,7 +141,10 @@ def _sheet(file: Opened) -> _Sheet:
         if type(exc).__name__ != _PANIC:
             raise
         raise guard.invalid(file, str(exc)[:200]) from exc
-    return _table(rows, start[0], file)
+    table = _table(rows, start[0], file)
+    if reach.first_error is None:
+        return table
+    return replace(table, warnings=(*table.warnings, _errors(name, reach, file)))
 
 
 def _check_size(file: Opened) -> None:
@@ -208,3 +215,27 @@ def _renamed(file: Opened) -> ReadWarning:
         "option header_row.",
         file=file.name,
     )
+
+
+def _errors(sheet: str, reach: Reach, file: Opened) -> ReadWarning:
+    row, column = reach.first_error or (0, 0)
+    place = f"{_letters(column)}{row + 1}"
+    said = "One cell" if reach.errors == 1 else f"{reach.errors:,} cells"
+    which = f", {place}," if reach.errors == 1 else f", the first of them {place},"
+    return ReadWarning(
+        code=WarningCode.ERROR_CELLS,
+        sentence=f"{said} of the sheet {sheet[:100]!r}{which} "
+        f"{'holds' if reach.errors == 1 else 'hold'} an error such as #DIV/0! or #N/A: read as "
+        "null.",
+        file=file.name,
+    )
+
+
+def _letters(column: int) -> str:
+    """Return a column as spreadsheets call it.
+
+    >>> _letters(0), _letters(25), _letters(26)
+    ('A', 'Z', 'AA')
+    """
+    before, letter = divmod(column, 26)
+    return (_letters(before - 1) if before else "") + chr(ord("A") + letter)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Final
 
 from stocktake.errors import LimitExceededError, UnsupportedError
-from stocktake.readers.files.foreign import FOREIGN, STAND_INS, mismatch
+from stocktake.readers.files.foreign import FOREIGN, PGP, STAND_INS, is_pgp, mismatch
 from stocktake.readers.files.listing import all_of
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Limits, Source
@@ -171,7 +171,7 @@ def refuse_foreign(head: bytes, path: str, *, declared: str) -> None:
     >>> refuse_foreign(b"PAR1,x", "a.csv", declared="CSV")
     """
     # These may begin without any control character, which the others never do.
-    found = "an HTML or XML page" if _MARKUP.match(head) else None
+    found = "an HTML or XML page" if _MARKUP.match(head) else PGP if is_pgp(head) else None
     for begins, name in STAND_INS:
         if head.startswith(begins):
             found = name

@@ -32,9 +32,16 @@ _UNSUPPORTED: Final = (
     (0, b"LZIP\x01", "lzip"),
     (0, b"\xff\x06\x00\x00sNaPpY", "Snappy's framing format (.sz)"),
     (0, b"\x02\x21\x4c\x18", "LZ4's legacy frames"),
+    (0, b"\x82SNAPPY\0", "snappy-java's framing"),
+    *((0, bytes([first]) + b"\xb5\x2f\xfd", "Zstandard before 0.8") for first in range(0x22, 0x28)),
 )
-_RAW_SNAPPY: Final = "Snappy without Hadoop's framing"
-#: No text has them, but Snappy's lengths do.
+#: What has no first bytes of its own, by how names end.
+_RAW: Final = (
+    ((".snappy", ".sz"), "Snappy without Hadoop's framing"),
+    ((".lz4",), "LZ4 without frames"),
+    ((".lzo", ".lzo_deflate"), "LZO"),
+)
+#: No text has them, but lengths do.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 #: A workbook's parts, by the names that Office gives them.
 _OFFICE: Final = (b"[Content_Types].xml", b"xl/", b"_rels/", b"docProps/", b"mimetype")
@@ -119,10 +126,12 @@ def _behind_skippable(head: bytes) -> str:
     return FRAMED.get(head[at : at + MAGIC_BYTES], "zst")
 
 
-def _is_raw_snappy(head: bytes, name: str) -> bool:
-    """Return whether a file is one block of Snappy alone: it has no first bytes of its own."""
-    is_named = name.lower().endswith((".snappy", ".sz"))
-    return is_named and (_CONTROL.search(head) is not None or not decodes(head, "utf-8"))
+def _raw(head: bytes, name: str) -> str | None:
+    """Return what a file is compressed with that is one block alone, by its name; None for a
+    text."""
+    found = next((title for ends, title in _RAW if name.lower().endswith(ends)), None)
+    is_text = _CONTROL.search(head) is None and decodes(head, "utf-8")
+    return None if is_text else found
 
 
 def refuse_unsupported(head: bytes, file: str, name: str) -> None:
@@ -136,7 +145,7 @@ def refuse_unsupported(head: bytes, file: str, name: str) -> None:
         UnsupportedError: naming it.
     """
     titles = (title for at, magic, title in _UNSUPPORTED if head.startswith(magic, at))
-    found = next(titles, _RAW_SNAPPY if _is_raw_snappy(head, name) else None)
+    found = next(titles, None) or _raw(head, name)
     is_office = found == "ZIP" and head[30:].startswith(_OFFICE)
     if found and not is_office:
         raise UnsupportedError(

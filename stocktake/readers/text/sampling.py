@@ -301,6 +301,12 @@ def _columns(
     # adds who lacks it, and what was stored. Once each: of many files every one may have a column
     # that is large.
     columns = {name: Column.of(name, type_of(kind)) for name, kind in decided.kinds.items()}
+    if not columns:
+        raise EmptySourceError(
+            "The provided file has no columns, or none that has a name.",
+            hint="Give the keys of its objects names, then refresh again.",
+            file=parts[0].file.path,
+        )
     united = combine(
         [(part.file, tuple(map(columns.__getitem__, part.inferred.kinds))) for part in parts],
         previous=stored_columns(source),

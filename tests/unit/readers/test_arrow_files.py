@@ -226,3 +226,39 @@ def test_every_flipped_byte_of_a_footer_ends_in_columns_or_in_a_sentence(seed: i
             answers.append(error)
     assert len(answers) == length
     assert any(isinstance(each, InvalidSourceError) for each in answers)
+
+
+# --- bounds of batches --------------------------------------------------------------------
+
+ZEROS = pa.table({"a": pa.array([0] * 200_000, pa.int64())})
+DICTIONARY = pa.table({"a": pa.array(["x" * 2_000_000], pa.string()).dictionary_encode()})
+
+
+@pytest.mark.parametrize("table", [ZEROS, DICTIONARY], ids=["batch", "dictionary"])
+@pytest.mark.parametrize(("write", "table_format"), [(arrow_file, ARROW), (arrow_stream, STREAM)])
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_a_batch_that_swells_is_refused_by_the_limit(
+    table: pa.Table, write: Any, table_format: TableFormat, compression: str
+) -> None:
+    source = source_of(table_format, x=write(table, compression=compression))
+    assert read_all(source).row_count == table.num_rows
+    small = Limits(max_bytes=100_000, max_decompression_ratio=1_000_000)
+    with pytest.raises(LimitExceededError, match="A batch of the file") as error:
+        read_all(source, small)
+    assert error.value.file == "x"
+    with pytest.raises(LimitExceededError, match="MAX_DECOMPRESSION_RATIO"):
+        read_all(source, Limits(max_bytes=1_000_000, max_decompression_ratio=2))
+    plain = source_of(table_format, x=write(table))
+    assert read_all(plain, small).row_count == table.num_rows
+
+
+@pytest.mark.parametrize(("write", "table_format"), [(arrow_file, ARROW), (arrow_stream, STREAM)])
+def test_a_buffer_that_claims_terabytes_is_refused_before_room_is_made(
+    write: Any, table_format: TableFormat
+) -> None:
+    data = write(ZEROS, compression="zstd")
+    claim = struct.pack("<q", 1_600_000)
+    assert data.count(claim) == 1
+    forged = data.replace(claim, struct.pack("<q", 1 << 42))
+    with pytest.raises(LimitExceededError, match="A batch of the file"):
+        read_all(source_of(table_format, x=forged))

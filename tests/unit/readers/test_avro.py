@@ -1,8 +1,10 @@
 """Avro: names, codecs, and headers that were forged."""
 
+import io
 import json
 from typing import Any
 
+import fastavro
 import pytest
 
 from stocktake.errors import (
@@ -12,6 +14,8 @@ from stocktake.errors import (
     UnsupportedError,
 )
 from stocktake.readers import introspect, read_all
+from stocktake.readers.avro.blocks import MOST_EMPTY_ROWS
+from stocktake.readers.avro.header import long_at
 from stocktake.readers.avro.reader import read
 from stocktake.readers.source import Limits, no_progress
 from stocktake.schema.formats import TableFormat
@@ -228,3 +232,76 @@ def test_a_file_that_grows_while_its_header_is_read_is_another_file() -> None:
     store.get = get
     with pytest.raises(SourceChangedError):
         read(source, Limits(), no_progress)
+
+
+def block(count: int, content: bytes, *, size: int | None = None) -> bytes:
+    return number(count) + number(len(content) if size is None else size) + content + b"s" * 16
+
+
+def packed(codec: str, plain: bytes) -> bytes:
+    """A block's content, as the codec has it."""
+    sink = io.BytesIO()
+    fastavro.writer(sink, "bytes", [plain], codec=codec, sync_marker=b"s" * 16)
+    at = sink.getvalue().index(b"s" * 16) + 17  # behind the header, and the number of rows
+    size, at = long_at(sink.getvalue(), at)
+    return sink.getvalue()[at : at + size]
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz", "snappy", "zstandard", "lz4"])
+def test_a_block_that_swells_is_refused_by_the_limit(codec: str) -> None:
+    content = packed(codec, bytes(3 << 20))
+    data = header(record("r", x="bytes"), (b"avro.codec", codec.encode())) + block(1, content)
+    assert read_all(source_of(AVRO, x=data)).row_count == 1
+    small = Limits(max_bytes=1 << 18, max_decompression_ratio=1_000_000)
+    with pytest.raises(LimitExceededError, match=r"A block of the file .*MAX_BYTES") as error:
+        read_all(source_of(AVRO, x=data), small)
+    assert error.value.file == "x"
+    if codec != "null":
+        steep = Limits(max_bytes=1 << 20, max_decompression_ratio=2)
+        with pytest.raises(LimitExceededError, match="MAX_DECOMPRESSION_RATIO"):
+            read_all(source_of(AVRO, x=data), steep)
+
+
+EMPTY: Any = {"type": "record", "name": "e", "fields": [{"name": "n", "type": "null"}]}
+
+
+def test_rows_without_bytes_are_counted_up_to_a_bound() -> None:
+    whole = header(record("r", a="null", b=EMPTY))
+    assert read_all(source_of(AVRO, x=whole + block(5_000, b""))).row_count == 5_000
+    for count in (MOST_EMPTY_ROWS + 1, 2**62):
+        with pytest.raises(LimitExceededError, match=f"{count:,} rows that take no bytes"):
+            read_all(source_of(AVRO, x=whole + block(count, b"")))
+
+
+@pytest.mark.parametrize("items", ["null", EMPTY, {"type": "array", "items": "null"}])
+def test_arrays_of_items_without_bytes_are_not_read_in_full(items: Any) -> None:
+    whole = header(record("r", x={"type": "array", "items": items}))
+    assert introspect(source_of(AVRO, x=whole)).columns[0].name == "x"
+    with pytest.raises(UnsupportedError, match='The column "x" has arrays of nothing but nulls'):
+        read_all(source_of(AVRO, x=whole + block(1, number(2**60) + number(0))))
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        block(3, b"\0\0"),
+        block(-1, b"\0"),
+        block(1, b"\0", size=-1),
+        block(1, b"\0", size=5),
+        number(1) + number(1) + b"\0" + b"t" * 16,
+        number(1) + number(1) + b"\0",
+        number(1),
+        b"\xff" * 20,
+    ],
+)
+def test_a_block_that_lies_is_told(blocks: bytes) -> None:
+    whole = header(record("r", x="long"))
+    assert read_all(source_of(AVRO, x=whole + block(2, b"\0\0"))).row_count == 2
+    with pytest.raises(InvalidSourceError, match="is corrupt after row"):
+        read_all(source_of(AVRO, x=whole + blocks))
+
+
+def test_a_codec_that_nobody_knows_is_told() -> None:
+    data = header(record("r", x="long"), (b"avro.codec", b"magic")) + block(1, b"\0")
+    with pytest.raises(InvalidSourceError, match="its codec is b'magic'"):
+        read_all(source_of(AVRO, x=data))

@@ -478,3 +478,65 @@ def test_files_with_titles_are_united_with_those_without() -> None:
         found = read(files)
         assert types(found) == {"id": INT, "name": TEXT}
         assert found.row_count == 2
+
+
+# --- further line ends and titles ---------------------------------------------------------
+
+
+def seen(data: bytes, **options: Any) -> tuple[dict[str, str], list[str]]:
+    found = introspect(source_of(data, **options))
+    shown = {column.name: column.clickhouse for column in found.columns}
+    return shown, [warning.code.value for warning in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"a,b\n\r1,2\n\r3,4\n\r", {"a": INT, "b": INT}),
+        (b"a,b\n\r1,2\n\r3,4", {"a": INT, "b": INT}),
+        (b'a,b\n\r1,"x\ny"\n\r3,4\n\r', {"a": INT, "b": TEXT}),
+        (b"a,b\n\r" + b"1,2\n\r" * 100_000, {"a": INT, "b": INT}),
+    ],
+    ids=["whole", "no last", "quoted", "many chunks"],
+)
+def test_lines_may_end_in_lf_cr(data: bytes, names: dict[str, str]) -> None:
+    assert seen(data) == (names, ["line_ends"])
+
+
+def test_a_blank_line_between_crlf_is_no_lf_cr() -> None:
+    assert seen(b"a,b\r\n\r\n1,2\r\n") == ({"a": INT, "b": INT}, ["blank_lines"])
+
+
+@pytest.mark.parametrize("line", ["sep= ;", "sep=;", "sep= ; ", '"sep= ;"', "SEP=;;;", "sep=;\r"])
+def test_a_line_of_excel_may_have_blanks_and_more_signs(line: str) -> None:
+    data = f"{line}\na;b\n1;2\n".encode()
+    assert seen(data) == ({"a": INT, "b": INT}, ["skipped_lines"])
+
+
+def test_a_line_of_excel_may_spell_a_tab() -> None:
+    assert seen(b"sep=\\t\na\tb\n1\t2\n")[0] == {"a": INT, "b": INT}
+
+
+ROWS = "N,1\nS,2\nW,3\n"
+
+
+@pytest.mark.parametrize("title", ["Report, Q1", "Sales, 2024", '"Report", v2'])
+def test_a_title_that_splits_like_the_table_is_passed_over(title: str) -> None:
+    data = f"{title}\nregion,amount\n{ROWS}".encode()
+    assert seen(data) == ({"region": TEXT, "amount": INT}, ["skipped_lines"])
+
+
+@pytest.mark.parametrize(
+    ("header", "below"),
+    [
+        ("width, height2", "kg,m\n1,2\n3,4\n"),  # a row of units
+        ("name, score2", "Anna,none\n" + ROWS.replace(",", ", ")),  # blanks everywhere
+        ("name, score", "Anna,missing\n" + ROWS),
+        ("name,score2", "Anna,missing\n" + ROWS),
+        ("name, score2", "Anna,missing\nBen,yes\nCy,no\n"),
+        ("Report, Q1", "region,amount\nN,1\n"),  # too few rows to be sure
+    ],
+)
+def test_a_header_that_may_be_one_stays(header: str, below: str) -> None:
+    names, _ = seen(f"{header}\n{below}".encode())
+    assert list(names) == [name.strip() for name in header.split(",")]

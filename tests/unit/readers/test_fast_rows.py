@@ -306,7 +306,7 @@ def alterations(line: str) -> Iterator[str]:
         *((FLOAT64, value) for value in (0, 1.5, -1e-30, 0.30000000000004, None)),
         (UINT64, 2**63),
         (BOOL, True),
-        *((STRING, value) for value in ("", "x", 'é"\\\n\u2028', "\ud800")),
+        *((STRING, value) for value in ("", "x", 'é"\\\n\u2028', "\U0001f600")),
         (DATE, "2024-01-31"),
         (DATETIME, "2024-01-31T10:00:00Z"),
         (DATETIME64, "2024-01-31 10:00:00.5"),

@@ -333,3 +333,42 @@ def test_a_delta_log_is_told_where_a_pattern_matches_nothing_else() -> None:
     )
     with pytest.raises(FormatMismatchError, match="Delta"):
         read(source)
+
+
+# --- signs, surrogates and keys without a name --------------------------------------------
+
+
+@pytest.mark.parametrize("zero", ["-0", " -0 ", "-0\n"])
+def test_a_zero_keeps_its_sign(zero: str) -> None:
+    data = f'{{"a":{zero},"b":[1,{zero}],"c":"-0","d":1}}\n'.encode()
+    assert types(source_of(data + b'{"a":5,"b":[],"c":"x","d":-1}')) == {
+        "a": "Nullable(Float64)",
+        "b": "Array(Nullable(Float64))",
+        "c": "Nullable(String)",
+        "d": "Nullable(Int64)",
+    }
+
+
+def test_a_zero_that_comes_late_is_not_stepped_over() -> None:
+    data = b'{"a":5}\n' * 5_000 + b'{"a":-0}\n' + b'{"a":5}\n' * 5_000
+    assert types(source_of(data)) == {"a": "Nullable(Float64)"}
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"x\uDC00y", r"\udfff\ud800", r"\ud83dx"])
+@pytest.mark.parametrize("before", [0, 5_000])
+def test_half_of_a_surrogate_pair_is_told_once(text: str, before: int) -> None:
+    lines = ['{"a":"ok"}'] * before + [f'{{"a":"{text}"}}'] * 2
+    (warning,) = read(source_of("\n".join(lines).encode())).warnings
+    assert (warning.code, warning.line) == ("encoding", before + 1)
+    assert "half of a" in warning.sentence
+
+
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", r"\u00e9", r"\uD7FF"])
+def test_a_whole_pair_is_nothing_to_tell(text: str) -> None:
+    assert read(source_of(f'{{"a":"{text}"}}'.encode() * 50)).warnings == ()
+
+
+def test_nothing_but_empty_keys_is_no_column() -> None:
+    with pytest.raises(EmptySourceError, match="none that has a name"):
+        read(source_of(b'{"":1}\n{"":2}\n'))
+    assert types(source_of({"a.json": b'{"":1}', "b.json": b'{"x":1}'})) == {"x": "Nullable(Int64)"}

@@ -1,5 +1,6 @@
 """ORC: types that pyarrow does not write, and footers that were forged."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -8,12 +9,14 @@ import lz4.block
 import pyarrow as pa
 import pytest
 import zstandard
+from pyarrow import orc
 
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError, UnsupportedError
-from stocktake.readers.source import Limits
+from stocktake.readers.orc.reader import batches
+from stocktake.readers.source import Limits, no_progress
 from stocktake.schema.formats import TableFormat
 from tests.support.oracle import Case, describe
-from tests.support.typed_files import look, orc_file, shown
+from tests.support.typed_files import look, orc_file, shown, source_of
 
 ORC = TableFormat.ORC
 NONE, ZLIB, SNAPPY, LZO, LZ4, ZSTD, BROTLI = range(7)
@@ -216,3 +219,42 @@ def test_every_flipped_byte_of_a_tail_ends_in_columns_or_in_a_sentence(mask: int
             refused.append((error.retryable, error.file))
     assert len(refused) > 10
     assert set(refused) == {(False, "x")}
+
+
+# --- bounds -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"\x58\0" * 1_000_001, value(4, kind(3) + b"\x58\0" * 200_000)],
+    ids=["of the footer", "of a type"],
+)
+def test_fields_that_nobody_knows_are_not_gone_through_by_the_million(more: bytes) -> None:
+    whole = b"".join(value(4, each) for each in (kind(12, 1, names="a"), kind(3)))
+    with pytest.raises(InvalidSourceError, match="more than"):
+        look(tail(more + whole), ORC)
+
+
+def test_pieces_of_no_bytes_are_not_gone_through_by_the_million() -> None:
+    with pytest.raises(InvalidSourceError, match="more than 100,000 compressed pieces"):
+        look(tail(piece(b"", original=True) * 100_001, compression=1), ORC)
+
+
+def test_a_stripe_is_decoded_a_few_rows_at_a_time() -> None:
+    rows = 400_000
+    table = pa.table({"a": pa.array([7] * rows, pa.int64())})
+    sink = io.BytesIO()
+    orc.write_table(table, sink, compression="zstd", stripe_size=1 << 30)
+    assert orc.ORCFile(io.BytesIO(sink.getvalue())).nstripes == 1
+    read = batches(source_of(ORC, x=sink.getvalue()), Limits(), no_progress)
+    found = [batch.num_rows for _, batch in read]
+    assert sum(found) == rows
+    assert max(found) <= 8_192
+
+
+@pytest.mark.parametrize("name", ["__filename", "a.b", ""])
+def test_a_column_of_any_name_is_read_in_full(name: str) -> None:
+    sink = io.BytesIO()
+    orc.write_table(pa.table({name: [1, 2], "b": [3, 4]}), sink)
+    ((_, batch),) = batches(source_of(ORC, x=sink.getvalue()), Limits(), no_progress)
+    assert batch.column(0).to_pylist() == [1, 2]

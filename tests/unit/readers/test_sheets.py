@@ -20,12 +20,13 @@ from stocktake.errors import (
 )
 from stocktake.readers import introspect, read_all
 from stocktake.readers.registry import offered
+from stocktake.readers.sheets.compound import holding, stream_of
 from stocktake.readers.sheets.guard import MOST_CELLS
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
 from tests.support.memory import MemoryObjects
 from tests.support.typed_files import shown
-from tests.support.workbooks import cell, ods, xlsb, xlsx
+from tests.support.workbooks import OLD, cell, ods, old_number, old_record, xls, xlsb, xlsx
 
 EXCEL, ODS = TableFormat.EXCEL, TableFormat.ODS
 MIDNIGHT, MORNING = datetime(2024, 1, 31), datetime(2024, 1, 31, 10, 20, 30)  # noqa: DTZ001  # a sheet knows no zone
@@ -76,17 +77,70 @@ def test_a_column_has_the_type_that_all_its_cells_fit() -> None:
     assert read_all(found).row_count == 3
 
 
-def test_an_error_is_null() -> None:
+def test_an_error_is_null_and_told() -> None:
     sink = io.BytesIO()
     with xlsxwriter.Workbook(sink) as workbook:
-        sheet = workbook.add_worksheet()
+        workbook.add_worksheet("Other").write_formula(0, 0, "=1/0", None, "#DIV/0!")
+        sheet = workbook.add_worksheet("Costs")
         sheet.write_row(0, 0, ["a"])
         sheet.write_number(1, 0, 1)
         sheet.write_formula(2, 0, "=1/0", None, "#DIV/0!")
         sheet.write_formula(3, 0, "=1+1", None, 2)
-    found = source(sink.getvalue())
-    assert shown(introspect(found)) == {"a": "Nullable(Int64)"}
+    found = source(sink.getvalue(), sheet="Costs")
+    answer = introspect(found)
+    assert shown(answer) == {"a": "Nullable(Int64)"}
     assert [row["a"] for row in values(found)] == [1, None, 2]
+    (warning,) = answer.warnings
+    assert (warning.code, warning.file) == ("error_cells", "x")
+    assert warning.sentence.startswith("One cell of the sheet 'Costs', A3, holds an error")
+
+
+def old_error(row: int, column: int) -> bytes:
+    return old_record(0x205, struct.pack("<HHHBB", row, column, 0, 0x2A, 1))
+
+
+def old_failed(row: int, column: int) -> bytes:
+    body = struct.pack("<HHH", row, column, 0) + b"\2\0\7\0\0\0\xff\xff" + bytes(8)
+    return old_record(0x06, body)
+
+
+FAILED = (
+    '<table:table-cell office:value-type="string" office:string-value="" '
+    'calcext:value-type="error" xmlns:calcext="c"><text:p>#DIV/0!</text:p></table:table-cell>'
+)
+
+ONE = cell("float", "1.5")
+ERRORS = old_error(1, 1) + old_failed(2, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "table_format", "said"),
+    [
+        (
+            xls(old_number(0, 0) + old_error(1, 1) + old_failed(2, 0) + old_number(3, 0)),
+            EXCEL,
+            "B2",
+        ),
+        (xlsb((0, 0), (1, 1), (2, 0), (3, 0), kinds=(5, 3, 11, 5)), EXCEL, "B2"),
+        (ods(ONE, cell("string") + FAILED, FAILED, ONE), ODS, "B2"),
+    ],
+    ids=["xls", "xlsb", "ods"],
+)
+def test_errors_are_counted_in_every_kind(
+    data: bytes, table_format: TableFormat, said: str
+) -> None:
+    found = source(data, table_format, header_row=0)
+    (warning,) = introspect(found).warnings
+    assert warning.code == "error_cells"
+    assert warning.sentence.startswith("2 cells of the sheet 'S")
+    assert f"the first of them {said}, hold an error" in warning.sentence
+    rows = [list(row.values()) for row in values(found)]
+    assert rows == [[1.5], [None], [None], [1.5]]
+
+
+def test_a_text_that_looks_like_an_error_is_a_text() -> None:
+    answer = look(xlsx([["a"], ["#N/A"]]))
+    assert (shown(answer), answer.warnings) == ({"a": "Nullable(String)"}, ())
 
 
 def test_a_workbook_of_libreoffice_is_read() -> None:
@@ -372,6 +426,165 @@ def test_a_panic_of_native_code_is_a_sentence() -> None:
     with pytest.raises(InvalidSourceError, match="no entry found for key"):
         look(xlsb((0, 0), relation="rId2"))
     assert look(xlsb((0, 0), (1, 1))).row_count == 1
+
+
+# --- old workbooks ------------------------------------------------------------------------
+
+
+def test_an_old_workbook_is_read() -> None:
+    found = source(OLD)
+    assert shown(introspect(found)) == {
+        "id": "Nullable(Int64)",
+        "name": "Nullable(String)",
+        "day": "Nullable(Date32)",
+        "x": "Nullable(Float64)",
+        "sum": "Nullable(String)",
+    }
+    first = {"id": 1, "name": "né1", "day": date(2024, 1, 1), "x": 0.25, "sum": None}
+    assert values(found)[0] == first
+    assert values(source(OLD, sheet="Two")) == [{"flag": True}]
+    with pytest.raises(SourceNotFoundError, match="'One', 'Two'"):
+        look(OLD, sheet="Three")
+
+
+def old_sheet(place: int) -> bytes:
+    return old_record(0x85, struct.pack("<IBBBB", place, 0, 0, 1, 0) + b"x")
+
+
+def text_of(*, claims: int = 1, length: int = 3, text: bytes = b"abc", flags: int = 0) -> bytes:
+    return struct.pack("<iiHB", 1, claims, length, flags) + text
+
+
+SHARED_CELL = old_record(0xFD, struct.pack("<HHHI", 0, 0, 0, 0))
+WIDE = struct.pack("<IIHHH", 0, 0x7FFFFFFF, 0, 0xFFFF, 0)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        old_record(0x200, WIDE),  # the size that a sheet claims
+        old_record(0x200, b"\0"),
+        old_record(0xE5, struct.pack("<H", 0xFFFF)),  # cells that are merged
+        old_record(0x18, b"\0"),  # a name
+        old_record(0x17, b"\0"),
+        old_record(0x06, struct.pack("<HHHdHIH", 0, 1, 0, 2.0, 0, 0, 0xFFFF)),  # an expression
+        old_record(0x06, struct.pack("<HHHdHIH", 0, 1, 0, 2.0, 0, 0, 3) + b"\x1e\1\0"),
+    ],
+)
+def test_what_a_value_does_not_need_is_not_looked_at(kept: bytes) -> None:
+    answer = look(xls(old_number(0, 0) + kept, before=kept if kept[0] != 6 else b""), header_row=0)
+    assert answer.row_count == 1
+
+
+def test_shared_texts_go_on_in_other_records() -> None:
+    # where a text goes on, it may be spelled in another width
+    more = old_record(0x3C, b"\1" + "dé".encode("utf-16-le"))
+    answer = look(xls(SHARED_CELL + old_number(1, 0), shared=text_of(length=5), more=more))
+    assert [column.name for column in answer.columns] == ["abcdé"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        xls(old_number(0, 0) + old_record(0x06, bytes(12))),
+        xls(old_number(0, 0) + old_record(0xBD, struct.pack("<HHHHH", 0, 5, 0, 0, 1))),
+        xls(old_number(0, 0) + b"\xff\xff\xff\xff"),
+        xls(SHARED_CELL, shared=text_of(claims=0x7FFFFFFF)),
+        xls(SHARED_CELL, shared=text_of(claims=-1)),
+        xls(SHARED_CELL, shared=text_of(length=9)),
+        xls(SHARED_CELL, shared=text_of(flags=8, text=b"")),
+        xls(SHARED_CELL, shared=text_of(), more=old_record(0x3C) * 40_000),
+        xls(SHARED_CELL, before=old_sheet(1 << 30)),
+        xls(SHARED_CELL, before=old_sheet(0)),
+        xls(SHARED_CELL, before=old_record(0x85, b"\0\0")),
+        xls(old_number(0, 0), before=old_record(0x42)),
+        xls(old_number(0, 0), before=old_record(0x809, b"\0")),
+    ],
+)  # fmt: skip
+def test_records_that_lie_are_told(data: bytes) -> None:
+    with pytest.raises(InvalidSourceError, match="is corrupt") as error:
+        look(data, header_row=0)
+    assert error.value.file == "x"
+
+
+def test_an_old_workbook_is_held_to_what_all_its_sheets_become() -> None:
+    far = old_number(0, 0) + old_number(50_000, 99)
+    assert look(xls(far), header_row=0).row_count == 50_001
+    with pytest.raises(LimitExceededError, match=f"10,000,200 cells; {MOST_CELLS:,}"):
+        look(xls(far, far), header_row=0)
+    shared = text_of(length=900, text=b"x" * 900)
+    cells = b"".join(old_record(0xFD, struct.pack("<HHHI", row, 0, 0, 0)) for row in range(5_000))
+    assert look(xls(cells, shared=shared)).row_count == 4_999
+    with pytest.raises(LimitExceededError, match="4,500,000 characters"):
+        look(xls(cells, shared=shared), Limits(max_bytes=500_000))
+
+
+def patched(at: int, number: int, data: bytes = OLD) -> bytes:
+    return data[:at] + struct.pack("<I", number) + data[at + 4 :]
+
+
+#: Of the header: where the directory, the small sectors' table and more of the table begin; the
+#: first entry of the table, and how the directory goes on in it.
+@pytest.mark.parametrize("at", [48, 68, 76])
+@pytest.mark.parametrize("number", [0, 1 << 20, 0x7FFFFFFF])
+def test_a_compound_file_whose_chains_lie_is_told(at: int, number: int) -> None:
+    with pytest.raises(JobError) as error:
+        look(patched(at, number))
+    assert (error.value.retryable, error.value.file) == (False, "x")
+
+
+def test_a_chain_that_bites_its_tail_is_told() -> None:
+    (table,) = struct.unpack_from("<I", OLD, 76)
+    (directory,) = struct.unpack_from("<I", OLD, 48)
+    with pytest.raises(InvalidSourceError, match="has no end"):
+        look(patched((table + 1) * 512 + 4 * directory, directory))
+
+
+def test_a_stream_of_a_few_bytes_stands_in_small_sectors() -> None:
+    content = xls(old_number(0, 0) + old_number(1, 0))
+    stream = stream_of(content, ("Workbook",))
+    assert stream is not None
+    found = stream_of(small(stream[:400]), ("workbook",))
+    assert found == stream[:400]
+
+
+def small(stream: bytes) -> bytes:
+    """A compound file of sectors of 512 bytes, in which a stream stands in small ones."""
+    end, free = 0xFFFFFFFE, 0xFFFFFFFF
+    count = -(-len(stream) // 64)
+    header = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII",
+        OLD[:8], 0x3E, 3, 0xFFFE, 9, 6, 0, 1, 1, 0, 4096, 2, 1, end, 0,
+    ) + struct.pack("<109I", 0, *[free] * 108)  # fmt: skip
+    table = [0xFFFFFFFD, end, end, end] + [free] * 124
+    entries = b"".join(
+        f"{name}\0".encode("utf-16-le").ljust(64, b"\0")
+        + struct.pack("<HBBIII36xIQ", 2 * len(name) + 2, kind, 1, free, free, free, start, size)
+        for name, kind, start, size in (
+            ("Root Entry", 5, 3, count * 64),
+            ("Workbook", 2, 0, len(stream)),
+        )
+    )
+    follows = [*range(1, count), end] + [free] * (128 - count)
+    return b"".join(
+        (
+            header,
+            struct.pack("<128I", *table),
+            entries.ljust(512, b"\0"),
+            struct.pack("<128I", *follows),
+            stream.ljust(512, b"\0"),
+        )
+    )
+
+
+def test_a_compound_file_that_is_no_workbook_is_told() -> None:
+    with pytest.raises(FormatMismatchError, match="an old file of Office that is no workbook"):
+        look(holding(bytes(5_000), "WordDocument"))
+
+
+def test_an_old_workbook_that_is_locked_is_told() -> None:
+    with pytest.raises(UnsupportedError, match="locked by a password"):
+        look(xls(old_number(0, 0), before=old_record(0x2F, bytes(6))))
 
 
 def test_a_sheet_that_declares_entities_is_refused() -> None:

@@ -415,3 +415,33 @@ def test_sample_of_a_named_encoding_may_be_cut_within_a_letter() -> None:
 def test_character_may_lie_across_two_chunks() -> None:
     text = "a" + "é" * (1 << 20)
     assert streamed(text.encode()) == text
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "named"),
+    [
+        ("a.csv", b"\x82SNAPPY\0\0\0\0\1\0\0\0\1", "snappy-java"),
+        ("a.csv.lz4", lz4.block.compress(b"id,name\n1,x\n" * 90, store_size=False), "LZ4 without"),
+        ("a.lz4", lz4.block.compress(b"id,name\n1,x\n" * 90), "LZ4 without"),
+        *(
+            (f"a{first:x}.zst", bytes([first]) + b"\xb5\x2f\xfd\0\0", "Zstandard before 0.8")
+            for first in range(0x22, 0x28)
+        ),
+    ],
+)
+def test_a_compression_of_old_is_named(path: str, data: bytes, named: str) -> None:
+    with pytest.raises(UnsupportedError, match=named) as error:
+        streamed(data, path)
+    assert error.value.code == "unsupported_compression"
+
+
+def test_a_text_that_is_called_lz4_is_a_text() -> None:
+    assert streamed(b"a,b\n1,2\n", "a.csv.lz4") == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    "begins", ["8c0d0407", "8c2e040a", "84c003aa", "85010c03", "85020c03", "c1c04c03", "c32e0409"]
+)
+def test_what_pgp_encrypts_is_told(begins: str) -> None:
+    with pytest.raises(FormatMismatchError, match="a message encrypted by PGP"):
+        streamed(bytes.fromhex(begins) + bytes(range(250)))

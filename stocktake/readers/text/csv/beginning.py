@@ -35,6 +35,9 @@ _TYPED: Final = re.compile(
     re.IGNORECASE,
 )
 
+#: What is surely a column's name: no unit is as long.
+_NAME: Final = re.compile(r'"?[A-Za-z_][A-Za-z_ ]{3,}"?')
+
 #: A record and the line that it begins on, counted from 1.
 Numbered = tuple[int, list[str]]
 
@@ -65,6 +68,8 @@ def beginning(
     """
     rows = [row for _, row in records]
     first = Beginning(0, rows, has_comments=False)
+    if has_header and _is_split_title(rows) and _is_table(rows[1:], dialect, has_header=True):
+        return Beginning(records[1][0] - 1, rows[1:], has_comments=False)
     width = next((len(row) for row in reversed(rows) if not _is_comment(row)), 1)
     if width == 1:
         return first
@@ -95,7 +100,9 @@ def begins_at_once(records: Iterator[Numbered], text: str) -> bool:
     if text.startswith(_COMMENT) or f"\n{_COMMENT}" in text:
         return False
     rows = [row for _, row in islice(records, _MOST_LINES + 1)]
-    return len(set(map(len, rows))) == 1 and len(rows[0]) > 1 and not _is_padded(rows[0])
+    if len(set(map(len, rows))) != 1 or len(rows[0]) == 1:
+        return False
+    return not (_is_padded(rows[0]) or _is_split_title(rows))
 
 
 def is_number(text: str) -> bool:
@@ -130,6 +137,22 @@ def _is_comment(row: Sequence[str]) -> bool:
 def _is_padded(row: Sequence[str]) -> bool:
     """Return whether a title was filled up with empty fields, as spreadsheets do."""
     return len(row) >= _LEAST_PADDED_WIDTH and not any(raw.strip() for raw in row[1:])
+
+
+def _is_split_title(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the first row may be a sentence that was split, by chance in as many fields as
+    the table has: blanks follow its commas, and those of no other row, and a quarter, a year or
+    a number is in it. The one below it has names: a row of units, which are short, may stand below
+    a header that was written by hand."""
+    if len(rows) < _LEAST_ROWS + 2 or len({*map(len, rows)}) != 1:
+        return False
+    title, names, *below = rows
+    return (
+        all(raw.startswith(" ") for raw in title[1:])
+        and any(letter.isdecimal() for raw in title for letter in raw)
+        and not any(raw.startswith(" ") for row in (names, *below) for raw in row)
+        and all(_NAME.fullmatch(raw) for raw in names)
+    )
 
 
 def _is_apart(before: Sequence[list[str]], lines: Sequence[str]) -> bool:

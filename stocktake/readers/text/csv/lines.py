@@ -190,6 +190,16 @@ def _with_line_feeds(text: Text) -> Iterator[str]:
         head += more
     if not head:
         return iter(())
+    if _ends_in_lf_cr(head):
+        text.warnings.append(
+            ReadWarning(
+                code=WarningCode.LINE_ENDS,
+                sentence=f"The lines of {text.path} end in LF CR, which was read as one line end; "
+                "ClickHouse takes the CR for a part of the next value.",
+                file=text.path,
+            )
+        )
+        return _without_cr(chain([head], chunks))
     if not _ends_in_returns(head):
         return chain([head], chunks)
     text.warnings.append(
@@ -215,6 +225,31 @@ def _ends_in_returns(head: str) -> bool:
         return False
     bare = _QUOTED.sub("", head[:_HEAD])
     return "\r" in bare.rstrip("\r") and "\n" not in bare
+
+
+def _ends_in_lf_cr(head: str) -> bool:
+    r"""Return whether a CR follows each line feed, and is before none; neither counts in quotes.
+
+    >>> _ends_in_lf_cr("a,b\n\r1,2\n\r"), _ends_in_lf_cr("a,b\r\n\r\n1,2")
+    (True, False)
+    """
+    if "\n\r" not in head:
+        return False
+    bare = _QUOTED.sub("", head[:_HEAD])
+    # the last may be cut from its CR
+    return "\r\n" not in bare and bare[:-1].count("\n") == bare.count("\n\r") > 0
+
+
+def _without_cr(chunks: Iterator[str]) -> Iterator[str]:
+    held = ""
+    for chunk in chunks:
+        # a line feed at a chunk's end waits for what follows
+        whole = held + chunk
+        held = "\n" if whole.endswith("\n") else ""
+        if piece := whole.removesuffix("\n").replace("\n\r", "\n"):
+            yield piece
+    if held:
+        yield held
 
 
 def _translated(chunks: Iterator[str]) -> Iterator[str]:

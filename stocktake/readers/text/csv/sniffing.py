@@ -27,7 +27,7 @@ from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.decoding import Text
 
 #: Excel's first line, which is no row: what it separates fields by.
-_EXCEL: Final = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+_EXCEL: Final = re.compile(r'"?sep= ?(\\t|[^"])"?\1*', re.IGNORECASE)
 #: A tab may be what it names.
 _AROUND: Final = " \r\n"
 _RECORDS: Final = 200
@@ -89,7 +89,7 @@ def sniff(
     excel = _EXCEL.fullmatch(sample[0].strip(_AROUND)) if sample and may_skip else None
     if excel:
         sample = sample[1:]
-    dialects = dialects_of(options, excel[1] if excel else None)
+    dialects = dialects_of(options, excel[1].replace("\\t", "\t") if excel else None)
     present = "\n".join(sample)
     likely = [each for each in dialects if each.delimiter in present]
     if len(likely) == 1 and begins_at_once(_records(likely[0], sample, limits), present):

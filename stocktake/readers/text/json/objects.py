@@ -16,11 +16,18 @@ from stocktake.readers.text.json.patterns import Shape
 from stocktake.readers.text.json.spelling import mark_escaped, spelled_float
 from stocktake.readers.text.values.json_values import SpelledNumber, decode_float
 from stocktake.readers.text.values.kinds import Kind
+from stocktake.schema.warnings import ReadWarning, WarningCode
 
 _BLANK: Final = re.compile(r"[\s\ufeff]*+")
 _CSV_LINE: Final = re.compile(r"[^\n{\[]*[,;|\t]")
 #: A literal or an escape that the buffer cuts is reported this far before its end, at most.
 _CUT: Final = 16
+#: No integer is it; it may stand in a text, which is decoded the other way, too.
+_MINUS_ZERO: Final = "-0"
+_MINUS_ZEROS: Final = re.compile(r"[\s:,\[]-0[\s,\]}]")
+#: Half of a surrogate pair: the first without the second, or the second without the first.
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LITERALS: Final = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 
 
@@ -49,9 +56,13 @@ def _any_integer(digits: str) -> int | SpelledNumber:
 
 
 def _decoders(parse_float: Callable[[str], Any]) -> tuple[json.JSONDecoder, json.JSONDecoder]:
-    """Return a fast one, and one that takes integers of any length."""
+    """Return a fast one, and one that takes integers of any length, and the sign of a zero."""
     hooks: dict[str, Any] = {"object_pairs_hook": _unique, "parse_float": parse_float}
-    return json.JSONDecoder(**hooks), json.JSONDecoder(**hooks, parse_int=_any_integer)
+
+    def parse_int(digits: str) -> Any:
+        return parse_float(digits) if digits == _MINUS_ZERO else _any_integer(digits)
+
+    return json.JSONDecoder(**hooks), json.JSONDecoder(**hooks, parse_int=parse_int)
 
 
 _VALUES: Final = _decoders(decode_float)
@@ -76,6 +87,7 @@ class Objects:
         self._at = 0
         self._line = 1
         self._in_array = False
+        self._is_told = False
 
     def __iter__(self) -> Iterator[Record]:
         if not self._peek():
@@ -193,11 +205,31 @@ class Objects:
 
     def _taken(self, value: dict[str, Any], end: int) -> Record:
         self._refuse_longer_than_allowed(end)
+        if (at := self._buffer.find(_MINUS_ZERO, self._at, end)) >= 0 and (
+            _MINUS_ZEROS.search(self._buffer, max(at - 1, 0), end)
+        ):
+            value, _ = self._lenient.raw_decode(self._buffer, self._at)
         if self._buffer.find("\\", self._at, end) >= 0:
+            if _ESCAPED_SURROGATE.search(self._buffer, self._at, end):
+                self._tell_surrogates(value)
             value = mark_escaped(value, self._buffer[self._at : end])
         record = Record(self._line, value)
         self._move(end)
         return record
+
+    def _tell_surrogates(self, value: dict[str, Any]) -> None:
+        if self._is_told or not _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+            return
+        self._is_told = True
+        self._text.warnings.append(
+            ReadWarning(
+                code=WarningCode.ENCODING,
+                sentence=f"A text of {self._text.path} has an escape such as \\ud800, half of a "
+                "pair that stands for one character: no encoding has it.",
+                file=self._text.path,
+                line=self._line,
+            )
+        )
 
     def _refuse_longer_than_allowed(self, end: int) -> None:
         if end - self._at > self._limits.max_line_bytes:

@@ -21,7 +21,11 @@ from stocktake.readers.text.values.numbers import (
     SURE_JSON_FLOAT,
 )
 
-_TEXT: Final = r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*'
+#: Of surrogates only pairs: half of one is told.
+_TEXT: Final = (
+    r'(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
+    r"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}))*"
+)
 _TOKENS: Final = {
     BOOL: "true|false",
     **SURE_INTEGERS,

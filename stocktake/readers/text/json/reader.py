@@ -116,7 +116,9 @@ def _infer(source: Source, limits: Limits, text: Text) -> Inferred | None:
             count = objects.skip(trials.shape, kinds)
             trials.note(count)
             rows += count
-    return Inferred(kinds=kinds, rows=rows, warnings=mixed.warnings) if kinds else None
+    if not kinds and not mixed.warnings:
+        return None
+    return Inferred(kinds=kinds, rows=rows, warnings=mixed.warnings)
 
 
 def _unite(name: str, a: Kind, b: Kind, file: str, warnings: list[ReadWarning]) -> Kind:
