@@ -22,6 +22,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from stocktake.db import migrate, models
@@ -64,6 +65,22 @@ def test_a_release_with_rows_becomes_what_the_models_say(
     assert differences_from_the_models(database_url) == []
     assert rows["jobs"] > 0
     assert rows.items() <= counted(database_url).items()
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(database_url: str) -> None:
+    migrate.upgrade(database_url, "0008")
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_tables_managed ON tables (id)")
+    before = inspect(engine).get_columns("tables")
+    with pytest.raises(DBAPIError, match="ix_tables_managed"):  # which it makes last
+        migrate.upgrade(database_url)
+    assert len(inspect(engine).get_columns("tables")) == len(before)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_tables_managed")
+    engine.dispose()
+    migrate.upgrade(database_url)
+    assert differences_from_the_models(database_url) == []
 
 
 def differences_from_the_models(url: str) -> list[Any]:
