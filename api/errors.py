@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.schemas.base import UNKNOWN_KEY
 from stocktake import errors
@@ -203,6 +204,15 @@ async def _database_away(_: Request, error: Exception) -> JSONResponse:
     return unavailable()
 
 
+async def _client_gone(_: Request, __: Exception) -> JSONResponse:
+    """Answer for the log and the figures; the client has hung up before its body was complete."""
+    return answer_for(
+        errors.ValidationError(
+            "The connection closed before the request was complete.", code="parse_error"
+        )
+    )
+
+
 async def _internal(request: Request, _: Exception) -> JSONResponse:
     # Outside of our middleware, so the headers that it adds elsewhere are set here.
     body = body_of("server_error", "error", "A server error occurred.")
@@ -218,4 +228,5 @@ def register(app: FastAPI) -> None:
     # The third is also PostgreSQL's word for a transaction that it ended for standing still.
     for away in (OperationalError, InterfaceError, InternalError, PoolTimeoutError):
         app.add_exception_handler(away, _database_away)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _internal)

@@ -73,16 +73,23 @@ class Postgres(Server):
         if self.user == "nobody":
             for path in (self.folder, password_file):
                 os.chown(path, 65534, 65534)
-        initdb = [
-            str(self._binaries / "initdb"),
-            *("-D", str(self.data), "-U", "stocktake", "--pwfile", str(password_file)),
-            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"),
-        ]
+        program, *options = self._made_by(password_file)
         done = subprocess.run(
-            self.launched(initdb), check=False, cwd=self.folder, capture_output=True, text=True
+            self.launched([str(self._binaries / program), "-D", str(self.data), *options]),
+            check=False,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
         )
         if done.returncode != 0:
-            raise ServerDiedError(f"initdb ended with {done.returncode}:\n{done.stderr}")
+            raise ServerDiedError(f"{program} ended with {done.returncode}:\n{done.stderr}")
+
+    def _made_by(self, password_file: Path) -> list[str]:
+        """Return the program that makes the cluster's folder, and its options."""
+        return [
+            *("initdb", "-U", "stocktake", "--pwfile", str(password_file)),
+            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"),
+        ]
 
     def command(self) -> list[str]:
         settings = {
@@ -120,6 +127,37 @@ class DurablePostgres(Postgres):
         """Return the command, with durability on: of two settings of a name the later one wins."""
         durable = ("fsync=on", "full_page_writes=on", "synchronous_commit=on")
         return [*super().command(), *(part for each in durable for part in ("-c", each))]
+
+
+class Standby(DurablePostgres):
+    """A copy of a running cluster that follows it by streaming, and is read only until `promote`.
+
+    Args:
+        primary: whom it follows.
+        port: where it finds the primary, if not at its own port: that of a proxy.
+    """
+
+    name = "standby"
+
+    def __init__(self, primary: Postgres, port: int | None = None) -> None:
+        super().__init__()
+        self._password = primary._password
+        self._primary_port = port or primary.port
+
+    def _made_by(self, password_file: Path) -> list[str]:
+        primary = (
+            f"host={HOST} port={self._primary_port} user=stocktake password={self._password} "
+            f"application_name={self.name}"
+        )
+        return [
+            *("pg_basebackup", "-d", primary, "--write-recovery-conf"),
+            *("--wal-method=stream", "--checkpoint=fast", "--no-sync"),
+        ]
+
+    def promote(self) -> None:
+        """Let it follow nobody and take writes; returns when it does."""
+        with self._connect() as connection:
+            connection.execute("SELECT pg_promote()")
 
 
 def _user_namespaces_allowed() -> bool:

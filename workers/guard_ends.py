@@ -11,11 +11,12 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from stocktake.db.session import Database
 from stocktake.errors import JobError, StaleAttemptError
 from stocktake.jobs import leases, reserve
-from stocktake.jobs.leases import RetryPolicy
+from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
 from stocktake.logging import configure_logging
 from stocktake.settings import Settings
@@ -43,7 +44,7 @@ def beat(reading: Reading) -> bool:
     """
     try:
         with _database().write() as session:
-            if (claim := leases.attempt_of(session, reading.job_id, reading.attempt)) is None:
+            if (claim := _claim(session, reading)) is None:
                 return leases.has_succeeded(session, reading.job_id, reading.attempt)
             found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
     except SQLAlchemyError as exc:
@@ -57,7 +58,7 @@ def end(reading: Reading, error: JobError | None) -> bool:
     retry = RetryPolicy.of(_settings())
     try:
         with _database().write() as session:
-            if claim := leases.attempt_of(session, reading.job_id, reading.attempt):
+            if claim := _claim(session, reading):
                 leases.end_early(session, claim, error, retry)
     # The child itself, or the clock, was faster: nothing is left to be written.
     except StaleAttemptError:
@@ -97,6 +98,12 @@ def to_leave(worker: str) -> dict[UUID, int]:
     except SQLAlchemyError as exc:
         log.warning("reserve_not_looked_at", reason=type(exc).__name__)
         return {}
+
+
+def _claim(session: Session, reading: Reading) -> Claim | None:
+    """Return the child's claim; one under the same number may be another child's (ADR 2)."""
+    claim = leases.attempt_of(session, reading.job_id, reading.attempt)
+    return claim if claim and claim.worker.endswith(f"/{reading.pid}") else None
 
 
 def _named(reading: Reading) -> dict[str, object]:

@@ -233,6 +233,9 @@ def _owned(claim: Claim) -> ColumnElement[bool]:
         Job.id == claim.job_id,
         Job.state == JobState.RUNNING,
         Job.attempt == claim.attempt,
+        # A number is given again where a database has lost the claim: a standby that had not heard
+        # of it was promoted (ADR 2).
+        Job.worker == claim.worker,
     )
 
 

@@ -190,7 +190,11 @@ class Client:
 
     def job(self, job_id: UUID) -> dict[str, Any]:
         """A job as the API shows it; not a request of the log."""
-        answer = self._http.get(f"{self._base}jobs/{job_id}/")
+        return self.look(f"jobs/{job_id}/")
+
+    def look(self, path: str) -> dict[str, Any]:
+        """What the API says of a thing of the project; not a request of the log."""
+        answer = self._http.get(f"{self._base}{path}")
         answer.raise_for_status()
         body: dict[str, Any] = answer.json()
         return body

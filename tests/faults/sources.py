@@ -3,7 +3,7 @@
 import io
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,6 +74,16 @@ class DeltaSource:
         self._version = -1
         self.grow()
 
+    @classmethod
+    def found(cls, root: Path) -> Self:
+        """One that is there already."""
+        source, table = cls.__new__(cls), DeltaTable(root)
+        source._root, source._storage = str(root), None
+        source.url_pattern, source.fields = f"file://{root}", {"format": "Delta"}
+        source._names = [field.name for field in table.schema().fields]
+        source._version = table.version()
+        return source
+
     def grow(self) -> None:
         """Commit one row with one more column."""
         names = [*self._names, f"column_{len(self._names)}"]
@@ -110,6 +120,15 @@ class CsvSource:
         self.fields: dict[str, Any] = {"format": "CSVWithNames"}
         self._names: list[str] = []
         self.grow()
+
+    @classmethod
+    def found(cls, file: Path) -> Self:
+        """One that is there already."""
+        source = cls.__new__(cls)
+        source._file, source.url_pattern = file, f"file://{file}"
+        source.fields = {"format": "CSVWithNames"}
+        source._names = file.read_text().split("\n", 1)[0].split(",")
+        return source
 
     def grow(self) -> None:
         """Put a file with one more column in the place of the one before."""

@@ -1,6 +1,7 @@
 """Clocks that are wrong, that die, and that live through a night of summer time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,12 +12,12 @@ from sqlalchemy import func, select
 
 from servers.scripted_store import ScriptedStore
 from servers.valkey import Valkey
-from stocktake.db.models import Batch, Job, ScheduleFire
-from tests.faults import inside
+from stocktake.db.models import Batch, Job, JobAttempt, ScheduleFire
 from tests.faults.client import Client
 from tests.faults.database_clock import DatabaseClock
 from tests.faults.oracle import Oracle
-from tests.faults.sources import DeltaSource, ParquetSource
+from tests.faults.sources import CsvSource, DeltaSource, ParquetSource
+from tests.faults.wrong_clock import off_by
 from tests.support.harness import Stack
 from tests.support.stack import see_job, wait_until
 
@@ -24,13 +25,14 @@ DAY_SECONDS = 86_400
 QUARTER = timedelta(minutes=15)
 
 
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("shift", [DAY_SECONDS, -DAY_SECONDS])
 def test_a_worker_and_a_clock_whose_time_is_off_by_a_day_rescue_nobody(
     stack: Stack, store: ScriptedStore, client: Client, oracle: Oracle, shift: int
 ) -> None:
     """Celery's own times are off as well: the message of a read that goes on is given out again
-    at once, which the claim must bear."""
-    off = inside.variables(shift_seconds=str(shift))
+    at once, which the claim must bear. Of SQLite's clock each process has its own."""
+    off = off_by(shift)
     normal, strange = stack.start_worker(), stack.start_worker(off)
     stack.start_clock(off)
     stack.start_clock()
@@ -55,6 +57,57 @@ def test_a_worker_and_a_clock_whose_time_is_off_by_a_day_rescue_nobody(
 
     assert set(verdict.attempts) == {"succeeded"}
     assert normal.pid
+
+
+@pytest.mark.parametrize("shift", [DAY_SECONDS, -DAY_SECONDS])
+def test_uploads_and_reads_where_web_and_workers_are_days_apart(
+    stack: Stack, oracle: Oracle, client: Client, dialect: str, shift: int
+) -> None:
+    """The web process is a day off, one worker as far to the other side, another one is right; of
+    two clocks one is off. A reading child is killed meanwhile.
+
+    On SQLite, whose clock is that of whoever asks, all of them are off by one day: they are on one
+    machine.
+    """
+    off = off_by(shift)
+    away, right = (off_by(-shift), {}) if dialect == "postgresql" else (off, off)
+    web = stack.start_web(off)
+    client.move_to(web.url)
+    workers = [stack.start_worker(away), stack.start_worker(right)]
+    stack.start_clock(off)
+    stack.start_clock(right)
+    source, texts = DeltaSource(stack.sources / "delta"), CsvSource(stack.sources / "numbers.csv")
+    tables = [client.create(each) for each in (source, texts)]
+    with ThreadPoolExecutor(4) as pool:
+        uploads = pool.map(lambda n: client.upload(f"ledger_{n % 2}", rows=n + 1), range(12))
+        sent = [client.insist(each) for each in uploads]
+    victim = next(each for worker in workers for each in worker.children())
+    victim.kill()
+    for each in (source, texts):
+        each.grow()
+    for table in tables:
+        client.insist(client.change(table, name=f"renamed_{table.hex}"))
+        client.insist(client.refresh(table))
+        client.read(table)
+    client.insist(client.refresh_all())
+    oracle.wait_for_ends(60)
+    for ledger in {each.table_id for each in sent}:
+        client.insist(client.ask("maintain", "POST", f"warehouse_tables/{ledger}/maintain/"))
+    again = [client.insist(client.again(each)) for each in sent]
+    assert [each.job for each in again] == [each.job for each in sent]
+    oracle.check(allowed={503})  # SQLite has one writer
+
+    assert logged_at(web.log_text(), shift)
+    assert logged_at(workers[0].log_text(), -shift if dialect == "postgresql" else shift)
+    nodes = [each.node for each in workers]
+    done_by = {node for node in nodes if any(w.startswith(node) for w in workers_of(stack))}
+    assert done_by == set(nodes)
+
+
+def workers_of(stack: Stack) -> Sequence[str]:
+    """Who made the attempts."""
+    with stack.database.read() as session:
+        return session.scalars(select(JobAttempt.worker)).all()
 
 
 def test_jobs_that_nobody_rang_for_run_once_whatever_the_number_of_clocks(

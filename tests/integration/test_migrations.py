@@ -1,8 +1,10 @@
 """The migrations build exactly what the models say, on both databases, from every revision."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -15,14 +17,17 @@ from sqlalchemy import (
     Table,
     Uuid,
     create_engine,
+    func,
     insert,
     inspect,
     select,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from stocktake.db import migrate, models
 from stocktake.db.models import Base, Project, new_id
+from tests.releases.release import Left, recorded
 
 SCRIPTS = Path(migrate.__file__).parent / "migrations"
 REVISIONS = [
@@ -47,12 +52,56 @@ VERSIONS = ("schema_versions", ("columns", "diff"))
 
 def test_the_newest_revision_is_what_the_models_say(database_url: str) -> None:
     migrate.upgrade(database_url)
+    assert differences_from_the_models(database_url) == []
+
+
+@pytest.mark.parametrize("release", recorded(), ids=lambda folder: folder.name)
+def test_a_release_with_rows_becomes_what_the_models_say(
+    database_url: str, dialect: str, tmp_path: Path, release: Path
+) -> None:
+    Left.of(release, dialect, tmp_path / "place").into_database(database_url)
+    rows = counted(database_url)
+    migrate.upgrade(database_url)
+    assert differences_from_the_models(database_url) == []
+    assert rows["jobs"] > 0
+    assert rows.items() <= counted(database_url).items()
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(database_url: str) -> None:
+    migrate.upgrade(database_url, "0008")
     engine = create_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_tables_managed ON tables (id)")
+    before = inspect(engine).get_columns("tables")
+    with pytest.raises(DBAPIError, match="ix_tables_managed"):  # which it makes last
+        migrate.upgrade(database_url)
+    assert len(inspect(engine).get_columns("tables")) == len(before)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_tables_managed")
+    engine.dispose()
+    migrate.upgrade(database_url)
+    assert differences_from_the_models(database_url) == []
+
+
+def differences_from_the_models(url: str) -> list[Any]:
+    """What a migrated database has otherwise than the models."""
+    engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
-        differences = compare_metadata(context, Base.metadata)
+        found: list[Any] = compare_metadata(context, Base.metadata)
     engine.dispose()
-    assert differences == []
+    return found
+
+
+def counted(url: str) -> dict[str, int]:
+    """How many rows each table has."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        names = inspect(connection).get_table_names()
+        asked = {name: select(func.count()).select_from(sqlalchemy.table(name)) for name in names}
+        found = {name: connection.scalar(each) or 0 for name, each in asked.items()}
+    engine.dispose()
+    return found
 
 
 @pytest.mark.parametrize("revision", REVISIONS)

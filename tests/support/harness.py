@@ -257,7 +257,11 @@ def stack(
 
 @contextmanager
 def open_stack(
-    database_url: str, broker: Valkey, settings: dict[str, str], folder: Path
+    database_url: str,
+    broker: Valkey,
+    settings: dict[str, str],
+    folder: Path,
+    project_id: int | None = None,
 ) -> Iterator[Stack]:
     """A service of which nothing runs yet; what was started is ended with the block.
 
@@ -265,9 +269,10 @@ def open_stack(
         database_url: of a migrated database, for the test's own view.
         settings: what `service_settings` gives; the URLs in them may lead through proxies.
         folder: the one that the settings were made with.
+        project_id: of a project that is there; a new one, if not given.
     """
     sources = folder / "sources"
-    sources.mkdir()
+    sources.mkdir(exist_ok=True)
     doorbell = CeleryDoorbell(
         Settings(broker_url=broker.url)  # type: ignore[arg-type]  # pydantic takes the text
     )
@@ -276,7 +281,7 @@ def open_stack(
         database=database,
         database_url=database_url,
         settings=settings,
-        project_id=add_project(database),
+        project_id=add_project(database) if project_id is None else project_id,
         sources=sources,
     )
     try:

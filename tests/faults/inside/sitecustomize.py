@@ -4,10 +4,9 @@ process that has this folder on its PYTHONPATH (`tests.faults.inside.variables`)
 FAULTS_FREEZE_AFTER_COMMIT
     The start of an SQL statement: right after the commit of a transaction that ran one like it,
     the process freezes itself (SIGSTOP). The test sees that it did, and kills it there.
-FAULTS_SHIFT_SECONDS
-    How far off the process's wall clock is, in Python's eyes: `time.time`, `datetime.now` and
-    what is built on them, Celery and kombu included. A time namespace of the kernel can shift
-    the monotonic clock only, and a preloaded libfaketime would need a compiler.
+FAULTS_PLAIN_SLEEP
+    `time.sleep` waits by `select`. Debian's libfaketime refuses a sleep up to a moment of the
+    monotonic clock (EINVAL), which Python's is.
 FAULTS_RECORD_CONNECTIONS
     A file that gets a line for each name that Python code resolves and each address that it
     connects to. Native clients are not heard.
@@ -25,11 +24,11 @@ FAULTS_DATABASE_CLOCK
     A file with the seconds that SQLite's clock is ahead, read anew at each statement.
 """
 
-import datetime as dt
 import importlib.abc
 import importlib.util
 import os
 import re
+import select
 import signal
 import sqlite3
 import sys
@@ -61,33 +60,8 @@ def freeze_after_commit(statement: str) -> None:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def shift_wall_clock(seconds: float) -> None:
-    true_time, true_time_ns, true_datetime = time.time, time.time_ns, dt.datetime
-    shift = dt.timedelta(seconds=seconds)
-
-    class Either(type):
-        """Times that C code made are times as well."""
-
-        def __instancecheck__(cls, thing: object) -> bool:
-            return isinstance(thing, true_datetime)
-
-        def __subclasscheck__(cls, kind: type) -> bool:
-            return issubclass(kind, true_datetime)
-
-    class Shifted(true_datetime, metaclass=Either):
-        @classmethod
-        def now(cls, tz: dt.tzinfo | None = None) -> true_datetime:
-            return true_datetime.now(tz) + shift
-
-        @classmethod
-        def utcnow(cls) -> true_datetime:
-            return true_datetime.now(dt.UTC).replace(tzinfo=None) + shift
-
-        today = now
-
-    time.time = lambda: true_time() + seconds
-    time.time_ns = lambda: true_time_ns() + int(seconds * 1e9)
-    dt.datetime = Shifted  # type: ignore[misc]
+def sleep_by_select() -> None:
+    time.sleep = lambda seconds: select.select((), (), (), seconds) and None
 
 
 def move_sqlite_clock(file: Path) -> None:
@@ -211,8 +185,8 @@ if found := os.environ.get("FAULTS_PANIC"):
     panic(found)
 if found := os.environ.get("FAULTS_FREEZE_AFTER_COMMIT"):
     freeze_after_commit(found)
-if found := os.environ.get("FAULTS_SHIFT_SECONDS"):
-    shift_wall_clock(float(found))
+if os.environ.get("FAULTS_PLAIN_SLEEP"):
+    sleep_by_select()
 if found := os.environ.get("FAULTS_DATABASE_CLOCK"):
     move_sqlite_clock(Path(found))
 if found := os.environ.get("FAULTS_RECORD_CONNECTIONS"):

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
@@ -202,6 +202,32 @@ def test_the_effect_of_a_stale_attempt_rolls_back_with_it(
         write_the_old_columns()
     with database.read() as session:
         assert session.get_one(Table, table.id).columns == []
+
+
+def test_of_two_claims_under_one_number_the_one_that_a_failover_lost_writes_nothing(
+    database: Database, queued
+) -> None:
+    """A standby that had not heard of the first claim was promoted: the number is given again."""
+    lost = claimed(database, queued, worker="node/start/7")
+    with database.write() as session:
+        session.execute(delete(JobAttempt).where(JobAttempt.job_id == queued))
+        before = {"state": JobState.QUEUED, "attempt": 0, "worker": None, "lease_expires_at": None}
+        session.execute(update(Job).where(Job.id == queued).values(before))
+    second = claimed(database, queued, worker="other/start/7")
+    assert second.attempt == lost.attempt
+
+    with database.write() as session:
+        assert not leases.heartbeat(session, lost, lease_seconds=30).alive
+        assert leases.heartbeat(session, second, lease_seconds=30).alive
+    for write in (
+        lambda session: leases.succeed(session, lost, {}),
+        lambda session: leases.fail(session, lost, SourceNotFoundError("gone"), AT_ONCE),
+    ):
+        with pytest.raises(StaleAttemptError), database.write() as session:
+            write(session)
+    with database.write() as session:
+        leases.succeed(session, second, {})
+    assert _attempts(database, queued) == [(1, "succeeded")]
 
 
 def test_a_heartbeat_renews_the_lease_and_shows_the_progress(database: Database, queued) -> None:

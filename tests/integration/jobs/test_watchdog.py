@@ -219,3 +219,15 @@ def test_a_guard_leaves_a_silent_child_alone_whose_success_is_written(
     with database.write() as session:
         end(session, held, {}) if wanted else end(session, held)
     assert guard_ends.beat(reading) is wanted
+
+
+def test_a_guard_does_nothing_to_the_claim_of_another_child(
+    database: Database, job_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own child's was lost with a database, and the attempt's number given again."""
+    monkeypatch.setattr(guard_ends, "_database", lambda: database)
+    held = claimed(database, job_id, worker="other/12")
+    reading = Reading(pid=2, job_id=job_id, attempt=held.attempt, deadline=0.0)
+    assert not guard_ends.beat(reading)
+    assert guard_ends.end(reading, None)
+    assert job(database, job_id).state == "running"
