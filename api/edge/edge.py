@@ -88,6 +88,11 @@ class Edge:
         default = self.parts.process.settings.default_wait_seconds
         return read_preference(self.request.headers, default)
 
+    @property
+    def idempotency_key(self) -> str | None:
+        """The Idempotency-Key as it was sent."""
+        return self.request.headers.get("idempotency-key")
+
     async def read(
         self,
         work: "Callable[[Context], T]",
@@ -238,7 +243,7 @@ class Edge:
         _require_scope(caller, self.scope)
 
     async def _idempotency_key(self, fingerprint: bytes | None) -> idempotency.Key | None:
-        key = self.request.headers.get("idempotency-key")
+        key = self.idempotency_key
         if key is None or self.request.method != "POST":
             return None
         body = await self.request.body() if fingerprint is None else fingerprint

@@ -117,7 +117,10 @@ async def _upload_table(edge: WriteEdge) -> Response:
             upload = files.store(context, receiver.upload_id, size_bytes=receiver.size_bytes)
             if form.dry_run:
                 return _checking(context, files.request_check(context, upload, form))
-            return _ingesting(context, files.ingest(context, upload, form))
+            ingest = files.ingest(
+                context, upload, form, key=edge.idempotency_key, sent=receiver.fingerprint
+            )
+            return _ingesting(context, ingest)
 
         return await edge.write(work, wait=True, fingerprint=receiver.fingerprint)
 

@@ -41,6 +41,8 @@ class IngestArguments:
         options: those that this upload was sent with; over the table's, and kept with it.
         types: by column, the words under which its types were sent; kept with the table, too.
         table: of a check, the name of the table that the upload is held to.
+        request: a digest of what the client would send again; empty where a repetition of the
+            request is another request, or an older release received it (ADR 21).
     """
 
     format: TableFormat
@@ -50,6 +52,7 @@ class IngestArguments:
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     table: str = ""
+    request: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
@@ -70,6 +73,7 @@ class IngestArguments:
             options=dict(stored.get("options", {})),
             types=dict(stored.get("types", {})),
             table=stored.get("table", ""),
+            request=stored.get("request", ""),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -85,6 +89,7 @@ class IngestArguments:
             "options": dict(self.options),
             "types": dict(self.types),
             "table": self.table,
+            "request": self.request,
         }
         return kept | {name: value for name, value in rest.items() if value}
 

@@ -1,12 +1,13 @@
 """Load an upload's rows into a managed Delta table, once, in constant memory.
 
-The job's id and the upload's go into the commit as application transactions, so that a job that
-runs twice appends once. Rows are cast to the table's own types while they stream: one that does
-not fit raises before the commit, and the table is as it was.
+The job's id and the upload's go into the commit as application transactions, and what the client
+sent (`runs.marks`), so that what runs twice appends once. Rows are cast to the table's own types
+while they stream: one that does not fit raises before the commit, and the table is as it was.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -18,14 +19,9 @@ from stocktake.loading.data_files import DataFiles, data_files
 from stocktake.readers.source import Introspection
 from stocktake.runs.load_plan import Load, fit
 from stocktake.runs.managed_table import mapped
+from stocktake.runs.marks import REPEATED, is_loaded, is_repeated, marks_of, take_over
 from stocktake.runs.merge import merge_rows
-from stocktake.runs.table_log import (
-    JOB,
-    TRANSACTION_VERSION,
-    UPLOAD,
-    job_transaction,
-    upload_transaction,
-)
+from stocktake.runs.table_log import JOB, UPLOAD
 
 
 def load_rows(load: Load) -> Introspection:
@@ -44,24 +40,19 @@ def load_rows(load: Load) -> Introspection:
         # Looked for again at each attempt: the one before may have committed and died before it
         # could say so (ADR 4).
         table = load.managed.open()
-        if table is None or not _applied(table, _transactions(load)):
+        if table is not None and is_repeated(load.attempt, table):
+            take_over(load.managed, table)
+            found = load.managed.introspect()
+            return replace(found, warnings=(REPEATED, *found.warnings))
+        if table is None or not is_loaded(table, load.attempt.claim):
             fit(load, table, partial(_keep, load, table))
     return load.managed.introspect()
-
-
-def _transactions(load: Load) -> tuple[str, str]:
-    claim = load.attempt.claim
-    return job_transaction(claim.job_id), upload_transaction(claim.upload_id)
 
 
 def _origin(load: Load) -> dict[str, str]:
     """Return what the log says of each commit of the load, for whoever reads the history."""
     claim = load.attempt.claim
     return {JOB: str(claim.job_id), UPLOAD: str(claim.upload_id)}
-
-
-def _applied(table: DeltaTable, transactions: Sequence[str]) -> bool:
-    return any(table.transaction_version(name) is not None for name in transactions)
 
 
 def _keep(
@@ -83,7 +74,7 @@ def _keep(
         except (CommitFailedError, CommitConflictError):
             # Of a first try the answer may be lost, and deltalake then meets its own commit.
             after = load.managed.open()
-            if after is None or not _applied(after, _transactions(load)):
+            if after is None or not is_loaded(after, load.attempt.claim):
                 files.remove()
             raise
 
@@ -129,7 +120,7 @@ def _commit(
 def _properties(load: Load, *, replaces: bool) -> CommitProperties:
     # With the time, from which on the log keeps them for as long as the table's property says.
     made_at = int(time.time() * 1000)
-    marks = [Transaction(name, TRANSACTION_VERSION, made_at) for name in _transactions(load)]
+    marks = [Transaction(*mark, made_at) for mark in marks_of(load.attempt.claim).items()]
     # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
     # rows would stay beside the new ones. Without its own retries it finds the version taken, and
     # the job tries again as a whole.

@@ -103,9 +103,9 @@ def metadata(table: DeltaTable, *, schema: str, configuration: dict[str, str]) -
     return {"metaData": told}
 
 
-def transaction(name: str) -> dict[str, Any]:
+def transaction(name: str, version: int = TRANSACTION_VERSION) -> dict[str, Any]:
     """Return the action by which an application transaction is known."""
-    return {"txn": {"appId": name, "version": TRANSACTION_VERSION, "lastUpdated": _now_ms()}}
+    return {"txn": {"appId": name, "version": version, "lastUpdated": _now_ms()}}
 
 
 def commit(

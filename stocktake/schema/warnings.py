@@ -51,6 +51,8 @@ class WarningCode(StrEnum):
     EMPTY_KEY = "empty_key"
     #: Dates such as 01/02/2024 do not tell their order, or are month first.
     DATE_ORDER = "date_order"
+    #: An upload's rows were in the table already, by a request that the database has forgotten.
+    LOADED_BEFORE = "loaded_before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

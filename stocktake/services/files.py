@@ -15,10 +15,10 @@ from stocktake.catalog.tables import locked
 from stocktake.db.models import Job, Table, Upload, new_id
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
-from stocktake.jobs.arguments import Target, is_for_file
+from stocktake.jobs.arguments import Mode, Target, is_for_file
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import FILE_FORMATS, MANAGED, TAKING_ROWS
-from stocktake.services import audit, quotas, refreshes, tables, words
+from stocktake.services import audit, idempotency, quotas, refreshes, tables, words
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
     FileForm,
@@ -109,13 +109,22 @@ def store(
     return upload
 
 
-def ingest(context: Context, upload: Upload, form: FileForm) -> Ingest:
+def ingest(
+    context: Context, upload: Upload, form: FileForm, *, key: str | None = None, sent: bytes = b""
+) -> Ingest:
     """Queue the reading of a stored upload into the table of that name, made where it is new.
+
+    Args:
+        key: the request's Idempotency-Key, if it had one.
+        sent: the fingerprint of the request's form; empty where nobody could send it again.
 
     Raises:
         ValidationError: the table of that name takes no such upload.
     """
-    return _queue(context, _table_for(context, upload, form), upload, form)
+    # Without a key only an append needs a name: the others, done again, leave the same rows.
+    named = sent and form.target is Target.DELTA and (key is not None or form.mode is Mode.APPEND)
+    request = idempotency.digest(context.caller.project_id, key, sent) if named else ""
+    return _queue(context, _table_for(context, upload, form), upload, form, request)
 
 
 def request_check(context: Context, upload: Upload, form: FileForm) -> Enqueued:
@@ -142,11 +151,13 @@ def request_check(context: Context, upload: Upload, form: FileForm) -> Enqueued:
     )
 
 
-def _queue(context: Context, table: Table, upload: Upload, form: FileForm) -> Ingest:
+def _queue(
+    context: Context, table: Table, upload: Upload, form: FileForm, request: str = ""
+) -> Ingest:
     # Before the new one is queued, which it would find, too.
     if form.target is Target.FILE:
         _supersede_waiting(context, table)
-    arguments = form.arguments
+    arguments = replace(form.arguments, request=request)
     if table.latest_job_id is None:
         # The table has just been made with these options: should its first file not be read by
         # them, they can be mended there and the job tried again.

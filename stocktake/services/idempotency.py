@@ -63,6 +63,19 @@ def make_key(project_id: int, key: str, *parts: bytes) -> Key:
     return Key(project_id=project_id, key=key, fingerprint=whole.digest())
 
 
+def digest(project_id: int, key: str | None, sent: bytes) -> str:
+    """Return what names an upload outside of the database, for its repetition to find (ADR 21).
+
+    Args:
+        key: the client's; None where it sent none.
+        sent: the fingerprint of the form: its fields, the file's name and bytes.
+    """
+    whole = hashlib.sha256(str(project_id).encode())
+    for part in (b"" if key is None else b"key:" + key.encode(), sent):
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
+
+
 def begin(session: Session, key: Key) -> StoredAnswer | None:
     """Take the key for this transaction, or return the answer that it stands for.
 

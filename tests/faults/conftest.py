@@ -19,7 +19,7 @@ from tests.support.harness import Stack
 
 HERE = Path(__file__).parent
 #: Stay in `make test`: what the rows stand on, and the death of each process on one database.
-IN_EVERY_RUN = {"test_proxy.py", "test_core_dumps.py", "test_killed.py"}
+IN_EVERY_RUN = {"test_calls.py", "test_core_dumps.py", "test_killed.py", "test_proxy.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

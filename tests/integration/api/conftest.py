@@ -143,7 +143,7 @@ def serve(settings: Settings) -> Iterator[Callable[..., Served]]:
     started: list[Served] = []
 
     def start(**changes: Any) -> Served:
-        started.append(_start(settings.model_copy(update=changes)))
+        started.append(start_app(settings.model_copy(update=changes)))
         return started[-1]
 
     yield start
@@ -152,7 +152,8 @@ def serve(settings: Settings) -> Iterator[Callable[..., Served]]:
         served.database.dispose()
 
 
-def _start(settings: Settings) -> Served:
+def start_app(settings: Settings) -> Served:
+    """Start an app with these settings; whoever did stops it."""
     rings = Rings()
     listening = socket.create_server(("127.0.0.1", 0))
     server = PromptServer(

@@ -1,6 +1,7 @@
 """A desk at which uploads arrive and jobs are run, without a broker and without HTTP."""
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -47,8 +48,15 @@ class Desk:
     project_id: int
     sources: Path
 
-    def send(self, data: bytes, filename: str = "orders.csv", **fields: str) -> UUID:
+    def send(
+        self,
+        data: bytes,
+        filename: str = "orders.csv",
+        request_key: str | None = None,
+        **fields: str,
+    ) -> UUID:
         """Upload a file as the API does; the id of the job that will read it."""
+        sent = hashlib.sha256(repr((filename, fields)).encode() + data).digest()
         with context(self.database, self.settings, self.project_id) as ctx:
             upload = files.begin(ctx, filename)
             upload_id, key = upload.id, upload.object_key
@@ -58,7 +66,7 @@ class Desk:
             form = check_form(filename, {"name": "orders"} | fields)
             if form.dry_run:
                 return files.request_check(ctx, stored, form).job.id
-            return files.ingest(ctx, stored, form).enqueued.job.id
+            return files.ingest(ctx, stored, form, key=request_key, sent=sent).enqueued.job.id
 
     async def _store(self, key: str, data: bytes) -> None:
         sink = managed_storage(self.settings).open_upload(key)
@@ -100,7 +108,7 @@ class Desk:
             leases.fail(session, attempt.claim, caught.value, policy)
         return caught.value
 
-    def load(self, data: bytes, **fields: str) -> Attempt:
+    def load(self, data: bytes, **fields: Any) -> Attempt:
         """Load a file into the managed Delta table."""
         return self.run(self.send(data, **({"target": "delta"} | fields)))
 

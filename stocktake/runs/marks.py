@@ -1,0 +1,107 @@
+"""The application transactions of a load's commit, by which its rows are found to be there.
+
+A job and an upload are found by their ids (ADR 4). A request that was sent again after the database
+went back in time has other ids than the first: it is found by what the client sent (ADR 21).
+"""
+
+from typing import Final
+from uuid import UUID
+
+from deltalake import DeltaTable
+from sqlalchemy import exists, select
+
+from stocktake.db.models import Job
+from stocktake.jobs.arguments import IngestArguments
+from stocktake.jobs.leases import Claim
+from stocktake.runs.attempt import Attempt
+from stocktake.runs.managed_table import ManagedTable
+from stocktake.runs.own_commits import commit, transaction
+from stocktake.runs.table_log import TRANSACTION_VERSION, job_transaction, upload_transaction
+from stocktake.schema.warnings import ReadWarning, WarningCode
+from stocktake.states import JobState
+
+REPEATED: Final = ReadWarning(
+    code=WarningCode.LOADED_BEFORE,
+    sentence="The table had these rows already, from the same request within a day, of which the "
+    "database knows no job that loaded them; they were not added again. Where they are wanted "
+    "twice, upload the file once more.",
+)
+#: A request that is sent again later is another one, as its Idempotency-Key is.
+_REPEATED_WITHIN_SECONDS: Final = 86_400.0
+_UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
+
+
+def marks_of(claim: Claim) -> dict[str, int]:
+    """Return a load's application transactions with their versions."""
+    marks = dict.fromkeys(_own(claim), TRANSACTION_VERSION)
+    if (name := _request(claim)) and claim.upload_id is not None:
+        marks[name] = first_half(claim.upload_id)
+    return marks
+
+
+def is_loaded(table: DeltaTable, claim: Claim) -> bool:
+    """Return whether the job, or another one of its upload, has loaded the rows."""
+    return any(table.transaction_version(name) is not None for name in _own(claim))
+
+
+def is_repeated(attempt: Attempt, table: DeltaTable) -> bool:
+    """Return whether the rows were loaded by the same request, of which the database knows nothing
+    or at least no success: then this is the client's repetition of it."""
+    name, upload_id = _request(attempt.claim), attempt.claim.upload_id
+    earlier = table.transaction_version(name) if name else None
+    if earlier is None or upload_id is None or is_loaded(table, attempt.claim):
+        return False
+    if seconds_between(earlier, first_half(upload_id)) >= _REPEATED_WITHIN_SECONDS:
+        return False
+    first, last = ids_of(earlier)
+    known = exists().where(Job.upload_id.between(first, last), Job.state.not_in(_UNSUCCESSFUL))
+    with attempt.process.database.read() as session:
+        return not session.scalar(select(known))
+
+
+def take_over(managed: ManagedTable, table: DeltaTable) -> None:
+    """Commit that the rows are this load's from now on, so that only one repetition has them.
+
+    Raises:
+        CommitConflictError: another writer was faster.
+    """
+    marks = marks_of(managed.attempt.claim)
+    actions = [transaction(name, version) for name, version in marks.items()]
+    commit(managed, table.version(), "LOADED BEFORE", {}, actions)
+
+
+def first_half(upload_id: UUID) -> int:
+    """Return what a request's transaction says of its upload: half of its id, which begins with the
+    milliseconds at which it was made. An id's first bit is 0, and the version's a sign.
+
+    >>> first_half(UUID("01a22919-5876-7509-87a7-f24ed487c8c2"))
+    117701729100133641
+    """
+    return upload_id.int >> 64
+
+
+def ids_of(half: int) -> tuple[UUID, UUID]:
+    """Return the first and the last of the ids that begin so.
+
+    >>> [str(each) for each in ids_of(117701729100133641)]
+    ['01a22919-5876-7509-0000-000000000000', '01a22919-5876-7509-ffff-ffffffffffff']
+    """
+    return UUID(int=half << 64), UUID(int=(half + 1 << 64) - 1)
+
+
+def seconds_between(half: int, other: int) -> float:
+    """Return the time between the making of two ids.
+
+    >>> seconds_between(117701729100133641, 117701729100133641 + (1500 << 16))
+    1.5
+    """
+    return abs((half >> 16) - (other >> 16)) / 1000
+
+
+def _own(claim: Claim) -> tuple[str, str]:
+    return job_transaction(claim.job_id), upload_transaction(claim.upload_id)
+
+
+def _request(claim: Claim) -> str:
+    request = IngestArguments.of(claim.arguments).request
+    return f"stocktake-request:{request}" if request else ""
