@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Retry
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -176,6 +176,9 @@ def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
                 worker=worker,
                 lease_seconds=runtime.process.settings.lease_seconds,
             )
+    except IntegrityError:
+        # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
+        return None
     except DBAPIError as exc:
         # The commit may have succeeded, and only its answer be lost: then the job is ours, and
         # would stand still until the lease runs out. Otherwise the clock rings for it again.

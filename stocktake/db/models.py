@@ -540,3 +540,9 @@ class Counter(Base):
     value: Mapped[int] = mapped_column(BigInteger)
     #: Where the total is taken from rows: those up to this moment are in it.
     counted_to: Mapped[datetime | None]
+
+
+#: For the statements of an ordinary job, which load no entity: that costs more than they do.
+JOBS = Base.metadata.tables[Job.__tablename__]
+JOB_ATTEMPTS = Base.metadata.tables[JobAttempt.__tablename__]
+TABLES = Base.metadata.tables[Table.__tablename__]

@@ -5,12 +5,26 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Uuid, and_, bindparam, exists, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Row,
+    Update,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, JobAttempt, Table
+from stocktake.db.models import JOB_ATTEMPTS, JOBS, Job, JobAttempt, Table
 from stocktake.errors import (
     HandedBackError,
     JobError,
@@ -91,34 +105,53 @@ class RetryPolicy:
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
-#: Built once: building it anew took a third of the time that an unchanged table's job takes.
+#: What makes a `Claim`. Columns and no entity: to load one costs more than its statement.
+_CLAIMED: Final = (
+    JOBS.c.id,
+    JOBS.c.kind,
+    JOBS.c.attempt,
+    JOBS.c.max_attempts,
+    JOBS.c.generation,
+    JOBS.c.project_id,
+    JOBS.c.table_id,
+    JOBS.c.batch_id,
+    JOBS.c.upload_id,
+    JOBS.c.arguments,
+    JOBS.c.worker,
+    JOBS.c.request_id,
+)
+#: Built once, as all statements of an ordinary job are: to build them anew took longer than to run
+#: them.
 _CLAIM: Final = (
-    update(Job)
+    update(JOBS)
     .where(
-        Job.id == bindparam("the_job"),
-        Job.state == JobState.QUEUED,
-        Job.next_run_at <= now(),
+        JOBS.c.id == bindparam("the_job", type_=Uuid()),
+        JOBS.c.state == JobState.QUEUED,
+        JOBS.c.next_run_at <= now(),
         ~MUST_WAIT,
         HAS_PLACE,
     )
     .values(
         state=JobState.RUNNING,
-        attempt=Job.attempt + 1,
+        attempt=JOBS.c.attempt + 1,
         # As of now, and not of the request: a job that waited while its table changed reads the new
         # source, and its result holds (ADR 2).
-        generation=select(Table.generation).where(Table.id == Job.table_id).scalar_subquery(),
+        generation=select(Table.generation).where(Table.id == JOBS.c.table_id).scalar_subquery(),
         worker=bindparam("by_worker"),
         lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
         # It has a place: its project may have the reserve again (`shares.has_yielded`).
         yielded_at=None,
         # The first attempt's; each has its own in `job_attempts`.
-        started_at=func.coalesce(Job.started_at, now()),
+        started_at=func.coalesce(JOBS.c.started_at, now()),
         progress=None,
-        revision=Job.revision + 1,
+        revision=JOBS.c.revision + 1,
     )
-    .returning(Job, select(Table.name).where(Table.id == Job.table_id).scalar_subquery())
-    .execution_options(populate_existing=True)
+    .returning(
+        *_CLAIMED,
+        select(Table.name).where(Table.id == JOBS.c.table_id).scalar_subquery().label("table_name"),
+    )
 )
+_BEGIN: Final = insert(JOB_ATTEMPTS)
 
 
 def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) -> Claim | None:
@@ -131,23 +164,20 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     Args:
         worker: ``node/start/pid`` of the child that claims.
         lease_seconds: how long the claim holds without a heartbeat.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: another job of this table and kind was claimed at the same
+            moment; the transaction must roll back.
     """
     given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}
     lock_project(session, job_id)
-    try:
-        # In a savepoint: a refusal by the index would end a PostgreSQL transaction as a whole, and
-        # what the worker has said of itself in it (`Presence.keep`) would be lost.
-        with session.begin_nested():
-            claimed = session.execute(_CLAIM, given).one_or_none()
-    except IntegrityError:
-        # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
-        return None
-    if claimed is None:
+    connection = session.connection()  # a session asks of each statement whether it loads entities
+    row = connection.execute(_CLAIM, given).one_or_none()
+    if row is None:
         _spend_ring(session, job_id)
         return None
-    job, table_name = claimed
-    session.add(JobAttempt(job_id=job.id, number=job.attempt, worker=worker))
-    return replace(as_claim(job), table_name=table_name)
+    connection.execute(_BEGIN, {"job_id": row.id, "number": row.attempt, "worker": worker})
+    return replace(as_claim(row), table_name=row.table_name)
 
 
 def _spend_ring(session: Session, job_id: UUID) -> None:
@@ -162,19 +192,19 @@ def _spend_ring(session: Session, job_id: UUID) -> None:
 
 
 _UNRING: Final = (
-    update(Job)
+    update(JOBS)
     .where(
-        Job.id == bindparam("the_job", type_=Uuid()),
-        Job.state == JobState.QUEUED,
-        Job.rung_at.is_not(None),
-        Job.next_run_at <= now(),
+        JOBS.c.id == bindparam("the_job", type_=Uuid()),
+        JOBS.c.state == JobState.QUEUED,
+        JOBS.c.rung_at.is_not(None),
+        JOBS.c.next_run_at <= now(),
         # One behind another of its table lacks no place: that one's end rings for it.
         ~MUST_WAIT,
     )
     .values(rung_at=None)
 )
-_ENDED: Final = select(Job.project_id).where(
-    Job.id == bindparam("the_job", type_=Uuid()), Job.finished_at.is_not(None)
+_ENDED: Final = select(JOBS.c.project_id).where(
+    JOBS.c.id == bindparam("the_job", type_=Uuid()), JOBS.c.finished_at.is_not(None)
 )
 
 
@@ -184,18 +214,16 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
     For a child that asks after an error of the commit: it works on one job at a time, so what it
     holds is what it has just claimed.
     """
-    job = session.scalars(
-        select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING, Job.worker == worker)
-    ).one_or_none()
-    return None if job is None else as_claim(job)
+    mine = (JOBS.c.state == JobState.RUNNING, JOBS.c.worker == worker)
+    row = session.execute(select(*_CLAIMED).where(JOBS.c.id == job_id, *mine)).one_or_none()
+    return None if row is None else as_claim(row)
 
 
 def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
     """Return the attempt of this number, where it still holds its job."""
-    job = session.scalars(
-        select(Job).where(Job.id == job_id, Job.state == JobState.RUNNING, Job.attempt == number)
-    ).one_or_none()
-    return None if job is None else as_claim(job)
+    mine = (JOBS.c.state == JobState.RUNNING, JOBS.c.attempt == number)
+    row = session.execute(select(*_CLAIMED).where(JOBS.c.id == job_id, *mine)).one_or_none()
+    return None if row is None else as_claim(row)
 
 
 def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
@@ -210,8 +238,8 @@ def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
     return bool(session.scalar(select(succeeded)))
 
 
-def as_claim(job: Job) -> Claim:
-    """Return the attempt that holds this running job."""
+def as_claim(job: Job | Row[*tuple[Any, ...]]) -> Claim:
+    """Return the attempt that holds this running job, a row of `_CLAIMED` or an entity."""
     return Claim(
         job_id=job.id,
         kind=JobKind(job.kind),
@@ -228,32 +256,90 @@ def as_claim(job: Job) -> Claim:
     )
 
 
-def _owned(claim: Claim) -> ColumnElement[bool]:
+def _owned() -> ColumnElement[bool]:
     return and_(
-        Job.id == claim.job_id,
-        Job.state == JobState.RUNNING,
-        Job.attempt == claim.attempt,
+        JOBS.c.id == bindparam("the_job", type_=Uuid()),
+        JOBS.c.state == JobState.RUNNING,
+        JOBS.c.attempt == bindparam("the_attempt", type_=Integer),
         # A number is given again where a database has lost the claim: a standby that had not heard
         # of it was promoted (ADR 2).
-        Job.worker == claim.worker,
+        JOBS.c.worker == bindparam("by_worker"),
     )
+
+
+def _given(claim: Claim, **more: Any) -> dict[str, Any]:
+    mine = {"the_job": claim.job_id, "the_attempt": claim.attempt, "by_worker": claim.worker}
+    return mine | more
+
+
+def _renewed(**values: Any) -> ReturningUpdate[Any]:
+    lease = now(bindparam("lease_seconds", type_=Float))
+    renewed = update(JOBS).where(_owned()).values(lease_expires_at=lease, **values)
+    return renewed.returning(JOBS.c.cancel_requested_at)
+
+
+#: A lease alone raises no revision: whoever waits for a change would be woken by each heartbeat,
+#: and see the same job.
+_RENEW: Final = _renewed()
+_RENEW_AND_TELL: Final = _renewed(
+    progress=bindparam("so_far", type_=JOBS.c.progress.type), revision=JOBS.c.revision + 1
+)
 
 
 def heartbeat(
     session: Session, claim: Claim, *, lease_seconds: float, progress: dict[str, Any] | None = None
 ) -> Beat:
     """Renew the lease and write the progress; learn whether the job is still ours."""
-    values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
-    # A lease alone raises no revision: whoever waits for a change would be woken by each heartbeat,
-    # and see the same job.
-    if progress is not None:
-        values |= {"progress": progress, "revision": Job.revision + 1}
-    row = session.execute(
-        update(Job).where(_owned(claim)).values(**values).returning(Job.cancel_requested_at)
-    ).one_or_none()
+    given = _given(claim, lease_seconds=lease_seconds)
+    if progress is None:
+        row = session.execute(_RENEW, given).one_or_none()
+    else:
+        row = session.execute(_RENEW_AND_TELL, given | {"so_far": progress}).one_or_none()
     if row is None:
         return Beat(alive=False)
     return Beat(alive=True, cancel_requested=row.cancel_requested_at is not None)
+
+
+def _ended(state: JobState, **values: Any) -> Update:
+    return (
+        update(JOBS)
+        .where(_owned())
+        .values(
+            state=state,
+            error=bindparam("why", type_=JOBS.c.error.type),
+            worker=None,
+            lease_expires_at=None,
+            revision=JOBS.c.revision + 1,
+            finished_at=now() if state.done else None,
+            **values,
+        )
+    )
+
+
+def _queued_anew(**values: Any) -> Update:
+    # As if nobody had rung: the clock does when it is due, from the first distance on.
+    return _ended(JobState.QUEUED, rung_at=None, rings=0, **values)
+
+
+_SUCCEED: Final = _ended(JobState.SUCCEEDED, result=bindparam("found", type_=JOBS.c.result.type))
+_CANCEL: Final = _ended(JobState.CANCELLED)
+_FAIL: Final = _ended(JobState.FAILED)
+_TRY_AGAIN: Final = _queued_anew(next_run_at=now(bindparam("delay_seconds", type_=Float)))
+#: The attempt's number is not taken back: it is the fence, and is never used twice (ADR 9).
+_HAND_BACK: Final = _queued_anew(
+    next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=None
+)
+_YIELD: Final = _queued_anew(
+    next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=now()
+)
+_END_ATTEMPT: Final = (
+    update(JOB_ATTEMPTS)
+    .where(
+        JOB_ATTEMPTS.c.job_id == bindparam("the_job", type_=Uuid()),
+        JOB_ATTEMPTS.c.number == bindparam("the_attempt", type_=Integer),
+    )
+    .values(ended_at=now(), outcome=bindparam("how"), detail=bindparam("said"))
+)
 
 
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
@@ -262,7 +348,7 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
     Raises:
         StaleAttemptError: the lease was lost; the transaction must roll back.
     """
-    _end(session, claim, JobState.SUCCEEDED, outcome="succeeded", result=result, error=None)
+    _end(session, claim, _SUCCEED, outcome=JobState.SUCCEEDED.value, error=None, found=result)
 
 
 def cancel(
@@ -277,7 +363,7 @@ def cancel(
     Raises:
         StaleAttemptError: the lease was lost.
     """
-    _end(session, claim, JobState.CANCELLED, outcome=code, error=cancelled_error(code, detail))
+    _end(session, claim, _CANCEL, outcome=code, error=cancelled_error(code, detail))
 
 
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
@@ -295,19 +381,11 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         cancel(session, claim)
         return JobState.CANCELLED
     if not error.retryable or claim.attempt >= claim.max_attempts:
-        _end(session, claim, JobState.FAILED, outcome=error.code, error=error.as_dict())
+        _end(session, claim, _FAIL, outcome=error.code, error=error.as_dict())
         return JobState.FAILED
-    _end(
-        session,
-        claim,
-        JobState.QUEUED,
-        outcome=error.code,
-        error=error.as_dict(),
-        next_run_at=now(retry.delay(claim.attempt)),
-        # As if nobody had rung: the clock does when it is due, from the first distance on.
-        rung_at=None,
-        rings=0,
-    )
+    delay = retry.delay(claim.attempt)
+    why = error.as_dict()
+    _end(session, claim, _TRY_AGAIN, outcome=error.code, error=why, delay_seconds=delay)
     return JobState.QUEUED
 
 
@@ -337,66 +415,37 @@ def hand_back(session: Session, claim: Claim, error: HandedBackError) -> None:
     if _cancel_requested(session, claim):
         cancel(session, claim)
         return
-    _end(
-        session,
-        claim,
-        JobState.QUEUED,
-        outcome=error.code,
-        error=error.as_dict(),
-        # The attempt's number is not taken back: it is the fence, and is never used twice (ADR 9).
-        max_attempts=Job.max_attempts + 1,
-        yielded_at=now() if isinstance(error, ReserveNeededError) else None,
-        next_run_at=now(),
-        rung_at=None,
-        rings=0,
-    )
+    back = _YIELD if isinstance(error, ReserveNeededError) else _HAND_BACK
+    _end(session, claim, back, outcome=error.code, error=error.as_dict())
 
 
 def _cancel_requested(session: Session, claim: Claim) -> bool:
-    # Locked, so that none is asked for before the job is back in the queue.
-    asked_at = session.scalar(
-        select(Job.cancel_requested_at).where(_owned(claim)).with_for_update()
-    )
-    return asked_at is not None
+    return session.scalar(_ASKED_AT, _given(claim)) is not None
+
+
+#: Locked, so that no cancel is asked for before the job is back in the queue.
+_ASKED_AT: Final = select(JOBS.c.cancel_requested_at).where(_owned()).with_for_update()
 
 
 def _end(
     session: Session,
     claim: Claim,
-    state: JobState,
+    statement: Update,
     *,
     outcome: str,
     error: dict[str, Any] | None,
-    **values: Any,
+    **given: Any,
 ) -> None:
-    values |= {
-        "state": state,
-        "error": error,
-        "worker": None,
-        "lease_expires_at": None,
-        "revision": Job.revision + 1,
-        "finished_at": now() if state.done else None,
-    }
-    ended = session.execute(
-        update(Job).where(_owned(claim)).values(**values).returning(Job.id)
-    ).one_or_none()
-    if ended is None:
+    connection = session.connection()
+    ended = connection.execute(statement, _given(claim, why=error, **given))
+    if not ended.rowcount:
         raise StaleAttemptError(
             f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was written"
         )
-    _end_attempt(session, claim, outcome, error)
+    said = error and error["detail"]
+    connection.execute(_END_ATTEMPT, _given(claim, how=outcome, said=said))
     # In this transaction, so that the rings leave with its commit. One that is lost then is the
     # clock's to repeat.
     if claim.table_id is not None:
         turns.ring_sibling(session, claim.job_id, claim.table_id, claim.kind)
     turns.ring_next(session, claim.job_id, claim.project_id)
-
-
-def _end_attempt(
-    session: Session, claim: Claim, outcome: str, error: dict[str, Any] | None
-) -> None:
-    session.execute(
-        update(JobAttempt)
-        .where(JobAttempt.job_id == claim.job_id, JobAttempt.number == claim.attempt)
-        .values(ended_at=now(), outcome=outcome, detail=error and error["detail"])
-    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Row, and_, literal, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -17,9 +17,10 @@ from stocktake.states import JobKind, JobState, Queue
 
 #: A newer release that runs beside this one, or ran before it, may have made jobs of other kinds:
 #: those are left to its own processes.
-KNOWN_KIND: Final = Job.kind.in_(list(JobKind))
+#: Of literals: a list of values is put into the statement anew each time.
+KNOWN_KIND: Final = Job.kind.in_([literal(str(kind)) for kind in JobKind])
 #: What `ring_for` can announce.
-KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_(list(Queue)))
+KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_([literal(str(queue)) for queue in Queue]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +203,7 @@ def _promote(session: Session, job: Job, queue: Queue) -> None:
     ring_after_commit(session, ring_for(job))
 
 
-def ring_for(job: Job) -> Ring:
-    """Return the ring that announces this job, which is `KNOWN`."""
+def ring_for(job: Job | Row[*tuple[Any, ...]]) -> Ring:
+    """Return the ring that announces this job, which is `KNOWN`: an entity, or its id, kind and
+    queue."""
     return Ring(job_id=job.id, kind=JobKind(job.kind), queue=Queue(job.queue))

@@ -19,14 +19,16 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, Project
+from stocktake.db.models import JOBS, Job, Project
 from stocktake.db.session import can_ring, ring_after_commit
 from stocktake.jobs.queueing import KNOWN, ring_for
 from stocktake.jobs.shares import MUST_WAIT, holds_place, place_for
 from stocktake.states import JobState, Queue
 
+#: What `ring_for` needs.
+_RUNG: Final = (JOBS.c.id, JOBS.c.kind, JOBS.c.queue)
 _SIBLING: Final = (
-    select(Job)
+    select(*_RUNG)
     .where(
         Job.table_id == bindparam("the_table", type_=Uuid()),
         Job.kind == bindparam("the_kind"),
@@ -44,7 +46,7 @@ def ring_sibling(session: Session, ended: UUID, table_id: UUID, kind: str) -> No
     """Ring after commit for the oldest job of its table and kind behind the ended one."""
     given = {"the_ended": ended, "the_table": table_id, "the_kind": str(kind)}
     # Whether or not it was rung for before: its message was refused while the ended one ran.
-    waiting = session.scalars(_SIBLING, given).one_or_none()
+    waiting = session.connection().execute(_SIBLING, given).one_or_none()
     if waiting is not None:
         ring_after_commit(session, ring_for(waiting))
 
@@ -70,13 +72,14 @@ def ring_next(session: Session, ended: UUID, project_id: int) -> None:
     given = {"the_ended": ended, "after": project_id}
     # Mostly nobody waits, which one look at a small index tells; the choice of a project is the
     # longer question.
-    if not can_ring(session) or not session.scalar(_ANY_UNRUNG, given):
+    connection = session.connection()
+    if not can_ring(session) or not connection.scalar(_ANY_UNRUNG, given):
         return
-    found = session.execute(_NEXT_PROJECT, given).one_or_none()
+    found = connection.execute(_NEXT_PROJECT, given).one_or_none()
     if found is None:
         return
     given |= {"the_project": found.id, "the_queue": found.queue}
-    job = session.scalars(_RING_FIRST, given).one_or_none()
+    job = connection.execute(_RING_FIRST, given).one_or_none()
     if job is not None:
         ring_after_commit(session, ring_for(job))
 
@@ -115,7 +118,7 @@ def _next_project() -> Select[int, str]:
     return select(found.c.id, found.c.queue).order_by(*in_turn).limit(1)
 
 
-def _ring_first() -> ReturningUpdate[Job]:
+def _ring_first() -> ReturningUpdate[Any]:
     # Passed over where another transaction has it: that one claims, cancels or rings for it.
     first = (
         select(Job.id)
@@ -130,7 +133,7 @@ def _ring_first() -> ReturningUpdate[Job]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return update(Job).where(Job.id == first).values(rung_at=now()).returning(Job)
+    return update(JOBS).where(JOBS.c.id == first).values(rung_at=now()).returning(*_RUNG)
 
 
 #: Built once: to build them takes longer than to run them, and each job's end does.

@@ -1,14 +1,17 @@
 """From a table's row to an open source: one short read transaction, then no transaction at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import Integer, Uuid, bindparam, select
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.credentials import opened_for
 from stocktake.catalog.formats import format_of
-from stocktake.db.models import Table, Upload
+from stocktake.db.models import TABLES, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
+from stocktake.jobs.leases import Claim
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
@@ -17,21 +20,46 @@ from stocktake.storage.places.guard import recheck
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential, ObjectStore
 
+#: What a run must know of its table. Columns and no entity, which costs more than its statement.
+_TABLE: Final = select(
+    TABLES.c.id,
+    TABLES.c.project_id,
+    TABLES.c.format,
+    TABLES.c.url_pattern,
+    TABLES.c.credential_id,
+    TABLES.c.options,
+    TABLES.c.columns,
+    TABLES.c.managed,
+    TABLES.c.source_state,
+    TABLES.c.validated_state,
+    select(Upload.object_key)
+    .where(Upload.id == TABLES.c.upload_id)
+    .scalar_subquery()
+    .label("upload_key"),
+).where(
+    TABLES.c.id == bindparam("the_table", type_=Uuid()),
+    TABLES.c.deleted.is_(False),
+    TABLES.c.generation == bindparam("generation", type_=Integer),
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource:
-    """A table as it was when the attempt began to read."""
+    """A table as it was when the attempt began to read.
+
+    Attributes:
+        stored: its columns as the row has them.
+        source_state: what the last good read remembered, of whatever the table was then.
+    """
 
     source: Source
-    columns: tuple[Column, ...]
+    stored: Sequence[dict[str, Any]]
+    source_state: dict[str, Any] | None
     validated_state: dict[str, Any] | None
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Snapshot:
-    table: Table
-    credential: Credential | None
-    upload_key: str | None
+    def columns(self) -> tuple[Column, ...]:
+        """Return its columns."""
+        return tuple(Column.from_dict(stored) for stored in self.stored)
 
 
 def open_table(attempt: Attempt) -> TableSource:
@@ -44,54 +72,48 @@ def open_table(attempt: Attempt) -> TableSource:
         SourceNotFoundError: a table of uploads that has accepted none yet.
     """
     with attempt.process.database.read() as session:
-        snapshot = _load(session, attempt)
+        table = _load(session, attempt.claim)
+        credential = _credential(session, attempt, table)
     # Behind the transaction: none is open while a source is reached, which may take as long as it
     # likes.
-    store, path = _open(attempt, snapshot)
-    table = snapshot.table
+    store, path = _open(attempt, table, credential)
     return TableSource(
         source=Source(
             store=store,
             path=path,
             format=format_of(table.format),
-            options=dict(table.options),
-            state=_usable_state(table, attempt),
+            options=table.options,
+            state=_usable_state(table.source_state, attempt),
         ),
-        columns=tuple(Column.from_dict(stored) for stored in table.columns),
+        stored=table.columns,
+        source_state=table.source_state,
         validated_state=table.validated_state,
     )
 
 
-def _load(session: Session, attempt: Attempt) -> _Snapshot:
-    claim = attempt.claim
-    table = session.get(Table, claim.table_id)
-    if table is None or table.deleted or table.generation != claim.generation:
+def _load(session: Session, claim: Claim) -> Any:
+    given = {"the_table": claim.table_id, "generation": claim.generation}
+    table = session.connection().execute(_TABLE, given).one_or_none()
+    if table is None:
         raise SupersededError("The table changed before its source was read.")
-    upload = session.get(Upload, table.upload_id) if table.upload_id else None
-    return _Snapshot(
-        table=table,
-        credential=_credential(session, attempt, table),
-        upload_key=upload.object_key if upload else None,
-    )
+    return table
 
 
-def _credential(session: Session, attempt: Attempt, table: Table) -> Credential | None:
+def _credential(session: Session, attempt: Attempt, table: Any) -> Credential | None:
     pair = opened_for(session, attempt.process.keyring, table)
     if pair is None:
         return None
     return Credential(access_key=pair.access_key, access_secret=pair.access_secret)
 
 
-def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
-    table = snapshot.table
+def _open(attempt: Attempt, table: Any, credential: Credential | None) -> tuple[ObjectStore, str]:
     if not table.managed:
         location = recheck(table.url_pattern, attempt.process.guard)
-        public = bool(table.options.get("public"))
-        return open_source(location, snapshot.credential, public=public)
+        return open_source(location, credential, public=bool(table.options.get("public")))
     if format_of(table.format).facts.takes_rows:
         key = attempt.process.storage.delta_key(table.project_id, str(table.id))
-    elif snapshot.upload_key is not None:
-        key = snapshot.upload_key
+    elif table.upload_key is not None:
+        key = table.upload_key
     else:
         raise SourceNotFoundError(
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
@@ -99,9 +121,8 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
     return attempt.process.storage.store(), escape(attempt.process.storage.path(key))
 
 
-def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:
+def _usable_state(state: dict[str, Any] | None, attempt: Attempt) -> dict[str, Any] | None:
     """Return what the last read remembered, unless the table was another thing then."""
-    state = table.source_state
     if state is None or state.get("generation") != attempt.claim.generation:
         return None
     return state

@@ -1,7 +1,8 @@
 """`refresh_schema`: read the source and keep the table's cached columns true to it."""
 
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import Integer, Uuid, bindparam, update
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.stored_bytes import stored_bytes
@@ -9,14 +10,14 @@ from stocktake.catalog.tables import locked_for
 from stocktake.catalog.validation import enqueue_validation
 from stocktake.catalog.versions import add_first_versions, add_version
 from stocktake.db.clock import now
-from stocktake.db.models import Table
-from stocktake.errors import LimitExceededError
+from stocktake.db.models import TABLES, Table
+from stocktake.errors import LimitExceededError, SupersededError
 from stocktake.jobs import leases
 from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.opening import open_table
+from stocktake.runs.opening import TableSource, open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
 from stocktake.settings import Settings
@@ -31,7 +32,52 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     opened = open_table(attempt)
-    store(attempt, introspect(opened.source, attempt.limits, attempt.progress))
+    found = introspect(opened.source, attempt.limits, attempt.progress)
+    if found.coverage.unchanged and _nothing_is_due(attempt, opened, found):
+        _note_unchanged(attempt, opened, found)
+    else:
+        store(attempt, found)
+
+
+def _nothing_is_due(attempt: Attempt, opened: TableSource, found: Introspection) -> bool:
+    """Return whether all that a read of an unchanged source leads to stands in the row already."""
+    validated = opened.validated_state == opened.source_state
+    return _state(attempt, found) == opened.source_state and (
+        validated or not opened.source.format.facts.inferred
+    )
+
+
+def _state(attempt: Attempt, found: Introspection) -> dict[str, Any]:
+    return found.state | {"generation": attempt.claim.generation}
+
+
+_SEEN: Final = (
+    update(TABLES)
+    .where(
+        TABLES.c.id == bindparam("the_table", type_=Uuid()),
+        TABLES.c.deleted.is_(False),
+        TABLES.c.generation == bindparam("of_generation", type_=Integer),
+    )
+    .values(last_refreshed_at=now())
+    .returning(TABLES.c.schema_version)
+)
+
+
+def _note_unchanged(attempt: Attempt, opened: TableSource, found: Introspection) -> None:
+    """End the job of a source that is as it was: what most jobs come to, in the fewest statements.
+
+    Raises:
+        SupersededError: the table changed since the claim; nothing was written.
+        StaleAttemptError: the lease was lost; nothing was written.
+    """
+    claim = attempt.claim
+    given = {"the_table": claim.table_id, "of_generation": claim.generation}
+    with attempt.process.database.write() as session:
+        version = session.connection().scalar(_SEEN, given)
+        if version is None:
+            raise SupersededError("The table changed while its source was being read.")
+        result = _result(len(opened.stored), version, found, Diff())
+        leases.succeed(session, claim, result)
 
 
 def store(attempt: Attempt, found: Introspection) -> None:
@@ -48,7 +94,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
             _require_room(session, table, attempt.process.settings)
-        table.source_state = found.state | {"generation": attempt.claim.generation}
+        table.source_state = _state(attempt, found)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
@@ -113,9 +159,15 @@ def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Co
 
 def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
     """Return the job's ``result``, as the API shows it."""
+    return _result(len(table.columns), table.schema_version, found, change)
+
+
+def _result(
+    columns: int, schema_version: int, found: Introspection, change: Diff
+) -> dict[str, Any]:
     return {
-        "columns": len(table.columns),
-        "schema_version": table.schema_version,
+        "columns": columns,
+        "schema_version": schema_version,
         "change": change.change,
         "diff": change.as_dict(),
         "source_version": found.source_version,

@@ -58,8 +58,9 @@ def run(attempt: Attempt) -> None:
         StaleAttemptError: the lease was lost; nothing was written.
     """
     opened = open_table(attempt)
-    validation = validate(opened.source, opened.columns, attempt.limits, attempt.progress)
-    verdict = verdict_of(validation, opened.columns)
+    columns = opened.columns()
+    validation = validate(opened.source, columns, attempt.limits, attempt.progress)
+    verdict = verdict_of(validation, columns)
     with attempt.process.database.write() as session:
         table = locked_for(session, attempt.claim)
         verdict.mark(table)
