@@ -4,12 +4,15 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from stocktake.db.session import Database
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.jobs.leases import Claim
 from stocktake.parts import ProcessParts
 from stocktake.readers import introspect, read_all
 from stocktake.readers.source import Source, no_progress
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
+from stocktake.runs.load_plan import Load
+from stocktake.runs.managed_table import ManagedTable
 from stocktake.schema.formats import TableFormat
 from stocktake.settings import Settings
 from stocktake.states import JobKind
@@ -37,7 +40,9 @@ def attempt_in(folder: Path, *, retain_commits: int = 1000) -> Attempt:
         table_id=UUID(int=1),
         batch_id=None,
         upload_id=uuid4(),
-        arguments={},
+        arguments=IngestArguments(
+            format=TableFormat.PARQUET, target=Target.DELTA, mode=Mode.APPEND
+        ).as_dict(),
         worker="",
     )
     process = ProcessParts.of(chosen, Database(chosen.database_url))
@@ -49,5 +54,17 @@ def load(file: Path, folder: Path, *, retain_commits: int = 1000) -> None:
     attempt = attempt_in(folder, retain_commits=retain_commits)
     source = Source(store=LocalObjects(file.parent), path=file.name, format=_FORMATS[file.suffix])
     read = read_all if source.format.facts.inferred else introspect
-    columns = read(source, attempt.limits, attempt.progress).columns
-    load_rows(attempt, source, columns, replaces=False, overrides={})
+    upload = read(source, attempt.limits, attempt.progress)
+    load_rows(
+        Load(
+            attempt=attempt,
+            source=source,
+            columns=upload.columns,
+            month_first=upload.month_first,
+            managed=ManagedTable.of(attempt),
+            replaces=False,
+            key=(),
+            overrides={},
+            declared=(),
+        )
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import lz4.frame  # type: ignore[import-untyped]  # lz4 ships no types
 import zstandard
@@ -50,8 +50,10 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyTyp
 #: Those whose streams say how much memory they need.
 _WINDOWED: Final = frozenset({"zst", "xz", BROTLI})
 #: bz2 raises OSError, lz4 RuntimeError, snappy ValueError.
-_CORRUPT = (
-    *(igzip_lib.IsalError, lzma.LZMAError, zstandard.ZstdError),
+_CORRUPT: tuple[type[Exception], ...] = (
+    # its stub says that it is an instance
+    cast("type[Exception]", igzip_lib.IsalError),
+    *(lzma.LZMAError, zstandard.ZstdError),
     *(OSError, RuntimeError, EOFError, ValueError),
 )
 
