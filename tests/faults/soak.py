@@ -134,7 +134,7 @@ class Soak:
                 self.fired[each.name] += 1
             self.stood.append(Stood(name=each.name, since=began, until=datetime.now(UTC)))
             took = time.monotonic() - since
-            print(f"{since - begin:7.1f} s  {each.name}, over after {took:.1f} s", flush=True)
+            print(f"{since - begin:7.1f} s  {each.name} at {began:%H:%M:%S}, {took:.1f} s", flush=True)
 
     def explains(self, sent: Sent) -> bool:
         """Whether a fault stood, or was over for a moment only, while a request was under way that
@@ -277,6 +277,12 @@ def report(site: Site, verdict: Verdict, soak: Soak) -> str:
     return "\n".join(f"{name:<20}  {value}" for name, value in lines.items())
 
 
+def _keep_logs(site: Site, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, process in enumerate(site.stack.processes):
+        (folder / f"{number}-{process.name}.log").write_text(process.log_text())
+
+
 def slowest(verdict: Verdict) -> UUID:
     """The job that took the longest time from its making to its end."""
     jobs = [job for job in verdict.records.jobs.values() if job.finished_at is not None]
@@ -297,6 +303,7 @@ def main() -> int:
         choices=["sqlite", "postgresql"],
         help="SQLite for an odd seed, PostgreSQL for an even one if not given",
     )
+    parser.add_argument("--logs", type=Path, help="a folder for what all processes wrote")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10_000) if given.seed is None else given.seed
     dialect = given.database or ("sqlite" if seed % 2 else "postgresql")
@@ -317,6 +324,8 @@ def main() -> int:
             problems.append("no fault fired")
         if verdict.broken:
             problems.append(oracle.told(verdict))
+        if given.logs:
+            _keep_logs(site, given.logs)
     print("\n".join([f"FAIL (seed {seed}, {dialect})", *problems]) if problems else "PASS")
     return 1 if problems else 0
 
