@@ -9,6 +9,7 @@ from stocktake.catalog.credentials import opened_for
 from stocktake.catalog.formats import format_of
 from stocktake.db.models import Table, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
+from stocktake.readers.delta.reader import COUNT_OPTION
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
@@ -54,7 +55,7 @@ def open_table(attempt: Attempt) -> TableSource:
             store=store,
             path=path,
             format=format_of(table.format),
-            options=dict(table.options),
+            options=_options(table),
             state=_usable_state(table, attempt),
         ),
         columns=tuple(Column.from_dict(stored) for stored in table.columns),
@@ -97,6 +98,12 @@ def _open(attempt: Attempt, snapshot: _Snapshot) -> tuple[ObjectStore, str]:
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
     return attempt.process.storage.store(), escape(attempt.process.storage.path(key))
+
+
+def _options(table: Table) -> dict[str, Any]:
+    """Return how the source is read: a managed table's is counted, for its numbers are exact."""
+    counts = table.managed and format_of(table.format).facts.takes_rows
+    return dict(table.options) | ({COUNT_OPTION: True} if counts else {})
 
 
 def _usable_state(table: Table, attempt: Attempt) -> dict[str, Any] | None:
