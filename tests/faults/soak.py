@@ -35,6 +35,7 @@ from tests.faults.client import Client, Sent
 from tests.faults.load import Customers, Planned, plan_faults, plan_requests
 from tests.faults.oracle import Oracle, Verdict
 from tests.faults.promises.schedules import EVERY_MINUTE, fires
+from tests.faults.pulse import Pulse
 from tests.faults.random_faults import Fault, NobodyThereError, Site, lanes
 from tests.faults.sources import CsvSource, DeltaSource
 from tests.support.harness import open_stack
@@ -54,7 +55,8 @@ READY_SECONDS: Final = 180.0
 #: That the broker or the store is broken explains nothing: no request waits for either.
 EXPLAINED: Final = {
     "API killed": (None,),
-    "encryption key rotated": (None,),
+    # A request that outlasts the grace of a process that stops is told to come again.
+    "encryption key rotated": (None, 503),
     "SQLite's write lock held": (503,),
     "PostgreSQL killed": (503,),
     "PostgreSQL's connections reset": (503,),
@@ -88,6 +90,7 @@ class Soak:
     Attributes:
         breakers: threads that end after all processes: one that was started in a thread is
             killed when that thread ends.
+        pulse: tells when the machine was late.
         fired: faults that were seen, by name.
         stood: when each fault stood.
         missed: faults that met nobody, by name. A kind that met nobody at all is a problem.
@@ -99,6 +102,7 @@ class Soak:
     site: Site
     client: Client
     breakers: ThreadPoolExecutor
+    pulse: Pulse
     fired: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -153,7 +157,10 @@ class Soak:
 
     def explains(self, sent: Sent) -> bool:
         """Whether a fault stood, or was over for a moment only, while a request was under way that
-        was not answered or with a 503."""
+        was not answered or with a 503; or the machine itself was late, and so a turn did not come
+        in time."""
+        if sent.status == 503 and self.pulse.was_late(sent.sent_at, sent.ended_at):
+            return True
         return any(
             sent.status in EXPLAINED.get(each.name, ())
             and each.since <= sent.ended_at
@@ -287,6 +294,7 @@ def report(site: Site, verdict: Verdict, soak: Soak) -> str:
         "longest to its end": f"{verdict.slowest_seconds:.1f} s",
         "schedules fired": sum(map(len, verdict.records.fires.values())),
         "faults": f"{soak.fired.total()}: {_counts(soak.fired)}",
+        "machine late": f"{soak.pulse.late_share:.0%} of the time",
         "met nobody": _counts(soak.missed) or "none",
     }
     return "\n".join(f"{name:<20}  {value}" for name, value in lines.items())
@@ -327,8 +335,9 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="stocktake-soak-") as folder,
         ThreadPoolExecutor(2, "fault") as breakers,
         running(dialect, Path(folder)) as (site, client),
+        Pulse(Path(folder)) as pulse,
     ):
-        soak = Soak(site, client, breakers)
+        soak = Soak(site, client, breakers, pulse)
         soak.run(seed, given.seconds, dialect)
         oracle, verdict = judge(soak)
         print(report(site, verdict, soak))
