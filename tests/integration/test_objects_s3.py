@@ -84,14 +84,21 @@ def test_a_read_in_many_threads_leaves_few_connections_and_these_not_for_long(
     monkeypatch.setattr(clients, "_IDLE_SECONDS", idle_seconds)
     monkeypatch.setattr(remote, "_kept_client", remote._kept_client.__wrapped__)
     store = open_source(location, credential)[0]
+    client = build_client(location, credential, public=False, allow_http=True)
+    client.put("t/large", bytes(3 << 20))
     before = connections_to(location)
-    together = threading.Barrier(64, timeout=PATIENCE_SECONDS)
+    reads = 2 * clients._IDLE_CONNECTIONS
+    together = threading.Barrier(reads, timeout=PATIENCE_SECONDS)
 
-    def read(_: int) -> bytes:
-        together.wait()
-        return store.get("t/z").data
+    def read(_: int) -> None:
+        chunks = store.stream("t/large")
+        next(chunks)
+        together.wait()  # each of them holds a connection now
+        for _chunk in chunks:
+            pass
 
-    store.map(read, range(64))
+    store.map(read, range(reads))
+    client.delete("t/large")
     # Of itself it closes none before 90 s.
     give_up_at = time.monotonic() + 60
     while len(connections_to(location) - before) > kept and time.monotonic() < give_up_at:
