@@ -230,6 +230,8 @@ def running(dialect: str, folder: Path) -> Iterator[tuple[Site, Client]]:
         client = Client(web.url, service.make_key(), service.project_id)
         stack.callback(client.close)
         _register(client, service.sources, store, endpoint)
+        # Customers change columns, which the first read of a table makes.
+        Oracle(service, client).wait_for_ends(READY_SECONDS)
         yield (
             Site(
                 stack=service,
