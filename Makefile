@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up wheel docs test thorough stores faults soak fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup tools demo up wheel docs test thorough stores faults soak endurance fuzz coverage lint types audit fmt bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,7 +87,10 @@ faults: $(STAMP) ## Break everything that can break, on both databases; takes lo
 	$(BIN)/python -m pytest tests/faults tests/acceptance/test_metrics.py --timeout 1800 $(ARGS)
 
 soak: $(STAMP) ## Load and random faults together (SECONDS=300 SEED=7 DATABASE=sqlite|postgresql)
-	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE))
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED)) $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
+
+endurance: $(STAMP) ## Load without faults, and what each process holds (SECONDS=3600 DATABASE=sqlite|postgresql)
+	$(BIN)/python -m tests.faults.endurance --seconds $(or $(SECONDS),3600) $(if $(DATABASE),--database $(DATABASE)) $(ARGS)
 
 # The tests of random things that are `make test`'s in their short form.
 EXAMPLES ?= 10000

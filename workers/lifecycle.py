@@ -51,6 +51,7 @@ from workers.guarding import BOARD, KeptGuard
 from workers.process.core_dumps import forbid_core_dumps
 from workers.process.environment import scrub_environment
 from workers.process.inherited_sockets import let_go_of_connections
+from workers.process.native_pools import bound_native_pools
 from workers.process.parent_death import die_with_parent
 from workers.read_errors import time_limit_error
 from workers.watchdog import watch
@@ -173,6 +174,7 @@ def _prepare_child() -> None:
     os.nice(NICENESS)
     # Before the stores' clients are made: their constructors would read these variables (ADR 6).
     scrub_environment()
+    bound_native_pools()
     JobTask.runtime = make_runtime(process_settings(), _presence)
 
 

@@ -1,5 +1,6 @@
 """What every request passes through: request id, access log, headers, HEAD, slashes."""
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, MutableMapping
@@ -12,7 +13,7 @@ from anyio import CancelScope
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import SECURITY_HEADERS, answer_for, too_large
+from api.errors import SECURITY_HEADERS, answer_for, too_large, unavailable
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
@@ -126,11 +127,12 @@ class RequestMiddleware:
         until_sent = AsyncExitStack()
         scope.setdefault("state", {}).update(request_id=request_id, until_sent=until_sent)
         started, status, method = time.perf_counter(), 500, scope["method"]
+        begun = False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 _set_headers(message, request_id)
             await send(message)
 
@@ -138,6 +140,12 @@ class RequestMiddleware:
             try:
                 async with until_sent:
                     await self._app(scope, receive, send_with_headers)
+            except asyncio.CancelledError:
+                # The process stops, and has given the request all the time that it may. Whether it
+                # was done or not, its client asks again with the same key.
+                if begun:
+                    raise
+                await unavailable()(scope, receive, send_with_headers)
             finally:
                 self._note(scope, method, status, time.perf_counter() - started)
 

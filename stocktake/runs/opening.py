@@ -12,6 +12,7 @@ from stocktake.catalog.formats import format_of
 from stocktake.db.models import TABLES, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.jobs.leases import Claim
+from stocktake.readers.delta.reader import COUNT_OPTION
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
@@ -48,11 +49,13 @@ class TableSource:
     """A table as it was when the attempt began to read.
 
     Attributes:
+        managed: whether its bytes are ours, which loads and upkeep change beside a refresh.
         stored: its columns as the row has them.
         source_state: what the last good read remembered, of whatever the table was then.
     """
 
     source: Source
+    managed: bool
     stored: Sequence[dict[str, Any]]
     source_state: dict[str, Any] | None
     validated_state: dict[str, Any] | None
@@ -82,9 +85,10 @@ def open_table(attempt: Attempt) -> TableSource:
             store=store,
             path=path,
             format=format_of(table.format),
-            options=table.options,
+            options=_options(table),
             state=_usable_state(table.source_state, attempt),
         ),
+        managed=table.managed,
         stored=table.columns,
         source_state=table.source_state,
         validated_state=table.validated_state,
@@ -119,6 +123,12 @@ def _open(attempt: Attempt, table: Any, credential: Credential | None) -> tuple[
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
     return attempt.process.storage.store(), escape(attempt.process.storage.path(key))
+
+
+def _options(table: Any) -> dict[str, Any]:
+    """Return how the source is read: a managed table's is counted, for its numbers are exact."""
+    counts = table.managed and format_of(table.format).facts.takes_rows
+    return table.options | ({COUNT_OPTION: True} if counts else {})
 
 
 def _usable_state(state: dict[str, Any] | None, attempt: Attempt) -> dict[str, Any] | None:

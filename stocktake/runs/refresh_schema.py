@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from sqlalchemy import Integer, Uuid, bindparam, update
+from sqlalchemy import Integer, Uuid, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.stored_bytes import stored_bytes
@@ -10,7 +10,7 @@ from stocktake.catalog.tables import locked_for
 from stocktake.catalog.validation import enqueue_validation
 from stocktake.catalog.versions import add_first_versions, add_version
 from stocktake.db.clock import now
-from stocktake.db.models import TABLES, Table
+from stocktake.db.models import TABLES, JobAttempt, Table
 from stocktake.errors import LimitExceededError, SupersededError
 from stocktake.jobs import leases
 from stocktake.readers import introspect
@@ -41,10 +41,10 @@ def run(attempt: Attempt) -> None:
 
 def _nothing_is_due(attempt: Attempt, opened: TableSource, found: Introspection) -> bool:
     """Return whether all that a read of an unchanged source leads to stands in the row already."""
+    if opened.managed or _state(attempt, found) != opened.source_state:
+        return False
     validated = opened.validated_state == opened.source_state
-    return _state(attempt, found) == opened.source_state and (
-        validated or not opened.source.format.facts.inferred
-    )
+    return validated or not opened.source.format.facts.inferred
 
 
 def _state(attempt: Attempt, found: Introspection) -> dict[str, Any]:
@@ -90,6 +90,8 @@ def store(attempt: Attempt, found: Introspection) -> None:
     """
     with attempt.process.database.write() as session:
         table = locked_for(session, attempt.claim)
+        if is_older(session, table, found, attempt):
+            raise SupersededError("The table was loaded into after its log was read.")
         number = table.schema_version
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
@@ -112,6 +114,21 @@ def _require_room(session: Session, table: Table, settings: Settings) -> None:
             hint="Remove some uploads, or have the operator raise "
             "STOCKTAKE_MAX_STORED_BYTES_PER_PROJECT.",
         )
+
+
+def is_older(session: Session, table: Table, found: Introspection, attempt: Attempt) -> bool:
+    """Return whether another job has written a later version of a managed table since the attempt
+    began: of its loads, upkeep and refreshes, those of different kinds run at the same time."""
+    known, read = table.source_version, found.source_version
+    if not table.managed or not isinstance(known, int) or not isinstance(read, int):
+        return False
+    if read >= known or table.last_refreshed_at is None:
+        return False
+    # Else the log itself went back, as from a backup: what it says now counts.
+    began = select(JobAttempt.started_at).where(
+        JobAttempt.job_id == attempt.claim.job_id, JobAttempt.number == attempt.claim.attempt
+    )
+    return table.last_refreshed_at >= session.scalars(began).one()
 
 
 def store_introspection(

@@ -272,7 +272,8 @@ class Client:
         ):
             assert sent.status in {None, 409, 503}, f"refused for good: {sent} {sent.body}"
             assert time.monotonic() < give_up_at, f"never taken: {sent}"
-            pause.wait(0.1)
+            # As it was told, or for a moment: who asks at once keeps a busy service busy.
+            pause.wait(float(sent.retry_after or 0.1))
             sent = self.again(sent)
         return sent
 

@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from servers.process import PATIENCE_SECONDS
 from servers.seaweedfs import SeaweedFS
 from stocktake.errors import (
     AccessDeniedError,
@@ -27,6 +30,7 @@ from stocktake.states import JobKind
 from stocktake.storage.managed import ManagedStorage, storage_at
 from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.places.urls import Location, parse
+from stocktake.storage.stores import clients, remote
 from stocktake.storage.stores.clients import build_client
 from stocktake.storage.stores.opening import Credential, ObjectStore, open_source, open_store
 from tests.support.hostile_store import FOUND, Hostile, hostile
@@ -67,6 +71,45 @@ def location(s3: SeaweedFS, endpoint: str, credential: Credential) -> Location:
 @pytest.fixture
 def store(location: Location, credential: Credential) -> ObjectStore:
     return open_source(location, credential)[0]
+
+
+@pytest.mark.parametrize(("idle_seconds", "kept"), [(3600, clients._IDLE_CONNECTIONS), (1, 0)])
+def test_a_read_in_many_threads_leaves_few_connections_and_these_not_for_long(
+    location: Location,
+    credential: Credential,
+    idle_seconds: int,
+    kept: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clients, "_IDLE_SECONDS", idle_seconds)
+    monkeypatch.setattr(remote, "_kept_client", remote._kept_client.__wrapped__)
+    store = open_source(location, credential)[0]
+    client = build_client(location, credential, public=False, allow_http=True)
+    client.put("t/large", bytes(3 << 20))
+    before = connections_to(location)
+    reads = 2 * clients._IDLE_CONNECTIONS
+    together = threading.Barrier(reads, timeout=PATIENCE_SECONDS)
+
+    def read(_: int) -> None:
+        chunks = store.stream("t/large")
+        next(chunks)
+        together.wait()  # each of them holds a connection now
+        for _chunk in chunks:
+            pass
+
+    store.map(read, range(reads))
+    client.delete("t/large")
+    # Of itself it closes none before 90 s.
+    give_up_at = time.monotonic() + 60
+    while len(connections_to(location) - before) > kept and time.monotonic() < give_up_at:
+        threading.Event().wait(0.05)
+    assert bool(kept) <= len(connections_to(location) - before) <= kept
+
+
+def connections_to(location: Location) -> set[int]:
+    """Those of this process to the store, by their own ports."""
+    found = psutil.Process().net_connections("tcp")
+    return {each.laddr.port for each in found if each.raddr and each.raddr.port == location.port}
 
 
 @pytest.mark.parametrize(

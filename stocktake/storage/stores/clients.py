@@ -39,6 +39,11 @@ _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 #: A whole answer may be a large file; the job's own deadline ends it sooner.
 _ANSWER_SECONDS = 3600
+#: Connections that one client keeps while nobody uses them, and for how long. A read in 128 threads
+#: opens as many and takes each up again at once. A process keeps several clients, and a connection
+#: through the relay takes three descriptors; without a bound all stood for 90 s.
+_IDLE_CONNECTIONS = 16
+_IDLE_SECONDS = 15
 
 _RETRY: "RetryConfig" = {
     "max_retries": MAX_RETRIES,
@@ -227,6 +232,8 @@ def _client_options(way: Route, as_stored: bool) -> "ClientConfig":
         "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
         "read_timeout": timedelta(seconds=_READ_SECONDS),
         "timeout": timedelta(seconds=_ANSWER_SECONDS),
+        "pool_max_idle_per_host": str(_IDLE_CONNECTIONS),
+        "pool_idle_timeout": timedelta(seconds=_IDLE_SECONDS),
         "user_agent": "stocktake",
     }
 

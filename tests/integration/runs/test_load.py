@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from servers.process import PATIENCE_SECONDS
-from stocktake.db.models import new_id
+from stocktake.db.models import Table, new_id
 from stocktake.errors import (
     CommitConflictError,
     JobError,
@@ -18,11 +18,14 @@ from stocktake.errors import (
     SchemaConflictError,
     StaleAttemptError,
     StorageUnavailableError,
+    SupersededError,
     UnsupportedError,
 )
 from stocktake.parts import managed_storage
+from stocktake.readers import introspect
 from stocktake.runs import ingest_file, refresh_schema
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.opening import open_table
 from stocktake.states import JobState, UploadState
 from stocktake.storage.managed import ManagedStorage
 from tests.integration.runs.conftest import Desk, with_storage
@@ -331,6 +334,48 @@ def test_a_loaded_table_is_unchanged_to_the_next_refresh_and_keeps_its_count(des
 
     assert desk.result(job_id)["coverage"]["unchanged"] is True
     assert desk.result(job_id)["row_count"] == 2
+
+
+def test_a_refresh_that_read_an_older_version_leaves_what_a_load_has_written(
+    any_desk: Desk,
+) -> None:
+    desk = any_desk
+    desk.load(CSV)
+    # Another version by somebody else, or the refresh would find all unchanged.
+    append(desk)
+    refresh = desk.attempt(enqueue(desk.database, refresh_of(desk.table())))
+    opened = open_table(refresh)
+    found = introspect(opened.source, refresh.limits, refresh.progress)
+    desk.load(CSV)
+    with pytest.raises(SupersededError):
+        refresh_schema.store(refresh, found)
+
+    assert found.source_version == 2
+    assert (desk.table().source_version, desk.table().row_count) == (3, 5)
+
+
+def test_a_refresh_counts_what_a_load_committed_and_could_not_say(any_desk: Desk) -> None:
+    desk = any_desk
+    desk.load(CSV)
+    append(desk)
+    desk.run(enqueue(desk.database, refresh_of(desk.table())), refresh_schema.run)
+
+    assert (desk.table().source_version, desk.table().row_count) == (2, 3)
+
+
+def test_a_log_that_went_back_by_itself_is_believed(desk: Desk) -> None:
+    desk.load(CSV)
+    with desk.database.write() as session:
+        session.get_one(Table, desk.table().id).source_version = 9
+        session.get_one(Table, desk.table().id).source_state = None
+    desk.run(enqueue(desk.database, refresh_of(desk.table())), refresh_schema.run)
+
+    assert desk.table().source_version == 1
+
+
+def append(desk: Desk) -> None:
+    """Append a row past the service."""
+    write_deltalake(delta(desk), pa.table({"id": [9], "note": ["nine"]}), mode="append")
 
 
 def test_a_bucket_that_would_lose_a_commit_is_refused_before_anything_is_read(

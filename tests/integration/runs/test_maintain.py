@@ -29,7 +29,12 @@ from stocktake.errors import (
 from stocktake.runs import ingest_file, maintain_table
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.compact import compact
-from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable
+from stocktake.runs.managed_table import (
+    TRANSACTION_DAYS,
+    ManagedTable,
+    locked_managed,
+    store_managed,
+)
 from stocktake.services import maintenance
 from stocktake.states import JobState
 from tests.integration.runs.conftest import Desk
@@ -324,6 +329,20 @@ def test_a_load_under_which_the_table_is_compacted_lands_as_it_was_meant(
     assert desk.job(job_id).state == JobState.SUCCEEDED
     assert ids(desk) == ([7, 8] if mode == "replace" else [0, 1, 2, 7, 8])
     assert told(desk)[:2] == true(desk)[:2]
+
+
+def test_upkeep_that_counted_an_older_version_leaves_what_a_load_has_written(desk: Desk) -> None:
+    desk.load(csv(1))
+    upkeep = desk.attempt(ask(desk))
+    managed = ManagedTable.of(upkeep)
+    found, stored = managed.introspect(), managed.stored(1)
+    desk.load(csv(2, 3))
+    with desk.database.write() as session:
+        table = locked_managed(session, upkeep)
+        store_managed(session, table, upkeep, found, stored)
+
+    assert (found.source_version, found.row_count) == (1, 1)
+    assert (desk.table().source_version, desk.table().row_count) == (2, 3)
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])
