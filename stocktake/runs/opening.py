@@ -128,7 +128,7 @@ def _open(attempt: Attempt, table: Any, credential: Credential | None) -> tuple[
 def _options(table: Any) -> dict[str, Any]:
     """Return how the source is read: a managed table's is counted, for its numbers are exact."""
     counts = table.managed and format_of(table.format).facts.takes_rows
-    return table.options | ({COUNT_OPTION: True} if counts else {})
+    return dict(table.options) | ({COUNT_OPTION: True} if counts else {})
 
 
 def _usable_state(state: dict[str, Any] | None, attempt: Attempt) -> dict[str, Any] | None:
