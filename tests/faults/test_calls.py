@@ -260,4 +260,5 @@ def tell(
     if step == 1:
         assert "COMMIT" in struck, struck
         assert (set(struck) == {"COMMIT"}) is (kind is Kind.ANSWER_LOST), struck
-    assert len(struck) > 1, struck
+        assert len(struck) > 1, struck
+    assert struck

@@ -244,10 +244,13 @@ def _crash(planted: Planted, table_id: str) -> None:
     """End a job and a request by something unforeseen, with a traceback in the log of each."""
     with opened(planted.service.settings["DATABASE_URL"]) as database:
         with database.write() as session:
-            session.get_one(Table, UUID(table_id)).columns = [{"not": "a column"}]
-        assert planted.service.refresh(table_id)["error"]["code"] == "internal"
+            table = session.get_one(Table, UUID(table_id))
+            table.columns, table.options = [{"not": "a column"}], ["no options"]  # type: ignore[assignment]
+        ended = planted.service.refresh(table_id)
+        assert ended["error"]["code"] == "internal", ended
         body = {"credential": planted.keys(2)}
         crashed = planted.ask("PATCH", f"warehouse_tables/{table_id}/", json=body)
         assert crashed.status_code == 500
         with database.write() as session:
-            session.get_one(Table, UUID(table_id)).columns = []
+            table = session.get_one(Table, UUID(table_id))
+            table.columns, table.options = [], {}
