@@ -168,6 +168,23 @@ def store_introspection(
     return change
 
 
+def store_types(
+    session: Session, table: Table, found: tuple[Column, ...], attempt: Attempt
+) -> Diff:
+    """Set the types that a user gave some of these columns on the locked row, and no more of them.
+
+    Returns:
+        the difference from the columns stored before.
+    """
+    stored = tuple(Column.from_dict(column) for column in table.columns)
+    fresh = apply_overrides(found, stored)
+    change = diff(stored, fresh)
+    table.columns = [column.as_dict() for column in fresh]
+    if change.change != "none":
+        add_version(session, table, change, job_id=attempt.claim.job_id)
+    return change
+
+
 def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Column, ...]:
     # A sample never removes a column: the file that has it may not have been looked at.
     read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
