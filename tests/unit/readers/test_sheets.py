@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -538,6 +539,25 @@ def test_a_chain_that_bites_its_tail_is_told() -> None:
     (directory,) = struct.unpack_from("<I", OLD, 48)
     with pytest.raises(InvalidSourceError, match="has no end"):
         look(patched((table + 1) * 512 + 4 * directory, directory))
+
+
+def test_a_chain_that_goes_around_costs_no_more_than_the_file_has() -> None:
+    """A header that names one sector as each of its 109 tables, in which the directory follows
+    itself: 400 MB of one sector."""
+    size = 4096
+    header = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII",
+        OLD[:8], 0x3E, 4, 0xFFFE, 12, 6, 1, 109, 1, 0, 4096, 2, 1, 0xFFFFFFFE, 0,
+    ) + struct.pack("<109I", *[0] * 109)  # fmt: skip
+    table = struct.pack("<1024I", 0xFFFFFFFD, 1, *[0xFFFFFFFE] * 1022)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidSourceError, match="has no end"):
+            look(header.ljust(size, b"\0") + table + bytes(size))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024**2
 
 
 def test_a_stream_of_a_few_bytes_stands_in_small_sectors() -> None:
