@@ -96,7 +96,10 @@ def store(attempt: Attempt, found: Introspection) -> None:
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
             _require_room(session, table, attempt.process.settings)
-        table.source_state = _state(attempt, found)
+        # A type that was cleared during the read has emptied it, so that the refresh behind this one
+        # reads afresh: to find nothing changed is no such read.
+        if table.source_state is not None or not found.coverage.unchanged:
+            table.source_state = _state(attempt, found)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))

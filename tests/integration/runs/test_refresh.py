@@ -17,10 +17,13 @@ from stocktake.errors import (
     SupersededError,
     UrlRefusedError,
 )
+from stocktake.readers import introspect
+from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.runs import refresh_schema
+from stocktake.services.schema_versions import update_types
 from tests.integration.runs.conftest import Desk
 from tests.support.delta_tables import HandWrittenLog, field_of, metadata_action
-from tests.support.rows import enqueue, make_table, refresh_of
+from tests.support.rows import context, enqueue, make_table, refresh_of
 
 
 def register(desk: Desk, pattern: Path | str, format_: str) -> None:
@@ -84,6 +87,31 @@ def test_an_override_survives_and_may_be_set_during_the_read(desk: Desk) -> None
     refresh_schema.run(replace(attempt, progress=set_while_reading))
 
     assert desk.columns() == {"id": "Int64)", "n": "Float64)", "new": "String)"}
+
+
+def test_a_type_that_is_cleared_while_an_unchanged_source_is_looked_at_is_read_afresh(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = desk.sources / "orders.csv"
+    file.write_text("id,n\n1,2\n")
+    register(desk, file, "CSVWithNames")
+    refreshed(desk)
+    desk.override("n", "Nullable(String)")
+    file.write_text("id,n\n1,2.5\n")
+    refreshed(desk)  # whose sample is not validated yet
+
+    def look_and_clear(source: Source, limits: Limits, progress: Progress) -> Introspection:
+        found = introspect(source, limits, progress)
+        assert found.coverage.unchanged
+        with context(desk.database, desk.settings, desk.project_id) as ctx:
+            update_types(ctx, desk.table().id, {"n": None})
+        return found
+
+    monkeypatch.setattr(refresh_schema, "introspect", look_and_clear)
+    desk.run(queue(desk), refresh_schema.run)
+    monkeypatch.undo()
+    refreshed(desk)
+    assert desk.columns()["n"] == "Float64)"
 
 
 def test_a_result_for_an_older_generation_is_thrown_away(desk: Desk) -> None:
