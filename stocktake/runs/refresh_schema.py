@@ -96,7 +96,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
             _require_room(session, table, attempt.process.settings)
-        # A type that was cleared during the read has emptied it, so that the refresh behind this one
+        # Emptied where a type was cleared during the read, so that the refresh behind this one
         # reads afresh: to find nothing changed is no such read.
         if table.source_state is not None or not found.coverage.unchanged:
             table.source_state = _state(attempt, found)
