@@ -1,5 +1,7 @@
 """A refresh keeps the table's columns true to its source, and nothing else."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -143,6 +145,55 @@ def test_an_attempt_that_lost_its_lease_writes_nothing(desk: Desk) -> None:
 
     assert desk.table().columns == []
     assert desk.versions() == 0
+
+
+def _lose_lease(desk: Desk, job_id: UUID) -> None:
+    desk.expire(job_id)
+    desk.attempt(job_id)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "error"),
+    [
+        (lambda desk, _: None, None),
+        (lambda desk, _: desk.change_table(options={"validate": False}), SupersededError),
+        (lambda desk, _: desk.change_table(deleted=True), SupersededError),
+        (_lose_lease, StaleAttemptError),
+    ],
+    ids=["quiet", "changed", "deleted", "late"],
+)
+def test_an_unchanged_source_writes_the_time_where_the_fence_holds(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[Desk, UUID], None],
+    error: type[Exception] | None,
+) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
+    register(desk, file, "Parquet")
+    refreshed(desk)
+    before, job_id = desk.table(), queue(desk)
+
+    def look(source: Source, limits: Limits, progress: Progress) -> Introspection:
+        found = introspect(source, limits, progress)
+        meanwhile(desk, job_id)
+        return found
+
+    def unneeded(*_: object) -> None:
+        raise AssertionError("a source that is unchanged needs no more than its time")
+
+    monkeypatch.setattr(refresh_schema, "introspect", look)
+    monkeypatch.setattr(refresh_schema, "store", unneeded)
+    with pytest.raises(error) if error else nullcontext():
+        refresh_schema.run(desk.attempt(job_id))
+
+    assert before.last_refreshed_at is not None
+    assert (desk.table().last_refreshed_at == before.last_refreshed_at) is (error is not None)
+    assert desk.table().source_state == before.source_state
+    if error is None:
+        result = desk.result(job_id)
+        assert (result["columns"], result["schema_version"], result["change"]) == (1, 1, "none")
+        assert result["coverage"]["unchanged"] is True
 
 
 def test_a_failed_read_keeps_the_last_good_columns(desk: Desk) -> None:
