@@ -148,13 +148,17 @@ def _running(session: Session, job_id: UUID, which: ColumnElement[bool]) -> Clai
     return None if row is None else as_claim(row)
 
 
-def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
+def has_succeeded(session: Session, job_id: UUID, number: int, *, worker: str) -> bool:
     """Return whether this attempt's success is committed: then what comes behind it has lost
     nothing.
+
+    Args:
+        worker: how the child's name ends at least: the number may be another child's by now.
     """
     succeeded = exists().where(
         JobAttempt.job_id == job_id,
         JobAttempt.number == number,
+        JobAttempt.worker.endswith(worker, autoescape=True),
         JobAttempt.outcome == JobState.SUCCEEDED.value,
     )
     return bool(session.scalar(select(succeeded)))
