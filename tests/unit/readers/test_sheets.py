@@ -96,6 +96,12 @@ def test_an_error_is_null_and_told() -> None:
     assert warning.sentence.startswith("One cell of the sheet 'Costs', A3, holds an error")
 
 
+def test_a_text_that_says_error_is_none() -> None:
+    found = source(ods(cell("string", text="a"), cell("string", "error", "error")), ODS)
+    assert introspect(found).warnings == ()
+    assert values(found) == [{"a": "error"}]
+
+
 def old_error(row: int, column: int) -> bytes:
     return old_record(0x205, struct.pack("<HHHBB", row, column, 0, 0x2A, 1))
 
