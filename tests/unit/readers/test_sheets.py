@@ -384,6 +384,28 @@ def test_an_archive_with_two_directories_is_refused() -> None:
             look(broken)
 
 
+def wide(data: bytes) -> bytes:
+    """The archive as a writer ends it that takes ZIP64 for each."""
+    end = data.rfind(b"PK\x05\x06")
+    count, size, start = struct.unpack_from("<HII", data, end + 10)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    return data[:end] + record + struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1) + data[end:]
+
+
+def test_an_archive_that_ends_as_zip64_is_read_where_both_its_ends_agree() -> None:
+    data = wide(xlsx([["a"], ["b"]]))
+    end = data.rfind(b"PK\x05\x06")
+    marked = data[: end + 12] + b"\xff" * 8 + data[end + 20 :]
+    for each in (data, marked):
+        assert shown(look(each)) == {"a": "Nullable(String)"}
+    # by the end, by the wide record, and where the locator finds that
+    for at in (end + 12, end + 16, end - 76 + 40, end - 76 + 48, end - 76 + 4, end - 20 + 8):
+        forged = bytearray(data)
+        forged[at] ^= 1
+        with pytest.raises(InvalidSourceError, match="directory is not where"):
+            look(bytes(forged))
+
+
 @pytest.mark.parametrize(
     "name", ["XL/sharedstrings.xml", "xl\\sharedStrings.xml", "other/sharedStrings.xml"]
 )
