@@ -283,7 +283,8 @@ def _settle(runtime: Runtime, claim: Claim, end: Callable[[Session], JobState]) 
             try:
                 return end(session)
             except StaleAttemptError:
-                if not leases.has_succeeded(session, claim.job_id, claim.attempt):
+                number, worker = claim.attempt, claim.worker
+                if not leases.has_succeeded(session, claim.job_id, number, worker=worker):
                     raise
                 return JobState.SUCCEEDED
     except StaleAttemptError as exc:

@@ -45,7 +45,8 @@ def beat(reading: Reading) -> bool:
     try:
         with _database().write() as session:
             if (claim := _claim(session, reading)) is None:
-                return leases.has_succeeded(session, reading.job_id, reading.attempt)
+                child = _end_of_name(reading)
+                return leases.has_succeeded(session, reading.job_id, reading.attempt, worker=child)
             found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
     except SQLAlchemyError as exc:
         log.warning("heartbeat_not_written", reason=type(exc).__name__, **_named(reading))
@@ -103,7 +104,11 @@ def to_leave(worker: str) -> dict[UUID, int]:
 def _claim(session: Session, reading: Reading) -> Claim | None:
     """Return the child's claim; one under the same number may be another child's (ADR 2)."""
     claim = leases.attempt_of(session, reading.job_id, reading.attempt)
-    return claim if claim and claim.worker.endswith(f"/{reading.pid}") else None
+    return claim if claim and claim.worker.endswith(_end_of_name(reading)) else None
+
+
+def _end_of_name(reading: Reading) -> str:
+    return f"/{reading.pid}"
 
 
 def _named(reading: Reading) -> dict[str, object]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import psutil
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from stocktake.errors import JobError, StaleAttemptError
 from stocktake.jobs import leases
@@ -101,9 +102,7 @@ class Watchdog:
                 )
                 # The success may have been committed a moment ago, while this waited for the row:
                 # its lease is gone then, and nothing is lost.
-                is_lost = not beat.alive and not leases.has_succeeded(
-                    session, self._claim.job_id, self._claim.attempt
-                )
+                is_lost = not beat.alive and not self._is_written(session)
                 if self._runtime.presence is not None and not self._runtime.stopping():
                     self._runtime.presence.keep(session)
         except SQLAlchemyError as exc:
@@ -138,9 +137,13 @@ class Watchdog:
     def _has_succeeded(self) -> bool:
         try:
             with self._runtime.process.database.read() as session:
-                return leases.has_succeeded(session, self._claim.job_id, self._claim.attempt)
+                return self._is_written(session)
         except SQLAlchemyError:
             return True  # not known: asked again with the next look
+
+    def _is_written(self, session: Session) -> bool:
+        claim = self._claim
+        return leases.has_succeeded(session, claim.job_id, claim.attempt, worker=claim.worker)
 
 
 @contextmanager

@@ -2,38 +2,23 @@
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Float,
-    Integer,
-    Row,
-    Update,
-    Uuid,
-    and_,
-    bindparam,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Row, Update, exists, select
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from stocktake.db.clock import now
-from stocktake.db.models import JOB_ATTEMPTS, JOBS, Job, JobAttempt, Table
+from stocktake.db.models import JOBS, Job, JobAttempt
 from stocktake.errors import (
     HandedBackError,
     JobError,
     ReserveNeededError,
     StaleAttemptError,
 )
+from stocktake.jobs import lease_statements as statements
 from stocktake.jobs import turns
 from stocktake.jobs.cancelling import cancelled_error
-from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT, lock_project
+from stocktake.jobs.shares import lock_project
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState
 
@@ -105,55 +90,6 @@ class RetryPolicy:
         return random.uniform(0, min(self.max_seconds, self.base_seconds * 2**attempt))  # noqa: S311
 
 
-#: What makes a `Claim`. Columns and no entity: to load one costs more than its statement.
-_CLAIMED: Final = (
-    JOBS.c.id,
-    JOBS.c.kind,
-    JOBS.c.attempt,
-    JOBS.c.max_attempts,
-    JOBS.c.generation,
-    JOBS.c.project_id,
-    JOBS.c.table_id,
-    JOBS.c.batch_id,
-    JOBS.c.upload_id,
-    JOBS.c.arguments,
-    JOBS.c.worker,
-    JOBS.c.request_id,
-)
-#: Built once, as all statements of an ordinary job are: to build them anew took longer than to run
-#: them.
-_CLAIM: Final = (
-    update(JOBS)
-    .where(
-        JOBS.c.id == bindparam("the_job", type_=Uuid()),
-        JOBS.c.state == JobState.QUEUED,
-        JOBS.c.next_run_at <= now(),
-        ~MUST_WAIT,
-        HAS_PLACE,
-    )
-    .values(
-        state=JobState.RUNNING,
-        attempt=JOBS.c.attempt + 1,
-        # As of now, and not of the request: a job that waited while its table changed reads the new
-        # source, and its result holds (ADR 2).
-        generation=select(Table.generation).where(Table.id == JOBS.c.table_id).scalar_subquery(),
-        worker=bindparam("by_worker"),
-        lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
-        # It has a place: its project may have the reserve again (`shares.has_yielded`).
-        yielded_at=None,
-        # The first attempt's; each has its own in `job_attempts`.
-        started_at=func.coalesce(JOBS.c.started_at, now()),
-        progress=None,
-        revision=JOBS.c.revision + 1,
-    )
-    .returning(
-        *_CLAIMED,
-        select(Table.name).where(Table.id == JOBS.c.table_id).scalar_subquery().label("table_name"),
-    )
-)
-_BEGIN: Final = insert(JOB_ATTEMPTS)
-
-
 def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) -> Claim | None:
     """Take the job, `queued -> running`, or None where the message was a duplicate.
 
@@ -172,11 +108,12 @@ def claim(session: Session, job_id: UUID, *, worker: str, lease_seconds: float) 
     given = {"the_job": job_id, "by_worker": worker, "lease_seconds": lease_seconds}
     lock_project(session, job_id)
     connection = session.connection()  # a session asks of each statement whether it loads entities
-    row = connection.execute(_CLAIM, given).one_or_none()
+    row = connection.execute(statements.CLAIM, given).one_or_none()
     if row is None:
         _spend_ring(session, job_id)
         return None
-    connection.execute(_BEGIN, {"job_id": row.id, "number": row.attempt, "worker": worker})
+    begun = {"job_id": row.id, "number": row.attempt, "worker": worker}
+    connection.execute(statements.BEGIN, begun)
     return replace(as_claim(row), table_name=row.table_name)
 
 
@@ -185,27 +122,10 @@ def _spend_ring(session: Session, job_id: UUID) -> None:
 
     Where the job was cancelled meanwhile, its turn passes to the next.
     """
-    session.execute(_UNRING, {"the_job": job_id})
-    ended = session.execute(_ENDED, {"the_job": job_id}).one_or_none()
+    session.execute(statements.UNRING, {"the_job": job_id})
+    ended = session.execute(statements.PROJECT_OF_ENDED, {"the_job": job_id}).one_or_none()
     if ended is not None:
         turns.ring_next(session, job_id, ended.project_id)
-
-
-_UNRING: Final = (
-    update(JOBS)
-    .where(
-        JOBS.c.id == bindparam("the_job", type_=Uuid()),
-        JOBS.c.state == JobState.QUEUED,
-        JOBS.c.rung_at.is_not(None),
-        JOBS.c.next_run_at <= now(),
-        # One behind another of its table lacks no place: that one's end rings for it.
-        ~MUST_WAIT,
-    )
-    .values(rung_at=None)
-)
-_ENDED: Final = select(JOBS.c.project_id).where(
-    JOBS.c.id == bindparam("the_job", type_=Uuid()), JOBS.c.finished_at.is_not(None)
-)
 
 
 def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
@@ -214,32 +134,38 @@ def held(session: Session, job_id: UUID, *, worker: str) -> Claim | None:
     For a child that asks after an error of the commit: it works on one job at a time, so what it
     holds is what it has just claimed.
     """
-    mine = (JOBS.c.state == JobState.RUNNING, JOBS.c.worker == worker)
-    row = session.execute(select(*_CLAIMED).where(JOBS.c.id == job_id, *mine)).one_or_none()
-    return None if row is None else as_claim(row)
+    return _running(session, job_id, JOBS.c.worker == worker)
 
 
 def attempt_of(session: Session, job_id: UUID, number: int) -> Claim | None:
     """Return the attempt of this number, where it still holds its job."""
-    mine = (JOBS.c.state == JobState.RUNNING, JOBS.c.attempt == number)
-    row = session.execute(select(*_CLAIMED).where(JOBS.c.id == job_id, *mine)).one_or_none()
+    return _running(session, job_id, JOBS.c.attempt == number)
+
+
+def _running(session: Session, job_id: UUID, which: ColumnElement[bool]) -> Claim | None:
+    mine = (JOBS.c.id == job_id, JOBS.c.state == JobState.RUNNING, which)
+    row = session.execute(select(*statements.CLAIMED).where(*mine)).one_or_none()
     return None if row is None else as_claim(row)
 
 
-def has_succeeded(session: Session, job_id: UUID, number: int) -> bool:
+def has_succeeded(session: Session, job_id: UUID, number: int, *, worker: str) -> bool:
     """Return whether this attempt's success is committed: then what comes behind it has lost
     nothing.
+
+    Args:
+        worker: how the child's name ends at least: the number may be another child's by now.
     """
     succeeded = exists().where(
         JobAttempt.job_id == job_id,
         JobAttempt.number == number,
+        JobAttempt.worker.endswith(worker, autoescape=True),
         JobAttempt.outcome == JobState.SUCCEEDED.value,
     )
     return bool(session.scalar(select(succeeded)))
 
 
 def as_claim(job: Job | Row[*tuple[Any, ...]]) -> Claim:
-    """Return the attempt that holds this running job, a row of `_CLAIMED` or an entity."""
+    """Return the attempt that holds this running job, a row of `CLAIMED` or an entity."""
     return Claim(
         job_id=job.id,
         kind=JobKind(job.kind),
@@ -256,34 +182,9 @@ def as_claim(job: Job | Row[*tuple[Any, ...]]) -> Claim:
     )
 
 
-def _owned() -> ColumnElement[bool]:
-    return and_(
-        JOBS.c.id == bindparam("the_job", type_=Uuid()),
-        JOBS.c.state == JobState.RUNNING,
-        JOBS.c.attempt == bindparam("the_attempt", type_=Integer),
-        # A number is given again where a database has lost the claim: a standby that had not heard
-        # of it was promoted (ADR 2).
-        JOBS.c.worker == bindparam("by_worker"),
-    )
-
-
 def _given(claim: Claim, **more: Any) -> dict[str, Any]:
     mine = {"the_job": claim.job_id, "the_attempt": claim.attempt, "by_worker": claim.worker}
     return mine | more
-
-
-def _renewed(**values: Any) -> ReturningUpdate[Any]:
-    lease = now(bindparam("lease_seconds", type_=Float))
-    renewed = update(JOBS).where(_owned()).values(lease_expires_at=lease, **values)
-    return renewed.returning(JOBS.c.cancel_requested_at)
-
-
-#: A lease alone raises no revision: whoever waits for a change would be woken by each heartbeat,
-#: and see the same job.
-_RENEW: Final = _renewed()
-_RENEW_AND_TELL: Final = _renewed(
-    progress=bindparam("so_far", type_=JOBS.c.progress.type), revision=JOBS.c.revision + 1
-)
 
 
 def heartbeat(
@@ -292,54 +193,12 @@ def heartbeat(
     """Renew the lease and write the progress; learn whether the job is still ours."""
     given = _given(claim, lease_seconds=lease_seconds)
     if progress is None:
-        row = session.execute(_RENEW, given).one_or_none()
+        row = session.execute(statements.RENEW, given).one_or_none()
     else:
-        row = session.execute(_RENEW_AND_TELL, given | {"so_far": progress}).one_or_none()
+        row = session.execute(statements.RENEW_AND_TELL, given | {"so_far": progress}).one_or_none()
     if row is None:
         return Beat(alive=False)
     return Beat(alive=True, cancel_requested=row.cancel_requested_at is not None)
-
-
-def _ended(state: JobState, **values: Any) -> Update:
-    return (
-        update(JOBS)
-        .where(_owned())
-        .values(
-            state=state,
-            error=bindparam("why", type_=JOBS.c.error.type),
-            worker=None,
-            lease_expires_at=None,
-            revision=JOBS.c.revision + 1,
-            finished_at=now() if state.done else None,
-            **values,
-        )
-    )
-
-
-def _queued_anew(**values: Any) -> Update:
-    # As if nobody had rung: the clock does when it is due, from the first distance on.
-    return _ended(JobState.QUEUED, rung_at=None, rings=0, **values)
-
-
-_SUCCEED: Final = _ended(JobState.SUCCEEDED, result=bindparam("found", type_=JOBS.c.result.type))
-_CANCEL: Final = _ended(JobState.CANCELLED)
-_FAIL: Final = _ended(JobState.FAILED)
-_TRY_AGAIN: Final = _queued_anew(next_run_at=now(bindparam("delay_seconds", type_=Float)))
-#: The attempt's number is not taken back: it is the fence, and is never used twice (ADR 9).
-_HAND_BACK: Final = _queued_anew(
-    next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=None
-)
-_YIELD: Final = _queued_anew(
-    next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=now()
-)
-_END_ATTEMPT: Final = (
-    update(JOB_ATTEMPTS)
-    .where(
-        JOB_ATTEMPTS.c.job_id == bindparam("the_job", type_=Uuid()),
-        JOB_ATTEMPTS.c.number == bindparam("the_attempt", type_=Integer),
-    )
-    .values(ended_at=now(), outcome=bindparam("how"), detail=bindparam("said"))
-)
 
 
 def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
@@ -348,7 +207,8 @@ def succeed(session: Session, claim: Claim, result: dict[str, Any]) -> None:
     Raises:
         StaleAttemptError: the lease was lost; the transaction must roll back.
     """
-    _end(session, claim, _SUCCEED, outcome=JobState.SUCCEEDED.value, error=None, found=result)
+    outcome = JobState.SUCCEEDED.value
+    _end(session, claim, statements.SUCCEED, outcome=outcome, error=None, found=result)
 
 
 def cancel(
@@ -363,7 +223,7 @@ def cancel(
     Raises:
         StaleAttemptError: the lease was lost.
     """
-    _end(session, claim, _CANCEL, outcome=code, error=cancelled_error(code, detail))
+    _end(session, claim, statements.CANCEL, outcome=code, error=cancelled_error(code, detail))
 
 
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
@@ -381,11 +241,11 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         cancel(session, claim)
         return JobState.CANCELLED
     if not error.retryable or claim.attempt >= claim.max_attempts:
-        _end(session, claim, _FAIL, outcome=error.code, error=error.as_dict())
+        _end(session, claim, statements.FAIL, outcome=error.code, error=error.as_dict())
         return JobState.FAILED
     delay = retry.delay(claim.attempt)
     why = error.as_dict()
-    _end(session, claim, _TRY_AGAIN, outcome=error.code, error=why, delay_seconds=delay)
+    _end(session, claim, statements.TRY_AGAIN, outcome=error.code, error=why, delay_seconds=delay)
     return JobState.QUEUED
 
 
@@ -415,16 +275,12 @@ def hand_back(session: Session, claim: Claim, error: HandedBackError) -> None:
     if _cancel_requested(session, claim):
         cancel(session, claim)
         return
-    back = _YIELD if isinstance(error, ReserveNeededError) else _HAND_BACK
+    back = statements.YIELD if isinstance(error, ReserveNeededError) else statements.HAND_BACK
     _end(session, claim, back, outcome=error.code, error=error.as_dict())
 
 
 def _cancel_requested(session: Session, claim: Claim) -> bool:
-    return session.scalar(_ASKED_AT, _given(claim)) is not None
-
-
-#: Locked, so that no cancel is asked for before the job is back in the queue.
-_ASKED_AT: Final = select(JOBS.c.cancel_requested_at).where(_owned()).with_for_update()
+    return session.scalar(statements.ASKED_AT, _given(claim)) is not None
 
 
 def _end(
@@ -443,7 +299,7 @@ def _end(
             f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was written"
         )
     said = error and error["detail"]
-    connection.execute(_END_ATTEMPT, _given(claim, how=outcome, said=said))
+    connection.execute(statements.END_ATTEMPT, _given(claim, how=outcome, said=said))
     # In this transaction, so that the rings leave with its commit. One that is lost then is the
     # clock's to repeat.
     if claim.table_id is not None:

@@ -33,7 +33,7 @@ from stocktake.runs.ingest_file import (
     read_upload,
     received_of,
 )
-from stocktake.runs.load_plan import Load, fit
+from stocktake.runs.load_plan import Load, behind, fit
 from stocktake.runs.managed_table import mapped
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import ChangeClass, Diff, apply_overrides, diff
@@ -196,19 +196,13 @@ class _Trial:
 
 def _columns_behind(load: Load, table: DeltaTable | None, schema: pa.Schema) -> Columns:
     """Return the table's columns behind a load, as its log would have them."""
-    known = load.known(table)
-    behind = pa.schema(
-        [
-            *(schema.field(each.name) if each.name in schema.names else each for each in known),
-            *(field for field in schema if field.name not in known.names),
-        ]
-    )
+    after = behind(load.known(table), schema)
     if table is not None and load.replaces:
         before = pa.schema(table.schema().to_arrow())
         # A log takes no new schema for the sake of another order.
         if {field.name: field.type for field in before} == dict(
             zip(schema.names, schema.types, strict=True)
         ):
-            behind = before
+            after = before
     partitions = table.metadata().partition_columns if table is not None else []
-    return columns_of(Schema.from_arrow(behind).to_json(), partitions, load.attempt.limits)
+    return columns_of(Schema.from_arrow(after).to_json(), partitions, load.attempt.limits)

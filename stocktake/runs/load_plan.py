@@ -244,6 +244,21 @@ def fit(load: Load, table: DeltaTable | None, write: Write) -> None:
             raise
 
 
+def behind(known: pa.Schema, schema: pa.Schema) -> pa.Schema:
+    """Return a table's columns behind a load: in the table's order, then those that are new.
+
+    Args:
+        known: the table's columns that bind the load.
+        schema: what the load's rows are cast to.
+    """
+    return pa.schema(
+        [
+            *(schema.field(each.name) if each.name in schema.names else each for each in known),
+            *(field for field in schema if field.name not in known.names),
+        ]
+    )
+
+
 def _fit_merge(load: Load, table: DeltaTable, schema: pa.Schema, write: Write) -> None:
     known = load.known(table)
     # A merge writes no rows anew for the sake of a type: those of the table hold.
@@ -266,12 +281,7 @@ def _fit_as(
     too: deltalake knows no column whose files differ in its type."""
     known = load.known(table)
     if rewrites := table is not None and bool(changed(known, schema)):
-        schema = pa.schema(
-            [
-                *(schema.field(each.name) if each.name in schema.names else each for each in known),
-                *(field for field in schema if field.name not in known.names),
-            ]
-        )
+        schema = behind(known, schema)
     given = load.cast(rows, schema)
     if table is not None and rewrites:
         given = chain(load.stored(table, schema), given)

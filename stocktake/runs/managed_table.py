@@ -34,7 +34,7 @@ from stocktake.errors import (
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Source
 from stocktake.runs.attempt import Attempt
-from stocktake.runs.refresh_schema import is_older, store_introspection
+from stocktake.runs.refresh_schema import is_older, store_introspection, store_types
 from stocktake.runs.table_log import RESTORE
 from stocktake.schema.diff import Diff
 from stocktake.schema.formats import MANAGED, TAKING_ROWS
@@ -223,8 +223,8 @@ def locked_managed(session: Session, attempt: Attempt) -> Table:
 def store_managed(
     session: Session, table: Table, attempt: Attempt, found: Introspection, stored: Stored
 ) -> Diff:
-    """Write what a managed table holds now to its locked row, unless a later version of it stands
-    there.
+    """Write what a managed table holds now to its locked row. Where a later version of it stands
+    there, that one stays, and takes only the types that were sent with an upload.
 
     Returns:
         the difference from the columns stored before.
@@ -232,8 +232,9 @@ def store_managed(
     Raises:
         LimitExceededError: see `store_introspection`.
     """
-    change = Diff()
-    if not is_older(session, table, found, attempt):
+    if is_older(session, table, found, attempt):
+        change = store_types(session, table, found.columns, attempt)
+    else:
         change = store_introspection(session, table, found, attempt)
         table.source_state = found.state | {"generation": table.generation}
     stored.write(table)

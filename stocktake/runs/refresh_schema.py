@@ -96,7 +96,10 @@ def store(attempt: Attempt, found: Introspection) -> None:
         change = store_introspection(session, table, found, attempt)
         if table.schema_version > number:
             _require_room(session, table, attempt.process.settings)
-        table.source_state = _state(attempt, found)
+        # Emptied where a type was cleared during the read, so that the refresh behind this one
+        # reads afresh: to find nothing changed is no such read.
+        if table.source_state is not None or not found.coverage.unchanged:
+            table.source_state = _state(attempt, found)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(table, found, change))
@@ -164,6 +167,23 @@ def store_introspection(
         add_first_versions(session, table, found.history, job_id=attempt.claim.job_id)
     # The first read makes version 1 whatever it found, a source without columns too.
     elif change.change != "none" or table.schema_version == 0:
+        add_version(session, table, change, job_id=attempt.claim.job_id)
+    return change
+
+
+def store_types(
+    session: Session, table: Table, found: tuple[Column, ...], attempt: Attempt
+) -> Diff:
+    """Set the types that a user gave some of these columns on the locked row, and no more of them.
+
+    Returns:
+        the difference from the columns stored before.
+    """
+    stored = tuple(Column.from_dict(column) for column in table.columns)
+    fresh = apply_overrides(found, stored)
+    change = diff(stored, fresh)
+    table.columns = [column.as_dict() for column in fresh]
+    if change.change != "none":
         add_version(session, table, change, job_id=attempt.claim.job_id)
     return change
 

@@ -11,8 +11,11 @@ from stocktake.readers.arrow.flatbuffer import FlatbufferError, Table
 from stocktake.readers.files.swelling import allowed
 from stocktake.readers.source import Limits
 
-#: Of a `Message` (Message.fbs), by their places: what it is, and how long its body is.
-_KIND, _HEADER, _BODY_LENGTH = 1, 2, 3
+#: Of a `Message` (Message.fbs), by their places: what it is, how long its body is, and what its
+#: writer adds, by which Arrow 0.17 said that buffers are compressed.
+_KIND, _HEADER, _BODY_LENGTH, _ADDED = 1, 2, 3, 4
+_KEY: Final = 0
+_COMPRESSED_0_17: Final = "ARROW:experimental_compression"
 _DICTIONARY, _BATCH = 2, 3
 #: Of a dictionary its batch; of a batch its buffers, and whether they are compressed.
 _DATA: Final = 1
@@ -76,12 +79,19 @@ def _check(message: Table, local: IO[bytes], start: int, limits: Limits) -> None
     kind, header = message.number(_KIND, "B"), message.table(_HEADER)
     if header is not None and kind == _DICTIONARY:
         header = header.table(_DATA)
-    if header is None or kind not in (_DICTIONARY, _BATCH) or header.table(_COMPRESSION) is None:
+    if header is None or kind not in (_DICTIONARY, _BATCH) or not _is_compressed(message, header):
         return
     size = claimed = 0
     for length, claim in _claims(header, local, start):
+        if claim < _AS_IT_IS:
+            raise FlatbufferError("a buffer claims a negative length")
         size, claimed = size + length, claimed + (length if claim == _AS_IT_IS else claim)
     allowed(size, limits).check(claimed, "A batch of the file", limits)
+
+
+def _is_compressed(message: Table, batch: Table) -> bool:
+    added = (each.text(_KEY) for each in message.tables(_ADDED))
+    return batch.table(_COMPRESSION) is not None or _COMPRESSED_0_17 in added
 
 
 def _claims(batch: Table, local: IO[bytes], start: int) -> Iterator[tuple[int, int]]:

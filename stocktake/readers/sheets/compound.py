@@ -6,6 +6,7 @@ here, each step within the file, and it is given a file of our own that holds th
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from stocktake.readers.sheets.reach import ReachError
@@ -52,7 +53,9 @@ class _Compound:
             raise ReachError("its header is none of a compound file")
         self._data = data
         self._size = _SECTOR_BYTES[shift]
-        self._next = self._numbers(self._table(more))
+        # Of no more sectors than there are: a table that is named twice says no more by it, and a
+        # chain that goes around ends as soon as it has been in all of them.
+        self._next = self._numbers(self._table(more))[: -(-len(data) // self._size)]
         self._entries = b"".join(self._chain(directory))
         self._mini_table = first
 
@@ -69,8 +72,10 @@ class _Compound:
         if size >= _MINI_BELOW:
             return b"".join(self._chain(start))[:size]
         small = b"".join(self._chain(*struct.unpack_from("<I", self._entries, _START)))
-        follows = self._numbers(self._chain(self._mini_table))
-        places = _followed(start, follows)
+        # Of as many small sectors as there are, each in four bytes.
+        tables = -(-len(small) // (self._size * _MINI_BYTES // 4))
+        follows = self._numbers(islice(self._chain(self._mini_table), tables))
+        places = islice(_followed(start, follows), -(-size // _MINI_BYTES))
         return b"".join(small[at * _MINI_BYTES : (at + 1) * _MINI_BYTES] for at in places)[:size]
 
     def _table(self, more: int) -> Iterator[bytes]:

@@ -19,8 +19,9 @@ _PLACE: Final = re.compile(r"([A-Za-z]*+)([0-9]{1,20}+)")
 _MOST_DIGITS: Final = 18
 #: What says nothing of a cell's value.
 _EMPTY: Final = frozenset({"style-name", "number-columns-repeated", "content-validation-name"})
-#: The type that LibreOffice says of a cell whose formula failed, beside that of a text.
-_ERROR: Final = "error"
+#: The type that LibreOffice says of a cell whose formula failed, beside that of a text; the text
+#: of another cell may be the same word.
+_ERROR, _TYPE = "error", "value-type"
 _FIRST_LETTER: Final = ord("A") - 1
 
 
@@ -208,7 +209,7 @@ class OdsReach(Reach):
             self._columns_times = _number(attributes, "number-columns-repeated")
             said = [value for key, value in attributes.items() if local_name(key) not in _EMPTY]
             self._filled, self._said_here = bool(said), sum(map(len, said))
-            if self.sheets and _ERROR in said:
+            if self.sheets and _ERROR in said and _is_error(attributes):
                 times = self._times * self._columns_times
                 self.sheets[-1].add_error(self._row, self._column, times)
         elif local == "s":
@@ -280,6 +281,10 @@ def _place(said: str) -> tuple[int, int]:
     for letter in match[1][:8].upper():
         column = column * 26 + ord(letter) - _FIRST_LETTER
     return column, int(match[2])
+
+
+def _is_error(attributes: Attributes) -> bool:
+    return any(local_name(key) == _TYPE and said == _ERROR for key, said in attributes.items())
 
 
 def _number(attributes: Attributes, wanted: str) -> int:

@@ -228,6 +228,10 @@ def test_of_two_claims_under_one_number_the_one_that_a_failover_lost_writes_noth
     with database.write() as session:
         leases.succeed(session, second, {})
     assert _attempts(database, queued) == [(1, "succeeded")]
+    with database.read() as session:
+        for claim in (lost, second):
+            is_its_own = leases.has_succeeded(session, queued, 1, worker=claim.worker)
+            assert is_its_own is (claim is second)
 
 
 def test_a_heartbeat_renews_the_lease_and_shows_the_progress(database: Database, queued) -> None:

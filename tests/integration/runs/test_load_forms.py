@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 
 from stocktake.errors import RaggedRowsError, SchemaConflictError
+from stocktake.readers.source import Introspection
+from stocktake.runs import ingest_file
+from stocktake.runs.load import load_rows
+from stocktake.runs.load_plan import Load
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_ingest import parquet
 from tests.integration.runs.test_load import delta, rows
+from tests.integration.runs.test_maintain import maintain
 
 
 def types(**words: str) -> str:
@@ -52,6 +57,31 @@ def test_options_of_a_later_load_are_kept_when_it_was_read(desk: Desk) -> None:
     desk.load(b"a,b\n5,6\n", options='{"csv_delimiter": null}')
     assert desk.table().options == {"csv_comment": "#"}
     assert sorted(row["b"] for row in rows(desk)) == [2, 4, 6]
+
+
+def test_types_are_kept_where_upkeep_has_written_a_later_version_first(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.load(b"id\n1\n")
+    desk.load(b"id\n2\n")
+    job_id = desk.send(b"id,n\n3,7\n", target="delta", columns=types(n="json", id="integer"))
+
+    def load_and_maintain(load: Load) -> Introspection:
+        found = load_rows(load)
+        maintain(desk)
+        return found
+
+    monkeypatch.setattr(ingest_file, "load_rows", load_and_maintain)
+    desk.run(job_id)
+
+    loaded = desk.result(job_id)["source_version"]
+    assert loaded < desk.table().source_version == delta(desk).version()
+    assert {column["name"]: column["override"] for column in desk.table().columns} == {
+        "id": True,
+        "n": True,
+    }
+    assert desk.columns()["n"].startswith("Map")
+    assert desk.table().row_count == 3
 
 
 def test_wrong_options_of_a_first_file_are_mended_at_the_table(desk: Desk) -> None:

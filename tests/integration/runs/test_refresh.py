@@ -1,5 +1,7 @@
 """A refresh keeps the table's columns true to its source, and nothing else."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -17,10 +19,13 @@ from stocktake.errors import (
     SupersededError,
     UrlRefusedError,
 )
+from stocktake.readers import introspect
+from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.runs import refresh_schema
+from stocktake.services.schema_versions import update_types
 from tests.integration.runs.conftest import Desk
 from tests.support.delta_tables import HandWrittenLog, field_of, metadata_action
-from tests.support.rows import enqueue, make_table, refresh_of
+from tests.support.rows import context, enqueue, make_table, refresh_of
 
 
 def register(desk: Desk, pattern: Path | str, format_: str) -> None:
@@ -86,6 +91,31 @@ def test_an_override_survives_and_may_be_set_during_the_read(desk: Desk) -> None
     assert desk.columns() == {"id": "Int64)", "n": "Float64)", "new": "String)"}
 
 
+def test_a_type_that_is_cleared_while_an_unchanged_source_is_looked_at_is_read_afresh(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = desk.sources / "orders.csv"
+    file.write_text("id,n\n1,2\n")
+    register(desk, file, "CSVWithNames")
+    refreshed(desk)
+    desk.override("n", "Nullable(String)")
+    file.write_text("id,n\n1,2.5\n")
+    refreshed(desk)  # whose sample is not validated yet
+
+    def look_and_clear(source: Source, limits: Limits, progress: Progress) -> Introspection:
+        found = introspect(source, limits, progress)
+        assert found.coverage.unchanged
+        with context(desk.database, desk.settings, desk.project_id) as ctx:
+            update_types(ctx, desk.table().id, {"n": None})
+        return found
+
+    monkeypatch.setattr(refresh_schema, "introspect", look_and_clear)
+    desk.run(queue(desk), refresh_schema.run)
+    monkeypatch.undo()
+    refreshed(desk)
+    assert desk.columns()["n"] == "Float64)"
+
+
 def test_a_result_for_an_older_generation_is_thrown_away(desk: Desk) -> None:
     file = desk.sources / "orders.parquet"
     pq.write_table(pa.table({"id": [1]}), file)
@@ -115,6 +145,55 @@ def test_an_attempt_that_lost_its_lease_writes_nothing(desk: Desk) -> None:
 
     assert desk.table().columns == []
     assert desk.versions() == 0
+
+
+def _lose_lease(desk: Desk, job_id: UUID) -> None:
+    desk.expire(job_id)
+    desk.attempt(job_id)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "error"),
+    [
+        (lambda desk, _: None, None),
+        (lambda desk, _: desk.change_table(options={"validate": False}), SupersededError),
+        (lambda desk, _: desk.change_table(deleted=True), SupersededError),
+        (_lose_lease, StaleAttemptError),
+    ],
+    ids=["quiet", "changed", "deleted", "late"],
+)
+def test_an_unchanged_source_writes_the_time_where_the_fence_holds(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[Desk, UUID], None],
+    error: type[Exception] | None,
+) -> None:
+    file = desk.sources / "orders.parquet"
+    pq.write_table(pa.table({"id": [1]}), file)
+    register(desk, file, "Parquet")
+    refreshed(desk)
+    before, job_id = desk.table(), queue(desk)
+
+    def look(source: Source, limits: Limits, progress: Progress) -> Introspection:
+        found = introspect(source, limits, progress)
+        meanwhile(desk, job_id)
+        return found
+
+    def unneeded(*_: object) -> None:
+        raise AssertionError("a source that is unchanged needs no more than its time")
+
+    monkeypatch.setattr(refresh_schema, "introspect", look)
+    monkeypatch.setattr(refresh_schema, "store", unneeded)
+    with pytest.raises(error) if error else nullcontext():
+        refresh_schema.run(desk.attempt(job_id))
+
+    assert before.last_refreshed_at is not None
+    assert (desk.table().last_refreshed_at == before.last_refreshed_at) is (error is not None)
+    assert desk.table().source_state == before.source_state
+    if error is None:
+        result = desk.result(job_id)
+        assert (result["columns"], result["schema_version"], result["change"]) == (1, 1, "none")
+        assert result["coverage"]["unchanged"] is True
 
 
 def test_a_failed_read_keeps_the_last_good_columns(desk: Desk) -> None:

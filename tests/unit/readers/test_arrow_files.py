@@ -262,3 +262,32 @@ def test_a_buffer_that_claims_terabytes_is_refused_before_room_is_made(
     forged = data.replace(claim, struct.pack("<q", 1 << 42))
     with pytest.raises(LimitExceededError, match="A batch of the file"):
         read_all(source_of(table_format, x=forged))
+
+
+@pytest.mark.parametrize(("write", "table_format"), [(arrow_file, ARROW), (arrow_stream, STREAM)])
+def test_a_buffer_that_claims_less_than_nothing_makes_no_room_for_another(
+    write: Any, table_format: TableFormat
+) -> None:
+    table = pa.table({"a": ZEROS["a"], "b": pa.array([1] * 100_000 + [2] * 100_000, pa.int64())})
+    data = write(table, compression="zstd")
+    claim = struct.pack("<q", 1_600_000)
+    assert data.count(claim) == 2
+    forged = data.replace(claim, struct.pack("<q", 1 << 42), 1)
+    forged = forged.replace(claim, struct.pack("<q", -(1 << 42)), 1)
+    with pytest.raises(InvalidSourceError, match="claims a negative length"):
+        read_all(source_of(table_format, x=forged))
+
+
+@pytest.mark.parametrize(("open_", "table_format"), [
+    (pa.ipc.new_file, ARROW), (pa.ipc.new_stream, STREAM),
+])  # fmt: skip
+def test_a_buffer_that_is_compressed_as_by_arrow_0_17_is_held_to_its_claim(
+    open_: Any, table_format: TableFormat
+) -> None:
+    batch = pa.record_batch({"a": pa.array([1 << 42, 0], pa.int64())})
+    options = pa.ipc.IpcWriteOptions(metadata_version=pa.ipc.MetadataVersion.V4)
+    sink = io.BytesIO()
+    with open_(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
+    with pytest.raises(LimitExceededError, match="A batch of the file"):
+        read_all(source_of(table_format, x=sink.getvalue()))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -93,6 +94,12 @@ def test_an_error_is_null_and_told() -> None:
     (warning,) = answer.warnings
     assert (warning.code, warning.file) == ("error_cells", "x")
     assert warning.sentence.startswith("One cell of the sheet 'Costs', A3, holds an error")
+
+
+def test_a_text_that_says_error_is_none() -> None:
+    found = source(ods(cell("string", text="a"), cell("string", "error", "error")), ODS)
+    assert introspect(found).warnings == ()
+    assert values(found) == [{"a": "error"}]
 
 
 def old_error(row: int, column: int) -> bytes:
@@ -377,6 +384,28 @@ def test_an_archive_with_two_directories_is_refused() -> None:
             look(broken)
 
 
+def wide(data: bytes) -> bytes:
+    """The archive as a writer ends it that takes ZIP64 for each."""
+    end = data.rfind(b"PK\x05\x06")
+    count, size, start = struct.unpack_from("<HII", data, end + 10)
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, start)
+    return data[:end] + record + struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1) + data[end:]
+
+
+def test_an_archive_that_ends_as_zip64_is_read_where_both_its_ends_agree() -> None:
+    data = wide(xlsx([["a"], ["b"]]))
+    end = data.rfind(b"PK\x05\x06")
+    marked = data[: end + 12] + b"\xff" * 8 + data[end + 20 :]
+    for each in (data, marked):
+        assert shown(look(each)) == {"a": "Nullable(String)"}
+    # by the end, by the wide record, and where the locator finds that
+    for at in (end + 12, end + 16, end - 76 + 40, end - 76 + 48, end - 76 + 4, end - 20 + 8):
+        forged = bytearray(data)
+        forged[at] ^= 1
+        with pytest.raises(InvalidSourceError, match="directory is not where"):
+            look(bytes(forged))
+
+
 @pytest.mark.parametrize(
     "name", ["XL/sharedstrings.xml", "xl\\sharedStrings.xml", "other/sharedStrings.xml"]
 )
@@ -538,6 +567,25 @@ def test_a_chain_that_bites_its_tail_is_told() -> None:
     (directory,) = struct.unpack_from("<I", OLD, 48)
     with pytest.raises(InvalidSourceError, match="has no end"):
         look(patched((table + 1) * 512 + 4 * directory, directory))
+
+
+def test_a_chain_that_goes_around_costs_no_more_than_the_file_has() -> None:
+    """A header that names one sector as each of its 109 tables, in which the directory follows
+    itself: 400 MB of one sector."""
+    size = 4096
+    header = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII",
+        OLD[:8], 0x3E, 4, 0xFFFE, 12, 6, 1, 109, 1, 0, 4096, 2, 1, 0xFFFFFFFE, 0,
+    ) + struct.pack("<109I", *[0] * 109)  # fmt: skip
+    table = struct.pack("<1024I", 0xFFFFFFFD, 1, *[0xFFFFFFFE] * 1022)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidSourceError, match="has no end"):
+            look(header.ljust(size, b"\0") + table + bytes(size))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024**2
 
 
 def test_a_stream_of_a_few_bytes_stands_in_small_sectors() -> None:
