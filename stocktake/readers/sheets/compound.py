@@ -52,6 +52,7 @@ class _Compound:
             raise ReachError("its header is none of a compound file")
         self._data = data
         self._size = _SECTOR_BYTES[shift]
+        self._sectors = -(-len(data) // self._size)
         self._next = self._numbers(self._table(more))
         self._entries = b"".join(self._chain(directory))
         self._mini_table = first
@@ -70,7 +71,7 @@ class _Compound:
             return b"".join(self._chain(start))[:size]
         small = b"".join(self._chain(*struct.unpack_from("<I", self._entries, _START)))
         follows = self._numbers(self._chain(self._mini_table))
-        places = _followed(start, follows)
+        places = _followed(start, follows, len(follows))
         return b"".join(small[at * _MINI_BYTES : (at + 1) * _MINI_BYTES] for at in places)[:size]
 
     def _table(self, more: int) -> Iterator[bytes]:
@@ -90,7 +91,7 @@ class _Compound:
         return map(self._sector, named)
 
     def _chain(self, start: int) -> Iterator[bytes]:
-        return map(self._sector, _followed(start, self._next))
+        return map(self._sector, _followed(start, self._next, self._sectors))
 
     def _sector(self, number: int) -> bytes:
         # The header has the room of one.
@@ -104,10 +105,10 @@ class _Compound:
         return [number for each in sectors for (number,) in struct.iter_unpack("<I", each)]
 
 
-def _followed(start: int, follows: list[int]) -> Iterator[int]:
-    """Yield the numbers of a chain."""
+def _followed(start: int, follows: list[int], most: int) -> Iterator[int]:
+    """Yield the numbers of a chain, of so many at most: a longer one leads around."""
     at = start
-    for _ in range(len(follows) + 1):
+    for _ in range(most + 1):
         if at == _END:
             return
         if at >= len(follows):

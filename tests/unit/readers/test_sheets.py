@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -538,6 +539,22 @@ def test_a_chain_that_bites_its_tail_is_told() -> None:
     (directory,) = struct.unpack_from("<I", OLD, 48)
     with pytest.raises(InvalidSourceError, match="has no end"):
         look(patched((table + 1) * 512 + 4 * directory, directory))
+
+
+def test_a_chain_around_is_followed_for_no_more_than_the_file_has() -> None:
+    """The table that says so may claim more sectors than there are: a hundred times the same."""
+    header = struct.pack(
+        "<8s16xHHHHH6xIIIIIIIII",
+        OLD[:8], 0x3E, 4, 0xFFFE, 12, 6, 0, 109, 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0,
+    )  # fmt: skip
+    table = struct.pack("<1024I", 0xFFFFFFFD, 1, *[0xFFFFFFFF] * 1022)
+    data = (header + bytes(109 * 4)).ljust(4096, b"\0") + table + bytes(4096)
+    tracemalloc.start()
+    with pytest.raises(InvalidSourceError, match="has no end"):
+        look(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50 << 20
 
 
 def test_a_stream_of_a_few_bytes_stands_in_small_sectors() -> None:
