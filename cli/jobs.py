@@ -56,12 +56,18 @@ def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
     return (
         job["id"],
         job["kind"],
-        names.get(job["table_id"], job["table_id"]),
+        names.get(job["table_id"], job["table_id"]) or _checked(job),
         job["state"],
         f"{job['attempt']}/{job['max_attempts']}",
         moment(job["created_at"]),
         (job["error"] or {}).get("code"),
     )
+
+
+def _checked(job: dict[str, Any]) -> str | None:
+    """Return the table that a dry run was for, whose job is of none."""
+    table: str | None = (job["result"] or {}).get("table")
+    return table
 
 
 @app.command("show")
@@ -109,23 +115,27 @@ def retry_job(job_id: JobId) -> None:
 
 
 def _show(job: dict[str, Any]) -> None:
-    error, result = job["error"] or {}, job["result"] or {}
+    result = job["result"] or {}
+    # What a dry run would meet is its result.
+    error = job["error"] or result.get("refusal") or {}
+    columns = result.get("columns")
     show_fields(
         (name, value)
         for name, value, always in (
             ("Id", job["id"], True),
             ("Kind", job["kind"], True),
             ("State", job["state"], True),
+            ("Table", _checked(job), False),
             ("Attempt", f"{job['attempt']} of {job['max_attempts']}", True),
             ("Created", moment(job["created_at"]), True),
             ("Started", moment(job["started_at"]), True),
             ("Finished", moment(job["finished_at"]), True),
-            ("Error", error.get("code"), False),
+            ("Error" if job["error"] else "Would be refused", error.get("code"), False),
             ("", error.get("detail"), False),
             ("What to do", error.get("hint"), False),
             ("Source version", result.get("source_version"), False),
             ("Schema version", result.get("schema_version"), False),
-            ("Columns", result.get("columns"), False),
+            ("Columns", len(columns) if isinstance(columns, list) else columns, False),
             ("Rows", number(result.get("row_count")), False),
             ("Files", number(result.get("file_count")), False),
             ("Files compacted", result.get("files_compacted"), False),

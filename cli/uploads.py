@@ -8,7 +8,7 @@ import typer
 
 from cli import hints
 from cli.client import Client
-from cli.output import describe_diff, describe_warning, note, say, show_json
+from cli.output import describe_diff, describe_warning, note, number, say, show_json
 from stocktake.errors import CommandError
 from stocktake.jobs.arguments import Mode, Target
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TableFormat
@@ -81,6 +81,8 @@ def upload(
 
 def _judge(job: dict[str, Any], *, quiet: bool) -> None:
     verdict = job["result"]
+    if job["done"] and verdict is None:
+        raise _failure(job)
     if verdict is None:
         raise CommandError(f"Not read yet. To follow it: stocktake jobs watch {job['id']}")
     refusal = verdict["refusal"]
@@ -93,19 +95,38 @@ def _judge(job: dict[str, Any], *, quiet: bool) -> None:
     if refusal:
         raise CommandError(f"It would be refused: {refusal['detail']}\n{refusal['hint']}")
     if not quiet:
-        say(f"It would be taken, with {verdict['row_count']} rows. Nothing was changed.")
+        say(f"It would be taken, with {_rows(verdict['row_count'])}. Nothing was changed.")
 
 
 def _report(table: dict[str, Any], *, quiet: bool) -> None:
     job = table["latest_job"]
     if job["error"]:
-        raise CommandError(job["error"]["detail"] + "\n" + (job["error"]["hint"] or ""))
+        raise _failure(job)
     if quiet:
         return
     if job["state"] == "succeeded":
-        say(f"{table['name']} has {table['row_count']} rows.")
+        say(f"{table['name']} has {_rows(table['row_count'])}.")
+        for warning in table["warnings"]:
+            say(describe_warning(warning))
     else:
         say(f"Sent to {table['name']}. To follow it: stocktake jobs watch {table['job_id']}")
+
+
+def _rows(count: int | None) -> str:
+    """Return how many rows there are, for people.
+
+    >>> _rows(1), _rows(28298), _rows(None)
+    ('1 row', '28,298 rows', 'an unknown number of rows')
+    """
+    if count == 1:
+        return "1 row"
+    return f"{number(count) or 'an unknown number of'} rows"
+
+
+def _failure(job: dict[str, Any]) -> CommandError:
+    error = job["error"] or {}
+    told = error.get("detail") or f"The job is {job['state']}."
+    return CommandError("\n".join(filter(None, (told, error.get("hint")))))
 
 
 def _format_of(file: Path) -> TableFormat | None:

@@ -22,6 +22,7 @@ from stocktake.catalog.tables import locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Table, Upload
 from stocktake.errors import (
+    FormatMismatchError,
     InvalidSourceError,
     JobError,
     SchemaConflictError,
@@ -327,9 +328,17 @@ def load_of(attempt: Attempt, received: Received, upload: Introspection) -> Load
 # --- failures -----------------------------------------------------------------------------
 
 
+#: What is to be done about a table's source, and what about a file that was sent.
+_HINTS: Final = {
+    FormatMismatchError.default_hint: "Upload the file again, with `format` saying what it is.",
+    "then refresh again": "and upload the file again",
+}
+
+
 @contextmanager
 def named(received: Received) -> Iterator[None]:
-    """Name the file in messages as its owner does, not by the key that was made up for it."""
+    """Speak in messages of a file that was sent, and by its owner's name for it instead of the key
+    that was made up for it."""
     try:
         yield
     except JobError as exc:
@@ -338,4 +347,6 @@ def named(received: Received) -> Iterator[None]:
         for known in (path, path.rpartition("/")[2]):
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None
+        for of_table, of_upload in _HINTS.items():
+            exc.hint = exc.hint.replace(of_table, of_upload)
         raise

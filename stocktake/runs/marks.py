@@ -8,17 +8,18 @@ from typing import Final
 from uuid import UUID
 
 from deltalake import DeltaTable
-from sqlalchemy import exists, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from stocktake.db.models import Job
-from stocktake.jobs.arguments import IngestArguments
+from stocktake.jobs.arguments import IngestArguments, Mode
 from stocktake.jobs.leases import Claim
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable
 from stocktake.runs.own_commits import commit, transaction
 from stocktake.runs.table_log import TRANSACTION_VERSION, job_transaction, upload_transaction
 from stocktake.schema.warnings import ReadWarning, WarningCode
-from stocktake.states import JobState
+from stocktake.states import JobKind, JobState
 
 REPEATED: Final = ReadWarning(
     code=WarningCode.LOADED_BEFORE,
@@ -46,17 +47,33 @@ def is_loaded(table: DeltaTable, claim: Claim) -> bool:
 
 def is_repeated(attempt: Attempt, table: DeltaTable) -> bool:
     """Return whether the rows were loaded by the same request, of which the database knows nothing
-    or at least no success: then this is the client's repetition of it."""
+    or at least no success, and are there: then this is the client's repetition of it."""
     name, upload_id = _request(attempt.claim), attempt.claim.upload_id
     earlier = table.transaction_version(name) if name else None
     if earlier is None or upload_id is None or is_loaded(table, attempt.claim):
         return False
     if seconds_between(earlier, first_half(upload_id)) >= _REPEATED_WITHIN_SECONDS:
         return False
-    first, last = ids_of(earlier)
-    known = exists().where(Job.upload_id.between(first, last), Job.state.not_in(_UNSUCCESSFUL))
+    known = select(Job).where(Job.upload_id.between(*ids_of(earlier)))
     with attempt.process.database.read() as session:
-        return not session.scalar(select(known))
+        jobs = session.scalars(known).all()
+        if any(job.state not in _UNSUCCESSFUL for job in jobs):
+            return False
+        return not any(_is_undone(session, job) for job in jobs)
+
+
+def _is_undone(session: Session, load: Job) -> bool:
+    """Return whether somebody took away since what an unsuccessful job may have loaded."""
+    later = select(Job.kind, Job.arguments).where(
+        Job.table_id == load.table_id,
+        Job.kind.in_((JobKind.INGEST_FILE, JobKind.RESTORE_TABLE)),
+        Job.state == JobState.SUCCEEDED,
+        Job.finished_at >= load.started_at,
+    )
+    return any(
+        kind == JobKind.RESTORE_TABLE or arguments.get("mode") == Mode.REPLACE
+        for kind, arguments in session.execute(later)
+    )
 
 
 def take_over(managed: ManagedTable, table: DeltaTable) -> None:

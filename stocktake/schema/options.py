@@ -202,7 +202,7 @@ CSV: Final = (
     Option(
         name="csv_null_values",
         holds=_are_null_values,
-        expected=f"a list of up to {_MAX_NULL_VALUES} strings",
+        expected=f'a list of up to {_MAX_NULL_VALUES} strings, such as ["NA", "-"]',
         type=list[str],
         description="Fields that stand for null, as they stand in the file: `NA`, `-`; with its "
         'quotes one that has some, as `""`.',

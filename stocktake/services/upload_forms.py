@@ -154,9 +154,10 @@ def _types(sent: str) -> dict[str, str]:
     for name, word in types.items():
         words.check_text(name, "columns", max_length=_MAX_COLUMN_LENGTH)
         if not isinstance(word, str) or override_type(word) is None:
+            shown = (word if isinstance(word, str) else json.dumps(word))[:_SHOWN]
             raise refusal(
-                f"Column {name[:_SHOWN]!r} cannot be {str(word)[:_SHOWN]!r}; "
-                + did_you_mean(str(word)[:_SHOWN], OVERRIDE_WORDS),
+                f"Column {name[:_SHOWN]!r} cannot be {shown!r}; "
+                + did_you_mean(shown, OVERRIDE_WORDS),
                 "columns",
             )
     return types
@@ -188,6 +189,8 @@ def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:
         raise refusal(f"key names {len(key):,} columns; {MAX_KEY_COLUMNS} are allowed.", "key")
     if key and mode is not Mode.MERGE:
         raise refusal("key needs mode=merge.", "key")
+    for name in key:
+        words.check_text(name, "key", max_length=_MAX_COLUMN_LENGTH)
     return key
 
 

@@ -525,11 +525,11 @@ def test_a_file_is_judged_and_then_sent_with_its_types_and_options(up: Up) -> No
 
     judged = _run(up, *sent, "--type", "zip=string", "--dry-run")
     assert judged.splitlines()[0] == "zips: additive"
-    assert "It would be taken, with 1 rows. Nothing was changed." in judged
+    assert "It would be taken, with 1 row. Nothing was changed." in judged
     refused = _refused(up, *sent, "--type", "zip=integer", "--dry-run")
     assert "It would be refused: zips.csv, line 2: column 'zip' holds 02139" in refused
     assert "zips" not in _run(up, "tables", "list")
 
-    assert "zips has 1 rows." in _run(up, *sent, "--type", "zip=string", "--wait")
+    assert "zips has 1 row." in _run(up, *sent, "--type", "zip=string", "--wait")
     assert "zips has 2 rows." in _run(up, "upload", str(file), "--target", "delta", "--wait")
     _run(up, "tables", "remove", "zips", "--yes")

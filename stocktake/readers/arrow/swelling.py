@@ -1,8 +1,11 @@
-"""How much the batches of an Arrow file or stream claim to become, before they are decompressed.
+"""How much the batches of an Arrow file or stream claim to become, before they are decoded.
 
 A buffer begins with the length that it has once it is decompressed, for which pyarrow makes room.
+And nothing keeps a footer from naming one batch a million times, or a batch one buffer for all of
+its columns: a few megabytes that would become more rows than a disk holds.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import IO, Final
@@ -20,7 +23,7 @@ _DICTIONARY, _BATCH = 2, 3
 #: Of a dictionary its batch; of a batch its buffers, and whether they are compressed.
 _DATA: Final = 1
 _BUFFERS, _COMPRESSION = 2, 3
-_BUFFER_BYTES: Final = 16
+_BUFFER: Final = struct.Struct("<qq")
 #: Of a `Footer`, and of a `Block` in it: where a message begins, and how long it is without body.
 _DICTIONARIES, _BATCHES = 2, 3
 _BLOCK_BYTES: Final = 24
@@ -48,14 +51,19 @@ def check_stream(local: IO[bytes], limits: Limits) -> None:
 
 
 def check_file(local: IO[bytes], footer: bytes, limits: Limits) -> None:
-    """Hold what a file's batches claim against the limits. Raises what `check_stream` raises."""
-    table = Table.root(footer)
+    """Hold what a file's batches claim against the limits, and against the file. Raises what
+    `check_stream` raises."""
+    table, size, taken = Table.root(footer), local.seek(0, os.SEEK_END), 0
     for field in (_DICTIONARIES, _BATCHES):
         for block in table.structs(field, _BLOCK_BYTES):
             start, metadata = struct.unpack_from("<qi", block)
             message = _message(local, start)
-            if message is not None:
-                _check(message[0], local, start + metadata, limits)
+            if message is None:
+                continue
+            taken += max(metadata, 0) + max(message[0].number(_BODY_LENGTH, "q"), 0)
+            if taken > size:
+                raise FlatbufferError("its batches overlap")
+            _check(message[0], local, start + metadata, limits)
 
 
 def _message(local: IO[bytes], at: int) -> tuple[Table, int] | None:
@@ -79,7 +87,12 @@ def _check(message: Table, local: IO[bytes], start: int, limits: Limits) -> None
     kind, header = message.number(_KIND, "B"), message.table(_HEADER)
     if header is not None and kind == _DICTIONARY:
         header = header.table(_DATA)
-    if header is None or kind not in (_DICTIONARY, _BATCH) or not _is_compressed(message, header):
+    if header is None or kind not in (_DICTIONARY, _BATCH):
+        return
+    lengths = (_BUFFER.unpack(each)[1] for each in header.structs(_BUFFERS, _BUFFER.size))
+    if sum(max(length, 0) for length in lengths) > message.number(_BODY_LENGTH, "q"):
+        raise FlatbufferError("the buffers of a batch overlap")
+    if not _is_compressed(message, header):
         return
     size = claimed = 0
     for length, claim in _claims(header, local, start):
@@ -96,8 +109,8 @@ def _is_compressed(message: Table, batch: Table) -> bool:
 
 def _claims(batch: Table, local: IO[bytes], start: int) -> Iterator[tuple[int, int]]:
     """Yield the lengths of a batch's buffers, as stored and as they claim."""
-    for buffer in batch.structs(_BUFFERS, _BUFFER_BYTES):
-        offset, length = struct.unpack("<qq", buffer)
+    for buffer in batch.structs(_BUFFERS, _BUFFER.size):
+        offset, length = _BUFFER.unpack(buffer)
         if length < _CLAIM.size or offset < 0:
             continue
         local.seek(start + offset)

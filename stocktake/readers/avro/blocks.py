@@ -73,10 +73,12 @@ def _blocks(header: Header, local: IO[bytes], limits: Limits, *, empty: bool) ->
     decompress = _CODECS.get(header.codec)
     if decompress is None:
         raise ValueError(f"its codec is {header.codec[:20]!r}")
-    rows = 0
+    rows, end = 0, _end(local)
     while (count := _read_long(local)) is not None:
         size = _read_long(local)
-        data = local.read(size) if size is not None and size >= 0 else b""
+        # Room would be made for whatever it claims.
+        is_here = size is not None and 0 <= size <= end - local.tell()
+        data = local.read(size) if is_here else b""
         mark = local.read(len(header.sync))
         if count < 0 or len(data) != size or mark != header.sync:
             raise ValueError("a block breaks off, or has no mark at its end")
@@ -101,6 +103,13 @@ def _check_rows(count: int, size: int, rows: int, *, is_empty: bool) -> None:
             f"The file claims {rows:,} rows that take no bytes; {MOST_EMPTY_ROWS:,} are allowed.",
             hint="No setting raises this: leave out columns that are null in every row.",
         )
+
+
+def _end(local: IO[bytes]) -> int:
+    here = local.tell()
+    end = local.seek(0, io.SEEK_END)
+    local.seek(here)
+    return end
 
 
 def _read_long(local: IO[bytes]) -> int | None:

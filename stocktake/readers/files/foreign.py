@@ -95,9 +95,7 @@ def mismatch(path: str, declared: str, found: str) -> FormatMismatchError:
         declared: the table's format.
         found: what it looks like.
     """
-    return FormatMismatchError(
-        f"The table is declared {declared}, but {path} looks like {found}.", file=path
-    )
+    return FormatMismatchError(f"{path} is declared {declared}, but looks like {found}.", file=path)
 
 
 def unlike(
@@ -111,12 +109,12 @@ def unlike(
         hint: where a better one is known than that the format must be set.
 
     >>> unlike(TableFormat.PARQUET, "x", b"\x1f\x8b\x08").detail
-    'The table is declared Parquet, but "x" looks like a file compressed with gzip.'
+    '"x" is declared Parquet, but looks like a file compressed with gzip.'
     """
     found = looks_like(head)
     looks = f"looks like {found}" if found else f"is no {table_format.facts.title} file"
     return FormatMismatchError(
-        f'The table is declared {table_format.value}, but "{name}" {looks}.',
+        f'"{name}" is declared {table_format.value}, but {looks}.',
         hint=hint or hint_for(head),
         file=name,
     )

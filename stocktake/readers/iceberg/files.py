@@ -156,7 +156,7 @@ class MetadataFolder:
 
     def _missing(self) -> Exception:
         if other := table_at(self._source):
-            return mismatch(self._source.path, self._source.format.value, f"a {other} table")
+            return mismatch(self._source.path, self._source.format.value, f"a table of {other}")
         return SourceNotFoundError(
             "The folder has no Iceberg metadata: there is no *.metadata.json in metadata below it.",
             hint="Point the URL pattern at the table's root folder, the one that holds `metadata`. "

@@ -12,13 +12,16 @@ from typing import Final
 
 #: Field numbers of `PostScript`.
 _FOOTER_LENGTH, _COMPRESSION, _BLOCK_SIZE = 1, 2, 3
-#: Of `Footer`, and of `Type`.
-_TYPES, _ROW_COUNT = 4, 6
+#: Of `Footer`, of `Type`, and of `StripeInformation`: how long the parts of a stripe are.
+_STRIPES, _TYPES, _ROW_COUNT = 3, 4, 6
 _SUBTYPES, _FIELD_NAMES = 2, 3
 _NUMBERS: Final = {1: "kind", 5: "precision", 6: "scale"}
+_LENGTHS: Final = frozenset({2, 3, 4})
 
 #: Of a footer: there is one for each stripe, and two for each type.
 _MOST_FIELDS: Final = 1_000_000
+#: Of a stripe; there are seven, and some for keys.
+_MOST_OF_STRIPE: Final = 100
 
 #: The kinds of protobuf's wire: a varint, 64 bits, bytes, 32 bits.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -78,17 +81,19 @@ def post_script(data: bytes) -> PostScript:
     )
 
 
-def types_and_rows(footer: bytes, most: int) -> tuple[tuple[bytes, ...], int]:
+def types_and_rows(footer: bytes, most: int, size: int) -> tuple[tuple[bytes, ...], int]:
     """Read the types of the schema, as they stand, and the number of rows off a decompressed
     footer.
 
     Args:
         most: types that there may be.
+        size: bytes of the file, which its stripes share: one that is named a million times would
+            become more rows than a disk holds.
 
     Raises:
         FooterError: it is corrupt, or has more.
     """
-    types, rows = list[bytes](), 0
+    types, rows, taken = list[bytes](), 0, 0
     for count, (number, value) in enumerate(_fields(footer)):
         if count == _MOST_FIELDS:
             raise FooterError(f"it has more than {_MOST_FIELDS:,} fields")
@@ -98,7 +103,18 @@ def types_and_rows(footer: bytes, most: int) -> tuple[tuple[bytes, ...], int]:
             types.append(bytes(value))
         elif number == _ROW_COUNT and isinstance(value, int):
             rows = value
+        elif number == _STRIPES and not isinstance(value, int):
+            taken += _stripe_length(bytes(value))
+            if taken > size:
+                raise FooterError("its stripes overlap")
     return tuple(types), rows
+
+
+def _stripe_length(data: bytes) -> int:
+    parts = list(islice(_fields(data), _MOST_OF_STRIPE + 1))
+    if len(parts) > _MOST_OF_STRIPE:
+        raise FooterError(f"a stripe has more than {_MOST_OF_STRIPE} fields")
+    return sum(part for number, part in parts if number in _LENGTHS and isinstance(part, int))
 
 
 def orc_type(data: bytes, most: int) -> OrcType:

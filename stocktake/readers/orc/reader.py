@@ -108,7 +108,7 @@ def _describe(file: Opened) -> FileSchema:
     try:
         found = post_script(script)
         footer = _footer(file, found, before=_LENGTH_BYTES + length)
-        types, rows = types_and_rows(footer, _MOST_TYPES * file.limits.max_fields)
+        types, rows = types_and_rows(footer, _MOST_TYPES * file.limits.max_fields, file.size)
         kept = sum(map(len, types)) <= _KEPT_BYTES
         return replace((_remembered if kept else _schema)(types, file.limits), row_count=rows)
     except FooterError as exc:

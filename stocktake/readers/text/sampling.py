@@ -174,7 +174,7 @@ def _look(
     except SourceNotFoundError:
         # A table's root is a folder and no key: asked for as a file it is not there.
         if title := table_at(source):
-            raise mismatch(source.path, source.format.value, f"a {title} table") from None
+            raise mismatch(source.path, source.format.value, f"a table of {title}") from None
         raise
     _refuse_table(source, (*(file.path for file in listing.files), *listing.hidden))
     return listing, sample
@@ -182,7 +182,7 @@ def _look(
 
 def _refuse_table(source: Source, paths: Iterable[str]) -> None:
     if title := table_among(source, paths):
-        raise mismatch(source.path, source.format.value, f"a {title} table")
+        raise mismatch(source.path, source.format.value, f"a table of {title}")
 
 
 def _sample(source: Source, budget: Budget, limits: Limits, path: str) -> Chunk:

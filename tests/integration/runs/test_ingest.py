@@ -21,6 +21,7 @@ from stocktake.errors import (
     StorageUnavailableError,
     SupersededError,
     TableChangedError,
+    TerminalError,
 )
 from stocktake.runs import ingest_file, refresh_schema
 from stocktake.runs.attempt import Attempt
@@ -279,6 +280,27 @@ def test_messages_name_the_file_as_its_owner_does(desk: Desk) -> None:
     caught = desk.fail(desk.send(b"a,b\n1\n", filename="mine.csv"), RaggedRowsError)
 
     assert "mine.csv, line 2" in caught.detail
+
+
+@pytest.mark.parametrize("target", ["file", "delta"])
+@pytest.mark.parametrize(
+    ("data", "detail", "hint"),
+    [
+        (b"PAR1\x15\x04" + b"\0" * 30 + b"PAR1", "mine.csv is declared CSVWithNames", "`format`"),
+        (b"", "contains no data", "at least a header"),
+    ],
+    ids=["another_format", "empty"],
+)
+def test_what_to_do_about_a_file_is_to_send_another(
+    desk: Desk, data: bytes, detail: str, hint: str, target: str
+) -> None:
+    """The table's own format may be another one, and no refresh mends it."""
+    job_id = desk.send(data, filename="mine.csv", target=target)
+    caught = desk.fail(job_id, TerminalError)
+    assert detail in caught.detail
+    assert hint in caught.hint
+    assert "pload the file again" in caught.hint
+    assert "refresh" not in caught.hint
 
 
 def test_an_upload_that_two_tables_share_goes_with_the_last_that_gets_another(

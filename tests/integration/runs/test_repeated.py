@@ -29,6 +29,13 @@ def forget(desk: Desk, *attempts: Attempt) -> None:
         session.execute(delete(Upload).where(Upload.id.in_(uploads)))
 
 
+def _fail(desk: Desk, attempt: Attempt) -> None:
+    """What a database says of a job whose last worker died behind its commit."""
+    with desk.database.write() as session:
+        job = session.get_one(Job, attempt.claim.job_id)
+        job.state, job.result, job.error = "failed", None, {"code": "worker_lost"}
+
+
 def told_before(desk: Desk, job_id: UUID) -> bool:
     """Whether the job's result says that the rows were there."""
     codes = [each["code"] for each in desk.result(job_id)["warnings"]]
@@ -132,9 +139,7 @@ def test_a_job_that_died_behind_its_commit_and_failed_leaves_its_rows_to_the_nex
     by whoever sends the file again."""
     desk.load(csv(1))
     lost = desk.load(csv(2))
-    with desk.database.write() as session:
-        job = session.get_one(Job, lost.claim.job_id)
-        job.state, job.result, job.error = "failed", None, {"code": "worker_lost"}
+    _fail(desk, lost)
     desk.load(csv(2))
     assert ids(desk) == [1, 2]
 
@@ -185,3 +190,21 @@ def test_a_worker_that_outlived_the_restore_and_the_repetition_do_not_both_load(
     assert ids(desk) == [1, 2]
     desk.run(second)
     assert ids(desk) == [1, 2]
+
+
+@pytest.mark.parametrize("undo", ["restore", "replace"])
+def test_rows_that_a_failed_job_left_and_somebody_took_away_are_loaded_again(
+    desk: Desk, undo: str
+) -> None:
+    """Its mark stays in the log for a day; the rows do not."""
+    desk.load(csv(1))
+    lost = desk.load(csv(2))
+    _fail(desk, lost)
+    if undo == "restore":
+        restore(desk)
+    else:
+        desk.load(csv(1), mode="replace")
+    desk.load(csv(2))
+    assert ids(desk) == [1, 2]
+    desk.load(csv(2))
+    assert ids(desk) == [1, 2, 2]

@@ -291,3 +291,34 @@ def test_a_buffer_that_is_compressed_as_by_arrow_0_17_is_held_to_its_claim(
         writer.write_batch(batch, custom_metadata={"ARROW:experimental_compression": "zstd"})
     with pytest.raises(LimitExceededError, match="A batch of the file"):
         read_all(source_of(table_format, x=sink.getvalue()))
+
+
+def test_a_batch_that_a_footer_names_twice_is_refused() -> None:
+    """A footer of a megabyte could name one of them forty thousand times."""
+    sink = io.BytesIO()
+    small, large = pa.record_batch({"a": [1]}), pa.record_batch({"a": list(range(1_000))})
+    with pa.ipc.new_file(sink, small.schema) as file:
+        for batch in (large, small, small):
+            file.write_batch(batch)
+    whole = sink.getvalue()
+    assert read_all(source_of(ARROW, x=whole)).row_count == 1_002
+    footer = whole[-10 - struct.unpack("<i", whole[-10:-6])[0] :]
+    at = footer.index(struct.pack("<q", 8_000)) - 16  # ends the block of the large one
+    blocks = footer[at : at + 24]
+    forged = footer.replace(footer[at : at + 72], blocks * 3)
+    with pytest.raises(InvalidSourceError, match="its batches overlap") as error:
+        read_all(source_of(ARROW, x=whole.removesuffix(footer) + forged))
+    assert error.value.file == "x"
+
+
+@pytest.mark.parametrize(("write", "table_format"), [(arrow_file, ARROW), (arrow_stream, STREAM)])
+def test_columns_that_share_a_buffer_are_refused(write: Any, table_format: TableFormat) -> None:
+    whole = write(pa.table({"a": [7] * 1_001, "b": [9] * 1_001}))
+    # The second column's: where there are no nulls, no bytes; then the values.
+    buffers, shared = struct.pack("<4q", 8_008, 0, 8_008, 8_008), struct.pack("<4q", 0, 0, 0, 8_008)
+    forged = whole.replace(buffers, shared)
+    forged = forged.replace(struct.pack("<q", 16_016), struct.pack("<q", 8_008))
+    forged = forged.replace(struct.pack("<q", 9) * 1_001, b"")
+    assert len(forged) == len(whole) - 8_008
+    with pytest.raises(InvalidSourceError, match="the buffers of a batch overlap"):
+        read_all(source_of(table_format, x=forged))

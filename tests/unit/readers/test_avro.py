@@ -288,6 +288,7 @@ def test_arrays_of_items_without_bytes_are_not_read_in_full(items: Any) -> None:
         block(-1, b"\0"),
         block(1, b"\0", size=-1),
         block(1, b"\0", size=5),
+        block(1, b"\0", size=1 << 50),
         number(1) + number(1) + b"\0" + b"t" * 16,
         number(1) + number(1) + b"\0",
         number(1),

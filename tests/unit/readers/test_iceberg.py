@@ -331,7 +331,7 @@ def test_an_iceberg_table_that_is_declared_another_format_is_told(
     store = table(metadata_of([ID]))
     store.put("t/metadata/0-m0.avro", b"Obj")
     source = Source(store=store, path=path, format=table_format)
-    with pytest.raises(FormatMismatchError, match="looks like a Iceberg table"):
+    with pytest.raises(FormatMismatchError, match="looks like a table of Iceberg"):
         introspect(source)
 
 

@@ -12,6 +12,7 @@ import zstandard
 from pyarrow import orc
 
 from stocktake.errors import InvalidSourceError, JobError, LimitExceededError, UnsupportedError
+from stocktake.readers.orc.footer import post_script
 from stocktake.readers.orc.reader import batches
 from stocktake.readers.source import Limits, no_progress
 from stocktake.schema.formats import TableFormat
@@ -238,6 +239,27 @@ def test_fields_that_nobody_knows_are_not_gone_through_by_the_million(more: byte
 def test_pieces_of_no_bytes_are_not_gone_through_by_the_million() -> None:
     with pytest.raises(InvalidSourceError, match="more than 100,000 compressed pieces"):
         look(tail(piece(b"", original=True) * 100_001, compression=1), ORC)
+
+
+def test_a_stripe_that_a_footer_names_twice_is_refused() -> None:
+    drawn = [each * 2_654_435_761 % 2**40 for each in range(5_000)]
+    whole = orc_file(pa.table({"x": drawn}), compression="uncompressed")
+    assert look(whole, ORC).row_count == 5_000
+    script = whole[-1 - whole[-1] : -1]
+    length = post_script(script).footer_length
+    footer = whole[-1 - len(script) - length : -1 - len(script)]
+    at = footer.index(b"\x1a")  # field 3, bytes
+    stripe = footer[at : at + 2 + footer[at + 1]]
+    twice = footer + stripe + value(6, 10_000)
+    forged = whole[: -1 - len(script) - length] + tail(twice)[3:]
+    assert values_of(forged) == drawn * 2
+    with pytest.raises(InvalidSourceError, match="its stripes overlap"):
+        look(forged, ORC)
+
+
+def values_of(data: bytes) -> list[int]:
+    found = batches(source_of(ORC, x=data), Limits(), no_progress)
+    return [each for _, batch in found for each in batch.column(0).to_pylist()]
 
 
 def test_a_stripe_is_decoded_a_few_rows_at_a_time() -> None:

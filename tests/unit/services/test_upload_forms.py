@@ -62,6 +62,8 @@ def test_a_merge_has_a_key_and_nothing_else_has() -> None:
         (delta | {"key": "id"}, "key"),
         (merge | {"target": "file"}, "mode"),
         (merge | {"key": ",".join(f"c{number}" for number in range(65))}, "key"),
+        (merge | {"key": "id\0"}, "key"),
+        (merge | {"key": "i" * 1_001}, "key"),
     ):
         with pytest.raises(ValidationError) as refusal:
             check_form("x.csv", wrong)
@@ -91,11 +93,14 @@ def test_types_and_options_are_sent_as_objects_and_kept_for_the_job() -> None:
         ("columns", '{"a\\u0000": "string"}', "Null characters"),
         ("columns", '{"zip": "strng"}', "did you mean 'string'?"),
         ("columns", '{"zip": 7}', "cannot be '7'"),
+        ("columns", '{"zip": null}', "cannot be 'null'"),
+        ("columns", '{"zip": {"type": "string"}}', """cannot be '{"type": "string"}'"""),
         ("columns", '{"zip": "decimal(77, 2)"}', "cannot be"),
         ("columns", '{"zip": "decimal(3, 4)"}', "cannot be"),
         ("options", '{"csv_delimeter": ";"}', "did you mean 'csv_delimiter'?"),
         ("options", '{"csv_delimiter": ";;"}', "must be one character"),
         ("options", '{"sample_bytes": NaN}', "must be a JSON object"),
+        ("options", '{"csv_null_values": "NA"}', 'such as ["NA", "-"]'),
         ("options", '{"sheet": "x"}', "says nothing about CSVWithNames files"),
         ("options", '{"public": true}', "says nothing about CSVWithNames files"),
     ],
