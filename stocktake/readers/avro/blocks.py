@@ -76,9 +76,9 @@ def _blocks(header: Header, local: IO[bytes], limits: Limits, *, empty: bool) ->
     rows, end = 0, _end(local)
     while (count := _read_long(local)) is not None:
         size = _read_long(local)
+        left = end - local.tell()
         # Room would be made for whatever it claims.
-        is_here = size is not None and 0 <= size <= end - local.tell()
-        data = local.read(size) if is_here else b""
+        data = local.read(size) if size is not None and 0 <= size <= left else b""
         mark = local.read(len(header.sync))
         if count < 0 or len(data) != size or mark != header.sync:
             raise ValueError("a block breaks off, or has no mark at its end")
