@@ -177,7 +177,8 @@ def _claim(runtime: Runtime, job_id: UUID, worker: str) -> Claim | None:
                 lease_seconds=runtime.process.settings.lease_seconds,
             )
     except IntegrityError:
-        # Another job of this table and kind was claimed at the same moment (uq_jobs_running).
+        # Another job of this table and kind was claimed at the same moment (uq_jobs_running). What
+        # the child said of its worker is lost with the claim; the guard says it, too.
         return None
     except DBAPIError as exc:
         # The commit may have succeeded, and only its answer be lost: then the job is ours, and

@@ -16,6 +16,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("api", "stocktake", "tasks", "workers")
 #: The room that may write each one's state.
 HOMES: Final = {"Job": Path("stocktake/jobs"), "Upload": Path("stocktake/catalog")}
+#: The table of a model, as statements without entities name it (`stocktake.db.models`).
+TABLES: Final = {"JOBS": "Job"}
 #: What makes a statement that writes, and the place of the table among its arguments.
 STATEMENTS: Final = {
     **dict.fromkeys(("update", "insert", "bulk_insert_mappings", "bulk_update_mappings"), 0),
@@ -79,10 +81,11 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _model(node: ast.expr) -> str:
-    """Of ``Job``, ``models.Job`` and ``Job.__table__``."""
+    """Of ``Job``, ``models.Job``, ``Job.__table__`` and ``JOBS``."""
     if isinstance(node, ast.Attribute) and node.attr == "__table__":
         return _last_name(node.value)
-    return _last_name(node)
+    name = _last_name(node)
+    return TABLES.get(name, name)
 
 
 def test_each_state_is_written_in_its_own_room_alone() -> None:
@@ -105,6 +108,8 @@ def test_each_state_is_written_in_its_own_room_alone() -> None:
         ("session.execute(update(Upload), rows)", "Upload"),
         ("sa.update(models.Job).values(values)", "Job"),
         ("insert(Job.__table__).values(**row)", "Job"),
+        ("update(JOBS).where(x).values(state='queued')", "Job"),
+        ("models.JOBS.update().values(state='queued')", "Job"),
         ("inserting(session, Job).values(**row)", "Job"),
         ("Job.__table__.update().values(state='queued')", "Job"),
         ("text('UPDATE uploads SET state = 1')", "Upload"),
