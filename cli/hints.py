@@ -53,7 +53,7 @@ def _for_url(url: str) -> str:
 Given = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", help="key=value, such as csv_delimiter=; may be repeated (see /docs)."
+        "--option", help="key=value, such as encoding=latin-1; may be repeated (see /docs)."
     ),
 ]
 

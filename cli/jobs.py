@@ -47,12 +47,13 @@ def list_jobs(
         ("ID", "KIND", "TABLE", "STATE", "ATTEMPT", "CREATED", "ERROR"),
         [_row(job, names) for job in page["results"]],
         empty="No jobs.",
-        least=("ATTEMPT", "KIND", "CREATED", "ERROR"),
+        least=("ATTEMPT", "CREATED", "KIND", "ERROR"),
         names=("TABLE",),
     )
 
 
 def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+    error = job["error"] or (job["result"] or {}).get("refusal") or {}
     return (
         job["id"],
         job["kind"],
@@ -60,7 +61,7 @@ def _row(job: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
         job["state"],
         f"{job['attempt']}/{job['max_attempts']}",
         moment(job["created_at"]),
-        (job["error"] or {}).get("code"),
+        error.get("code"),
     )
 
 

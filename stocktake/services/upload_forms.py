@@ -10,6 +10,8 @@ from typing import Any, Final, TypeVar
 from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
+from stocktake.schema.numbers import decimal_digits
+from stocktake.schema.types import Type
 from stocktake.schema.wire_names import OVERRIDE_WORDS, override_type
 from stocktake.services import words
 from stocktake.services.options import check_options
@@ -34,6 +36,8 @@ MAX_FILENAME_LENGTH: Final = 255
 MAX_KEY_COLUMNS: Final = 64
 
 _MAX_COLUMN_LENGTH: Final = 1_000
+#: Of a decimal; beyond them its texts would be kept, and nothing would hold them to be numbers.
+_DELTA_DIGITS: Final = 38
 #: How much of a client's own words an error repeats.
 _SHOWN: Final = 100
 
@@ -124,7 +128,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         mode=(mode or Mode.APPEND) if target is Target.DELTA else None,
         key=key,
         options=_options(fields.get("options", ""), format_),
-        types=_types(fields.get("columns", "")),
+        types=_types(fields.get("columns", ""), target),
         dry_run=_flag("dry_run", fields.get("dry_run") or "false"),
     )
 
@@ -149,18 +153,26 @@ def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
     return options
 
 
-def _types(sent: str) -> dict[str, str]:
+def _types(sent: str, target: Target) -> dict[str, str]:
     types = _object(sent, "columns", '{"zip": "string"}')
     for name, word in types.items():
         words.check_text(name, "columns", max_length=_MAX_COLUMN_LENGTH)
-        if not isinstance(word, str) or override_type(word) is None:
-            shown = (word if isinstance(word, str) else json.dumps(word))[:_SHOWN]
+        type_ = override_type(word) if isinstance(word, str) else None
+        shown = (word if isinstance(word, str) else json.dumps(word))[:_SHOWN]
+        cannot = f"Column {name[:_SHOWN]!r} cannot be {shown!r}"
+        if type_ is None:
+            raise refusal(f"{cannot}; {did_you_mean(shown, OVERRIDE_WORDS)}", "columns")
+        if target is Target.DELTA and _is_long_decimal(type_):
             raise refusal(
-                f"Column {name[:_SHOWN]!r} cannot be {shown!r}; "
-                + did_you_mean(shown, OVERRIDE_WORDS),
+                f"{cannot}: Delta's decimals have {_DELTA_DIGITS} digits at most. A string keeps "
+                "all of them.",
                 "columns",
             )
     return types
+
+
+def _is_long_decimal(type_: Type) -> bool:
+    return type_.name == "Decimal" and decimal_digits(type_)[0] > _DELTA_DIGITS
 
 
 def _object(sent: str, attr: str, example: str) -> dict[str, Any]:

@@ -65,8 +65,10 @@ def test_a_dry_run_that_refuses_says_why_and_what_to_do(
     assert shown[at + 1 : at + 3] == ["\tNo column 'x'.", "What to do\tCorrect the name."]
 
 
-def test_a_list_names_the_table_that_a_dry_run_was_for() -> None:
+def test_a_list_tells_the_table_and_the_verdict_of_a_dry_run() -> None:
     assert _row(JOB, {})[2] == "orders"
+    assert _row(JOB, {})[-1] is None
+    assert _row(JOB | {"result": VERDICT | {"refusal": REFUSAL}}, {})[-1] == "schema_conflict"
     assert _row(JOB | {"result": None, "state": "queued"}, {})[2] is None
 
 

@@ -112,6 +112,15 @@ def test_types_and_options_that_are_none_are_refused(field: str, value: str, wor
     assert str(refusal.value.attr).startswith(field)
 
 
+def test_a_decimal_that_delta_has_not_is_refused_for_a_load() -> None:
+    delta, columns = {"target": "delta"}, '{"price": "decimal(%d, 2)"}'
+    assert check_form("x.csv", delta | {"columns": columns % 38}).types
+    assert check_form("x.csv", {"columns": columns % 76}).types
+    with pytest.raises(ValidationError, match="have 38 digits at most") as refusal:
+        check_form("x.csv", delta | {"columns": columns % 39})
+    assert refusal.value.attr == "columns"
+
+
 def test_the_first_thing_wrong_is_told_in_posthogs_order() -> None:
     wrong = {"format": "XML", "name": "1x", "target": "moon"}
     told = []
