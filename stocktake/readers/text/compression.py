@@ -19,10 +19,10 @@ from stocktake.readers.text.decoders import (
     MAX_WINDOW_BYTES,
     Decoder,
     Deflate,
+    Gzip,
     Hadoop,
     Zstd,
     decode_brotli,
-    gzip,
 )
 from stocktake.readers.text.detection import BROTLI, FRAMED, MAGIC_BYTES
 
@@ -36,7 +36,7 @@ _RATIO_FROM_BYTES: Final = 1 << 20
 
 _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyType(
     {
-        "gz": gzip,
+        "gz": Gzip,
         "zst": Zstd,
         "bz2": bz2.BZ2Decompressor,
         # FORMAT_AUTO reads the .lzma of old, too.

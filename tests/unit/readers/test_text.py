@@ -116,6 +116,34 @@ def test_chunks_may_cut_a_stream_anywhere(codec: str) -> None:
     assert b"".join(pieces).decode() == TEXT[:2000]
 
 
+def gzip_member(data: bytes, flags: int) -> bytes:
+    """A member with these of RFC 1952's fields: a checksum, others, a name, a comment."""
+    packed = zlib.compressobj(wbits=-15)
+    header = b"\x1f\x8b\x08" + bytes([flags, 0, 0, 0, 0, 0, 255])
+    header += b"\6\0BC\2\0\x1b\0" if flags & 4 else b""
+    header += b"a.csv\0" if flags & 8 else b""
+    header += b"words\0" if flags & 16 else b""
+    header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little") if flags & 2 else b""
+    trailer = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    return header + packed.compress(data) + packed.flush() + trailer
+
+
+@pytest.mark.parametrize("flags", range(0, 32, 2))
+def test_a_header_of_gzip_may_be_cut_anywhere(flags: int) -> None:
+    data = gzip_member(b"a,b\n", flags) + gzip_member(b"1,2\n", flags)
+    assert gzip.decompress(data) == b"a,b\n1,2\n"
+    for size in (1, 3, 11):
+        chunks = [data[at : at + size] for at in range(0, len(data), size)]
+        pieces = decompress(chunks, "gz", limits=Limits(), file="a", whole=True)
+        assert b"".join(pieces) == b"a,b\n1,2\n"
+
+
+def test_a_header_of_gzip_without_an_end_is_not_held_for_ever() -> None:
+    data = gzip_member(b"a,b\n", 8).replace(b"a.csv\0", b"a" * 1_000_000)
+    with pytest.raises(InvalidSourceError, match="gz"):
+        streamed(data)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_file_cut_short_is_corrupt_but_its_sample_is_not(codec: str) -> None:
     data = CODECS[codec](TEXT.encode())
