@@ -47,6 +47,8 @@ _DECODERS: Final[MappingProxyType[str, Callable[[], Decoder]]] = MappingProxyTyp
         "hadoop-lz4": partial(Hadoop, "lz4"),
     }
 )
+#: Those of which zeros behind a member are padding: none begins with one.
+_PADDED: Final = frozenset({"gz", "zst", "bz2", "xz", "lz4"})
 #: Those whose streams say how much memory they need.
 _WINDOWED: Final = frozenset({"zst", "xz", BROTLI})
 #: bz2 raises OSError, lz4 RuntimeError, snappy ValueError.
@@ -114,9 +116,11 @@ def _of_brotli(slices: Iterator[bytes], file: str, *, whole: bool) -> Iterator[b
 
 def _of_members(slices: Iterator[bytes], codec: str, file: str, *, whole: bool) -> Iterator[bytes]:
     decoder: Decoder | None = None
-    rest, is_empty = b"", True
+    rest, is_empty, has_ended = b"", True, False
     for given in slices:
         rest, is_empty = rest + given, False
+        if decoder is None and has_ended and codec in _PADDED:
+            rest = rest.lstrip(b"\0")
         while rest or (decoder and not decoder.needs_input):
             if decoder is None:
                 # what begins may be of the other codec, as its first bytes will say
@@ -133,8 +137,8 @@ def _of_members(slices: Iterator[bytes], codec: str, file: str, *, whole: bool) 
             if piece:
                 yield piece
             if decoder.eof:
-                # another member may follow; zeros are padding
-                rest, decoder = (decoder.unused_data or b"").lstrip(b"\0"), None
+                # another member may follow
+                rest, decoder, has_ended = (decoder.unused_data or b"").lstrip(b"\0"), None, True
     # A decoder that is left has not seen its stream's end.
     if whole and (decoder or rest or is_empty):
         raise _breaks_off(codec, file)

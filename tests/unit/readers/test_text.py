@@ -108,6 +108,14 @@ def test_streams_one_after_the_other_are_one_text(codec: str) -> None:
     assert streamed(pack(b"one\n") + pack(b"two\n")) == "one\ntwo\n"
 
 
+@pytest.mark.parametrize("codec", ["bz2", "gz", "lz4", "xz", "zst"])
+def test_zeros_behind_a_stream_are_padding_however_they_come(codec: str) -> None:
+    pack = CODECS[codec]
+    padded = pack(b"one\n") + bytes(10_000) + pack(b"two\n") + bytes(9_000)
+    for data in (padded, padded[:-8_998]):
+        assert streamed(data) == "one\ntwo\n"
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_chunks_may_cut_a_stream_anywhere(codec: str) -> None:
     data = CODECS[codec](TEXT[:2000].encode())
