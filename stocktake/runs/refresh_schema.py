@@ -180,7 +180,7 @@ def store_types(
         the difference from the columns stored before.
     """
     stored = tuple(Column.from_dict(column) for column in table.columns)
-    fresh = apply_overrides(found, stored)
+    fresh = apply_overrides(tuple(each for each in found if each.override), stored)
     change = diff(stored, fresh)
     table.columns = [column.as_dict() for column in fresh]
     if change.change != "none":
