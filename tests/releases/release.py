@@ -96,7 +96,9 @@ class Left:
         """Put the files of a recording into a folder, and know when it was made."""
         folder = release / dialect
         with tarfile.open(folder / "files.tar.gz") as archive:
-            archive.extractall(place, filter="data")
+            # Python before 3.11.4 has none; the archive is our own.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(place)
         at = datetime.fromisoformat(json.loads((folder / "settings.json").read_text())["at"])
         later = timedelta(seconds=int((datetime.now(UTC) - at).total_seconds()))
         return cls(folder=folder, place=place, later=later)

@@ -66,7 +66,7 @@ def test_a_folder_without_metadata(files: dict[str, bytes]) -> None:
 def test_the_root_of_a_delta_table() -> None:
     error = refused(MemoryObjects({"t/_delta_log/00000000000000000000.json": b"{}"}))
     assert isinstance(error, FormatMismatchError)
-    assert "a Delta table" in error.detail
+    assert "looks like a table of Delta" in error.detail
 
 
 def test_a_file_that_an_option_names_and_that_is_not_there() -> None:
