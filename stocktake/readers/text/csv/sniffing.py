@@ -26,8 +26,8 @@ from stocktake.readers.text.csv.dialect import DELIMITERS, Dialect, dialects_of,
 from stocktake.readers.text.csv.lines import Lines
 from stocktake.readers.text.decoding import Text
 
-#: Excel's first line, which is no row: what it separates fields by.
-_EXCEL: Final = re.compile(r'"?sep= ?(\\t|[^"])"?\1*', re.IGNORECASE)
+#: Excel's first line, which is no row: what it separates fields by, and what follows.
+_EXCEL: Final = re.compile(r'"?sep= ?(\\t|[^"])"?(.*)', re.IGNORECASE)
 #: A tab may be what it names.
 _AROUND: Final = " \r\n"
 _RECORDS: Final = 200
@@ -86,10 +86,10 @@ def sniff(
         UnsupportedError: an option is no single character.
     """
     may_skip = options.get("csv_skip_lines") is None
-    excel = _EXCEL.fullmatch(sample[0].strip(_AROUND)) if sample and may_skip else None
+    excel = _excel(sample[0]) if sample and may_skip else None
     if excel:
         sample = sample[1:]
-    dialects = dialects_of(options, excel[1].replace("\\t", "\t") if excel else None)
+    dialects = dialects_of(options, excel)
     present = "\n".join(sample)
     likely = [each for each in dialects if each.delimiter in present]
     if len(likely) == 1 and begins_at_once(_records(likely[0], sample, limits), present):
@@ -98,6 +98,15 @@ def sniff(
         best = _best(likely, sample, limits, has_header=has_header, may_skip=may_skip)
         found = best or Sniffed(dialects[0])
     return found._replace(skip=found.skip + 1) if excel else found
+
+
+def _excel(line: str) -> str | None:
+    """Return the delimiter that Excel's first line names; None where it is no such line."""
+    found = _EXCEL.fullmatch(line.strip(_AROUND))
+    # Saved again by Excel, it has as many of them as the table has columns.
+    if found is None or found[2].replace(found[1], ""):
+        return None
+    return found[1].replace("\\t", "\t")
 
 
 def _best(
