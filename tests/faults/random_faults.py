@@ -63,7 +63,10 @@ class Site:
         return numbers.choice([each for each in self.stack.processes if isinstance(each, kind)])
 
 
-Fault = Callable[[Site, random.Random], None]
+#: Breaks something for a while; returns under which other name it counts, where it broke more than
+#: it was to.
+Fault = Callable[[Site, random.Random], str | None]
+SQLITE_LOCKED: Final = "SQLite's write lock held"
 
 
 def _until(condition: Callable[[], Value], what: str) -> Value:
@@ -133,17 +136,35 @@ def kill_worker(site: Site, numbers: random.Random) -> None:
     worker.start()
 
 
-def freeze_worker_past_its_lease(site: Site, _: random.Random) -> None:
+def freeze_worker_past_its_lease(site: Site, _: random.Random) -> str | None:
     child = _frozen_reader(site)
     family = [child, parent] if (parent := child.parent()) else [child]
     try:
         freeze(*family)
         lease = site.stack.parsed_settings().lease_seconds
+        locked = _sqlite_is_locked(site)
         _pause.wait(lease + 2)
         if not all(map(is_frozen, family)):
             raise NotFiredError(f"{family} ran on")
+        # Frozen within a write, it keeps all others from writing.
+        return SQLITE_LOCKED if locked and _sqlite_is_locked(site) else None
     finally:
         thaw(*family)
+
+
+def _sqlite_is_locked(site: Site) -> bool:
+    """Whether the turn to write does not come for longer than a write of ours takes."""
+    scheme, _, file = site.stack.database_url.partition(":///")
+    if scheme != "sqlite":
+        return False
+    other = sqlite3.connect(file, timeout=1, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        other.close()
+    return False
 
 
 def replace_worker(site: Site, numbers: random.Random) -> None:
@@ -181,14 +202,16 @@ def kill_clock(site: Site, numbers: random.Random) -> None:
 
 
 def rotate_key(site: Site, _: random.Random) -> None:
-    """A new first key, for one process after the other; the old ones go on to decrypt."""
-    old = site.stack.settings["SECRET_KEYS"]
-    keys = ",".join([make_secret_key(f"k{time.time_ns()}"), *old.split(",")])
-    site.stack.settings["SECRET_KEYS"] = keys
-    for process in site.stack.processes:
-        if isinstance(process, Web | Worker):
-            process.settings["SECRET_KEYS"] = keys
-            _replace(process)
+    """A new key as docs/operations.md says, for one process after the other: behind the old ones
+    first, so that all can read it, and then before them."""
+    old = site.stack.settings["SECRET_KEYS"].split(",")
+    new = make_secret_key(f"k{time.time_ns()}")
+    for keys in ([*old, new], [new, *old]):
+        site.stack.settings["SECRET_KEYS"] = ",".join(keys)
+        for process in site.stack.processes:
+            if isinstance(process, Web | Worker):
+                process.settings["SECRET_KEYS"] = ",".join(keys)
+                _replace(process)
 
 
 # --- what the processes stand on ------------------------------------------------------------
@@ -305,7 +328,7 @@ _PARTS: Final[Mapping[str, Fault]] = {
     "store cuts its answers": _through("store", "cut", answer_bytes=300),
     "store slow by 2 s": _through("store", "delayed", latency_seconds=2.0),
 }
-_SQLITE: Final[Mapping[str, Fault]] = {"SQLite's write lock held": lock_sqlite}
+_SQLITE: Final[Mapping[str, Fault]] = {SQLITE_LOCKED: lock_sqlite}
 _POSTGRESQL: Final[Mapping[str, Fault]] = {
     "PostgreSQL killed": kill_database,
     "PostgreSQL's connections reset": _through("database", "cut", reset=True),

@@ -36,7 +36,7 @@ from tests.faults.load import Customers, Planned, plan_faults, plan_requests
 from tests.faults.oracle import Oracle, Verdict
 from tests.faults.promises.schedules import EVERY_MINUTE, fires
 from tests.faults.pulse import Pulse
-from tests.faults.random_faults import Fault, NobodyThereError, Site, lanes
+from tests.faults.random_faults import SQLITE_LOCKED, Fault, NobodyThereError, Site, lanes
 from tests.faults.sources import CsvSource, DeltaSource
 from tests.support.harness import open_stack
 
@@ -57,7 +57,7 @@ EXPLAINED: Final = {
     "API killed": (None,),
     # A request that outlasts the grace of a process that stops is told to come again.
     "encryption key rotated": (None, 503),
-    "SQLite's write lock held": (503,),
+    SQLITE_LOCKED: (503,),
     "PostgreSQL killed": (503,),
     "PostgreSQL's connections reset": (503,),
     "PostgreSQL slow by 0.3 s": (503,),
@@ -147,9 +147,16 @@ class Soak:
             if time.monotonic() > end:
                 return
             since, began = time.monotonic(), datetime.now(UTC)
-            if self._note(each, lambda each: faults[each.name](self.site, each.numbers())):
+            names = [each.name]
+
+            def act(each: Planned, names: list[str] = names) -> None:
+                if more := faults[each.name](self.site, each.numbers()):
+                    names.append(more)
+
+            if self._note(each, act):
                 self.fired[each.name] += 1
-            self.stood.append(Stood(name=each.name, since=began, until=datetime.now(UTC)))
+            until = datetime.now(UTC)
+            self.stood += [Stood(name=name, since=began, until=until) for name in names]
             took = time.monotonic() - since
             print(
                 f"{since - begin:7.1f} s  {each.name} at {began:%H:%M:%S}, {took:.1f} s", flush=True
