@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cli.checking import check_source
 from cli.database import db, keys, projects, show_audit_log
 from cli.doctor import doctor
 from cli.inspecting import inspect
@@ -58,6 +59,7 @@ app.add_typer(db, name="db")
 app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")
 app.command("audit-log")(show_audit_log)
+tables.command("check")(check_source)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)

@@ -27,6 +27,8 @@ _STATE_STYLES: Final = {
     "failed": "red",
     "cancelled": "yellow",
     "running": "cyan",
+    "passed": "green",
+    "skipped": "dim",
 }
 
 

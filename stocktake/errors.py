@@ -19,7 +19,8 @@ met (`storage/stores/store_errors.py`); docs/errors.md has all of them.
     ├── JobError                      why an attempt at a job ended
     │   ├── TerminalError             no retry mends it: the job fails at once
     │   │   ├── SourceNotFoundError   source_not_found, bucket_not_found
-    │   │   ├── AccessDeniedError     access_denied, invalid_access_key
+    │   │   ├── AccessDeniedError     access_denied
+    │   │   │   └── KeyRefusedError   access_denied, invalid_access_key: the key itself is no good
     │   │   ├── EmptySourceError      source_empty
     │   │   ├── ArchivedSourceError   source_archived
     │   │   ├── InvalidSourceError    the bytes are not what the format says
@@ -35,6 +36,7 @@ met (`storage/stores/store_errors.py`); docs/errors.md has all of them.
     │   │   └── CredentialUnavailableError
     │   └── TransientError            retried with full-jitter backoff
     │       ├── StorageUnavailableError   storage_unavailable
+    │       │   └── StoreUnreachableError storage_unavailable: no request came through
     │       ├── StorageThrottledError     storage_throttled
     │       ├── StorageTimeoutError       storage_timeout
     │       ├── SourceChangedError        source_changed: files went or changed under the read
@@ -291,6 +293,10 @@ class AccessDeniedError(TerminalError):
         super().__init__(detail, **kwargs)
 
 
+class KeyRefusedError(AccessDeniedError):
+    """The store does not know the key, or not with this secret, or not any more."""
+
+
 class EmptySourceError(TerminalError):
     """There is a file, and nothing in it."""
 
@@ -437,6 +443,10 @@ class StorageUnavailableError(TransientError):
     """The store answered 5xx, reset the connection or could not be reached."""
 
     default_code = "storage_unavailable"
+
+
+class StoreUnreachableError(StorageUnavailableError):
+    """No request came through to the store."""
 
 
 class StorageThrottledError(TransientError):

@@ -60,6 +60,7 @@ class JobKind(StrEnum):
     MAINTAIN_TABLE = "maintain_table"
     RESTORE_TABLE = "restore_table"
     CHECK_FILE = "check_file"
+    CHECK_SOURCE = "check_source"
 
 
 #: The task that takes a canary: no job, but it goes their way.
@@ -75,6 +76,28 @@ class Queue(StrEnum):
     BULK = "bulk"
     #: Whole-file reads that follow a refresh.
     VALIDATE = "validate"
+
+
+class SourceStep(StrEnum):
+    """What is tried of a source before it is registered, in this order."""
+
+    URL = "url"
+    DNS = "dns"
+    TLS = "tls"
+    REGION = "region"
+    CREDENTIAL = "credential"
+    LIST = "list"
+    GET = "get"
+    FORMAT = "format"
+
+
+class StepOutcome(StrEnum):
+    """What became of a step."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    #: There is nothing to try, or a step before it failed.
+    SKIPPED = "skipped"
 
 
 class UploadState(StrEnum):

@@ -25,6 +25,7 @@ from api.schemas.schema_versions import (
 from api.schemas.tables import (
     NewTable,
     SchemaUpdate,
+    SourceToCheck,
     TableBody,
     TableChange,
     TableRestore,
@@ -39,6 +40,7 @@ from stocktake.services import (
     maintenance,
     refreshes,
     schema_versions,
+    source_checks,
     table_changes,
     table_views,
     tables,
@@ -55,7 +57,7 @@ MAX_SEARCH: Final = 200
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
-def fields_of(body: TableChange) -> TableFields:
+def fields_of(body: TableChange | SourceToCheck) -> TableFields:
     """Return what the request says about the table, and nothing that it only sends back."""
     sent = body.model_dump(exclude_unset=True)
     if sent.get("credential") is not None:
@@ -138,6 +140,25 @@ def undone(context: Context, table_id: UUID, job_id: UUID) -> Answer | None:
     if job.state == JobState.FAILED and tables.undo_create(context, table_id, job_id=job_id):
         return failed(context, job)
     return None
+
+
+@router.post(
+    "/warehouse_tables/check/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+)
+async def check_source(edge: WriteEdge, body: SourceToCheck) -> Response:
+    """Try whether a source can be read, and make no table: the host's name, TLS, region, key, LIST,
+    GET and format, each passed or failed, and the least that its key must be allowed. The keys are
+    not kept. With `table` alone it is that table's source, with its own keys."""
+
+    def work(context: Context) -> Answer:
+        if body.table is not None:
+            return _refreshing(context, source_checks.request_for(context, body.table))
+        return _refreshing(context, source_checks.request(context, fields_of(body)))
+
+    return await edge.write(work, wait=True)
 
 
 @router.get("/warehouse_tables/{table_id}/", response_model=TableBody)

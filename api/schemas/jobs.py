@@ -10,8 +10,9 @@ from pydantic import ConfigDict, Field
 from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import Job, JobAttempt
 from stocktake.schema.diff import ChangeClass, completed
+from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import WarningCode
-from stocktake.states import JobKind, JobState
+from stocktake.states import JobKind, JobState, SourceStep, StepOutcome
 
 
 class JobErrorBody(Wire):
@@ -189,6 +190,37 @@ class CheckResult(Wire):
     warnings: list[WarningBody]
 
 
+class SourceStepBody(Wire):
+    """What became of one step; `code` and `hint` are those of the error that it failed with."""
+
+    step: SourceStep
+    outcome: StepOutcome
+    detail: str
+    code: str | None
+    hint: str | None
+
+
+class GrantBody(Wire):
+    """The least that a key must be allowed, as the store wants to be told."""
+
+    title: str
+    text: str
+
+
+class SourceCheckResult(Wire):
+    """What `check_source` found of a source that was tried: each step, what was read, and what its
+    key must be allowed at the least (null for a folder, and for what is read unsigned)."""
+
+    passed: bool
+    url_pattern: str
+    format: Annotated[str | None, DescribedAs(TableFormat | None)]
+    steps: list[SourceStepBody]
+    columns: list[ColumnTypeBody]
+    row_count: int | None
+    warnings: list[WarningBody]
+    grant: GrantBody | None
+
+
 class ProgressBody(Wire):
     """How far the read has come; `files_total` is null until it is known."""
 
@@ -278,6 +310,7 @@ class JobBody(Wire):
             | ExpansionResult
             | MaintenanceResult
             | CheckResult
+            | SourceCheckResult
             | None
         ),
     ]

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
 from api.schemas.jobs import JobErrorBody, WarningBody
@@ -101,6 +102,39 @@ class NewTable(TableChange):
             ],
         },
     )
+
+
+class SourceToCheck(OwnBody):
+    """A source as a table would have it, or the one that a table has.
+
+    A format that is left out is found out.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url_pattern": "https://bucket.s3.amazonaws.com/orders/*.parquet",
+                    "credential": {"access_key": "AKIA…", "access_secret": "…"},
+                },
+                {"table": "01a224f5-5d89-737b-ac2f-3c31357dee7d"},
+            ]
+        }
+    )
+
+    url_pattern: Annotated[str | None, DescribedAs(str)] = Field(
+        None, description="The files, or the root folder of a Delta or an Iceberg table."
+    )
+    format: Annotated[str | None, DescribedAs(TableFormat)] = None
+    credential: CredentialIn | None = None
+    options: Annotated[Any, DescribedAs(TableOptions)] = None
+    table: UUID | None = Field(None, description="A table, in the place of all the others.")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.table is not None and self.model_fields_set != {"table"}:
+            raise PydanticCustomError("invalid_input", "Give a table or a source, and not both.")
+        return self
 
 
 class SchemaUpdate(BaseModel):

@@ -1,9 +1,12 @@
-"""A table's credential in the database: sealed, opened, and erased with what needed it."""
+"""Credentials in the database: sealed, opened, and erased with the table or the job that needs
+them."""
 
-from sqlalchemy import delete
+from uuid import UUID
+
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import StoredCredential, Table, new_id
+from stocktake.db.models import Job, StoredCredential, Table, new_id
 from stocktake.errors import CredentialUnavailableError
 from stocktake.security.encryption import AccessPair, Keyring, Sealed
 
@@ -32,6 +35,43 @@ def store(
     session.flush()
     table.credential_id = row.id
     return row
+
+
+def store_for_job(
+    session: Session,
+    keyring: Keyring,
+    job: Job,
+    pair: AccessPair,
+) -> None:
+    """Seal keys for a job that waits, which takes them as it begins (`taken`).
+
+    Raises:
+        CredentialUnavailableError: there is no key to encrypt with.
+    """
+    row = StoredCredential(
+        id=new_id(), project_id=job.project_id, job_id=job.id, created_by_id=job.created_by_id
+    )
+    seal(keyring, row, pair)
+    session.add(row)
+
+
+def taken(session: Session, keyring: Keyring, job_id: UUID) -> AccessPair:
+    """Return the keys that were sealed for a job, and remove them: nothing keeps them any more.
+
+    Raises:
+        CredentialUnavailableError: they are gone, with an attempt before this one, or cannot be
+            decrypted.
+    """
+    row = session.scalars(
+        select(StoredCredential).where(StoredCredential.job_id == job_id)
+    ).one_or_none()
+    if row is None:
+        raise CredentialUnavailableError(
+            "The keys are gone: they are kept for the beginning of the job alone.",
+            hint="Ask for the check again, with the keys.",
+        )
+    session.delete(row)
+    return opened(keyring, row)
 
 
 def seal(keyring: Keyring, row: StoredCredential, pair: AccessPair) -> None:

@@ -19,11 +19,12 @@ from stocktake.db.models import (
     Job,
     JobAttempt,
     ScheduleFire,
+    StoredCredential,
     Table,
     Upload,
 )
 from stocktake.db.session import Database
-from stocktake.states import JobKind, UploadState
+from stocktake.states import UNDONE, JobKind, UploadState
 
 ROWS_AT_ONCE: Final = 200
 #: A clock that has not ticked for a day is not coming back under its name.
@@ -89,6 +90,13 @@ def prune_audit(database: Database, *, days: int, limit: int = ROWS_AT_ONCE) -> 
     """Delete audit entries of that age; how many."""
     old = AuditEntry.created_at <= now(-days * _DAY_SECONDS)
     return _prune(database, AuditEntry.id, old, AuditEntry.created_at, limit)
+
+
+def prune_keys_of_jobs(database: Database, *, limit: int = ROWS_AT_ONCE) -> int:
+    """Delete the keys of jobs that have ended without taking them; how many."""
+    waits = exists().where(Job.id == StoredCredential.job_id, Job.state.in_(UNDONE))
+    old = and_(StoredCredential.job_id.is_not(None), ~waits)
+    return _prune(database, StoredCredential.id, old, StoredCredential.job_id, limit)
 
 
 def prune_clock_beats(database: Database, *, limit: int = ROWS_AT_ONCE) -> int:

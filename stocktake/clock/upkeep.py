@@ -87,7 +87,10 @@ class Upkeep:
         return self._folded_up_to is not None
 
     def _prune_rows(self) -> bool:
-        counts = {"clock_beats": rows.prune_clock_beats(self._database)}
+        counts = {
+            "clock_beats": rows.prune_clock_beats(self._database),
+            "keys_of_jobs": rows.prune_keys_of_jobs(self._database),
+        }
         if days := self._settings.retain_jobs_days:
             counts["jobs"] = rows.prune_jobs(self._database, days=days)
             counts["batches"] = rows.prune_batches(self._database, days=days)

@@ -103,11 +103,22 @@ class StoredCredential(Base):
     """An access key and secret, encrypted together."""
 
     __tablename__ = "credentials"
+    # Those of jobs are few: they go as their jobs begin.
+    __table_args__ = (
+        Index(
+            "ix_credentials_job",
+            "job_id",
+            sqlite_where=text("job_id IS NOT NULL"),
+            postgresql_where=text("job_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     key_id: Mapped[str] = mapped_column(String(64))
     ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    #: The job that it is for, which takes it as it begins; None for a table's.
+    job_id: Mapped[UUID | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 

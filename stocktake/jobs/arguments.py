@@ -1,7 +1,7 @@
 """What a kind of job needs beside its ids, typed; a job's row keeps it as JSON.
 
-Only `ingest_file`, `check_file` and `restore_table` need any. Names and values are read by
-processes of other releases too.
+Only `ingest_file`, `check_file`, `restore_table` and `check_source` need any. Names and values are
+read by processes of other releases too.
 """
 
 from collections.abc import Mapping
@@ -119,6 +119,45 @@ class RestoreArguments:
     def as_dict(self) -> dict[str, int | None]:
         """Return what a job's row is to keep."""
         return {"version": self.version, "as_of": self.as_of}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceArguments:
+    """A source that is to be tried, and no table yet. Its keys are not among them.
+
+    Attributes:
+        format: None where it is to be found out.
+        has_key: whether a credential was sealed for this job, which takes it when it begins.
+    """
+
+    url_pattern: str
+    format: TableFormat | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    has_key: bool = False
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what a job's row keeps.
+
+        Raises:
+            ValueError, KeyError: a newer release wrote it, with what this one does not know.
+
+        >>> SourceArguments.of({"url_pattern": "https://b.s3.amazonaws.com/a"}).has_key
+        False
+        """
+        known = stored.get("format")
+        return cls(
+            url_pattern=stored["url_pattern"],
+            format=TableFormat(known) if known else None,
+            options=dict(stored.get("options", {})),
+            has_key=bool(stored.get("has_key")),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a job's row is to keep."""
+        kept: dict[str, Any] = {"url_pattern": self.url_pattern, "options": dict(self.options)}
+        kept |= {"format": self.format.value} if self.format else {}
+        return kept | ({"has_key": True} if self.has_key else {})
 
 
 def is_for_file(stored: Mapping[str, Any]) -> bool:

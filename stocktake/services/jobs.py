@@ -109,6 +109,8 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
             f"This release knows no jobs of the kind {old.kind!r}; the newer one that made this "
             "job can try it again."
         )
+    if old.kind == JobKind.CHECK_SOURCE and old.arguments.get("has_key"):
+        raise ConflictError("The check's keys are gone: they are not kept. Ask for it again.")
     table = _live_table(context, old)
     # Retention removes neither it nor its batch from here on.
     old = context.find(Job, job_id, lock=True)

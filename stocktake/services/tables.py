@@ -44,9 +44,9 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
         ValidationError: a field is wrong; the first one in PostHog's order.
         QuotaExceededError: the project has as many tables as it may.
     """
-    name = new_name(context, _required("name", fields))
-    format_ = check_format(_required("format", fields))
-    url_pattern = checked_url(_required("url_pattern", fields))
+    name = new_name(context, required("name", fields))
+    format_ = check_format(required("format", fields))
+    url_pattern = checked_url(required("url_pattern", fields))
     location = guard.check(url_pattern, context.process.guard)
     options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
@@ -183,7 +183,12 @@ def name_is_taken(context: Context, name: str) -> bool:
     )
 
 
-def _required(field: Literal["name", "format", "url_pattern"], fields: TableFields) -> str | None:
+def required(field: Literal["name", "format", "url_pattern"], fields: TableFields) -> str | None:
+    """Return a field that must have been sent.
+
+    Raises:
+        ValidationError: it was not.
+    """
     if field not in fields:
         raise ValidationError(words.REQUIRED, code="required", attr=field)
     return fields[field]

@@ -24,6 +24,7 @@ from stocktake.settings import Settings
 from stocktake.states import CANARY, JobKind, Queue
 
 LEASE_SECONDS = 30.0
+_KEYRING = Keyring([make_secret_key("test")])
 
 
 class RecordedRings:
@@ -139,9 +140,8 @@ def context(
 
 
 def process_of(database: Database, settings: Settings) -> ProcessParts:
-    """A process's parts around a database at hand, with a key of their own."""
-    keyring = Keyring([make_secret_key("test")])
-    return replace(ProcessParts.of(settings, database), keyring=keyring)
+    """A process's parts around a database at hand, with the key of all such processes."""
+    return replace(ProcessParts.of(settings, database), keyring=_KEYRING)
 
 
 def race(*calls: Any) -> list[Any]:

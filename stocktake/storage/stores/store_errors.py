@@ -16,6 +16,7 @@ from stocktake.errors import (
     AccessDeniedError,
     ArchivedSourceError,
     JobError,
+    KeyRefusedError,
     ManagedStorageRefusedError,
     SourceChangedError,
     SourceNotFoundError,
@@ -40,26 +41,26 @@ Build = Callable[[str | None], JobError]
 
 
 def _invalid_key(path: str | None) -> JobError:
-    return AccessDeniedError(
+    return KeyRefusedError(
         "The Access Key you provided does not exist", code="invalid_access_key", file=path
     )
 
 
 def _wrong_secret(path: str | None) -> JobError:
-    return AccessDeniedError(
+    return KeyRefusedError(
         hint="The store knows the access key, but not with this secret: set both again.", file=path
     )
 
 
 def _expired(path: str | None) -> JobError:
-    return AccessDeniedError(
+    return KeyRefusedError(
         hint="The credential is temporary and has expired, or is no longer known: set a new one.",
         file=path,
     )
 
 
 def _wrong_clock(path: str | None) -> JobError:
-    return AccessDeniedError(
+    return KeyRefusedError(
         hint="The worker's clock is wrong: the store refuses the time of its signature.", file=path
     )
 
