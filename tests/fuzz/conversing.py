@@ -24,6 +24,7 @@ from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
 from stocktake.runs import (
     check_file,
+    check_source,
     expand_batch,
     ingest_file,
     maintain_table,
@@ -45,6 +46,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.MAINTAIN_TABLE: maintain_table.run,
     JobKind.RESTORE_TABLE: restore_table.run,
     JobKind.CHECK_FILE: check_file.run,
+    JobKind.CHECK_SOURCE: check_source.run,
 }
 
 
