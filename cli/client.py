@@ -1,6 +1,8 @@
-"""The API as the command line asks it; what goes wrong becomes a sentence that says what to do."""
+"""The API as the command line asks it; what goes wrong becomes a sentence that says what to do.
 
-import os
+Requests are made by `stocktake.client`; what is here are the commands' words.
+"""
+
 import unicodedata
 import urllib.parse
 from collections.abc import Iterator
@@ -10,39 +12,43 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
-    import httpx
+    from stocktake.client import RefusedError, UnreachableError
+    from stocktake.client.requests import Form
 
-_DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _PAGE: Final = 500
 #: Above the longest wait that the API grants.
 _TIMEOUT_SECONDS: Final = 75.0
-_NO_KEY: Final = (
-    "No API key: set STOCKTAKE_API_KEY. `stocktake up` keeps one in its data directory:\n"
-    "  export STOCKTAKE_API_KEY=$(cat .stocktake/api_key)"
-)
 
 
 class Client:
     """One project of one server.
 
     Args:
-        url: of the server, without a path.
-        key: the API key.
-        project: its id, or ``@current`` for the one project of the key.
+        url: of the server, without a path; as the environment says where None.
+        key: the API key; likewise.
+        project: its id, or ``@current`` for the one project of the key; likewise.
+
+    Raises:
+        CommandError: there is no key, or one that no header can carry, or the URL is none.
     """
 
-    def __init__(self, url: str, key: str, project: str = "@current") -> None:
-        import httpx  # late: `stocktake up` does without
+    def __init__(
+        self, url: str | None = None, key: str | None = None, project: str | None = None
+    ) -> None:
+        from stocktake import client  # late: `stocktake up` does without httpx
 
-        self.url = url.rstrip("/")
-        self._project = project
-        self._http = httpx.Client(
-            base_url=f"{self.url}/api/projects/{urllib.parse.quote(project, safe='@')}/",
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=_TIMEOUT_SECONDS,
-            # A proxy of the environment is for the outside; this is the person's own server.
-            trust_env=False,
-        )
+        try:
+            # One attempt: whoever typed the command sees at once what is wrong, and decides.
+            self._api = client.Client(
+                url,
+                key,
+                project=project,
+                timeout_seconds=_TIMEOUT_SECONDS,
+                retries=client.Retries(attempts=1),
+            )
+        except client.ConfigurationError as exc:
+            raise CommandError(str(exc)) from exc
+        self.url, self._project = self._api.address.url, self._api.address.project
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -51,27 +57,13 @@ class Client:
         Raises:
             CommandError: there is no key, or one that no header can carry, or the URL is none.
         """
-        key = os.environ.get("STOCKTAKE_API_KEY", "").strip()
-        if not key or not key.isascii():
-            raise CommandError(_NO_KEY)
-        url = os.environ.get("STOCKTAKE_URL") or _DEFAULT_URL
-        if not url.startswith(("http://", "https://")):
-            raise CommandError(
-                f"STOCKTAKE_URL must begin with http:// or https://, as {_DEFAULT_URL} does; "
-                f"it is {url!r}."
-            )
-        if path := url.partition("://")[2].partition("/")[2].strip("/"):
-            raise CommandError(
-                f"STOCKTAKE_URL names the server alone, without a path: leave {path[:100]!r} out. "
-                "STOCKTAKE_PROJECT_ID names a project."
-            )
-        return cls(url, key, os.environ.get("STOCKTAKE_PROJECT_ID") or "@current")
+        return cls()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._api.close()
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what is at a path under the project.
@@ -79,8 +71,7 @@ class Client:
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", path, params=given)
+        return self._ask("GET", path, query=query)
 
     def post(self, path: str, body: Any, *, wait_seconds: int = 0) -> Any:
         """Send a body to a path under the project.
@@ -91,8 +82,7 @@ class Client:
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
-        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
-        return self._ask("POST", path, json=body, headers=headers)
+        return self._ask("POST", path, body=body, wait_seconds=wait_seconds)
 
     def send_file(
         self, path: str, file: Path, fields: dict[str, str], *, wait_seconds: int = 0
@@ -105,11 +95,12 @@ class Client:
         Raises:
             CommandError: the file cannot be read, or the server not be reached, or it refuses.
         """
-        headers = {"Prefer": f"wait={wait_seconds}"} if wait_seconds else {}
+        from stocktake.client.requests import Form
+
         try:
             with file.open("rb") as opened:
-                files = {"file": (file.name, opened)}
-                return self._ask("POST", path, data=fields, files=files, headers=headers)
+                form = Form(file=opened, filename=file.name, fields=fields)
+                return self._ask("POST", path, form=form, wait_seconds=wait_seconds)
         except OSError as exc:
             raise CommandError(f"{file} cannot be read: {exc.strerror}.") from exc
 
@@ -133,7 +124,7 @@ class Client:
             "`stocktake jobs list` shows those known."
         )
         method, path = ("POST", f"{path}{action}/") if action else ("GET", path)
-        found: dict[str, Any] = self._ask(method, path, absent=absent, params=query)
+        found: dict[str, Any] = self._ask(method, path, absent=absent, query=query)
         return found
 
     def all(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -166,32 +157,62 @@ class Client:
             f"There is no table {name!r}. `stocktake tables list` shows those known."
         )
 
-    def _ask(self, method: str, path: str, *, absent: str = "", **request: Any) -> Any:
-        import httpx
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        absent: str = "",
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        form: "Form | None" = None,
+        wait_seconds: int = 0,
+    ) -> Any:
+        from stocktake import client
+        from stocktake.client.requests import Request, json_request
 
+        request = Request(
+            method=method,
+            path=path,
+            query=query or {},
+            body=body,
+            form=form,
+            wait_seconds=wait_seconds,
+        )
         try:
-            answer = self._http.request(method, path, **request)
-        except httpx.InvalidURL as exc:
-            raise CommandError(f"STOCKTAKE_URL is no URL: {exc}.") from exc
-        except httpx.TimeoutException as exc:
-            raise CommandError(
-                f"The server at {self.url} did not answer within {_TIMEOUT_SECONDS:g} s."
-            ) from exc
-        except httpx.TransportError as exc:
-            raise CommandError(
-                f"No server answers at {self.url} ({exc}). Start one with `stocktake up`, or set "
-                "STOCKTAKE_URL to where yours is."
-            ) from exc
-        if answer.status_code == 404:
-            raise CommandError(absent if absent and self._knows_project() else self._not_found())
-        if not answer.is_success:
-            raise CommandError(self._explain(answer))
-        return answer.json() if answer.content else None
+            return self._api.run(json_request(request))
+        except client.NotFoundError as exc:
+            told = absent if absent and self._knows_project() else self._not_found()
+            raise CommandError(told) from exc
+        except client.RefusedError as exc:
+            raise CommandError(self._explain(exc)) from exc
+        except client.UnreachableError as exc:
+            raise CommandError(self._silent(exc)) from exc
+        except client.StocktakeError as exc:
+            raise CommandError(str(exc)) from exc
+
+    def _silent(self, error: "UnreachableError") -> str:
+        if error.timed_out:
+            return f"The server at {self.url} did not answer within {_TIMEOUT_SECONDS:g} s."
+        return (
+            f"No server answers at {self.url} ({error.__cause__}). Start one with `stocktake up`, "
+            "or set STOCKTAKE_URL to where yours is."
+        )
 
     def _knows_project(self) -> bool:
         # Every project has this list, so that a 404 is the project's own. The API answers alike for
         # a thing that is missing and for a project that is another's.
-        return self._http.get("jobs/", params={"limit": 1}).status_code != 404
+        from stocktake import client
+        from stocktake.client.requests import Request, json_request
+
+        looking = Request(method="GET", path="jobs/", query={"limit": 1})
+        try:
+            self._api.run(json_request(looking))
+        except client.NotFoundError:
+            return False
+        except client.StocktakeError:
+            pass
+        return True
 
     def _not_found(self) -> str:
         if self._knows_project():
@@ -201,9 +222,9 @@ class Client:
             "the key's own, or set it to one that `stocktake keys list` shows for the key."
         )
 
-    def _explain(self, answer: "httpx.Response") -> str:
-        detail = _detail(answer)
-        match answer.status_code:
+    def _explain(self, refusal: "RefusedError") -> str:
+        detail = refusal.detail
+        match refusal.status:
             case 401:
                 return (
                     f"The server does not know this API key ({detail}). Check STOCKTAKE_API_KEY, "
@@ -212,21 +233,9 @@ class Client:
             case 403:
                 return f"This API key may not do that: {detail}"
             case 429:
-                return f"{detail} Try again in {answer.headers.get('Retry-After', 'a few')} s."
+                seconds = refusal.retry_after_seconds
+                return f"{detail} Try again in {'a few' if seconds is None else int(seconds)} s."
             case status if status >= 500:
                 return f"The server failed with {status}: {detail} Its log says more."
-        return detail
-
-
-def _detail(answer: "httpx.Response") -> str:
-    try:
-        body = answer.json()
-    except ValueError:
-        return f"status {answer.status_code} from something that is not Stocktake"
-    if not isinstance(body, dict):
-        return f"status {answer.status_code}"
-    attr = str(body.get("attr") or "").replace("__", ".")  # as it is written in a body
-    detail = str(body.get("detail") or body.get("message") or f"status {answer.status_code}")
-    # A create that waited and whose read failed carries the job's error.
-    hint = (body.get("error") or {}).get("hint")
-    return (f"{attr}: {detail}" if attr else detail) + (f"\n{hint}" if hint else "")
+        told = f"{refusal.attr}: {detail}" if refusal.attr else detail
+        return f"{told}\n{refusal.hint}" if refusal.hint else told

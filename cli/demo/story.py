@@ -132,7 +132,8 @@ class Story:
             raise CommandError(str(exc)) from exc
 
     def _client(self) -> Client:
-        return Client(self._stack.url, (self._stack.data_dir / "api_key").read_text().strip())
+        key = (self._stack.data_dir / "api_key").read_text().strip()
+        return Client(self._stack.url, key, "@current")
 
     # --- sources and tables ---------------------------------------------------------------
 

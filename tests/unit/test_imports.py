@@ -37,6 +37,11 @@ PROCESSES: Final = {
     "guard": ("import workers.guard", "psutil", READING | WEB | QUEUE | DATABASE | {"pydantic"}),
     "flower": ("import workers.flower", "flower", READING | WEB | DATABASE | {"tasks"}),
     "up": ("import workers.stack.stack", "cryptography", READING | WEB | QUEUE | DATABASE),
+    "client": (
+        "import stocktake.client",
+        "httpx",
+        READING | WEB | QUEUE | DATABASE | {"pydantic", "stocktake.schema", "stocktake.settings"},
+    ),
     "stocktake": ("import cli", "typer", READING | WEB | QUEUE | DATABASE | {"httpx", "pydantic"}),
 }
 

@@ -1,0 +1,76 @@
+"""The client of the service, on httpx alone: it loads nothing that the service itself runs on.
+
+    from stocktake.client import Client
+
+    with Client() as client:  # STOCKTAKE_URL, STOCKTAKE_API_KEY
+        job = client.tables.refresh("orders", wait=True)
+
+Nothing here imports another room of the service but the formats' names.
+"""
+
+from stocktake.client.answers import (
+    Batch,
+    Column,
+    Diff,
+    FullSchemaVersion,
+    Job,
+    JobError,
+    Progress,
+    Result,
+    Schedule,
+    SchemaVersion,
+    Table,
+    UploadedTable,
+    VersionDiff,
+    Warned,
+)
+from stocktake.client.clients import AsyncClient, Client
+from stocktake.client.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    JobFailedError,
+    NotEndedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RefusedError,
+    ServerError,
+    StocktakeError,
+    ThrottledError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from stocktake.client.requests import Retries
+
+__all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "Batch",
+    "Client",
+    "Column",
+    "ConfigurationError",
+    "ConflictError",
+    "Diff",
+    "FullSchemaVersion",
+    "Job",
+    "JobError",
+    "JobFailedError",
+    "NotEndedError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Progress",
+    "RefusedError",
+    "Result",
+    "Retries",
+    "Schedule",
+    "SchemaVersion",
+    "ServerError",
+    "StocktakeError",
+    "Table",
+    "ThrottledError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "UploadedTable",
+    "VersionDiff",
+    "Warned",
+]

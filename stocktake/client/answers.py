@@ -1,0 +1,246 @@
+"""What the service answers, typed. Fields that a newer service has are in `raw`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+#: The JSON that an answer was made of.
+Raw: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column; `schema_valid` says whether a read of all the data agreed with its type."""
+
+    name: str
+    type: str
+    schema_valid: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why the latest attempt at a job ended."""
+
+    code: str
+    detail: str
+    retryable: bool = False
+    hint: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """What a read that succeeded still has to say."""
+
+    code: str
+    sentence: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnType:
+    """A column and its ClickHouse type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeChange:
+    """A column whose ClickHouse type is another than before."""
+
+    name: str
+    from_: str
+    to: str
+    only_fields: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename:
+    """A column that kept its field id and changed its name."""
+
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """From one list of columns to another; fields inside of columns are in `raw`."""
+
+    added: tuple[ColumnType, ...] = ()
+    removed: tuple[ColumnType, ...] = ()
+    changed: tuple[TypeChange, ...] = ()
+    renamed: tuple[Rename, ...] = ()
+    reordered: bool = False
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a read has come; `files_total` is None until it is known."""
+
+    phase: str
+    files_done: int
+    files_total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a job found. Each kind of job has some of these; the others are None, or empty."""
+
+    change: str | None = None
+    diff: Diff | None = None
+    schema_version: int | None = None
+    row_count: int | None = None
+    size_bytes: int | None = None
+    file_count: int | None = None
+    warnings: tuple[Warned, ...] = ()
+    #: Of a file that was checked: why it would not be taken.
+    refusal: JobError | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job. `state` is queued, running, succeeded, failed or cancelled; `done` tells the last
+    three."""
+
+    id: str
+    kind: str
+    state: str
+    done: bool
+    table_id: str | None = None
+    batch_id: str | None = None
+    attempt: int = 0
+    max_attempts: int = 0
+    next_run_at: datetime | None = None
+    deduplicated: bool = False
+    progress: Progress | None = None
+    result: Result | None = None
+    error: JobError | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A registered table with its columns as they were read last."""
+
+    id: str
+    name: str
+    format: str
+    url_pattern: str
+    created_at: datetime
+    columns: tuple[Column, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = 0
+    source_version: int | str | None = None
+    row_count: int | None = None
+    size_bytes: int | None = None
+    file_count: int | None = None
+    stored_bytes: int | None = None
+    warnings: tuple[Warned, ...] = ()
+    last_refreshed_at: datetime | None = None
+    latest_job: Job | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedTable(Table):
+    """A table that a file was sent to; `job_id` is the job that reads this very file."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaVersion:
+    """A numbered snapshot of a table's columns."""
+
+    number: int
+    change: str
+    column_count: int
+    created_at: datetime
+    source_version: int | str | None = None
+    job_id: str | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionColumn:
+    """A column of a schema version."""
+
+    name: str
+    type: str
+    clickhouse: str
+    nullable: bool
+    override: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullSchemaVersion(SchemaVersion):
+    """A schema version with its columns, and its diff from the one before."""
+
+    columns: tuple[VersionColumn, ...] = ()
+    diff: Diff = field(default_factory=Diff)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionDiff:
+    """What changed from one schema version to another; `from_version` is None before the first."""
+
+    from_version: int | None
+    to_version: int
+    change: str
+    diff: Diff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchError:
+    """Why one table of a batch was not refreshed."""
+
+    job_id: str
+    code: str
+    detail: str
+    table_id: str | None = None
+    table_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A bulk refresh; `counts` are its jobs by state, `errors` the first that failed."""
+
+    id: str
+    state: str
+    done: bool
+    total: int
+    counts: Mapping[str, int]
+    finished_share: float
+    created_at: datetime
+    selector: Mapping[str, Any] = field(default_factory=dict)
+    schedule_id: str | None = None
+    deduplicated: int = 0
+    errors: tuple[BatchError, ...] = ()
+    expanded_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A cron rule that starts bulk refreshes."""
+
+    id: str
+    name: str
+    cron: str
+    timezone: str
+    jitter_seconds: float
+    selector: Mapping[str, Any]
+    paused: bool
+    created_at: datetime
+    next_fire_at: datetime | None = None
+    last_fire_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
