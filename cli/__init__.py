@@ -13,6 +13,7 @@ import typer
 from cli.checking import check_source
 from cli.database import db, keys, projects, show_audit_log
 from cli.doctor import doctor
+from cli.editing import edit_table, types
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.output import complain
@@ -29,10 +30,12 @@ app = typer.Typer(
     epilog=(
         "tables, refresh, jobs and schedules ask the server that STOCKTAKE_URL names "
         "(http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in the project "
-        "STOCKTAKE_PROJECT_ID (the key's own if not set)."
+        "STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
+        "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
+        "written wrong; 130 ended by Ctrl-C, and what was asked for goes on. "
+        "--install-completion has the shell complete commands and options."
     ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,6 +63,8 @@ app.add_typer(projects, name="projects")
 app.add_typer(keys, name="keys")
 app.command("audit-log")(show_audit_log)
 tables.command("check")(check_source)
+tables.command("edit")(edit_table)
+tables.add_typer(types, name="types")
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)

@@ -1,6 +1,5 @@
 """`stocktake schedules`, through the API."""
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +8,8 @@ from cli.client import Client
 from cli.output import confirm, moment, note, say, show_json, show_rows
 from cli.tables import AsJson
 from stocktake.errors import CommandError
-from stocktake.schema.folding import fold
+
+_WHICH = "Say which tables: one of --all, --glob or --table."
 
 app = typer.Typer(help="Schedules: cron rules that refresh tables.", no_args_is_help=True)
 
@@ -76,33 +76,124 @@ def add_schedule(
     table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
 ) -> None:
     """Refresh tables by the clock."""
-    if [everything, glob is not None, bool(table)].count(True) != 1:
-        raise CommandError("Say which tables: one of --all, --glob or --table.")
     with Client.from_environment() as client:
-        selector: dict[str, Any] = {"all": True}
-        if glob is not None:
-            selector = {"name_glob": glob}
-        elif table:
-            selector = {"tables": [client.table(one)["id"] for one in table]}
+        selector = _selector(client, everything, glob, table)
+        if selector is None:
+            raise CommandError(_WHICH)
         body = {"name": name, "cron": cron, "timezone": timezone, "selector": selector}
         if any(one["name"] == name for one in client.all("schedules/")):
             raise CommandError(f"There is a schedule {name!r} already: remove it, or name another.")
         made = client.post("schedules/", body)
-        matches = any(_matches(selector, one["name"]) for one in client.all("warehouse_tables/"))
+        tables = client.get(f"schedules/{made['id']}/upcoming/", count=1)["tables"]
     say(f"Added {name}; first run at {moment(made['next_fire_at'])}.")
-    if not matches:
+    if not tables:
         note(
             f"No table is meant by it yet ({selected(selector)}); those that are registered until "
             "it runs will be."
         )
 
 
-def _matches(selector: dict[str, Any], name: str) -> bool:
-    """Return whether a schedule made here means the table; the server holds what a glob is."""
-    if "name_glob" not in selector:
-        return True
-    # A bracket is a letter to the server, and to fnmatch the begin of a set.
-    return fnmatchcase(fold(name), fold(selector["name_glob"]).replace("[", "[[]"))
+def _selector(
+    client: Client, everything: bool, glob: str | None, tables: list[str] | None
+) -> dict[str, Any] | None:
+    """Return which tables are meant; None where nothing says so."""
+    match [everything, glob is not None, bool(tables)].count(True):
+        case 0:
+            return None
+        case 1:
+            pass
+        case _:
+            raise CommandError(_WHICH)
+    if glob is not None:
+        return {"name_glob": glob}
+    return {"tables": [client.table(one)["id"] for one in tables]} if tables else {"all": True}
+
+
+@app.command("edit")
+def edit_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    new_name: Annotated[str | None, typer.Option("--name", help="Call it otherwise.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Five fields, or @daily.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="An IANA name.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
+    glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+) -> None:
+    """Change a schedule's rule, its time zone, its name or its tables."""
+    with Client.from_environment() as client:
+        sent = {
+            "name": new_name,
+            "cron": cron,
+            "timezone": timezone,
+            "selector": _selector(client, everything, glob, table),
+        }
+        change = {field: value for field, value in sent.items() if value is not None}
+        if not change:
+            raise CommandError("Say what to change: --cron, --timezone, --name or the tables.")
+        changed = client.patch(_path(client, name), change)
+    say(f"Changed {changed['name']}; {_next(changed)}.")
+
+
+@app.command("pause")
+def pause_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+    """Let a schedule rest; what it misses is not made up for."""
+    with Client.from_environment() as client:
+        paused = client.patch(_path(client, name), {"paused": True})
+    say(f"Paused {paused['name']}. To go on: stocktake schedules resume {name}")
+
+
+@app.command("resume")
+def resume_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+    """Let a paused schedule go on."""
+    with Client.from_environment() as client:
+        resumed = client.patch(_path(client, name), {"paused": False})
+    say(f"Resumed {resumed['name']}; {_next(resumed)}.")
+
+
+@app.command("run")
+def run_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+    """Start a schedule's refreshes at once, paused or not."""
+    with Client.from_environment() as client:
+        batch = client.post(f"{_path(client, name)}run/", {})
+    say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
+
+
+@app.command("next")
+def show_next(
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    count: Annotated[int, typer.Option(min=1, max=50, help="How many times.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show when a schedule runs next, and how many tables it means."""
+    with Client.from_environment() as client:
+        schedule = _found(client, name)
+        coming = client.get(f"schedules/{schedule['id']}/upcoming/", count=count)
+    if as_json:
+        show_json(coming)
+        return
+    for fire in coming["fires"]:
+        say(moment(fire) or "")
+    count_of = coming["tables"]
+    note(f"{count_of} table{'' if count_of == 1 else 's'} now.")
+    if schedule["paused"]:
+        note("It is paused: these are the times that it would run at.")
+
+
+def _next(schedule: dict[str, Any]) -> str:
+    following = moment(schedule["next_fire_at"])
+    return f"next run at {following}" if following else "it is paused"
+
+
+def _path(client: Client, name: str) -> str:
+    return f"schedules/{_found(client, name)['id']}/"
+
+
+def _found(client: Client, name: str) -> dict[str, Any]:
+    """Return the schedule of this name, or with this id."""
+    found = [one for one in client.all("schedules/") if name in (one["name"], one["id"])]
+    if len(found) != 1:
+        raise CommandError(_not_one(name, found))
+    return found[0]
 
 
 @app.command("remove")
@@ -112,12 +203,10 @@ def remove_schedule(
 ) -> None:
     """Delete a schedule; what it started goes on."""
     with Client.from_environment() as client:
-        found = [one for one in client.all("schedules/") if name in (one["name"], one["id"])]
-        if len(found) != 1:
-            raise CommandError(_not_one(name, found))
-        confirm(f"Remove schedule {found[0]['name']}?", yes=yes)
-        client.delete(f"schedules/{found[0]['id']}/")
-    say(f"Removed {found[0]['name']}.")
+        schedule = _found(client, name)
+        confirm(f"Remove schedule {schedule['name']}?", yes=yes)
+        client.delete(f"schedules/{schedule['id']}/")
+    say(f"Removed {schedule['name']}.")
 
 
 def _not_one(name: str, found: list[dict[str, Any]]) -> str:

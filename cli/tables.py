@@ -1,10 +1,12 @@
 """`stocktake tables` and `stocktake refresh`, through the API."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
+import click
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
@@ -31,7 +33,7 @@ from cli.output import (
 )
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
-from stocktake.schema.formats import TableFormat
+from stocktake.schema.formats import TableFormat, format_of_file
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
@@ -147,17 +149,23 @@ def _yes(value: bool) -> str:
 @app.command("add")
 def add_table(
     name: Annotated[str, typer.Argument(help="Unique in the project.")],
-    table_format: Annotated[
-        TableFormat, typer.Option("--format", case_sensitive=False, help="What the files are.")
-    ],
     url: Annotated[str, typer.Option(help="The files, with globs, or a table's root folder.")],
+    table_format: Annotated[
+        TableFormat | None,
+        typer.Option(
+            "--format",
+            case_sensitive=False,
+            help="What the files are; as their names end, or asked for, if left out.",
+        ),
+    ] = None,
     access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     option: hints.Given = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
 ) -> None:
     """Register a table; a job reads its columns."""
-    body: dict[str, Any] = {"name": name, "format": table_format, "url_pattern": url}
+    known = table_format or format_of_file(url) or _asked_format()
+    body: dict[str, Any] = {"name": name, "format": known, "url_pattern": url}
     if pair := access_pair(access_key):
         body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
@@ -171,6 +179,17 @@ def add_table(
     else:
         job = table["latest_job"]["id"]
         say(f"Added {name} ({table['id']}). To see its columns read: stocktake jobs watch {job}")
+
+
+def _asked_format() -> TableFormat:
+    """Ask a person at a terminal for the format that the URL does not tell."""
+    if not sys.stdin.isatty():
+        raise CommandError(
+            "The URL does not tell the format: say --format, as Delta or Parquet. "
+            "`stocktake tables check URL` finds it out."
+        )
+    names = click.Choice([str(each) for each in TableFormat], case_sensitive=False)
+    return TableFormat(typer.prompt("Format", type=names, err=True))
 
 
 def _create(client: Client, body: dict[str, Any], *, wait_seconds: int) -> dict[str, Any]:

@@ -8,10 +8,11 @@ import typer
 
 from cli import hints
 from cli.client import Client
+from cli.editing import types_of
 from cli.output import describe_diff, describe_warning, note, number, say, show_json
 from stocktake.errors import CommandError
 from stocktake.jobs.arguments import Mode, Target
-from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TableFormat
+from stocktake.schema.formats import TableFormat, format_of_file
 
 _WAIT_SECONDS = 60
 
@@ -53,11 +54,11 @@ def upload(
     """Send a file to a table, new or not. A dry run ends with status 1 if it would be refused."""
     fields = {
         "name": table,
-        "format": table_format or _format_of(file),
+        "format": table_format or format_of_file(file.name),
         "target": target,
         "mode": mode,
         "key": key,
-        "columns": _object(_types(type_ or ())),
+        "columns": _object(types_of(type_ or ())),
         "options": _object(hints.options_of(option or ())),
         "dry_run": "true" if dry_run else None,
     }
@@ -127,24 +128,6 @@ def _failure(job: dict[str, Any]) -> CommandError:
     error = job["error"] or {}
     told = error.get("detail") or f"The job is {job['state']}."
     return CommandError("\n".join(filter(None, (told, error.get("hint")))))
-
-
-def _format_of(file: Path) -> TableFormat | None:
-    """Return the format that the name says, which the API would take for a CSV else."""
-    name = file.name.lower().split(".")
-    found = next((FILE_FORMAT_OF[each] for each in name[:0:-1] if each in FILE_FORMAT_OF), None)
-    return None if found is None else FILE_FORMATS[found]
-
-
-def _types(given: list[str] | tuple[str, ...]) -> dict[str, str]:
-    types = {}
-    for each in given:
-        # a name may have one of these itself
-        name, equals, word = each.rpartition("=")
-        if not equals or not name:
-            raise CommandError(f"--type {each!r} is not column=type, for example --type zip=string")
-        types[name] = word
-    return types
 
 
 def _object(values: dict[str, Any]) -> str | None:

@@ -1,8 +1,9 @@
 """Schedules: cron rules that start bulk refreshes."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Query, Response
 
 from api.edge.answers import Answer
 from api.edge.authentication import ReadEdge, WriteEdge
@@ -10,7 +11,13 @@ from api.edge.pages import PageDep
 from api.edge.routing import Router
 from api.routes.batches import accepted
 from api.schemas.base import PageBody
-from api.schemas.batches import BatchBody, ScheduleBody, ScheduleChange, ScheduleIn
+from api.schemas.batches import (
+    BatchBody,
+    ScheduleBody,
+    ScheduleChange,
+    ScheduleIn,
+    UpcomingBody,
+)
 from stocktake.db.pages import place_of
 from stocktake.services import schedules
 from stocktake.services.context import Context
@@ -47,6 +54,20 @@ async def create_schedule(edge: WriteEdge, schedule: ScheduleIn) -> Response:
 async def get_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
     """Show a schedule, with its last and next fire."""
     return await edge.show(lambda context: _view(schedules.get(context, schedule_id)))
+
+
+@router.get("/schedules/{schedule_id}/upcoming/", response_model=UpcomingBody)
+async def upcoming_fires(
+    edge: ReadEdge,
+    schedule_id: UUID,
+    count: Annotated[int, Query(ge=1, le=50, description="How many times.")] = 5,
+) -> Response:
+    """Show when a schedule fires next, and how many tables it means."""
+    return await edge.show(
+        lambda context: UpcomingBody.model_validate(
+            schedules.upcoming(context, schedule_id, count=count)
+        )
+    )
 
 
 @router.patch("/schedules/{schedule_id}/", response_model=ScheduleBody)

@@ -146,6 +146,14 @@ class ScheduleChange(OwnBody):
         return self.model_dump(exclude_unset=True)
 
 
+class UpcomingBody(Wire):
+    """What a schedule is about to do: its next times, without their jitter and as if it were not
+    paused, and how many tables it means now."""
+
+    fires: list[datetime]
+    tables: int
+
+
 class ScheduleBody(Wire):
     """A schedule. `next_fire_at` is the rule's time, without its jitter; null while paused."""
 

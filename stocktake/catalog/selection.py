@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -192,14 +192,30 @@ def select_tables(
     if selector.ids is not None:
         rest = [each for each in sorted(selector.ids) if after is None or each > after]
         part = rest[:limit]
-        live = session.scalars(_refreshable(project_id).where(Table.id.in_(part))).all()
+        named = _refreshable(project_id).where(Table.id.in_(part))
+        live = session.scalars(_in_order(named)).all()
         # The last that was looked at, live or not: the next chunk begins behind it.
         return Selected(ids=live, cursor=part[-1] if len(rest) > limit else None)
     statement = _filtered(_refreshable(project_id), selector)
     if after is not None:
         statement = statement.where(Table.id > after)
-    found = session.scalars(statement.limit(limit)).all()
+    found = session.scalars(_in_order(statement).limit(limit)).all()
     return Selected(ids=found, cursor=found[-1] if len(found) == limit else None)
+
+
+def count_tables(session: Session, project_id: int, selector: Selector) -> int:
+    """Return how many tables a selection means now."""
+    if selector.ids is not None:
+        parts = (
+            selector.ids[start : start + _IDS_AT_ONCE]
+            for start in range(0, len(selector.ids), _IDS_AT_ONCE)
+        )
+        return sum(_count(session, _refreshable(project_id).where(Table.id.in_(p))) for p in parts)
+    return _count(session, _filtered(_refreshable(project_id), selector))
+
+
+def _count(session: Session, tables: Select[UUID]) -> int:
+    return session.scalar(tables.with_only_columns(func.count())) or 0
 
 
 def _live(project_id: int) -> Select[UUID]:
@@ -207,20 +223,19 @@ def _live(project_id: int) -> Select[UUID]:
 
 
 def _refreshable(project_id: int) -> Select[UUID]:
-    return (
-        _live(project_id)
-        .where(
-            Table.external_data_source.is_(None),
-            or_(
-                Table.managed.is_(False),
-                Table.upload_id.is_not(None),
-                Table.last_refreshed_at.is_not(None),
-            ),
-        )
-        .order_by(Table.id)
-        # FOR NO KEY UPDATE, as in `tables.locked`.
-        .with_for_update(key_share=True)
+    return _live(project_id).where(
+        Table.external_data_source.is_(None),
+        or_(
+            Table.managed.is_(False),
+            Table.upload_id.is_not(None),
+            Table.last_refreshed_at.is_not(None),
+        ),
     )
+
+
+def _in_order(tables: Select[UUID]) -> Select[UUID]:
+    # FOR NO KEY UPDATE, as in `tables.locked`.
+    return tables.order_by(Table.id).with_for_update(key_share=True)
 
 
 def _filtered(statement: Select[UUID], selector: Selector) -> Select[UUID]:

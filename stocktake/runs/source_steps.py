@@ -22,7 +22,7 @@ from stocktake.jobs.arguments import SourceArguments
 from stocktake.limits import Limits
 from stocktake.readers import introspect
 from stocktake.readers.source import Introspection, Progress, Source
-from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TableFormat
+from stocktake.schema.formats import TableFormat, format_of_file
 from stocktake.states import SourceStep, StepOutcome
 from stocktake.storage.places.globs import is_glob, literal, matcher, naming
 from stocktake.storage.places.grants import Reach, least_grant, reach_of
@@ -181,7 +181,7 @@ class SourceSteps:
         return f"{path.rpartition('/')[2]} has {_count(chunk.info.size, 'byte', 'bytes')}."
 
     def _read(self) -> str:
-        known = self._format or _by_name(self._file or "")
+        known = self._format or format_of_file(self._file or "")
         if known is None:
             raise FormatMismatchError(
                 "The files' names do not tell their format.", hint="Give the format."
@@ -201,7 +201,7 @@ class SourceSteps:
 
     def _folder_format(self) -> TableFormat | None:
         """Return the format whose folder lies in the one that is named; None for files."""
-        if is_glob(self._path) or _by_name(self._path):
+        if is_glob(self._path) or format_of_file(self._path):
             return None
         root = literal(self._path).strip("/")
         for each in _FOLDERS:
@@ -278,17 +278,6 @@ def _nothing(table_format: TableFormat | None, listed: int) -> SourceNotFoundErr
             hint="Check the pattern's wildcards: * stops at a slash, ** does not.",
         )
     return SourceNotFoundError("No file's name begins as the pattern does.")
-
-
-def _by_name(path: str) -> TableFormat | None:
-    """Return the format that a file's name tells.
-
-    >>> _by_name("a/orders.csv.gz"), _by_name("a/orders")
-    (<TableFormat.CSV_WITH_NAMES: 'CSVWithNames'>, None)
-    """
-    endings = path.rpartition("/")[2].lower().split(".")[:0:-1]
-    names = (FILE_FORMAT_OF[each] for each in endings if each in FILE_FORMAT_OF)
-    return next((FILE_FORMATS[name] for name in names), None)
 
 
 def _passed(step: SourceStep, detail: str) -> StepResult:

@@ -171,3 +171,15 @@ OPTIONS: Final = MappingProxyType(
         for option in each
     }
 )
+
+
+def format_of_file(name: str) -> TableFormat | None:
+    """Return the format that the ending of a file's name tells, behind one of a compression too;
+    None where it does not.
+
+    >>> format_of_file("orders/*.csv.gz"), format_of_file("orders")
+    (<TableFormat.CSV_WITH_NAMES: 'CSVWithNames'>, None)
+    """
+    endings = name.rpartition("/")[2].lower().split(".")[:0:-1]
+    known = (FILE_FORMAT_OF[each] for each in endings if each in FILE_FORMAT_OF)
+    return next((FILE_FORMATS[each] for each in known), None)

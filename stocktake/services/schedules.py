@@ -14,7 +14,12 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, defer
 
-from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
+from stocktake.catalog.selection import (
+    count_tables,
+    kept_selector,
+    parse_selector,
+    require_known_ids,
+)
 from stocktake.db.clock import now
 from stocktake.db.models import Batch, Job, Schedule, ScheduleFire
 from stocktake.db.pages import Place, one_by_one, part_of
@@ -87,6 +92,43 @@ def get(context: Context, schedule_id: UUID) -> Schedule:
         NotFoundError: no such schedule in this project.
     """
     return context.find(Schedule, schedule_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upcoming:
+    """What a schedule is about to do.
+
+    Attributes:
+        fires: the rule's next times, in UTC and without their jitter, as if it were not paused;
+            none where its zone or its rule is not known here.
+        tables: how many it means now.
+    """
+
+    fires: list[datetime]
+    tables: int
+
+
+def upcoming(context: Context, schedule_id: UUID, *, count: int) -> Upcoming:
+    """Return the schedule's next fires, as many, and the tables that they would read now.
+
+    Raises:
+        NotFoundError: no such schedule in this project.
+    """
+    schedule = context.find(Schedule, schedule_id)
+    selector = parse_selector(schedule.selector)
+    return Upcoming(
+        fires=list(islice(_fires_after(schedule, _database_now(context.session)), count)),
+        tables=count_tables(context.session, context.caller.project_id, selector),
+    )
+
+
+def _fires_after(schedule: Schedule, moment: datetime) -> Iterator[datetime]:
+    if not cron.is_known(schedule.cron, schedule.timezone, moment):
+        return
+    following = cron.next_after(schedule.cron, schedule.timezone, moment)
+    while following is not None:
+        yield following
+        following = cron.next_after(schedule.cron, schedule.timezone, following)
 
 
 def change(context: Context, schedule_id: UUID, fields: Mapping[str, Any]) -> Schedule:

@@ -1,5 +1,6 @@
 """Schedules over HTTP: what is kept, what is refused, and the run at once."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -213,3 +214,26 @@ def test_a_misspelt_field_is_told(client: httpx.Client, key: str, told: str) -> 
 def test_an_answer_may_be_sent_back(client: httpx.Client) -> None:
     answer = client.post("schedules/", json=NIGHTLY).json()
     assert client.patch(f"schedules/{answer['id']}/", json=answer).status_code == 200
+
+
+def test_a_schedule_tells_its_next_fires_and_how_many_tables_it_means(
+    client: httpx.Client, make_table: Callable[..., UUID]
+) -> None:
+    ids = [str(make_table(name)) for name in ("sales_a", "sales_b", "other")]
+    make_table("uploads", managed=True)  # nothing was uploaded yet
+    glob = _make(client, cron="30 6 * * *", selector={"name_glob": "sales_*"}, paused=True)
+    some = _make(client, name="some", selector={"tables": ids[1:]})
+
+    coming = client.get(f"schedules/{glob['id']}/upcoming/", params={"count": 3}).json()
+
+    fires = [datetime.fromisoformat(each) for each in coming["fires"]]
+    assert [fire.strftime("%H:%M") for fire in fires] == ["06:30"] * 3
+    assert [b - a for a, b in itertools.pairwise(fires)] == [timedelta(days=1)] * 2
+    assert timedelta() < fires[0] - datetime.now(UTC) < timedelta(days=1, minutes=1)
+    assert coming["tables"] == 2
+    path = f"schedules/{some['id']}/upcoming/"
+    assert client.get(path).json()["tables"] == 2
+    assert len(client.get(path).json()["fires"]) == 5
+    assert client.get(path, params={"count": 51}).status_code == 400
+    all_of_them = _make(client, name="all")
+    assert client.get(f"schedules/{all_of_them['id']}/upcoming/").json()["tables"] == 3

@@ -1,0 +1,100 @@
+"""`stocktake tables edit` and `stocktake tables types`: what a table is, and its columns' types."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli import hints
+from cli.access import AccessKey, access_pair
+from cli.client import Client
+from cli.output import say
+from stocktake.errors import CommandError
+from stocktake.schema.formats import TableFormat
+
+types = typer.Typer(help="Types of columns that a person has set.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name or id.")]
+
+
+def edit_table(
+    name: Name,
+    new_name: Annotated[str | None, typer.Option("--name", help="Call it otherwise.")] = None,
+    table_format: Annotated[
+        TableFormat | None,
+        typer.Option("--format", case_sensitive=False, help="What the files are."),
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Where the files are.")] = None,
+    access_key: AccessKey = None,
+    option: hints.Given = None,
+    unset: Annotated[
+        list[str] | None, typer.Option("--unset", help="An option to take away; may be repeated.")
+    ] = None,
+) -> None:
+    """Change a table's name, format, URL, keys or options; a change of its source is read anew."""
+    with Client.from_environment() as client:
+        table = client.table(name)
+        change: dict[str, Any] = {"name": new_name, "format": table_format, "url_pattern": url}
+        change = {field: value for field, value in change.items() if value is not None}
+        if pair := access_pair(access_key):
+            change["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
+        if option or unset:
+            gone = unset or ()
+            kept = {key: value for key, value in table["options"].items() if key not in gone}
+            change["options"] = kept | hints.options_of(option or ())
+        if not change:
+            raise CommandError(
+                "Say what to change: --name, --format, --url, --access-key, --option or --unset."
+            )
+        changed = client.patch(f"warehouse_tables/{table['id']}/", change)
+    job = changed["latest_job"]
+    read = job and not job["done"]
+    say(
+        f"Changed {changed['name']}."
+        + (f" To see it read anew: stocktake jobs watch {job['id']}" if read else "")
+    )
+
+
+@types.command("set")
+def set_types(
+    name: Name,
+    given: Annotated[list[str], typer.Argument(metavar="COLUMN=TYPE", help="Such as zip=string.")],
+) -> None:
+    """Set columns' types over the source's; they survive every refresh until they are cleared."""
+    _update(name, types_of(given))
+
+
+@types.command("clear")
+def clear_types(
+    name: Name, columns: Annotated[list[str], typer.Argument(metavar="COLUMN", help="A column.")]
+) -> None:
+    """Give columns the types of their source again."""
+    _update(name, dict.fromkeys(columns))
+
+
+def _update(name: str, updates: dict[str, Any]) -> None:
+    with Client.from_environment() as client:
+        table = client.table(name)
+        path = f"warehouse_tables/{table['id']}/update_schema/"
+        changed = client.post(path, {"updates": updates})
+    for column in changed["columns"]:
+        if column["name"] in updates:
+            say(f"{column['name']}: {column['type']}")
+
+
+def types_of(given: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """Read `column=type`, each a column's type.
+
+    Raises:
+        CommandError: one is none.
+
+    >>> types_of(["zip=string", "a=b=float"])
+    {'zip': 'string', 'a=b': 'float'}
+    """
+    types = {}
+    for each in given:
+        # a name may have one of these itself
+        name, equals, word = each.rpartition("=")
+        if not equals or not name:
+            raise CommandError(f"{each!r} is not column=type, for example zip=string")
+        types[name] = word
+    return types
