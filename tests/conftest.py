@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from servers.postgres import Postgres
@@ -45,6 +46,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("patient")
+    # By default `rich` draws a traceback with all local values, which takes seconds for each.
+    *others, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, plain])
     if hasattr(config, "workerinput"):
         return
     usual = tempfile.gettempdir()

@@ -18,6 +18,7 @@ from billiard.einfo import ExceptionInfo
 from celery.exceptions import WorkerLostError
 from celery.signals import (
     setup_logging,
+    task_postrun,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
@@ -50,6 +51,7 @@ from workers.celery_fixes.stopping import GracefulStop, leave_stopping_to_the_pa
 from workers.guarding import BOARD, KeptGuard
 from workers.process.core_dumps import forbid_core_dumps
 from workers.process.environment import scrub_environment
+from workers.process.freed_memory import FreedMemory
 from workers.process.inherited_sockets import let_go_of_connections
 from workers.process.native_pools import bound_native_pools
 from workers.process.parent_death import die_with_parent
@@ -64,6 +66,7 @@ NICENESS = 5
 
 log = structlog.get_logger(__name__)
 _presence: Presence | None = None
+_freed: FreedMemory | None = None
 
 
 @cache
@@ -165,6 +168,7 @@ def _child_starts(**_: Any) -> None:
 
 
 def _prepare_child() -> None:
+    global _freed  # noqa: PLW0603 - one a process
     # A read must not go on under a lease that a dead worker's successor waits for.
     die_with_parent(os.getppid())
     let_go_of_connections()
@@ -175,7 +179,14 @@ def _prepare_child() -> None:
     # Before the stores' clients are made: their constructors would read these variables (ADR 6).
     scrub_environment()
     bound_native_pools()
+    _freed = FreedMemory()
     JobTask.runtime = make_runtime(process_settings(), _presence)
+
+
+@task_postrun.connect
+def _job_is_over(**_: Any) -> None:
+    if _freed is not None:
+        _freed.give_back()
 
 
 def _allow_descriptors() -> None:

@@ -7,7 +7,6 @@ forget, and none rings for a row that was rolled back.
 """
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,10 +17,11 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import TimeoutError as BusyError
 from sqlalchemy.orm import Session
 
 from stocktake.db.failures import WrongEncodingError
+from stocktake.db.long_writes import note_held, tell_long_writes, tell_refused
+from stocktake.db.write_turns import Turns
 from stocktake.states import JobKind, Queue
 
 _RINGS: Final = "rings"
@@ -32,10 +32,6 @@ PATIENCE_SECONDS: Final = 5.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
 #: How long a request waits for one answer of PostgreSQL.
 ANSWER_SECONDS: Final = 10.0
-#: After a write that was as long, a process leaves SQLite's lock to the others for so long: several
-#: of their tries, on a machine that is busy too.
-_LONG_SECONDS: Final = 0.05
-_LEFT_FREE_SECONDS: Final = 0.01
 #: What libpq is told where the URL does not say otherwise. It waits for an answer without an end,
 #: so a host that is gone without a word must be noticed by the kernel: within 10 s when something
 #: was sent to it, within 25 s when nothing was.
@@ -130,7 +126,7 @@ class Database:
         self._ringer = ringer
         # SQLite has one write lock; threads of one process need not poll for it.
         self._turn: Callable[[], AbstractContextManager[Any]] = (
-            _Turns().turn if self.sqlite else nullcontext
+            Turns(PATIENCE_SECONDS).turn if self.sqlite else nullcontext
         )
 
     @contextmanager
@@ -174,37 +170,6 @@ class Database:
     def dispose(self) -> None:
         """Close the pool."""
         self.engine.dispose()
-
-
-class _Turns:
-    """The turns of a process's threads to have SQLite's write lock."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._free_until = 0.0
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Keep the other threads waiting for the block, each no longer than for SQLite's own lock.
-
-        While another process kept that one, the threads of this process waited for it in turn, each
-        for the whole time: of twelve requests the last was answered after a minute.
-
-        After a long write the lock is left to other processes for a moment. They only try it now
-        and then, and the next thread of this process would be faster: of changes to tables of
-        10,000 columns they had to let ten pass.
-        """
-        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
-            raise BusyError("another transaction of this process holds the database's write lock")
-        try:
-            time.sleep(max(0.0, self._free_until - time.monotonic()))
-            begun_at = time.monotonic()
-            yield
-            ended_at = time.monotonic()
-            if ended_at - begun_at > _LONG_SECONDS:
-                self._free_until = ended_at + _LEFT_FREE_SECONDS
-        finally:
-            self._lock.release()
 
 
 def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -> Engine:
@@ -284,7 +249,9 @@ def _sqlite_engine(url: str) -> Engine:
             connection.exec_driver_sql("BEGIN")
         else:
             _begin_writing(connection)
+            note_held(connection)
 
+    tell_long_writes(engine)
     return engine
 
 
@@ -310,8 +277,9 @@ def _begin_writing(connection: Connection) -> None:
 
 
 def _begun(raw: sqlite3.Connection) -> bool:
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < give_up_at:
+    since, tries = time.monotonic(), 0
+    while (waited := time.monotonic() - since) < PATIENCE_SECONDS:
+        tries += 1
         try:
             raw.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
@@ -321,4 +289,5 @@ def _begun(raw: sqlite3.Connection) -> bool:
             time.sleep(_TRY_AGAIN_SECONDS)
         else:
             return True
+    tell_refused(waited, tries)
     return False

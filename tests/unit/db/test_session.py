@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from structlog.testing import capture_logs
 
 from servers.postgres import Postgres
+from stocktake.db import long_writes, write_turns
 from stocktake.db import session as sessions
 from stocktake.db.session import Database
 
@@ -137,8 +139,8 @@ def test_a_process_that_writes_without_a_pause_leaves_the_lock_to_another(
 ) -> None:
     """Its next thread takes the lock at once, and was faster than who tries now and then: ten long
     writes came before the other's."""
-    monkeypatch.setattr(sessions, "_LONG_SECONDS", 0.0)
-    monkeypatch.setattr(sessions, "_LEFT_FREE_SECONDS", 0.2)
+    monkeypatch.setattr(write_turns, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(write_turns, "_LEFT_FREE_SECONDS", 0.2)
     busy, other, over = Database(url), Database(url), threading.Event()
     wrote, begun = list[None](), threading.Semaphore(0)
 
@@ -166,6 +168,91 @@ def test_a_process_that_writes_without_a_pause_leaves_the_lock_to_another(
         for each in writing:
             each.result()
     assert max(passed) <= 2, passed
+
+
+def test_threads_write_in_the_order_in_which_they_came(url: str) -> None:
+    """Who has just written comes behind everybody who waits, however soon it writes again."""
+    database = Database(url)
+    turns = write_turns.Turns(patience_seconds=60)
+    database._turn = turns.turn
+    order = []
+
+    def write(number: int) -> None:
+        with database.write():
+            order.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(5)]
+    with turns.turn():
+        for waiting, thread in enumerate(threads, 1):
+            thread.start()
+            while len(turns._waiting) < waiting:
+                threading.Event().wait(0.001)
+    write(5)
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3, 4, 5]
+
+
+def test_who_gives_up_waiting_keeps_nobody_from_the_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By its patience or by a signal, before the turn or just when it has come."""
+    turns = write_turns.Turns(patience_seconds=0.01)
+    with turns.turn(), pytest.raises(SQLAlchemyError), turns.turn():
+        pass
+    assert not turns._waiting
+    turns._waiting.append(gone := threading.Lock())
+    assert turns._leave(gone)
+    assert not turns._leave(gone)
+
+    class Interrupted:
+        """A lock in which a signal finds the thread that waits, its turn just come."""
+
+        def acquire(self, timeout: float | None = None) -> bool:
+            if timeout is not None:
+                turns._pass_on()
+                raise SystemExit
+            return True
+
+        def release(self) -> None:
+            pass
+
+    turns._taken = True
+    monkeypatch.setattr(write_turns, "threading", SimpleNamespace(Lock=Interrupted))
+    with pytest.raises(SystemExit), turns.turn():
+        pass
+    assert not turns._taken
+
+
+def test_a_long_write_and_who_waited_for_it_are_logged(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_writes, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(sessions, "PATIENCE_SECONDS", 0.05)
+    with capture_logs() as logs, Database(url).write() as session:
+        session.execute(text("UPDATE  counters\nSET value = :new"), {"new": 4711})
+        session.execute(text("SELECT value FROM counters"))
+        with pytest.raises(OperationalError):
+            _add_one(Database(url), 1)
+    [refused, held] = logs
+    assert refused["event"] == "write_lock_not_had"
+    assert refused["tries"] > 0
+    assert held["event"] == "write_lock_held_long"
+    assert held["first_statement"] == "UPDATE counters SET value = ?"
+    assert held["statements"] == 2
+    assert held["held_seconds"] >= held["commit_seconds"] > 0
+    assert "4711" not in repr(held)
+
+
+def test_a_short_write_and_a_read_are_not_logged(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(url)
+    with capture_logs() as logs:
+        monkeypatch.setattr(long_writes, "_LONG_SECONDS", 600.0)
+        _add_one(database, 1)
+        monkeypatch.setattr(long_writes, "_LONG_SECONDS", 0.0)
+        with database.read() as session:
+            session.execute(text("SELECT value FROM counters"))
+    assert logs == []
 
 
 def test_an_error_of_a_statement_names_no_value(migrated_database_url: str) -> None:
