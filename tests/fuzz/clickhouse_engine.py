@@ -19,11 +19,15 @@ def _connection() -> Any:
     # A table that its folder names must lie below the folder that ClickHouse was started in. Not
     # where this is imported, as pytest does that looks for examples in docstrings.
     os.chdir("/")
-    return chdb.connect(":memory:")
+    connection = chdb.connect(":memory:")
+    # Files of a few rows, none of which comes twice: threads only wait for each other.
+    connection.query("SET max_threads = 1, schema_inference_use_cache_for_file = 0")
+    return connection
 
 
 def serve(request: dict[str, Any]) -> dict[str, Any]:
-    """Describe a file; or count its rows, all of whose values are read by the given columns."""
+    """Describe a file, or read its rows by the given columns; or, by a structure, describe it and
+    count its rows, all of whose values are read."""
     with tempfile.TemporaryDirectory() as folder:
         ((name, data),) = request["files"].items()
         path = Path(folder, name)
@@ -33,7 +37,8 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
             structure = request["structure"].replace("\\", "\\\\").replace("'", "\\'")
             source = f"file('{path}', '{request['format']}', '{structure}')"
             answer = _asked(f"SELECT count() FROM {source} WHERE NOT ignore(*)")
-            return answer if "error" in answer else {"rows": int(answer["rows"][0][0])}
+            back = answer if "error" in answer else {"rows": int(answer["rows"][0][0])}
+            return {"described": serve(_without(request, "structure")), "back": back}
         where = f"file('{path}', '{request['format']}')"
         if request["format"] == "Iceberg":
             where = f"icebergLocal('{folder}/{request['path']}')"
@@ -41,6 +46,10 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
             return _asked(read_query(path, request["format"], columns))
         answer = _asked(f"DESCRIBE TABLE {where} SETTINGS print_pretty_type_names=0")
         return answer if "error" in answer else {"columns": [row[:2] for row in answer["rows"]]}
+
+
+def _without(request: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in request.items() if key != name}
 
 
 def _asked(query: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, Final
 _NULLS: Final = {3: None}
 _CHUNK_METADATA: Final = {3: None, 5: None, 7: None, 9: None, 11: None, 12: _NULLS}
 _ROW_GROUP: Final = {1: {3: _CHUNK_METADATA}}
+_SIZES: Final = {1: {3: {7: None}}}
 #: Fields of `FileMetaData`. Every writer puts them in this order.
 _SCHEMA, _ROW_COUNT, _ROW_GROUPS = 2, 3, 4
 
@@ -163,6 +164,22 @@ class Footer:
             raise _corrupt() from exc
         return chunks
 
+    def stored_bytes(self) -> int:
+        """Return the bytes of all column chunks: no more than the file has, unless one of them is
+        named many times.
+
+        Raises:
+            ValueError: the footer is corrupt.
+        """
+        try:
+            return sum(
+                max(0, column.get(3, {}).get(7, 0))
+                for group in self._groups(_SIZES)
+                for column in group.get(1, [])
+            )
+        except (IndexError, KeyError, TypeError, AttributeError) as exc:
+            raise _corrupt() from exc
+
     def narrowed(self, row_groups: Sequence[int]) -> bytes:
         """Return the footer with a few of its row groups, counted from 0 again.
 
@@ -173,7 +190,7 @@ class Footer:
         groups = [self._data[slice(*self._row_groups[index])] for index in row_groups]
         return footer_of(self._data[start:end], groups)
 
-    def _groups(self) -> Iterator[dict[int, Any]]:
+    def _groups(self, wanted: _Wanted = _ROW_GROUP) -> Iterator[dict[int, Any]]:
         """Yield one after the other: a file of many is mostly row groups that nobody asks for."""
         self._row_groups = []
         for field_id, _, at in _fields(self._data, _SCHEMA, self._schema[1]):
@@ -182,7 +199,7 @@ class Footer:
                 reader = _Compact(self._data, start)
                 for _ in range(size):
                     start = reader.at
-                    group = reader.value(kind, _ROW_GROUP, 1)
+                    group = reader.value(kind, wanted, 1)
                     self._row_groups.append((start, reader.at))
                     yield group
                 return

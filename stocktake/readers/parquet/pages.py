@@ -17,7 +17,7 @@ from stocktake.errors import InvalidSourceError, TerminalError, UnsupportedError
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.spooled import spooled
 from stocktake.readers.parquet.annotations import readable
-from stocktake.readers.parquet.footer import footer_of, schema_range
+from stocktake.readers.parquet.footer import Footer, footer_of, schema_range
 from stocktake.readers.parquet.schema import (
     MAGIC,
     MAX_ELEMENTS,
@@ -51,6 +51,7 @@ def batches(
         tell = partial(progress, "read", done, len(files))
         with spooled(source, file, tell) as local:
             _make_readable(local)
+            _refuse_repetition(local, file.size, name)
             for batch in _decoded(local, file.size, name):
                 tell()
                 yield name, batch
@@ -68,6 +69,18 @@ def _make_readable(local: IO[bytes]) -> None:
             local.seek(start)
             local.write(footer + TRAILER.pack(len(footer), MAGIC))
             local.truncate()
+
+
+def _refuse_repetition(local: IO[bytes], size: int, name: str) -> None:
+    """Refuse a file whose row groups share bytes: one that is named a million times would become
+    more rows than a disk holds."""
+    _, footer = _footer(local)
+    # what is no footer pyarrow tells
+    with suppress(ValueError):
+        if Footer(footer).stored_bytes() > size:
+            raise InvalidSourceError(
+                f'The Parquet file "{name}" is corrupt: its row groups overlap.', file=name
+            )
 
 
 def _footer(local: IO[bytes]) -> tuple[int, bytes]:

@@ -5,6 +5,7 @@ the last one, however few there are, and an archive's entries are inflated as fa
 """
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from stocktake.readers.files.schemas import Opened
 from stocktake.readers.limits import exceeded
 from stocktake.readers.sheets.archive import check_directory, check_names
 from stocktake.readers.sheets.binary_reach import BinaryReach, shared_lengths
-from stocktake.readers.sheets.compound import COMPOUND
+from stocktake.readers.sheets.compound import COMPOUND, stream_of
 from stocktake.readers.sheets.old_workbook import LockedError, checked
 from stocktake.readers.sheets.reach import ExcelReach, OdsReach, Reach, ReachError, SharedTexts
 from stocktake.readers.sheets.sheet_names import sheet_names
@@ -41,8 +42,10 @@ _ODS: Final = "content.xml"
 _BINARY: Final = "xl/_rels/workbook.bin.rels"
 _SHARED_BINARY: Final = "sharedstrings.bin"
 
-#: The streams in which Excel and others put what a password locks, in UTF-16.
-_LOCKED: Final = "EncryptedPackage".encode("utf-16-le")
+#: The stream in which Excel and others put what a password locks.
+_LOCKED: Final = "EncryptedPackage"
+#: Of an .ods the element that says so, whatever its prefix; a picture may be called so.
+_LOCK: Final = re.compile(rb"<(?:[\w.-]++:)?encryption-data[\s/>]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +94,10 @@ def check(data: bytes, file: Opened) -> Checked:
 
 
 def _check_old(data: bytes, file: Opened) -> Checked:
-    if _LOCKED in data:
-        raise LockedError
     found = checked(data)
     if found is None:
+        if stream_of(data, (_LOCKED,)) is not None:
+            raise LockedError
         what = "an old file of Office that is no workbook, as Word and Outlook write them"
         raise mismatch(file.name, file.source.format.value, what)
     # Whatever sheet is asked for, all of them are read.
@@ -145,7 +148,7 @@ def _check_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Opened)
             file=file.name,
         )
     with archive.open(entry) as content:
-        if entry.filename == "META-INF/manifest.xml" and b"encryption-data" in content.read():
+        if entry.filename == "META-INF/manifest.xml" and _LOCK.search(content.read()):
             raise locked(file)
         for _ in _chunks(content):
             pass

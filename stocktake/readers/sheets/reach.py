@@ -10,11 +10,20 @@ from functools import lru_cache
 from typing import Final
 from xml.parsers import expat
 
+from stocktake.readers.sheets.plain_runs import EXCEL_ROWS, ODS_ROWS, SHARED_TEXTS, left_of
+
 Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
 
 #: Where a cell or a row of an .xlsx sheet is: letters, of a cell alone, then a number.
 _PLACE: Final = re.compile(r"([A-Za-z]*+)([0-9]{1,20}+)")
+#: Of plain cells: their columns, their rows, the shared texts that they refer to.
+_CELL: Final = re.compile(rb'<c r="([A-Z]++[0-9]++)"')
+_COLUMNS: Final = re.compile(rb'<c r="([A-Z]++)')
+_ROWS: Final = re.compile(rb'<c r="[A-Z]++([0-9]++)')
+_REFERENCES: Final = re.compile(rb' t="s"><v>([0-9]++)')
+_SHARED_TEXT: Final = re.compile(r"<t[^>]*+>([^<]*+)</t>")
+_END_OF_ROW: Final = b"</table:table-row>"
 #: Of a number: what has more is none.
 _MOST_DIGITS: Final = 18
 #: What says nothing of a cell's value.
@@ -73,6 +82,7 @@ class ExcelReach(Reach):
         super().__init__()
         self._shared = shared
         self._row, self._column = -1, 0
+        self._rows_begun = 0
         self._refers = False
         self._value = ""
 
@@ -85,7 +95,26 @@ class ExcelReach(Reach):
         parser = expat.ParserCreate("utf-8")
         self._parser = parser
         parser.StartElementHandler = self._start
-        feed(parser, chunks)
+        feed(parser, left_of(chunks, EXCEL_ROWS, lambda: self._rows_begun, self._take))
+
+    def _take(self, rows: bytes) -> None:
+        """Count plain rows, after one that counted."""
+        columns = map(bytes.decode, set(_COLUMNS.findall(rows)))
+        self.columns = max(self.columns, *(_place(f"{each}0")[0] for each in columns), 0)
+        self.rows = max(self.rows, *map(int, set(_ROWS.findall(rows))), 0)
+        places = list(map(int, _REFERENCES.findall(rows)))
+        try:
+            self.text += sum(map(self._shared.__getitem__, places))
+        except IndexError:
+            for place in places:
+                self._add_shared(place)
+        last = rows[rows.rindex(b"<row ") :]
+        self._row = int(last[8 : last.index(b'"', 8)]) - 1
+        cells = _CELL.findall(last)
+        self._column = _place(cells[-1].decode())[0] if cells else 0
+
+    def _add_shared(self, place: int) -> None:
+        self.text += self._shared[place] if place < len(self._shared) else 0
 
     def _start(self, name: str, attributes: Attributes) -> None:
         # What a sheet has most of comes first.
@@ -102,6 +131,7 @@ class ExcelReach(Reach):
             place = attributes.get("r")
             self._row = self._row + 1 if place is None else _place(place)[1] - 1
             self._column = 0
+            self._rows_begun += 1
 
     def _cell(self, attributes: Attributes) -> None:
         row = self._row
@@ -128,8 +158,7 @@ class ExcelReach(Reach):
             return
         self._parser.CharacterDataHandler = self._parser.EndElementHandler = None
         if self._value:
-            place = _digits(self._value, "a shared text")
-            self.text += self._shared[place] if place < len(self._shared) else 0
+            self._add_shared(_digits(self._value, "a shared text"))
 
 
 class SharedTexts:
@@ -149,7 +178,15 @@ class SharedTexts:
         Raises:
             ReachError: see there.
         """
-        parse(chunks, self._start, self._end, self._said)
+        left = left_of(chunks, SHARED_TEXTS, self._ended, self._take)
+        parse(left, self._start, self._end, self._said)
+
+    def _ended(self) -> int:
+        return len(self.lengths) - self._inside
+
+    def _take(self, texts: bytes) -> None:
+        """Measure plain texts, after one that counted."""
+        self.lengths += map(len, _SHARED_TEXT.findall(texts.decode()))
 
     def _start(self, name: str, _: Attributes) -> None:
         if local_name(name) == "si":
@@ -182,6 +219,7 @@ class OdsReach(Reach):
         self._times = self._columns_times = 1
         self._row_columns = self._row_text = self._said_here = 0
         self._filled = False
+        self._open_cells = self._rows_ended = 0
 
     @property
     def cells(self) -> int:
@@ -194,7 +232,23 @@ class OdsReach(Reach):
         Raises:
             ReachError: see there.
         """
-        parse(chunks, self._start, self._end, self._said)
+        left = left_of(chunks, ODS_ROWS, lambda: self._rows_ended, self._take)
+        parse(left, self._start, self._end, self._said)
+
+    def _take(self, rows: bytes) -> None:
+        """Count plain rows, after one that counted."""
+        # Each with a value has a type; those behind the last of them count for nothing.
+        widths = [
+            row.count(b"<table:table-cell", 0, max(row.rfind(b" office:value-type="), 0))
+            for row in rows.split(_END_OF_ROW)[:-1]
+        ]
+        last = next((at for at in range(len(widths), 0, -1) if widths[at - 1]), 0)
+        if last:
+            self.rows = max(self.rows, self._row + last)
+            self.columns = max(self.columns, *widths)
+        self._row += len(widths)
+        # More than their text, and no more than the entry has.
+        self.text += len(rows)
 
     def _start(self, name: str, attributes: Attributes) -> None:
         local = local_name(name)
@@ -206,6 +260,7 @@ class OdsReach(Reach):
             self._times = _number(attributes, "number-rows-repeated")
             self._column = self._row_columns = self._row_text = 0
         elif local in ("table-cell", "covered-table-cell"):
+            self._open_cells += 1
             self._columns_times = _number(attributes, "number-columns-repeated")
             said = [value for key, value in attributes.items() if local_name(key) not in _EMPTY]
             self._filled, self._said_here = bool(said), sum(map(len, said))
@@ -224,11 +279,14 @@ class OdsReach(Reach):
     def _end(self, name: str) -> None:
         local = local_name(name)
         if local in ("table-cell", "covered-table-cell"):
+            self._open_cells -= 1
             self._column += self._columns_times
             self._row_text += self._columns_times * self._said_here
             if self._filled:
                 self._row_columns = self._column
         elif local == "table-row":
+            # within a cell a row is of another table
+            self._rows_ended += not self._open_cells
             self._row += self._times
             if self._row_columns:
                 self.rows = max(self.rows, self._row)

@@ -39,25 +39,29 @@ class Rows:
         >>> Rows(b"[0-9]+\n").skim("a\n1\n22\nb\n", 2)
         (7, 2)
         """
-        count = 0
+        count, begin = 0, at
         while True:
             window = text[at : at + WINDOW]
             raw = window.encode("utf-8", "surrogatepass")
-            is_ascii = len(raw) == len(window)
             found = self._rows.match(raw)
             if found is None:
-                return at, count
+                break
             end: int = found.end()
-            lossy = find_lossy(raw, end) if self._exact else None
-            if lossy is not None:
-                # The rows before it, of which the last one ends where its line does.
-                raw = raw[: raw.rfind(b"\n", 0, lossy) + 1]
-                found = self._rows.match(raw)
-                end = found.end() if found else 0
             count += raw.count(b"\n", 0, end)
+            is_ascii = len(raw) == len(window)
             at += end if is_ascii else len(raw[:end].decode("utf-8", "surrogatepass"))
-            if lossy is not None:
-                return at, count
+        return self._until_lossy(text, begin, at, count) if self._exact else (at, count)
+
+    def _until_lossy(self, text: str, begin: int, at: int, count: int) -> tuple[int, int]:
+        """Return what `skim` does, less the row with the first number that is lossy and all behind
+        it."""
+        raw = text[begin:at].encode("utf-8", "surrogatepass")
+        lossy = find_lossy(raw)
+        if lossy is None:
+            return at, count
+        # The last of the rows before it ends where its line does.
+        before = raw[: raw.rfind(b"\n", 0, lossy) + 1]
+        return begin + len(before.decode("utf-8", "surrogatepass")), before.count(b"\n")
 
 
 def rows_of(row: bytes | None, limits: Limits, *, exact: bool = True) -> Rows | None:

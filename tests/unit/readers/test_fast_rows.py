@@ -395,7 +395,7 @@ SPELLINGS = st.builds(
 @example(["123.1234567890123", "0.1234567890123456", "1234567.123456789012345"])
 def test_the_first_number_is_found_that_a_double_does_not_give_back(numbers: list[str]) -> None:
     text = "\n".join(numbers).encode()
-    found = find_lossy(text, len(text))
+    found = find_lossy(text)
     lost = [line for line, number in enumerate(numbers) if not gives_back(number)]
     line = None if found is None else text.count(b"\n", 0, found)
     assert line == next(iter(lost), None)

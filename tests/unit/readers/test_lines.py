@@ -83,6 +83,17 @@ def test_windows_cut_no_line_and_no_letter(letter: str) -> None:
     assert lines.peek(9) == lines.block() == ["y", row[:-1]]
 
 
+@pytest.mark.parametrize("letter", ["x", "é"])
+@pytest.mark.parametrize("rows_before", [0, 1, 2 * WINDOW // 9])
+def test_a_number_that_a_float_loses_stops_at_its_row(letter: str, rows_before: int) -> None:
+    row, lossy = f"{letter}é,0.5\n", f"{letter},0.12345678901234567"
+    text = row * rows_before + lossy + "\n" + row
+    lines = lines_of(text)
+    assert lines.skip(Rows(rb"[^,\n]*,[0-9.]+" + b"\n")) == rows_before
+    assert lines.peek(1) == [lossy]
+    assert lines_of(text).skip(Rows(rb"[^,\n]*,[0-9.]+" + b"\n", exact=False)) == rows_before + 2
+
+
 def test_line_beyond_the_window_is_not_stepped_over() -> None:
     lines = lines_of("1\n" + "2" * WINDOW + "\n3\n")
     assert lines.skip(NUMBERS) == 1

@@ -12,6 +12,7 @@ import pyarrow.parquet.encryption as pe
 import pytest
 
 from stocktake.errors import EmptySourceError, InvalidSourceError, JobError, UnsupportedError
+from stocktake.readers.parquet.footer import Footer, number, schema_range
 from stocktake.readers.parquet.reader import batches, read, read_all
 from stocktake.readers.source import Introspection, Limits, Source, no_progress
 from tests.support.memory import MemoryObjects, files_source
@@ -137,9 +138,9 @@ def test_an_encrypted_footer_is_named() -> None:
 # --- columns that are not there -----------------------------------------------------------
 
 
-def dump(table: pa.Table) -> bytes:
+def dump(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    pq.write_table(table, sink, **options)
     return sink.getvalue()
 
 
@@ -178,3 +179,23 @@ def test_binary_that_is_no_text_is_read_in_full() -> None:
     assert in_full(data).row_count == 3
     found = pa.Table.from_batches([b for _, b in batches(source_of(data), Limits(), no_progress)])
     assert found["b"].to_pylist() == values
+
+
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_a_row_group_that_is_named_many_times_is_refused(codec: str) -> None:
+    drawn = [each * 2_654_435_761 % 2**40 for each in range(5_000)]
+    whole = dump(pa.table({"x": drawn}), compression=codec, row_group_size=2_500)
+    assert in_full(whole).row_count == 5_000
+    length = int.from_bytes(whole[-8:-4], "little")
+    footer = Footer(whole[-8 - length : -8])
+    footer.column_chunks()
+    assert footer.stored_bytes() < len(whole)
+    schema, rows = footer.narrowed([0, 1, 1]), 7_500
+    _, end = schema_range(schema)
+    forged = schema[: end + 1] + number(2 * rows) + schema[end + 2 :]
+    forged = whole[: -8 - length] + forged + len(forged).to_bytes(4, "little") + b"PAR1"
+    # pyarrow gives the rows as often as they are named
+    assert pq.read_table(io.BytesIO(forged))["x"].to_pylist() == drawn + drawn[2_500:]
+    error = refused(forged)
+    assert isinstance(error, InvalidSourceError)
+    assert "its row groups overlap" in error.detail

@@ -642,13 +642,23 @@ def test_a_sheet_that_declares_entities_is_refused() -> None:
 
 
 def test_a_workbook_that_is_locked_is_told() -> None:
-    compound = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504
     with pytest.raises(UnsupportedError, match="locked by a password") as error:
-        look(compound + "EncryptedPackage".encode("utf-16-le"))
+        look(holding(bytes(5_000), "EncryptedPackage"))
     assert error.value.code == "encrypted_workbook"
     manifest = "<manifest:encryption-data/>"
     with pytest.raises(UnsupportedError, match="locked by a password"):
         introspect(source(ods(cell("string", text="a"), manifest=manifest), ODS))
+
+
+def test_a_workbook_that_says_what_a_locked_one_is_called_is_not_locked() -> None:
+    said = "EncryptedPackage"
+    label = struct.pack("<HHHHB", 0, 0, 0, len(said), 1) + said.encode("utf-16-le")
+    data = xls(old_record(0x204, label), old_number(1, 0))
+    assert said.encode("utf-16-le") in data
+    assert [column.name for column in look(data).columns] == [said]
+    manifest = '<manifest:file-entry manifest:full-path="Pictures/encryption-data.png"/>'
+    data = ods(cell("string", text="a"), cell("string", text="x"), manifest=manifest)
+    assert [column.name for column in introspect(source(data, ODS)).columns] == ["a"]
 
 
 def test_an_entity_from_elsewhere_is_not_read() -> None:

@@ -233,7 +233,8 @@ def _ends_in_lf_cr(head: str) -> bool:
     >>> _ends_in_lf_cr("a,b\n\r1,2\n\r"), _ends_in_lf_cr("a,b\r\n\r\n1,2")
     (True, False)
     """
-    if "\n\r" not in head:
+    # one character is looked for ten times as fast as two
+    if "\r" not in head or "\n\r" not in head:
         return False
     bare = _QUOTED.sub("", head[:_HEAD])
     # the last may be cut from its CR

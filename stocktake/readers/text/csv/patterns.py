@@ -47,8 +47,7 @@ def keeps(kind: Kind, values: Sequence[str], dialect: Dialect) -> bool:
 
 
 def _has_lossy(values: Sequence[str]) -> bool:
-    joined = _SEPARATOR.join(values).encode()
-    return find_lossy(joined, len(joined)) is not None
+    return find_lossy(_SEPARATOR.join(values).encode()) is not None
 
 
 def all_match(pattern: re.Pattern[str], values: Sequence[str]) -> bool:
