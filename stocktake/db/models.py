@@ -1,7 +1,7 @@
 """The tables. Names of constraints follow one convention, so that Alembic can name them back."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import uuid_utils
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Text,
     UniqueConstraint,
@@ -546,3 +547,5 @@ class Counter(Base):
 JOBS = Base.metadata.tables[Job.__tablename__]
 JOB_ATTEMPTS = Base.metadata.tables[JobAttempt.__tablename__]
 TABLES = Base.metadata.tables[Table.__tablename__]
+#: A job as statements give it: an entity, or a row with the columns that are asked of it.
+JobRow: TypeAlias = Job | Row[*tuple[Any, ...]]
