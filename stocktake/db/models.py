@@ -321,10 +321,13 @@ class Job(Base):
             sqlite_where=text("state = 'queued' AND rung_at IS NULL"),
             postgresql_where=text("state = 'queued' AND rung_at IS NULL"),
         ),
-        # What a project has under way, beside a history of thousands.
+        # What a project has under way, beside a history of thousands, and what the clock rings for
+        # again: whoever was rung for longest ago first.
         Index(
             "ix_jobs_rung",
             "project_id",
+            "queue",
+            "rung_at",
             sqlite_where=text("state = 'queued' AND rung_at IS NOT NULL"),
             postgresql_where=text("state = 'queued' AND rung_at IS NOT NULL"),
         ),
