@@ -16,6 +16,8 @@ from starlette.middleware import Middleware
 from api import errors, metrics, openapi
 from api.edge.afterwards import Afterwards
 from api.edge.edge import Parts
+from api.edge.hot_routes import HotRoutes, hot_routes
+from api.edge.known_keys import KnownKeys
 from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
 from api.edge.threads import SLOW_AT_ONCE, ProjectThreads
@@ -38,6 +40,8 @@ from stocktake.settings import Settings, read_settings
 
 #: Under each project, in the order in which paths are matched.
 PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
+#: What clients ask for most by far.
+HOT: Final = ("refresh_schema", "get_job", "get_table")
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
 #: How long a request that only reads waits for a thread. They are free within a moment, but where
 #: the database stands still each is kept for as long as an answer may take.
@@ -74,6 +78,7 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
         middleware=[
             Middleware(SlashMiddleware),
             Middleware(RequestMiddleware, observe=observed.observe),
+            Middleware(HotRoutes, routes=_hot_routes()),
             Middleware(HeadMiddleware),
             Middleware(TooLargeMiddleware),
         ],
@@ -115,6 +120,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         doorbell=doorbell,
         hub=Hub(database),
         limits=RateLimits(settings),
+        keys=KnownKeys(),
         afterwards=Afterwards(database),
         parsing=CapacityLimiter(PARSED_AT_ONCE),
         reading=ProjectThreads(_READING_PATIENCE_SECONDS),
@@ -148,6 +154,12 @@ def _mount(app: FastAPI) -> None:
                 include_in_schema=prefix == PREFIXES[0],
                 max_body_size=MAX_JSON_BYTES,  # a route of uploads has a limit of its own
             )
+
+
+def _hot_routes() -> list[Any]:
+    modules = [import_module(f"api.routes.{name}") for name in ("jobs", "tables")]
+    endpoints = [getattr(each, name) for each in modules for name in HOT if hasattr(each, name)]
+    return [hot for each in modules for hot in hot_routes(each.router.routes, endpoints)]
 
 
 def _router(name: str) -> APIRouter:

@@ -1,9 +1,9 @@
 """Domain errors, and what the framework and the database raise, as status and body: one table."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -220,13 +220,29 @@ async def _internal(request: Request, _: Exception) -> JSONResponse:
     return JSONResponse(body, 500, headers=SECURITY_HEADERS | {"X-Request-ID": request_id})
 
 
+Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+_HANDLERS: Final[Mapping[type[Exception], Handler]] = MappingProxyType(
+    {
+        errors.RequestError: _request_error,
+        RequestValidationError: _invalid,
+        HTTPException: _http_error,
+        OperationalError: _database_away,
+        InterfaceError: _database_away,
+        # Also PostgreSQL's word for a transaction that it ended for standing still.
+        InternalError: _database_away,
+        PoolTimeoutError: _database_away,
+        ClientDisconnect: _client_gone,
+    }
+)
+
+
+def handler_of(error: Exception) -> Handler | None:
+    """Return what answers for an exception; None where it is a fault of ours."""
+    return next((_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS), None)
+
+
 def register(app: FastAPI) -> None:
     """Have the app answer by this module's table."""
-    app.add_exception_handler(errors.RequestError, _request_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    # The third is also PostgreSQL's word for a transaction that it ended for standing still.
-    for away in (OperationalError, InterfaceError, InternalError, PoolTimeoutError):
-        app.add_exception_handler(away, _database_away)
-    app.add_exception_handler(ClientDisconnect, _client_gone)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _internal)

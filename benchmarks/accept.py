@@ -23,7 +23,7 @@ _REQUESTS_A_WINDOW: Final = 250
 #: Quiet and frozen windows alternate, so that a disturbance from outside hits both.
 _ROUNDS: Final = 2
 _TARGET: Final = Target(bound=20.0)
-_ACCEPTED: Final = 202
+ACCEPTED: Final = 202
 
 
 def measure(options: Options) -> Iterator[Outcome]:
@@ -37,22 +37,23 @@ def measure(options: Options) -> Iterator[Outcome]:
             deployment.drain()
             pace = deployment.pace(table_ids, _PER_SECOND)
             table_ids = table_ids[: window(pace, most)]
-            before = _processor_ms(deployment)
+            before = processor_ms(deployment)
             quiet, frozen = _alternate(deployment, table_ids, pace)
-            each_ms = (_processor_ms(deployment) - before) / len(quiet + frozen)
+            each_ms = (processor_ms(deployment) - before) / len(quiet + frozen)
         still = _figure("POST refresh_schema to 202, quiet", quiet)
         yield _undisturbed(still, frozen, pace, each_ms)
         yield _while_busy(deployment, table_ids, pace, still)
 
 
-def _processor_ms(deployment: Deployment) -> float:
+def processor_ms(deployment: Deployment) -> float:
+    """Return the processor time that the web process has had so far."""
     times = psutil.Process(deployment.web.pid).cpu_times()
     return (times.user + times.system) * 1000
 
 
 def _window(deployment: Deployment, table_ids: Sequence[UUID], pace: float) -> list[Answered]:
     answers = post_all(deployment.refreshes(table_ids, pace))
-    if any(answer.status != _ACCEPTED for answer in answers):
+    if any(answer.status != ACCEPTED for answer in answers):
         raise RuntimeError(f"every POST must be accepted; answered were {statuses(answers)}")
     return answers
 
@@ -66,14 +67,15 @@ def _alternate(
         deployment.drain()
         quiet += _window(deployment, table_ids, pace)
         deployment.drain()
-        with _frozen_broker(deployment):
+        with frozen_broker(deployment):
             frozen += _window(deployment, table_ids, pace)
     deployment.drain()
     return quiet, frozen
 
 
 @contextmanager
-def _frozen_broker(deployment: Deployment) -> Iterator[None]:
+def frozen_broker(deployment: Deployment) -> Iterator[None]:
+    """Stop the broker's process for the block."""
     deployment.broker.pause()
     try:
         yield

@@ -33,6 +33,14 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.accept:measure",
         question="how long does a client wait for the 202 of `refresh_schema`?",
     ),
+    "paces": Benchmark(
+        function="benchmarks.paces:measure",
+        question="what does a POST cost at 50, 200 and 300 a second, and who falls behind?",
+    ),
+    "tick": Benchmark(
+        function="benchmarks.tick:measure",
+        question="what does a tick of the clock cost with ten and with 100,000 jobs queued?",
+    ),
     "broker": Benchmark(
         function="benchmarks.broker:measure",
         question="does a client feel that the broker is frozen, killed or out of reach?",

@@ -165,7 +165,7 @@ def deployed(options: Options, *, proxied: bool = False, **more: str) -> Iterato
         folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="stocktake-bench-")))
         sources = folder / "sources"
         sources.mkdir()
-        url = _database_url(options.database, folder, started)
+        url = new_database(options.database, folder, started)
         migrate.upgrade(url)
         broker = started.enter_context(Valkey(_place(folder, "broker")))
         proxy = started.enter_context(Proxy(broker.port))
@@ -208,7 +208,8 @@ def _telling_of_logs(folder: Path) -> Iterator[None]:
         raise
 
 
-def _database_url(kind: DatabaseKind, folder: Path, started: ExitStack) -> str:
+def new_database(kind: DatabaseKind, folder: Path, started: ExitStack) -> str:
+    """Return the URL of a database that lives as long as `started`."""
     if kind == "sqlite":
         return f"sqlite:///{folder / 'stocktake.db'}"
     return started.enter_context(DurablePostgres()).create_database()

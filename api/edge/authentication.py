@@ -59,13 +59,23 @@ async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Call
         # It raises a 429 in the refusal's place where there were too many.
         parts.limits.count_failure(request.client.host if request.client else "unknown")
         raise
+    parts.keys.remember(plaintext, caller)
+    begin_request(request, parts, caller)
+    return caller
+
+
+def begin_request(request: Request, parts: Parts, caller: Caller) -> None:
+    """Count a request of a known key, until its answer is sent.
+
+    Raises:
+        ThrottledError: one too many.
+    """
     # For the line in the log, which would mask it as a key with the letters that all begin with.
     request.state.key_prefix = (caller.key_prefix or "").removeprefix("stk_") or None
     if caller.key_id is not None:
         parts.limits.count_request(caller.key_id)
         request.state.until_sent.enter_context(parts.limits.under_way(caller.key_id))
         parts.afterwards.used(caller.key_id)
-    return caller
 
 
 AccountEdge = Annotated[Edge, Depends(account_edge)]
@@ -90,21 +100,21 @@ class _InProject:
             RequestError: the key lacks the scope, or knows no such project.
         """
         try:
-            caller = _in_project(edge, project_id, self.scope)
+            caller = _in_project(edge.caller, project_id, self.scope)
         except RequestError as refusal:
             edge.parts.afterwards.refused(edge.caller, self.scope, refusal.code)
             raise
         return Edge(edge.request, edge.parts, caller, self.scope)
 
 
-def _in_project(edge: Edge, project_id: str, scope: str) -> Caller:
-    caller = replace(edge.caller, project_id=_project(edge, project_id))
+def _in_project(caller: Caller, project_id: str, scope: str) -> Caller:
+    caller = replace(caller, project_id=_project(caller, project_id))
     _require_scope(caller, scope)
     return caller
 
 
-def _project(edge: Edge, text: str) -> int:
-    bound = edge.caller.project_ids
+def _project(caller: Caller, text: str) -> int:
+    bound = caller.project_ids
     if text == "@current":
         if len(bound) != 1:
             raise ValidationError(

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.edge.afterwards import Afterwards
 from api.edge.answers import LARGE_BYTES, Answer, JsonResponse, respond
+from api.edge.known_keys import KnownKeys
 from api.edge.preferences import Preference, disconnected_or, read_preference
 from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
@@ -49,6 +50,7 @@ class Parts:
     doorbell: Doorbell
     hub: Hub
     limits: RateLimits
+    keys: KnownKeys
     afterwards: Afterwards
     parsing: CapacityLimiter
     reading: ProjectThreads
@@ -74,13 +76,25 @@ class Edge:
     Attributes:
         caller: who asks, and the project of the request.
         scope: what the key needed; empty where it needed none.
+
+    Args:
+        recalled: whether the caller is remembered, and to be looked at in the first transaction.
     """
 
-    def __init__(self, request: Request, parts: Parts, caller: Caller, scope: str = "") -> None:
+    def __init__(
+        self,
+        request: Request,
+        parts: Parts,
+        caller: Caller,
+        scope: str = "",
+        *,
+        recalled: bool = False,
+    ) -> None:
         self.request = request
         self.parts = parts
         self.caller = caller
         self.scope = scope
+        self._recalled = recalled
 
     @property
     def preference(self) -> Preference:
@@ -251,6 +265,9 @@ class Edge:
         return idempotency.make_key(self.caller.project_id, key, b"POST", path, body)
 
     def _context(self, session: Session) -> Context:
+        if self._recalled:
+            self._admit_again(identity.live_caller(session, self.caller.key_id))
+            self._recalled = False
         return Context(session=session, caller=self.caller, process=self.parts.process)
 
 

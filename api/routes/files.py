@@ -18,7 +18,7 @@ from api.routes.tables import undone
 from api.schemas.jobs import JobBody
 from api.schemas.tables import IngestedTableBody, UploadBody, UploadedTable, ingested_view
 from api.uploads import receiving
-from stocktake.db.models import Job, Table
+from stocktake.db.models import JobRow, Table
 from stocktake.errors import (
     ManagedStorageRefusedError,
     PayloadTooLargeError,
@@ -149,7 +149,7 @@ def _read(context: Context, table_id: UUID, job_id: UUID) -> Answer:
     return _sent(context, table, jobs.get_job(context, job_id))
 
 
-def _sent(context: Context, table: Table, job: Job) -> Answer:
+def _sent(context: Context, table: Table, job: JobRow) -> Answer:
     """Return the 201 of a file, with its own job: the table's latest may be that of another."""
     view = table_views.view_of(context, table)
     return Answer(

@@ -20,7 +20,7 @@ from api.edge.routing import Router
 from api.errors import body_of, refusal_of
 from api.schemas.base import PageBody
 from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
-from stocktake.db.models import Job, JobAttempt
+from stocktake.db.models import JobAttempt, JobRow
 from stocktake.db.pages import place_of
 from stocktake.errors import RequestError, ThrottledError
 from stocktake.services import jobs
@@ -37,7 +37,7 @@ STREAM_RETRY_SECONDS: Final = 5
 _LONGEST_RETRY_AFTER: Final = 60
 
 
-def accepted(context: Context, job: Job, deduplicated: bool = False) -> Answer:
+def accepted(context: Context, job: JobRow, deduplicated: bool = False) -> Answer:
     """Return the 202 of a submit: the job, where to look for it, and when."""
     return Answer(
         status=202,
@@ -58,7 +58,7 @@ def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
     return Answer(body=job_view(job, deduplicated), headers=headers)
 
 
-def failed(context: Context, job: Job, deduplicated: bool = False) -> Answer:
+def failed(context: Context, job: JobRow, deduplicated: bool = False) -> Answer:
     """Give PostHog's answer to a request whose source it could not read, and the job beside it."""
     error = job.error or {}
     body = body_of("validation_error", "invalid_input", error.get("detail", ""))
@@ -128,7 +128,7 @@ async def get_job(
 
 
 def _represent(
-    job: Job, attempts: Sequence[JobAttempt], known_tags: str, more_headers: Mapping[str, str]
+    job: JobRow, attempts: Sequence[JobAttempt], known_tags: str, more_headers: Mapping[str, str]
 ) -> Answer:
     tag = f'"{job.id}-{job.revision}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", **more_headers}
@@ -140,7 +140,7 @@ def _represent(
     return Answer(body=full_job_view(job, attempts), headers=headers)
 
 
-def _retry_after(job: Job) -> int:
+def _retry_after(job: JobRow) -> int:
     """Return whole seconds until a look is worth while: at once, or when a backed-off retry
     is due."""
     if job.state != JobState.QUEUED:

@@ -234,8 +234,7 @@ async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
     is a 400, with the job beside its sentence."""
 
     def work(context: Context) -> Answer:
-        enqueued = refreshes.request(context, table_views.locked(context, table_id))
-        return _refreshing(context, enqueued)
+        return _refreshing(context, refreshes.request_alone(context, table_id))
 
     return await edge.write(work, wait=True)
 

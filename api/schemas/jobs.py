@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from api.schemas.base import DescribedAs, Wire
-from stocktake.db.models import Job, JobAttempt
+from stocktake.db.models import JobAttempt, JobRow
 from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import WarningCode
@@ -343,13 +343,13 @@ class FullJobBody(JobBody):
     attempts: list[AttemptBody]
 
 
-def full_job_view(job: Job, attempts: Sequence[JobAttempt]) -> FullJobBody:
+def full_job_view(job: JobRow, attempts: Sequence[JobAttempt]) -> FullJobBody:
     """Return a job with its attempts on the wire."""
     shown = [AttemptBody.model_validate(attempt, from_attributes=True) for attempt in attempts]
     return FullJobBody(**job_view(job).model_dump(), attempts=shown)
 
 
-def job_view(job: Job, deduplicated: bool = False) -> JobBody:
+def job_view(job: JobRow, deduplicated: bool = False) -> JobBody:
     """Return a job on the wire."""
     state = JobState(job.state)
     return JobBody(

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from api.schemas.base import DescribedAs, OwnBody, Wire
 from api.schemas.jobs import JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
-from stocktake.db.models import Job
+from stocktake.db.models import JobRow
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
 from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
@@ -371,7 +371,7 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
     )
 
 
-def ingested_view(view: TableView, caller: Caller, job: Job) -> IngestedTableBody:
+def ingested_view(view: TableView, caller: Caller, job: JobRow) -> IngestedTableBody:
     """Return a table on the wire to the caller who sent it the file that this job reads."""
     body = table_view(replace(view, latest_job=job), caller)
     return IngestedTableBody(job_id=job.id, **dict(body))
@@ -386,7 +386,7 @@ def _column(stored: dict[str, Any]) -> ColumnBody:
     )
 
 
-def short_job(job: Job) -> ShortJobBody:
+def short_job(job: JobRow) -> ShortJobBody:
     """Return a job as its table shows it."""
     state = JobState(job.state)
     return ShortJobBody(

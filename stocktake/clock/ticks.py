@@ -47,6 +47,10 @@ TALLY_SECONDS: Final = 5.0
 UPKEEP_SECONDS: Final = 60.0
 
 
+#: Between two warnings of a queue that is full.
+FULL_SECONDS: Final = 60.0
+
+
 UNKNOWN_SECONDS: Final = 300.0
 
 
@@ -176,14 +180,17 @@ class ClockWork:
         settings = self._settings
         found: list[UUID] = []
         with self._database.read() as session:
-            jobs = rescue.runnable(session)
             for queue in Queue:
                 messages = waiting.get(queue, 0)
-                missing = jobs.get(queue, 0) - messages
                 room = settings.clock_max_queue_length - messages
-                if missing > 0 >= room:
+                limit = min(room, settings.clock_rings_per_tick - len(found))
+                if room <= 0 and self._is_time(f"full {queue}", FULL_SECONDS):
                     log.warning("queue_full", queue=queue.value, messages=messages)
-                limit = min(missing, room, settings.clock_rings_per_tick - len(found))
+                if messages and limit > 0:
+                    # Counted no further than it matters: a hundred thousand that wait are no more
+                    # rings in this tick than a few hundred.
+                    jobs = rescue.runnable(session, at_most={queue: messages + limit})
+                    limit = min(limit, jobs.get(queue, 0) - messages)
                 if limit > 0:
                     found += rescue.due_for_ring(
                         session,

@@ -1,7 +1,7 @@
 """The tables. Names of constraints follow one convention, so that Alembic can name them back."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import uuid_utils
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Text,
     UniqueConstraint,
@@ -331,10 +332,13 @@ class Job(Base):
             sqlite_where=text("state = 'queued' AND rung_at IS NULL"),
             postgresql_where=text("state = 'queued' AND rung_at IS NULL"),
         ),
-        # What a project has under way, beside a history of thousands.
+        # What a project has under way, beside a history of thousands, and what the clock rings for
+        # again: whoever was rung for longest ago first.
         Index(
             "ix_jobs_rung",
             "project_id",
+            "queue",
+            "rung_at",
             sqlite_where=text("state = 'queued' AND rung_at IS NOT NULL"),
             postgresql_where=text("state = 'queued' AND rung_at IS NOT NULL"),
         ),
@@ -557,3 +561,5 @@ class Counter(Base):
 JOBS = Base.metadata.tables[Job.__tablename__]
 JOB_ATTEMPTS = Base.metadata.tables[JobAttempt.__tablename__]
 TABLES = Base.metadata.tables[Table.__tablename__]
+#: A job as statements give it: an entity, or a row with the columns that are asked of it.
+JobRow: TypeAlias = Job | Row[*tuple[Any, ...]]

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, and_, literal, select, update
+from sqlalchemy import Uuid, and_, bindparam, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, new_id
+from stocktake.db.models import JOBS, Job, JobRow, new_id
 from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_commit
 from stocktake.jobs.shares import room_for_rings
 from stocktake.logging import request_id
@@ -48,7 +49,7 @@ class JobRequest:
 class Enqueued:
     """The job that will do the work, and whether it was waiting already."""
 
-    job: Job
+    job: JobRow
     deduplicated: bool
 
 
@@ -62,8 +63,8 @@ def enqueue(session: Session, request: JobRequest) -> Enqueued:
         if inserted := _insert(session, request):
             return Enqueued(job=inserted, deduplicated=False)
         if waiting := _waiting(session, request):
-            _promote(session, waiting, request.queue)
-            return Enqueued(job=waiting, deduplicated=True)
+            promoted = _promote(session, waiting, request.queue)
+            return Enqueued(job=promoted, deduplicated=True)
         # The waiting one was claimed between the two statements: the place is free again.
 
 
@@ -84,10 +85,9 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
         return {}
     rows = [_row(request) for request in requests.values()]
     first = next(iter(requests.values()))
-    jobs = Job.__table__
     room = room_for_rings(session, first.project_id, first.queue)
-    statement = inserting(session, jobs).values(**_TIMES).on_conflict_do_nothing()
-    made = session.execute(statement.returning(jobs.c.id, jobs.c.table_id), rows).all()
+    statement = inserting(session, JOBS).values(**_TIMES).on_conflict_do_nothing()
+    made = session.execute(statement.returning(JOBS.c.id, JOBS.c.table_id), rows).all()
     by_table = {row.table_id: row.id for row in made}
     for number, (table_id, job_id) in enumerate(by_table.items()):
         request = requests[table_id]
@@ -129,12 +129,13 @@ def _all_waiting(
     ).all()
 
 
-def _insert(session: Session, request: JobRequest) -> Job | None:
+def _insert(session: Session, request: JobRequest) -> JobRow | None:
+    # What the request has made beside it, a table for one, is written first.
+    session.flush()
     room = room_for_rings(session, request.project_id, request.queue)
     rings = room is None or room > 0
-    times = _TIMES if rings else _TIMES | {"rung_at": None}
-    statement = inserting(session, Job).values(**_row(request), **times)
-    job = session.scalars(statement.on_conflict_do_nothing().returning(Job)).one_or_none()
+    statement = _INSERTS[session.get_bind().dialect.name, rings]
+    job = session.connection().execute(statement, _row(request)).one_or_none()
     if job is not None:
         _log_accepted(session, request, job.id)
     if job is not None and rings:
@@ -155,6 +156,16 @@ def _log_accepted(session: Session, request: JobRequest, job_id: UUID) -> None:
 
 #: A new job is due at once, and its ring is on its way; or it waits unrung for its turn.
 _TIMES: Final = {"created_at": now(), "next_run_at": now(), "rung_at": now()}
+#: By database, and by whether the doorbell rings. Built once: to build one anew takes longer than
+#: to run it.
+_INSERTS: Final[Mapping[tuple[str, bool], Any]] = {
+    (dialect.__name__.rpartition(".")[2], rings): dialect.insert(JOBS)
+    .values(**_TIMES if rings else _TIMES | {"rung_at": None})
+    .on_conflict_do_nothing()
+    .returning(*JOBS.c)
+    for dialect in (sqlite, postgresql)
+    for rings in (True, False)
+}
 
 
 def _row(request: JobRequest) -> dict[str, Any]:
@@ -175,35 +186,41 @@ def _row(request: JobRequest) -> dict[str, Any]:
     }
 
 
-def _waiting(session: Session, request: JobRequest) -> Job | None:
-    return session.scalars(
-        select(Job)
-        .where(
-            Job.table_id == request.table_id,
-            Job.kind == request.kind,
-            Job.state == JobState.QUEUED,
-            Job.attempt == 0,
-        )
-        # Locked, so that it is not claimed before this transaction ends with it as its answer.
-        .with_for_update()
-    ).one_or_none()
+_WAITING: Final = (
+    select(*JOBS.c)
+    .where(
+        JOBS.c.table_id == bindparam("the_table", type_=Uuid()),
+        JOBS.c.kind == bindparam("the_kind"),
+        JOBS.c.state == JobState.QUEUED,
+        JOBS.c.attempt == 0,
+    )
+    # Locked, so that it is not claimed before this transaction ends with it as its answer.
+    .with_for_update()
+)
+_PROMOTE: Final = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("the_job", type_=Uuid()))
+    .values(queue=bindparam("to_queue"), rung_at=now(), revision=JOBS.c.revision + 1)
+    .returning(*JOBS.c)
+)
 
 
-def _promote(session: Session, job: Job, queue: Queue) -> None:
+def _waiting(session: Session, request: JobRequest) -> JobRow | None:
+    given = {"the_table": request.table_id, "the_kind": request.kind}
+    return session.connection().execute(_WAITING, given).one_or_none()
+
+
+def _promote(session: Session, job: JobRow, queue: Queue) -> JobRow:
     """Move a job to the front that a batch had asked for: a person now waits for it."""
     if queue is not Queue.INTERACTIVE or job.queue == queue:
-        return
-    session.execute(
-        update(Job)
-        .where(Job.id == job.id)
-        .values(queue=queue, rung_at=now(), revision=Job.revision + 1)
-    )
-    # The UPDATE has not touched the object (`Database._session`), and the ring goes by its queue.
-    session.refresh(job)
-    ring_after_commit(session, ring_for(job))
+        return job
+    given = {"the_job": job.id, "to_queue": queue}
+    promoted = session.connection().execute(_PROMOTE, given).one()
+    ring_after_commit(session, ring_for(promoted))
+    return promoted
 
 
-def ring_for(job: Job | Row[*tuple[Any, ...]]) -> Ring:
+def ring_for(job: JobRow) -> Ring:
     """Return the ring that announces this job, which is `KNOWN`: an entity, or its id, kind and
     queue."""
     return Ring(job_id=job.id, kind=JobKind(job.kind), queue=Queue(job.queue))

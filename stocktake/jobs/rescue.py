@@ -5,20 +5,36 @@ same guard repeated in the write: two clocks that saw the same row ring for it o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Integer,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job
+from stocktake.db.models import Job, Project
 from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, ring_for
-from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load
+from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load, ProjectId
 from stocktake.states import JobState, Queue
 
 #: Rings double their distance this many times and then keep it: 20 s by default. The clock rings
@@ -27,58 +43,166 @@ from stocktake.states import JobState, Queue
 _MAX_DOUBLINGS = 2
 
 
+#: More than a database of ours has rows, and a number that PostgreSQL takes for a limit.
+_ALL: Final = 2**31 - 1
+
+
 def due_for_ring(
     session: Session, *, queue: Queue, limit: int, ring_again_seconds: float
 ) -> Sequence[UUID]:
     """Return jobs of this queue that could run now and that nobody has rung for lately.
 
-    The projects take turns; of each, those that nobody ever rang for come first, then the oldest.
+    The projects take turns; of each, those that nobody ever rang for come first, then those whose
+    ring is the oldest. However many wait, no more rows are looked at than may be rung for: each
+    project's are found through its indexes.
     """
     load = Load.of(session, queue)
-    # False sorts first, in both databases.
-    order = (Job.rung_at.is_not(None), Job.next_run_at)
-    turn = func.row_number().over(partition_by=Job.project_id, order_by=order)
-    due = (
-        select(Job.id, turn.label("turn"), Job.rung_at, Job.next_run_at)
-        .where(
-            Job.queue == queue,
-            load.has_place(Job.project_id),
-            _due(ring_again_seconds),
-        )
-        .subquery()
-    )
-    found = select(due.c.id).order_by(due.c.turn, due.c.rung_at.is_not(None), due.c.next_run_at)
+    projects = _due_projects(session, load, limit, ring_again_seconds)
     # Without a known worker nothing is refused for its share, and a bound would be zero.
-    if load.places:
-        found = found.where(due.c.turn <= TURNS_PER_PLACE * load.project_places)
-    return session.scalars(found.limit(limit)).all()
+    most = TURNS_PER_PLACE * load.project_places if load.places else limit
+    found: list[tuple[int, bool, datetime, UUID]] = []
+    for number, project_id in enumerate(projects):
+        # What one project leaves of its part the others have.
+        part = min(most, -(-(limit - len(found)) // (len(projects) - number)))
+        given = _given(queue, ring_again_seconds, project_id, part)
+        unrung = session.execute(_FIRST_UNRUNG, given).all()
+        rung = session.execute(_FIRST_RUNG, given).all()[: part - len(unrung)]
+        rows = [(False, row) for row in unrung] + [(True, row) for row in rung]
+        found += [(turn, was, row.moment, row.id) for turn, (was, row) in enumerate(rows)]
+    return [job_id for *_, job_id in sorted(found)]
 
 
-def runnable(session: Session) -> Mapping[Queue, int]:
-    """Return how many jobs of each queue could run now, whether or not they were rung for."""
-    counted = session.execute(
-        select(Job.queue, func.count())
-        .where(
-            Job.state == JobState.QUEUED,
-            Job.next_run_at <= now(),
-            KNOWN,
-            ~MUST_WAIT,
-            _has_place(session),
-        )
-        .group_by(Job.queue)
-    )
-    return {Queue(queue): count for queue, count in counted}
+def runnable(
+    session: Session, *, at_most: Mapping[Queue, int] | None = None
+) -> Mapping[Queue, int]:
+    """Return how many jobs of each queue could run now, whether or not they were rung for.
+
+    Args:
+        at_most: how far to count in each queue; not at all in one that is not named. All where
+            None.
+    """
+    bounds = dict.fromkeys(Queue, _ALL) if at_most is None else at_most
+    counted = {queue: _count_runnable(session, queue, bound) for queue, bound in bounds.items()}
+    return {queue: count for queue, count in counted.items() if count}
+
+
+def _count_runnable(session: Session, queue: Queue, bound: int) -> int:
+    load = Load.of(session, queue)
+    queued = or_(_exists(_UNRUNG), _exists(_RUNG))
+    projects = session.scalars(
+        select(Project.id).where(load.has_place(Project.id), queued), {"the_queue": queue.value}
+    ).all()
+    count = 0
+    for project_id in projects:
+        for statement in (_COUNT_UNRUNG, _COUNT_RUNG):
+            if count < bound:
+                given = _given(queue, 0, project_id, bound - count)
+                count += session.scalar(statement, given) or 0
+    return count
 
 
 def any_due_for_ring(session: Session, *, ring_again_seconds: float) -> bool:
     """Return whether there is a job that could run now and that nobody has rung for lately."""
-    place = _has_place(session)
-    return bool(session.scalar(select(exists().where(place, _due(ring_again_seconds)))))
-
-
-def _has_place(session: Session) -> ColumnElement[bool]:
     loads = (Load.of(session, queue) for queue in Queue)
-    return or_(*(and_(Job.queue == load.queue, load.has_place(Job.project_id)) for load in loads))
+    return any(_due_projects(session, load, 1, ring_again_seconds) for load in loads)
+
+
+def _due_projects(
+    session: Session, load: Load, limit: int, ring_again_seconds: float
+) -> Sequence[int]:
+    """Return the projects that have a place and a job to ring for, whoever waits longest first."""
+    ringable = _RINGABLE.where(load.has_place(Project.id)).subquery()
+    longest = func.coalesce(ringable.c.unrung, ringable.c.rung)
+    found = select(ringable.c.id).where(longest.is_not(None)).order_by(longest, ringable.c.id)
+    given = _given(load.queue, ring_again_seconds)
+    return session.scalars(found.limit(limit), given).all()
+
+
+def _given(
+    queue: Queue, ring_again_seconds: float, project_id: int = 0, limit: int = 0
+) -> dict[str, Any]:
+    return {
+        "the_queue": queue.value,
+        "again": -ring_again_seconds,
+        "the_project": project_id,
+        "most": limit,
+    }
+
+
+#: As a constant in the statement, as those of an index are.
+_QUEUED: Final = literal(JobState.QUEUED.value, literal_execute=True)
+#: Of one project, in one queue, by the index of those that nobody rang for ...
+_UNRUNG: Final = and_(
+    Job.state == _QUEUED, Job.rung_at.is_(None), Job.queue == bindparam("the_queue", type_=String())
+)
+#: ... and by that of the others.
+_RUNG: Final = and_(
+    Job.state == _QUEUED,
+    Job.rung_at.is_not(None),
+    Job.queue == bindparam("the_queue", type_=String()),
+)
+
+
+def _exists(jobs: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(jobs, Job.project_id == Project.id)
+
+
+def _could_run() -> ColumnElement[bool]:
+    # A worker would only refuse one that must wait; and its distance must be short once its turn
+    # has come.
+    return and_(Job.next_run_at <= _once(now()), KNOWN_KIND, ~MUST_WAIT)
+
+
+def _once(moment: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a moment that the statement asks for once: PostgreSQL looks into no index for one that
+    is another for each row."""
+    return select(moment).scalar_subquery()
+
+
+def _unheard(again: ColumnElement[Any]) -> ColumnElement[bool]:
+    doublings = case((Job.rings < _MAX_DOUBLINGS, Job.rings), else_=_MAX_DOUBLINGS)
+    # By a shift: SQLite has `power` only where it was built with it.
+    distance = again * literal(1).op("<<")(doublings)
+    # The first for the index.
+    return and_(Job.rung_at <= _once(now(again)), Job.rung_at <= now(distance))
+
+
+def _first(project_id: ProjectId) -> tuple[Any, Any]:
+    """Return the questions for the first job to ring for, of those never rung for and of others."""
+    of_project = Job.project_id == project_id
+    again = bindparam("again", type_=Float)
+    unrung = select(Job.id, Job.next_run_at.label("moment")).where(
+        of_project, _UNRUNG, _could_run()
+    )
+    rung = select(Job.id, Job.rung_at.label("moment")).where(
+        of_project, _RUNG, _unheard(again), _could_run()
+    )
+    return unrung.order_by(Job.next_run_at, Job.id), rung.order_by(Job.rung_at)
+
+
+def _ringable() -> Select[Any]:
+    unrung, rung = (
+        each.with_only_columns(moment).limit(1).correlate(Project).scalar_subquery()
+        for each, moment in zip(_first(Project.id), (Job.next_run_at, Job.rung_at), strict=True)
+    )
+    return select(Project.id, unrung.label("unrung"), rung.label("rung"))
+
+
+def _counted(jobs: ColumnElement[bool]) -> Select[int]:
+    mine = Job.project_id == bindparam("the_project", type_=Integer)
+    some = select(Job.id).where(mine, jobs, _could_run()).limit(bindparam("most", type_=Integer))
+    return select(func.count()).select_from(some.subquery())
+
+
+_RINGABLE: Final = _ringable()
+_FIRST_UNRUNG, _FIRST_RUNG = (
+    each.limit(bindparam("most", type_=Integer))
+    for each in _first(bindparam("the_project", type_=Integer))
+)
+#: For SQLite, which would else take the index of all that are due.
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNT_UNRUNG: Final = _counted(_UNRUNG)
+_COUNT_RUNG: Final = _counted(and_(_RUNG, Job.rung_at > _BEGINNING))
 
 
 def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds: float) -> int:
@@ -110,16 +234,9 @@ def _log(session: Session, event: str, job: Job, **more: Any) -> None:
 
 
 def _due(ring_again_seconds: float) -> ColumnElement[bool]:
-    doublings = case((Job.rings < _MAX_DOUBLINGS, Job.rings), else_=_MAX_DOUBLINGS)
-    # By a shift: SQLite has `power` only where it was built with it.
-    wait = literal(-ring_again_seconds) * literal(1).op("<<")(doublings)
+    unheard = _unheard(literal(-ring_again_seconds))
     return and_(
-        Job.state == JobState.QUEUED,
-        Job.next_run_at <= now(),
-        KNOWN,
-        or_(Job.rung_at.is_(None), Job.rung_at <= now(wait)),
-        # A worker would only refuse it; and its distance must be short once its turn has come.
-        ~MUST_WAIT,
+        Job.state == JobState.QUEUED, or_(Job.rung_at.is_(None), unheard), KNOWN, _could_run()
     )
 
 

@@ -16,7 +16,10 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Select,
+    String,
     and_,
+    bindparam,
     cast,
     delete,
     exists,
@@ -274,22 +277,34 @@ class Load:
         return or_(project_id.not_in(full), reserved) if anybody else reserved
 
 
+def _room() -> Select[int, int, int]:
+    name = bindparam("the_queue", type_=String())
+    places = _sum(WorkerPool.project_places, name)
+    mine = Job.project_id == bindparam("the_project", type_=Integer)
+    rung = select(Job.id).where(
+        mine, Job.state == JobState.QUEUED, Job.rung_at.is_not(None), ~MUST_WAIT
+    )
+    # Counted no further than the places: thousands that were rung for make the room no smaller than
+    # none.
+    some = rung.limit(places).subquery()
+    taken = select(func.count()).select_from(Job).where(mine, holds_place(Job, name))
+    return select(
+        places.label("places"),
+        taken.scalar_subquery().label("taken"),
+        select(func.count()).select_from(some).scalar_subquery().label("rung"),
+    )
+
+
+#: Built once, as every request that queues a job asks it.
+_ROOM: Final = _room()
+
+
 def room_for_rings(session: Session, project_id: int, queue: Queue) -> int | None:
     """Return how many more jobs of the project to ring for in a queue; None: as many as there are.
 
     As many as have a place, less those that run or were rung for and can run. The end of each
     rings for the next: a queue that one project's messages fill would keep the others' behind.
     """
-    name = literal(queue.value)
-    places = session.scalar(select(_sum(WorkerPool.project_places, name)))
-    if not places:
-        return None
-    mine = Job.project_id == project_id
-    taken = select(Job.id).where(mine, holds_place(Job, name))
-    rung = select(Job.id).where(
-        mine, Job.state == JobState.QUEUED, Job.rung_at.is_not(None), ~MUST_WAIT
-    )
-    # Counted no further than the places: thousands that were rung for make the room no smaller than
-    # none.
-    some = taken.union_all(rung).limit(int(places)).subquery()
-    return int(places) - (session.scalar(select(func.count()).select_from(some)) or 0)
+    given = {"the_project": project_id, "the_queue": queue.value}
+    found = session.connection().execute(_ROOM, given).one()
+    return found.places - found.taken - found.rung if found.places else None

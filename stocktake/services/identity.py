@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, Uuid, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -35,6 +35,12 @@ def authenticate(session: Session, plaintext: str) -> Caller:
     return _caller(row)
 
 
+def live_caller(session: Session, key_id: UUID | None) -> Caller | None:
+    """Return what `live_callers` does of one key; None where it does not hold."""
+    row = session.connection().execute(_LIVE_KEY, {"the_key": key_id}).one_or_none()
+    return None if row is None else _caller(row)
+
+
 def live_callers(session: Session, key_ids: Collection[UUID]) -> dict[UUID, Caller]:
     """Return those of the keys that hold now, as `authenticate` would answer."""
     rows = session.scalars(select(ApiKey).where(ApiKey.id.in_(key_ids), *_live()))
@@ -54,7 +60,13 @@ def _live() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return ApiKey.revoked_at.is_(None), unexpired
 
 
-def _caller(row: ApiKey) -> Caller:
+#: Built once, as it is the first statement of most requests.
+_LIVE_KEY: Final = select(
+    *(ApiKey.__table__.c[name] for name in ("id", "user_id", "prefix", "scopes", "project_ids"))
+).where(ApiKey.id == bindparam("the_key", type_=Uuid()), *_live())
+
+
+def _caller(row: ApiKey | Row[*tuple[Any, ...]]) -> Caller:
     return Caller(
         project_id=0,
         user_id=row.user_id,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
-from stocktake.db.models import SEARCHED_NAME, Job, StoredCredential, Table, User
+from stocktake.db.models import SEARCHED_NAME, Job, JobRow, StoredCredential, Table, User
 from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError
 from stocktake.schema.folding import fold
@@ -28,7 +28,7 @@ class TableView:
     table: Table
     credential: StoredCredential | None = None
     created_by: User | None = None
-    latest_job: Job | None = None
+    latest_job: JobRow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim
-from stocktake.services import batches, jobs, refreshes, table_changes, table_views, tables
+from stocktake.services import batches, jobs, refreshes, table_changes, tables
 from stocktake.services.context import Context
 from stocktake.states import JobKind, JobState
 from tests.integration.jobs.killing import Fault, Killer
@@ -149,7 +149,7 @@ class Jobs(RuleBasedStateMachine):
         answer = None
 
         def work(ctx: Context) -> UUID:
-            return refreshes.request(ctx, table_views.locked(ctx, table)).job.id
+            return refreshes.request_alone(ctx, table).job.id
 
         with self.world.step(fault) as struck:
             try:
