@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas.base import DescribedAs, OwnBody, Wire
+from api.schemas.base import DescribedAs, OwnBody, SharedBody, Wire
 from api.schemas.jobs import JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import Job
@@ -66,7 +66,7 @@ class CredentialIn(BaseModel):
         return sent if stranger is None else {stranger: sent[stranger]}
 
 
-class TableChange(BaseModel):
+class TableChange(SharedBody):
     """Any of a table's fields. What else an answer holds may be sent back and is ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "orders_2026"}]})
@@ -103,7 +103,7 @@ class NewTable(TableChange):
     )
 
 
-class SchemaUpdate(BaseModel):
+class SchemaUpdate(SharedBody):
     """Column types to set over the source's; null clears one again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"updates": {"id": "float"}}]})
@@ -124,7 +124,7 @@ class TableRestore(OwnBody):
     )
 
 
-class UploadedTable(BaseModel):
+class UploadedTable(SharedBody):
     """A table to make of a file that was uploaded before."""
 
     model_config = ConfigDict(
