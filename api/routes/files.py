@@ -232,6 +232,8 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
             filename=body.filename,
             file_format=body.file_format,
             table_name=body.table_name,
+            options=body.options,
+            types=body.columns,
         )
         answer, job_id = _ingesting(context, ingest), ingest.enqueued.job.id
         table_id = ingest.table.id

@@ -43,14 +43,19 @@ class SharedBody(BaseModel):
 
     #: Keys of an answer that are near to these, and no slips.
     answered: ClassVar[frozenset[str]] = frozenset()
+    #: Keys that ask for what only other requests do.
+    elsewhere: ClassVar[frozenset[str]] = frozenset({"dry_run"})
 
     @model_validator(mode="before")
     @classmethod
     def _no_slips(cls, body: Any) -> Any:
         known = cls.model_fields.keys()
         for key in body if isinstance(body, dict) else ():
-            if key not in known and key not in cls.answered and (near := meant(key, known)):
-                told = f"This field is not known; did you mean {near!r}?"
+            if key in known or key in cls.answered:
+                continue
+            if near := meant(key, known | cls.elsewhere):
+                asked = f"did you mean {near!r}?" if near in known else "it has no meaning here."
+                told = f"This field is not known; {asked}"
                 raise PydanticCustomError(UNKNOWN_KEY, "{told}", {"told": told, "key": key[:64]})
         return body
 

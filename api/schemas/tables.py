@@ -127,6 +127,8 @@ class TableRestore(OwnBody):
 class UploadedTable(SharedBody):
     """A table to make of a file that was uploaded before."""
 
+    elsewhere = frozenset({"dry_run", "target", "mode", "key", "partition_by"})
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -144,6 +146,14 @@ class UploadedTable(SharedBody):
     filename: str
     file_format: Annotated[str, DescribedAs(FileFormat)]
     table_name: str
+    columns: Annotated[Any, DescribedAs(dict[str, str] | None)] = Field(
+        None,
+        description="Types of columns, in the words of `update_schema`, such as "
+        '`{"zip": "string"}`. The table keeps them.',
+    )
+    options: Annotated[Any, DescribedAs(TableOptions | None)] = Field(
+        None, description="By which the file is read; the table's own from then on."
+    )
 
 
 class BasicUserBody(Wire):

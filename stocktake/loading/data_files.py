@@ -113,7 +113,8 @@ class DataFiles:
     def write(self, group: pa.Table) -> None:
         """Append rows, which become a row group of each partition."""
         for key, rows in split(group, self._partition_by):
-            file = self._open[key] = self._open.pop(key, None) or self._begin()
+            file = self._open.pop(key) if key in self._open else self._begin()
+            self._open[key] = file
             file.write(rows)
             if file.size_bytes >= _FILE_BYTES:
                 self._finish(key)

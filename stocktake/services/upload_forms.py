@@ -40,6 +40,8 @@ OWN_FIELDS: Final = frozenset(
 #: Of a merge: what it costs grows with more than the square of them, a thousand take ten seconds.
 MAX_KEY_COLUMNS: Final = 64
 
+_OPTIONS_EXAMPLE: Final = '{"csv_delimiter": ";"}'
+_TYPES_EXAMPLE: Final = '{"zip": "string"}'
 #: By more of them a table is in crumbs.
 _MAX_PARTITION_COLUMNS: Final = 8
 _FILE_FORMAT: Final = "file_format"
@@ -139,8 +141,10 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         mode=(mode or Mode.APPEND) if target is Target.DELTA else None,
         key=key,
         partition_by=_partition_by(fields.get("partition_by", ""), target),
-        options=_options(fields.get("options", ""), format_),
-        types=_types(fields.get("columns", ""), target),
+        options=check_file_options(
+            _object(fields.get("options", ""), "options", _OPTIONS_EXAMPLE), format_
+        ),
+        types=check_types(_object(fields.get("columns", ""), "columns", _TYPES_EXAMPLE), target),
         dry_run=_flag("dry_run", fields.get("dry_run", "false")),
     )
 
@@ -171,8 +175,13 @@ def _flag(attr: str, sent: str) -> bool:
     return word == "true"
 
 
-def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
-    options = check_options(_object(sent, "options", '{"csv_delimiter": ";"}'))
+def check_file_options(sent: Any, format_: TableFormat) -> dict[str, Any]:
+    """Return the options by which a file is read.
+
+    Raises:
+        ValidationError: no object, or an option that its format has not.
+    """
+    options = check_options(_require_object(sent, "options", _OPTIONS_EXAMPLE))
     known = {option.name for option in format_.facts.options}
     for name in options:
         if name not in known:
@@ -184,8 +193,13 @@ def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
     return options
 
 
-def _types(sent: str, target: Target) -> dict[str, str]:
-    types = _object(sent, "columns", '{"zip": "string"}')
+def check_types(sent: Any, target: Target) -> dict[str, str]:
+    """Return the types of columns, in the words of `update_schema`.
+
+    Raises:
+        ValidationError: no object, or a type that is none.
+    """
+    types = _require_object(sent, "columns", _TYPES_EXAMPLE)
     for name, word in types.items():
         words.check_text(name, "columns", max_length=_MAX_COLUMN_LENGTH)
         type_ = override_type(word) if isinstance(word, str) else None
@@ -215,6 +229,10 @@ def _object(sent: str, attr: str, example: str) -> dict[str, Any]:
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         found = None
+    return _require_object(found, attr, example)
+
+
+def _require_object(found: Any, attr: str, example: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise refusal(f"{attr} must be a JSON object, such as {example}.", attr)
     return found
