@@ -64,6 +64,7 @@ def load(file: Path, folder: Path, *, retain_commits: int = 1000) -> None:
             managed=ManagedTable.of(attempt),
             replaces=False,
             key=(),
+            partition_by=(),
             overrides={},
             declared=(),
         )

@@ -47,7 +47,7 @@ def list_jobs(
         ("ID", "KIND", "TABLE", "STATE", "ATTEMPT", "CREATED", "ERROR"),
         [_row(job, names) for job in page["results"]],
         empty="No jobs.",
-        least=("ATTEMPT", "CREATED", "KIND", "ERROR"),
+        least=("ATTEMPT", "CREATED", "ERROR"),
         names=("TABLE",),
     )
 

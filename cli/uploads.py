@@ -12,9 +12,21 @@ from cli.editing import types_of
 from cli.output import describe_diff, describe_warning, note, number, say, show_json
 from stocktake.errors import CommandError
 from stocktake.jobs.arguments import Mode, Target
-from stocktake.schema.formats import TableFormat, format_of_file
+from stocktake.schema.formats import UPLOADABLE, TableFormat, format_of_file
 
 _WAIT_SECONDS = 60
+
+
+def _uploadable(word: str) -> TableFormat:
+    """Return a format that a file may be, in any letter case.
+
+    Raises:
+        BadParameter: there is no file of it.
+    """
+    for each in UPLOADABLE:
+        if each.lower() == word.lower():
+            return each
+    raise typer.BadParameter(f"{word!r} is none of {', '.join(UPLOADABLE)}.")
 
 
 def upload(
@@ -26,7 +38,10 @@ def upload(
     table_format: Annotated[
         TableFormat | None,
         typer.Option(
-            "--format", case_sensitive=False, help="What the file is; as its name ends if left out."
+            "--format",
+            parser=_uploadable,
+            metavar=f"<{'|'.join(UPLOADABLE).lower()}>",
+            help="What the file is; as its name ends if left out.",
         ),
     ] = None,
     target: Annotated[
@@ -35,6 +50,10 @@ def upload(
     mode: Annotated[Mode | None, typer.Option(help="Of a load; append if left out.")] = None,
     key: Annotated[
         str | None, typer.Option(help="Of --mode merge: the columns that tell a row, as id,region.")
+    ] = None,
+    partition_by: Annotated[
+        str | None,
+        typer.Option(help="Of a managed Delta table's first load: its partition columns, as a,b."),
     ] = None,
     type_: Annotated[
         list[str] | None,
@@ -58,6 +77,7 @@ def upload(
         "target": target,
         "mode": mode,
         "key": key,
+        "partition_by": partition_by,
         "columns": _object(types_of(type_ or ())),
         "options": _object(hints.options_of(option or ())),
         "dry_run": "true" if dry_run else None,

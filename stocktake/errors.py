@@ -67,6 +67,10 @@ READ_ERROR = (
 
 #: Characters of a text in an error that is stored and shown.
 _LONGEST_TEXT = 2_000
+#: Of a name that a client made up, as far as it is compared.
+_LONGEST_NAME = 64
+#: `filename` is no slip of `name` (0.67), `file_format` may be one of `format` (0.75).
+_NEAR = 0.7
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
@@ -82,6 +86,25 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     if near := get_close_matches(given.lower(), names, n=1):
         return f"did you mean {near[0]!r}?"
     return f"expected {', '.join(map(repr, names))}."
+
+
+def meant(given: str, known: Iterable[str]) -> str | None:
+    """Return the known name that an unknown one was to be, where it is near enough to say so: for
+    names that may be passed over, unless they are slips of the pen.
+
+    >>> [meant(each, ["dry_run", "mode"]) for each in ("dryrun", "Dry-Run", "dry", "modes", "note")]
+    ['dry_run', 'dry_run', 'dry_run', 'mode', None]
+    """
+    names = {_folded(each): each for each in sorted(known)}
+    if not (folded := _folded(given[:_LONGEST_NAME])):
+        return None
+    begun = [each for each in names if len(folded) > 2 and each.startswith(folded)]
+    near = get_close_matches(folded, names, n=1, cutoff=_NEAR)
+    return names[(begun or near)[0]] if begun or near else None
+
+
+def _folded(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 class StocktakeError(Exception):

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.edge.edge import Edge, Parts, PartsDep, _require_scope
+from api.edge.query_names import require_known
 from stocktake.errors import (
     NotAuthenticatedError,
     NotFoundError,
@@ -97,13 +98,15 @@ class _InProject:
         """Return the edge of the project.
 
         Raises:
-            RequestError: the key lacks the scope, or knows no such project.
+            RequestError: the key lacks the scope, or knows no such project; or the query has a
+                name that must not be passed over.
         """
         try:
             caller = _in_project(edge.caller, project_id, self.scope)
         except RequestError as refusal:
             edge.parts.afterwards.refused(edge.caller, self.scope, refusal.code)
             raise
+        require_known(edge.request)
         return Edge(edge.request, edge.parts, caller, self.scope)
 
 

@@ -72,6 +72,11 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
             "type": "string",
             "description": "Of mode=merge: the columns that tell a row, with commas between them.",
         },
+        partition_by={
+            "type": "string",
+            "description": "Of target=delta: the columns by which the table is partitioned when it "
+            "is made, with commas between them. Later loads need none, or the same.",
+        },
         columns={
             "type": "string",
             "contentMediaType": "application/json",
@@ -227,6 +232,8 @@ async def create_from_upload(edge: WriteEdge, body: UploadedTable) -> Response:
             filename=body.filename,
             file_format=body.file_format,
             table_name=body.table_name,
+            options=body.options,
+            types=body.columns,
         )
         answer, job_id = _ingesting(context, ingest), ingest.enqueued.job.id
         table_id = ingest.table.id

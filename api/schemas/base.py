@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, m
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from stocktake.errors import did_you_mean
+from stocktake.errors import did_you_mean, meant
 
 T = TypeVar("T")
 #: The kind of problem that `api.errors` finds the key of in its context.
@@ -34,6 +34,29 @@ class OwnBody(BaseModel):
                 shown = str(key)[:64]
                 told = f"This field is not known; {did_you_mean(shown, known)}"
                 raise PydanticCustomError(UNKNOWN_KEY, "{told}", {"told": told, "key": shown})
+        return body
+
+
+class SharedBody(BaseModel):
+    """Base of a body that PostHog has, too: a key that is not known is passed over, as a client may
+    send back what it got, but for one that is a known one misspelt."""
+
+    #: Keys of an answer that are near to these, and no slips.
+    answered: ClassVar[frozenset[str]] = frozenset()
+    #: Keys that ask for what only other requests do.
+    elsewhere: ClassVar[frozenset[str]] = frozenset({"dry_run"})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_slips(cls, body: Any) -> Any:
+        known = cls.model_fields.keys()
+        for key in body if isinstance(body, dict) else ():
+            if key in known or key in cls.answered:
+                continue
+            if near := meant(key, known | cls.elsewhere):
+                asked = f"did you mean {near!r}?" if near in known else "it has no meaning here."
+                told = f"This field is not known; {asked}"
+                raise PydanticCustomError(UNKNOWN_KEY, "{told}", {"told": told, "key": key[:64]})
         return body
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.base import DescribedAs, OwnBody, Wire
+from api.schemas.base import DescribedAs, OwnBody, SharedBody, Wire
 from api.schemas.jobs import JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import JobRow
@@ -67,7 +67,7 @@ class CredentialIn(BaseModel):
         return sent if stranger is None else {stranger: sent[stranger]}
 
 
-class TableChange(BaseModel):
+class TableChange(SharedBody):
     """Any of a table's fields. What else an answer holds may be sent back and is ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "orders_2026"}]})
@@ -137,7 +137,7 @@ class SourceToCheck(OwnBody):
         return self
 
 
-class SchemaUpdate(BaseModel):
+class SchemaUpdate(SharedBody):
     """Column types to set over the source's; null clears one again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"updates": {"id": "float"}}]})
@@ -158,8 +158,10 @@ class TableRestore(OwnBody):
     )
 
 
-class UploadedTable(BaseModel):
+class UploadedTable(SharedBody):
     """A table to make of a file that was uploaded before."""
+
+    elsewhere = frozenset({"dry_run", "target", "mode", "key", "partition_by"})
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -178,6 +180,14 @@ class UploadedTable(BaseModel):
     filename: str
     file_format: Annotated[str, DescribedAs(FileFormat)]
     table_name: str
+    columns: Annotated[Any, DescribedAs(dict[str, str] | None)] = Field(
+        None,
+        description="Types of columns, in the words of `update_schema`, such as "
+        '`{"zip": "string"}`. The table keeps them.',
+    )
+    options: Annotated[Any, DescribedAs(TableOptions | None)] = Field(
+        None, description="By which the file is read; the table's own from then on."
+    )
 
 
 class BasicUserBody(Wire):

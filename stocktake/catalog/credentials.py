@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import Job, StoredCredential, Table, new_id
+from stocktake.db.models import JobRow, StoredCredential, Table, new_id
 from stocktake.errors import CredentialUnavailableError
 from stocktake.security.encryption import AccessPair, Keyring, Sealed
 
@@ -40,7 +40,7 @@ def store(
 def store_for_job(
     session: Session,
     keyring: Keyring,
-    job: Job,
+    job: JobRow,
     pair: AccessPair,
 ) -> None:
     """Seal keys for a job that waits, which takes them as it begins (`taken`).

@@ -40,6 +40,7 @@ class IngestArguments:
         key: the columns that tell a row, for `Mode.MERGE`.
         options: those that this upload was sent with; over the table's, and kept with it.
         types: by column, the words under which its types were sent; kept with the table, too.
+        partition_by: the columns by which a managed Delta table is partitioned when it is made.
         table: of a check, the name of the table that the upload is held to.
         request: a digest of what the client would send again; empty where a repetition of the
             request is another request, or an older release received it (ADR 21).
@@ -51,6 +52,7 @@ class IngestArguments:
     key: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
+    partition_by: tuple[str, ...] = ()
     table: str = ""
     request: str = ""
 
@@ -72,6 +74,7 @@ class IngestArguments:
             key=tuple(stored.get("key", ())),
             options=dict(stored.get("options", {})),
             types=dict(stored.get("types", {})),
+            partition_by=tuple(stored.get("partition_by", ())),
             table=stored.get("table", ""),
             request=stored.get("request", ""),
         )
@@ -88,6 +91,7 @@ class IngestArguments:
             "key": list(self.key),
             "options": dict(self.options),
             "types": dict(self.types),
+            "partition_by": list(self.partition_by),
             "table": self.table,
             "request": self.request,
         }

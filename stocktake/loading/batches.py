@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from stocktake.loading import casting
 from stocktake.loading.conflicts import MisfitError, conflict
+from stocktake.loading.sure_columns import sure_array
 from stocktake.loading.values import Convert, converter, first_misfit, json_only, to_array
 from stocktake.readers.registry import offered
 from stocktake.readers.source import BatchReader, Limits, Progress, Source
@@ -109,7 +110,7 @@ class Rows:
         converts |= {name: json_only(converts[name]) for name in json if name in converts}
         for text in _texts(self.source, self.limits, self.progress):
             for block in records(self.source, self.limits, text, schema.names):
-                yield _batch(block, schema, converts, text.path, self.limits, is_csv=is_csv)
+                yield _batch(block, schema, converts, json, text.path, self.limits, is_csv=is_csv)
 
     def _order(self, name: str) -> str | None:
         option: str | None = self.source.options.get("date_order")
@@ -129,6 +130,7 @@ def _batch(
     block: Records,
     schema: pa.Schema,
     converts: Mapping[str, Convert],
+    json: Collection[str],
     file: str,
     limits: Limits,
     *,
@@ -140,6 +142,11 @@ def _batch(
         if values is None:
             arrays.append(pa.nulls(len(block.lines), field.type))
             continue
+        if field.name not in json:
+            sure = sure_array(values, field.type, csv=is_csv)
+            if sure is not None:
+                arrays.append(sure)
+                continue
         convert = converts[field.name]
         try:
             arrays.append(to_array(values, convert, field.type))

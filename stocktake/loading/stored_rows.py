@@ -1,10 +1,11 @@
 """The rows that a managed table has, to be written anew under wider types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
 from stocktake.loading import casting
+from stocktake.loading.partitions import with_partitions
 from stocktake.readers.registry import offered
 from stocktake.readers.source import BatchReader, Limits, Progress, Source
 from stocktake.schema.formats import TableFormat
@@ -14,7 +15,7 @@ from stocktake.storage.stores.protocol import ObjectStore
 
 def stored_rows(
     store: ObjectStore,
-    paths: Sequence[str],
+    files: Sequence[tuple[str, Mapping[str, str | None]]],
     schema: pa.Schema,
     limits: Limits,
     progress: Progress,
@@ -22,7 +23,8 @@ def stored_rows(
     """Yield the rows of data files, one file after the other, in constant memory.
 
     Args:
-        paths: in `store`.
+        files: their paths in `store`, and the values of their partition columns that the rows are
+            to have.
         schema: the types to give them; a column that a file lacks is null.
 
     Raises:
@@ -30,7 +32,8 @@ def stored_rows(
         JobError: the store's own.
     """
     batches: BatchReader = offered(TableFormat.PARQUET, "batches")
-    for path in paths:
+    for path, values in files:
+        own = pa.schema([field for field in schema if field.name not in values])
         source = Source(store=store, path=escape(path), format=TableFormat.PARQUET)
         for file, batch in batches(source, limits, progress):
-            yield casting.cast_batch(batch, schema, file)
+            yield with_partitions(casting.cast_batch(batch, own, file), schema, values)

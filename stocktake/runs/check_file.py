@@ -204,5 +204,5 @@ def _columns_behind(load: Load, table: DeltaTable | None, schema: pa.Schema) -> 
             zip(schema.names, schema.types, strict=True)
         ):
             after = before
-    partitions = table.metadata().partition_columns if table is not None else []
+    partitions = [*load.partitions(table)]
     return columns_of(Schema.from_arrow(after).to_json(), partitions, load.attempt.limits)

@@ -30,8 +30,6 @@ def compact(managed: ManagedTable, table: DeltaTable, *, target_bytes: int = TAR
         CommitConflictError: a load took the place of the files, or changed the columns; what was
             committed before stays.
     """
-    if table.metadata().partition_columns:
-        return 0
     groups = list(_groups(list(live_files(table).values()), target_bytes))
     for group in groups:
         _compact(managed, table, group)
@@ -39,7 +37,16 @@ def compact(managed: ManagedTable, table: DeltaTable, *, target_bytes: int = TAR
 
 
 def _groups(files: Sequence[LiveFile], target_bytes: int) -> Iterator[list[LiveFile]]:
-    """Yield runs of small files, the oldest first, each about as large as one file may be."""
+    """Yield runs of small files of one partition, the oldest first, each about as large as one file
+    may be."""
+    partitions: dict[tuple[str | None, ...], list[LiveFile]] = {}
+    for file in files:
+        partitions.setdefault(tuple(file.partition.values()), []).append(file)
+    for each in partitions.values():
+        yield from _runs(each, target_bytes)
+
+
+def _runs(files: Sequence[LiveFile], target_bytes: int) -> Iterator[list[LiveFile]]:
     group: list[LiveFile] = []
     size = 0
     # By name within a load, whose files are numbered.
@@ -58,10 +65,13 @@ def _groups(files: Sequence[LiveFile], target_bytes: int) -> Iterator[list[LiveF
 
 def _compact(managed: ManagedTable, table: DeltaTable, group: Sequence[LiveFile]) -> None:
     storage = managed.attempt.process.storage
-    schema = pa.schema(table.schema().to_arrow())
+    partition = group[0].partition
+    schema = pa.schema(
+        [each for each in pa.schema(table.schema().to_arrow()) if each.name not in partition]
+    )
     rows = stored_rows(
         storage.store(),
-        [storage.path(f"{managed.key}/{file.path}") for file in group],
+        [(storage.path(f"{managed.key}/{file.name}"), {}) for file in group],
         schema,
         managed.attempt.limits,
         managed.attempt.progress,
@@ -82,7 +92,14 @@ def _commit(
     actions = [
         *(file.removal(changes_data=False) for file in group),
         *(
-            addition(each.path, each.size, modified_at, each.stats, changes_data=False)
+            addition(
+                each.path,
+                each.size,
+                modified_at,
+                each.stats,
+                changes_data=False,
+                partition=group[0].partition,
+            )
             for each in files.adds
         ),
     ]

@@ -320,6 +320,7 @@ def load_of(attempt: Attempt, received: Received, upload: Introspection) -> Load
         managed=ManagedTable.of(attempt),
         replaces=received.arguments.mode is Mode.REPLACE,
         key=received.arguments.key,
+        partition_by=received.arguments.partition_by,
         overrides=received.overrides,
         declared=frozenset(received.arguments.types),
     )

@@ -68,7 +68,8 @@ def _keep(
         reader = pa.RecordBatchReader.from_batches(schema, given)
         merge_rows(table, reader, load.key, _properties(load, replaces=True))
         return
-    with data_files(load.attempt.process.storage, load.managed.key, schema, given) as files:
+    storage, by = load.attempt.process.storage, load.partitions(table)
+    with data_files(storage, load.managed.key, schema, given, by) as files:
         try:
             _commit(load, table or _create(load, schema), schema, files, replaces=replaces)
         except (CommitFailedError, CommitConflictError):
@@ -94,6 +95,7 @@ def _create(load: Load, schema: pa.Schema) -> DeltaTable:
         managed.uri,
         schema,
         mode="ignore",
+        partition_by=[*load.partition_by],
         configuration=managed.properties,
         storage_options=managed.options,
     )
@@ -106,14 +108,15 @@ def _commit(
     load: Load, table: DeltaTable, schema: pa.Schema, files: DataFiles, *, replaces: bool
 ) -> None:
     properties = _properties(load, replaces=replaces)
+    by = table.metadata().partition_columns
     if replaces:
         table.create_write_transaction(
-            [*files.adds], "overwrite", schema, commit_properties=properties
+            [*files.adds], "overwrite", schema, by, commit_properties=properties
         )
         return
     _grow(load, table, schema)
     table.create_write_transaction(
-        [*files.adds], "append", table.schema(), commit_properties=properties
+        [*files.adds], "append", table.schema(), by, commit_properties=properties
     )
 
 

@@ -6,7 +6,7 @@ Nothing is written here: a load and a dry run of one hand in what is to be done 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from operator import itemgetter
+from operator import attrgetter
 from typing import Final
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from stocktake.errors import SchemaConflictError
 from stocktake.loading.batches import Rows
 from stocktake.loading.conflicts import ColumnConflictError, shortened
 from stocktake.loading.evolution import ArrowTypes, changed, load_schema, set_type, widened
+from stocktake.loading.partitions import checked, require_partitions, require_types
 from stocktake.loading.stored_rows import stored_rows
 from stocktake.readers import arrow_types
 from stocktake.readers.arrow_types import clickhouse_type
@@ -24,6 +25,7 @@ from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable
 from stocktake.runs.merge import check_keys, require_key
+from stocktake.runs.own_commits import LiveFile, live_files
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
 from stocktake.schema.widening import widen
@@ -46,9 +48,29 @@ class Load:
     managed: ManagedTable
     replaces: bool
     key: tuple[str, ...]
+    partition_by: tuple[str, ...]
     overrides: Mapping[str, Type]
     declared: Collection[str]
     month_first: Collection[str]
+
+    def partitions(self, table: DeltaTable | None) -> tuple[str, ...]:
+        """Return the table's partition columns, or those that it is to be made with.
+
+        Raises:
+            SchemaConflictError: others were sent than it has.
+        """
+        if table is None:
+            return self.partition_by
+        known = tuple(table.metadata().partition_columns)
+        if self.partition_by and set(self.partition_by) != set(known):
+            told = f"by {', '.join(map(repr, known))}" if known else "by no column"
+            raise SchemaConflictError(
+                f"The table is partitioned {told}; partition_by asks for "
+                f"{', '.join(map(repr, self.partition_by))}.",
+                hint="Leave `partition_by` out, or upload the file to another table: what a table "
+                "is partitioned by is said when it is made.",
+            )
+        return known
 
     def known(self, table: DeltaTable | None) -> pa.Schema:
         """Return the types that bind the load."""
@@ -73,16 +95,19 @@ class Load:
         schema = load_schema(self.columns, known, given)
         may_change = table is not None and known and _may_be_rewritten(table)
         empty = columns_without_values(table) if table is not None and may_change else frozenset()
+        # Their values are in the log, and every file's is of one type.
+        fixed = () if table is None or self.replaces else self.partitions(table)
         for index, field in enumerate(schema):
             name, type_ = field.name, field.type
-            is_open = name not in known or name in empty
+            is_open = name not in known or (name in empty and name not in fixed)
             if is_open:
                 type_ = own.field(name).type
-            elif wide and may_change:
+            elif wide and may_change and name not in fixed:
                 type_ = widened(known[name], own.field(name).type)
             if name in self.overrides:
                 before = None if is_open else known[name]
-                type_ = self._overridden(name, type_, before, may_change=bool(may_change))
+                changes = bool(may_change) and name not in fixed
+                type_ = self._overridden(name, type_, before, may_change=changes)
             schema = schema.set(index, field.with_type(type_))
         # With what the table has already: an append merges the two.
         self._check_bounds(known | {field.name: field.type for field in schema})
@@ -162,29 +187,34 @@ class Load:
 
     def stored(self, table: DeltaTable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Yield the rows that the table has, the oldest first."""
-        actions = table.get_add_actions()
-        paths, ages = (actions.column(n).to_pylist() for n in ("path", "modification_time"))
         storage = self.attempt.process.storage
-        ordered = [path for _, path in sorted(zip(ages, paths, strict=True), key=itemgetter(0))]
+        ordered = sorted(live_files(table).values(), key=attrgetter("modified_at"))
         return stored_rows(
             storage.store(),
-            [storage.path(f"{self.managed.key}/{path}") for path in ordered],
+            [
+                (storage.path(f"{self.managed.key}/{each.name}"), _partitions_in(schema, each))
+                for each in ordered
+            ],
             schema,
             self.attempt.limits,
             self.attempt.progress,
         )
 
 
+def _partitions_in(schema: pa.Schema, file: LiveFile) -> dict[str, str | None]:
+    return {name: value for name, value in file.partition.items() if name in schema.names}
+
+
 def _replacing(table: DeltaTable | None) -> str:
     """Say what `mode=replace` does to a table."""
     rows = 0 if table is None else sum(table.get_add_actions().column("num_records").to_pylist())
-    return f"mode=replace takes the file's types, and removes the {rows:,} rows that the table has"
+    gone = "1 row" if rows == 1 else f"{rows:,} rows"
+    return f"mode=replace takes the file's types, and removes the {gone} that the table has"
 
 
 def _may_be_rewritten(table: DeltaTable) -> bool:
     sizes = table.get_add_actions().column("size_bytes").to_pylist()
-    size_bytes = sum(map(int, sizes))
-    return not table.metadata().partition_columns and size_bytes <= _MOST_REWRITTEN_BYTES
+    return sum(map(int, sizes)) <= _MOST_REWRITTEN_BYTES
 
 
 def columns_without_values(table: DeltaTable) -> frozenset[str]:
@@ -224,6 +254,10 @@ def fit(load: Load, table: DeltaTable | None, write: Write) -> None:
     """
     rows = load.rows()
     schema = load.schema(table, rows.types)
+    if table is None or load.replaces:
+        require_partitions(load.partitions(table), schema)
+    else:
+        require_types(load.partitions(table), schema)
     if load.key:
         require_key(load.key, schema, table)
         if table is not None:
@@ -271,7 +305,7 @@ def _fit_merge(load: Load, table: DeltaTable, schema: pa.Schema, write: Write) -
     except ColumnConflictError as exc:
         exc.hint = load.hint(table, exc.column, rows.types)
         raise
-    write(schema, False, load.cast(load.rows(), schema))
+    write(schema, False, checked(load.cast(load.rows(), schema), load.partitions(table)))
 
 
 def _fit_as(
@@ -282,7 +316,7 @@ def _fit_as(
     known = load.known(table)
     if rewrites := table is not None and bool(changed(known, schema)):
         schema = behind(known, schema)
-    given = load.cast(rows, schema)
+    given = checked(load.cast(rows, schema), load.partitions(table))
     if table is not None and rewrites:
         given = chain(load.stored(table, schema), given)
     write(schema, load.replaces or rewrites, given)

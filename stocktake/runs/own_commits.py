@@ -8,13 +8,16 @@ none, as deltalake's are.
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from stocktake.errors import CommitConflictError
+from stocktake.loading.partitions import spelled_partitions
 from stocktake.runs.managed_table import ManagedTable
 from stocktake.runs.table_log import JOB, TRANSACTION_VERSION
 
@@ -24,7 +27,9 @@ class LiveFile:
     """A file that the table is made of, as its log tells it.
 
     Attributes:
+        path: as the log spells it.
         modified_at: milliseconds since 1970; loads go by it for the order of files.
+        partition: the values of the partition columns, as the log spells them.
     """
 
     path: str
@@ -32,6 +37,13 @@ class LiveFile:
     modified_at: int
     rows: int
     null_counts: dict[str, Any]
+    partition: dict[str, str | None] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Where it is below the table's root: a log's paths are encoded (Delta protocol, "Add File
+        and Remove File"); deltalake's merge has folders of partition values."""
+        return unquote(self.path)
 
     def removal(self, *, changes_data: bool) -> dict[str, Any]:
         """Return the action that takes the file out of the table."""
@@ -40,7 +52,7 @@ class LiveFile:
             "dataChange": changes_data,
             "deletionTimestamp": _now_ms(),
             "extendedFileMetadata": True,
-            "partitionValues": {},
+            "partitionValues": self.partition,
             "size": self.size_bytes,
         }
         return {"remove": told}
@@ -50,14 +62,22 @@ class LiveFile:
         # Of the statistics only what counts: the bounds are for skipping files, and no file is
         # skipped for want of them.
         stats = json.dumps({"numRecords": self.rows, "nullCount": self.null_counts})
-        return addition(self.path, self.size_bytes, self.modified_at, stats, changes_data=True)
+        return addition(
+            self.path,
+            self.size_bytes,
+            self.modified_at,
+            stats,
+            changes_data=True,
+            partition=self.partition,
+        )
 
 
 def live_files(table: DeltaTable) -> dict[str, LiveFile]:
-    """Return the files of a table that is not partitioned, by their paths."""
+    """Return the files of a table, by their paths."""
     names = ("path", "size_bytes", "modification_time", "num_records", "null_count")
     actions = table.get_add_actions()
     columns = [actions.column(name).to_pylist() for name in names]
+    partitions = partitions_of(actions)
     return {
         path: LiveFile(
             path=path,
@@ -65,18 +85,32 @@ def live_files(table: DeltaTable) -> dict[str, LiveFile]:
             modified_at=modified,
             rows=rows,
             null_counts=_without_nones(nulls),
+            partition=partition,
         )
-        for path, size, modified, rows, nulls in zip(*columns, strict=True)
+        for path, size, modified, rows, nulls, partition in zip(*columns, partitions, strict=True)
     }
 
 
+def partitions_of(actions: Any) -> list[dict[str, str | None]]:
+    """Return the partition values of each file that deltalake tells of."""
+    if "partition" not in actions.schema.names:
+        return [{} for _ in range(actions.num_rows)]
+    return spelled_partitions(pa.chunked_array(actions.column("partition")).combine_chunks())
+
+
 def addition(
-    path: str, size_bytes: int, modified_at: int, stats: str | None, *, changes_data: bool
+    path: str,
+    size_bytes: int,
+    modified_at: int,
+    stats: str | None,
+    *,
+    changes_data: bool,
+    partition: Mapping[str, str | None],
 ) -> dict[str, Any]:
     """Return the action that takes a file into the table."""
     told = {
         "path": path,
-        "partitionValues": {},
+        "partitionValues": dict(partition),
         "size": size_bytes,
         "modificationTime": modified_at,
         "dataChange": changes_data,

@@ -119,7 +119,7 @@ def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
         raise gone(version) from exc
     wanted, present = live_files(older), live_files(table)
     back = [file for path, file in wanted.items() if path not in present]
-    _require_there(managed, [file.path for file in back], version)
+    _require_there(managed, [file.name for file in back], version)
     actions = [
         transaction(job_transaction(managed.attempt.claim.job_id)),
         *_metadata(older, table),

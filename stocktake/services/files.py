@@ -5,7 +5,7 @@ then points the table at it, so that a bad file never breaks a good table.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -22,6 +22,8 @@ from stocktake.services import audit, idempotency, quotas, refreshes, tables, wo
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import (
     FileForm,
+    check_file_options,
+    check_types,
     clean_filename,
     known_format,
     refusal,
@@ -187,19 +189,31 @@ def create_from_upload(
     filename: str,
     file_format: str,
     table_name: str,
+    options: Any = None,
+    types: Any = None,
 ) -> Ingest:
     """Make a new table of a file that `upload_file/` stored. One upload may become several tables.
 
+    Args:
+        options, types: as the form of `file/` has them; None for none.
+
     Raises:
         ValidationError: a name that is taken or no identifier; an unknown format; an unknown
-            upload (another project's looks the same), or one whose last table was deleted.
+            upload (another project's looks the same), or one whose last table was deleted; options
+            or types that are none.
     """
     named = known_format(file_format)
     name = words.require_identifier(table_name, "table_name")
     if tables.name_is_taken(context, name):
         raise refusal(words.NAME_TAKEN, "table_name")
     upload = _stored_upload(context, upload_id, clean_filename(filename))
-    form = FileForm(name=name, format=FILE_FORMATS[named])
+    format_ = FILE_FORMATS[named]
+    form = FileForm(
+        name=name,
+        format=format_,
+        options={} if options is None else check_file_options(options, format_),
+        types={} if types is None else check_types(types, Target.FILE),
+    )
     try:
         table = _new_table(context, upload, form)
     except ValidationError as exc:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean
+from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean, meant
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
 from stocktake.schema.numbers import decimal_digits
@@ -32,9 +32,19 @@ CONNECT_BUCKET: Final = (
     "For larger files, connect the bucket they live in as a self-managed source instead."
 )
 MAX_FILENAME_LENGTH: Final = 255
+#: The fields beside the file of `file/` that PostHog has, and ours.
+POSTHOG_FIELDS: Final = frozenset({"file", "name", "format"})
+OWN_FIELDS: Final = frozenset(
+    {"target", "mode", "key", "partition_by", "columns", "options", "dry_run"}
+)
 #: Of a merge: what it costs grows with more than the square of them, a thousand take ten seconds.
 MAX_KEY_COLUMNS: Final = 64
 
+_OPTIONS_EXAMPLE: Final = '{"csv_delimiter": ";"}'
+_TYPES_EXAMPLE: Final = '{"zip": "string"}'
+#: By more of them a table is in crumbs.
+_MAX_PARTITION_COLUMNS: Final = 8
+_FILE_FORMAT: Final = "file_format"
 _MAX_COLUMN_LENGTH: Final = 1_000
 #: Of a decimal; beyond them its texts would be kept, and nothing would hold them to be numbers.
 _DELTA_DIGITS: Final = 38
@@ -55,6 +65,7 @@ class FileForm:
     target: Target = Target.FILE
     mode: Mode | None = None
     key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
@@ -67,6 +78,7 @@ class FileForm:
             target=self.target,
             mode=self.mode,
             key=self.key,
+            partition_by=self.partition_by,
             options=self.options,
             types=self.types,
         )
@@ -103,14 +115,15 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
     Args:
         filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``options``, ``columns``
-            and ``dry_run``, where they were sent.
+        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``partition_by``, ``options``,
+            ``columns`` and ``dry_run``, where they were sent.
 
     Raises:
         ValidationError: with PostHog's sentence.
     """
     if filename is None:
         raise refusal(NO_FILE, "file")
+    require_known(fields)
     format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
     if "name" in fields or filename:
         name = words.require_identifier(fields.get("name", stem(filename)))
@@ -127,10 +140,32 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         target=target,
         mode=(mode or Mode.APPEND) if target is Target.DELTA else None,
         key=key,
-        options=_options(fields.get("options", ""), format_),
-        types=_types(fields.get("columns", ""), target),
-        dry_run=_flag("dry_run", fields.get("dry_run") or "false"),
+        partition_by=_partition_by(fields.get("partition_by", ""), target),
+        options=check_file_options(
+            _object(fields.get("options", ""), "options", _OPTIONS_EXAMPLE), format_
+        ),
+        types=check_types(_object(fields.get("columns", ""), "columns", _TYPES_EXAMPLE), target),
+        dry_run=_flag("dry_run", fields.get("dry_run", "false")),
     )
+
+
+def require_known(sent: Mapping[str, Any]) -> None:
+    """Refuse fields that would be passed over although they say what is to be done.
+
+    PostHog passes over what it does not know, and so do we; but `dryrun=true` that loads is worse
+    than a refusal. A name near one of ours is refused in any form, and every unknown name in a form
+    that speaks of what PostHog has not.
+
+    Raises:
+        ValidationError: naming the field, and the one that was meant.
+    """
+    known = POSTHOG_FIELDS | OWN_FIELDS
+    is_ours = any(sent.get(name) for name in OWN_FIELDS)
+    for name in sent:
+        if name not in known and (is_ours or meant(name, known)):
+            shown, near = name[:_SHOWN], meant(name, known)
+            told = f"did you mean {near!r}?" if near else did_you_mean(shown, known)
+            raise refusal(f"The field {shown!r} is not known; {told}", shown)
 
 
 def _flag(attr: str, sent: str) -> bool:
@@ -140,8 +175,13 @@ def _flag(attr: str, sent: str) -> bool:
     return word == "true"
 
 
-def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
-    options = check_options(_object(sent, "options", '{"csv_delimiter": ";"}'))
+def check_file_options(sent: Any, format_: TableFormat) -> dict[str, Any]:
+    """Return the options by which a file is read.
+
+    Raises:
+        ValidationError: no object, or an option that its format has not.
+    """
+    options = check_options(_require_object(sent, "options", _OPTIONS_EXAMPLE))
     known = {option.name for option in format_.facts.options}
     for name in options:
         if name not in known:
@@ -153,8 +193,13 @@ def _options(sent: str, format_: TableFormat) -> dict[str, Any]:
     return options
 
 
-def _types(sent: str, target: Target) -> dict[str, str]:
-    types = _object(sent, "columns", '{"zip": "string"}')
+def check_types(sent: Any, target: Target) -> dict[str, str]:
+    """Return the types of columns, in the words of `update_schema`.
+
+    Raises:
+        ValidationError: no object, or a type that is none.
+    """
+    types = _require_object(sent, "columns", _TYPES_EXAMPLE)
     for name, word in types.items():
         words.check_text(name, "columns", max_length=_MAX_COLUMN_LENGTH)
         type_ = override_type(word) if isinstance(word, str) else None
@@ -184,6 +229,10 @@ def _object(sent: str, attr: str, example: str) -> dict[str, Any]:
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         found = None
+    return _require_object(found, attr, example)
+
+
+def _require_object(found: Any, attr: str, example: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise refusal(f"{attr} must be a JSON object, such as {example}.", attr)
     return found
@@ -194,16 +243,29 @@ def _no_constant(word: str) -> Any:
 
 
 def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:
-    key = tuple(dict.fromkeys(name for each in sent.split(",") if (name := each.strip())))
+    key = _names(sent, "key", MAX_KEY_COLUMNS)
     if mode is Mode.MERGE and not key:
         raise refusal("mode=merge needs key: the columns that tell a row, as in key=id.", "key")
-    if len(key) > MAX_KEY_COLUMNS:
-        raise refusal(f"key names {len(key):,} columns; {MAX_KEY_COLUMNS} are allowed.", "key")
     if key and mode is not Mode.MERGE:
         raise refusal("key needs mode=merge.", "key")
-    for name in key:
-        words.check_text(name, "key", max_length=_MAX_COLUMN_LENGTH)
     return key
+
+
+def _partition_by(sent: str, target: Target) -> tuple[str, ...]:
+    columns = _names(sent, "partition_by", _MAX_PARTITION_COLUMNS)
+    if columns and target is not Target.DELTA:
+        raise refusal("partition_by needs target=delta.", "partition_by")
+    return columns
+
+
+def _names(sent: str, attr: str, most: int) -> tuple[str, ...]:
+    """Return the columns that a field names, with commas between them."""
+    names = tuple(dict.fromkeys(name for each in sent.split(",") if (name := each.strip())))
+    if len(names) > most:
+        raise refusal(f"{attr} names {len(names):,} columns; {most} are allowed.", attr)
+    for name in names:
+        words.check_text(name, attr, max_length=_MAX_COLUMN_LENGTH)
+    return names
 
 
 def too_large(max_bytes: int) -> ValidationError:
@@ -238,11 +300,20 @@ def check_upload(filename: str | None, fields: dict[str, str]) -> str:
         filename: the cleaned name; None where no file was sent.
 
     Raises:
-        ValidationError: no file, a name that cannot be used, or neither says one of `FILE_FORMATS`.
+        ValidationError: no file, a name that cannot be used, or neither says one of `FILE_FORMATS`;
+            or a field that must not be passed over.
     """
     if filename is None:
         raise refusal(NO_FILE, "file")
-    sent = fields.get("file_format")
+    for name in fields:
+        if name in OWN_FIELDS:
+            raise refusal(f"{name} is sent with `create_from_upload`, and not here.", name)
+        if name != _FILE_FORMAT and meant(name, (_FILE_FORMAT,)):
+            shown = name[:_SHOWN]
+            raise refusal(
+                f"The field {shown!r} is not known; did you mean {_FILE_FORMAT!r}?", shown
+            )
+    sent = fields.get(_FILE_FORMAT)
     named = None if sent is None else known_format(sent)
     if not filename:
         raise refusal(BAD_FILENAME, "file")
@@ -258,7 +329,7 @@ def known_format(value: str) -> str:
     """
     named = value.strip().lower()
     if named not in FILE_FORMATS:
-        raise refusal(BAD_FILE_FORMAT, "file_format")
+        raise refusal(BAD_FILE_FORMAT, _FILE_FORMAT)
     return named
 
 

@@ -1,6 +1,7 @@
 """No input that a client can send ends in a 500."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 import httpx
 import pytest
@@ -157,3 +158,56 @@ def test_every_answer_carries_its_id_and_the_security_headers(
 def test_a_request_id_that_is_none_is_replaced(anonymous: httpx.Client, given: str) -> None:
     answer = anonymous.get("/healthz", headers={"X-Request-ID": given})
     assert answer.headers["x-request-id"] not in ("", given)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "words"),
+    [
+        ("POST", "warehouse_tables/file/", "dry_run=true", "send 'dry_run' in the body"),
+        ("POST", "warehouse_tables/file/", "Target=delta", "send 'target' in the body"),
+        ("POST", "warehouse_tables/", "optoins=x", "send 'options' in the body"),
+        ("PATCH", "warehouse_tables/{table}/", "delete=true", "send 'deleted' in the body"),
+        ("DELETE", "warehouse_tables/{table}/", "dry-run=1", "nothing here has a dry run"),
+        ("POST", "warehouse_tables/{table}/restore/", "version=3", "send 'version' in the body"),
+        ("POST", "warehouse_tables/{table}/maintain/", "dryrun=1", "nothing here has a dry run"),
+        ("GET", "jobs/", "states=failed", "did you mean 'state'?"),
+        ("GET", "warehouse_tables/", "serach=x", "did you mean 'search'?"),
+    ],
+)
+def test_a_query_that_would_be_passed_over_at_somebodys_cost_is_refused(
+    client: httpx.Client,
+    make_table: Callable[..., UUID],
+    method: str,
+    path: str,
+    query: str,
+    words: str,
+) -> None:
+    table = make_table("orders")
+    answer = client.request(method, path.format(table=table) + "?" + query, json={})
+    assert answer.status_code == 400, answer.text
+    assert words in answer.json()["detail"]
+    assert answer.json()["attr"] == query.partition("=")[0]
+    assert client.get(f"warehouse_tables/{table}/").status_code == 200
+
+
+def test_other_names_of_a_query_are_passed_over(client: httpx.Client) -> None:
+    assert client.get("warehouse_tables/?format=json&_=17&utm_source=x").status_code == 200
+    asked = client.post("warehouse_tables/?format=json&trace=1", json={"name": "x"})
+    assert asked.json()["attr"] == "format"  # of the body, which has none
+
+
+@pytest.mark.parametrize(("key", "near"), [("delted", "deleted"), ("optoins", "options")])
+def test_a_misspelt_key_of_a_table_is_told(
+    client: httpx.Client, make_table: Callable[..., UUID], key: str, near: str
+) -> None:
+    answer = client.patch(f"warehouse_tables/{make_table('orders')}/", json={key: True})
+    assert (answer.status_code, answer.json()["attr"]) == (400, key)
+    assert answer.json()["detail"] == f"This field is not known; did you mean {near!r}?"
+
+
+def test_a_table_may_be_sent_back_as_it_was_shown(
+    client: httpx.Client, make_table: Callable[..., UUID]
+) -> None:
+    path = f"warehouse_tables/{make_table('orders')}/"
+    shown = client.get(path).json()
+    assert client.patch(path, json=shown).status_code == 200

@@ -101,6 +101,37 @@ def test_item_13_another_format_is_refused(
     assert answer.json()["attr"] == "file_format"
 
 
+def test_types_and_options_come_with_the_table(client: httpx.Client, database: Database) -> None:
+    sent = {"options": {"csv_delimiter": ";", "encoding": None}, "columns": {"zip": "string"}}
+    made = create(client, upload(client).json(), **sent)
+    assert made.status_code == 201, made.text
+    assert made.json()["options"] == {"csv_delimiter": ";"}
+    [job] = jobs_of(database, made.json()["id"])
+    assert job.arguments["types"] == {"zip": "string"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "attr", "told"),
+    [
+        ({"columns": {"zip": "strng"}}, "columns", "did you mean 'string'?"),
+        ({"columns": "zip=string"}, "columns", "must be a JSON object"),
+        ({"options": {"csv_delimeter": ";"}}, "options", "did you mean 'csv_delimiter'?"),
+        ({"options": {"sheet": "x"}}, "options", "says nothing about CSVWithNames files"),
+        ({"options": []}, "options", "must be a JSON object"),
+        ({"option": {}}, "option", "did you mean 'options'?"),
+        ({"dry_run": True}, "dry_run", "it has no meaning here"),
+        ({"target": "delta"}, "target", "it has no meaning here"),
+    ],
+)
+def test_types_and_options_that_are_none_are_refused(
+    client: httpx.Client, sent: dict[str, Any], attr: str, told: str
+) -> None:
+    answer = create(client, upload(client).json(), **sent)
+    assert (answer.status_code, answer.json()["attr"]) == (400, attr)
+    assert told in answer.json()["detail"]
+    assert client.get("warehouse_tables/").json()["count"] == 0
+
+
 @pytest.mark.parametrize(
     ("file_format", "table_format"),
     [("csv", "CSVWithNames"), ("json", "JSONEachRow"), ("parquet", "Parquet")],

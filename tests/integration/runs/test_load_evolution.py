@@ -116,7 +116,7 @@ def test_what_a_load_may_not_change_is_refused_with_path_and_value(
 
     assert [word for word in words if word not in error.detail] == []
     if "ignores case" not in error.detail:
-        assert "mode=replace takes the file's types, and removes the 1 rows" in error.hint
+        assert "mode=replace takes the file's types, and removes the 1 row that" in error.hint
 
 
 def test_a_widened_column_reads_the_same_to_other_engines(desk: Desk) -> None:

@@ -112,6 +112,57 @@ def test_types_and_options_that_are_none_are_refused(field: str, value: str, wor
     assert str(refusal.value.attr).startswith(field)
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("dryrun", "dry_run"),
+        ("dry-run", "dry_run"),
+        ("DRY_RUN", "dry_run"),
+        ("dryRun", "dry_run"),
+        ("dry", "dry_run"),
+        ("dr_yrun", "dry_run"),
+        ("Mode", "mode"),
+        ("taget", "target"),
+        ("keys", "key"),
+        ("colums", "columns"),
+        ("option", "options"),
+        ("file_format", "format"),
+        ("nmae", "name"),
+    ],
+)
+def test_a_misspelt_field_is_refused_and_told_what_was_meant(name: str, near: str) -> None:
+    with pytest.raises(ValidationError, match=f"did you mean '{near}'") as refusal:
+        check_form("x.csv", {"name": "x", name: "true"})
+    assert refusal.value.attr == name
+    assert repr(name) in refusal.value.detail
+
+
+def test_what_posthogs_clients_send_beside_a_file_is_passed_over() -> None:
+    sent = {"id": "7", "deleted": "false", "url_pattern": "", "created_via": "api", "note": "x"}
+    assert check_form("x.csv", sent) == check_form("x.csv", {})
+
+
+@pytest.mark.parametrize(
+    "ours", [{"target": "delta"}, {"mode": "replace"}, {"options": "{}"}, {"dry_run": "false"}]
+)
+def test_a_form_that_speaks_of_what_posthog_has_not_is_read_strictly(ours: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="'upsert_on' is not known") as refusal:
+        check_form("x.csv", ours | {"upsert_on": "id"})
+    assert refusal.value.attr == "upsert_on"
+
+
+def test_an_empty_dry_run_is_no_load() -> None:
+    with pytest.raises(ValidationError, match="must be true or false"):
+        check_form("x.csv", {"dry_run": ""})
+
+
+@pytest.mark.parametrize("name", ["fileformat", "format", "columns", "dry_run"])
+def test_the_form_of_the_first_of_two_steps_passes_nothing_over_that_matters(name: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        check_upload("x.csv", {name: "parquet"})
+    assert refusal.value.attr == name
+
+
 def test_a_decimal_that_delta_has_not_is_refused_for_a_load() -> None:
     delta, columns = {"target": "delta"}, '{"price": "decimal(%d, 2)"}'
     assert check_form("x.csv", delta | {"columns": columns % 38}).types
