@@ -37,7 +37,15 @@ from stocktake.parts import ProcessParts
 from stocktake.settings import Settings, read_settings
 
 #: Under each project, in the order in which paths are matched.
-PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
+PROJECT_ROUTERS: Final = (
+    "jobs",
+    "files",
+    "batches",
+    "schedules",
+    "changes",
+    "audit",
+    "tables",
+)
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
 #: How long a request that only reads waits for a thread. They are free within a moment, but where
 #: the database stands still each is kept for as long as an answer may take.

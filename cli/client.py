@@ -84,6 +84,14 @@ class Client:
         """
         return self._ask("POST", path, body=body, wait_seconds=wait_seconds)
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Change what is at a path under the project.
+
+        Raises:
+            CommandError: the server cannot be reached, or refuses.
+        """
+        return self._ask("PATCH", path, body=body)
+
     def send_file(
         self, path: str, file: Path, fields: dict[str, str], *, wait_seconds: int = 0
     ) -> Any:

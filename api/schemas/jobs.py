@@ -110,8 +110,19 @@ class WarningBody(Wire):
     line: int | None
 
 
+class PendingBody(Wire):
+    """The change that waits for a table, and its class."""
+
+    id: UUID
+    change: ChangeClass
+
+
 class RefreshResult(Wire):
-    """What `refresh_schema` and `ingest_file` found; numbers that no read told are null."""
+    """What `refresh_schema` and `ingest_file` found; numbers that no read told are null.
+
+    `change` and `diff` are of the columns that went live; what the table's policy holds back waits
+    as its `pending_change`, which is told where the source was read.
+    """
 
     columns: int
     schema_version: int
@@ -123,6 +134,7 @@ class RefreshResult(Wire):
     file_count: int | None
     coverage: CoverageBody
     warnings: list[WarningBody]
+    pending_change: PendingBody | None
 
 
 class RestoreResult(RefreshResult):
@@ -277,6 +289,7 @@ _EXAMPLE: dict[str, Any] = {
             "unchanged": False,
         },
         "warnings": [],
+        "pending_change": None,
     },
     "error": None,
     "created_at": "2026-11-02T10:00:00Z",
