@@ -203,21 +203,32 @@ def withdraw(session: Session, table: Table, reason: str) -> None:
         end(session, pending, reason)
 
 
-def end(session: Session, pending: SchemaChange, reason: str) -> None:
+def end(session: Session, change: SchemaChange, reason: str) -> None:
     """Note that nothing of a change is left to decide."""
-    pending.state, pending.reason = ChangeState.WITHDRAWN, reason
-    _put_away(session, pending)
+    change.state, change.reason = ChangeState.WITHDRAWN, reason
+    _put_away(session, change)
 
 
-def replace_by(session: Session, pending: SchemaChange, other: UUID) -> None:
+def replace_by(session: Session, change: SchemaChange, other: UUID) -> None:
     """Note that another change waits in the place of one."""
-    pending.state, pending.replaced_by = ChangeState.REPLACED, other
-    _put_away(session, pending)
+    change.state, change.replaced_by = ChangeState.REPLACED, other
+    _put_away(session, change)
 
 
-def _put_away(session: Session, pending: SchemaChange) -> None:
-    pending.ended_at = session.scalar(select(now()))
-    pending.proposed, pending.undo = [], None
+def close(change: SchemaChange) -> None:
+    """Note that all parts of a change are decided."""
+    change.state, change.ended_at = ChangeState.DECIDED, change.decided_at
+
+
+def reopen(change: SchemaChange, parts: Sequence[dict[str, Any]]) -> None:
+    """Have a change wait again, with these parts."""
+    set_parts(change, parts)
+    change.state, change.ended_at = ChangeState.PENDING, None
+
+
+def _put_away(session: Session, change: SchemaChange) -> None:
+    change.ended_at = session.scalar(select(now()))
+    change.proposed, change.undo = [], None
     # Before another one waits, of which the index allows one.
     session.flush()
 

@@ -296,7 +296,7 @@ def _apply(
         context.session.flush()
         changes.reconsider(context.session, table)
     else:
-        change.state, change.ended_at = ChangeState.DECIDED, change.decided_at
+        changes.close(change)
 
 
 def _state_of(table: Table, change: SchemaChange) -> dict[str, Any]:
@@ -361,11 +361,9 @@ def undo(context: Context, change_id: UUID) -> ChangeView:
         )
     live = changes.columns_of(table.columns)
     table.rejected = before["rejected"]
-    changes.set_parts(change, before["parts"])
-    change.proposed = before["proposed"]
-    change.state, change.change = ChangeState.PENDING, before["change"]
-    change.ended_at = change.decided_by_id = change.decided_at = None
-    change.applied_version, change.undo = None, None
+    changes.reopen(change, before["parts"])
+    change.proposed, change.change = before["proposed"], before["change"]
+    change.decided_by_id = change.decided_at = change.applied_version = change.undo = None
     _store(context, table, live, changes.columns_of(before["columns"]))
     audit.record(
         context,
