@@ -18,6 +18,7 @@ from cli.doctor import doctor
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.output import complain
+from cli.planning import plan
 from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
@@ -67,6 +68,7 @@ app.command()(refresh)
 app.command()(upload)
 app.add_typer(changes, name="changes")
 app.command()(policy)
+app.command()(plan)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)

@@ -61,6 +61,7 @@ class JobKind(StrEnum):
     RESTORE_TABLE = "restore_table"
     CHECK_FILE = "check_file"
     CHECK_SOURCE = "check_source"
+    PLAN_REFRESH = "plan_refresh"
 
 
 #: The task that takes a canary: no job, but it goes their way.

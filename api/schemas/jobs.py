@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import Job, JobAttempt
+from stocktake.schema.decisions import Policy
 from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import WarningCode
@@ -135,6 +136,24 @@ class RefreshResult(Wire):
     coverage: CoverageBody
     warnings: list[WarningBody]
     pending_change: PendingBody | None
+
+
+class PlanResult(Wire):
+    """What `plan_refresh` says a refresh would change.
+
+    `change` and `diff` are from the columns that readers see now to the source's, but for what
+    somebody has rejected. `waits` is the class of what the table's `policy` would hold back.
+    """
+
+    columns: int
+    schema_version: int
+    change: ChangeClass
+    diff: DiffBody
+    policy: Policy
+    waits: ChangeClass
+    source_version: int | str | None
+    coverage: CoverageBody
+    warnings: list[WarningBody]
 
 
 class RestoreResult(RefreshResult):
@@ -318,6 +337,7 @@ class JobBody(Wire):
         dict[str, Any] | None,
         DescribedAs(
             RefreshResult
+            | PlanResult
             | RestoreResult
             | ValidationResult
             | ExpansionResult

@@ -5,6 +5,7 @@ and a decision come one after the other.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from stocktake.schema.decisions import (
     without,
     worst,
 )
-from stocktake.schema.diff import apply_overrides
+from stocktake.schema.diff import ChangeClass, apply_overrides, diff
 from stocktake.states import ChangeState
 
 #: Of a table's changes that have ended; the oldest go.
@@ -67,6 +68,50 @@ def source_columns(session: Session, table: Table) -> Columns:
     return columns_of(table.columns if pending is None else pending.proposed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sorted:
+    """What would become of the parts of a change, if a read wrote it now.
+
+    Attributes:
+        rejected: what somebody has rejected, and the source still says.
+        waiting: what the policy does not let through.
+    """
+
+    live: Columns
+    fresh: Columns
+    rejected: Sequence[ColumnChange]
+    waiting: Sequence[ColumnChange]
+    policy: Policy
+
+    @property
+    def asked(self) -> Columns:
+        """Return the columns as the source has them, but for what was rejected."""
+        return without(self.live, self.fresh, self.rejected)
+
+    @property
+    def applied(self) -> Columns:
+        """Return the columns that go live."""
+        return without(self.live, self.fresh, [*self.rejected, *self.waiting])
+
+
+def sort_out(session: Session, table: Table, fresh: Columns) -> Sorted:
+    """Hold what the source says to the table's policy, and to what was decided before."""
+    live, policy = columns_of(table.columns), policy_of(session, table)
+    # There is nothing yet that a first read could break.
+    parts = column_changes(live, fresh) if table.schema_version else ()
+    refused = {tuple(each["names"]): each for each in table.rejected}
+    rejected = [part for part in parts if part.refused() == refused.get(tuple(sorted(part.names)))]
+    answered = {part.name for part in rejected}
+    asked = [part for part in parts if part.name not in answered]
+    return Sorted(
+        live=live,
+        fresh=fresh,
+        rejected=rejected,
+        waiting=[part for part in asked if not policy.lets_through(part.change)],
+        policy=policy,
+    )
+
+
 def settle(
     session: Session,
     table: Table,
@@ -84,32 +129,27 @@ def settle(
         fresh: what the source says, with the types that users have set.
         sampled: whether the read saw a part of the source only: what it did not see is no answer.
     """
-    if table.schema_version == 0:
-        return fresh
-    live = columns_of(table.columns)
-    parts = column_changes(live, fresh)
-    rejected = _still_rejected(table, parts, sampled=sampled)
-    answered = {part.name for part in rejected}
-    asked = [part for part in parts if part.name not in answered]
-    policy = policy_of(session, table) if asked else Policy.AUTO
-    waiting = [part for part in asked if not policy.lets_through(part.change)]
+    found = sort_out(session, table, fresh)
+    if table.rejected and not sampled:
+        # Of the others the source says something else by now.
+        table.rejected = [part.refused() for part in found.rejected]
     pending = pending_of(session, table.id)
-    if not waiting:
+    if not found.waiting:
         if pending is not None:
-            end(session, pending, LET_THROUGH if asked else BACK)
-    elif pending is not None and _undecided(pending) == _told(waiting):
+            through = diff(found.live, found.applied).change is not ChangeClass.NONE
+            end(session, pending, LET_THROUGH if through else BACK)
+    elif pending is not None and _undecided(pending) == _told(found.waiting):
         # What waited already, read again.
-        pending.proposed = _stored(without(live, fresh, rejected))
-        pending.source_version = source_version
+        pending.proposed, pending.source_version = _stored(found.asked), source_version
     else:
         change = SchemaChange(
             id=new_id(),
             project_id=table.project_id,
             table_id=table.id,
             state=ChangeState.PENDING,
-            change=worst(part.change for part in waiting),
-            **counted(_told(waiting)),
-            proposed=_stored(without(live, fresh, rejected)),
+            change=worst(part.change for part in found.waiting),
+            **counted(_told(found.waiting)),
+            proposed=_stored(found.asked),
             source_version=source_version,
             job_id=job_id,
         )
@@ -117,21 +157,7 @@ def settle(
             replace_by(session, pending, change.id)
         _forget_old(session, table.id)
         session.add(change)
-    return without(live, fresh, [*rejected, *waiting])
-
-
-def _still_rejected(
-    table: Table, parts: Sequence[ColumnChange], *, sampled: bool
-) -> list[ColumnChange]:
-    """Return the parts that somebody rejected, and forget those of which the source says something
-    else by now."""
-    if not table.rejected:
-        return []
-    refused = {tuple(each["names"]): each for each in table.rejected}
-    found = [part for part in parts if part.refused() == refused.get(tuple(sorted(part.names)))]
-    if not sampled and len(found) < len(refused):
-        table.rejected = [part.refused() for part in found]
-    return found
+    return found.applied
 
 
 def _told(parts: Iterable[ColumnChange]) -> list[dict[str, Any]]:

@@ -315,6 +315,8 @@ class Batch(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     selector: Mapped[dict[str, Any]]
+    #: Whether its jobs say what a refresh would change, and store nothing.
+    dry_run: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     schedule_id: Mapped[UUID | None]
     #: The last table that was expanded: a second run goes on from here.
     expanded_to: Mapped[UUID | None]

@@ -21,6 +21,9 @@ def upgrade() -> None:
         "projects",
         sa.Column("change_policy", sa.String(20), nullable=False, server_default=sa.text("'auto'")),
     )
+    op.add_column(
+        "batches", sa.Column("dry_run", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     op.add_column("tables", sa.Column("change_policy", sa.String(20), nullable=True))
     op.add_column(
         "tables", sa.Column("rejected", sa.JSON(), nullable=False, server_default=sa.text("'[]'"))
@@ -73,4 +76,5 @@ def downgrade() -> None:
     op.drop_table("schema_changes")
     op.drop_column("tables", "rejected")
     op.drop_column("tables", "change_policy")
+    op.drop_column("batches", "dry_run")
     op.drop_column("projects", "change_policy")
