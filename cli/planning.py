@@ -42,7 +42,7 @@ def plan(
     with Client.from_environment() as client:
         if names:
             wanted = {"tables": list(dict.fromkeys(client.table(each)["id"] for each in names))}
-        batch = client.post("warehouse_tables/refresh/?dry_run=true", wanted)
+        batch = client.post("warehouse_tables/refresh/", wanted, dry_run="true")
         shown: AbstractContextManager[Look] = nullcontext(_silent) if as_json else progress()
         with going_on(f"stocktake jobs list --batch {batch['id']}"), shown as look:
             batch = await_batch(client, batch, look)
