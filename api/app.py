@@ -39,7 +39,15 @@ from stocktake.parts import ProcessParts
 from stocktake.settings import Settings, read_settings
 
 #: Under each project, in the order in which paths are matched.
-PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
+PROJECT_ROUTERS: Final = (
+    "jobs",
+    "files",
+    "batches",
+    "schedules",
+    "changes",
+    "audit",
+    "tables",
+)
 #: What clients ask for most by far.
 HOT: Final = ("refresh_schema", "get_job", "get_table")
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")

@@ -1,8 +1,8 @@
 """The `stocktake` command: the top layer, which may import all others, and does so late.
 
-`stack` starts the service, `database` works on its database, `tables`, `jobs` and `schedules`
-talk to the API, `inspecting` runs the readers with no server; `demo` and `doctor` are commands of
-many modules.
+`stack` starts the service, `database` works on its database, `tables`, `changes`, `jobs` and
+`schedules` talk to the API, `inspecting` runs the readers with no server; `demo` and `doctor` are
+commands of many modules.
 """
 
 import sys
@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from cli.changes import app as changes
+from cli.changes import policy
 from cli.checking import check_source
 from cli.database import db, keys, projects, show_audit_log
 from cli.doctor import doctor
@@ -17,6 +19,7 @@ from cli.editing import edit_table, types
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.output import complain
+from cli.planning import plan
 from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
@@ -28,7 +31,7 @@ from stocktake.errors import JobError, StocktakeError
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
     epilog=(
-        "tables, refresh, jobs and schedules ask the server that STOCKTAKE_URL names "
+        "tables, refresh, changes, jobs and schedules ask the server that STOCKTAKE_URL names "
         "(http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in the project "
         "STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
@@ -68,6 +71,9 @@ tables.add_typer(types, name="types")
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)
+app.add_typer(changes, name="changes")
+app.command()(policy)
+app.command()(plan)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)

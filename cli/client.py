@@ -73,24 +73,25 @@ class Client:
         """
         return self._ask("GET", path, query=query)
 
-    def post(self, path: str, body: Any, *, wait_seconds: int = 0) -> Any:
+    def post(self, path: str, body: Any, *, wait_seconds: int = 0, **query: Any) -> Any:
         """Send a body to a path under the project.
 
         Args:
             wait_seconds: for how long the answer may wait for the job's end.
+            query: behind the path.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
-        return self._ask("POST", path, body=body, wait_seconds=wait_seconds)
+        return self._ask("POST", path, body=body, query=query, wait_seconds=wait_seconds)
 
-    def patch(self, path: str, body: Any, *, wait_seconds: int = 0) -> Any:
+    def patch(self, path: str, body: Any) -> Any:
         """Change what is at a path under the project.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
-        return self._ask("PATCH", path, body=body, wait_seconds=wait_seconds)
+        return self._ask("PATCH", path, body=body)
 
     def send_file(
         self, path: str, file: Path, fields: dict[str, str], *, wait_seconds: int = 0

@@ -297,7 +297,7 @@ def _waited_for(client: Client, batch_id: str) -> str:
     for state in ("running", "queued"):
         for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
             # The batch's own job, which makes the others, has no table.
-            if job["kind"] == "refresh_schema":
+            if job["kind"] in ("refresh_schema", "plan_refresh"):
                 path = f"warehouse_tables/{job['table_id']}/"
                 table = client.get(path, include_columns="false")
                 return f"{table['name']}: {describe_job(job)}"

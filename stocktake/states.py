@@ -1,4 +1,4 @@
-"""The words that travel between processes: job states and kinds, queues.
+"""The words that travel between processes: job states and kinds, queues, states of changes.
 
 ``docs/job_states.md`` draws the moves of ``TRANSITIONS``.
 """
@@ -61,6 +61,7 @@ class JobKind(StrEnum):
     RESTORE_TABLE = "restore_table"
     CHECK_FILE = "check_file"
     CHECK_SOURCE = "check_source"
+    PLAN_REFRESH = "plan_refresh"
 
 
 #: The task that takes a canary: no job, but it goes their way.
@@ -114,3 +115,16 @@ class UploadState(StrEnum):
     SUPERSEDED = "superseded"
     #: Its bytes are gone.
     REMOVED = "removed"
+
+
+class ChangeState(StrEnum):
+    """Where a change of a table's schema stands that its policy did not let go live."""
+
+    #: It waits: readers see the columns of before. At most one of a table.
+    PENDING = "pending"
+    #: Somebody decided each part of it; the last decision can be undone for a while.
+    DECIDED = "decided"
+    #: A newer read of the source found another change, which waits in its place.
+    REPLACED = "replaced"
+    #: Nothing of it is left to decide: `reason` says why.
+    WITHDRAWN = "withdrawn"

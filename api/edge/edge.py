@@ -261,7 +261,10 @@ class Edge:
         if key is None or self.request.method != "POST":
             return None
         body = await self.request.body() if fingerprint is None else fingerprint
-        path = self.request.url.path.encode("utf-8", "surrogateescape")
+        url = self.request.url
+        # With what is asked behind it: a plan is no refresh.
+        asked = f"{url.path}?{url.query}" if url.query else url.path
+        path = asked.encode("utf-8", "surrogateescape")
         return idempotency.make_key(self.caller.project_id, key, b"POST", path, body)
 
     def _context(self, session: Session) -> Context:

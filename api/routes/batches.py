@@ -1,9 +1,9 @@
 """Bulk refreshes: start one, look at it, cancel it."""
 
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Query, Response
 
 from api.edge.answers import Answer
 from api.edge.authentication import ReadEdge, WriteEdge
@@ -32,10 +32,18 @@ def accepted(context: Context, batch: BatchView) -> Answer:
 
 
 @router.post("/warehouse_tables/refresh/", status_code=202, response_model=BatchBody)
-async def refresh_tables(edge: WriteEdge, selector: SelectorIn) -> Response:
+async def refresh_tables(
+    edge: WriteEdge,
+    selector: SelectorIn,
+    dry_run: Annotated[
+        bool, Query(description="Say what would change (`plan_refresh`), and store nothing.")
+    ] = False,
+) -> Response:
     """Refresh many tables under one id. Sourced tables are skipped."""
     return await edge.write(
-        lambda context: accepted(context, batches.create(context, selector.as_sent()))
+        lambda context: accepted(
+            context, batches.create(context, selector.as_sent(), dry_run=dry_run)
+        )
     )
 
 

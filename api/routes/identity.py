@@ -1,12 +1,22 @@
-"""Just what PostHog's tools ask before anything else: who am I, what may I, which projects."""
+"""What PostHog's tools ask before anything else (who am I, what may I, which projects), and what
+is set for a whole project."""
 
 from fastapi import Response
 
-from api.edge.authentication import AccountEdge, ReadEdge
+from api.edge.answers import Answer
+from api.edge.authentication import AccountEdge, ReadEdge, WriteEdge
 from api.edge.pages import PageDep
 from api.edge.routing import Router
 from api.schemas.base import PageBody
-from api.schemas.identity import KeyBody, ProjectBody, UserBody, key_view, project_view, user_view
+from api.schemas.identity import (
+    KeyBody,
+    ProjectBody,
+    ProjectChange,
+    UserBody,
+    key_view,
+    project_view,
+    user_view,
+)
 from stocktake.db.pages import place_of
 from stocktake.services import identity
 from stocktake.services.context import Context
@@ -29,6 +39,22 @@ async def list_projects(edge: AccountEdge, page: PageDep) -> Response:
 async def get_project(edge: ReadEdge) -> ProjectBody:
     """Show one project."""
     return await edge.read(lambda context: project_view(identity.get_project(context)))
+
+
+@router.patch("/api/projects/{project_id}/")
+async def change_project(edge: WriteEdge, body: ProjectChange) -> Response:
+    """Set the policy of changes of all tables that have none of their own."""
+    return await edge.write(
+        lambda context: Answer(
+            body=project_view(identity.set_change_policy(context, body.change_policy))
+        )
+    )
+
+
+@router.patch("/api/environments/{project_id}/", include_in_schema=False)
+async def change_environment(edge: WriteEdge, body: ProjectChange) -> Response:
+    """Change the same project under its older name."""
+    return await change_project(edge, body)
 
 
 @router.get("/api/environments/{project_id}/", include_in_schema=False)

@@ -229,11 +229,20 @@ async def delete_table(edge: WriteEdge, table_id: UUID) -> Response:
     response_model=JobBody,
     responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
 )
-async def refresh_schema(edge: WriteEdge, table_id: UUID) -> Response:
+async def refresh_schema(
+    edge: WriteEdge,
+    table_id: UUID,
+    dry_run: Annotated[
+        bool, Query(description="Say what would change (`plan_refresh`), and store nothing.")
+    ] = False,
+) -> Response:
     """Read the table's source anew. Any body is ignored. With `Prefer: wait=N` a read that failed
     is a 400, with the job beside its sentence."""
 
     def work(context: Context) -> Answer:
+        if dry_run:
+            table = table_views.locked(context, table_id)
+            return _refreshing(context, refreshes.request_plan(context, table))
         return _refreshing(context, refreshes.request_alone(context, table_id))
 
     return await edge.write(work, wait=True)

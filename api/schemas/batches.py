@@ -65,6 +65,7 @@ class BatchBody(Wire):
                     "state": "running",
                     "done": False,
                     "selector": {"all": True},
+                    "dry_run": False,
                     "schedule_id": None,
                     "expand_job_id": "01a224f5-5d8b-7a3e-8a55-d4a1a1f0a9c2",
                     "total": 3,
@@ -84,6 +85,7 @@ class BatchBody(Wire):
     state: BatchState
     done: bool
     selector: Annotated[dict[str, Any], DescribedAs(SelectorIn)]
+    dry_run: bool
     schedule_id: UUID | None
     expand_job_id: UUID
     total: int

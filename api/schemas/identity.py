@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from api.schemas.base import Wire
+from api.schemas.base import DescribedAs, OwnBody, Wire
 from stocktake.db.models import ApiKey, Project, User
+from stocktake.schema.decisions import Policy
 
 #: There is one organization: this installation.
 ORGANIZATION_ID = UUID("00000000-0000-0000-0000-000000000001")
@@ -22,6 +24,19 @@ class ProjectBody(Wire):
     name: str
     created_at: datetime
     timezone: str = "UTC"
+    change_policy: Annotated[str, DescribedAs(Policy)]
+
+
+class ProjectChange(OwnBody):
+    """What is set for all tables of a project that have none of their own. What else an answer
+    holds may be sent back and is ignored."""
+
+    answered = frozenset(ProjectBody.model_fields)
+    model_config = ConfigDict(json_schema_extra={"examples": [{"change_policy": "additive_only"}]})
+
+    change_policy: Policy | None = Field(
+        None, description="What of a change at a source goes live by itself; the rest waits."
+    )
 
 
 class OrganizationBody(Wire):
@@ -75,6 +90,7 @@ def project_view(project: Project) -> ProjectBody:
         organization=ORGANIZATION_ID,
         name=project.name,
         created_at=project.created_at,
+        change_policy=project.change_policy,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import DescribedAs, Wire
 from stocktake.db.models import JobAttempt, JobRow
+from stocktake.schema.decisions import Policy
 from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import WarningCode
@@ -110,8 +111,19 @@ class WarningBody(Wire):
     line: int | None
 
 
+class PendingBody(Wire):
+    """The change that waits for a table, and its class."""
+
+    id: UUID
+    change: ChangeClass
+
+
 class RefreshResult(Wire):
-    """What `refresh_schema` and `ingest_file` found; numbers that no read told are null."""
+    """What `refresh_schema` and `ingest_file` found; numbers that no read told are null.
+
+    `change` and `diff` are of the columns that went live; what the table's policy holds back waits
+    as its `pending_change`, which is told where the source was read.
+    """
 
     columns: int
     schema_version: int
@@ -121,6 +133,25 @@ class RefreshResult(Wire):
     row_count: int | None
     size_bytes: int | None
     file_count: int | None
+    coverage: CoverageBody
+    warnings: list[WarningBody]
+    pending_change: PendingBody | None
+
+
+class PlanResult(Wire):
+    """What `plan_refresh` says a refresh would change.
+
+    `change` and `diff` are from the columns that readers see now to the source's, but for what
+    somebody has rejected. `waits` is the class of what the table's `policy` would hold back.
+    """
+
+    columns: int
+    schema_version: int
+    change: ChangeClass
+    diff: DiffBody
+    policy: Policy
+    waits: ChangeClass
+    source_version: int | str | None
     coverage: CoverageBody
     warnings: list[WarningBody]
 
@@ -277,6 +308,7 @@ _EXAMPLE: dict[str, Any] = {
             "unchanged": False,
         },
         "warnings": [],
+        "pending_change": None,
     },
     "error": None,
     "created_at": "2026-11-02T10:00:00Z",
@@ -305,6 +337,7 @@ class JobBody(Wire):
         dict[str, Any] | None,
         DescribedAs(
             RefreshResult
+            | PlanResult
             | RestoreResult
             | ValidationResult
             | ExpansionResult

@@ -12,6 +12,8 @@ from api.schemas.base import DescribedAs, OwnBody, SharedBody, Wire
 from api.schemas.jobs import JobErrorBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import JobRow
+from stocktake.schema.decisions import Policy
+from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
 from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
@@ -83,6 +85,11 @@ class TableChange(SharedBody):
     credential: CredentialIn | None = None
     options: Annotated[Any, DescribedAs(TableOptions)] = None
     deleted: bool | None = None
+    change_policy: Annotated[str | None, DescribedAs(Policy | None)] = Field(
+        None,
+        description="What of a change at the source goes live by itself; null is as the project "
+        "says. The rest waits: see `changes/`.",
+    )
 
 
 class NewTable(TableChange):
@@ -224,6 +231,16 @@ class ColumnBody(Wire):
     chain: None = None
 
 
+class ShortChangeBody(Wire):
+    """The change that waits for a table, with how many of its parts are to be decided."""
+
+    id: UUID
+    change: Annotated[str, DescribedAs(ChangeClass)]
+    undecided: int
+    decided: int
+    created_at: datetime
+
+
 class ShortJobBody(Wire):
     """The latest job of a table."""
 
@@ -275,6 +292,8 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "warnings": [],
     "last_refreshed_at": "2026-11-02T10:00:02Z",
     "latest_job": None,
+    "change_policy": None,
+    "pending_change": None,
 }
 
 
@@ -326,6 +345,8 @@ class TableBody(Wire):
     warnings: Annotated[list[dict[str, Any]], DescribedAs(list[WarningBody])]
     last_refreshed_at: datetime | None
     latest_job: ShortJobBody | None
+    change_policy: Annotated[str | None, DescribedAs(Policy | None)]
+    pending_change: ShortChangeBody | None
 
 
 class IngestedTableBody(TableBody):
@@ -378,6 +399,8 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         warnings=table.warnings,
         last_refreshed_at=table.last_refreshed_at,
         latest_job=view.latest_job and short_job(view.latest_job),
+        change_policy=table.change_policy,
+        pending_change=view.pending and ShortChangeBody.model_validate(view.pending),
     )
 
 

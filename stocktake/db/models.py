@@ -66,6 +66,8 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     uuid: Mapped[UUID] = mapped_column(default=new_id, unique=True)
     name: Mapped[str] = mapped_column(String(200))
+    #: `Policy` of the tables that have none of their own.
+    change_policy: Mapped[str] = mapped_column(Word(20), server_default=text("'auto'"))
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
@@ -203,6 +205,10 @@ class Table(Base):
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]
     latest_job_id: Mapped[UUID | None]
+    #: What of a change goes live by itself (`Policy`); None: as the project says.
+    change_policy: Mapped[str | None] = mapped_column(Word(20))
+    #: `ColumnChange.refused` for each that somebody rejected, while the source says the same.
+    rejected: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     #: Of all of its schema versions, as JSON: they count against the project's stored bytes.
     schema_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
@@ -235,6 +241,52 @@ class SchemaVersion(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
+class SchemaChange(Base):
+    """What a policy did not let go live: it waits until somebody decides, column by column."""
+
+    __tablename__ = "schema_changes"
+    __table_args__ = (
+        Index(
+            # One at a time waits for a table.
+            "uq_schema_changes_pending",
+            "table_id",
+            unique=True,
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("ix_schema_changes_table", "table_id", "id"),
+        Index("ix_schema_changes_project_newest", "project_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    table_id: Mapped[UUID] = mapped_column(ForeignKey("tables.id"))
+    state: Mapped[str] = mapped_column(Word(20))
+    #: The worst of its parts.
+    change: Mapped[str] = mapped_column(String(20))
+    #: `ColumnChange.as_dict` for each, with what was decided of it.
+    parts: Mapped[list[Any]]
+    #: How many of them are to be decided, and how many are.
+    undecided: Mapped[int]
+    decided: Mapped[int]
+    #: All columns as the source has them; emptied when it can neither be decided nor undone.
+    proposed: Mapped[list[Any]]
+    source_version: Mapped[Any | None] = mapped_column(Json)
+    job_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now())
+    #: When it stopped waiting, and why, where nobody had decided it.
+    ended_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(String(200))
+    #: The one that a newer read of the source put in its place.
+    replaced_by: Mapped[UUID | None]
+    #: Of the last decision: who, when, and the table's schema version with it.
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    decided_at: Mapped[datetime | None]
+    applied_version: Mapped[int | None]
+    #: What was before the last decision, while it can be undone.
+    undo: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+
 class Upload(Base):
     """A file on its way into managed storage, or there. The row exists before the bytes."""
 
@@ -264,6 +316,8 @@ class Batch(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     selector: Mapped[dict[str, Any]]
+    #: Whether its jobs say what a refresh would change, and store nothing.
+    dry_run: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     schedule_id: Mapped[UUID | None]
     #: The last table that was expanded: a second run goes on from here.
     expanded_to: Mapped[UUID | None]

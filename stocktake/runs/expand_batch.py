@@ -79,7 +79,8 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
             insert(BatchItem),
             [{"batch_id": batch.id, "table_id": each, "job_id": jobs[each]} for each in jobs],
         )
-        _show_latest(session, batch.id, selected.ids)
+        if not batch.dry_run:
+            _show_latest(session, batch.id, selected.ids)
     # In the chunk's own transaction: its jobs and how far it came are committed together, or
     # neither.
     if selected.cursor is not None:
@@ -94,7 +95,7 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
 def _refresh(attempt: Attempt, batch: Batch, table_id: UUID) -> queueing.JobRequest:
     return queueing.JobRequest(
         project_id=batch.project_id,
-        kind=JobKind.REFRESH_SCHEMA,
+        kind=JobKind.PLAN_REFRESH if batch.dry_run else JobKind.REFRESH_SCHEMA,
         queue=Queue.BULK,
         max_attempts=attempt.process.settings.job_max_attempts,
         table_id=table_id,

@@ -203,7 +203,7 @@ def _replace(attempt: Attempt, received: Received) -> None:
         table.source_state = found.state | {"generation": table.generation}
         # All of it was read and judged just now: no validation needs to follow.
         table.validated_state = table.source_state
-        leases.succeed(session, attempt.claim, result_of(table, found, change))
+        leases.succeed(session, attempt.claim, result_of(session, table, found, change))
 
 
 def read_in_full(attempt: Attempt, received: Received) -> tuple[Introspection, Verdict]:
@@ -294,7 +294,7 @@ def _load(attempt: Attempt, received: Received) -> None:
         change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
         uploads.use_up(session, received.upload_id)
-        leases.succeed(session, attempt.claim, result_of(table, found, change))
+        leases.succeed(session, attempt.claim, result_of(session, table, found, change))
 
 
 def read_upload(attempt: Attempt, received: Received) -> Introspection:

@@ -5,6 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Integer, Uuid, bindparam, select, update
 from sqlalchemy.orm import Session
 
+from stocktake.catalog import changes
 from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.catalog.tables import locked_for
 from stocktake.catalog.validation import enqueue_validation
@@ -102,7 +103,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
             table.source_state = _state(attempt, found)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
-        leases.succeed(session, attempt.claim, result_of(table, found, change))
+        leases.succeed(session, attempt.claim, result_of(session, table, found, change))
 
 
 def _require_room(session: Session, table: Table, settings: Settings) -> None:
@@ -152,7 +153,7 @@ def store_introspection(
     if found.coverage.unchanged:
         return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)
-    fresh = _fresh_columns(stored, found)
+    fresh = _live_columns(session, table, stored, found, attempt)
     change = diff(stored, fresh)
     if fresh != found.columns:
         # a sample only ever adds to what is stored, and overrides are no part of what was read
@@ -188,15 +189,44 @@ def store_types(
     return change
 
 
-def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Column, ...]:
-    # A sample never removes a column: the file that has it may not have been looked at.
-    read = merge_sampled(stored, found.columns) if found.coverage.truncated else found.columns
+def _live_columns(
+    session: Session,
+    table: Table,
+    stored: tuple[Column, ...],
+    found: Introspection,
+    attempt: Attempt,
+) -> tuple[Column, ...]:
+    """Return what goes live of what was found; the rest waits, where the table's policy says so."""
+    sampled = found.coverage.truncated
+    known = changes.source_columns(session, table) if sampled else stored
+    return changes.settle(
+        session,
+        table,
+        columns_of_source(stored, known, found),
+        sampled=sampled,
+        source_version=found.source_version,
+        job_id=attempt.claim.job_id,
+    )
+
+
+def columns_of_source(
+    stored: tuple[Column, ...], known: tuple[Column, ...], found: Introspection
+) -> tuple[Column, ...]:
+    """Return what a read says the columns are, with the types that users have set.
+
+    Args:
+        stored: the table's columns now.
+        known: what earlier reads saw: a sample adds to it, and removes no column, as the file that
+            has it may not have been looked at.
+    """
+    read = merge_sampled(known, found.columns) if found.coverage.truncated else found.columns
     return apply_overrides(stored, read)
 
 
-def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
+def result_of(session: Session, table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
     """Return the job's ``result``, as the API shows it."""
-    return _result(len(table.columns), table.schema_version, found, change)
+    result = _result(len(table.columns), table.schema_version, found, change)
+    return result | {"pending_change": changes.shown(session, table)}
 
 
 def _result(
@@ -213,4 +243,5 @@ def _result(
         "file_count": found.file_count,
         "coverage": found.coverage.as_dict(),
         "warnings": [warning.as_dict() for warning in found.warnings],
+        "pending_change": None,
     }

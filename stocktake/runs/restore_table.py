@@ -65,7 +65,7 @@ def run(attempt: Attempt) -> None:
         stored = Stored(since=since, version=at, size_bytes=size_bytes)
         change = store_managed(session, table, attempt, found, stored)
         table.loads_since_upkeep += 1
-        result = result_of(table, found, change) | {"restored_version": version}
+        result = result_of(session, table, found, change) | {"restored_version": version}
         leases.succeed(session, attempt.claim, result)
 
 

@@ -70,6 +70,7 @@ class BatchView:
     state: BatchState
     done: bool
     selector: dict[str, Any]
+    dry_run: bool
     schedule_id: UUID | None
     expand_job_id: UUID
     counts: Mapping[str, int]
@@ -90,15 +91,18 @@ def start(
     selector: dict[str, Any],
     created_by_id: int | None,
     schedule_id: UUID | None = None,
+    dry_run: bool = False,
 ) -> Batch:
     """Insert a batch and the job that expands it. For requests and for the clock.
 
     Args:
         selector: checked already.
+        dry_run: whether its jobs only say what a refresh would change.
     """
     batch = Batch(
         project_id=project_id,
         selector=selector,
+        dry_run=dry_run,
         schedule_id=schedule_id,
         created_by_id=created_by_id,
     )
@@ -118,8 +122,9 @@ def start(
     return batch
 
 
-def create(context: Context, selector: Any) -> BatchView:
-    """Start a bulk refresh of the tables that the selector names.
+def create(context: Context, selector: Any, *, dry_run: bool = False) -> BatchView:
+    """Start a bulk refresh of the tables that the selector names; with `dry_run` it only says what
+    would change.
 
     Raises:
         ValidationError: the selector is wrong, or names a table that this project lacks.
@@ -133,6 +138,7 @@ def create(context: Context, selector: Any) -> BatchView:
         project_id=caller.project_id,
         selector=kept_selector(selector, checked),
         created_by_id=caller.user_id,
+        dry_run=dry_run,
     )
     audit.record(context, "batch.create", batch.id)
     return view(context.session, batch)
@@ -186,6 +192,7 @@ def view(session: Session, batch: Batch) -> BatchView:
         state=state,
         done=state in (BatchState.FINISHED, BatchState.FAILED, BatchState.CANCELLED) and own == 0,
         selector=batch.selector,
+        dry_run=batch.dry_run,
         schedule_id=batch.schedule_id,
         expand_job_id=expansion.id,
         counts=counts,

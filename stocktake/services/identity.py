@@ -13,6 +13,7 @@ from stocktake.db.models import ApiKey, Project, User, new_id
 from stocktake.db.pages import Place, part_of
 from stocktake.db.session import inserting
 from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
+from stocktake.schema.decisions import Policy
 from stocktake.security import keys, scopes
 from stocktake.services import audit
 from stocktake.services.context import Caller, Context
@@ -109,6 +110,21 @@ def get_project(context: Context) -> Project:
     project = context.session.get(Project, context.caller.project_id)
     if project is None:
         raise NotFoundError
+    return project
+
+
+def set_change_policy(context: Context, policy: Policy | None) -> Project:
+    """Set the policy of changes of the project's tables that have none of their own; None leaves
+    it. What waits already goes on waiting.
+
+    Raises:
+        NotFoundError: the project is gone.
+    """
+    project = get_project(context)
+    if policy is not None and policy != project.change_policy:
+        old, project.change_policy = project.change_policy, policy
+        audit.record(context, "project.policy", str(project.id), old=old, new=policy.value)
+        context.session.flush()
     return project
 
 

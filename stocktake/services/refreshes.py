@@ -87,6 +87,30 @@ def request_alone(context: Context, table_id: UUID) -> Enqueued:
     return enqueued
 
 
+def request_plan(context: Context, table: Table) -> Enqueued:
+    """Queue a read of the table's source that says what a refresh would change and stores nothing,
+    or find the one that is queued and was never attempted.
+
+    Args:
+        table: live, and locked by this transaction.
+
+    Raises:
+        ValidationError: the table is sourced, so its columns are not ours to read.
+    """
+    require_linked(table)
+    return enqueue(
+        context.session,
+        JobRequest(
+            project_id=table.project_id,
+            kind=JobKind.PLAN_REFRESH,
+            queue=Queue.INTERACTIVE,
+            max_attempts=context.process.settings.job_max_attempts,
+            table_id=table.id,
+            created_by_id=context.caller.user_id,
+        ),
+    )
+
+
 def request_validation(context: Context, table: Table) -> Enqueued | None:
     """Queue a read of all the data against the columns' types, unless nothing calls for it."""
     return enqueue_validation(

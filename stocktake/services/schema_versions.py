@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import defer
 
+from stocktake.catalog.changes import reconsider
 from stocktake.catalog.versions import add_version
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.db.pages import Place, part_of
@@ -216,8 +217,12 @@ def _of_source(context: Context, table: Table, names: set[str]) -> dict[str, Col
     return found
 
 
-def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
-    """Refuse more than the bound to which a refresh holds (`readers.limits.check_schema`)."""
+def require_room(context: Context, columns: tuple[Column, ...]) -> None:
+    """Refuse more than the bound to which a refresh holds (`readers.limits.check_schema`).
+
+    Raises:
+        ValidationError: they take more.
+    """
     size, most = stored_size(columns), context.process.settings.inference_max_schema_bytes
     if size > most:
         raise ValidationError(
@@ -230,7 +235,7 @@ def _require_room(context: Context, columns: tuple[Column, ...]) -> None:
 def _store(
     context: Context, table: Table, old: tuple[Column, ...], new: tuple[Column, ...]
 ) -> None:
-    _require_room(context, new)
+    require_room(context, new)
     table.columns = [column.as_dict() for column in new]
     # What was proved was proved of other types.
     table.validated_state = None
@@ -239,6 +244,7 @@ def _store(
         quotas.require_room_for_bytes(context)
         add_version(context.session, table, change)
     context.session.flush()
+    reconsider(context.session, table)
     if any(before.override and not after.override for before, after in zip(old, new, strict=True)):
         # The readers' memory would say that nothing changed at the source, and it is right.
         table.source_state = None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 from uuid import UUID
 
+from stocktake.catalog import changes
 from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
@@ -67,6 +68,7 @@ def change(context: Context, table_id: UUID, fields: TableFields) -> tuple[Table
         tables.delete_locked(context, table)
         return table, None
     _rename(context, table, fields)
+    _set_policy(context, table, fields)
     changed = _change_source(context, table, fields)
     if not changed:
         return table, None
@@ -83,6 +85,16 @@ def _rename(context: Context, table: Table, fields: TableFields) -> None:
     tables.new_name(context, name)
     audit.record(context, "table.rename", table.id, old=table.name, new=name)
     tables.rename_uniquely(context, table, name)
+
+
+def _set_policy(context: Context, table: Table, fields: TableFields) -> None:
+    """Set what goes live by itself of the changes to come; what waits goes on waiting."""
+    if "change_policy" not in fields:
+        return
+    policy = tables.check_policy(fields["change_policy"])
+    if policy != table.change_policy:
+        audit.record(context, "table.policy", table.id, old=table.change_policy, new=policy)
+        table.change_policy = policy
 
 
 def _change_source(context: Context, table: Table, fields: TableFields) -> list[str]:
@@ -187,6 +199,7 @@ def _source_changed(context: Context, table: Table) -> Enqueued:
     table.generation += 1
     table.source_state = None
     table.validated_state = None
+    changes.withdraw(context.session, table, changes.SOURCE_CHANGED)
     # A refresh that waits stays, and reads the new source (ADR 2). A validation would hold it to
     # the old columns; the refresh queues another.
     validations = [JobKind.VALIDATE_COLUMNS]

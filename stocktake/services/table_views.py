@@ -1,7 +1,7 @@
 """Finding tables: one, or a page of them, each with all that its answer shows, in one query."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
@@ -11,11 +11,20 @@ from sqlalchemy.orm import defer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
-from stocktake.db.models import SEARCHED_NAME, Job, JobRow, StoredCredential, Table, User
+from stocktake.db.models import (
+    SEARCHED_NAME,
+    Job,
+    JobRow,
+    SchemaChange,
+    StoredCredential,
+    Table,
+    User,
+)
 from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError
 from stocktake.schema.folding import fold
 from stocktake.services.context import Context
+from stocktake.states import ChangeState
 
 #: Of stored columns on one page: some 20,000 of them, of which a page of PostHog's clients has few.
 MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
@@ -29,6 +38,7 @@ class TableView:
     credential: StoredCredential | None = None
     created_by: User | None = None
     latest_job: JobRow | None = None
+    pending: SchemaChange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +67,7 @@ def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> Table
     row = context.session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError
-    return _view(*row)
+    return _with_pending(context, [_view(*row)])[0]
 
 
 def view_of(context: Context, table: Table) -> TableView:
@@ -65,7 +75,7 @@ def view_of(context: Context, table: Table) -> TableView:
     context.session.flush()
     query = _joined(columns=True).where(Table.id == table.id)
     row = context.session.execute(query.execution_options(populate_existing=True)).one()
-    return _view(*row)
+    return _with_pending(context, [_view(*row)])[0]
 
 
 def list_views(
@@ -95,7 +105,20 @@ def list_views(
     page = part_of(query, Table.created_at, Table.id, limit=limit, offset=offset, after=after)
     views = [_view(*row) for row in context.session.execute(page)]
     shown = _with_columns(context, views, schema_bytes) if columns else views
-    return TablePage(count=count or 0, views=shown, cut=len(shown) < len(views))
+    cut = len(shown) < len(views)
+    return TablePage(count=count or 0, views=_with_pending(context, shown), cut=cut)
+
+
+def _with_pending(context: Context, views: Sequence[TableView]) -> list[TableView]:
+    """Return the views with the changes that wait for their tables."""
+    waiting = SchemaChange.state == ChangeState.PENDING
+    mine = SchemaChange.table_id.in_([view.table.id for view in views])
+    # Not joined to each list: few tables have one, and it may be megabytes.
+    large = (SchemaChange.parts, SchemaChange.proposed, SchemaChange.undo)
+    query = select(SchemaChange).where(mine, waiting)
+    found = context.session.scalars(query.options(*(defer(each) for each in large)))
+    by_table = {change.table_id: change for change in found}
+    return [replace(view, pending=by_table.get(view.table.id)) for view in views]
 
 
 def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -> list[TableView]:

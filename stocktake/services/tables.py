@@ -8,14 +8,15 @@ from uuid import UUID
 from sqlalchemy import exists, select, update
 from sqlalchemy.exc import IntegrityError
 
-from stocktake.catalog import uploads
+from stocktake.catalog import changes, uploads
 from stocktake.catalog.credentials import erase
 from stocktake.catalog.tables import locked
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Table
-from stocktake.errors import ValidationError
+from stocktake.errors import ValidationError, did_you_mean
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
+from stocktake.schema.decisions import Policy
 from stocktake.schema.formats import TableFormat
 from stocktake.services import audit, credentials, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
@@ -35,6 +36,7 @@ class TableFields(TypedDict, total=False):
     options: Any
     credential: CredentialFields | None
     deleted: bool | None
+    change_policy: str | None
 
 
 def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
@@ -55,8 +57,10 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
         raise ValidationError(credentials.REQUIRED, attr="credential")
     if pair is not None and needs_credential(location, options):
         credentials.check_kind(pair, location)
+    policy = check_policy(fields.get("change_policy"))
     quotas.require_room_for_table(context)
     table = new_table(context, name=name, format_=format_, url_pattern=url_pattern, options=options)
+    table.change_policy = policy
     add_uniquely(context, table)
     if pair is not None:
         credentials.store(context, table, pair)
@@ -168,6 +172,20 @@ def check_format(value: str | None) -> TableFormat:
         raise ValidationError(f'"{shown}" is not a valid choice.', attr="format") from exc
 
 
+def check_policy(value: str | None) -> Policy | None:
+    """Return a policy of changes by its name; None for the project's.
+
+    Raises:
+        ValidationError: there is no such policy.
+    """
+    if value is None or value in tuple(Policy):
+        return None if value is None else Policy(value)
+    raise ValidationError(
+        f"There is no policy {str(value)[:100]!r}; " + did_you_mean(str(value), map(str, Policy)),
+        attr="change_policy",
+    )
+
+
 def name_is_taken(context: Context, name: str) -> bool:
     """Return whether a live table of the project has this name."""
     return bool(
@@ -235,6 +253,7 @@ def delete_locked(context: Context, table: Table) -> None:
     # Uploads first, while it can be told whose waiting jobs wanted them.
     _let_go_of_uploads(context, table)
     _end_jobs(context, table, list(JobKind))
+    changes.withdraw(context.session, table, changes.DELETED)
     erase(context.session, table)
     context.session.execute(
         update(Table)

@@ -58,6 +58,7 @@ _UPLOADED: Final = {"filename": "a.csv", "file_format": "csv", "table_name": "wa
 #: Below a project, under both prefixes.
 PROJECT: Final = {
     "GET ": _READ,
+    "PATCH ": Rule(scope=TABLE_WRITE, body={"change_policy": "manual"}),
     "GET audit_log/": Rule(scope=AUDIT_READ),
     "GET jobs/": Rule(scope=TABLE_READ, names="filters"),
     "GET jobs/{job_id}/": _READ,
@@ -78,6 +79,10 @@ PROJECT: Final = {
     "PATCH schedules/{schedule_id}/": Rule(scope=TABLE_WRITE, body={"name": "stolen"}),
     "DELETE schedules/{schedule_id}/": _WRITE,
     "POST schedules/{schedule_id}/run/": _WRITE,
+    "GET changes/": Rule(scope=TABLE_READ, names="filters"),
+    "GET changes/{change_id}/": _READ,
+    "POST changes/{change_id}/decide/": Rule(scope=TABLE_WRITE, body={"accept": "all"}),
+    "POST changes/{change_id}/undo/": _WRITE,
     "GET warehouse_tables/": _READ,
     "POST warehouse_tables/": Rule(scope=TABLE_WRITE, body=_TABLE),
     "GET warehouse_tables/{table_id}/": _READ,

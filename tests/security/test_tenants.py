@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from api.app import create_app
-from stocktake.db.models import Base, SchemaVersion
+from stocktake.db.models import Base, SchemaChange, SchemaVersion
 from stocktake.db.session import Database
+from stocktake.schema.columns import Column
+from stocktake.schema.decisions import column_changes
 from stocktake.security.scopes import ALL, AUDIT_READ, KNOWN, TABLE_READ, TABLE_WRITE
 from stocktake.services import identity
 from stocktake.settings import Settings
@@ -41,9 +43,10 @@ class Things:
     batch_id: UUID | str = UNKNOWN
     schedule_id: UUID | str = UNKNOWN
     upload_id: UUID | str = UNKNOWN
+    change_id: UUID | str = UNKNOWN
 
     def fill(self, path: str) -> str:
-        for name in ("table_id", "job_id", "batch_id", "schedule_id"):
+        for name in ("table_id", "job_id", "batch_id", "schedule_id", "change_id"):
             path = path.replace(f"{{{name}}}", str(getattr(self, name)))
         return path.replace("{number}", "1")
 
@@ -91,6 +94,10 @@ def theirs(
             session.add(
                 SchemaVersion(table_id=table, number=1, columns=[], diff={}, change="additive")
             )
+            change = _pending(other_project, table)
+            session.add(change)
+            session.flush()
+            change_id = change.id
         named = {"name": "nightly", "cron": "0 3 * * *", "selector": {"all": True}}
         batch = owner.post("warehouse_tables/refresh/", json={"all": True})
         schedule = owner.post("schedules/", json=named)
@@ -105,7 +112,23 @@ def theirs(
             batch_id=batch.json()["id"],
             schedule_id=schedule.json()["id"],
             upload_id=upload.json()["upload_id"],
+            change_id=change_id,
         )
+
+
+def _pending(project: int, table: UUID) -> SchemaChange:
+    column = Column.of("id", "Int64")
+    parts = [part.as_dict() for part in column_changes((), (column,))]
+    return SchemaChange(
+        project_id=project,
+        table_id=table,
+        state="pending",
+        change="additive",
+        parts=parts,
+        undecided=1,
+        decided=0,
+        proposed=[column.as_dict()],
+    )
 
 
 @pytest.fixture

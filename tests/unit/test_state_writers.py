@@ -1,4 +1,5 @@
-"""A job's state is written in `stocktake/jobs/` alone, and an upload's in `stocktake/catalog/`.
+"""A job's state is written in `stocktake/jobs/` alone, an upload's in `stocktake/catalog/`, and so
+is that of a change that waits.
 
 Read from the source: in no other room is a row of theirs made or updated at all, by whatever means
 SQLAlchemy has for it, and nothing else is given a `state` that could be theirs.
@@ -15,7 +16,11 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("api", "stocktake", "tasks", "workers")
 #: The room that may write each one's state.
-HOMES: Final = {"Job": Path("stocktake/jobs"), "Upload": Path("stocktake/catalog")}
+HOMES: Final = {
+    "Job": Path("stocktake/jobs"),
+    "Upload": Path("stocktake/catalog"),
+    "SchemaChange": Path("stocktake/catalog"),
+}
 #: The table of a model, as statements without entities name it (`stocktake.db.models`).
 TABLES: Final = {"JOBS": "Job"}
 #: What makes a statement that writes, and the place of the table among its arguments.
@@ -71,7 +76,7 @@ def _of_target(target: ast.expr) -> Iterator[str]:
     elif isinstance(target, ast.Attribute) and target.attr == "state":
         owner = _last_name(target.value)
         if owner != "self":
-            yield {"job": "Job", "upload": "Upload"}.get(owner, "?")
+            yield {"job": "Job", "upload": "Upload", "change": "SchemaChange"}.get(owner, "?")
 
 
 def _last_name(node: ast.expr) -> str:
@@ -116,6 +121,7 @@ def test_each_state_is_written_in_its_own_room_alone() -> None:
         ("session.add(Job(project_id=1))", "Job"),
         ("session.add(models.Upload(state=UploadState.STORED))", "Upload"),
         ("job.state = JobState.FAILED", "Job"),
+        ("change.state = ChangeState.DECIDED", "SchemaChange"),
         ("upload.state, upload.changed_at = state.value, now()", "Upload"),
         ("row.state: str = 'queued'", "?"),
         ("found[0].state = 'removed'", "?"),

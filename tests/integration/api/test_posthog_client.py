@@ -40,6 +40,8 @@ OUR_KEYS = [
     "warnings",
     "last_refreshed_at",
     "latest_job",
+    "change_policy",
+    "pending_change",
 ]
 
 

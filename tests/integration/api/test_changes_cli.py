@@ -1,0 +1,89 @@
+"""`stocktake changes` and `stocktake policy`, against a server."""
+
+import json
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from cli import app
+from stocktake.db.session import Database
+from stocktake.errors import CommandError
+from tests.integration.api.conftest import MakeKey, Served
+from tests.integration.api.test_changes import change, settle, table
+
+__all__ = ["change", "table"]
+
+
+@pytest.fixture(autouse=True)
+def silent() -> Iterator[None]:
+    """The server is in this process: what it logs is no output of a command."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def server(served: Served, make_key: MakeKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands ask the test's server."""
+    monkeypatch.setenv("STOCKTAKE_URL", served.url)
+    monkeypatch.setenv("STOCKTAKE_API_KEY", make_key(["*"]))
+    monkeypatch.delenv("STOCKTAKE_PROJECT_ID", raising=False)
+
+
+def run(*arguments: str, status: int = 0) -> Result:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == status, (done.output, done.exception)
+    return done
+
+
+def lines(*arguments: str) -> list[list[str]]:
+    return [line.split("\t") for line in run(*arguments).stdout.splitlines()]
+
+
+def test_a_change_is_found_by_its_table_and_decided(change: str, database: Database) -> None:
+    headings, row = lines("changes", "list", "--state", "pending", "--table", "orders")
+    assert dict(zip(headings, row, strict=True))["ID"] == change
+    shown = lines("changes", "show", "orders")
+    assert ["n", "breaking", "n Int32", "n String", "-"] in shown
+
+    assert "Still waiting" in run("changes", "reject", "orders", "note").stdout
+    assert run("changes", "pin", change, "n").stdout == "orders: applied as version 1.\n"
+    assert run("changes", "list", "--state", "pending").stdout == ""
+    assert ["Decided"] in [line[:1] for line in lines("changes", "show", "orders")]
+    assert "1 wait again" in run("changes", "undo", "orders").stdout
+    decided = json.loads(run("changes", "accept", "orders", "--all", "--json").stdout)
+    assert (decided["state"], decided["applied_as_version"]) == ("decided", 2)
+
+
+@pytest.mark.parametrize("arguments", [(), ("n", "--all"), ("--all", "--additive")])
+def test_what_to_accept_is_said_in_one_way(change: str, arguments: tuple[str, ...]) -> None:
+    done = run("changes", "accept", "orders", *arguments, status=1)
+    assert isinstance(done.exception, CommandError)
+    assert "--additive" in str(done.exception)
+
+
+def test_a_refusal_is_told(change: str, table: UUID, database: Database) -> None:
+    done = run("changes", "accept", "orders", "nope", status=1)
+    assert "did you mean" in str(done.exception)
+    settle(database, table, ())
+    run("changes", "accept", "orders", "id", status=0)
+    done = run("changes", "accept", change, "n", status=1)
+    assert "was replaced" in str(done.exception)
+
+
+def test_policies_are_shown_and_set(change: str) -> None:
+    assert run("policy", "orders").stdout == "manual\n"
+    assert run("policy").stdout == "auto\n"
+    assert run("policy", "--set", "additive_only").stdout == "additive_only\n"
+    done = run("policy", "orders", "--clear")
+    assert done.stdout == "additive_only (the project's)\n"
+    assert change in done.stderr
+    assert json.loads(run("policy", "orders", "--json").stdout) == {
+        "change_policy": None,
+        "project_default": "additive_only",
+    }
+    run("policy", "--clear", status=1)
+    run("policy", "orders", "--set", "often", status=2)
