@@ -17,9 +17,11 @@ from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.blame import blame
 from stocktake.runs.opening import TableSource, open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
+from stocktake.schema.warnings import bounded
 from stocktake.settings import Settings
 
 
@@ -152,15 +154,17 @@ def store_introspection(
     if found.coverage.unchanged:
         return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)
-    fresh = _fresh_columns(stored, found)
-    change = diff(stored, fresh)
+    told = blame(table, stored, _fresh_columns(stored, found), found)
+    fresh = told.columns
+    change = told.told(diff(stored, fresh))
     if fresh != found.columns:
         # a sample only ever adds to what is stored, and overrides are no part of what was read
         check_schema(fresh, attempt.limits)
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version
     table.row_count = found.row_count
-    table.warnings = [warning.as_dict() for warning in found.warnings]
+    table.origins = told.stored
+    table.warnings = [warning.as_dict() for warning in bounded((*told.warnings, *found.warnings))]
     table.size_bytes = found.size_bytes
     table.file_count = found.file_count
     if table.schema_version == 0 and found.history:
@@ -196,7 +200,11 @@ def _fresh_columns(stored: tuple[Column, ...], found: Introspection) -> tuple[Co
 
 def result_of(table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
     """Return the job's ``result``, as the API shows it."""
-    return _result(len(table.columns), table.schema_version, found, change)
+    result = _result(len(table.columns), table.schema_version, found, change)
+    # Those of columns that swing are told by more than one read.
+    if not found.coverage.unchanged:
+        result["warnings"] = table.warnings
+    return result
 
 
 def _result(
@@ -211,6 +219,7 @@ def _result(
         "row_count": found.row_count,
         "size_bytes": found.size_bytes,
         "file_count": found.file_count,
-        "coverage": found.coverage.as_dict(),
+        "coverage": found.coverage.as_dict()
+        | ({} if found.origins is None else found.origins.coverage()),
         "warnings": [warning.as_dict() for warning in found.warnings],
     }
