@@ -96,7 +96,7 @@ def origins_of(
     """
     read = sum(group.files for group in groups)
     columns = (
-        _of_one(source, *groups, partitions)
+        _of_one(source, groups[0], partitions)
         if len(groups) == 1
         else _of_many(source, groups, partitions)
     )
