@@ -35,7 +35,7 @@ class Place:
     @classmethod
     def of_file(cls, name: str, at: datetime) -> Self:
         """Return the place of a file."""
-        return cls(file=_cut(name, _MAX_NAME_LENGTH), at=at)
+        return cls(file=cut_name(name), at=at)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
@@ -211,6 +211,11 @@ def newer(a: Place, b: Place) -> Place:
 
 def _moment(place: Place) -> tuple[float, str]:
     return (place.at.timestamp() if place.at else 0.0, place.file or "")
+
+
+def cut_name(name: str) -> str:
+    """Return a file's name as a place has it."""
+    return _cut(name, _MAX_NAME_LENGTH)
 
 
 def cut_type(type_: Type) -> str:

@@ -115,6 +115,10 @@ class StoredOrigins:
             columns=columns, of_files=self._found["of_files"], sampled=self._found["sampled"]
         )
 
+    def place_of(self, file: str) -> Place | None:
+        """Return the place of a file of this name; None where none is remembered."""
+        return next((place for place in self._places if place.file == file), None)
+
     def _origin(self, row: Any) -> Origin:
         first, newest, files, since, _ = row
         return Origin(
