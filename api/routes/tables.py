@@ -17,9 +17,11 @@ from api.schemas.base import PageBody
 from api.schemas.jobs import JobBody
 from api.schemas.schema_versions import (
     FullVersionBody,
+    LiveSchemaBody,
     VersionBody,
     VersionDiffBody,
     full_version_view,
+    live_schema_view,
     version_view,
 )
 from api.schemas.tables import (
@@ -37,6 +39,7 @@ from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.diff import completed
 from stocktake.services import (
     jobs,
+    live_schemas,
     maintenance,
     refreshes,
     schema_versions,
@@ -54,6 +57,9 @@ router = Router(tags=["warehouse tables"])
 IncludeColumns = Annotated[bool, Query(description="False leaves the columns out.")]
 #: Each word is a condition of the query, of which a database bears some hundreds.
 MAX_SEARCH: Final = 200
+#: A time with its zone has some thirty characters; a key of S3 has up to 1,024 bytes.
+MAX_MOMENT: Final = 40
+MAX_FILE_NAME: Final = 1_024
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
@@ -304,6 +310,32 @@ async def update_schema(
         return Answer(body=shown(context, table))
 
     return await edge.write(work)
+
+
+@router.get("/warehouse_tables/{table_id}/schema/", response_model=LiveSchemaBody)
+async def get_live_schema(
+    edge: ReadEdge,
+    table_id: UUID,
+    as_of: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_MOMENT,
+            description="A date, whose first moment in UTC counts, or a time with its zone.",
+        ),
+    ] = None,
+    for_file: Annotated[
+        str | None,
+        Query(max_length=MAX_FILE_NAME, description="A file's name, as `origin` tells it."),
+    ] = None,
+) -> Response:
+    """Show the schema that was live at a time, or when a file was first seen; without a question
+    the present one. Answered from what is stored: no file is read."""
+
+    def work(context: Context) -> LiveSchemaBody:
+        found = live_schemas.live_schema(context, table_id, as_of=as_of, for_file=for_file)
+        return live_schema_view(found)
+
+    return await edge.show(work)
 
 
 @router.get("/warehouse_tables/{table_id}/schema_versions/", response_model=PageBody[VersionBody])

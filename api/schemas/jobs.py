@@ -26,11 +26,53 @@ class JobErrorBody(Wire):
     file: str | None = None
 
 
+class PlaceBody(Wire):
+    """A file, a Delta version or an Iceberg snapshot, and when it was written. It is not `exact`
+    where the log tells no more than "then, or before"."""
+
+    file: str | None
+    version: int | None
+    snapshot: str | None
+    at: datetime | None
+    exact: bool
+
+
+class CampBody(Wire):
+    """The files that have one type for a column."""
+
+    type: str
+    files: int
+    first: PlaceBody
+    newest: PlaceBody
+
+
+class BroughtBody(Wire):
+    """What brought a column, or its type: it is in `files` of the `of_files` that were read, which
+    are not all where they are `sampled`; null where the source tells of no files. `camps` are the
+    files by the type that they have, where they differ."""
+
+    brought_by: PlaceBody
+    files: int | None
+    of_files: int | None
+    sampled: bool
+    camps: list[CampBody]
+
+
 class ColumnTypeBody(Wire):
-    """A column and its ClickHouse type."""
+    """A column and its ClickHouse type; of one that a diff adds also its origin, where that is
+    known."""
 
     name: str
     type: str
+    origin: BroughtBody | None = None
+
+
+class PresenceBody(Wire):
+    """In how many of the files read a column is."""
+
+    name: str
+    files: int
+    of_files: int
 
 
 class TypeChangeBody(Wire):
@@ -41,6 +83,7 @@ class TypeChangeBody(Wire):
     from_: str = Field(alias="from")
     to: str
     only_fields: bool
+    origin: BroughtBody | None = None
 
 
 class RenameBody(Wire):
@@ -100,6 +143,12 @@ class CoverageBody(Wire):
     bytes_read: int
     truncated: bool
     unchanged: bool
+    columns_in_all: int | None = Field(
+        None, description="Columns that each of the files read has; where the source has files."
+    )
+    columns_in_some: list[PresenceBody] | None = Field(
+        None, description="The first twenty of the others."
+    )
 
 
 class WarningBody(Wire):

@@ -10,6 +10,7 @@ from api.schemas.tables import ColumnType
 from stocktake.db.models import SchemaVersion
 from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.wire_names import wire_type
+from stocktake.services.live_schemas import LiveSchema
 
 Change = Annotated[str, DescribedAs(ChangeClass)]
 
@@ -40,6 +41,13 @@ class FullVersionBody(VersionBody):
 
     columns: list[VersionColumnBody]
     diff: Annotated[dict[str, Any], DescribedAs(DiffBody)]
+
+
+class LiveSchemaBody(FullVersionBody):
+    """The schema version that was live, from `created_at` until `live_until`; null for the present
+    one."""
+
+    live_until: datetime | None
 
 
 class VersionDiffBody(Wire):
@@ -77,3 +85,9 @@ def full_version_view(version: SchemaVersion) -> FullVersionBody:
     ]
     short = version_view(version, len(columns)).model_dump()
     return FullVersionBody(**short, columns=columns, diff=completed(version.diff))
+
+
+def live_schema_view(found: LiveSchema) -> LiveSchemaBody:
+    """Return a schema version that was live, and until when."""
+    full = full_version_view(found.version)
+    return LiveSchemaBody(**dict(full), live_until=found.live_until)

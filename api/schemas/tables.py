@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.base import DescribedAs, OwnBody, SharedBody, Wire
-from api.schemas.jobs import JobErrorBody, WarningBody
+from api.schemas.jobs import CampBody, JobErrorBody, PlaceBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import JobRow
 from stocktake.schema.decisions import Policy
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import FILE_FORMATS, TableFormat
+from stocktake.schema.stored_origins import StoredOrigins
 from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
@@ -219,8 +220,37 @@ class CredentialBody(Wire):
     created_at: datetime
 
 
+class SideBody(Wire):
+    """What some of the last reads found of a column; no type where they found no such column."""
+
+    type: str | None
+    reads: int
+    newest: PlaceBody
+
+
+class OriginBody(Wire):
+    """Where a column comes from.
+
+    It is in `files` of the `of_files` that were read, which are not all where they are `sampled`;
+    both are null where the source tells of no files. `camps` are the files by the type that they
+    have, where they differ; `type_since` tells since when it has its type, where a log tells that
+    and it is not `first`. An `unstable` column goes there and back between its `swings`.
+    """
+
+    first: PlaceBody | None
+    newest: PlaceBody | None
+    files: int | None
+    of_files: int | None
+    sampled: bool
+    type_since: PlaceBody | None
+    camps: list[CampBody]
+    unstable: bool
+    swings: list[SideBody]
+
+
 class ColumnBody(Wire):
-    """A column; `schema_valid` says whether a read of all the data agreed with its type."""
+    """A column; `schema_valid` says whether a read of all the data agreed with its type, `origin`
+    where it comes from. In a list, and where nothing is known, that is null."""
 
     key: str
     name: str
@@ -229,6 +259,7 @@ class ColumnBody(Wire):
     fields: None = None
     table: None = None
     chain: None = None
+    origin: Annotated[dict[str, Any] | None, DescribedAs(OriginBody | None)] = None
 
 
 class ShortChangeBody(Wire):
@@ -253,6 +284,13 @@ class ShortJobBody(Wire):
     finished_at: datetime | None
 
 
+_PLACE: Final[dict[str, Any]] = {
+    "file": None,
+    "version": None,
+    "snapshot": None,
+    "at": None,
+    "exact": True,
+}
 _EXAMPLE: Final[dict[str, Any]] = {
     "id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
     "deleted": False,
@@ -277,6 +315,17 @@ _EXAMPLE: Final[dict[str, Any]] = {
             "fields": None,
             "table": None,
             "chain": None,
+            "origin": {
+                "first": _PLACE | {"file": "2026-10.parquet", "at": "2026-10-31T23:00:00Z"},
+                "newest": _PLACE | {"file": "2026-11.parquet", "at": "2026-11-02T09:00:00Z"},
+                "files": 2,
+                "of_files": 2,
+                "sampled": False,
+                "type_since": None,
+                "camps": [],
+                "unstable": False,
+                "swings": [],
+            },
         }
     ],
     "external_data_source": None,
@@ -385,7 +434,7 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         url_pattern=table.url_pattern,
         credential=view.credential
         and CredentialBody(id=view.credential.id, created_at=view.credential.created_at),
-        columns=[_column(stored) for stored in table.columns] if columns else [],
+        columns=_columns(view) if columns else [],
         external_data_source=table.external_data_source,
         external_schema=table.external_schema,
         options=table.options,
@@ -410,12 +459,21 @@ def ingested_view(view: TableView, caller: Caller, job: JobRow) -> IngestedTable
     return IngestedTableBody(job_id=job.id, **dict(body))
 
 
-def _column(stored: dict[str, Any]) -> ColumnBody:
+def _columns(view: TableView) -> list[ColumnBody]:
+    origins = StoredOrigins(view.table.origins if view.has_origins else None)
+    return [
+        _column(each, origins.shown(each["name"], override=each["override"]))
+        for each in view.table.columns
+    ]
+
+
+def _column(stored: dict[str, Any], origin: dict[str, Any] | None) -> ColumnBody:
     return ColumnBody(
         key=stored["name"],
         name=stored["name"],
         type=wire_type(stored["hogql"]),
         schema_valid=stored["valid"],
+        origin=origin,
     )
 
 

@@ -171,6 +171,9 @@ class Table(Base):
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: `Column.as_dict` for each, in the source's order.
     columns: Mapped[list[Any]] = mapped_column(default=list)
+    #: Where the columns come from, and what is remembered of those that swing: see
+    #: `schema.stored_origins`. Loaded where it is asked for.
+    origins: Mapped[dict[str, Any] | None] = mapped_column(Json, deferred=True)
     #: Whether the bytes are ours: an upload or a managed Delta table.
     managed: Mapped[bool] = mapped_column(Boolean, default=False)
     #: The live upload of a managed file table.

@@ -8,6 +8,7 @@ from stocktake.limits import Limits as Limits  # noqa: PLC0414 - a part of the r
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.history import PastSchema
+from stocktake.schema.origin import Origins
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import ObjectStore
 
@@ -91,6 +92,8 @@ class Introspection:
             read that had no state to go by.
         month_first: of a text, the columns of dates that have the month first, as all of their
             values that were read tell.
+        origins: where the columns come from, as far as the source tells; None where it was not
+            asked, as of an unchanged one.
     """
 
     columns: tuple[Column, ...]
@@ -103,6 +106,7 @@ class Introspection:
     warnings: tuple[ReadWarning, ...] = ()
     history: tuple[PastSchema, ...] = ()
     month_first: frozenset[str] = frozenset()
+    origins: Origins | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

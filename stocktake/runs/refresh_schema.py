@@ -18,9 +18,11 @@ from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.blame import blame
 from stocktake.runs.opening import TableSource, open_table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff, apply_overrides, diff, merge_sampled
+from stocktake.schema.warnings import bounded
 from stocktake.settings import Settings
 
 
@@ -153,15 +155,18 @@ def store_introspection(
     if found.coverage.unchanged:
         return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)
-    fresh = _live_columns(session, table, stored, found, attempt)
-    change = diff(stored, fresh)
+    known = changes.source_columns(session, table)
+    told = blame(table, known, columns_of_source(stored, known, found), found)
+    fresh = _live_columns(session, table, told.columns, found, attempt)
+    change = told.told(diff(stored, fresh))
     if fresh != found.columns:
         # a sample only ever adds to what is stored, and overrides are no part of what was read
         check_schema(fresh, attempt.limits)
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version
     table.row_count = found.row_count
-    table.warnings = [warning.as_dict() for warning in found.warnings]
+    table.origins = told.stored
+    table.warnings = [warning.as_dict() for warning in bounded((*told.warnings, *found.warnings))]
     table.size_bytes = found.size_bytes
     table.file_count = found.file_count
     if table.schema_version == 0 and found.history:
@@ -192,18 +197,16 @@ def store_types(
 def _live_columns(
     session: Session,
     table: Table,
-    stored: tuple[Column, ...],
+    fresh: tuple[Column, ...],
     found: Introspection,
     attempt: Attempt,
 ) -> tuple[Column, ...]:
     """Return what goes live of what was found; the rest waits, where the table's policy says so."""
-    sampled = found.coverage.truncated
-    known = changes.source_columns(session, table) if sampled else stored
     return changes.settle(
         session,
         table,
-        columns_of_source(stored, known, found),
-        sampled=sampled,
+        fresh,
+        sampled=found.coverage.truncated,
         source_version=found.source_version,
         job_id=attempt.claim.job_id,
     )
@@ -226,6 +229,9 @@ def columns_of_source(
 def result_of(session: Session, table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
     """Return the job's ``result``, as the API shows it."""
     result = _result(len(table.columns), table.schema_version, found, change)
+    # Those of columns that swing are told by more than one read.
+    if not found.coverage.unchanged:
+        result["warnings"] = table.warnings
     return result | {"pending_change": changes.shown(session, table)}
 
 
@@ -241,7 +247,8 @@ def _result(
         "row_count": found.row_count,
         "size_bytes": found.size_bytes,
         "file_count": found.file_count,
-        "coverage": found.coverage.as_dict(),
+        "coverage": found.coverage.as_dict()
+        | ({} if found.origins is None else found.origins.coverage()),
         "warnings": [warning.as_dict() for warning in found.warnings],
         "pending_change": None,
     }

@@ -5,8 +5,8 @@ shape follows delta-kernel's ``schema/diff.rs``; as there, losing nullability br
 does not.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -130,6 +130,7 @@ class Diff:
         changed: in the order of the old list; a renamed column may be here too.
         renamed: in the order of the old list.
         reordered: whether the columns, or the fields of one, that both have stand in another order.
+        origins: what is known of where an added or a changed column comes from, by its name.
     """
 
     added: tuple[Column, ...] = ()
@@ -137,6 +138,7 @@ class Diff:
     changed: tuple[TypeChange, ...] = ()
     renamed: tuple[Rename, ...] = ()
     reordered: bool = False
+    origins: Mapping[str, dict[str, Any]] = field(default_factory=dict, compare=False)
 
     @property
     def change(self) -> ChangeClass:
@@ -153,16 +155,20 @@ class Diff:
     def as_dict(self) -> dict[str, Any]:
         """Return the ``diff`` of a job's result and of a schema version."""
         return {
-            "added": [_named(column) for column in self.added],
+            "added": [_named(column) | self._origin(column.name) for column in self.added],
             "removed": [_named(column) for column in self.removed],
-            "changed": [change.as_dict() for change in self.changed],
+            "changed": [each.as_dict() | self._origin(each.new.name) for each in self.changed],
             "renamed": [rename.as_dict() for rename in self.renamed],
             "fields": fields_as_dict(field for each in self.changed for field in each.fields),
             "reordered": self.reordered,
         }
 
+    def _origin(self, name: str) -> dict[str, Any]:
+        found = self.origins.get(name)
+        return {} if found is None else {"origin": found}
 
-def _named(column: Column) -> dict[str, str]:
+
+def _named(column: Column) -> dict[str, Any]:
     return {"name": column.name, "type": column.clickhouse}
 
 

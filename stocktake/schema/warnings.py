@@ -47,6 +47,8 @@ class WarningCode(StrEnum):
     NAMELESS_COLUMN = "nameless_column"
     #: A JSON key, or a column in several files, holds values that only a text gives back.
     MIXED_KINDS = "mixed_kinds"
+    #: A column's type goes there and back from read to read; it is stored as one that reads all.
+    UNSTABLE_COLUMN = "unstable_column"
     #: A JSON object has a key without a name; its values are left out.
     EMPTY_KEY = "empty_key"
     #: Dates such as 01/02/2024 do not tell their order, or are month first.

@@ -198,6 +198,8 @@ def _check_recipient(context: Context, table: Table, old: _Source, fields: Table
 def _source_changed(context: Context, table: Table) -> Enqueued:
     table.generation += 1
     table.source_state = None
+    # of the columns as they were; and another source is no swing
+    table.origins = None
     table.validated_state = None
     changes.withdraw(context.session, table, changes.SOURCE_CHANGED)
     # A refresh that waits stays, and reads the new source (ADR 2). A validation would hold it to

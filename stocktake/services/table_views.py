@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Select, Text, cast, func, select
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import defer, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
@@ -32,13 +32,18 @@ MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableView:
-    """A table with what its answer shows beside its own row."""
+    """A table with what its answer shows beside its own row.
+
+    Attributes:
+        has_origins: whether its columns' origins were asked for; no list has them.
+    """
 
     table: Table
     credential: StoredCredential | None = None
     created_by: User | None = None
     latest_job: JobRow | None = None
     pending: SchemaChange | None = None
+    has_origins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +69,22 @@ def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> Table
         NotFoundError: none of this project has that id.
     """
     query = _views(context, columns=columns).where(Table.id == table_id)
+    if columns:
+        query = query.options(undefer(Table.origins))
     row = context.session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError
-    return _with_pending(context, [_view(*row)])[0]
+    [view] = _with_pending(context, [_view(*row)])
+    return replace(view, has_origins=columns)
 
 
 def view_of(context: Context, table: Table) -> TableView:
     """Return the view of a row at hand, deleted or not, as this transaction has left it."""
     context.session.flush()
-    query = _joined(columns=True).where(Table.id == table.id)
+    query = _joined(columns=True).where(Table.id == table.id).options(undefer(Table.origins))
     row = context.session.execute(query.execution_options(populate_existing=True)).one()
-    return _with_pending(context, [_view(*row)])[0]
+    [view] = _with_pending(context, [_view(*row)])
+    return replace(view, has_origins=True)
 
 
 def list_views(

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import reduce
 from typing import Any, Final, Self
 
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.delta.lines import objects
 from stocktake.readers.delta.numbers import version_number
+from stocktake.readers.moments import moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +116,24 @@ class CommitId:
 
     transaction: object = None
     timestamp: object = None
+    #: when the writer says that it wrote it; no checksum file has that
+    written: object = field(default=None, compare=False)
 
     @classmethod
     def of(cls, info: object) -> Self:
         """Read a `commitInfo` action."""
         fields = info if isinstance(info, dict) else {}
-        return cls(transaction=fields.get("txnId"), timestamp=fields.get("inCommitTimestamp"))
+        return cls(
+            transaction=fields.get("txnId"),
+            timestamp=fields.get("inCommitTimestamp"),
+            written=fields.get("timestamp"),
+        )
+
+    @property
+    def written_at(self) -> datetime | None:
+        """When it was written, by the first of its two times that is one."""
+        times = (self.timestamp, self.written)
+        return next(filter(None, map(moment, times)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

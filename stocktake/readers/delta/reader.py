@@ -7,6 +7,7 @@ version that is known. Versions are never guessed at: they are listed, and must 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -15,7 +16,8 @@ from stocktake.errors import (
     InvalidSourceError,
     SourceNotFoundError,
 )
-from stocktake.readers.delta.actions import Actions, Metadata, TableProtocol, merged
+from stocktake.readers.delta.actions import Actions, CommitId, Metadata, TableProtocol, merged
+from stocktake.readers.delta.blame import Told, newest, origins_of
 from stocktake.readers.delta.checkpoint import TAIL_BYTES, OpenCheckpoint, Tails
 from stocktake.readers.delta.checksum import Checksum
 from stocktake.readers.delta.count import count
@@ -27,6 +29,7 @@ from stocktake.readers.delta.types import columns_of
 from stocktake.readers.limits import check_size
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.origin import Place
 from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
@@ -101,7 +104,9 @@ def _introspection(source: Source, log: DeltaLog, snapshot: Snapshot) -> Introsp
     columns = columns_of(
         metadata.schema_string, metadata.partition_columns, log.limits, file=metadata.file
     )
-    return _found(source, log, snapshot, columns=columns)
+    found = _found(source, log, snapshot, columns=columns)
+    origins = origins_of(snapshot.told, snapshot.written, columns, continues=snapshot.continues)
+    return replace(found, origins=origins)
 
 
 def _found(
@@ -134,7 +139,10 @@ def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | N
     if head - known.version > _MAX_CATCH_UP or listing.gap(known.version):
         return None
     tail = _read_after(log, listing, known.version, [])
-    return _snapshot(log, listing, known.actions().then(tail.actions), tail)
+    actions = known.actions()
+    snapshot = _snapshot(log, listing, actions.then(tail.actions), tail)
+    before = _before(actions, known.version)
+    return replace(snapshot, told=newest((*before, *snapshot.told)), continues=True)
 
 
 def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
@@ -212,10 +220,19 @@ def _from_base(
     tail = _read_after(log, listing, base.version, reads)
     tail.actions.require_complete()
     try:
-        actions = checkpoint.actions(tail.answers).then(tail.actions)
-        return _snapshot(log, listing, actions, tail, base.files[0])
+        actions = checkpoint.actions(tail.answers)
+        snapshot = _snapshot(log, listing, actions.then(tail.actions), tail, base.files[0])
     except InvalidSourceError as exc:
         return exc
+    before = _before(actions, base.version, base.files[0].modified_at)
+    return replace(snapshot, told=newest((*before, *snapshot.told)))
+
+
+def _before(actions: Actions, version: int, at: datetime | None = None) -> tuple[Told, ...]:
+    """Return the schema of a base: that version has it, and earlier ones may."""
+    if actions.metadata is None:
+        return ()
+    return (Told(place=Place(version=version, at=at, exact=False), said=actions.metadata),)
 
 
 def _from_checksum(log: DeltaLog, listing: Listing) -> Snapshot | None:
@@ -230,11 +247,14 @@ def _from_checksum(log: DeltaLog, listing: Listing) -> Snapshot | None:
     tail = _read_after(log, listing, version - 1, [])
     if tail.checksum is None:
         return None
+    before = _before(tail.checksum.actions(), listing.head or 0)
     actions = tail.checksum.actions().then(tail.actions)
     if actions.protocol is None or actions.metadata is None:
         return None
     snapshot = _snapshot(log, listing, actions, tail, listing.commits[version])
-    return None if snapshot.totals == UNKNOWN else snapshot
+    if snapshot.totals == UNKNOWN:
+        return None
+    return replace(snapshot, told=snapshot.told or before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,12 +266,14 @@ class _Tail:
         actions: of all commits, as one.
         head: of the newest commit alone.
         checksum: of the head.
+        told: the schemas in the commits.
     """
 
     answers: Sequence[Answer]
     actions: Actions
     head: Actions
     checksum: Checksum | None
+    told: tuple[Told, ...]
 
 
 def _read_after(log: DeltaLog, listing: Listing, version: int, base_reads: Sequence[Read]) -> _Tail:
@@ -272,7 +294,28 @@ def _read_after(log: DeltaLog, listing: Listing, version: int, base_reads: Seque
         actions=merged(said),
         head=said[-1] if said else Actions(),
         checksum=next((each for each in after if isinstance(each, Checksum)), None),
+        told=_told(version + 1, commits, after),
     )
+
+
+def _told(
+    version: int, commits: Sequence[ObjectInfo], answers: Sequence[Answer]
+) -> tuple[Told, ...]:
+    """Return the schemas that commits have, from that of a version on."""
+    return newest(
+        [
+            Told(place=_place(number, info, said.commit), said=said.metadata)
+            for number, (info, said) in enumerate(zip(commits, answers, strict=False), version)
+            if isinstance(said, Actions) and said.metadata is not None
+        ]
+    )
+
+
+def _place(version: int, info: ObjectInfo | None, commit: CommitId | None) -> Place:
+    at = commit.written_at if commit else None
+    if at is None and info is not None:
+        at = info.modified_at
+    return Place(version=version, at=at)
 
 
 def _snapshot(
@@ -299,6 +342,8 @@ def _snapshot(
         etag=listing.etag(head) or "",
         protocol=TableProtocol.of(actions.protocol),
         metadata=Metadata.of(actions.metadata),
+        told=tail.told,
+        written=_place(head, listing.newest_file(), tail.head.commit),
     )
     checksum, written = tail.checksum, listing.newest_file()
     if checksum is None or written is None:

@@ -1,13 +1,15 @@
 """What a Delta table is at one version, and how that is kept from one read to the next."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.delta.actions import Actions, Metadata, Said, TableProtocol
+from stocktake.readers.delta.blame import Told
 from stocktake.readers.delta.totals import UNKNOWN, Totals
 from stocktake.readers.source import Source
+from stocktake.schema.origin import Place
 from stocktake.schema.warnings import ReadWarning, WarningCode
 
 
@@ -20,6 +22,9 @@ class Snapshot:
         counted: whether its files were counted; they need not tell their rows.
         passed_over: a checkpoint's file that could not be read.
         disbelieved: the checksum file of the version that says something else than its log.
+        told: the schemas that this read met, oldest first; no part of a state.
+        written: the version, and when it was written; no part of a state.
+        continues: whether `told` begins with what was known; no part of a state.
     """
 
     version: int
@@ -30,6 +35,9 @@ class Snapshot:
     counted: bool = False
     passed_over: str | None = None
     disbelieved: str | None = None
+    told: tuple[Told, ...] = field(default=(), compare=False)
+    written: Place = field(default=Place(), compare=False)
+    continues: bool = field(default=False, compare=False)
 
     @classmethod
     def from_state(cls, source: Source) -> Self | None:

@@ -6,13 +6,9 @@ from functools import partial
 from typing import Final, Protocol
 
 from stocktake.errors import EmptySourceError, JobError
+from stocktake.readers.files.blame import alike, origins_of
 from stocktake.readers.files.budget import Budget
-from stocktake.readers.files.listing import (
-    Listing,
-    refuse_rewritten,
-    relative_name,
-    rewritten,
-)
+from stocktake.readers.files.listing import refuse_rewritten, relative_name, rewritten
 from stocktake.readers.files.partitions import hive_partitions, with_partitions
 from stocktake.readers.files.state import TEXT, conclude, list_or_fetch, stored_columns, unchanged
 from stocktake.readers.files.union import combine, mixed_parts, null_parts
@@ -144,7 +140,9 @@ def read_schemas(
         found += [each for each in source.store.map(read_one, some) if each is not None]
     progress("read", len(found), len(files))
     distinct = _distinct(found)
-    columns = _united(source, listing, distinct, limits, truncated=budget.truncated)
+    partitions = hive_partitions((file.path for file in listing.files), limits)
+    columns = _united(source, partitions, distinct, limits, truncated=budget.truncated)
+    groups = alike((file, schema.columns) for file, schema in found)
     return conclude(
         source,
         listing,
@@ -154,6 +152,7 @@ def read_schemas(
         row_count=None if budget.truncated else _total([each for _, each in found]),
         warnings=_warnings(source, distinct, columns),
         untyped=untyped,
+        origins=origins_of(source, groups, partitions, sampled=budget.truncated),
     )
 
 
@@ -211,13 +210,12 @@ def _distinct(
 
 def _united(
     source: Source,
-    listing: Listing,
+    partitions: tuple[Column, ...],
     found: Sequence[tuple[ObjectInfo, FileSchema]],
     limits: Limits,
     *,
     truncated: bool,
 ) -> tuple[Column, ...]:
-    partitions = hive_partitions((file.path for file in listing.files), limits)
     per_file = [(file, with_partitions(schema.columns, partitions)) for file, schema in found]
     columns = combine(per_file, previous=stored_columns(source), truncated=truncated)
     if all(column.partition for column in columns):

@@ -8,6 +8,7 @@ from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.listing import Listing, list_files, listing_of, warnings_of
 from stocktake.readers.source import Coverage, Introspection, Limits, Source
 from stocktake.schema.columns import Column
+from stocktake.schema.origin import Origins
 from stocktake.schema.types import Type, scalar
 from stocktake.schema.warnings import ReadWarning, bounded
 from stocktake.schema.widening import settled
@@ -92,12 +93,14 @@ def conclude(
     row_count: int | None,
     warnings: Iterable[ReadWarning] = (),
     untyped: Type = TEXT,
+    origins: Origins | None = None,
 ) -> Introspection:
     """Put a read of files into words, with the state that `unchanged` understands next time.
 
     Args:
         columns: Nothing, nullable, stands for what is null in every file.
         untyped: what that becomes. The state keeps it open, for a file that has a type may come.
+        origins: of the columns, where the reader tells them.
     """
     kept = bounded(warnings)
     return Introspection(
@@ -117,6 +120,7 @@ def conclude(
         },
         coverage=budget.coverage(listing),
         warnings=_said(source, listing, kept),
+        origins=origins,
     )
 
 

@@ -55,11 +55,15 @@ class Snapshot:
     Attributes:
         schema_id: of the schema that it was written with, where it says so.
         totals: of its summary.
+        written: milliseconds since 1970, or whatever stands there.
+        has_parent: whether it says that there was one before it.
     """
 
     snapshot_id: int
     schema_id: int | None
     totals: dict[str, Any]
+    written: object = None
+    has_parent: bool = False
 
     @classmethod
     def of(cls, element: object) -> Self | None:
@@ -73,6 +77,8 @@ class Snapshot:
         return cls(
             snapshot_id=snapshot_id,
             schema_id=schema_id if is_id(schema_id) else None,
+            written=written if is_id(written := fields.get("timestamp-ms")) else None,
+            has_parent=is_id(fields.get("parent-snapshot-id")),
             # Numbers, as texts; what else stands there may be of any size, and many are held.
             totals={
                 key: value
@@ -80,6 +86,20 @@ class Snapshot:
                 if key in _TOTALS and isinstance(value, str | int) and len(str(value)) <= _DIGITS
             },
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """The first snapshot that is known to be written with a schema.
+
+    Attributes:
+        written: milliseconds since 1970, or whatever stands there.
+        exact: whether none before it can have been.
+    """
+
+    snapshot_id: int
+    written: object = None
+    exact: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,8 +122,9 @@ class Document:
     specs: dict[int, str] = field(default_factory=dict)
     fields: list[str] = field(default_factory=list)
     snapshot: Snapshot | None = None
-    first_snapshots: dict[int, int] = field(default_factory=dict)
+    first_snapshots: dict[int, "First"] = field(default_factory=dict)
     _held: dict[int, Snapshot] = field(default_factory=dict)
+    _snapshots: int = 0
 
     @classmethod
     def of(cls, text: str, limits: Limits, file: str) -> Self:
@@ -159,7 +180,14 @@ class Document:
         if snapshot is None:
             return
         if snapshot.schema_id is not None and len(self.first_snapshots) < _MOST_PARTS:
-            self.first_snapshots.setdefault(snapshot.schema_id, snapshot.snapshot_id)
+            # One whose parent was expired with others may not be the first.
+            first = First(
+                snapshot_id=snapshot.snapshot_id,
+                written=snapshot.written,
+                exact=bool(self._snapshots) or not snapshot.has_parent,
+            )
+            self.first_snapshots.setdefault(snapshot.schema_id, first)
+        self._snapshots += 1
         current = self.members.get("current-snapshot-id")
         if snapshot.snapshot_id == current or (current is None and len(self._held) < _MOST_HELD):
             self._held[snapshot.snapshot_id] = snapshot

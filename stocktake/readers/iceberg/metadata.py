@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stocktake.errors import FormatMismatchError, UnsupportedError
-from stocktake.readers.iceberg.document import Document, is_id
+from stocktake.readers.iceberg.document import Document, First, is_id
 from stocktake.readers.limits import check_size
 from stocktake.readers.source import Limits
 
@@ -29,11 +29,16 @@ class EarlierSchema:
 
     Attributes:
         text: its JSON, decoded by `decoded`: there may be hundreds.
-        snapshot_id: the first snapshot that was written with it, where that is still known.
+        first: the first snapshot that was written with it, where that is still known.
     """
 
     text: str
-    snapshot_id: int | None
+    first: First | None
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """Of `first`."""
+        return None if self.first is None else self.first.snapshot_id
 
     def decoded(self) -> dict[str, Any]:
         """Return the schema."""
@@ -52,6 +57,8 @@ class TableMetadata:
         partition_ids: the ids of the fields by whose plain values the table is partitioned.
         snapshot_id: of the current snapshot; None where nothing was ever written.
         counts: of the current snapshot.
+        written: when that was written, in milliseconds since 1970, or whatever stands there.
+        first: the first snapshot that was written with the current schema.
     """
 
     schema: dict[str, Any]
@@ -59,6 +66,8 @@ class TableMetadata:
     partition_ids: frozenset[int]
     snapshot_id: int | None
     counts: Counts
+    written: object = None
+    first: First | None = None
 
 
 def parse(text: str, limits: Limits, file: str) -> TableMetadata:
@@ -78,12 +87,15 @@ def parse(text: str, limits: Limits, file: str) -> TableMetadata:
     document = Document.of(text, limits, file)
     version, current = _format_version(document), _snapshot_id(document)
     schema, earlier = _schemas(document, version, limits)
+    schema_id = document.members.get("current-schema-id")
     return TableMetadata(
         schema=schema,
         earlier=earlier,
         partition_ids=_partition_ids(document, version),
         snapshot_id=current,
         counts=_counts(document, current, version),
+        written=document.snapshot and document.snapshot.written,
+        first=document.first_snapshots.get(schema_id) if is_id(schema_id) else None,
     )
 
 
@@ -134,9 +146,7 @@ def _earlier(document: Document, current: int) -> tuple[EarlierSchema, ...]:
     *others, last = sorted(document.schemas)
     made = others if last == current else [*others, last]
     first = document.first_snapshots
-    return tuple(
-        EarlierSchema(text=document.schemas[each], snapshot_id=first.get(each)) for each in made
-    )
+    return tuple(EarlierSchema(text=document.schemas[each], first=first.get(each)) for each in made)
 
 
 def _snapshot_id(document: Document) -> int | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from stocktake.errors import JobError
+from stocktake.readers.iceberg.blame import origins_of
 from stocktake.readers.iceberg.files import Chosen, MetadataFolder, shown_name
 from stocktake.readers.iceberg.metadata import Counts, EarlierSchema, TableMetadata, parse
 from stocktake.readers.iceberg.types import columns_of
@@ -125,7 +126,13 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
     )
     found = _introspection(source, folder, state)
     said = bounded((*chosen.warnings, *_left_out(left_out, file)))
-    return replace(found, columns=columns, history=history, warnings=said)
+    return replace(
+        found,
+        columns=columns,
+        history=history,
+        warnings=said,
+        origins=origins_of(table, columns),
+    )
 
 
 def _introspection(

@@ -12,6 +12,7 @@ from stocktake.errors import (
     OnlyHiddenFilesError,
     SourceNotFoundError,
 )
+from stocktake.readers.files.blame import Alike, alike_types, origins_of
 from stocktake.readers.files.budget import Budget
 from stocktake.readers.files.folders import table_among, table_at
 from stocktake.readers.files.foreign import mismatch
@@ -23,8 +24,10 @@ from stocktake.readers.limits import check_columns
 from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.readers.text.date_order import Decided, decide_order
 from stocktake.readers.text.decoding import Text, line_too_long, sample_text, stream_text
-from stocktake.readers.text.values.kinds import Kind, type_of
+from stocktake.readers.text.values.kinds import Kind, count_fields, type_of
 from stocktake.schema.columns import Column
+from stocktake.schema.origin import Origins
+from stocktake.schema.types import Type, scalar
 from stocktake.schema.warnings import ReadWarning
 from stocktake.storage.stores.opening import Chunk, ObjectInfo
 
@@ -40,6 +43,9 @@ _HELD_BYTES: Final = 32 * 1024 * 1024
 #: length: the header and the first row.
 _GROWTH: Final = 8
 _MOST_ROWS: Final = 2
+#: Of an object whose types in two files are compared, and what stands for a larger one.
+_MOST_FIELDS: Final = 200
+_LARGE: Final = scalar("Tuple", nullable=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,7 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         raise EmptySourceError(file=listing.files[0].path)
     if not all(part.complete for part in parts):
         budget.cut()
+    groups = _groups(parts)
     columns, decided = _columns(source, listing, parts, rules, limits, truncated=budget.truncated)
     found = conclude(
         source,
@@ -105,6 +112,7 @@ def read_samples(source: Source, limits: Limits, progress: Progress, rules: Rule
         limits=limits,
         row_count=None if budget.truncated else sum(part.inferred.rows for part in parts),
         warnings=decided.warnings,
+        origins=_origins(source, groups, columns, sampled=budget.truncated),
     )
     return replace(found, month_first=decided.month_first)
 
@@ -130,6 +138,7 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
     if not parts:
         raise EmptySourceError(file=listing.files[0].path)
     afresh = replace(source, state=None)
+    groups = _groups(parts)
     columns, decided = _columns(afresh, listing, parts, rules, limits, truncated=False)
     rows = sum(part.inferred.rows for part in parts)
     found = conclude(
@@ -140,6 +149,7 @@ def read_whole(source: Source, limits: Limits, progress: Progress, rules: Rules)
         limits=limits,
         row_count=rows,
         warnings=decided.warnings,
+        origins=_origins(source, groups, columns, sampled=False),
     )
     return replace(found, month_first=decided.month_first)
 
@@ -317,6 +327,30 @@ def _columns(
     )
     check_columns(len(all_columns), limits)
     return all_columns, decided._replace(warnings=[*warnings, *decided.warnings])
+
+
+def _groups(parts: list[_Part]) -> list[Alike]:
+    """Put files of the same columns together, before their kinds take in one another's."""
+    made: dict[int, dict[str, Type]] = {}
+    for part in parts:
+        # Most files of a source share one object.
+        kinds = part.inferred.kinds
+        if id(kinds) not in made:
+            made[id(kinds)] = {name: _own_type(kind) for name, kind in kinds.items()}
+    return alike_types((part.file, made[id(part.inferred.kinds)]) for part in parts)
+
+
+def _own_type(kind: Kind) -> Type:
+    """Return what a column is in one file. Of many files every one may have an object that is
+    large: such objects are not told apart."""
+    return type_of(kind) if count_fields(kind) <= _MOST_FIELDS else _LARGE
+
+
+def _origins(
+    source: Source, groups: list[Alike], columns: tuple[Column, ...], *, sampled: bool
+) -> Origins:
+    partitions = [column for column in columns if column.partition]
+    return origins_of(source, groups, partitions, sampled=sampled)
 
 
 def _united(parts: list[_Part], rules: Rules, warnings: list[ReadWarning]) -> dict[str, Kind]:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from stocktake.errors import RaggedRowsError
+from stocktake.readers.files.state import stored_columns
 from stocktake.readers.limits import too_deep
 from stocktake.readers.source import Introspection, Limits, Progress, Source, Validation
 from stocktake.readers.text.csv.dialect import Block, Dialect
@@ -28,13 +29,19 @@ from stocktake.readers.text.values.kinds import (
     NestingError,
     describe,
     join_csv,
+    type_of,
 )
-from stocktake.readers.text.values.numbers import BOOL, FLOAT64, LONG
+from stocktake.readers.text.values.numbers import BOOL, FLOAT64, INT64, LONG
 from stocktake.schema.columns import Column
 from stocktake.schema.types import Type
 from stocktake.schema.warnings import ReadWarning
 
 _EMPTY: Final = (Array(element=None), Map(value=None))
+#: Kinds that hold others, and which of the files that have them are looked at all the same.
+_WIDE: Final = frozenset({STRING, FLOAT64})
+_LOOKED_AT: Final = frozenset({1, 64, 512})
+#: By a type's name, the kinds of numbers of which other ones hold all values.
+_KINDS: Final[dict[str, Kind]] = {"Int64": INT64, "Float64": FLOAT64, "Bool": BOOL}
 
 #: Of `records`.
 VALUES: Final = Values.FIELDS
@@ -130,23 +137,27 @@ class _Inference:
     """The kinds of one file after the other, most of which are like those before.
 
     A file with the same header, whose rows surely keep the kinds that are known, adds nothing to
-    them; that takes one match, and is most of the work where there are many small files.
+    them; that takes one match, and is most of the work where there are many small files. Kinds
+    that hold others say little of such a file, though: so narrower ones are tried first, where
+    some are known, and now and then a file is looked at all the same.
     """
 
     def __init__(self, source: Source, limits: Limits) -> None:
         self._source = source
         self._limits = limits
         self._known: _Known | None = None
+        self._narrow: dict[str, Kind] = {}
+        self._wide_files = 0
 
     def __call__(self, text: Text) -> Inferred | None:
         lines = Lines(text, self._limits)
         if known := self._known:
-            kinds = tuple(known.kinds.values())
-            pattern = row_pattern(kinds, known.dialect)
-            rows = rows_of(pattern, self._limits, exact=FLOAT64 in kinds)
-            count = lines.follow(known.header, rows) if rows else None
-            if count is not None:
-                return Inferred(kinds=known.kinds, rows=count)
+            for kinds in self._candidates(known):
+                pattern = row_pattern(tuple(kinds.values()), known.dialect)
+                rows = rows_of(pattern, self._limits, exact=FLOAT64 in kinds.values())
+                count = lines.follow(known.header, rows) if rows else None
+                if count is not None:
+                    return Inferred(kinds=kinds, rows=count)
         table = open_table(self._source, lines, text, self._limits)
         if table is None:
             return None
@@ -154,13 +165,43 @@ class _Inference:
         self._learn(table, inferred.kinds)
         return inferred
 
+    def _candidates(self, known: _Known) -> Iterator[dict[str, Kind]]:
+        """Yield the kinds that a file may be said to have, the narrower ones first."""
+        if self._narrow and self._narrow != known.kinds:
+            yield self._narrow
+        if _WIDE.isdisjoint(known.kinds.values()):
+            yield known.kinds
+            return
+        self._wide_files += 1
+        if self._wide_files not in _LOOKED_AT:
+            yield known.kinds
+
     def _learn(self, table: Table, kinds: dict[str, Kind]) -> None:
         if table.header is None:
             return
         known = self._known
         if known and known.header == table.header:
-            kinds = {name: _join(known.kinds[name], kind) for name, kind in kinds.items()}
-        self._known = _Known(table.header, table.dialect, kinds)
+            joined = {name: _join(known.kinds[name], kind) for name, kind in kinds.items()}
+        else:
+            joined, self._narrow, self._wide_files = kinds, self._stored_kinds(kinds), 0
+        # Nothing narrower than what the union holds anyway, so that it stays as it is.
+        self._narrow = {
+            name: _narrower(kinds[name], self._narrow.get(name, kinds[name]), joined[name])
+            for name in kinds
+        }
+        self._known = _Known(table.header, table.dialect, joined)
+
+    def _stored_kinds(self, kinds: dict[str, Kind]) -> dict[str, Kind]:
+        """Return the kinds of numbers that the last read found: most files have them still."""
+        stored = {column.name: column.type.name for column in stored_columns(self._source)}
+        return {name: _KINDS.get(stored.get(name, ""), kind) for name, kind in kinds.items()}
+
+
+def _narrower(a: Kind, b: Kind, holding: Kind) -> Kind:
+    """Return one of the two that the third holds, the narrower one where one holds the other; the
+    third itself where that is of one type with it."""
+    found = b if _join(b, holding) == holding and _join(a, b) == a else a
+    return holding if type_of(found) == type_of(holding) else found
 
 
 def _infer(table: Table) -> Inferred:
