@@ -54,7 +54,8 @@ READY_SECONDS: Final = 180.0
 #: What a customer may hear while a part is broken, by the fault. He asks again, with the same key.
 #: That the broker or the store is broken explains nothing: no request waits for either.
 EXPLAINED: Final = {
-    "API killed": (None,),
+    # One that begins says so until it has a connection; all that waited for it come at once.
+    "API killed": (None, 503),
     # A request that outlasts the grace of a process that stops is told to come again.
     "encryption key rotated": (None, 503),
     SQLITE_LOCKED: (503,),
