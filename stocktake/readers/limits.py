@@ -6,7 +6,7 @@ from typing import Final
 from stocktake.errors import LimitExceededError
 from stocktake.readers.column_names import refuse_names
 from stocktake.readers.source import Limits
-from stocktake.schema.columns import Column, stored_size
+from stocktake.schema.columns import Column, is_stored_within, stored_size
 from stocktake.schema.extent import extent
 
 #: Before a limit's name, the setting that holds it (`stocktake.settings.Settings`).
@@ -156,7 +156,8 @@ def check_schema(columns: Sequence[Column], limits: Limits) -> None:
     check_lengths((each.longest for each in extents), limits, where="The source")
     nested = sum(each.fields for each in extents)
     check_fields(len(columns) + nested, limits, where="The source")
-    check_size(stored_size(columns), limits, what="The schema")
+    if not is_stored_within(columns, limits.max_schema_bytes):
+        check_size(stored_size(columns), limits, what="The schema")
 
 
 def too_deep(path: str, line: int, limits: Limits) -> LimitExceededError:

@@ -39,6 +39,8 @@ class WarningCode(StrEnum):
     SKIPPED_LINES = "skipped_lines"
     #: Blank lines of a CSV were passed over.
     BLANK_LINES = "blank_lines"
+    #: A CSV may have another delimiter or other quotes than it was read with.
+    DIALECT_UNSURE = "dialect_unsure"
     #: Cells of a sheet hold an error, as a formula leaves it, and count as null.
     ERROR_CELLS = "error_cells"
     #: Columns of a CSV or of a sheet have other names than its header says.

@@ -10,7 +10,7 @@ import pytest
 from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.readers import introspect
 from stocktake.readers.source import Limits, Source
-from stocktake.schema.columns import Column, stored_size
+from stocktake.schema.columns import Column, is_stored_within, stored_size
 from stocktake.schema.formats import TableFormat
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import read_columns, start_worker
@@ -92,3 +92,12 @@ def test_types_that_users_set_are_held_to_the_bound(
     assert "STOCKTAKE_INFERENCE_MAX_SCHEMA_BYTES" in refused.json()["detail"]
     types = [column["type"] for column in client.get(path).json()["columns"]]
     assert types.count("datetime") == 1
+
+
+@pytest.mark.parametrize("letter", ["a", '"', "\\", "\n", "\x1f", "é", "\uffff", "𝄞"])
+@pytest.mark.parametrize("length", [1, 50, 5_000])
+def test_what_is_surely_within_a_size_is_within_it(letter: str, length: int) -> None:
+    columns = [Column.of(letter * length, "Nullable(Int64)"), Column.of("id", "Int64")]
+    size = stored_size(columns)
+    assert not is_stored_within(columns, size - 1)
+    assert is_stored_within(columns, 12 * size)

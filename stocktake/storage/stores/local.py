@@ -40,11 +40,19 @@ class LocalObjects:
             None where the root is the operator's own.
         only: the one name in the root that may be read: a file, or a folder which links must not
             lead out of. It is no link. Empty for all of the root.
+        resolved: whether the root has no links in it.
     """
 
-    def __init__(self, root: Path, *, beneath: Path | None = None, only: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        beneath: Path | None = None,
+        only: str = "",
+        resolved: bool = False,
+    ) -> None:
         # One that was resolved before must not be so again: it may be a link by now.
-        self._root = str(root) if beneath else os.path.realpath(root)
+        self._root = str(root) if beneath or resolved else os.path.realpath(root)
         self._beneath = str(beneath) if beneath else None
         self._only = only
         # A log has thousands of files in one folder.

@@ -87,11 +87,11 @@ def split_root(location: Location) -> tuple[Path, str]:
 def _local(location: Location, folder: Path, path: str) -> LocalObjects:
     beneath = Path(location.local_root) if location.local_root else None
     if is_glob(location.pattern):
-        return LocalObjects(folder, beneath=beneath)
+        return LocalObjects(folder, beneath=beneath, resolved=True)
     # The root itself was named: nothing is above it that may be looked into.
     if beneath is not None and not folder.is_relative_to(beneath):
         beneath = folder
-    return LocalObjects(folder, beneath=beneath, only=literal(path))
+    return LocalObjects(folder, beneath=beneath, only=literal(path), resolved=True)
 
 
 _RETRY = {"max_retries": f"{MAX_RETRIES}", "retry_timeout": f"{RETRY_SECONDS}s"}

@@ -540,3 +540,30 @@ def test_a_title_that_splits_like_the_table_is_passed_over(title: str) -> None:
 def test_a_header_that_may_be_one_stays(header: str, below: str) -> None:
     names, _ = seen(f"{header}\n{below}".encode())
     assert list(names) == [name.strip() for name in header.split(",")]
+
+
+@pytest.mark.parametrize("mark", ["^", "~", ":"])
+def test_a_delimiter_that_is_never_found_is_named(mark: str) -> None:
+    data = f"id{mark}name{mark}n\n1{mark}a b{mark}2.5\n\n2{mark}c{mark}3.5\n".encode()
+    found = read(data)
+    (warning,) = (each for each in found.warnings if each.code is WarningCode.DIALECT_UNSURE)
+    assert f"its first 3 lines has 2 of {mark!r}; options.csv_delimiter" in warning.sentence
+    told = read(data, csv_delimiter=mark)
+    assert list(types(told)) == ["id", "name", "n"]
+    assert "dialect_unsure" not in codes(told)
+
+
+@pytest.mark.parametrize(
+    "data", [b"note\na^b\nc\n", b"at\n10:30\n11:30\n", b"a^b,c\n1^2,3\n", b"a:b\n", b"it's\n1\n"]
+)
+def test_a_text_that_is_like_none_is_in_no_doubt(data: bytes) -> None:
+    assert codes(read(data)) == []
+
+
+def test_single_quotes_around_all_names_are_told() -> None:
+    data = b"'id','n'\n'1','a'\n'2','b'\n"
+    found = read(data)
+    assert codes(found) == ["dialect_unsure"]
+    assert "options.csv_quote" in found.warnings[0].sentence
+    told = read(data, csv_quote="'")
+    assert (types(told), codes(told)) == ({"id": TEXT, "n": TEXT}, [])

@@ -9,6 +9,7 @@ from stocktake.errors import RaggedRowsError
 from stocktake.readers.files.foreign import mismatch
 from stocktake.readers.source import Limits, Source
 from stocktake.readers.text.csv.dialect import Block, Dialect, is_blank
+from stocktake.readers.text.csv.doubts import doubts
 from stocktake.readers.text.csv.header import (
     has_header,
     names_of,
@@ -146,6 +147,10 @@ def open_table(source: Source, lines: Lines, text: Text, limits: Limits) -> Tabl
     head = block.rows[0]
     refuse_lone_returns(head, dialect, text.path)
     names = names_of(head, dialect, text, limits, named=named)
+    if named:
+        text.warnings.extend(
+            doubts(source.options, first[sniffed.skip :], head, dialect, text.path)
+        )
     header = None
     if named:
         # only the very first line is looked for in other files
