@@ -6,13 +6,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from stocktake.schema.numbers import DECIMALS, decimal_digits
+from stocktake.schema.numbers import DECIMALS, DELTA_DIGITS, decimal_digits
 from stocktake.schema.types import GEOMETRIES, Type
 
 #: Delta keeps microseconds in UTC.
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
-#: Of a decimal (Delta protocol, "Primitive Types").
-_MAX_PRECISION: Final = 38
 _BYTES: Final[tuple[Callable[[Any], bool], ...]] = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -69,7 +67,7 @@ def arrow_type(type_: Type, given: Any = None) -> pa.DataType:
         return plain
     if type_.name in DECIMALS:
         precision, scale = decimal_digits(type_)
-        return pa.decimal128(precision, scale) if precision <= _MAX_PRECISION else pa.string()
+        return pa.decimal128(precision, scale) if precision <= DELTA_DIGITS else pa.string()
     inner, held = type_.inner, _held(given)
     if type_.name == "Array" and inner:
         return pa.list_(pa.field("element", arrow_type(inner[0], held.get("element"))))

@@ -6,11 +6,23 @@ there alike.
 """
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from stocktake.readers.text.json.spelling import SpelledFloat
+
+_TIMES: Final = (pa.date32(), pa.timestamp("us", "UTC"))
+#: What a decoded JSON value is where there is nothing to ask.
+_PLAIN: Final[dict[pa.DataType, frozenset[type]]] = {
+    **dict.fromkeys((pa.int8(), pa.int16(), pa.int32(), pa.int64()), frozenset({int, NoneType})),
+    pa.float64(): frozenset({float, SpelledFloat, NoneType}),
+    pa.bool_(): frozenset({bool, NoneType}),
+    **dict.fromkeys(_TIMES, frozenset({str, NoneType})),
+}
+_NONE: Final[frozenset[type]] = frozenset()
 _REFUSALS: Final = (pa.ArrowException, ValueError, OverflowError)
 _INTEGER: Final = r"^-?(?:0|[1-9][0-9]{0,17})$"
 _NUMBER: Final = r"^-?(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{1,30})?$"
@@ -33,9 +45,13 @@ def sure_array(values: Sequence[Any], arrow: pa.DataType, *, csv: bool) -> pa.Ar
     ... )
     ([7, None], None)
     """
-    if not csv and not pa.types.is_string(arrow):
-        return None
     try:
+        if not csv and not pa.types.is_string(arrow):
+            # the very types: an escaped date is none, and a boolean no number
+            if not _PLAIN.get(arrow, _NONE).issuperset(map(type, values)):
+                return None
+            if arrow not in _TIMES:
+                return pa.array(values, arrow)
         texts = pa.array(values, pa.string())
         if pa.types.is_string(arrow):
             return texts

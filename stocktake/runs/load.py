@@ -6,9 +6,10 @@ while they stream: one that does not fit raises before the commit, and the table
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -19,7 +20,7 @@ from stocktake.loading.data_files import DataFiles, data_files
 from stocktake.readers.source import Introspection
 from stocktake.runs.load_plan import Load, fit
 from stocktake.runs.managed_table import mapped
-from stocktake.runs.marks import REPEATED, is_loaded, is_repeated, marks_of, take_over
+from stocktake.runs.marks import REPEATED, is_loaded, is_repeated, marks_behind, marks_of, take_over
 from stocktake.runs.merge import merge_rows
 from stocktake.runs.table_log import JOB, UPLOAD
 
@@ -107,7 +108,8 @@ def _create(load: Load, schema: pa.Schema) -> DeltaTable:
 def _commit(
     load: Load, table: DeltaTable, schema: pa.Schema, files: DataFiles, *, replaces: bool
 ) -> None:
-    properties = _properties(load, replaces=replaces)
+    undone = marks_behind(load.attempt, table) if load.replaces else {}
+    properties = _properties(load, replaces=replaces, undone=undone)
     by = table.metadata().partition_columns
     if replaces:
         table.create_write_transaction(
@@ -120,10 +122,13 @@ def _commit(
     )
 
 
-def _properties(load: Load, *, replaces: bool) -> CommitProperties:
+def _properties(
+    load: Load, *, replaces: bool, undone: Mapping[str, int] = MappingProxyType({})
+) -> CommitProperties:
     # With the time, from which on the log keeps them for as long as the table's property says.
     made_at = int(time.time() * 1000)
-    marks = [Transaction(*mark, made_at) for mark in marks_of(load.attempt.claim).items()]
+    versions = {**undone, **marks_of(load.attempt.claim)}
+    marks = [Transaction(*mark, made_at) for mark in versions.items()]
     # deltalake 1.6 commits a replacement behind a compaction that it has not seen: the compacted
     # rows would stay beside the new ones. Without its own retries it finds the version taken, and
     # the job tries again as a whole.

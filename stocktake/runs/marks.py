@@ -4,7 +4,8 @@ A job and an upload are found by their ids (ADR 4). A request that was sent agai
 went back in time has other ids than the first: it is found by what the client sent (ADR 21).
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from deltalake import DeltaTable
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from stocktake.db.models import Job
-from stocktake.jobs.arguments import IngestArguments, Mode
+from stocktake.jobs.arguments import Mode
 from stocktake.jobs.leases import Claim
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.managed_table import ManagedTable
@@ -29,6 +30,9 @@ REPEATED: Final = ReadWarning(
 )
 #: A request that is sent again later is another one, as its Idempotency-Key is.
 _REPEATED_WITHIN_SECONDS: Final = 86_400.0
+#: The version of a mark whose rows somebody took away: no load's. Its first half of an id is older
+#: than any.
+_UNDONE: Final = 0
 _UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
 
 
@@ -41,8 +45,40 @@ def marks_of(claim: Claim) -> dict[str, int]:
 
 
 def is_loaded(table: DeltaTable, claim: Claim) -> bool:
-    """Return whether the job, or another one of its upload, has loaded the rows."""
-    return any(table.transaction_version(name) is not None for name in _own(claim))
+    """Return whether the job, or another one of its upload whose rows nobody took away since, has
+    loaded the rows."""
+    job, upload = _own(claim)
+    # The job's own mark stays: an attempt of it that comes late brings nothing back.
+    return table.transaction_version(job) is not None or bool(table.transaction_version(upload))
+
+
+def marks_behind(
+    attempt: Attempt, table: DeltaTable, older: DeltaTable | None = None
+) -> dict[str, int]:
+    """Return the marks that are others behind a commit that takes rows away: those of loads that
+    the database knows for unsuccessful. Who tries one again, or sends it again, wants its rows.
+
+    A restore's commit, or a replacement's, is to carry them.
+
+    Args:
+        older: the version that is gone back to; None where all rows are replaced.
+    """
+    known = select(Job.upload_id, Job.arguments).where(
+        Job.table_id == attempt.claim.table_id,
+        Job.kind == JobKind.INGEST_FILE,
+        Job.state.in_(_UNSUCCESSFUL),
+        Job.upload_id.is_not(None),
+    )
+    with attempt.process.database.read() as session:
+        found = session.execute(known).all()
+    names = {upload_transaction(upload_id) for upload_id, _ in found}
+    names |= {name for _, arguments in found if (name := _request_of(arguments))}
+    marks = {}
+    for name in sorted(names):
+        before = (older.transaction_version(name) or _UNDONE) if older else _UNDONE
+        if (table.transaction_version(name) or _UNDONE) != before:
+            marks[name] = before
+    return marks
 
 
 def is_repeated(attempt: Attempt, table: DeltaTable) -> bool:
@@ -50,7 +86,7 @@ def is_repeated(attempt: Attempt, table: DeltaTable) -> bool:
     or at least no success, and are there: then this is the client's repetition of it."""
     name, upload_id = _request(attempt.claim), attempt.claim.upload_id
     earlier = table.transaction_version(name) if name else None
-    if earlier is None or upload_id is None or is_loaded(table, attempt.claim):
+    if not earlier or upload_id is None or is_loaded(table, attempt.claim):
         return False
     if seconds_between(earlier, first_half(upload_id)) >= _REPEATED_WITHIN_SECONDS:
         return False
@@ -120,5 +156,9 @@ def _own(claim: Claim) -> tuple[str, str]:
 
 
 def _request(claim: Claim) -> str:
-    request = IngestArguments.of(claim.arguments).request
+    return _request_of(claim.arguments)
+
+
+def _request_of(arguments: Mapping[str, Any]) -> str:
+    request = arguments.get("request", "")
     return f"stocktake-request:{request}" if request else ""

@@ -23,6 +23,7 @@ from stocktake.runs.managed_table import (
     require_managed,
     store_managed,
 )
+from stocktake.runs.marks import marks_behind
 from stocktake.runs.own_commits import commit, live_files, metadata, transaction
 from stocktake.runs.refresh_schema import result_of
 from stocktake.runs.table_log import (
@@ -122,6 +123,7 @@ def _commit(managed: ManagedTable, table: DeltaTable, version: int) -> None:
     _require_there(managed, [file.name for file in back], version)
     actions = [
         transaction(job_transaction(managed.attempt.claim.job_id)),
+        *(transaction(*mark) for mark in marks_behind(managed.attempt, table, older).items()),
         *_metadata(older, table),
         *(file.removal(changes_data=True) for path, file in present.items() if path not in wanted),
         *(file.addition() for file in back),

@@ -12,6 +12,10 @@ _PRECISIONS: Final = MappingProxyType(
 )
 
 
+#: Of Delta's decimals (Delta protocol, "Primitive Types").
+DELTA_DIGITS: Final = 38
+
+
 class Integer(NamedTuple):
     """A type of integers.
 
@@ -52,3 +56,9 @@ def decimal_digits(type_: Type) -> tuple[int, int]:
         return _PRECISIONS[type_.name], numbers[0] if numbers else 0
     precision, scale = ([*numbers, 0] if numbers else [10, 0])[:2]
     return precision, scale
+
+
+def is_beyond_delta(type_: Type) -> bool:
+    """Return whether a type is a decimal of more digits than Delta's decimals have. A managed table
+    would keep such numbers as texts, and nothing would hold them to be numbers."""
+    return type_.name == "Decimal" and decimal_digits(type_)[0] > DELTA_DIGITS

@@ -15,9 +15,11 @@ from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
 from stocktake.schema.diff import diff
+from stocktake.schema.formats import TAKING_ROWS
+from stocktake.schema.numbers import is_beyond_delta
 from stocktake.schema.types import Type
 from stocktake.schema.wire_names import database_field, override_type
-from stocktake.services import audit, quotas, refreshes, table_views
+from stocktake.services import audit, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 
 #: How much of a client's own words an error repeats.
@@ -142,6 +144,8 @@ def update_types(
     old = _columns(table.columns)
     _require_known(old, updates)
     types = {name: _type_of(name, wanted) for name, wanted in updates.items()}
+    if table.managed and table.format in TAKING_ROWS:
+        _refuse_long_decimals(types)
     cleared = {each.name for each in old if each.override and types.get(each.name, "") is None}
     known = known or {}
     of_source = {**_of_source(context, table, cleared - known.keys()), **known}
@@ -176,6 +180,16 @@ def _type_of(name: str, wanted: Any) -> Type | None:
             legacy_message=True,
         )
     return known
+
+
+def _refuse_long_decimals(types: Mapping[str, Type | None]) -> None:
+    for name, type_ in types.items():
+        if type_ is not None and is_beyond_delta(type_):
+            raise ValidationError(
+                f"Column {name[:_SHOWN]} cannot be {type_.bare}: {words.LONG_DECIMAL}",
+                attr="updates",
+                legacy_message=True,
+            )
 
 
 def _applied(

@@ -10,8 +10,7 @@ from typing import Any, Final, TypeVar
 from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean, meant
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
-from stocktake.schema.numbers import decimal_digits
-from stocktake.schema.types import Type
+from stocktake.schema.numbers import is_beyond_delta
 from stocktake.schema.wire_names import OVERRIDE_WORDS, override_type
 from stocktake.services import words
 from stocktake.services.options import check_options
@@ -46,8 +45,6 @@ _TYPES_EXAMPLE: Final = '{"zip": "string"}'
 _MAX_PARTITION_COLUMNS: Final = 8
 _FILE_FORMAT: Final = "file_format"
 _MAX_COLUMN_LENGTH: Final = 1_000
-#: Of a decimal; beyond them its texts would be kept, and nothing would hold them to be numbers.
-_DELTA_DIGITS: Final = 38
 #: How much of a client's own words an error repeats.
 _SHOWN: Final = 100
 
@@ -207,17 +204,9 @@ def check_types(sent: Any, target: Target) -> dict[str, str]:
         cannot = f"Column {name[:_SHOWN]!r} cannot be {shown!r}"
         if type_ is None:
             raise refusal(f"{cannot}; {did_you_mean(shown, OVERRIDE_WORDS)}", "columns")
-        if target is Target.DELTA and _is_long_decimal(type_):
-            raise refusal(
-                f"{cannot}: Delta's decimals have {_DELTA_DIGITS} digits at most. A string keeps "
-                "all of them.",
-                "columns",
-            )
+        if target is Target.DELTA and is_beyond_delta(type_):
+            raise refusal(f"{cannot}: {words.LONG_DECIMAL}", "columns")
     return types
-
-
-def _is_long_decimal(type_: Type) -> bool:
-    return type_.name == "Decimal" and decimal_digits(type_)[0] > _DELTA_DIGITS
 
 
 def _object(sent: str, attr: str, example: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from stocktake.errors import ValidationError
 from stocktake.schema.folding import unseen
+from stocktake.schema.numbers import DELTA_DIGITS
 
 REQUIRED: Final = "This field is required."
 NOT_NULL: Final = "This field may not be null."
@@ -17,6 +18,9 @@ NO_DELETE: Final = "Can't delete a sourced table"
 BAD_IDENTIFIER: Final = (
     "Table names must start with a letter or underscore and contain only alphanumeric "
     "characters or underscores."
+)
+LONG_DECIMAL: Final = (
+    f"Delta's decimals have {DELTA_DIGITS} digits at most. A string keeps all of them."
 )
 MAX_NAME_LENGTH: Final = 128
 MAX_URL_LENGTH: Final = 500

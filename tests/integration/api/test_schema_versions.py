@@ -165,6 +165,19 @@ def test_the_types_of_a_sourced_table_are_not_ours(
     )
 
 
+def test_a_decimal_that_delta_has_not_is_refused_for_a_managed_table(
+    client: httpx.Client, make_table: Callable[..., UUID]
+) -> None:
+    columns = [Column.of("price", "Nullable(String)").as_dict()]
+    ours = make_table("ours", format="Delta", managed=True, columns=columns)
+    answer = update(client, ours, {"price": "decimal(39, 2)"})
+    assert answer.status_code == 400
+    assert "Delta's decimals have 38 digits at most" in answer.json()["message"]
+    assert update(client, ours, {"price": "decimal(38, 2)"}).status_code == 200
+    theirs = make_table("theirs", format="Parquet", columns=columns)
+    assert update(client, theirs, {"price": "decimal(39, 2)"}).status_code == 200
+
+
 @pytest.mark.parametrize(("options", "validated"), [({}, True), ({"validate": False}, False)])
 def test_an_override_of_a_text_table_is_validated_unless_unwanted(
     client: httpx.Client,

@@ -6,14 +6,17 @@ import pytest
 from sqlalchemy import delete, update
 
 from stocktake.db.models import Job, JobAttempt, Table, Upload
-from stocktake.errors import CommitConflictError, StaleAttemptError
+from stocktake.errors import CommitConflictError, StaleAttemptError, TerminalError
 from stocktake.runs import ingest_file, marks
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.load import load_rows
+from stocktake.services import jobs
 from tests.integration.runs.conftest import Desk
 from tests.integration.runs.test_load import delta
 from tests.integration.runs.test_maintain import csv, ids, keeping_nothing, maintain
 from tests.integration.runs.test_restore import restore
-from tests.integration.runs.test_stored_bytes import told, true
+from tests.integration.runs.test_stored_bytes import opened, told, true
+from tests.support.rows import context
 
 DAY = 86_400.0
 
@@ -208,3 +211,69 @@ def test_rows_that_a_failed_job_left_and_somebody_took_away_are_loaded_again(
     assert ids(desk) == [1, 2]
     desk.load(csv(2))
     assert ids(desk) == [1, 2, 2]
+
+
+def _died_behind_its_commit(desk: Desk, data: bytes, request_key: str) -> UUID:
+    """A load whose rows are in the table, and whose job ended without a success."""
+    attempt = desk.attempt(desk.send(data, target="delta", request_key=request_key))
+    received = ingest_file._receive(attempt)
+    upload = ingest_file.read_upload(attempt, received)
+    load_rows(ingest_file.load_of(attempt, received, upload))
+    desk.end(attempt, WorkerKilledError, _dies)
+    return attempt.claim.job_id
+
+
+class WorkerKilledError(TerminalError):
+    """In the place of whatever ends a job."""
+
+
+def _dies(_: Attempt) -> None:
+    raise WorkerKilledError("The worker is gone.")
+
+
+def _retry(desk: Desk, job_id: UUID) -> None:
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        again = jobs.retry_job(ctx, job_id).job.id
+    desk.run(again)
+
+
+@pytest.mark.parametrize("undo", ["restore", "replace"])
+@pytest.mark.parametrize("way", ["retry", "sent again"])
+def test_who_tries_again_what_failed_and_was_undone_gets_its_rows(
+    desk: Desk, undo: str, way: str
+) -> None:
+    desk.load(csv(1))
+    failed = _died_behind_its_commit(desk, csv(2), "k")
+    maintain(desk)
+    assert ids(desk) == [1, 2]
+    if undo == "restore":
+        restore(desk)
+    else:
+        desk.load(csv(1), mode="replace")
+    assert ids(desk) == [1]
+    if way == "retry":
+        _retry(desk, failed)
+    else:
+        assert not told_before(desk, desk.load(csv(2), request_key="k").claim.job_id)
+    assert ids(desk) == [1, 2]
+
+
+def test_what_a_restore_of_a_restore_brings_back_is_not_doubled(desk: Desk) -> None:
+    desk.load(csv(1))
+    failed = _died_behind_its_commit(desk, csv(2), "k")
+    maintain(desk)
+    version = opened(desk).version()
+    restore(desk)
+    restore(desk, version=version)
+    assert ids(desk) == [1, 2]
+    _retry(desk, failed)
+    assert ids(desk) == [1, 2]
+    assert told_before(desk, desk.load(csv(2), request_key="k").claim.job_id) is False
+
+
+def test_a_failed_load_that_nobody_undid_is_not_doubled_by_a_retry(desk: Desk) -> None:
+    desk.load(csv(1))
+    failed = _died_behind_its_commit(desk, csv(2), "k")
+    desk.load(csv(3))
+    _retry(desk, failed)
+    assert ids(desk) == [1, 2, 3]

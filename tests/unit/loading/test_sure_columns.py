@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from stocktake.loading.sure_columns import sure_array
 from stocktake.loading.values import converter, to_array
+from stocktake.readers.text.json.spelling import spelled_float
+from stocktake.readers.text.values.json_values import EscapedText
 
 TYPES = [
     pa.int8(),
@@ -42,15 +44,28 @@ TEXTS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=2_000, deadline=None)
+#: As the reader of JSON decodes them.
+NUMBERS = st.one_of(
+    st.integers(-(2**66), 2**66),
+    st.integers(-200, 200),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["1.10", "0.10000000000000001", "1e400", "-0.0", "1.0"]).map(spelled_float),
+    st.booleans(),
+    st.sampled_from([EscapedText("2024-01-31"), "2024-01-31", EscapedText("a")]),
+)
+
+
+@settings(max_examples=3_000, deadline=None)
 @given(
-    values=st.lists(TEXTS | st.none(), min_size=1, max_size=3),
+    values=st.lists(TEXTS | st.none(), min_size=1, max_size=3)
+    | st.lists(NUMBERS | st.none(), min_size=1, max_size=3),
     arrow=st.sampled_from(TYPES),
     csv=st.booleans(),
 )
 def test_it_is_made_as_value_by_value_or_not_at_all(
-    values: list[str | None], arrow: Any, csv: bool
+    values: list[Any], arrow: Any, csv: bool
 ) -> None:
+    csv = csv and all(value is None or isinstance(value, str) for value in values)
     sure = sure_array(values, arrow, csv=csv)
     if sure is None:
         return
@@ -83,7 +98,21 @@ def test_plain_columns_are_made_at_once(arrow: Any, plain: list[str | None]) -> 
 @pytest.mark.parametrize("value", [7, 1.5, True, [1], {"a": 1}])
 def test_what_is_no_text_is_asked_value_by_value(value: Any) -> None:
     assert sure_array([value], pa.string(), csv=False) is None
-    assert sure_array([value], pa.int64(), csv=False) is None
+
+
+@pytest.mark.parametrize(
+    ("arrow", "value"),
+    [
+        (pa.date32(), EscapedText("2024-01-31")),
+        (pa.int64(), True),
+        (pa.int64(), 1.0),
+        (pa.float64(), 7),
+        (pa.bool_(), 1),
+        (pa.int8(), 300),
+    ],
+)
+def test_a_number_of_another_kind_is_asked(arrow: Any, value: Any) -> None:
+    assert sure_array([value], arrow, csv=False) is None
 
 
 def test_a_number_that_the_double_does_not_give_back_is_not_sure() -> None:
