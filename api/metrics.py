@@ -39,11 +39,17 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._observed: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that has ended."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        # Kept, as to find them by their labels takes longer than to count: there are few.
+        key = (method, route, status)
+        if (found := self._observed.get(key)) is None:
+            counted = self._requests.labels(method, route, str(status))
+            found = self._observed[key] = counted, self._seconds.labels(method, route)
+        found[0].inc()
+        found[1].observe(seconds)
 
     def watch(self, database: Database, doorbell: Doorbell) -> None:
         """Read database and broker at each scrape: their figures are those of all processes."""

@@ -71,11 +71,14 @@ class ProjectThreads:
         share = self._shares.get(project_id)
         if share is None:
             share = self._shares[project_id] = asyncio.Semaphore(self._share)
-        try:
-            async with asyncio.timeout(self._patience_seconds):
-                await share.acquire()
-        except TimeoutError as exc:
-            raise BusyError("other requests of this project have its threads") from exc
+        if share.locked():
+            try:
+                async with asyncio.timeout(self._patience_seconds):
+                    await share.acquire()
+            except TimeoutError as exc:
+                raise BusyError("other requests of this project have its threads") from exc
+        else:
+            await share.acquire()  # at once
         try:
             yield
         finally:

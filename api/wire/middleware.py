@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import structlog
 from anyio import CancelScope
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import SECURITY_HEADERS, answer_for, too_large, unavailable
@@ -173,12 +173,22 @@ def route_of(scope: MutableMapping[str, Any]) -> str:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    for name, value in scope.get("headers", ()):
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return uuid4().hex
 
 
 def _set_headers(message: Message, request_id: str) -> None:
-    headers = MutableHeaders(scope=message)
-    headers["X-Request-ID"] = request_id
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    # As bytes, and not by Starlette's dictionary, which would look through all for each.
+    headers = [each for each in message["headers"] if each[0] != b"x-request-id"]
+    present = {name for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode("ascii")))
+    message["headers"] = headers + [each for each in _SECURITY if each[0] not in present]
+
+
+_SECURITY: Final = [
+    (name.lower().encode("ascii"), value.encode("ascii"))
+    for name, value in SECURITY_HEADERS.items()
+]

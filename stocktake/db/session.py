@@ -6,6 +6,7 @@ when its block ends well, and rolls back otherwise; job ids collected on the ses
 forget, and none rings for a row that was rolled back.
 """
 
+import select
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ _POSTGRESQL: Final[dict[str, int]] = {
 #: After which PostgreSQL ends a transaction whose client does nothing: one that is frozen, or gone
 #: with its machine, would keep its locks, and the rescue pass over the job that it has locked.
 _IDLE_SECONDS: Final = 30
+
+#: A connection that was used within so long is not asked whether it lives.
+_FRESH_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -177,8 +181,8 @@ def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -
         url,
         pool_size=pool_size,
         max_overflow=max(5, pool_size),
-        # 0.4 ms a transaction, measured: a connection that the server has closed is noticed before
-        # it is used, and no request fails by it.
+        # A connection that the server has closed is noticed before it is used, and no request fails
+        # by it.
         pool_pre_ping=True,
         pool_timeout=10,
         connect_args={
@@ -187,6 +191,7 @@ def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -
         hide_parameters=True,  # an error is logged, and what sources and requests hold must not be
     )
 
+    _ping_seldom(engine)
     if answer_seconds is not None:
         from stocktake.db.patient_connection import Patience  # SQLite needs no psycopg
 
@@ -206,6 +211,33 @@ def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -
         dbapi.commit()
 
     return engine
+
+
+def _ping_seldom(engine: Engine) -> None:
+    """Ask no connection whether it lives that was used a moment ago and of which nothing was heard
+    since: of one that is closed, the end has come in. To ask took 0.4 ms of each transaction.
+    """
+    ping = engine.dialect.do_ping
+
+    @event.listens_for(engine, "checkin")
+    def _used(dbapi: Any, _record: Any) -> None:
+        if dbapi is not None:
+            dbapi.used_at = time.monotonic()
+
+    def look(dbapi_connection: Any) -> bool:
+        used_at = getattr(dbapi_connection, "used_at", float("-inf"))
+        lately = time.monotonic() - used_at < _FRESH_SECONDS
+        return (lately and _is_silent(dbapi_connection)) or ping(dbapi_connection)
+
+    engine.dialect.do_ping = look  # type: ignore[method-assign]  # SQLAlchemy has no other way
+
+
+def _is_silent(dbapi: Any) -> bool:
+    if dbapi.closed:
+        return False
+    socket = select.poll()
+    socket.register(dbapi.fileno(), select.POLLIN)
+    return not socket.poll(0)
 
 
 def require_utf8(dbapi: Any, _record: object) -> None:
