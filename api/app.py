@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from api import errors, metrics, openapi
 from api.edge.afterwards import Afterwards
 from api.edge.edge import Parts
+from api.edge.feed import Feed
 from api.edge.rate_limits import RateLimits
 from api.edge.shared_work import Shared
 from api.edge.threads import SLOW_AT_ONCE, ProjectThreads
@@ -37,7 +38,7 @@ from stocktake.parts import ProcessParts
 from stocktake.settings import Settings, read_settings
 
 #: Under each project, in the order in which paths are matched.
-PROJECT_ROUTERS: Final = ("jobs", "files", "batches", "schedules", "audit", "tables")
+PROJECT_ROUTERS: Final = ("jobs", "events", "files", "batches", "schedules", "audit", "tables")
 PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}")
 #: How long a request that only reads waits for a thread. They are free within a moment, but where
 #: the database stands still each is kept for as long as an answer may take.
@@ -93,7 +94,9 @@ def _lifespan(
         parts = build_parts(settings, doorbell or _celery_doorbell(settings), observed)
         app.state.parts = parts
         observed.watch(parts.process.database, parts.doorbell)
-        tasks = [asyncio.create_task(parts.hub.run()), asyncio.create_task(parts.afterwards.run())]
+        observed.watch_streams(lambda: parts.feed.listening)
+        running = (parts.hub, parts.feed, parts.afterwards)
+        tasks = [asyncio.create_task(each.run()) for each in running]
         yield
         # The database goes last: the doorbell counts in it what it drops.
         for task in tasks:
@@ -114,6 +117,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         process=ProcessParts.of(settings, database),
         doorbell=doorbell,
         hub=Hub(database),
+        feed=Feed(database),
         limits=RateLimits(settings),
         afterwards=Afterwards(database),
         parsing=CapacityLimiter(PARSED_AT_ONCE),
