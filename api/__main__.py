@@ -44,7 +44,9 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         # Python runs a signal's handler in the main thread, which is the loop's.
         if parts := getattr(self._app.state, "parts", None):
-            asyncio.get_running_loop().call_soon_threadsafe(parts.hub.close)
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(parts.hub.close)
+            loop.call_soon_threadsafe(parts.feed.close)
 
 
 def configured(settings: Settings, app: FastAPI) -> uvicorn.Config:

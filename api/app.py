@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from api import errors, metrics, openapi
 from api.edge.afterwards import Afterwards
 from api.edge.edge import Parts
+from api.edge.feed import Feed
 from api.edge.hot_routes import HotRoutes, hot_routes
 from api.edge.known_keys import KnownKeys
 from api.edge.rate_limits import RateLimits
@@ -41,6 +42,7 @@ from stocktake.settings import Settings, read_settings
 #: Under each project, in the order in which paths are matched.
 PROJECT_ROUTERS: Final = (
     "jobs",
+    "events",
     "files",
     "batches",
     "schedules",
@@ -106,7 +108,9 @@ def _lifespan(
         parts = build_parts(settings, doorbell or _celery_doorbell(settings), observed)
         app.state.parts = parts
         observed.watch(parts.process.database, parts.doorbell)
-        tasks = [asyncio.create_task(parts.hub.run()), asyncio.create_task(parts.afterwards.run())]
+        observed.watch_streams(lambda: parts.feed.listening)
+        running = (parts.hub, parts.feed, parts.afterwards)
+        tasks = [asyncio.create_task(each.run()) for each in running]
         yield
         # The database goes last: the doorbell counts in it what it drops.
         for task in tasks:
@@ -127,6 +131,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
         process=ProcessParts.of(settings, database),
         doorbell=doorbell,
         hub=Hub(database),
+        feed=Feed(database),
         limits=RateLimits(settings),
         keys=KnownKeys(),
         afterwards=Afterwards(database),

@@ -2,9 +2,9 @@
 knows of every process, and the broker have it. docs/metrics.md explains each.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
@@ -50,6 +50,15 @@ class Metrics:
             found = self._observed[key] = counted, self._seconds.labels(method, route)
         found[0].inc()
         found[1].observe(seconds)
+
+    def watch_streams(self, count: Callable[[], int]) -> None:
+        """Show how many event streams of projects are open."""
+        streams = Gauge(
+            "stocktake_event_streams",
+            "Open event streams of projects.",
+            registry=self.registry,
+        )
+        streams.set_function(count)
 
     def watch(self, database: Database, doorbell: Doorbell) -> None:
         """Read database and broker at each scrape: their figures are those of all processes."""

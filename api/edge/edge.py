@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.edge.afterwards import Afterwards
 from api.edge.answers import LARGE_BYTES, Answer, JsonResponse, respond
+from api.edge.feed import Feed
 from api.edge.known_keys import KnownKeys
 from api.edge.preferences import Preference, disconnected_or, read_preference
 from api.edge.rate_limits import RateLimits
@@ -49,6 +50,7 @@ class Parts:
     process: ProcessParts
     doorbell: Doorbell
     hub: Hub
+    feed: Feed
     limits: RateLimits
     keys: KnownKeys
     afterwards: Afterwards

@@ -10,6 +10,7 @@ Nothing here imports another room of the service but the formats' names.
 
 from stocktake.client.answers import (
     Batch,
+    Changes,
     Column,
     Diff,
     FullSchemaVersion,
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncClient",
     "AuthenticationError",
     "Batch",
+    "Changes",
     "Client",
     "Column",
     "ConfigurationError",

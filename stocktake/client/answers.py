@@ -230,6 +230,37 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TableChange:
+    """A table that changed, in the words of the stream."""
+
+    id: str
+    name: str
+    deleted: bool = False
+    schema_version: int = 0
+    latest_job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchChange:
+    """A batch of which something changed."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What changed since the ones before; `more` has the topics of which not all is named, so that
+    their lists are to be asked for again. `id` is where to go on."""
+
+    id: str
+    tables: tuple[TableChange, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    batches: tuple[BatchChange, ...] = ()
+    more: tuple[str, ...] = ()
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """A cron rule that starts bulk refreshes."""
 

@@ -17,10 +17,12 @@ from stocktake.client.methods import (
     AsyncJobs,
     AsyncSchedules,
     AsyncTables,
+    AsyncWatches,
     Batches,
     Jobs,
     Schedules,
     Tables,
+    Watches,
 )
 from stocktake.client.requests import (
     Attempt,
@@ -124,7 +126,7 @@ class _Listening:
     lines: Iterator[str] = field(default_factory=lambda: iter(()))
 
 
-class Client(_Asks):
+class Client(Watches, _Asks):
     """One project of one server.
 
     Args:
@@ -216,7 +218,7 @@ class _AsyncListening:
     lines: AsyncIterator[str] | None = None
 
 
-class AsyncClient(_Asks):
+class AsyncClient(AsyncWatches, _Asks):
     """As `Client`, for asyncio and trio: methods are awaited, lists are taken by `async for`."""
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from stocktake.client import batches, jobs, schedules, tables, uploads
+from stocktake.client import batches, jobs, schedules, tables, uploads, watching
 from stocktake.client.requests import Flow, Stream
 
 P = ParamSpec("P")
@@ -94,6 +94,18 @@ class AsyncEach(_Method[P, Stream[T]], Generic[P, T]):
     def __get__(self, it: AsyncRuns | None, owner: type) -> Self | Callable[P, AsyncIterator[T]]:
         """Return the method of an instance."""
         return self if it is None else self._of(it.each)
+
+
+class Watches:
+    """What `Client` does beside its resources."""
+
+    watch = Each(watching.watch)
+
+
+class AsyncWatches:
+    """As `Watches`."""
+
+    watch = AsyncEach(watching.watch)
 
 
 class _Resource:

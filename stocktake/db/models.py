@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
+from stocktake.db.change_numbers import next_change
 from stocktake.db.clock import UtcDateTime, now
 from stocktake.db.words import Word
 from stocktake.schema.folding import fold
@@ -56,6 +57,18 @@ class Base(DeclarativeBase):
         list[Any]: Json,
         UUID: Uuid,
     }
+
+
+class Numbered:
+    """A row whose every write gives it a newer number (`stocktake.db.change_numbers`)."""
+
+    change_number: Mapped[int] = mapped_column(
+        BigInteger,
+        default=next_change(),
+        onupdate=next_change(),
+        server_default=text("0"),
+        index=True,
+    )
 
 
 class Project(Base):
@@ -130,7 +143,7 @@ def _folded_name(context: Any) -> str:
     return fold(context.get_current_parameters()["name"])
 
 
-class Table(Base):
+class Table(Numbered, Base):
     """A registered warehouse table with its cached columns.
 
     `generation` counts changes to what the table *is* (URL, format, options, credential,
@@ -310,7 +323,7 @@ class Upload(Base):
     changed_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
-class Batch(Base):
+class Batch(Numbered, Base):
     """A bulk refresh. `expand_batch` makes its jobs in chunks; counters are queries."""
 
     __tablename__ = "batches"
@@ -340,7 +353,7 @@ class BatchItem(Base):
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), index=True)
 
 
-class Job(Base):
+class Job(Numbered, Base):
     """One unit of queued work. The row is the truth; the Celery message only rings for it.
 
     Two partial unique indexes hold single flight in the database itself: at most one job of a

@@ -81,7 +81,7 @@ UNRING: Final = (
         # One behind another of its table lacks no place: that one's end rings for it.
         ~MUST_WAIT,
     )
-    .values(rung_at=None)
+    .values(rung_at=None, change_number=JOBS.c.change_number)  # a ring is none either
 )
 #: Of a job that has ended, whose project's turn it is.
 PROJECT_OF_ENDED: Final = select(JOBS.c.project_id).where(
@@ -102,12 +102,13 @@ def _owned() -> ColumnElement[bool]:
 
 def _renewed(**values: Any) -> ReturningUpdate[Any]:
     lease = now(bindparam("lease_seconds", type_=Float))
-    renewed = update(JOBS).where(_owned()).values(lease_expires_at=lease, **values)
+    same = {} if values else {"change_number": JOBS.c.change_number}
+    renewed = update(JOBS).where(_owned()).values(lease_expires_at=lease, **same, **values)
     return renewed.returning(JOBS.c.cancel_requested_at)
 
 
-#: A lease alone raises no revision: whoever waits for a change would be woken by each heartbeat,
-#: and see the same job.
+#: A lease alone raises no revision and is no change: whoever waits for one would be woken by each
+#: heartbeat, and see the same job.
 RENEW: Final = _renewed()
 RENEW_AND_TELL: Final = _renewed(
     progress=bindparam("so_far", type_=JOBS.c.progress.type), revision=JOBS.c.revision + 1

@@ -108,7 +108,8 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
 
 def _leave_unrung(session: Session, job_ids: Sequence[UUID]) -> None:
     if job_ids:
-        session.execute(update(Job).where(Job.id.in_(job_ids)).values(rung_at=None))
+        unrung = update(Job).where(Job.id.in_(job_ids))
+        session.execute(unrung.values(rung_at=None, change_number=Job.change_number))
 
 
 def _all_waiting(

@@ -220,7 +220,7 @@ def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds:
     jobs = session.scalars(
         update(Job)
         .where(Job.id.in_(free))
-        .values(rung_at=now(), rings=Job.rings + 1)
+        .values(rung_at=now(), rings=Job.rings + 1, change_number=Job.change_number)
         .returning(Job)
     ).all()
     for job in jobs:

@@ -62,7 +62,7 @@ def test_the_examples_of_the_clients_page(up: Up) -> None:
         "additive",
     ]
     assert lines[6].startswith("source_not_found ")
-    assert lines[-4] == "finished 100%"
+    assert lines[-5:-3] == ["finished 100%", "{'refresh_schema'}"]
     assert lines[-3:] == ["1 None", "1", "['zips', 'orders']"]
 
 

@@ -63,6 +63,7 @@ PROJECT: Final = {
     "GET jobs/": Rule(scope=TABLE_READ, names="filters"),
     "GET jobs/{job_id}/": _READ,
     "GET jobs/{job_id}/events/": _READ,
+    "GET events/": _READ,
     "POST jobs/{job_id}/cancel/": _WRITE,
     "POST jobs/{job_id}/retry/": _WRITE,
     "POST warehouse_tables/file/": _WRITE,

@@ -344,3 +344,34 @@ def test_where_to_ask_is_said_by_arguments_or_the_environment(
     for wrong in ("localhost:8000", "http://x:port", "http://127.0.0.1/api"):
         with pytest.raises(ConfigurationError, match=r"^url "):
             Client(wrong)
+
+
+def test_a_watch_shows_what_changes_and_goes_on_where_it_was(
+    api: Any, served: Served, make_table: Callable[..., UUID]
+) -> None:
+    seen = iter(api.watch(["tables", "jobs"]))
+    ready = next(seen)
+    assert (ready.tables, ready.jobs, ready.more) == ((), (), ())
+    orders = str(make_table("orders"))
+    changes = next(seen)
+    assert [(each.id, each.name) for each in changes.tables] == [(orders, "orders")]
+    seen.close()
+    sales = str(make_table("sales"))
+    again = next(iter(api.watch(["tables"], last_event_id=changes.id)))
+    assert sales in [each.id for each in again.tables]
+
+
+def test_a_watch_that_is_cut_off_comes_back(
+    api: Any, served: Served, make_table: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stocktake.client.watching._REST_SECONDS", 0.05)
+    seen = iter(api.watch(["tables"]))
+    next(seen)
+    make_table("orders")
+    assert [each.name for each in next(seen).tables] == ["orders"]
+    for listener in served.parts.feed._listeners.copy():
+        served.server._loop.call_soon_threadsafe(listener.end)  # type: ignore[union-attr]
+    make_table("sales")
+    while "sales" not in {each.name for each in next(seen).tables}:
+        pass
+    seen.close()

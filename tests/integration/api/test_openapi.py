@@ -49,6 +49,7 @@ OPERATIONS: Final = {
     "retry_job",
     "run_schedule",
     "schema",
+    "stream_events",
     "stream_job_events",
     "update_schema",
     "upload_file",
