@@ -16,6 +16,7 @@ from cli.checking import check_source
 from cli.database import db, keys, projects, show_audit_log
 from cli.doctor import doctor
 from cli.editing import edit_table, types
+from cli.history import show_diff, show_history
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.output import complain
@@ -68,6 +69,8 @@ app.command("audit-log")(show_audit_log)
 tables.command("check")(check_source)
 tables.command("edit")(edit_table)
 tables.add_typer(types, name="types")
+tables.command("history")(show_history)
+tables.command("diff")(show_diff)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)

@@ -250,15 +250,69 @@ def describe_diff(diff: dict[str, Any]) -> list[str]:
     >>> describe_diff({"fields": {"added": [{"path": ["o", "a", "b.c"], "type": "Int8"}]}})
     ['+ o.a.`b.c`  Int8']
     """
-    lines = [f"+ {column['name']}  {column['type']}" for column in diff.get("added", ())]
+    lines = []
+    for column in diff.get("added", ()):
+        lines += [f"+ {column['name']}  {column['type']}", *_describe_brought(column)]
     lines += [f"- {column['name']}  {column['type']}" for column in diff.get("removed", ())]
     lines += [f"~ {one['from']} is now called {one['to']}" for one in diff.get("renamed", ())]
-    lines += [
-        f"~ {one['name']}  {one['from']} → {one['to']}"
-        for one in diff.get("changed", ())
-        if not one.get("only_fields")
-    ]
+    for one in diff.get("changed", ()):
+        if not one.get("only_fields"):
+            lines += [f"~ {one['name']}  {one['from']} → {one['to']}", *_describe_brought(one)]
     return lines + _describe_fields(diff.get("fields", {}))
+
+
+def _describe_brought(change: dict[str, Any]) -> list[str]:
+    """Describe who brought a column or its type, in lines below it."""
+    origin = change.get("origin")
+    if not origin:
+        return []
+    lines = [f"    by {describe_place(origin['brought_by'])}"]
+    if origin["camps"]:
+        lines += [f"    {line}" for line in describe_camps(origin["camps"])]
+    elif origin["files"] is not None:
+        lines.append(f"    {describe_presence(origin)}")
+    return lines
+
+
+def describe_presence(origin: dict[str, Any]) -> str:
+    """Return in how many of the files read a column is.
+
+    >>> describe_presence({"files": 2, "of_files": 12, "sampled": True})
+    'in 2 of 12 read files'
+    """
+    kind = "read files" if origin["sampled"] else "files"
+    return f"in {origin['files']:,} of {origin['of_files']:,} {kind}"
+
+
+def describe_place(place: dict[str, Any], most: int = 36) -> str:
+    """Return a file, version or snapshot, with its time; so short that a line holds it.
+
+    >>> place = {"file": None, "version": 7, "snapshot": None, "exact": False}
+    >>> describe_place(place | {"at": "2026-11-27T10:00:00+00:00"})
+    'version 7, 2026-11-27 10:00:00Z, or before'
+    """
+    name = place["file"] and _shortened(place["file"], most)
+    if place["version"] is not None:
+        name = f"version {place['version']}"
+    if place["snapshot"] is not None:
+        name = f"snapshot {place['snapshot']}"
+    parts = [name, moment(place["at"]), None if place["exact"] else "or before"]
+    return ", ".join(part for part in parts if part)
+
+
+def describe_camps(camps: Iterable[dict[str, Any]]) -> list[str]:
+    """Describe the files of each type of a column, a line for each type."""
+    lines = []
+    for camp in camps:
+        first, newest = camp["first"]["file"] or "", camp["newest"]["file"] or ""
+        names = (
+            _shortened(first, 36)
+            if first == newest
+            else f"{_shortened(first, 18)} … {_shortened(newest, 18)}"
+        )
+        files = "1 file" if camp["files"] == 1 else f"{camp['files']:,} files"
+        lines.append(f"{_shortened(camp['type'], 18)} in {files}: {names}")
+    return lines
 
 
 def _describe_fields(fields: dict[str, Any]) -> list[str]:

@@ -18,8 +18,10 @@ from cli.output import (
     complain,
     confirm,
     console,
+    describe_camps,
     describe_diff,
     describe_job,
+    describe_place,
     describe_warning,
     going_on,
     moment,
@@ -112,16 +114,42 @@ def show_table(
     )
     say("")
     show_rows(
-        ("COLUMN", "TYPE", "VALID"),
+        ("COLUMN", "TYPE", "VALID", "FILES", "FIRST IN"),
         [
-            (one["name"], types.get(one["name"], one["type"]), _yes(one["schema_valid"]))
+            (
+                one["name"],
+                types.get(one["name"], one["type"]),
+                _yes(one["schema_valid"]),
+                *_origin(one.get("origin")),
+            )
             for one in table["columns"]
         ],
         empty="No columns: the source was not read yet.",
+        least=("FIRST IN", "FILES"),
         names=("COLUMN",),
     )
+    for line in _divided(table["columns"]):
+        say(line)
     for warning in table["warnings"]:
         say(describe_warning(warning))
+
+
+def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:
+    """Return in how many files a column is, and the first place that has it."""
+    if origin is None or origin["first"] is None:
+        return None, None
+    files = None if origin["files"] is None else f"{origin['files']:,} of {origin['of_files']:,}"
+    if files and origin["sampled"]:
+        files += " read"
+    return files, describe_place(origin["first"] | {"at": None}, 24)
+
+
+def _divided(columns: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield which files have which type, of columns on which they differ."""
+    for one in columns:
+        if camps := (one.get("origin") or {}).get("camps"):
+            yield f"{one['name']}:"
+            yield from (f"  {line}" for line in describe_camps(camps))
 
 
 def _stored(table: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
