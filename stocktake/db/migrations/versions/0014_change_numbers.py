@@ -1,14 +1,14 @@
 """A number of each change of a table, a job and a batch, for streams of events.
 
-Revision: 0010
-Follows: 0009
+Revision: 0014
+Follows: 0013
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
