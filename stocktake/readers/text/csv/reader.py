@@ -111,6 +111,9 @@ def _refuse_open_end(block: Block, dialect: Dialect, path: str) -> None:
 
 def _texts(raws: Sequence[str], dialect: Dialect) -> list[str | None]:
     blanks, nulls, quote = dialect.blanks, dialect.nulls, dialect.quote
+    if _is_bare("\0".join(["", *raws, ""]), blanks, quote):
+        missing = nulls.intersection(raws)
+        return [None if raw in missing else raw for raw in raws] if missing else list(raws)
     known: dict[str, str | None] = {}
     for raw in set(raws):
         text = raw.strip(blanks)
@@ -120,6 +123,17 @@ def _texts(raws: Sequence[str], dialect: Dialect) -> list[str | None]:
             # Most have no quote: a call for each of them takes longer than all else here.
             known[raw] = dialect.unquote(raw)[0] if text[:1] == quote else text
     return [known[raw] for raw in raws]
+
+
+def _is_bare(joined: str, blanks: str, quote: str) -> bool:
+    """Return whether no field has a quote, or a blank at an end.
+
+    Args:
+        joined: the fields, each between two null characters; more of these only make it unsure.
+    """
+    return quote not in joined and not any(
+        f"\0{blank}" in joined or f"{blank}\0" in joined for blank in blanks
+    )
 
 
 # --- types --------------------------------------------------------------------------------
