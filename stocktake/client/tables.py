@@ -14,7 +14,7 @@ from stocktake.client.answers import (
     VersionDiff,
 )
 from stocktake.client.decoding import decode
-from stocktake.client.errors import NotFoundError
+from stocktake.client.errors import NotFoundError, UnexpectedAnswerError
 from stocktake.client.pages import PAGE_SIZE, all_of, first, one, part
 from stocktake.client.requests import Flow, Request, Stream, json_of
 from stocktake.client.waiting import Deadline, Wait, ended, first_wait
@@ -121,6 +121,19 @@ def refresh_table(table: str | Table, *, wait: Wait = False) -> Flow[Job]:
     return (yield from _job_of(table, "refresh_schema", wait))
 
 
+def plan_refresh(table: str | Table, *, wait: Wait = True) -> Flow[Job]:
+    """Ask what a refresh would change, and store nothing: `result` has the change and the diff.
+
+    Raises:
+        JobFailedError, NotEndedError: as of `refresh_table`.
+        UnexpectedAnswerError: the service is of a release that knows no plans, and refreshed.
+    """
+    job = yield from _job_of(table, "refresh_schema", wait, query={"dry_run": "true"})
+    if job.kind != "plan_refresh":
+        raise UnexpectedAnswerError(f"This service makes no plans: it began a {job.kind}.")
+    return job
+
+
 def maintain_table(table: str | Table, *, wait: Wait = False) -> Flow[Job]:
     """Optimize and vacuum a managed Delta table."""
     return (yield from _job_of(table, "maintain", wait))
@@ -198,11 +211,18 @@ def id_of(table: str | Table) -> Flow[str]:
     return found.id
 
 
-def _job_of(table: str | Table, action: str, wait: Wait, body: Any = None) -> Flow[Job]:
+def _job_of(
+    table: str | Table,
+    action: str,
+    wait: Wait,
+    body: Any = None,
+    query: Mapping[str, str] | None = None,
+) -> Flow[Job]:
     deadline = Deadline(wait)
     request = Request(
         method="POST",
         path=f"{(yield from path_of(table))}{action}/",
+        query=query or {},
         body=body or {},
         wait_seconds=first_wait(wait),
         once=True,

@@ -133,7 +133,8 @@ def _ring_first() -> ReturningUpdate[Any]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    return update(JOBS).where(JOBS.c.id == first).values(rung_at=now()).returning(*_RUNG)
+    ring = update(JOBS).where(JOBS.c.id == first)
+    return ring.values(rung_at=now(), change_number=JOBS.c.change_number).returning(*_RUNG)
 
 
 #: Built once: to build them takes longer than to run them, and each job's end does.

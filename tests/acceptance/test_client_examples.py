@@ -53,15 +53,16 @@ def _run(script: str, up: Up) -> str:
 
 def test_the_examples_of_the_clients_page(up: Up) -> None:
     lines = _run(_examples("docs/client.md"), up).splitlines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         "id integer",
         "price float",
         "none",
+        "additive",
         "note Nullable(String)",
         "['additive', 'additive']",
         "additive",
     ]
-    assert lines[6].startswith("source_not_found ")
+    assert lines[7].startswith("source_not_found ")
     assert lines[-5:-3] == ["finished 100%", "{'refresh_schema'}"]
     assert lines[-3:] == ["1 None", "1", "['zips', 'orders']"]
 

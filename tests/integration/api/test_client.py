@@ -142,6 +142,20 @@ def test_a_refresh_that_is_waited_for_returns_its_result(
     assert (job.state, job.result.change, job.result.row_count) == ("succeeded", "additive", 7)
 
 
+def test_a_plan_is_what_a_refresh_would_change(
+    api: Any,
+    served: Served,
+    make_table: Callable[..., UUID],
+    finish_job: FinishJob,
+    pool: ThreadPoolExecutor,
+) -> None:
+    make_table("orders")
+    asked = pool.submit(api.tables.plan, "orders")
+    finish_job(_rung(served), {"change": "breaking"})
+    plan = asked.result()
+    assert (plan.kind, plan.result.change) == ("plan_refresh", "breaking")
+
+
 def test_a_refresh_that_fails_is_an_error_with_its_job(
     api: Any,
     served: Served,

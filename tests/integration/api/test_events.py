@@ -123,13 +123,20 @@ def test_a_heartbeat_is_no_change(
 
 
 def test_another_project_is_never_told_of(
-    client: httpx.Client, make_table: MakeTable, other_project: int
+    client: httpx.Client,
+    connect: Callable[..., httpx.Client],
+    make_key: MakeKey,
+    make_table: MakeTable,
+    other_project: int,
 ) -> None:
-    with ready(client) as stream:
-        make_table("theirs", other_project)
-        mine = make_table("mine")
-        _, event = stream.until(lambda it: it["tables"])
-        assert ids(event, "tables") == [str(mine)]
+    """Not even where both are listened to, and one look finds the changes of both."""
+    rival = connect(make_key(["*"], other_project))
+    rival.base_url = rival.base_url.join(f"/api/projects/{other_project}/")
+    with ready(client) as stream, ready(rival) as other:
+        theirs, mine = make_table("theirs", other_project), make_table("mine")
+        for each, own in ((stream, mine), (other, theirs)):
+            _, event = each.until(lambda it: it["tables"])
+            assert ids(event, "tables") == [str(own)]
 
 
 def test_who_comes_back_is_told_of_what_was_missed_and_of_nothing_else(
