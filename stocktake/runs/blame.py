@@ -58,7 +58,7 @@ def blame(
 
     Args:
         table: locked, as the read before left it.
-        before: its columns.
+        before: its source's columns, as that read found them.
         fresh: what the read makes of them.
         found: the read, of a source that changed.
     """
@@ -68,7 +68,10 @@ def blame(
     # What is ours has one writer, and a load that is taken back is taken back.
     if not table.managed:
         columns = _steadied(swings, before, fresh, found)
-    names = [column.name for column in columns]
+    # Also those that are shown although the read has not found them, as a policy may have it: such
+    # a column has no origin.
+    names = dict.fromkeys(column.name for column in (*columns, *before))
+    names |= dict.fromkeys(each["name"] for each in table.columns)
     origins = found.origins
     if origins is not None and origins.continues:
         origins = origins.after(StoredOrigins(known).origins(column.name for column in before))

@@ -122,6 +122,21 @@ def test_another_origin_of_equal_columns_is_no_version(desk: Desk) -> None:
     assert origin(desk, "id")["newest"]["file"] == "21.parquet"
 
 
+def test_a_column_that_a_policy_keeps_has_no_origin_once_its_source_lacks_it(desk: Desk) -> None:
+    write(desk, 0, id=[1], note=["a"])
+    register(desk, "orders/*.parquet")
+    refreshed(desk)
+    with desk.database.write() as session:
+        session.scalars(select(Table)).one().change_policy = "manual"
+    write(desk, 0, id=[1])
+    refreshed(desk)
+    assert [column["name"] for column in desk.table().columns] == ["id", "note"]
+    with desk.database.read() as session:
+        stored = session.scalars(select(Table.origins)).one()
+    assert StoredOrigins(stored).shown("note") is None
+    assert origin(desk, "id")["files"] == 1
+
+
 def test_an_unchanged_source_leaves_the_origins_as_they_are(desk: Desk) -> None:
     write(desk, 0, id=[1])
     register(desk, "orders/*.parquet")
