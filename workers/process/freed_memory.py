@@ -13,7 +13,6 @@ import ctypes
 from typing import Final
 
 import psutil
-import pyarrow as pa
 
 from workers.process.parent_death import LIBC
 
@@ -33,6 +32,8 @@ class FreedMemory:
         it had."""
         if self._resident() - self._held < _WORTH_BYTES:
             return False
+        import pyarrow as pa  # late: the clock and a worker's parent read nothing
+
         pa.default_memory_pool().release_unused()
         if LIBC is not None and hasattr(LIBC, "malloc_trim"):  # glibc's; musl keeps little
             LIBC.malloc_trim(ctypes.c_size_t(0))
