@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from stocktake.db.models import Table, Upload
-from stocktake.errors import ValidationError
+from stocktake.errors import ValidationError, did_you_mean
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TAKING_ROWS, TableFormat
@@ -17,6 +17,8 @@ from stocktake.storage.places import guard
 from stocktake.storage.places.globs import is_glob
 
 ONE: Final = "Send a file, or `url_pattern`, and not both."
+#: Beside the file.
+FIELDS: Final = ("format", "options", "url_pattern")
 ELSEWHERE: Final = (
     "The file must be in the bucket that the table reads, whose key is used. Send the file itself, "
     "or copy it there first, outside of the table's own pattern."
@@ -80,6 +82,9 @@ def request(
 
 
 def _arguments(table: Table, asked: FileToCheck) -> IngestArguments:
+    for name in asked.fields:
+        if name not in FIELDS:
+            raise refusal(f"This field is not known; {did_you_mean(name, FIELDS)}", name[:64])
     format_ = _format(table, asked)
     loads = table.managed and table.format in TAKING_ROWS
     return IngestArguments(

@@ -127,6 +127,8 @@ def test_a_file_is_judged_where_it_is(
     assert (elsewhere.status_code, elsewhere.json()["attr"]) == (400, "url_pattern")
     both = ask(f"file://{tmp_path}/new.csv", file=("new.csv", b"id\n1\n"))
     assert both.status_code == 400
+    unknown = ask(f"file://{tmp_path}/new.csv", fromat=(None, "CSV")).json()
+    assert (unknown["attr"], "did you mean 'format'" in unknown["detail"]) == ("fromat", True)
     assert client.post(f"warehouse_tables/{table}/check/").status_code == 400
 
 
