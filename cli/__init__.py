@@ -20,7 +20,7 @@ from cli.history import show_diff, show_history
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.output import complain
-from cli.planning import plan
+from cli.planning import check, plan
 from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
@@ -77,6 +77,7 @@ app.command()(upload)
 app.add_typer(changes, name="changes")
 app.command()(policy)
 app.command()(plan)
+app.command()(check)
 app.add_typer(jobs, name="jobs")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)

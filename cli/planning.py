@@ -1,17 +1,22 @@
-"""`stocktake plan`: what a refresh would change, for CI; its exit status tells the worst of it."""
+"""`stocktake plan` and `stocktake check`: what a refresh, or a file, would change, for CI; the exit
+status tells the worst of it."""
 
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from cli import hints
 from cli.client import Client
-from cli.output import describe_diff, going_on, say, show_json
+from cli.output import complain, describe_diff, describe_warning, going_on, say, show_json
 from cli.tables import Look, await_batch, progress
+from stocktake.errors import CommandError
 from stocktake.schema.decisions import worst
 from stocktake.schema.diff import ChangeClass
+from stocktake.schema.formats import TableFormat
 
 #: What a change costs those who read the table. 1 is a read that failed, 2 a wrong command.
 STATUS: Final = {
@@ -21,6 +26,7 @@ STATUS: Final = {
     ChangeClass.BREAKING: 4,
 }
 FAILED: Final = 1
+_WAIT_SECONDS: Final = 60
 
 
 def plan(
@@ -56,6 +62,51 @@ def plan(
         _show(found, missing)
     complete = len(answers) == batch["total"] and not missing and not batch["errors"]
     raise typer.Exit(STATUS[change] if complete else FAILED)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="Not yet landed.", exists=True, dir_okay=False)],
+    table: Annotated[str, typer.Option(help="Name or id of the table it is for.")],
+    table_format: Annotated[
+        TableFormat | None,
+        typer.Option(
+            "--format", case_sensitive=False, help="What the file is; as the table if left out."
+        ),
+    ] = None,
+    option: hints.Given = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What the API answers.")] = False,
+) -> None:
+    """Say what a file would do to a table's schema before it lands there, and change nothing.
+
+    Ends as `stocktake plan` does: 0 for nothing and for new columns, 3 where a type would widen, 4
+    where it would break readers, 1 where the file cannot be read, 2 is a wrong command.
+    """
+    options = hints.options_of(option or ())
+    fields = {"format": table_format, "options": json.dumps(options) if options else None}
+    sent = {name: str(value) for name, value in fields.items() if value is not None}
+    with Client.from_environment() as client:
+        path = f"warehouse_tables/{client.table(table)['id']}/check/"
+        job = client.send_file(path, file, sent, wait_seconds=_WAIT_SECONDS)
+    if as_json:
+        show_json(job)
+    verdict = job["result"]
+    if verdict is None:
+        told = (job["error"] or {}).get("detail")
+        raise CommandError(told or f"Not read yet: stocktake jobs watch {job['id']}")
+    if not as_json:
+        _show_verdict(verdict)
+    change = verdict["change"]
+    raise typer.Exit(FAILED if change is None else STATUS[ChangeClass(change)])
+
+
+def _show_verdict(verdict: dict[str, Any]) -> None:
+    say(f"{verdict['table']}: {verdict['change'] or 'unreadable'}")
+    for line in describe_diff(verdict["diff"]):
+        say(f"  {line}")
+    for warning in verdict["warnings"]:
+        say(describe_warning(warning))
+    if refusal := verdict["refusal"]:
+        complain(refusal["detail"], refusal["hint"] or "")
 
 
 def _parsed(selector: str | None) -> dict[str, Any]:

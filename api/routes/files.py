@@ -27,8 +27,9 @@ from stocktake.errors import (
 from stocktake.jobs.arguments import Mode, Target
 from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE, TableFormat
-from stocktake.services import files, jobs, table_views, upload_forms
+from stocktake.services import file_checks, files, jobs, table_views, upload_forms
 from stocktake.services.context import Context
+from stocktake.services.file_checks import FileToCheck
 from stocktake.services.files import Ingest
 
 router = Router(tags=["warehouse tables"])
@@ -37,11 +38,12 @@ router = Router(tags=["warehouse tables"])
 _COUNTED_HERE: Final = 2**62
 
 
-def _form(**fields: dict[str, Any]) -> dict[str, Any]:
+def _form(*, required: bool = True, **fields: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI of a multipart body, which FastAPI must not parse for us: it would do so
     before the key is checked."""
     properties = {"file": {"type": "string", "format": "binary"}} | fields
-    schema = {"type": "object", "properties": properties, "required": ["file"]}
+    schema = {"type": "object", "properties": properties}
+    schema |= {"required": ["file"]} if required else {}
     return {
         "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     }
@@ -126,6 +128,56 @@ async def _upload_table(edge: WriteEdge) -> Response:
                 context, upload, form, key=edge.idempotency_key, sent=receiver.fingerprint
             )
             return _ingesting(context, ingest)
+
+        return await edge.write(work, wait=True, fingerprint=receiver.fingerprint)
+
+
+@router.post(
+    "/warehouse_tables/{table_id}/check/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+    max_body_size=_COUNTED_HERE,
+    openapi_extra=_form(
+        required=False,
+        url_pattern={
+            "type": "string",
+            "description": "In the place of a file: where it is, in the bucket that the table "
+            "reads, with the table's own key.",
+        },
+        format={
+            "type": "string",
+            "enum": list(UPLOADABLE),
+            "description": "The table's own if left out; or as the name ends.",
+        },
+        options={
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "A JSON object of options by which the file is read, over the table's.",
+        },
+    ),
+)
+async def check_file(edge: WriteEdge, table_id: UUID) -> Response:
+    """Say what a file would do to the table's live schema before it lands there: nothing, or a
+    change that is `additive`, `widening` or `breaking`. Nothing is kept.
+
+    The file of a table that reads many is one more of these; of any other table it takes the place
+    of what is there; to a managed Delta table its rows are added.
+    """
+    return await _or_unavailable(lambda: _check_file(edge, table_id))
+
+
+async def _check_file(edge: WriteEdge, table_id: UUID) -> Response:
+    async with receiving(edge, upload_forms.upload_too_large) as receiver:
+        await receiver.receive()
+        asked = FileToCheck(filename=receiver.filename or "", fields=receiver.fields)
+        await receiver.finish()
+
+        def work(context: Context) -> Answer:
+            upload = None
+            if receiver.upload is not None:
+                upload = files.store(context, receiver.upload_id, size_bytes=receiver.size_bytes)
+            return _checking(context, file_checks.request(context, table_id, asked, upload))
 
         return await edge.write(work, wait=True, fingerprint=receiver.fingerprint)
 

@@ -100,12 +100,13 @@ def activate(session: Session, upload_id: UUID) -> None:
     _settle(session, upload_id, UploadState.ACTIVE)
 
 
-def use_up(session: Session, upload_id: UUID) -> None:
-    """Note that an upload's rows are in a managed Delta table: its own bytes are wanted no more."""
+def use_up(session: Session, upload_id: UUID | None) -> None:
+    """Note that an upload's rows are in a managed Delta table, or that it was judged: its own bytes
+    are wanted no more. None is a file that was not uploaded."""
     _settle(session, upload_id, UploadState.SUPERSEDED)
 
 
-def _settle(session: Session, upload_id: UUID, state: UploadState) -> None:
+def _settle(session: Session, upload_id: UUID | None, state: UploadState) -> None:
     """Set the state of one whose bytes are there; another stays as it is."""
     session.execute(
         update(Upload)

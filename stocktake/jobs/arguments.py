@@ -42,6 +42,9 @@ class IngestArguments:
         types: by column, the words under which its types were sent; kept with the table, too.
         partition_by: the columns by which a managed Delta table is partitioned when it is made.
         table: of a check, the name of the table that the upload is held to.
+        beside: of a check, whether the file would land among the table's others, and not in the
+            place of what it has.
+        url_pattern: of a check, where the file is; empty where it was uploaded.
         request: a digest of what the client would send again; empty where a repetition of the
             request is another request, or an older release received it (ADR 21).
     """
@@ -54,6 +57,8 @@ class IngestArguments:
     types: Mapping[str, str] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ()
     table: str = ""
+    beside: bool = False
+    url_pattern: str = ""
     request: str = ""
 
     @classmethod
@@ -76,6 +81,8 @@ class IngestArguments:
             types=dict(stored.get("types", {})),
             partition_by=tuple(stored.get("partition_by", ())),
             table=stored.get("table", ""),
+            beside=bool(stored.get("beside")),
+            url_pattern=stored.get("url_pattern", ""),
             request=stored.get("request", ""),
         )
 
@@ -93,6 +100,8 @@ class IngestArguments:
             "types": dict(self.types),
             "partition_by": list(self.partition_by),
             "table": self.table,
+            "beside": self.beside,
+            "url_pattern": self.url_pattern,
             "request": self.request,
         }
         return kept | {name: value for name, value in rest.items() if value}

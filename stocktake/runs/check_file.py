@@ -11,24 +11,29 @@ from typing import Any, Self
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from stocktake.catalog import uploads
+from stocktake.catalog.credentials import opened_for
 from stocktake.db.models import Table, Upload
 from stocktake.errors import (
     JobError,
     ManagedStorageRefusedError,
     SchemaConflictError,
+    SupersededError,
     TerminalError,
 )
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import IngestArguments, Target
 from stocktake.readers.delta.types import columns_of
+from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.runs.ingest_file import (
     Received,
     check_size,
     load_of,
     named,
+    options_with,
     read_in_full,
     read_upload,
     received_of,
@@ -36,8 +41,11 @@ from stocktake.runs.ingest_file import (
 from stocktake.runs.load_plan import Load, behind, fit
 from stocktake.runs.managed_table import mapped
 from stocktake.schema.columns import Column
-from stocktake.schema.diff import ChangeClass, Diff, apply_overrides, diff
+from stocktake.schema.diff import ChangeClass, Diff, apply_overrides, diff, merge_sampled
 from stocktake.schema.warnings import ReadWarning
+from stocktake.storage.places.guard import locate, recheck, requires_credential
+from stocktake.storage.stores.opening import open_source
+from stocktake.storage.stores.protocol import Credential
 
 Columns = tuple[Column, ...]
 
@@ -95,7 +103,7 @@ def run(attempt: Attempt) -> None:
                 Table.project_id == claim.project_id, Table.name == name, Table.deleted.is_(False)
             )
         ).one_or_none()
-        received = received_of(attempt, session.get(Upload, claim.upload_id), table)
+        received = _received(session, attempt, table)
         told = {"table": name, "exists": table is not None}
         told |= {"rows_before": table.row_count if table else None}
         # A job of no table, so that it waits for none; what it looks at is that table's.
@@ -104,6 +112,34 @@ def run(attempt: Attempt) -> None:
     with attempt.process.database.write() as session:
         uploads.use_up(session, received.upload_id)
         leases.succeed(session, claim, told | verdict.as_dict())
+
+
+def _received(session: Session, attempt: Attempt, table: Table | None) -> Received:
+    """Return the file that is to be judged: an upload, or one beside the table's own files."""
+    arguments = IngestArguments.of(attempt.claim.arguments)
+    if not arguments.url_pattern:
+        upload = session.get(Upload, attempt.claim.upload_id)
+        return received_of(attempt, upload, table)
+    if table is None or table.managed:
+        raise SupersededError("The table was deleted, or reads from elsewhere, before the check.")
+    policy = attempt.process.guard
+    location = recheck(arguments.url_pattern, policy)
+    if requires_credential(locate(table.url_pattern, policy), location):
+        raise SupersededError("The table reads from elsewhere since the check was asked for.")
+    pair = opened_for(session, attempt.process.keyring, table)
+    credential = None
+    if pair is not None:
+        credential = Credential(access_key=pair.access_key, access_secret=pair.access_secret)
+    store, path = open_source(location, credential, public=bool(table.options.get("public")))
+    options = options_with(table.options, arguments.options)
+    return Received(
+        upload_id=None,
+        arguments=arguments,
+        source=Source(store=store, path=path, format=arguments.format, options=options),
+        filename=path.rpartition("/")[2],
+        size_bytes=0,
+        columns=tuple(Column.from_dict(stored) for stored in table.columns),
+    )
 
 
 def judge_file(attempt: Attempt, received: Received, *, exists: bool) -> FileVerdict:
@@ -118,8 +154,11 @@ def judge_file(attempt: Attempt, received: Received, *, exists: bool) -> FileVer
     trial = _Trial.of(received)
     try:
         with named(received), mapped():
-            check_size(received)
-            if received.arguments.target is Target.DELTA:
+            if received.upload_id is not None:
+                check_size(received)
+            if received.arguments.beside:
+                trial.land_beside(attempt, received)
+            elif received.arguments.target is Target.DELTA:
                 trial.load(attempt, received, exists=exists)
             else:
                 trial.replace_file(attempt, received)
@@ -170,6 +209,15 @@ class _Trial:
         found, _ = read_in_full(attempt, received)
         self._after, self._row_count = found.columns, found.row_count
         self._warnings = found.warnings
+
+    def land_beside(self, attempt: Attempt, received: Received) -> None:
+        """Read the file as one more of those that the table has."""
+        found, _ = read_in_full(attempt, received)
+        names = {column.name for column in found.columns}
+        # A value in the path is in no file.
+        paths = (each for each in self._before if each.partition and each.name not in names)
+        self._after = merge_sampled(self._before, (*found.columns, *paths))
+        self._row_count, self._warnings = found.row_count, found.warnings
 
     def load(self, attempt: Attempt, received: Received, *, exists: bool) -> None:
         """Read the file as its rows would be loaded."""

@@ -59,11 +59,12 @@ class Received:
     """An upload, as the job found it, ready to be read.
 
     Attributes:
+        upload_id: None of a file that is judged where it is.
         filename: as the client called it, for messages; the object's key is made up.
         columns: the table's, for the types that a user has set.
     """
 
-    upload_id: UUID
+    upload_id: UUID | None
     arguments: IngestArguments
     source: Source
     filename: str

@@ -12,6 +12,7 @@ from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.blame import blame
 from stocktake.runs.opening import open_table
 from stocktake.runs.refresh_schema import columns_of_source
 from stocktake.schema.decisions import Columns, worst
@@ -55,9 +56,9 @@ def _result(
 
 def _fresh(session: Session, table: Table, found: Introspection) -> Columns:
     """Return the columns as the source has them."""
-    live = changes.columns_of(table.columns)
+    live, known = changes.columns_of(table.columns), changes.source_columns(session, table)
     if found.coverage.unchanged:
         # As it was read last, of which some may wait.
-        return apply_overrides(live, changes.source_columns(session, table))
-    known = changes.source_columns(session, table) if found.coverage.truncated else live
-    return columns_of_source(live, known, found)
+        return apply_overrides(live, known)
+    # With columns that swing as a refresh would store them.
+    return blame(table, known, columns_of_source(live, known, found), found).columns

@@ -121,7 +121,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
     if filename is None:
         raise refusal(NO_FILE, "file")
     require_known(fields)
-    format_ = _file_format(fields.get("format") or TableFormat.CSV_WITH_NAMES)
+    format_ = uploadable(fields.get("format") or TableFormat.CSV_WITH_NAMES)
     if "name" in fields or filename:
         name = words.require_identifier(fields.get("name", stem(filename)))
     if not filename:
@@ -170,6 +170,15 @@ def _flag(attr: str, sent: str) -> bool:
     if word not in ("true", "false"):
         raise refusal(f"{attr} must be true or false.", attr)
     return word == "true"
+
+
+def options_of(sent: str, format_: TableFormat) -> dict[str, Any]:
+    """Return the options by which a file is read, as a form holds them.
+
+    Raises:
+        ValidationError: they are no JSON object, or say nothing about the format.
+    """
+    return check_file_options(_object(sent, "options", _OPTIONS_EXAMPLE), format_)
 
 
 def check_file_options(sent: Any, format_: TableFormat) -> dict[str, Any]:
@@ -327,7 +336,12 @@ def refusal(sentence: str, attr: str) -> ValidationError:
     return ValidationError(sentence, attr=attr, legacy_message=True)
 
 
-def _file_format(value: str) -> TableFormat:
+def uploadable(value: str) -> TableFormat:
+    """Return the format of a file that may be sent.
+
+    Raises:
+        ValidationError: another one.
+    """
     if value not in set(TableFormat):
         raise refusal(BAD_FORMAT, "format")
     format_ = TableFormat(value)

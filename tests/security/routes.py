@@ -93,6 +93,7 @@ PROJECT: Final = {
     "POST warehouse_tables/{table_id}/refresh_schema/": _WRITE,
     "POST warehouse_tables/{table_id}/maintain/": _WRITE,
     "POST warehouse_tables/{table_id}/restore/": _WRITE,
+    "POST warehouse_tables/{table_id}/check/": _WRITE,
     "POST warehouse_tables/{table_id}/update_schema/": Rule(
         scope=TABLE_WRITE, body={"updates": {"id": "float"}}
     ),

@@ -94,6 +94,15 @@ def test_a_plan_is_a_job_that_tells_the_diff_and_leaves_the_table_as_it_is(
         assert session.scalars(select(SchemaVersion)).all() == []
 
 
+def test_a_plan_and_a_refresh_are_two_requests_under_a_key(
+    client: httpx.Client, source: Callable[..., UUID]
+) -> None:
+    path = f"warehouse_tables/{source('orders', id=pa.int64())}/refresh_schema/"
+    key = {"Idempotency-Key": "k"}
+    assert client.post(path, params={"dry_run": "true"}, headers=key).status_code == 202
+    assert client.post(path, headers=key).json()["code"] == "idempotency_key_reused"
+
+
 def test_a_plan_of_many_is_a_batch(
     client: httpx.Client, work: None, source: Callable[..., UUID], database: Database
 ) -> None:

@@ -66,6 +66,17 @@ def test_what_waits_is_still_to_come_and_what_was_rejected_is_not(desk: Desk, fi
     assert planned(desk)["change"] == "additive"
 
 
+def test_a_column_that_swings_is_planned_as_a_refresh_would_store_it(
+    desk: Desk, file: Path
+) -> None:
+    set_policy(desk, "auto")
+    write(file, id=pa.int64(), n=pa.string())
+    refreshed(desk)
+    write(file, id=pa.int64(), n=pa.int32())
+    result = planned(desk)
+    assert refreshed(desk)["change"] == result["change"]
+
+
 def test_a_source_that_cannot_be_read_fails_the_plan_alone(desk: Desk, file: Path) -> None:
     file.unlink()
     before = rows(desk)

@@ -160,7 +160,7 @@ def test_a_newer_read_replaces_the_change_and_says_so(desk: Desk, file: Path) ->
 
 
 def test_a_source_that_is_back_withdraws_the_change(desk: Desk, file: Path) -> None:
-    write(file, id=pa.int64(), n=pa.string())
+    write(file, id=pa.int64(), n=pa.int32(), note=pa.string())
     refreshed(desk)
     write(file, id=pa.int64(), n=pa.int32())
     refreshed(desk)

@@ -1,0 +1,124 @@
+"""Asking what a file would do to a table before it lands there. Nothing of it is kept."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from stocktake.db.models import Table, Upload
+from stocktake.errors import ValidationError, did_you_mean
+from stocktake.jobs.arguments import IngestArguments, Mode, Target
+from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
+from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TAKING_ROWS, TableFormat
+from stocktake.services import refreshes, table_views, tables
+from stocktake.services.context import Context
+from stocktake.services.upload_forms import options_of, refusal, uploadable
+from stocktake.states import JobKind, Queue
+from stocktake.storage.places import guard
+from stocktake.storage.places.globs import is_glob
+
+ONE: Final = "Send a file, or `url_pattern`, and not both."
+#: Beside the file.
+FIELDS: Final = ("format", "options", "url_pattern")
+ELSEWHERE: Final = (
+    "The file must be in the bucket that the table reads, whose key is used. Send the file itself, "
+    "or copy it there first, outside of the table's own pattern."
+)
+MANAGED: Final = "The table's files are the service's own: send the file itself."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileToCheck:
+    """What a request says of a file.
+
+    Attributes:
+        filename: the cleaned name; empty where none was sent.
+        fields: ``format``, ``options`` and ``url_pattern``, where they were sent.
+    """
+
+    filename: str
+    fields: dict[str, str]
+
+    @property
+    def url_pattern(self) -> str:
+        """Return where the file is; empty where it was sent."""
+        return self.fields.get("url_pattern", "").strip()
+
+
+def request(
+    context: Context, table_id: UUID, asked: FileToCheck, upload: Upload | None
+) -> Enqueued:
+    """Queue a job that says what a file would do to a table.
+
+    A file of a table that reads many lands beside the others; of any other table it takes the place
+    of what is there; its rows are added to a managed Delta table.
+
+    Args:
+        upload: the stored file; None where it is at `url_pattern`.
+
+    Raises:
+        NotFoundError: no such live table in this project.
+        ValidationError: the format or an option is wrong, or the URL is elsewhere.
+    """
+    table = table_views.locked(context, table_id)
+    refreshes.require_linked(table)
+    if (upload is None) == (not asked.url_pattern):
+        raise refusal(ONE, "file")
+    arguments = _arguments(table, asked)
+    if upload is None:
+        _check_url(context, table, arguments)
+    return enqueue(
+        context.session,
+        JobRequest(
+            project_id=context.caller.project_id,
+            # Of no table: it waits for no job of it, and each of several is of another file.
+            kind=JobKind.CHECK_FILE,
+            queue=Queue.INTERACTIVE,
+            max_attempts=context.process.settings.job_max_attempts,
+            upload_id=upload.id if upload else None,
+            created_by_id=context.caller.user_id,
+            arguments=arguments.as_dict(),
+        ),
+    )
+
+
+def _arguments(table: Table, asked: FileToCheck) -> IngestArguments:
+    for name in asked.fields:
+        if name not in FIELDS:
+            raise refusal(f"This field is not known; {did_you_mean(name, FIELDS)}", name[:64])
+    format_ = _format(table, asked)
+    loads = table.managed and table.format in TAKING_ROWS
+    return IngestArguments(
+        format=format_,
+        target=Target.DELTA if loads else Target.FILE,
+        mode=Mode.APPEND if loads else None,
+        options=options_of(asked.fields.get("options", ""), format_),
+        table=table.name,
+        beside=not table.managed and _reads_many(table),
+        url_pattern=asked.url_pattern,
+    )
+
+
+def _reads_many(table: Table) -> bool:
+    return tables.check_format(table.format).is_folder or is_glob(table.url_pattern)
+
+
+def _format(table: Table, asked: FileToCheck) -> TableFormat:
+    """Return the file's format: as it was sent, or the table's own, or as the name ends."""
+    if sent := asked.fields.get("format"):
+        return uploadable(sent)
+    own = tables.check_format(table.format)
+    if own.facts.uploadable:
+        return own
+    name = (asked.url_pattern or asked.filename).lower()
+    ending = FILE_FORMAT_OF.get(name.rpartition(".")[2], "")
+    return FILE_FORMATS.get(ending, TableFormat.PARQUET)
+
+
+def _check_url(context: Context, table: Table, arguments: IngestArguments) -> None:
+    if table.managed:
+        raise ValidationError(MANAGED, attr="url_pattern")
+    policy = context.process.guard
+    location = guard.check(tables.checked_url(arguments.url_pattern), policy)
+    guard.check_pattern(location, arguments.format)
+    if guard.requires_credential(guard.locate(table.url_pattern, policy), location):
+        raise ValidationError(ELSEWHERE, attr="url_pattern")

@@ -1,0 +1,157 @@
+"""`{id}/check/` and `stocktake check`: what a file would do to a table before it lands there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from stocktake.db.models import SchemaVersion, Table, Upload
+from stocktake.db.session import Database
+from stocktake.schema.columns import Column
+from tests.integration.api.conftest import MakeKey, Served
+from tests.integration.api.test_changes_cli import run, server, silent
+from tests.integration.api.test_plan import served, work
+
+__all__ = ["served", "server", "silent", "work"]
+MakeTable = Callable[..., UUID]
+LIVE = [
+    Column.of("id", "Nullable(Int64)").as_dict(),
+    Column.of("n", "Nullable(Int64)").as_dict(),
+    Column.of("day", "Nullable(Date)", partition=True).as_dict(),
+]
+
+
+@pytest.fixture
+def table(make_table: MakeTable, tmp_path: Path) -> UUID:
+    """A table that reads many files."""
+    return make_table(
+        format="CSVWithNames",
+        url_pattern=f"file://{tmp_path}/landed/*.csv",
+        columns=LIVE,
+        schema_version=1,
+    )
+
+
+def check(client: httpx.Client, table: UUID, data: bytes, **fields: str) -> dict[str, Any]:
+    answer = client.post(
+        f"warehouse_tables/{table}/check/",
+        files={"file": ("new.csv", data)},
+        data=fields,
+        headers={"Prefer": "wait=20"},
+    )
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["result"])
+
+
+FILES = [
+    (b"id,n\n1,2\n", "none"),
+    (b"n,id\n1,2\n", "none"),
+    (b"id\n1\n", "none"),
+    (b"id,n,note\n1,2,x\n", "additive"),
+    (b"id,n\n1,2.5\n", "widening"),
+    (b"id,n\n1,x\n", "breaking"),
+]
+
+
+@pytest.mark.parametrize(("data", "change"), FILES)
+def test_a_file_that_lands_beside_others_is_told_by_class(
+    client: httpx.Client, work: None, table: UUID, database: Database, data: bytes, change: str
+) -> None:
+    result = check(client, table, data)
+    assert (result["table"], result["change"], result["row_count"]) == ("orders", change, 1)
+    with database.read() as session:
+        row = session.get_one(Table, table)
+        assert (row.columns, row.source_state, row.generation) == (LIVE, None, 1)
+        assert session.scalars(select(SchemaVersion)).all() == []
+        assert [each.state for each in session.scalars(select(Upload))] == ["superseded"]
+
+
+def test_a_file_in_the_place_of_the_only_one_may_not_lack_a_column(
+    client: httpx.Client, work: None, make_table: MakeTable, tmp_path: Path
+) -> None:
+    only = make_table(
+        format="CSVWithNames",
+        url_pattern=f"file://{tmp_path}/only.csv",
+        columns=LIVE[:2],
+        schema_version=1,
+    )
+    assert check(client, only, b"id,n\n1,2\n")["change"] == "none"
+    result = check(client, only, b"id\n1\n")
+    assert (result["change"], result["diff"]["removed"]) == (
+        "breaking",
+        [{"name": "n", "type": "Nullable(Int64)"}],
+    )
+
+
+def test_rows_for_a_managed_table_are_held_to_it(client: httpx.Client, work: None) -> None:
+    loaded = client.post(
+        "warehouse_tables/file/",
+        files={"file": ("new.csv", b"id,n\n1,2\n")},
+        data={"name": "loaded", "target": "delta"},
+    )
+    result = check(client, loaded.json()["id"], b"id,n,note\n1,2,x\n", format="CSVWithNames")
+    assert (result["change"], result["rows_before"], result["row_count"]) == ("additive", 1, 1)
+
+
+def test_what_cannot_be_read_is_no_change_but_a_refusal(
+    client: httpx.Client, work: None, table: UUID
+) -> None:
+    result = check(client, table, b"no parquet", format="Parquet")
+    assert result["change"] is None
+    assert "not in Parquet format" in result["refusal"]["detail"]
+
+
+def test_options_over_the_tables_are_taken(client: httpx.Client, work: None, table: UUID) -> None:
+    result = check(client, table, b"id;n\n1;2\n", options='{"csv_delimiter": ";"}')
+    assert result["change"] == "none"
+
+
+def test_a_file_is_judged_where_it_is(
+    client: httpx.Client, work: None, table: UUID, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_bytes(b"id,n,note\n1,2,x\n")
+
+    def ask(url: str, **more: Any) -> httpx.Response:
+        parts = {"url_pattern": (None, url)} | more
+        path = f"warehouse_tables/{table}/check/"
+        return client.post(path, files=parts, headers={"Prefer": "wait=20"})
+
+    answer = ask(f"file://{tmp_path}/new.csv")
+    assert answer.json()["result"]["change"] == "additive"
+    assert ask(f"file://{tmp_path}/none.csv").json()["result"]["change"] is None
+    elsewhere = ask("https://other.s3.amazonaws.com/new.csv")
+    assert (elsewhere.status_code, elsewhere.json()["attr"]) == (400, "url_pattern")
+    both = ask(f"file://{tmp_path}/new.csv", file=("new.csv", b"id\n1\n"))
+    assert both.status_code == 400
+    unknown = ask(f"file://{tmp_path}/new.csv", fromat=(None, "CSV")).json()
+    assert (unknown["attr"], "did you mean 'format'" in unknown["detail"]) == ("fromat", True)
+    assert client.post(f"warehouse_tables/{table}/check/").status_code == 400
+
+
+def test_who_may_only_read_sends_nothing(
+    connect: Callable[..., httpx.Client], make_key: MakeKey, table: UUID, project_id: int
+) -> None:
+    reader = connect(make_key(["warehouse_table:read"]))
+    path = f"/api/projects/{project_id}/warehouse_tables/{table}/check/"
+    assert reader.post(path, files={"file": ("a.csv", b"a\n")}).status_code == 403
+
+
+STATUS = {"none": 0, "additive": 0, "widening": 3, "breaking": 4}
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+def test_the_exit_status_tells_the_class(
+    work: None, table: UUID, tmp_path: Path, served: Served
+) -> None:
+    file = tmp_path / "new.csv"
+    for data, change in FILES:
+        file.write_bytes(data)
+        done = run("check", str(file), "--table", "orders", status=STATUS[change])
+        assert done.stdout.startswith(f"orders: {change}\n")
+    run("check", str(file), "--table", "orders", "--format", "Parquet", status=1)
+    run("check", str(file), status=2)
+    run("check", str(tmp_path / "nothing.csv"), "--table", "orders", status=2)
