@@ -1,7 +1,7 @@
 """Jobs that a sweep may take.
 
-Revision ID: 0015
-Revises: 0014
+Revision: 0015
+Follows: 0014
 """
 
 import sqlalchemy as sa
