@@ -348,6 +348,72 @@ def test_a_table_that_changes_or_goes_during_the_look_is_superseded(fleet: Fleet
     assert fleet.rings.take() == [again.job.id], "who waited behind it is rung for"
 
 
+def test_a_change_between_the_look_and_the_end_makes_it_void(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed, stays = fleet.delta(2)
+    batch = fleet.batch()
+    chunk = fleet.claimed(batch)
+    real = sweep_probes.probe
+
+    def probe(source: Any, limits: Any) -> Any:
+        if source.path == "delta_0":
+            with context(fleet.database, fleet.desk.settings, fleet.desk.project_id) as ctx:
+                url = f"file://{fleet.desk.sources}/delta_1"
+                table_changes.change(ctx, changed, {"url_pattern": url})
+        return real(source, limits)
+
+    monkeypatch.setattr(sweep_probes, "probe", probe)
+    before = fleet.row(changed).last_refreshed_at
+
+    assert swept(fleet, chunk) == Ended(unchanged=1, cancelled=1)
+    job = fleet.job_of(batch, changed)
+    assert (job.state, job.result) == ("cancelled", None)
+    assert fleet.row(changed).last_refreshed_at == before
+    assert fleet.job_of(batch, stays).state == "succeeded"
+
+
+def test_ends_cancels_and_changes_at_once_wait_for_each_other_in_no_circle(
+    fleet: Fleet, migrated_database_url: str
+) -> None:
+    """On PostgreSQL a deadlock would be an error of one of them."""
+    made = fleet.delta(6)
+    other = Database(migrated_database_url)
+
+    def cancel(batch: UUID) -> None:
+        with context(other, fleet.desk.settings, fleet.desk.project_id) as ctx:
+            batches.cancel(ctx, batch)
+
+    def change() -> None:
+        for table_id in reversed(made):
+            with context(fleet.database, fleet.desk.settings, fleet.desk.project_id) as ctx:
+                table_changes.change(ctx, table_id, {"name": f"n{table_id.hex}"})
+
+    def renew(chunk: sweeps.Chunk) -> None:
+        with fleet.database.write() as session:
+            sweeps.renew(session, chunk, lease_seconds=LEASE_SECONDS)
+
+    try:
+        for _ in range(3):
+            batch = fleet.batch()
+            chunk = fleet.claimed(batch, most=4)
+            fleet.claimed(batch, most=1, worker="node/s/8")
+            race(
+                lambda chunk=chunk: swept(fleet, chunk),
+                lambda batch=batch: cancel(batch),
+                lambda chunk=chunk: renew(chunk),
+                change,
+                lambda batch=batch: fleet.claim(batch, worker="node/s/9"),
+            )
+            assert fleet.states(batch).count("queued") == 0
+            with fleet.database.write() as session:
+                for worker in ("node/s/8", "node/s/9"):
+                    rescue.end_swept(session, worker, rescue.lost_error(worker), AT_ONCE)
+            assert set(fleet.states(batch)) <= {"succeeded", "cancelled"}
+    finally:
+        other.dispose()
+
+
 def test_a_frozen_sweep_that_comes_back_writes_nothing(fleet: Fleet) -> None:
     fleet.delta(3)
     batch = fleet.batch()
