@@ -137,7 +137,7 @@ def _ring_for_new(
     left = max(room - sweeps, 0)
     for job_id in single[:left]:
         ring_after_commit(session, Ring(job_id=job_id, kind=first.kind, queue=first.queue))
-    # One stands for the sweeps that are to come: the end of each leaves another (ADR 22).
+    # One stands for the sweeps that are to come: the end of each leaves another (ADR 28).
     return single[left:] + (swept[-1:] if sweeps > room else [])
 
 

@@ -129,5 +129,5 @@ def _leave_token() -> Any:
 
 
 #: One job of the batch that waits unrung stands for the ring of a sweep that is still to come
-#: (ADR 22).
+#: (ADR 28).
 LEAVE_TOKEN: Final = _leave_token()

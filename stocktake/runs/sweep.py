@@ -1,5 +1,5 @@
 """What a sweep does with the jobs that it holds: look at all their sources at once, and end those
-whose source is as it was, in one transaction (ADR 22)."""
+whose source is as it was, in one transaction (ADR 28)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
