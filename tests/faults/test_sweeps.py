@@ -46,9 +46,9 @@ class Sweep:
     ) -> None:
         self._stack = stack
         self._mark = mark
-        stack.start_clock()
+        stack.start_clock(SWEEP_CHUNK="50")
         strikes = variables(freeze_at=STEPS[step][0], frozen=str(mark))
-        self.worker: Worker = stack.start_worker(strikes)
+        self.worker: Worker = stack.start_worker(strikes, SWEEP_CHUNK="50")
         self.sources = [new_source() for _ in range(TABLES)]
         self.tables = [client.create(each) for each in self.sources]
         oracle.wait_for_ends(60)

@@ -493,6 +493,7 @@ def test_whatever_happens_every_accepted_job_ends_once(
         allowed_url_schemes=("https", "file"),
         local_roots=(sources,),
         job_max_attempts=3,
+        sweep_chunk=50,
         # Days: a retry comes due when the history says so.
         job_retry_base_seconds=1e6,
         job_retry_max_seconds=1e7,

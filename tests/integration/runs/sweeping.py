@@ -106,7 +106,7 @@ class Fleet:
         expand_batch.run(attempt, chunk=chunk)
 
     def settings(self, **changes: Any) -> Settings:
-        return self.desk.settings.model_copy(update=changes)
+        return self.desk.settings.model_copy(update={"sweep_chunk": 50} | changes)
 
     def runtime(self, database: Database | None = None, **settings: Any) -> Runtime:
         return Runtime(
