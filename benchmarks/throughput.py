@@ -19,8 +19,10 @@ from servers.service import Worker
 from stocktake.schema.formats import TableFormat
 from stocktake.states import JobState, Queue
 
-#: Five seconds and more of them; a busy machine takes minutes for ten runs.
-_JOBS: Final = 500
+#: A second of sweeps; a busy machine takes minutes for ten runs.
+_JOBS: Final = 1000
+#: Jobs of a sweep, where tables are unchanged.
+_SWEPT: Final = 50
 #: Of the broker's databases, one in which no other worker looks.
 _NOOP_DATABASE: Final = 1
 #: Where Celery's Redis transport keeps what was given out and not yet acknowledged.
@@ -68,7 +70,8 @@ def measure(options: Options) -> Iterator[Outcome]:
                 figures=_figures(*_in_turns(deployment, count, events=events), events=events),
                 conditions=[
                     "task events on is how the service ships (Flower shows them); each rate is "
-                    "the mean of two runs, jobs and no-ops in turns"
+                    "the mean of two runs, jobs and no-ops in turns; unchanged tables are swept, "
+                    f"{_SWEPT} to a task (STOCKTAKE_SWEEP_CHUNK)"
                 ],
             )
 
@@ -78,7 +81,7 @@ def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[floa
     jobs: list[float] = []
     noops: list[float] = []
     for _ in range(2):
-        with _worker(deployment, "workers", events=events):
+        with _worker(deployment, "workers", events=events, swept=_SWEPT):
             jobs.append(_jobs(deployment, count))
         with _worker(deployment, noop.__name__, events=events):
             noops.append(_noops(deployment, count))
@@ -86,8 +89,8 @@ def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[floa
 
 
 @contextmanager
-def _worker(deployment: Deployment, app: str, *, events: bool) -> Iterator[None]:
-    settings = deployment.settings
+def _worker(deployment: Deployment, app: str, *, events: bool, swept: int = 1) -> Iterator[None]:
+    settings = deployment.settings | {"SWEEP_CHUNK": str(swept)}
     if app == noop.__name__:
         settings = settings | {"BROKER_URL": _noop_url(deployment)}
     with MeasuredWorker(settings, deployment.place("worker"), app, events=events):

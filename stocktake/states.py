@@ -67,6 +67,9 @@ class JobKind(StrEnum):
 #: The task that takes a canary: no job, but it goes their way.
 CANARY: Final = "canary"
 
+#: The task that takes many jobs of a batch at once; its message names the batch.
+SWEEP: Final = "sweep"
+
 
 class Queue(StrEnum):
     """The Celery queues, in the order in which a worker empties them."""

@@ -4,7 +4,7 @@ from celery import Celery
 from kombu import Queue as KombuQueue
 
 from stocktake.settings import Settings
-from stocktake.states import CANARY, JobKind, Queue
+from stocktake.states import CANARY, SWEEP, JobKind, Queue
 
 #: Celery's own limit stands behind the watchdog and the guard.
 HARD_LIMIT_GRACE_SECONDS = 3
@@ -12,7 +12,7 @@ HARD_LIMIT_GRACE_SECONDS = 3
 app = Celery(
     "stocktake",
     # Named one by one: autodiscover_tasks(["tasks"]) would register nothing, silently.
-    include=[f"tasks.{name}" for name in (*JobKind, CANARY)],
+    include=[f"tasks.{name}" for name in (*JobKind, SWEEP, CANARY)],
 )
 app.conf.update(
     accept_content=["json"],

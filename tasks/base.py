@@ -28,6 +28,7 @@ from stocktake.jobs import counters, leases
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
+from stocktake.jobs.sweeps import Chunk
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import Progress
 from stocktake.runs.attempt import Attempt
@@ -58,14 +59,15 @@ class Runtime:
     """What a worker child owns; made after the fork and installed on `JobTask`.
 
     Attributes:
-        watch: guards an attempt (lease, cancel, deadline, memory) while its block runs.
+        watch: guards an attempt, or all those of a sweep, while its block runs: lease, cancel,
+            deadline, memory.
         stopping: whether the worker was asked to stop.
         presence: what the worker says of its children, for their shares.
         doorbell: what the database's commits ring with.
     """
 
     process: ProcessParts
-    watch: Callable[["Runtime", Claim], AbstractContextManager[Progress]]
+    watch: Callable[["Runtime", Claim | Chunk], AbstractContextManager[Progress]]
     stopping: Callable[[], bool] = _never
     presence: Presence | None = None
     doorbell: Doorbell | None = None

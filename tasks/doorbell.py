@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
+from uuid import uuid4
 
 import structlog
 from celery import Celery
@@ -17,7 +18,7 @@ from kombu.exceptions import KombuError
 
 from stocktake.db.session import Ring
 from stocktake.settings import Settings
-from stocktake.states import CANARY, Queue
+from stocktake.states import CANARY, SWEEP, Queue
 from tasks.app import app
 from tasks.queue_lengths import PATIENCE_SECONDS, BrokerQueueLengths
 
@@ -150,16 +151,19 @@ class CeleryDoorbell:
         self.published += len(rings)
         for ring in rings:
             if ring.kind != CANARY:
-                log.info("ring_published", job_id=str(ring.job_id), queue=ring.queue.value)
+                rung = {"batch_id" if ring.kind == SWEEP else "job_id": str(ring.job_id)}
+                log.info("ring_published", **rung, queue=ring.queue.value)
 
     def _send(self, producer: Producer, ring: Ring) -> None:
         # The task's id is the job's: Flower shows it, and a worker's parent finds by it the job of
         # a child that is lost.
-        id_ = str(ring.job_id)
+        argument = str(ring.job_id)
+        # A batch is swept many times, and each time is a task of its own.
+        id_ = argument if ring.kind != SWEEP else str(uuid4())
         message = self._prepared(str(ring.kind))
-        own = {"id": id_, "root_id": id_, "argsrepr": repr((id_,))}
+        own = {"id": id_, "root_id": id_, "argsrepr": repr((argument,))}
         producer.publish(
-            ((id_,), *message.body[1:]),
+            ((argument,), *message.body[1:]),
             exchange="",
             routing_key=ring.queue.value,
             serializer="json",

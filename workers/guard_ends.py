@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 
 from stocktake.db.session import Database
 from stocktake.errors import JobError, StaleAttemptError
-from stocktake.jobs import leases, reserve
+from stocktake.jobs import leases, rescue, reserve, sweeps
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.jobs.shares import Presence
+from stocktake.jobs.sweeps import Chunk
 from stocktake.logging import configure_logging
 from stocktake.settings import Settings
+from stocktake.states import JobKind
 from workers.board import Reading
 
 log = structlog.get_logger(__name__)
@@ -48,6 +50,9 @@ def beat(reading: Reading) -> bool:
                 child = _end_of_name(reading)
                 return leases.has_succeeded(session, reading.job_id, reading.attempt, worker=child)
             found = leases.heartbeat(session, claim, lease_seconds=_settings().lease_seconds)
+            if (chunk := _swept(session, claim)) is not None:
+                sweeps.renew(session, chunk, lease_seconds=_settings().lease_seconds)
+                return True  # a cancel is for the sweep's end to see
     except SQLAlchemyError as exc:
         log.warning("heartbeat_not_written", reason=type(exc).__name__, **_named(reading))
         return True
@@ -60,7 +65,7 @@ def end(reading: Reading, error: JobError | None) -> bool:
     try:
         with _database().write() as session:
             if claim := _claim(session, reading):
-                leases.end_early(session, claim, error, retry)
+                _end(session, claim, error, retry)
     # The child itself, or the clock, was faster: nothing is left to be written.
     except StaleAttemptError:
         claim = None
@@ -70,6 +75,22 @@ def end(reading: Reading, error: JobError | None) -> bool:
     code = error.code if error else "cancelled"
     log.warning("attempt_ended_by_guard", code=code, stale=claim is None, **_named(reading))
     return True
+
+
+def _end(session: Session, claim: Claim, error: JobError | None, retry: RetryPolicy) -> None:
+    if _swept(session, claim) is None:
+        leases.end_early(session, claim, error, retry)
+    else:
+        # One of its sources ended the sweep, and nobody knows which: each is tried by itself.
+        rescue.end_swept(session, claim.worker, rescue.lost_error(claim.worker), retry)
+
+
+def _swept(session: Session, claim: Claim) -> Chunk | None:
+    """Return the sweep whose first job this is; None for a job by itself."""
+    if claim.kind is not JobKind.REFRESH_SCHEMA or claim.batch_id is None:
+        return None
+    chunk = sweeps.held(session, claim.batch_id, worker=claim.worker)
+    return chunk if chunk and len(chunk.claims) > 1 else None
 
 
 def announce(presence: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ from stocktake.parts import ProcessParts
 from stocktake.readers import registry
 from stocktake.services.starting import settings_to_start
 from stocktake.settings import Settings
-from stocktake.states import JobKind, Queue
+from stocktake.states import SWEEP, JobKind, Queue
 from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
 from tasks.doorbell import CeleryDoorbell
 from tasks.queue_lengths import VERSION_COMMAND
@@ -109,6 +109,7 @@ def _load_readers(**_: Any) -> None:
     too."""
     for kind in JobKind:
         import_module(f"stocktake.runs.{kind}")
+    import_module("stocktake.runs.sweep")
     registry.load_all()
     import_module("stocktake.storage.stores.remote")
 
@@ -255,15 +256,19 @@ class ParentRequest(Request):
         database = Database(settings.database_url, pool_size=1)
         try:
             with database.write() as session:
-                ended = rescue.end_lost(
-                    session, UUID(self.id), self._worker, error, RetryPolicy.of(settings)
-                )
+                ended = self._end(session, error, RetryPolicy.of(settings))
         except SQLAlchemyError as exc:
             log.warning("lost_child_not_reported", job_id=self.id, reason=type(exc).__name__)
         else:
             log.warning("child_lost", job_id=self.id, worker=self._worker, handed_back=ended)
         finally:
             database.dispose()
+
+    def _end(self, session: Session, error: JobError, retry: RetryPolicy) -> int:
+        if self.name == SWEEP:
+            # Which of its sources it was is not known: all are tried again, each by itself.
+            return rescue.end_swept(session, self._worker, rescue.lost_error(self._worker), retry)
+        return rescue.end_lost(session, UUID(self.id), self._worker, error, retry)
 
 
 JobTask.Request = f"{__name__}:{ParentRequest.__name__}"

@@ -21,8 +21,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from stocktake.errors import JobError, StaleAttemptError
-from stocktake.jobs import leases
-from stocktake.jobs.leases import Claim
+from stocktake.jobs import leases, sweeps
+from stocktake.jobs.leases import Beat, Claim
+from stocktake.jobs.sweeps import PASSED_ON, Chunk
 from stocktake.readers.source import Progress
 from tasks.base import Runtime, note_stale
 from workers.guard import LOOK_SECONDS
@@ -94,12 +95,7 @@ class Watchdog:
         progress, self._progress = self._progress, None
         try:
             with self._place.writing(), self._runtime.process.database.write() as session:
-                beat = leases.heartbeat(
-                    session,
-                    self._claim,
-                    lease_seconds=self._settings.lease_seconds,
-                    progress=progress,
-                )
+                beat = self._renew(session, progress)
                 # The success may have been committed a moment ago, while this waited for the row:
                 # its lease is gone then, and nothing is lost.
                 is_lost = not beat.alive and not self._is_written(session)
@@ -120,7 +116,7 @@ class Watchdog:
         try:
             database = self._runtime.process.database
             with self._place.writing(), database.write(leaving=True) as session:
-                leases.end_early(session, self._claim, error, self._runtime.retry)
+                self._give_up(session, error)
         except StaleAttemptError:
             # Either the read's own end was faster, and the block is about to be left, or the guard
             # ended the attempt while this thread could not run: nobody wants the read any more.
@@ -134,6 +130,13 @@ class Watchdog:
         log.warning("attempt_ended_by_watchdog", code=error.code if error else "cancelled")
         self._leave(EXIT_STATUS)
 
+    def _renew(self, session: Session, progress: dict[str, Any] | None) -> Beat:
+        seconds = self._settings.lease_seconds
+        return leases.heartbeat(session, self._claim, lease_seconds=seconds, progress=progress)
+
+    def _give_up(self, session: Session, error: JobError | None) -> None:
+        leases.end_early(session, self._claim, error, self._runtime.retry)
+
     def _has_succeeded(self) -> bool:
         try:
             with self._runtime.process.database.read() as session:
@@ -146,10 +149,41 @@ class Watchdog:
         return leases.has_succeeded(session, claim.job_id, claim.attempt, worker=claim.worker)
 
 
+class SweepWatchdog(Watchdog):
+    """Guards all attempts of a sweep; the board shows the first of them.
+
+    Whatever ends the process is no fault of any one job: all go back into the queue.
+    """
+
+    def __init__(
+        self, runtime: Runtime, chunk: Chunk, leave: Callable[[int], Any] = os._exit
+    ) -> None:
+        super().__init__(runtime, chunk.claims[0], leave)
+        self._chunk = chunk
+
+    def _renew(self, session: Session, progress: dict[str, Any] | None) -> Beat:
+        # One that is lost, or that somebody cancelled, is for the end to see. When all are, the
+        # end has just been written, or will write nothing.
+        sweeps.renew(session, self._chunk, lease_seconds=self._settings.lease_seconds)
+        return Beat(alive=True)
+
+    def _give_up(self, session: Session, error: JobError | None) -> None:
+        code = error.code if error else PASSED_ON
+        why = error.detail if error else "The sweep was ended."
+        if not sweeps.hand_back(session, self._chunk, outcome=code, why=why).passed_on:
+            raise StaleAttemptError("the sweep holds nothing any more")
+
+    def _is_written(self, session: Session) -> bool:
+        return True
+
+
 @contextmanager
-def watch(runtime: Runtime, claim: Claim) -> Iterator[Progress]:
-    """Guard the attempt while the block runs; gives the function that reports progress."""
-    watchdog = Watchdog(runtime, claim)
+def watch(runtime: Runtime, claim: Claim | Chunk) -> Iterator[Progress]:
+    """Guard the attempt, or those of a sweep, while the block runs; gives the function that reports
+    progress."""
+    watchdog = (
+        SweepWatchdog(runtime, claim) if isinstance(claim, Chunk) else Watchdog(runtime, claim)
+    )
     # Its log lines carry the attempt's ids, as the block's do.
     run = partial(copy_context().run, watchdog.run)
     thread = threading.Thread(target=run, name="watchdog", daemon=True)

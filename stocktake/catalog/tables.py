@@ -1,12 +1,17 @@
-"""A live table, locked for a change.
+"""A live table, or many of them, locked for a change.
 
 A table is locked before its jobs and its uploads, everywhere, so that two writers cannot deadlock.
 """
 
-from sqlalchemy import ColumnElement, select
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Uuid, bindparam, select, update
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import Table
+from stocktake.db.clock import now
+from stocktake.db.models import TABLES, Table
 from stocktake.errors import SupersededError
 from stocktake.jobs.leases import Claim
 
@@ -41,3 +46,32 @@ def locked_for(session: Session, claim: Claim, *, any_generation: bool = False) 
     if table is None or (table.generation != claim.generation and not any_generation):
         raise SupersededError("The table changed while its source was being read.")
     return table
+
+
+_LOCKED: Final = (
+    select(TABLES.c.id, TABLES.c.generation, TABLES.c.schema_version)
+    .where(
+        TABLES.c.id.in_(bindparam("the_tables", type_=Uuid(), expanding=True)),
+        TABLES.c.deleted.is_(False),
+    )
+    .order_by(TABLES.c.id)
+    .with_for_update(key_share=True)
+)
+_REFRESHED: Final = (
+    update(TABLES)
+    .where(TABLES.c.id.in_(bindparam("the_tables", type_=Uuid(), expanding=True)))
+    .values(last_refreshed_at=now())
+)
+
+
+def locked_many(session: Session, table_ids: Sequence[UUID]) -> Mapping[UUID, Any]:
+    """Return id, generation and schema version of those of the tables that are live, locked in the
+    order of their ids."""
+    rows = session.connection().execute(_LOCKED, {"the_tables": list(table_ids)})
+    return {row.id: row for row in rows}
+
+
+def note_refreshed(session: Session, table_ids: Sequence[UUID]) -> None:
+    """Note that the sources of these tables, locked by this transaction, were seen unchanged."""
+    if table_ids:
+        session.connection().execute(_REFRESHED, {"the_tables": list(table_ids)})

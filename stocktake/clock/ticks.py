@@ -19,7 +19,7 @@ from stocktake.clock.upkeep import Upkeep
 from stocktake.db.clock import now
 from stocktake.db.models import ClockBeat
 from stocktake.db.session import Database, inserting
-from stocktake.jobs import canary, counters, rescue
+from stocktake.jobs import canary, counters, rescue, sweep_rings
 from stocktake.jobs.doorbell import QueueLengths
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.services import schedules
@@ -164,14 +164,19 @@ class ClockWork:
         # Asked outside a transaction, and before the jobs are counted: a message that is
         # taken in between makes one ring too few, which the next tick makes up for.
         waiting = self._queue_lengths()
-        due = [] if waiting is None else self._unannounced(waiting)
-        if not due:
+        due, batches = ([], {}) if waiting is None else self._unannounced(waiting)
+        if not due and not batches:
             return 0
+        chunk = self._settings.sweep_chunk
         with self._database.write() as session:
-            return rescue.ring_again(session, due, ring_again_seconds=again)
+            rung = rescue.ring_again(session, due, ring_again_seconds=again) if due else 0
+            return rung + sweep_rings.ring_again(
+                session, batches, chunk=chunk, ring_again_seconds=again
+            )
 
-    def _unannounced(self, waiting: Mapping[Queue, int]) -> list[UUID]:
-        """Return jobs whose message is missing, as far as can be told: interactive ones first.
+    def _unannounced(self, waiting: Mapping[Queue, int]) -> tuple[list[UUID], Mapping[UUID, int]]:
+        """Return jobs whose message is missing, as far as can be told, interactive ones first; and
+        batches, each with the sweeps of it that are missing.
 
         In each queue as many as there are more jobs than messages. A job behind a long queue
         was not forgotten: without this, a backlog of 600 got two more messages for each job,
@@ -179,6 +184,7 @@ class ClockWork:
         """
         settings = self._settings
         found: list[UUID] = []
+        batches: Mapping[UUID, int] = {}
         with self._database.read() as session:
             for queue in Queue:
                 messages = waiting.get(queue, 0)
@@ -191,6 +197,10 @@ class ClockWork:
                     # rings in this tick than a few hundred.
                     jobs = rescue.runnable(session, at_most={queue: messages + limit})
                     limit = min(limit, jobs.get(queue, 0) - messages)
+                if limit > 0 and queue is Queue.BULK:
+                    batches = sweep_rings.due(
+                        session, limit=limit, ring_again_seconds=settings.ring_again_seconds
+                    )
                 if limit > 0:
                     found += rescue.due_for_ring(
                         session,
@@ -198,7 +208,7 @@ class ClockWork:
                         limit=limit,
                         ring_again_seconds=settings.ring_again_seconds,
                     )
-        return found
+        return found, batches
 
     def send_canary(self) -> None:
         """Send a canary, or ring again for the one whose message is lost."""

@@ -456,6 +456,9 @@ class Job(Numbered, Base):
     #: None: nobody rang for it, or the ring found no place for it.
     rung_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(Integer, default=0)
+    #: Whether a sweep may take it with others of its batch: what it reads was known when it was
+    #: made. None of those that no batch made, and of an older release's.
+    sweepable: Mapped[bool | None]
     #: When it gave up a child of the reserve, if it waits for one of the others since.
     yielded_at: Mapped[datetime | None]
     lease_expires_at: Mapped[datetime | None]

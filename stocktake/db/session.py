@@ -55,14 +55,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """What the doorbell needs to know of a job, or of a canary in a job's place.
+    """What the doorbell needs to know of a job, or of what is rung for in a job's place.
 
     Attributes:
+        job_id: a canary's own, for a canary; the batch's, for a sweep.
         kind: the task's name.
     """
 
     job_id: UUID
-    kind: JobKind | Literal["canary"]
+    kind: JobKind | Literal["canary", "sweep"]
     queue: Queue
 
 

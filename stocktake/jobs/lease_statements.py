@@ -41,6 +41,22 @@ CLAIMED: Final = (
     JOBS.c.worker,
     JOBS.c.request_id,
 )
+#: What a claim makes of a job, whoever claims how many.
+TAKEN: Final[dict[str, Any]] = {
+    "state": JobState.RUNNING,
+    "attempt": JOBS.c.attempt + 1,
+    # As of now, and not of the request: a job that waited while its table changed reads the new
+    # source, and its result holds (ADR 2).
+    "generation": select(Table.generation).where(Table.id == JOBS.c.table_id).scalar_subquery(),
+    "worker": bindparam("by_worker"),
+    "lease_expires_at": now(bindparam("lease_seconds", type_=Float)),
+    # It has a place: its project may have the reserve again (`shares.has_yielded`).
+    "yielded_at": None,
+    # The first attempt's; each has its own in `job_attempts`.
+    "started_at": func.coalesce(JOBS.c.started_at, now()),
+    "progress": None,
+    "revision": JOBS.c.revision + 1,
+}
 CLAIM: Final = (
     update(JOBS)
     .where(
@@ -50,21 +66,7 @@ CLAIM: Final = (
         ~MUST_WAIT,
         HAS_PLACE,
     )
-    .values(
-        state=JobState.RUNNING,
-        attempt=JOBS.c.attempt + 1,
-        # As of now, and not of the request: a job that waited while its table changed reads the new
-        # source, and its result holds (ADR 2).
-        generation=select(Table.generation).where(Table.id == JOBS.c.table_id).scalar_subquery(),
-        worker=bindparam("by_worker"),
-        lease_expires_at=now(bindparam("lease_seconds", type_=Float)),
-        # It has a place: its project may have the reserve again (`shares.has_yielded`).
-        yielded_at=None,
-        # The first attempt's; each has its own in `job_attempts`.
-        started_at=func.coalesce(JOBS.c.started_at, now()),
-        progress=None,
-        revision=JOBS.c.revision + 1,
-    )
+    .values(TAKEN)
     .returning(
         *CLAIMED,
         select(Table.name).where(Table.id == JOBS.c.table_id).scalar_subquery().label("table_name"),

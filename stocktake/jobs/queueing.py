@@ -14,7 +14,7 @@ from stocktake.db.models import JOBS, Job, JobRow, new_id
 from stocktake.db.session import Ring, inserting, log_after_commit, ring_after_commit
 from stocktake.jobs.shares import room_for_rings
 from stocktake.logging import request_id
-from stocktake.states import JobKind, JobState, Queue
+from stocktake.states import SWEEP, JobKind, JobState, Queue
 
 #: A newer release that runs beside this one, or ran before it, may have made jobs of other kinds:
 #: those are left to its own processes.
@@ -22,6 +22,15 @@ from stocktake.states import JobKind, JobState, Queue
 KNOWN_KIND: Final = Job.kind.in_([literal(str(kind)) for kind in JobKind])
 #: What `ring_for` can announce.
 KNOWN: Final = and_(KNOWN_KIND, Job.queue.in_([literal(str(queue)) for queue in Queue]))
+#: Whether a queued job may be taken by a sweep of its batch. Only at the first try, and only while
+#: nobody waits for it: whatever is tried again is a task of its own.
+SWEEPABLE: Final = and_(
+    Job.sweepable.is_(True),
+    Job.attempt == 0,
+    Job.state == JobState.QUEUED,
+    Job.queue == Queue.BULK,
+    Job.batch_id.is_not(None),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,7 @@ class JobRequest:
     Attributes:
         max_attempts: claims before a transient error becomes a failure.
         arguments: what the kind needs beside the ids, as `jobs.arguments` has it; never a secret.
+        sweepable: whether a sweep may take it with others of its batch.
     """
 
     project_id: int
@@ -43,6 +53,7 @@ class JobRequest:
     retry_of: UUID | None = None
     created_by_id: int | None = None
     arguments: dict[str, Any] | None = None
+    sweepable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +79,9 @@ def enqueue(session: Session, request: JobRequest) -> Enqueued:
         # The waiting one was claimed between the two statements: the place is free again.
 
 
-def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[UUID, UUID]:
+def enqueue_many(
+    session: Session, requests: Mapping[UUID, JobRequest], *, sweep_chunk: int = 1
+) -> dict[UUID, UUID]:
     """Enqueue one job for each of many tables, all of which this transaction has locked.
 
     One statement makes all that are new: one by one, five hundred of them held SQLite's only
@@ -77,6 +90,7 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     Args:
         requests: by table id, in the order in which the tables were locked; all of one project,
             kind and queue, and not uploads.
+        sweep_chunk: how many of those that may be swept one ring is for.
 
     Returns:
         job ids by table id; a job that waited already serves its table.
@@ -89,14 +103,11 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     statement = inserting(session, JOBS).values(**_TIMES).on_conflict_do_nothing()
     made = session.execute(statement.returning(JOBS.c.id, JOBS.c.table_id), rows).all()
     by_table = {row.table_id: row.id for row in made}
-    for number, (table_id, job_id) in enumerate(by_table.items()):
-        request = requests[table_id]
-        _log_accepted(session, request, job_id)
-        if room is None or number < room:
-            ring_after_commit(session, Ring(job_id=job_id, kind=request.kind, queue=request.queue))
+    for table_id, job_id in by_table.items():
+        _log_accepted(session, requests[table_id], job_id)
     # All were inserted as rung for: how many are new is known only now, as some tables had a job
     # that waited.
-    _leave_unrung(session, [] if room is None else list(by_table.values())[max(room, 0) :])
+    _leave_unrung(session, _ring_for_new(session, requests, by_table, room, sweep_chunk))
     for job in _all_waiting(session, requests, without=by_table):
         _promote(session, job, requests[job.table_id].queue)
         by_table[job.table_id] = job.id
@@ -104,6 +115,30 @@ def enqueue_many(session: Session, requests: Mapping[UUID, JobRequest]) -> dict[
     for table_id in requests.keys() - by_table.keys():
         by_table[table_id] = enqueue(session, requests[table_id]).job.id
     return by_table
+
+
+def _ring_for_new(
+    session: Session,
+    requests: Mapping[UUID, JobRequest],
+    made: Mapping[UUID, UUID],
+    room: int | None,
+    sweep_chunk: int,
+) -> Sequence[UUID]:
+    """Ring after commit for as many new jobs as there is room for, those that may be swept first;
+    return those that must wait unrung."""
+    swept = [job_id for table_id, job_id in made.items() if requests[table_id].sweepable]
+    single = [job_id for table_id, job_id in made.items() if not requests[table_id].sweepable]
+    sweeps = -(-len(swept) // sweep_chunk)
+    room = max(room, 0) if room is not None else sweeps + len(single)
+    first = next(iter(requests.values()))
+    if first.batch_id is not None:
+        for _ in range(min(sweeps, room)):
+            ring_after_commit(session, ring_for_sweep(first.batch_id))
+    left = max(room - sweeps, 0)
+    for job_id in single[:left]:
+        ring_after_commit(session, Ring(job_id=job_id, kind=first.kind, queue=first.queue))
+    # One stands for the sweeps that are to come: the end of each leaves another (ADR 27).
+    return single[left:] + (swept[-1:] if sweeps > room else [])
 
 
 def _leave_unrung(session: Session, job_ids: Sequence[UUID]) -> None:
@@ -184,6 +219,7 @@ def _row(request: JobRequest) -> dict[str, Any]:
         "max_attempts": request.max_attempts,
         "state": JobState.QUEUED,
         "request_id": request_id(),
+        "sweepable": request.sweepable or None,
     }
 
 
@@ -219,6 +255,11 @@ def _promote(session: Session, job: JobRow, queue: Queue) -> JobRow:
     promoted = session.connection().execute(_PROMOTE, given).one()
     ring_after_commit(session, ring_for(promoted))
     return promoted
+
+
+def ring_for_sweep(batch_id: UUID) -> Ring:
+    """Return the ring that announces jobs of a batch, for a child to take many of them at once."""
+    return Ring(job_id=batch_id, kind=SWEEP, queue=Queue.BULK)
 
 
 def ring_for(job: JobRow) -> Ring:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    false,
     func,
     literal,
     or_,
@@ -33,7 +34,7 @@ from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
 from stocktake.jobs import counters, leases
 from stocktake.jobs.leases import RetryPolicy
-from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, ring_for
+from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, SWEEPABLE, ring_for
 from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load, ProjectId
 from stocktake.states import JobState, Queue
 
@@ -195,8 +196,9 @@ def _counted(jobs: ColumnElement[bool]) -> Select[int]:
 
 
 _RINGABLE: Final = _ringable()
+#: For those that may be swept a sweep of their batch is rung (`sweep_rings`).
 _FIRST_UNRUNG, _FIRST_RUNG = (
-    each.limit(bindparam("most", type_=Integer))
+    each.where(~func.coalesce(SWEEPABLE, false())).limit(bindparam("most", type_=Integer))
     for each in _first(bindparam("the_project", type_=Integer))
 )
 #: For SQLite, which would else take the index of all that are due.
@@ -213,7 +215,7 @@ def ring_again(session: Session, job_ids: Sequence[UUID], *, ring_again_seconds:
     """
     free = (
         select(Job.id)
-        .where(Job.id.in_(job_ids), _due(ring_again_seconds))
+        .where(Job.id.in_(job_ids), is_due(ring_again_seconds))
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
@@ -233,7 +235,8 @@ def _log(session: Session, event: str, job: Job, **more: Any) -> None:
     log_after_commit(session, event, **leases.as_claim(job).log_fields(), **more)
 
 
-def _due(ring_again_seconds: float) -> ColumnElement[bool]:
+def is_due(ring_again_seconds: float) -> ColumnElement[bool]:
+    """Return whether the job could run now and nobody has rung for it lately."""
     unheard = _unheard(literal(-ring_again_seconds))
     return and_(
         Job.state == JobState.QUEUED, or_(Job.rung_at.is_(None), unheard), KNOWN, _could_run()
@@ -291,6 +294,24 @@ def end_lost(
     ended = job is not None and _end(session, job, error, retry)
     if ended:
         counters.add(session, counters.RESCUES, error.code)
+    return ended
+
+
+def end_swept(session: Session, worker: str, error: JobError, retry: RetryPolicy) -> int:
+    """End all attempts that `worker`, known to be dead, still holds; how many.
+
+    For a child that swept: its message names a batch. What is tried again is tried alone, so that
+    a source which ends its process costs those beside it one attempt and no more.
+    """
+    jobs = session.scalars(
+        select(Job)
+        .where(Job.state == JobState.RUNNING, Job.worker == worker)
+        .order_by(Job.table_id, Job.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    ended = sum(_end(session, job, error, retry) for job in jobs)
+    if ended:
+        counters.add(session, counters.RESCUES, error.code, ended)
     return ended
 
 

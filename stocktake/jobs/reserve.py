@@ -40,7 +40,12 @@ def to_leave(session: Session, worker: str) -> dict[UUID, int]:
     places = Load.of(session, Queue.INTERACTIVE).places
     # In the order of their claims, so that those behind the last place are those that got in
     # without one. Other workers' count as well: places are of all of them.
-    in_reserve = session.execute(_RUNNING, {"turn_seconds": -turn_seconds}).all()[places:]
+    running = session.execute(_RUNNING, {"turn_seconds": -turn_seconds}).all()
+    # One that sweeps has many jobs, and one place.
+    first_of_each: dict[str, Any] = {}
+    for row in running:
+        first_of_each.setdefault(row.worker, row)
+    in_reserve = list(first_of_each.values())[places:]
     slow = [row for row in in_reserve if row.slow and row.worker.startswith(f"{worker}/")]
     return {row.id: row.attempt for row in slow[:waiting]}
 

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from stocktake.db.clock import now
-from stocktake.db.models import Job, WorkerPool
+from stocktake.db.models import Batch, Job, WorkerPool
 from stocktake.db.session import inserting
 from stocktake.settings import Settings
 from stocktake.states import JobKind, JobState, Queue
@@ -161,6 +161,11 @@ def holds_place(job: type[Job], queue: QueueName) -> ColumnElement[bool]:
     return and_(runs, takes_queue.correlate_except(WorkerPool))
 
 
+def children(job: type[Job]) -> ColumnElement[int]:
+    """Return how many children the jobs are with: one that sweeps has many jobs and one place."""
+    return func.count(job.worker.distinct())
+
+
 def _sum(column: InstrumentedAttribute[int], queue: QueueName) -> ColumnElement[int]:
     """Sum over the workers that take this queue's jobs."""
     found = select(func.coalesce(func.sum(column), 0)).where(_ALIVE, WorkerPool.queue == queue)
@@ -199,7 +204,7 @@ def place_for(
 
 def _has_place() -> ColumnElement[bool]:
     running = aliased(Job)
-    counted = select(func.count()).select_from(running).where(holds_place(running, Job.queue))
+    counted = select(children(running)).where(holds_place(running, Job.queue))
     of_project = counted.where(running.project_id == Job.project_id)
     return place_for(
         Job.queue,
@@ -213,6 +218,17 @@ def _has_place() -> ColumnElement[bool]:
 HAS_PLACE: Final = _has_place()
 
 
+def batch_has_place(queue: Queue) -> ColumnElement[bool]:
+    """Return whether a child may take jobs of a batch in this queue: `HAS_PLACE`, asked once for
+    all of them, in a statement from which `Batch` is selected."""
+    running, name = aliased(Job), literal(queue.value)
+    counted = select(children(running)).where(holds_place(running, name))
+    of_project = counted.where(running.project_id == Batch.project_id).correlate(Batch)
+    return place_for(
+        name, counted.scalar_subquery(), of_project.scalar_subquery(), Batch.project_id
+    )
+
+
 def lock_project(session: Session, job_id: UUID) -> None:
     """Let claims for the job's project follow each other until the transaction ends: two at once
     would each count without the other. SQLite has one writer at a time anyway.
@@ -222,6 +238,15 @@ def lock_project(session: Session, job_id: UUID) -> None:
     Raises:
         sqlalchemy.exc.OperationalError: somebody kept the lock for `LOCK_SECONDS`.
     """
+    _lock_project(session, Job.project_id, Job.id == job_id)
+
+
+def lock_project_of_batch(session: Session, batch_id: UUID) -> None:
+    """Do as `lock_project` does, for a claim of many jobs of a batch."""
+    _lock_project(session, Batch.project_id, Batch.id == batch_id)
+
+
+def _lock_project(session: Session, project_id: ProjectId, which: ColumnElement[bool]) -> None:
     if session.get_bind().dialect.name == "sqlite":
         return
     patience = f"{LOCK_SECONDS * 1000:.0f}ms"
@@ -229,8 +254,8 @@ def lock_project(session: Session, job_id: UUID) -> None:
     session.execute(select(func.set_config("lock_timeout", patience, True)))
     # The form with two keys takes two of int4. It is given back by commit or rollback, so that no
     # path can forget it.
-    lock = func.pg_advisory_xact_lock(cast(_LOCK, Integer), Job.project_id)
-    session.execute(select(lock).where(Job.id == job_id))
+    lock = func.pg_advisory_xact_lock(cast(_LOCK, Integer), project_id)
+    session.execute(select(lock).where(which))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +264,7 @@ class Load:
 
     Attributes:
         places: 0 where no worker is known: then nobody is kept waiting.
-        running: jobs by project.
+        running: children that work, by project.
     """
 
     queue: Queue
@@ -255,7 +280,7 @@ class Load:
             select(_sum(WorkerPool.places, name), _sum(WorkerPool.project_places, name))
         ).one()
         counted = session.execute(
-            select(Job.project_id, func.count())
+            select(Job.project_id, children(Job))
             .where(holds_place(Job, name))
             .group_by(Job.project_id)
         )
@@ -287,7 +312,7 @@ def _room() -> Select[int, int, int]:
     # Counted no further than the places: thousands that were rung for make the room no smaller than
     # none.
     some = rung.limit(places).subquery()
-    taken = select(func.count()).select_from(Job).where(mine, holds_place(Job, name))
+    taken = select(children(Job)).where(mine, holds_place(Job, name))
     return select(
         places.label("places"),
         taken.scalar_subquery().label("taken"),

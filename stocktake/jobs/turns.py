@@ -21,8 +21,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from stocktake.db.clock import now
 from stocktake.db.models import JOBS, Job, Project
 from stocktake.db.session import can_ring, ring_after_commit
-from stocktake.jobs.queueing import KNOWN, ring_for
-from stocktake.jobs.shares import MUST_WAIT, holds_place, place_for
+from stocktake.jobs.queueing import KNOWN, SWEEPABLE, ring_for, ring_for_sweep
+from stocktake.jobs.shares import MUST_WAIT, children, holds_place, place_for
 from stocktake.states import JobState, Queue
 
 #: What `ring_for` needs.
@@ -81,11 +81,11 @@ def ring_next(session: Session, ended: UUID, project_id: int) -> None:
     given |= {"the_project": found.id, "the_queue": found.queue}
     job = connection.execute(_RING_FIRST, given).one_or_none()
     if job is not None:
-        ring_after_commit(session, ring_for(job))
+        ring_after_commit(session, ring_for_sweep(job.batch_id) if job.sweeps else ring_for(job))
 
 
 def _next_project() -> Select[int, str]:
-    counted = func.count().label("count")
+    counted = children(Job).label("count")
 
     def waiting(turn: int, queue: Queue) -> Select[int, str, int, Any]:
         name = literal(queue.value)
@@ -133,8 +133,9 @@ def _ring_first() -> ReturningUpdate[Any]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    ring = update(JOBS).where(JOBS.c.id == first)
-    return ring.values(rung_at=now(), change_number=JOBS.c.change_number).returning(*_RUNG)
+    ringing = update(JOBS).where(JOBS.c.id == first)
+    rung = ringing.values(rung_at=now(), change_number=JOBS.c.change_number)
+    return rung.returning(*_RUNG, JOBS.c.batch_id, SWEEPABLE.label("sweeps"))
 
 
 #: Built once: to build them takes longer than to run them, and each job's end does.

@@ -6,6 +6,7 @@ for Arrow's; Delta's own names in `delta`). The readers take bytes from a
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
@@ -23,6 +24,8 @@ from stocktake.readers.source import (
 from stocktake.schema.columns import Column
 from stocktake.storage.places.globs import is_glob
 
+#: Objects of one request's listing.
+_PAGE: Final = 1000
 #: Rows or bytes that a database's integer can count.
 _MOST: Final = 2**63 - 1
 
@@ -45,6 +48,26 @@ def introspect(
     """
     read: Reader = offered(source.format, "read")
     return _checked(_settled(source, lambda: read(source, limits or Limits(), progress)), limits)
+
+
+def probe(source: Source, limits: Limits) -> Introspection | None:
+    """Look whether the source is the one of the last read, with a page of a listing at most, and
+    return that one's answer; None where it is not, or this look does not tell.
+
+    Args:
+        source: with the state of the last read.
+        limits: of that read; `max_listed` is a page at most.
+
+    Raises:
+        JobError: as `introspect` does; what the look meets says nothing of what a read would.
+    """
+    from stocktake.readers.files import state
+
+    limits = replace(limits, max_listed=min(limits.max_listed, _PAGE))
+    # Files are known by their listing, whatever the format; a table of a folder has its own way.
+    look = offered(source.format, "probe") if source.format.is_folder else state.probe
+    found: Introspection | None = look(source, limits)
+    return found
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.selection import parse_selector, select_tables
 from stocktake.db.clock import now
-from stocktake.db.models import Batch, BatchItem, Job, Table
+from stocktake.db.models import TABLES, Batch, BatchItem, Job, Table
 from stocktake.errors import InternalError, StaleAttemptError
 from stocktake.jobs import leases, queueing
 from stocktake.runs.attempt import Attempt
+from stocktake.schema.formats import TableFormat
 from stocktake.states import JobKind, Queue
 
 #: Tables a transaction. On SQLite a chunk holds the one write lock, so it is kept short: 500 took
@@ -73,8 +74,12 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
         after=batch.expanded_to,
         limit=chunk,
     )
-    requests = {each: _refresh(attempt, batch, each) for each in selected.ids}
-    jobs = queueing.enqueue_many(session, requests)
+    sweep_chunk = attempt.process.settings.sweep_chunk
+    known = _known(session, selected.ids) if sweep_chunk > 1 else frozenset()
+    requests = {
+        each: _refresh(attempt, batch, each, sweepable=each in known) for each in selected.ids
+    }
+    jobs = queueing.enqueue_many(session, requests, sweep_chunk=sweep_chunk)
     if jobs:
         session.execute(
             insert(BatchItem),
@@ -93,7 +98,29 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
     return True
 
 
-def _refresh(attempt: Attempt, batch: Batch, table_id: UUID) -> queueing.JobRequest:
+_INFERRED: Final = tuple(each.value for each in TableFormat if each.facts.inferred)
+
+
+def _known(session: Session, table_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Return the tables of which the last read is remembered, so that a look at each may tell that
+    it is unchanged. Whether one does is for the sweep to find out."""
+    state = TABLES.c.source_state
+    return frozenset(
+        session.scalars(
+            select(TABLES.c.id).where(
+                TABLES.c.id.in_(table_ids),
+                TABLES.c.managed.is_(False),
+                state["generation"].as_integer() == TABLES.c.generation,
+                # Else a validation is due behind the read.
+                or_(TABLES.c.validated_state.is_not(None), TABLES.c.format.not_in(_INFERRED)),
+            )
+        )
+    )
+
+
+def _refresh(
+    attempt: Attempt, batch: Batch, table_id: UUID, *, sweepable: bool
+) -> queueing.JobRequest:
     return queueing.JobRequest(
         project_id=batch.project_id,
         kind=JobKind.PLAN_REFRESH if batch.dry_run else JobKind.REFRESH_SCHEMA,
@@ -102,6 +129,7 @@ def _refresh(attempt: Attempt, batch: Batch, table_id: UUID) -> queueing.JobRequ
         table_id=table_id,
         batch_id=batch.id,
         created_by_id=batch.created_by_id,
+        sweepable=sweepable,
     )
 
 

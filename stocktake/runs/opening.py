@@ -1,8 +1,9 @@
 """From a table's row to an open source: one short read transaction, then no transaction at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Integer, Uuid, bindparam, select
 from sqlalchemy.orm import Session
@@ -12,17 +13,19 @@ from stocktake.catalog.formats import format_of
 from stocktake.db.models import TABLES, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.jobs.leases import Claim
+from stocktake.parts import ProcessParts
 from stocktake.readers.delta.reader import COUNT_OPTION
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.storage.places.globs import escape
-from stocktake.storage.places.guard import recheck
+from stocktake.storage.places.guard import Folders, recheck
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential, ObjectStore
 
 #: What a run must know of its table. Columns and no entity, which costs more than its statement.
-_TABLE: Final = select(
+_KNOWN: Final = select(
+    TABLES.c.generation,
     TABLES.c.id,
     TABLES.c.project_id,
     TABLES.c.format,
@@ -37,10 +40,13 @@ _TABLE: Final = select(
     .where(Upload.id == TABLES.c.upload_id)
     .scalar_subquery()
     .label("upload_key"),
-).where(
+).where(TABLES.c.deleted.is_(False))
+_TABLE: Final = _KNOWN.where(
     TABLES.c.id == bindparam("the_table", type_=Uuid()),
-    TABLES.c.deleted.is_(False),
     TABLES.c.generation == bindparam("generation", type_=Integer),
+)
+_TABLES: Final = _KNOWN.where(
+    TABLES.c.id.in_(bindparam("the_tables", type_=Uuid(), expanding=True))
 )
 
 
@@ -75,18 +81,36 @@ def open_table(attempt: Attempt) -> TableSource:
         SourceNotFoundError: a table of uploads that has accepted none yet.
     """
     with attempt.process.database.read() as session:
-        table = _load(session, attempt.claim)
-        credential = _credential(session, attempt, table)
+        table = load_table(session, attempt.claim)
+        credential = credential_of(session, attempt.process, table)
     # Behind the transaction: none is open while a source is reached, which may take as long as it
     # likes.
-    store, path = _open(attempt, table, credential)
+    return open_loaded(attempt.process, attempt.claim, table, credential)
+
+
+def open_loaded(
+    process: ProcessParts,
+    claim: Claim,
+    table: Any,
+    credential: Credential | None,
+    folders: Folders | None = None,
+) -> TableSource:
+    """Open the source of a table of `load_table`; nothing is connected to yet.
+
+    Args:
+        folders: where the guard's are, for who opens many sources at one moment.
+
+    Raises:
+        UrlRefusedError, SourceNotFoundError: as `open_table` does.
+    """
+    store, path = _open(process, table, credential, folders)
     return TableSource(
         source=Source(
             store=store,
             path=path,
             format=format_of(table.format),
             options=_options(table),
-            state=_usable_state(table.source_state, attempt),
+            state=_usable_state(table.source_state, claim),
         ),
         managed=table.managed,
         stored=table.columns,
@@ -95,7 +119,12 @@ def open_table(attempt: Attempt) -> TableSource:
     )
 
 
-def _load(session: Session, claim: Claim) -> Any:
+def load_table(session: Session, claim: Claim) -> Any:
+    """Read what a run must know of the claim's table.
+
+    Raises:
+        SupersededError: the table changed since the claim, or is deleted.
+    """
     given = {"the_table": claim.table_id, "generation": claim.generation}
     table = session.connection().execute(_TABLE, given).one_or_none()
     if table is None:
@@ -103,26 +132,40 @@ def _load(session: Session, claim: Claim) -> Any:
     return table
 
 
-def _credential(session: Session, attempt: Attempt, table: Any) -> Credential | None:
-    pair = opened_for(session, attempt.process.keyring, table)
+def load_tables(session: Session, claims: Iterable[Claim]) -> Mapping[UUID, Any]:
+    """Read it for many claims, each of another table; those are left out that changed since."""
+    generations = {claim.table_id: claim.generation for claim in claims}
+    found = session.connection().execute(_TABLES, {"the_tables": list(generations)})
+    return {row.id: row for row in found if row.generation == generations[row.id]}
+
+
+def credential_of(session: Session, process: ProcessParts, table: Any) -> Credential | None:
+    """Return what the table is read with, decrypted; None where it needs nothing.
+
+    Raises:
+        CredentialUnavailableError: it is gone, or cannot be decrypted.
+    """
+    pair = opened_for(session, process.keyring, table)
     if pair is None:
         return None
     return Credential(access_key=pair.access_key, access_secret=pair.access_secret)
 
 
-def _open(attempt: Attempt, table: Any, credential: Credential | None) -> tuple[ObjectStore, str]:
+def _open(
+    process: ProcessParts, table: Any, credential: Credential | None, folders: Folders | None
+) -> tuple[ObjectStore, str]:
     if not table.managed:
-        location = recheck(table.url_pattern, attempt.process.guard)
+        location = recheck(table.url_pattern, process.guard, folders)
         return open_source(location, credential, public=bool(table.options.get("public")))
     if format_of(table.format).facts.takes_rows:
-        key = attempt.process.storage.delta_key(table.project_id, str(table.id))
+        key = process.storage.delta_key(table.project_id, str(table.id))
     elif table.upload_key is not None:
         key = table.upload_key
     else:
         raise SourceNotFoundError(
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
-    return attempt.process.storage.store(), escape(attempt.process.storage.path(key))
+    return process.storage.store(), escape(process.storage.path(key))
 
 
 def _options(table: Any) -> dict[str, Any]:
@@ -131,8 +174,8 @@ def _options(table: Any) -> dict[str, Any]:
     return dict(table.options) | ({COUNT_OPTION: True} if counts else {})
 
 
-def _usable_state(state: dict[str, Any] | None, attempt: Attempt) -> dict[str, Any] | None:
+def _usable_state(state: dict[str, Any] | None, claim: Claim) -> dict[str, Any] | None:
     """Return what the last read remembered, unless the table was another thing then."""
-    if state is None or state.get("generation") != attempt.claim.generation:
+    if state is None or state.get("generation") != claim.generation:
         return None
     return state

@@ -14,6 +14,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import TABLES, JobAttempt, Table
 from stocktake.errors import LimitExceededError, SupersededError
 from stocktake.jobs import leases
+from stocktake.jobs.leases import Claim
 from stocktake.readers import introspect
 from stocktake.readers.limits import check_schema
 from stocktake.readers.source import Introspection
@@ -36,22 +37,22 @@ def run(attempt: Attempt) -> None:
     """
     opened = open_table(attempt)
     found = introspect(opened.source, attempt.limits, attempt.progress)
-    if found.coverage.unchanged and _nothing_is_due(attempt, opened, found):
+    if found.coverage.unchanged and nothing_is_due(attempt.claim, opened, found):
         _note_unchanged(attempt, opened, found)
     else:
         store(attempt, found)
 
 
-def _nothing_is_due(attempt: Attempt, opened: TableSource, found: Introspection) -> bool:
+def nothing_is_due(claim: Claim, opened: TableSource, found: Introspection) -> bool:
     """Return whether all that a read of an unchanged source leads to stands in the row already."""
-    if opened.managed or _state(attempt, found) != opened.source_state:
+    if opened.managed or _state(claim, found) != opened.source_state:
         return False
     validated = opened.validated_state == opened.source_state
     return validated or not opened.source.format.facts.inferred
 
 
-def _state(attempt: Attempt, found: Introspection) -> dict[str, Any]:
-    return found.state | {"generation": attempt.claim.generation}
+def _state(claim: Claim, found: Introspection) -> dict[str, Any]:
+    return found.state | {"generation": claim.generation}
 
 
 _SEEN: Final = (
@@ -79,7 +80,7 @@ def _note_unchanged(attempt: Attempt, opened: TableSource, found: Introspection)
         version = session.connection().scalar(_SEEN, given)
         if version is None:
             raise SupersededError("The table changed while its source was being read.")
-        result = _result(len(opened.stored), version, found, Diff())
+        result = unchanged_result(opened, version, found)
         leases.succeed(session, claim, result)
 
 
@@ -102,7 +103,7 @@ def store(attempt: Attempt, found: Introspection) -> None:
         # Emptied where a type was cleared during the read, so that the refresh behind this one
         # reads afresh: to find nothing changed is no such read.
         if table.source_state is not None or not found.coverage.unchanged:
-            table.source_state = _state(attempt, found)
+            table.source_state = _state(attempt.claim, found)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(session, table, found, change))
@@ -233,6 +234,13 @@ def result_of(session: Session, table: Table, found: Introspection, change: Diff
     if not found.coverage.unchanged:
         result["warnings"] = table.warnings
     return result | {"pending_change": changes.shown(session, table)}
+
+
+def unchanged_result(
+    opened: TableSource, schema_version: int, found: Introspection
+) -> dict[str, Any]:
+    """Return it for a source that is as it was."""
+    return _result(len(opened.stored), schema_version, found, Diff())
 
 
 def _result(

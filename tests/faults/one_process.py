@@ -85,9 +85,9 @@ class OneProcess:
             self.clock.tick()
         raise AssertionError(f"never ended: {self._open()}")
 
-    def take_message(self, job_id: UUID, kind: JobKind) -> None:
+    def take_message(self, job_id: UUID, kind: JobKind | str) -> None:
         """Do what a worker's child does with a message of the broker."""
-        task = getattr(importlib.import_module(f"tasks.{kind.value}"), kind.value)
+        task = getattr(importlib.import_module(f"tasks.{kind}"), str(kind))
         # How a task ends is Celery's to show; the row says what became of the job.
         with suppress(Ignore, Retry, JobFailed, DBAPIError):
             task(str(job_id))
@@ -112,7 +112,7 @@ class OneProcess:
             due = update(Schedule).where(Schedule.id == UUID(schedule_id))
             session.execute(due.values(next_fire_at=now(-1)))
 
-    def _rung(self) -> list[tuple[UUID, JobKind]]:
+    def _rung(self) -> list[tuple[UUID, JobKind | str]]:
         rung, self.rings.rung[:] = list(self.rings.rung), []
         return [(each.job_id, each.kind) for each in rung if each.kind != CANARY]
 

@@ -49,10 +49,14 @@ class RecordedRings:
         """Nothing is held."""
 
     def take(self) -> list[UUID]:
-        """The ids of the jobs rung for since the last call."""
+        """The ids of the jobs, or of the batches to sweep, rung for since the last call."""
+        return [ring.job_id for ring in self.take_rings()]
+
+    def take_rings(self) -> list[Ring]:
+        """What was rung for since the last call."""
         with self._lock:
             taken, self.rung = self.rung, []
-        return [ring.job_id for ring in taken]
+        return taken
 
 
 def settings_for(url: str, folder: Path, **changes: Any) -> Settings:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from stocktake.states import CANARY, JobKind
+from stocktake.states import CANARY, SWEEP, JobKind
 from tasks.app import app
 from tasks.base import JobTask
 
@@ -15,7 +15,7 @@ KINDS = pytest.mark.parametrize("kind", JobKind)
 def test_a_worker_imports_the_task_of_each_kind_and_registers_no_other() -> None:
     app.loader.import_default_modules()
     ours = {name for name, task in app.tasks.items() if task.__module__.startswith("tasks.")}
-    assert ours == {*JobKind, CANARY}
+    assert ours == {*JobKind, SWEEP, CANARY}
 
 
 @KINDS

@@ -27,7 +27,7 @@ from stocktake.readers.delta.snapshot import Snapshot
 from stocktake.readers.delta.totals import UNKNOWN
 from stocktake.readers.delta.types import columns_of
 from stocktake.readers.limits import check_size
-from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.readers.source import Introspection, Limits, Progress, Source, no_progress
 from stocktake.schema.columns import Column
 from stocktake.schema.origin import Place
 from stocktake.storage.places.globs import literal
@@ -79,6 +79,22 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         _introspection(source, log, snapshot)
         snapshot = _counted(log, listing, snapshot)
     return _introspection(source, log, snapshot)
+
+
+def probe(source: Source, limits: Limits) -> Introspection | None:
+    """Return the answer of the last read where a listing tells that the version is still that one,
+    under the same ETag; None where it does not, or nothing is remembered.
+
+    Raises:
+        JobError: the listing failed, or is longer than `max_listed`.
+    """
+    known = Snapshot.from_state(source)
+    if known is None or (_wants_counts(source) and not known.tells_counts):
+        return None
+    log = DeltaLog(source.store, literal(source.path), limits, no_progress)
+    listing = log.list_from(known.version)
+    same = listing.head == known.version and listing.etag(known.version) == known.etag
+    return _unchanged(source, log, known) if same else None
 
 
 def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:

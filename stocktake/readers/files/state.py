@@ -58,6 +58,18 @@ def unchanged(source: Source, listing: Listing, limits: Limits) -> Introspection
     )
 
 
+def probe(source: Source, limits: Limits) -> Introspection | None:
+    """Return the answer of the last read where a listing tells that it still holds; no file is
+    opened. None where it does not, or nothing is remembered.
+
+    Raises:
+        JobError: the listing failed, or is longer than `max_listed`.
+    """
+    if _usable_state(source) is None:
+        return None
+    return unchanged(source, list_files(source, limits), limits)
+
+
 def stored_columns(source: Source) -> tuple[Column, ...]:
     """Return the columns that the last read found; none where its state does not count."""
     state = _usable_state(source)

@@ -14,7 +14,7 @@ from stocktake.readers.iceberg.files import Chosen, MetadataFolder, shown_name
 from stocktake.readers.iceberg.metadata import Counts, EarlierSchema, TableMetadata, parse
 from stocktake.readers.iceberg.types import columns_of
 from stocktake.readers.limits import check_schema
-from stocktake.readers.source import Introspection, Limits, Progress, Source
+from stocktake.readers.source import Introspection, Limits, Progress, Source, no_progress
 from stocktake.schema.columns import stored_size
 from stocktake.schema.history import PastSchema
 from stocktake.schema.warnings import ReadWarning, WarningCode, bounded
@@ -133,6 +133,24 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         warnings=said,
         origins=origins_of(table, columns),
     )
+
+
+def probe(source: Source, limits: Limits) -> Introspection | None:
+    """Return the answer of the last read where the metadata file that a listing leads to is still
+    that one; None where it is not, or nothing is remembered.
+
+    Raises:
+        JobError: the listing failed, or is longer than `max_listed`.
+    """
+    known = _State.of(source)
+    if known is None:
+        return None
+    folder = MetadataFolder(source, limits, no_progress)
+    option = source.options.get(FILE_OPTION) or None
+    chosen = folder.named(option) if option else folder.newest()
+    if not known.is_of(chosen, option):
+        return None
+    return _introspection(source, folder, known, unchanged=True)
 
 
 def _introspection(

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from stocktake.errors import LimitExceededError, UrlRefusedError, ValidationError
 from stocktake.schema.formats import TableFormat
@@ -89,8 +90,36 @@ class GuardPolicy:
     private_folders: tuple[Path, ...] = ()
 
 
-def check(url_pattern: str, policy: GuardPolicy) -> Location:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where the policy's folders are at one moment, symlinks resolved: to find out is most of what
+    the check of a local URL takes.
+
+    Attributes:
+        managed: None where managed storage is no folder.
+    """
+
+    roots: tuple[Path, ...]
+    private: tuple[Path, ...]
+    managed: Path | None
+
+    @classmethod
+    def of(cls, policy: GuardPolicy) -> Self:
+        """Look where they are now."""
+        managed = policy.managed_location
+        ours = managed if managed and managed.provider == "file" else None
+        return cls(
+            roots=tuple(root.resolve() for root in policy.local_roots),
+            private=tuple(folder.resolve() for folder in policy.private_folders),
+            managed=Path(ours.key).resolve() if ours else None,
+        )
+
+
+def check(url_pattern: str, policy: GuardPolicy, folders: Folders | None = None) -> Location:
     """Return the location that the URL names, if it may be opened.
+
+    Args:
+        folders: the policy's, as of a moment ago; looked for where there are none.
 
     Raises:
         ValidationError: it may not; `attr` is ``url_pattern``, and the sentence never repeats
@@ -105,7 +134,7 @@ def check(url_pattern: str, policy: GuardPolicy) -> Location:
     _check_unsigned(location)
     _check_query(url_pattern)
     if location.provider == "file":
-        return _in_folder(location, policy)
+        return _in_folder(location, folders or Folders.of(policy))
     _check_host(location, policy)
     _check_bucket(location)
     if _is_managed(location, policy.managed_location):
@@ -125,14 +154,17 @@ def locate(url_pattern: str, policy: GuardPolicy) -> Location:
     return location
 
 
-def recheck(url_pattern: str, policy: GuardPolicy) -> Location:
+def recheck(url_pattern: str, policy: GuardPolicy, folders: Folders | None = None) -> Location:
     """Check again, at the connection: the policy may have changed since the table was registered.
+
+    Args:
+        folders: as of `check`.
 
     Raises:
         UrlRefusedError: it may not be opened (any more).
     """
     try:
-        return check(url_pattern, policy)
+        return check(url_pattern, policy, folders)
     except ValidationError as exc:
         raise UrlRefusedError(exc.detail) from exc
 
@@ -215,27 +247,23 @@ def _check_query(url_pattern: str) -> None:
         raise _refusal(QUERY)
 
 
-def _in_folder(location: Location, policy: GuardPolicy) -> Location:
+def _in_folder(location: Location, folders: Folders) -> Location:
     """Return the location with where it is now, which is what will be opened."""
     path = split_folder(location.pattern)[0] if is_glob(location.pattern) else location.key
     try:
         resolved = Path(path).resolve()
     except (OSError, RuntimeError) as exc:  # a link that goes round, or was just swapped for a file
         raise _refusal(FOLDER_NOT_ALLOWED) from exc
-    roots = (root.resolve() for root in policy.local_roots)
-    root = next((root for root in roots if _opens(root, resolved, policy)), None)
-    managed = policy.managed_location
-    ours = managed if managed and managed.provider == "file" else None
-    if root is None or (ours and _overlap(resolved, Path(ours.key).resolve())):
+    root = next((root for root in folders.roots if _opens(root, resolved, folders)), None)
+    if root is None or (folders.managed and _overlap(resolved, folders.managed)):
         raise _refusal(FOLDER_NOT_ALLOWED)
     return replace(location, local_root=str(root), local_path=str(resolved))
 
 
-def _opens(root: Path, path: Path, policy: GuardPolicy) -> bool:
+def _opens(root: Path, path: Path, folders: Folders) -> bool:
     """Return whether the root holds the path, and lets it be read: a root that the operator named
     inside a private folder is meant; a private folder inside a root is not."""
-    private = (folder.resolve() for folder in policy.private_folders)
-    hidden = (folder for folder in private if folder not in root.parents)
+    hidden = (folder for folder in folders.private if folder not in root.parents)
     return path.is_relative_to(root) and not any(_overlap(path, folder) for folder in hidden)
 
 

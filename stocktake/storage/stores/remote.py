@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 #: A round trip is nearly all waiting: the hundred commits behind a checkpoint go in one round.
 _THREADS = 128
 #: Clients that a process keeps, with their connections: building one takes 8 ms, and with 32
-#: threads the handshakes of a new one took longer than the reading of a small log.
-_KEPT_CLIENTS = 8
+#: threads the handshakes of a new one took longer than the reading of a small log. A sweep goes
+#: from bucket to bucket, and back.
+_KEPT_CLIENTS = 64
 _PAGE = 1000
 
 #: Stores whose documentation promises listings in ascending order of keys.

@@ -39,11 +39,12 @@ from stocktake.errors import (
     WorkerLostError,
     WorkerStoppedError,
 )
-from stocktake.jobs import leases
+from stocktake.jobs import leases, rescue, sweeps
 from stocktake.jobs.leases import Claim
+from stocktake.jobs.sweeps import Chunk
 from stocktake.services import batches, jobs, refreshes, table_changes, tables
 from stocktake.services.context import Context
-from stocktake.states import JobKind, JobState
+from stocktake.states import SWEEP, JobKind, JobState
 from tests.integration.jobs.killing import Fault, Killer
 from tests.integration.jobs.world import World, make_world
 from tests.support.rows import LEASE_SECONDS, RecordedRings, claim, settings_for
@@ -95,6 +96,7 @@ class Jobs(RuleBasedStateMachine):
         self.world = new_world()
         self.answers: dict[str, UUID] = {}
         self.claims: list[Claim] = []
+        self.chunks: list[Chunk] = []
         self.names = self.workers = 0
 
     def _job(self, data: st.DataObject) -> UUID:
@@ -119,6 +121,21 @@ class Jobs(RuleBasedStateMachine):
             self._claim(job, 0)
         return table
 
+    @initialize()
+    def swept_tables(self) -> None:
+        """Two that were read, with a batch that refreshes them."""
+        for _ in range(4):
+            self._create(0, None)
+        for job in list(self.world.rows.jobs):
+            if held := self._claim(job, 0):
+                self._finish(held, 0, None)
+        with self.world.step(), self.world.ask(0) as ctx:
+            batches.create(ctx, {"all": True})
+        for job in list(self.world.rows.jobs):
+            expands = self.world.rows.jobs[job]["kind"] == JobKind.EXPAND_BATCH
+            if expands and (held := self._claim(job, 0)):
+                self._finish(held, 0, None)
+
     @rule(target=tables, at=processes, fault=faults)
     def create_table(self, at: int, fault: Fault | None):
         return self._create(at, fault) or multiple()
@@ -127,7 +144,8 @@ class Jobs(RuleBasedStateMachine):
         self.names += 1
         fields = {
             "name": f"t{self.names}",
-            "format": "CSVWithNames",
+            # Every other one carries its types, so that no validation keeps it from being swept.
+            "format": "Parquet" if self.names % 2 else "CSVWithNames",
             "url_pattern": self._url(FILES[0]),
         }
         with self.world.step(fault) as struck, self.world.ask(at) as ctx:
@@ -339,6 +357,86 @@ class Jobs(RuleBasedStateMachine):
             assert job["state"] == (again if error.retryable else "failed")
             assert job["max_attempts"] == held.max_attempts + (free and not asked)
 
+    @precondition(lambda self: self.world.batches())
+    @rule(data=st.data(), most=st.integers(min_value=1, max_value=3), at=processes, fault=faults)
+    def claim_many(self, data: st.DataObject, most: int, at: int, fault: Fault | None) -> None:
+        """A sweep's message comes, perhaps for the second time."""
+        self._claim_many(data.draw(st.sampled_from(self.world.batches())), most, at, fault)
+
+    def _claim_many(
+        self, batch_id: UUID, most: int, at: int, fault: Fault | None = None
+    ) -> Chunk | None:
+        self.workers += 1
+        before, could = self.world.rows, self.world.could_sweep(batch_id)
+        place = not could or self.world.has_place(before.jobs[next(iter(could))])
+        with self.world.step(fault) as struck, self.world.processes[at].database.write() as session:
+            won = sweeps.claim(
+                session,
+                batch_id,
+                worker=f"node/{self.workers}",
+                lease_seconds=LEASE_SECONDS,
+                most=most,
+            )
+        if struck.fired:
+            return None
+        taken = set(won.job_ids) if won else set()
+        assert taken <= could
+        assert len(taken) == (min(most, len(could)) if place else 0)
+        if could and not place:
+            unrung = [each for each in could if self.world.rows.jobs[each]["rung_at"] is None]
+            assert unrung, "nobody would ring for it"
+        if won is not None:
+            self.chunks.append(won)
+            self.claims += won.claims
+        return won
+
+    @precondition(lambda self: self.chunks)
+    @rule(
+        data=st.data(),
+        at=processes,
+        fault=faults,
+        how=st.sampled_from(["look", "end", "end", "heartbeat", "hand back", "lost"]),
+    )
+    def go_on_sweeping(self, data: st.DataObject, at: int, fault: Fault | None, how: str) -> None:
+        """A sweep goes on, whatever of it is still its own."""
+        chunk = data.draw(st.sampled_from(self.chunks))
+        if how == "look":
+            self.world.look(chunk)
+        else:
+            self._end_sweep(chunk, at, fault, how)
+
+    def _end_sweep(self, chunk: Chunk, at: int, fault: Fault | None, how: str) -> None:
+        before = self.world.rows
+        mine = [each for each in chunk.claims if self.world.owns(each)]
+        process = self.world.processes[at]
+        with self.world.step(fault) as struck:
+            if how == "end":
+                self.world.finish_sweep(chunk, at)
+            elif how == "lost":
+                with process.database.write() as session:
+                    retry, why = process.runtime.retry, WorkerLostError("gone")
+                    rescue.end_swept(session, chunk.worker, why, retry)
+            else:
+                with process.database.write() as session:
+                    if how == "heartbeat":
+                        sweeps.renew(session, chunk, lease_seconds=LEASE_SECONDS)
+                    else:
+                        sweeps.hand_back(session, chunk, outcome="worker_stopped", why="a deploy")
+        if not mine:
+            assert self.world.rows == before, "a sweep that had lost its jobs wrote something"
+        if struck.fired or how == "heartbeat":
+            return
+        for each in mine:
+            job, was = self.world.rows.jobs[each.job_id], before.jobs[each.job_id]
+            asked = was["cancel_requested_at"] is not None
+            void = how == "end" and self.world.void(each)
+            same = how == "end" and each.job_id in self.world.looked[chunk.worker][1]
+            state = "queued" if how != "lost" or each.max_attempts > 1 else "failed"
+            state = "cancelled" if asked or void else "succeeded" if same else state
+            assert job["state"] == state
+            free = state == "queued" and how != "lost"
+            assert job["max_attempts"] == each.max_attempts + free
+
     # --- what time and the clock do -------------------------------------------------------
 
     @rule(data=st.data())
@@ -366,8 +464,11 @@ class Jobs(RuleBasedStateMachine):
                 self.world.let_time_pass(job["id"])
             with self.world.step():
                 assert self.world.processes[0].clock.tick()
-            for job_id in self.world.rings.take():
-                if held := self._claim(job_id, 0):
+            for ring in self.world.rings.take_rings():
+                if ring.kind == SWEEP:
+                    if chunk := self._claim_many(ring.job_id, 50, 0):
+                        self._end_sweep(chunk, 0, None, "end")
+                elif held := self._claim(ring.job_id, 0):
                     self._finish(held, 0, None)
         raise AssertionError(f"never ended: {open_}")
 
@@ -392,6 +493,7 @@ def test_whatever_happens_every_accepted_job_ends_once(
         allowed_url_schemes=("https", "file"),
         local_roots=(sources,),
         job_max_attempts=3,
+        sweep_chunk=50,
         # Days: a retry comes due when the history says so.
         job_retry_base_seconds=1e6,
         job_retry_max_seconds=1e7,

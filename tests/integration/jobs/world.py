@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from celery.exceptions import Ignore, Retry
 from sqlalchemy import delete, update
 from sqlalchemy.exc import OperationalError
@@ -21,16 +22,20 @@ from stocktake.jobs import leases, rescue
 from stocktake.jobs.leases import Claim
 from stocktake.jobs.queueing import enqueue
 from stocktake.jobs.shares import Presence
+from stocktake.jobs.sweeps import Chunk
 from stocktake.parts import managed_storage
 from stocktake.readers.source import Coverage, Introspection, no_progress
-from stocktake.runs import expand_batch, ingest_file, refresh_schema, validate_columns
+from stocktake.runs import expand_batch, ingest_file, refresh_schema, sweep, validate_columns
 from stocktake.runs.attempt import Attempt
+from stocktake.runs.opening import TableSource
+from stocktake.runs.sweep_probes import Seen
 from stocktake.schema.columns import Column
 from stocktake.services import idempotency
 from stocktake.services.context import Context
 from stocktake.settings import Settings
 from stocktake.states import JobKind, Queue
 from tasks.base import JobFailed, Runtime, run_attempt
+from tasks.sweep import run_sweep
 from tests.integration.jobs.killing import Fault, Killer, Struck
 from tests.integration.jobs.promises import Rows, check_moment, check_step, look
 from tests.integration.runs.conftest import Desk
@@ -61,6 +66,7 @@ class World:
     Attributes:
         source_version: of every source; a read finds the one of its moment.
         must_see: by refresh job, the version that was there when a request was answered with it.
+        looked: by sweep, the version that its look met, and the jobs whose tables had it already.
         others: tables of another project, each of which is read now and then.
         places: for anybody's jobs, and for one project's; none: no worker is known.
     """
@@ -75,6 +81,7 @@ class World:
     source_version: int = 0
     must_see: dict[UUID, int] = field(default_factory=dict)
     seen: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    looked: dict[str, tuple[int, set[UUID]]] = field(default_factory=dict)
 
     @contextmanager
     def step(self, fault: Fault | None = None) -> Iterator[Struck]:
@@ -137,9 +144,10 @@ class World:
             for each in self.rows.jobs.values()
             if each["state"] == "running" and each["lease_expires_at"] > datetime.now(UTC)
         ]
-        own = sum(each["project_id"] == job["project_id"] for each in running)
+        children = {(each["project_id"], each["worker"]) for each in running}
+        own = sum(project_id == job["project_id"] for project_id, _ in children)
         places, project_places = self.places
-        anybody = len(running) < places and own < project_places
+        anybody = len(children) < places and own < project_places
         yielded = any(
             each["state"] == "queued"
             and each["yielded_at"] is not None
@@ -178,7 +186,7 @@ class World:
         def work(attempt: Attempt) -> None:
             if held.kind is JobKind.REFRESH_SCHEMA:
                 self.read(held)
-                refresh_schema.store(attempt, found(self.seen[held.job_id, held.attempt]))
+                refresh_schema.store(attempt, found_at(self.seen[held.job_id, held.attempt]))
             elif held.kind is JobKind.EXPAND_BATCH:
                 expand_batch.run(attempt, chunk=1)
             else:
@@ -189,6 +197,60 @@ class World:
                 runs[held.kind].run(attempt)
 
         return self._attempt(process, held, work)
+
+    def batches(self) -> list[UUID]:
+        """Those of which there are jobs."""
+        found = {job["batch_id"] for job in self.rows.jobs.values()}
+        return sorted(each for each in found if each is not None)
+
+    def could_sweep(self, batch_id: UUID) -> set[UUID]:
+        """The jobs that a sweep of the batch may take, if there is a place."""
+        return {
+            job["id"]
+            for job in self.rows.jobs.values()
+            if job["batch_id"] == batch_id
+            and job["sweepable"]
+            and (job["state"], job["attempt"], job["queue"]) == ("queued", 0, Queue.BULK)
+            and job["next_run_at"] <= datetime.now(UTC)
+            and not any(each["state"] == "running" for each in self.rows.siblings(job))
+        }
+
+    def look(self, chunk: Chunk) -> None:
+        """The sweep looks at its sources now: at which of them the last read still holds."""
+        unchanged = {
+            claim.job_id
+            for claim in chunk.claims
+            if (table := self.rows.tables[claim.table_id])
+            and (table["source_state"] or {}).get("version") == self.source_version
+            and table["source_state"]["generation"] == claim.generation
+        }
+        self.looked.setdefault(chunk.worker, (self.source_version, unchanged))
+
+    def finish_sweep(self, chunk: Chunk, at: int) -> str:
+        """Do the rest of a sweep as a worker's child does; what Flower shows."""
+        self.look(chunk)
+        version, unchanged = self.looked[chunk.worker]
+
+        def seen(process: Any, claims: Sequence[Claim], *, stopping: Any) -> Seen:
+            source = TableSource(
+                source=None,  # type: ignore[arg-type]  # nobody opens it
+                managed=False,
+                stored=(),
+                source_state=None,
+                validated_state=None,
+            )
+            found = replace(
+                found_at(version), coverage=Coverage(files_matched=1, unchanged=True), columns=()
+            )
+            ids = {claim.job_id for claim in claims}
+            return Seen(
+                unchanged=dict.fromkeys(ids & unchanged, (source, found)),
+                passed_on=dict.fromkeys(ids - unchanged, "changed"),
+            )
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sweep, "look", seen)
+            return run_sweep(self.processes[at].runtime, chunk, sweep.run)
 
     def fail(self, held: Claim, at: int, error: JobError) -> None:
         """The attempt raises this error, or its parent reports it lost."""
@@ -231,7 +293,7 @@ class World:
             )
 
 
-def found(version: int) -> Introspection:
+def found_at(version: int) -> Introspection:
     """What a read of any source finds at this version."""
     names = ["id", *(f"c{number}" for number in range(version % 3))]
     return Introspection(
