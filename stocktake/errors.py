@@ -20,7 +20,7 @@ met (`storage/stores/store_errors.py`); docs/errors.md has all of them.
     │   ├── TerminalError             no retry mends it: the job fails at once
     │   │   ├── SourceNotFoundError   source_not_found, bucket_not_found
     │   │   ├── AccessDeniedError     access_denied
-    │   │   │   └── KeyRefusedError   access_denied, invalid_access_key: the key itself is no good
+    │   │   │   └── KeyRefusedError   invalid_access_key; access_denied where it is its secret
     │   │   ├── EmptySourceError      source_empty
     │   │   ├── ArchivedSourceError   source_archived
     │   │   ├── InvalidSourceError    the bytes are not what the format says
@@ -36,7 +36,6 @@ met (`storage/stores/store_errors.py`); docs/errors.md has all of them.
     │   │   └── CredentialUnavailableError
     │   └── TransientError            retried with full-jitter backoff
     │       ├── StorageUnavailableError   storage_unavailable
-    │       │   └── StoreUnreachableError storage_unavailable: no request came through
     │       ├── StorageThrottledError     storage_throttled
     │       ├── StorageTimeoutError       storage_timeout
     │       ├── SourceChangedError        source_changed: files went or changed under the read
@@ -319,6 +318,8 @@ class AccessDeniedError(TerminalError):
 class KeyRefusedError(AccessDeniedError):
     """The store does not know the key, or not with this secret, or not any more."""
 
+    default_code = "invalid_access_key"
+
 
 class EmptySourceError(TerminalError):
     """There is a file, and nothing in it."""
@@ -463,13 +464,17 @@ class TransientError(JobError):
 
 
 class StorageUnavailableError(TransientError):
-    """The store answered 5xx, reset the connection or could not be reached."""
+    """The store answered 5xx, reset the connection or could not be reached.
+
+    Args:
+        reached: whether a request came through to it.
+    """
 
     default_code = "storage_unavailable"
 
-
-class StoreUnreachableError(StorageUnavailableError):
-    """No request came through to the store."""
+    def __init__(self, detail: str, *, reached: bool = True, **kwargs: Any) -> None:
+        super().__init__(detail, **kwargs)
+        self.reached = reached
 
 
 class StorageThrottledError(TransientError):

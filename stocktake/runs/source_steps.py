@@ -15,7 +15,7 @@ from stocktake.errors import (
     JobError,
     KeyRefusedError,
     SourceNotFoundError,
-    StoreUnreachableError,
+    StorageUnavailableError,
     WrongRegionError,
 )
 from stocktake.jobs.arguments import SourceArguments
@@ -150,7 +150,7 @@ class SourceSteps:
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as exc:
-            raise StoreUnreachableError(
+            raise StorageUnavailableError(
                 f"The name {host} is not known (DNS).",
                 hint="Check the host's name in the URL pattern, and the DNS of the machine that "
                 "reads.",
@@ -258,7 +258,8 @@ class SourceSteps:
 
 def _told_by(error: JobError) -> SourceStep | None:
     """Return the step that failed, where it is not the one that was tried."""
-    if error.code in _OF_TLS or isinstance(error, StoreUnreachableError):
+    unreached = isinstance(error, StorageUnavailableError) and not error.reached
+    if unreached or error.code in _OF_TLS:
         return SourceStep.TLS
     if isinstance(error, WrongRegionError):
         return SourceStep.REGION

@@ -71,12 +71,14 @@ PROJECT: Final = {
     "POST warehouse_tables/create_from_upload/": Rule(
         scope=TABLE_WRITE, body=_UPLOADED, names="upload_id"
     ),
+    "POST warehouse_tables/check/": Rule(scope=TABLE_WRITE, body={}, names="table"),
     "POST warehouse_tables/refresh/": Rule(scope=TABLE_WRITE, body={}, names="tables"),
     "GET batches/{batch_id}/": _READ,
     "POST batches/{batch_id}/cancel/": _WRITE,
     "GET schedules/": _READ,
     "POST schedules/": Rule(scope=TABLE_WRITE, body=_SCHEDULE, names="selector"),
     "GET schedules/{schedule_id}/": _READ,
+    "GET schedules/{schedule_id}/upcoming/": _READ,
     "PATCH schedules/{schedule_id}/": Rule(scope=TABLE_WRITE, body={"name": "stolen"}),
     "DELETE schedules/{schedule_id}/": _WRITE,
     "POST schedules/{schedule_id}/run/": _WRITE,

@@ -65,6 +65,8 @@ def _asking(
             sent = {"json": rule.body | {"upload_id": str(things.upload_id)}}
         case "tables":
             sent = {"json": {"tables": [str(things.table_id)]}}
+        case "table":
+            sent = {"json": {"table": str(things.table_id)}}
         case "selector":
             sent = {"json": rule.body | {"selector": {"tables": [str(things.table_id)]}}}
     if path.endswith(("/file/", "/upload_file/")):

@@ -41,19 +41,20 @@ Build = Callable[[str | None], JobError]
 
 
 def _invalid_key(path: str | None) -> JobError:
-    return KeyRefusedError(
-        "The Access Key you provided does not exist", code="invalid_access_key", file=path
-    )
+    return KeyRefusedError("The Access Key you provided does not exist", file=path)
 
 
 def _wrong_secret(path: str | None) -> JobError:
     return KeyRefusedError(
-        hint="The store knows the access key, but not with this secret: set both again.", file=path
+        code=AccessDeniedError.default_code,
+        hint="The store knows the access key, but not with this secret: set both again.",
+        file=path,
     )
 
 
 def _expired(path: str | None) -> JobError:
     return KeyRefusedError(
+        code=AccessDeniedError.default_code,
         hint="The credential is temporary and has expired, or is no longer known: set a new one.",
         file=path,
     )
@@ -61,7 +62,9 @@ def _expired(path: str | None) -> JobError:
 
 def _wrong_clock(path: str | None) -> JobError:
     return KeyRefusedError(
-        hint="The worker's clock is wrong: the store refuses the time of its signature.", file=path
+        code=AccessDeniedError.default_code,
+        hint="The worker's clock is wrong: the store refuses the time of its signature.",
+        file=path,
     )
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from stocktake.errors import StoreUnreachableError
+from stocktake.errors import StorageUnavailableError
 from stocktake.storage.stores.certificates import HOST, URL
 
 #: glibc, musl and macOS tell of a name that nobody knows in words of their own.
@@ -32,7 +32,7 @@ _WHY: Final = (
 )
 
 
-def unreachable_error(text: str, *, file: str | None = None) -> StoreUnreachableError:
+def unreachable_error(text: str, *, file: str | None = None) -> StorageUnavailableError:
     """Return the error for a store that was not reached.
 
     Args:
@@ -48,9 +48,10 @@ def unreachable_error(text: str, *, file: str | None = None) -> StoreUnreachable
     for form, why, hint in _WHY:
         if re.search(form, said):
             detail = f"The store{of} could not be reached: {why}."
-            return StoreUnreachableError(detail, hint=hint, file=file)
-    return StoreUnreachableError(
+            return StorageUnavailableError(detail, hint=hint, file=file, reached=False)
+    return StorageUnavailableError(
         f"The store{of} could not be reached.",
         hint="Nothing to do if the store is only down; otherwise check the host's name.",
         file=file,
+        reached=False,
     )
