@@ -5,7 +5,17 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import Client
-from cli.output import describe_diff, moment, note, say, show_fields, show_json, show_rows
+from cli.output import (
+    describe_diff,
+    describe_divided,
+    describe_place,
+    moment,
+    note,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+)
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import Policy, Verdict
 from stocktake.states import ChangeState
@@ -75,20 +85,29 @@ def show_change(which: Which, as_json: AsJson = False) -> None:
     )
     say("")
     show_rows(
-        ("COLUMN", "CLASS", "BEFORE", "NOW", "DECISION"),
+        ("COLUMN", "CLASS", "BEFORE", "NOW", "FIRST IN", "DECISION"),
         [
             (
                 part["name"],
                 part["change"],
                 _columns(part["before"]),
                 _columns(part["after"]),
+                _first(part["origin"]),
                 part["decision"],
             )
             for part in change["parts"]
         ],
         empty="Nothing is left to decide.",
+        least=("FIRST IN",),
         names=("COLUMN",),
     )
+    for line in describe_divided(change["parts"]):
+        say(line)
+
+
+def _first(origin: dict[str, Any] | None) -> str | None:
+    first = (origin or {}).get("first")
+    return None if first is None else describe_place(first | {"at": None}, 24)
 
 
 def _ending(change: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -340,3 +340,11 @@ def describe_job(job: dict[str, Any]) -> str:
     if job["state"] == "queued" and job["error"]:
         line += f", next at {moment(job['next_run_at'])} after {job['error']['code']}"
     return line
+
+
+def describe_divided(columns: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield which files have which type, of columns on which they differ."""
+    for one in columns:
+        if camps := (one.get("origin") or {}).get("camps"):
+            yield f"{one['name']}:"
+            yield from (f"  {line}" for line in describe_camps(camps))

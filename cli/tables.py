@@ -18,8 +18,8 @@ from cli.output import (
     complain,
     confirm,
     console,
-    describe_camps,
     describe_diff,
+    describe_divided,
     describe_job,
     describe_place,
     describe_warning,
@@ -128,7 +128,7 @@ def show_table(
         least=("FIRST IN", "FILES"),
         names=("COLUMN",),
     )
-    for line in _divided(table["columns"]):
+    for line in describe_divided(table["columns"]):
         say(line)
     for warning in table["warnings"]:
         say(describe_warning(warning))
@@ -142,14 +142,6 @@ def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:
     if files and origin["sampled"]:
         files += " read"
     return files, describe_place(origin["first"] | {"at": None}, 24)
-
-
-def _divided(columns: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield which files have which type, of columns on which they differ."""
-    for one in columns:
-        if camps := (one.get("origin") or {}).get("camps"):
-            yield f"{one['name']}:"
-            yield from (f"  {line}" for line in describe_camps(camps))
 
 
 def _stored(table: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
 from api.schemas.jobs import DiffBody
-from api.schemas.tables import BasicUserBody
+from api.schemas.tables import BasicUserBody, OriginBody
 from stocktake.schema.decisions import Verdict
 from stocktake.schema.diff import ChangeClass
 from stocktake.services.changes import Accept, ChangeView, Decision
@@ -57,7 +57,8 @@ class ChangedColumnBody(Wire):
 
 class PartBody(Wire):
     """What is decided as a whole: mostly one column. `before` is empty where it is new, `after`
-    where it is gone; `names` are all by which it can be decided."""
+    where it is gone; `names` are all by which it can be decided. `origin` is who brought what is
+    there now, while it waits."""
 
     name: str
     names: list[str]
@@ -66,6 +67,7 @@ class PartBody(Wire):
     after: list[ChangedColumnBody]
     pinnable: bool
     decision: Annotated[str | None, DescribedAs(Verdict | None)]
+    origin: Annotated[dict[str, Any] | None, DescribedAs(OriginBody | None)] = None
 
 
 class ChangeBody(Wire):
@@ -109,9 +111,15 @@ def change_view(view: ChangeView) -> ChangeBody:
 
 def full_change_view(view: ChangeView) -> FullChangeBody:
     """Return a change with its parts."""
-    parts = [PartBody.model_validate(part) for part in view.change.parts]
+    parts = [PartBody(**part, origin=_origin(view, part)) for part in view.change.parts]
     undoable = view.change.undo is not None
     return FullChangeBody(**_short(view), parts=parts, can_be_undone=undoable, diff=view.diff)
+
+
+def _origin(view: ChangeView, part: dict[str, Any]) -> dict[str, Any] | None:
+    if view.origins is None or not part["after"]:
+        return None
+    return view.origins.shown(part["after"][0]["name"])
 
 
 def _short(view: ChangeView) -> dict[str, Any]:

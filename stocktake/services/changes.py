@@ -1,7 +1,7 @@
 """Changes that wait under a policy: find them, decide their columns, take a decision back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -24,6 +24,7 @@ from stocktake.schema.decisions import (
     without,
 )
 from stocktake.schema.diff import ChangeClass, diff
+from stocktake.schema.stored_origins import StoredOrigins
 from stocktake.services import audit, quotas, refreshes, schema_versions, table_views
 from stocktake.services.context import Context
 from stocktake.states import ChangeState
@@ -69,12 +70,14 @@ class ChangeView:
     Attributes:
         diff: from the live columns to those that still wait; None where none do, or where it is
             one of a list.
+        origins: of the columns as the source has them; as `diff`.
     """
 
     change: SchemaChange
     table_name: str
     decided_by: User | None = None
     diff: dict[str, Any] | None = None
+    origins: StoredOrigins | None = None
 
 
 def list_changes(
@@ -135,9 +138,7 @@ def _with_diff(context: Context, view: ChangeView) -> ChangeView:
     table = context.session.get_one(Table, view.change.table_id)
     proposed, _ = changes.waiting_parts(table, view.change)
     told = diff(changes.columns_of(table.columns), proposed).as_dict()
-    return ChangeView(
-        change=view.change, table_name=view.table_name, decided_by=view.decided_by, diff=told
-    )
+    return replace(view, diff=told, origins=StoredOrigins(table.origins))
 
 
 def decide(context: Context, change_id: UUID, decision: Decision) -> ChangeView:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
+from api.schemas.changes import full_change_view
 from stocktake.db.models import AuditEntry, SchemaChange, Table
 from stocktake.errors import ConflictError, NotFoundError, ValidationError
 from stocktake.runs import refresh_schema
@@ -427,3 +428,26 @@ def test_of_changes_that_ended_only_some_are_kept(desk: Desk, file: Path) -> Non
     found = all_changes(desk)
     assert len(found) == 21
     assert {(str(each.proposed), each.undo) for each in found[:-1]} == {("[]", None)}
+
+
+def test_a_change_tells_which_file_brought_what_waits(desk: Desk) -> None:
+    write(desk.sources / "a.parquet", id=pa.int64())
+    register(desk, desk.sources / "*.parquet", "Parquet")
+    refreshed(desk)
+    set_policy(desk, "manual")
+    write(desk.sources / "b.parquet", id=pa.float64(), note=pa.string())
+    refreshed(desk)
+
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        shown = full_change_view(changes.get_change(ctx, pending(desk).id))
+
+    origins = {part.name: part.origin for part in shown.parts}
+    assert origins.keys() == {"id", "note"}
+    note, id_ = origins["note"], origins["id"]
+    assert note is not None
+    assert id_ is not None
+    assert (note["first"]["file"], note["files"], note["of_files"]) == ("b.parquet", 1, 2)
+    assert {camp["type"]: camp["first"]["file"] for camp in id_["camps"]} == {
+        "Nullable(Int64)": "a.parquet",
+        "Nullable(Float64)": "b.parquet",
+    }
