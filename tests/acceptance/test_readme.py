@@ -64,8 +64,9 @@ def first_table(up: Up) -> str:
 
 def test_first_table_is_registered_and_refreshed(first_table: str) -> None:
     assert re.search(r"^Added orders \([0-9a-f-]{36}\): 2 columns\.$", first_table, re.MULTILINE)
-    assert "  + note  Nullable(String)\n1 refreshed, 1 changed, 0 failed." in first_table
-    assert "note\tNullable(String)\tyes\n" in first_table
+    changed = r"^  \+ note  Nullable\(String\)\n      by orders-2\.csv, .+Z\n      in 1 of 2 files\n"
+    assert re.search(changed + r"1 refreshed, 1 changed, 0 failed\.$", first_table, re.MULTILINE)
+    assert "note\tNullable(String)\tyes\t1 of 2\torders-2.csv\n" in first_table
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README types curl; .ci/run has it")
@@ -75,4 +76,6 @@ def test_submit_and_poll_shows_the_change(first_table: str, up: Up) -> None:
     assert shown.startswith("HTTP/1.1 202 Accepted")
     job = json.loads(shown[shown.rindex('{"id":') :])
     assert job["state"] == "succeeded"
-    assert job["result"]["diff"]["added"] == [{"name": "price", "type": "Nullable(Float64)"}]
+    [added] = job["result"]["diff"]["added"]
+    assert (added["name"], added["type"]) == ("price", "Nullable(Float64)")
+    assert added["origin"]["brought_by"]["file"] == "orders-3.csv"
