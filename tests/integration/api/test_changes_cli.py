@@ -47,7 +47,7 @@ def test_a_change_is_found_by_its_table_and_decided(change: str, database: Datab
     headings, row = lines("changes", "list", "--state", "pending", "--table", "orders")
     assert dict(zip(headings, row, strict=True))["ID"] == change
     shown = lines("changes", "show", "orders")
-    assert ["n", "breaking", "n Int32", "n String", "-"] in shown
+    assert ["n", "breaking", "n Int32", "n String", "-", "-"] in shown
 
     assert "Still waiting" in run("changes", "reject", "orders", "note").stdout
     assert run("changes", "pin", change, "n").stdout == "orders: applied as version 1.\n"
