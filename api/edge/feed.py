@@ -118,6 +118,7 @@ class Feed:
         self._joined = asyncio.Event()
         self._thread = CapacityLimiter(1)
         self._closed = False
+        self._looking = False
         self._keys_at = 0.0
         self._forget()
         #: Looks made so far; none is made while nobody listens.
@@ -150,7 +151,9 @@ class Feed:
         mine = sum(each.project_id == project_id for each in self._listeners)
         if self.listening >= MAX_STREAMS or mine >= MAX_PROJECT_STREAMS or self._closed:
             raise ThrottledError(_RETRY_SECONDS)
-        listener = Listener(project_id, frozenset(topics), holder, self._low)
+        # A look that is under way neither asks for it nor tells it: it waits for the next.
+        cursor = None if self._looking else self._low
+        listener = Listener(project_id, frozenset(topics), holder, cursor)
         self._listeners.add(listener)
         self._joined.set()
         try:
@@ -170,7 +173,11 @@ class Feed:
             await self._joined.wait()
             self._joined.clear()
             while self._listeners:
-                await self._tick()
+                self._looking = True
+                try:
+                    await self._tick()
+                finally:
+                    self._looking = False
                 await asyncio.sleep(self._interval_seconds)
             self._forget()
 
@@ -182,7 +189,7 @@ class Feed:
             key_ids = set()
         try:
             work = partial(self._look, {each.project_id for each in listeners}, key_ids)
-            changes, callers = await finish_in_thread(work, self._thread)
+            changes, more, callers = await finish_in_thread(work, self._thread)
         except SQLAlchemyError as exc:
             # They listen on: what was missed is found by the next look.
             log.warning("feed_look_failed", reason=type(exc).__name__)
@@ -193,23 +200,25 @@ class Feed:
         if key_ids:
             self._keys_at = begun + KEYS_EVERY_SECONDS
             _check(listeners, key_ids, callers)
-        self._tell(listeners, changes)
+        self._tell(listeners, changes, more)
 
     def _look(
         self, project_ids: set[int], key_ids: set[UUID]
-    ) -> tuple[list[Change], Mapping[UUID, Caller]]:
+    ) -> tuple[list[Change], set[tuple[int, Topic]], Mapping[UUID, Caller]]:
         self.looks += 1
         with self._database.read() as session:
             callers = identity.live_callers(session, key_ids) if key_ids else {}
             now = feed.mark(session)
             number = now.number
             found: list[Change] = []
+            more: set[tuple[int, Topic]] = set()
             # Nobody has settled yet where it is not known: what came meanwhile is read again then.
             after = number if self._low is None else self._low
             for topic in Topic:
                 part = feed.changed(session, topic, project_ids, after)
                 if len(part) == feed.MOST_ROWS:
                     number = min(number, part[-1].number)  # beyond it nothing was seen
+                    more |= feed.cut_off(session, topic, project_ids, part)
                 found += part
             new = [each for each in found if self._told.get((each.topic, each.id)) != each.number]
             jobs = [each for each in new if each.topic is Topic.JOBS]
@@ -218,7 +227,7 @@ class Feed:
             number=number, ended_below=now.ended_below, begun_below=now.begun_below
         ))  # fmt: skip
         self._told |= {(each.topic, each.id): each.number for each in new}
-        return new + batches, callers
+        return new + batches, more, callers
 
     def _settle(self, now: Mark) -> None:
         """Move on to the newest number that no transaction can come behind any more."""
@@ -237,7 +246,12 @@ class Feed:
         low = self._low or 0
         self._told = {key: number for key, number in self._told.items() if number > low}
 
-    def _tell(self, listeners: Iterable[Listener], changes: Collection[Change]) -> None:
+    def _tell(
+        self,
+        listeners: Iterable[Listener],
+        changes: Collection[Change],
+        more: Collection[tuple[int, Topic]],
+    ) -> None:
         by_project: dict[int, list[Change]] = {}
         for change in changes:
             by_project.setdefault(change.project_id, []).append(change)
@@ -245,8 +259,9 @@ class Feed:
             first = listener.cursor is None
             if self._low is not None:
                 listener.cursor = self._low
-            if first or listener.project_id in by_project:
-                listener.add(by_project.get(listener.project_id, ()))
+            left_out = [topic for project_id, topic in more if project_id == listener.project_id]
+            if first or left_out or listener.project_id in by_project:
+                listener.add(by_project.get(listener.project_id, ()), left_out)
 
 
 def _check(

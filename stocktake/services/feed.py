@@ -6,6 +6,7 @@ taken before a snapshot was made is of a transaction that has ended when a later
 reached the `xmax` of the first.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,6 +109,24 @@ def changed(
         .limit(MOST_ROWS)
     )
     return [_change(topic, row) for row in rows]
+
+
+def cut_off(
+    session: Session, topic: Topic, project_ids: Collection[int], part: Sequence[Change]
+) -> set[tuple[int, Topic]]:
+    """Return the projects, with the topics, of which a full part of `changed` lacks rows of its
+    last number: on SQLite all that one statement writes have the same one.
+    """
+    last, model = part[-1].number, _MODELS[topic]
+    seen = Counter(each.project_id for each in part if each.number == last)
+    counts = session.execute(
+        select(model.project_id, func.count())
+        .where(model.change_number == last, model.project_id.in_(project_ids))
+        .group_by(model.project_id)
+    )
+    topics = {topic, Topic.BATCHES} if topic is Topic.JOBS else {topic}
+    lacking = [project_id for project_id, count in counts if count > seen[project_id]]
+    return {(project_id, each) for project_id in lacking for each in topics}
 
 
 def _change(topic: Topic, row: Any) -> Change:

@@ -1,5 +1,6 @@
 """The stream of a project's changes, on both databases."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from api.edge.feed import Feed
 from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import ApiKey, Table
 from stocktake.db.session import Database
@@ -198,6 +200,63 @@ def test_more_than_an_event_names_is_said(
         caught = stream.next()
     assert caught is not None
     assert (len(caught[2]["tables"]), caught[2]["more"], last) == (3, ["tables"], "")
+
+
+def test_more_rows_of_one_statement_than_a_look_takes_are_told_or_said(
+    client: httpx.Client,
+    make_table: MakeTable,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On SQLite all of them have one number."""
+    names = {str(make_table(f"t{number}")) for number in range(12)}
+    monkeypatch.setattr("stocktake.services.feed.MOST_ROWS", 5)
+    with ready(client, topics="tables") as stream:
+        with database.write() as session:
+            session.execute(update(Table).values(row_count=1))
+        told: set[str] = set()
+        is_said = False
+        while not (is_said or told >= names):
+            _, event = stream.until(bool)
+            told |= set(ids(event, "tables"))
+            is_said = event["more"] == ["tables"]
+    assert is_said == database.sqlite
+
+
+def test_who_comes_within_a_look_misses_nothing_that_is_newer(
+    database: Database, make_table: MakeTable, project_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, is_armed = threading.Event(), threading.Event(), threading.Event()
+    mark = feed.mark
+
+    def late_mark(session: Any) -> feed.Mark:
+        if is_armed.is_set() and not begun.is_set():
+            begun.set()
+            go_on.wait(PATIENCE_SECONDS)
+        return mark(session)
+
+    monkeypatch.setattr(feed, "mark", late_mark)
+
+    async def scenario() -> Any:
+        looking = Feed(database, interval_seconds=0.01)
+        running = asyncio.create_task(looking.run())
+        topics = {feed.Topic.TABLES}
+        with looking.listener(project_id, topics) as first:
+            await first.settled()
+            is_armed.set()
+            await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
+            with looking.listener(project_id, topics) as second:
+                if second.cursor is None:  # not ready before the look has ended
+                    go_on.set()
+                    await second.settled()
+                table = await asyncio.to_thread(make_table, "late")
+                go_on.set()
+                event = await asyncio.wait_for(second.next(), PATIENCE_SECONDS)
+        running.cancel()
+        assert event is not None
+        assert [each["id"] for each in event["tables"]] == [table]
+
+    asyncio.run(scenario())
 
 
 def test_a_change_that_commits_late_is_told(
