@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -227,6 +227,8 @@ def withdraw(session: Session, table: Table, reason: str) -> None:
         table.rejected = []
     if (pending := pending_of(session, table.id)) is not None:
         end(session, pending, reason)
+    # Decided ones, too: what they would put back is of what the table was.
+    _empty(session, table.id)
 
 
 def end(session: Session, change: SchemaChange, reason: str) -> None:
@@ -261,13 +263,22 @@ def _put_away(session: Session, change: SchemaChange) -> None:
 
 def _forget_old(session: Session, table_id: UUID) -> None:
     """Empty what can be undone no more, and delete the oldest: each may be megabytes."""
-    ended = SchemaChange.table_id == table_id, SchemaChange.state != ChangeState.PENDING
-    session.execute(
-        update(SchemaChange)
-        .where(*ended, SchemaChange.undo.is_not(None))
-        .values(undo=None, proposed=[])
-    )
+    _empty(session, table_id)
+    ended = _ended(table_id)
     newest = select(SchemaChange.id).where(*ended).order_by(SchemaChange.id.desc())
     old = session.scalars(newest.offset(_KEPT)).all()
     if old:
         session.execute(delete(SchemaChange).where(SchemaChange.id.in_(old)))
+
+
+def _empty(session: Session, table_id: UUID) -> None:
+    """Let no decision of an ended change be undone any more."""
+    session.execute(
+        update(SchemaChange)
+        .where(*_ended(table_id), SchemaChange.undo.is_not(None))
+        .values(undo=None, proposed=[])
+    )
+
+
+def _ended(table_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return SchemaChange.table_id == table_id, SchemaChange.state != ChangeState.PENDING

@@ -158,10 +158,13 @@ def store_introspection(
     stored = tuple(Column.from_dict(column) for column in table.columns)
     known = changes.source_columns(session, table)
     told = blame(table, known, columns_of_source(stored, known, found), found)
+    if told.columns != found.columns:
+        # a sample only ever adds to what is known, all of which a policy may hold back
+        check_schema(told.columns, attempt.limits)
     fresh = _live_columns(session, table, told.columns, found, attempt)
     change = told.told(diff(stored, fresh))
-    if fresh != found.columns:
-        # a sample only ever adds to what is stored, and overrides are no part of what was read
+    if fresh != told.columns:
+        # what was held back, or rejected, stands beside what went live
         check_schema(fresh, attempt.limits)
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version

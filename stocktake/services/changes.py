@@ -218,11 +218,12 @@ def _verdicts(
 ) -> dict[str, Verdict]:
     """Return what becomes of each part that is decided now, by its own name."""
     waiting = {name: part for part in parts for name in part.names}
+    done = _done(change)
     verdicts: dict[str, Verdict] = {}
     for name, verdict in decision.columns.items():
         part = waiting.get(name)
         if part is None:
-            _require_same(change, name, verdict, waiting)
+            _require_same(done, name, verdict, waiting)
             continue
         if verdicts.setdefault(part.name, verdict) is not verdict:
             raise ValidationError(
@@ -239,16 +240,25 @@ def _verdicts(
     return {part.name: Verdict.ACCEPT for part in rest} | verdicts
 
 
+def _done(change: SchemaChange) -> dict[str, str]:
+    """Return what was decided already, by column: a request may repeat it for all of 10,000, while
+    it keeps the table locked."""
+    done: dict[str, str] = {}
+    for part in change.parts:
+        if part["decision"] is not None:
+            for name in part["names"]:
+                done.setdefault(name, part["decision"])
+    return done
+
+
 def _require_same(
-    change: SchemaChange, name: str, verdict: Verdict, waiting: Mapping[str, ColumnChange]
+    done: Mapping[str, str], name: str, verdict: Verdict, waiting: Mapping[str, ColumnChange]
 ) -> None:
     """Let a decision be repeated; refuse another one, or one of a column that is not asked for."""
-    for part in change.parts:
-        if part["decision"] is None or name not in part["names"]:
-            continue
-        if part["decision"] != verdict:
+    if name in done:
+        if done[name] != verdict:
             raise ConflictError(
-                f"Column {name[:_SHOWN]} was decided already: {part['decision']}. Undo that first."
+                f"Column {name[:_SHOWN]} was decided already: {done[name]}. Undo that first."
             )
         return
     raise ValidationError(

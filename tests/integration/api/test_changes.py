@@ -1,15 +1,18 @@
 """Policies and pending changes over HTTP: lists, decisions, what is refused, and repetitions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import httpx
 import pytest
 
 from stocktake.catalog import changes
-from stocktake.db.models import Table
+from stocktake.db.models import SchemaChange, Table
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column
+from stocktake.schema.decisions import Verdict, column_changes
+from stocktake.services import changes as service
+from stocktake.services.changes import Decision
 from tests.integration.api.conftest import MakeKey
 
 MakeTable = Callable[..., UUID]
@@ -126,6 +129,18 @@ def test_a_decision_is_told_as_a_version_and_undone_by_one_call(
     assert client.post(f"changes/{change}/undo/").status_code == 409
 
 
+def test_no_decision_of_another_source_is_undone(
+    client: httpx.Client, table: UUID, change: str
+) -> None:
+    client.post(f"changes/{change}/decide/", json={"accept": "all"}).raise_for_status()
+    assert client.get(f"changes/{change}/").json()["can_be_undone"]
+    moved = client.patch(f"warehouse_tables/{table}/", json={"format": "JSONEachRow"})
+    assert moved.status_code == 200, moved.text
+    assert not client.get(f"changes/{change}/").json()["can_be_undone"]
+    assert client.post(f"changes/{change}/undo/").status_code == 409
+    assert client.get(f"warehouse_tables/{table}/").json()["pending_change"] is None
+
+
 def test_a_decision_on_a_replaced_change_names_the_newer_one(
     client: httpx.Client, table: UUID, change: str, database: Database
 ) -> None:
@@ -168,6 +183,26 @@ def test_what_is_no_decision_is_refused(
 ) -> None:
     answer = client.post(f"changes/{change}/decide/", json=body)
     assert (answer.status_code, answer.json()["attr"]) == (400, attr), answer.text
+
+
+def test_what_was_decided_is_looked_through_once_for_all_columns_of_a_request() -> None:
+    """For each of 10,000 it took five seconds, under SQLite's only write lock."""
+    looks = 0
+
+    class Parts(list[dict[str, object]]):
+        def __iter__(self) -> Iterator[dict[str, object]]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    live = [Column.of(f"c{number}", "Int32") for number in range(50)]
+    fresh = [Column.of(f"c{number}", "String") for number in range(50)]
+    parts = column_changes(tuple(live), tuple(fresh))
+    decided = [part.as_dict() | {"decision": "accept"} for part in parts[:-1]]
+    change = SchemaChange(parts=Parts([*decided, parts[-1].as_dict()]))
+    asked = Decision(columns=dict.fromkeys((column.name for column in live), Verdict.ACCEPT))
+    assert service._verdicts(change, parts[-1:], asked) == {"c49": Verdict.ACCEPT}
+    assert looks == 1
 
 
 def test_who_may_only_read_decides_nothing(

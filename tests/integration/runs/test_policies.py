@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from api.schemas.changes import full_change_view
 from stocktake.db.models import AuditEntry, SchemaChange, Table
-from stocktake.errors import ConflictError, NotFoundError, ValidationError
+from stocktake.errors import ConflictError, LimitExceededError, NotFoundError, ValidationError
 from stocktake.runs import refresh_schema
 from stocktake.schema.decisions import Verdict
 from stocktake.services import changes, table_changes, tables
@@ -195,6 +195,28 @@ def test_a_sample_that_lacks_a_column_does_not_withdraw_what_another_one_saw(
     pq.write_table(pa.table({"id": [1]}), desk.sources / "1.parquet")
     refreshed(desk)
     assert parts_of(pending(desk)) == {"note": None}
+
+
+def test_what_waits_is_held_to_the_bounds_of_a_schema(
+    desk: Desk, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sample adds to what the one before saw, and nothing of it goes live."""
+    real = refresh_schema.introspect
+
+    def sampled(*given: Any) -> Any:
+        found = real(*given)
+        return replace(found, coverage=replace(found.coverage, truncated=True))
+
+    monkeypatch.setattr(refresh_schema, "introspect", sampled)
+    settings = desk.settings.model_copy(update={"inference_max_columns": 6})
+    small = replace(desk, settings=settings)
+    write(file, **{name: pa.int64() for name in ("id", "n", "a", "b")})
+    refreshed(small)
+    waiting = {"n": None, "a": None, "b": None}
+    assert parts_of(pending(desk)) == waiting
+    write(file, **{name: pa.int64() for name in ("id", "n", "c", "d", "e")})
+    small.fail(queue(desk), LimitExceededError, refresh_schema.run)
+    assert parts_of(pending(desk)) == waiting
 
 
 def test_another_source_withdraws_the_change_and_what_was_rejected(desk: Desk, file: Path) -> None:
