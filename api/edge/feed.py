@@ -7,7 +7,7 @@ last event, each thing once, and waits for more on the event loop.
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 from anyio import CapacityLimiter
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from api.edge.threads import finish_in_thread
 from api.edge.waiting import KEYS_EVERY_SECONDS, Holder
@@ -33,6 +34,8 @@ MAX_STREAMS: Final = 5000
 MAX_PROJECT_STREAMS: Final = 500
 #: Things of a topic that one event names; of more it says that there are more.
 MOST_SHOWN: Final = 100
+#: Pages of a topic that one look reads again, while it is not sure yet that nothing comes behind.
+_MOST_PAGES: Final = 20
 #: After this long no transaction of the service is under way any more: PostgreSQL ends those that
 #: stand still after half of it. Another's on the same server may keep its snapshots back for hours.
 _SURELY_ENDED_SECONDS: Final = 60.0
@@ -215,12 +218,12 @@ class Feed:
             # Nobody has settled yet where it is not known: what came meanwhile is read again then.
             after = number if self._low is None else self._low
             for topic in Topic:
-                part = feed.changed(session, topic, project_ids, after)
+                part = self._newest(session, topic, project_ids, after)
                 if len(part) == feed.MOST_ROWS:
                     number = min(number, part[-1].number)  # beyond it nothing was seen
                     more |= feed.cut_off(session, topic, project_ids, part)
                 found += part
-            new = [each for each in found if self._told.get((each.topic, each.id)) != each.number]
+            new = [each for each in found if self._is_new(each)]
             jobs = [each for each in new if each.topic is Topic.JOBS]
             batches = feed.batches_of(session, jobs) if jobs else []
         self._settle(Mark(
@@ -228,6 +231,24 @@ class Feed:
         ))  # fmt: skip
         self._told |= {(each.topic, each.id): each.number for each in new}
         return new + batches, more, callers
+
+    def _newest(
+        self, session: Session, topic: Topic, project_ids: set[int], after: int
+    ) -> Sequence[Change]:
+        """Return the first page of a topic that has something new, or the last.
+
+        Those before it were told, and are read again for what came behind.
+        """
+        part: Sequence[Change] = ()
+        for _ in range(_MOST_PAGES):
+            part = feed.changed(session, topic, project_ids, after)
+            if len(part) < feed.MOST_ROWS or any(map(self._is_new, part)):
+                break
+            after = part[-1].number
+        return part
+
+    def _is_new(self, change: Change) -> bool:
+        return self._told.get((change.topic, change.id)) != change.number
 
     def _settle(self, now: Mark) -> None:
         """Move on to the newest number that no transaction can come behind any more."""

@@ -223,6 +223,26 @@ def test_more_rows_of_one_statement_than_a_look_takes_are_told_or_said(
     assert is_said == database.sqlite
 
 
+def test_one_who_writes_for_long_keeps_nobody_from_what_is_new(
+    client: httpx.Client,
+    make_table: MakeTable,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if database.sqlite:
+        pytest.skip("SQLite has one writer at a time; the same test runs on PostgreSQL")
+    monkeypatch.setattr("stocktake.services.feed.MOST_ROWS", 5)
+    monkeypatch.setattr("api.edge.feed._SURELY_ENDED_SECONDS", 3600.0)
+    slow = make_table("slow")
+    with ready(client, topics="tables") as stream, database.write() as session:
+        session.execute(update(Table).where(Table.id == slow).values(row_count=1))
+        names = {str(make_table(f"t{number}")) for number in range(17)}
+        told: set[str] = set()
+        while not told >= names:
+            _, event = stream.until(bool)
+            told |= set(ids(event, "tables"))
+
+
 def test_who_comes_within_a_look_misses_nothing_that_is_newer(
     database: Database, make_table: MakeTable, project_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
