@@ -11,14 +11,13 @@ import pytest
 from sqlalchemy import select
 
 from api.app import create_app
-from stocktake.db.models import Base, SchemaChange, SchemaVersion
+from stocktake.db.models import Base, SchemaVersion
 from stocktake.db.session import Database
-from stocktake.schema.columns import Column
-from stocktake.schema.decisions import column_changes
 from stocktake.security.scopes import ALL, AUDIT_READ, KNOWN, TABLE_READ, TABLE_WRITE
 from stocktake.services import identity
 from stocktake.settings import Settings
 from tests.security.routes import ACCOUNT, OPEN, OWN_TOKEN, PREFIXES, PROJECT, Rule, routes_of
+from tests.support.rows import pending_change
 
 UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
 NO_PROJECT: Final = 999_999
@@ -96,7 +95,7 @@ def theirs(
             session.add(
                 SchemaVersion(table_id=table, number=1, columns=[], diff={}, change="additive")
             )
-            change = _pending(other_project, table)
+            change = pending_change(other_project, table)
             session.add(change)
             session.flush()
             change_id = change.id
@@ -116,21 +115,6 @@ def theirs(
             upload_id=upload.json()["upload_id"],
             change_id=change_id,
         )
-
-
-def _pending(project: int, table: UUID) -> SchemaChange:
-    column = Column.of("id", "Int64")
-    parts = [part.as_dict() for part in column_changes((), (column,))]
-    return SchemaChange(
-        project_id=project,
-        table_id=table,
-        state="pending",
-        change="additive",
-        parts=parts,
-        undecided=1,
-        decided=0,
-        proposed=[column.as_dict()],
-    )
 
 
 @pytest.fixture

@@ -12,16 +12,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from servers.process import PATIENCE_SECONDS
-from stocktake.db.models import Job, Project, Table, User
+from stocktake.db.models import Job, Project, SchemaChange, Table, User
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases, queueing
 from stocktake.jobs.leases import Claim
 from stocktake.jobs.queueing import JobRequest
 from stocktake.parts import ProcessParts
+from stocktake.schema.columns import Column
+from stocktake.schema.decisions import column_changes
 from stocktake.security.encryption import Keyring, make_secret_key
 from stocktake.services.context import Caller, Context
 from stocktake.settings import Settings
-from stocktake.states import CANARY, JobKind, Queue
+from stocktake.states import CANARY, ChangeState, JobKind, Queue
 
 LEASE_SECONDS = 30.0
 _KEYRING = Keyring([make_secret_key("test")])
@@ -141,6 +143,21 @@ def context(
             caller=Caller(project_id=project_id, user_id=user_id, project_ids=(project_id,)),
             process=process_of(database, settings),
         )
+
+
+def pending_change(project_id: int, table_id: UUID) -> SchemaChange:
+    """A change of one new column that waits, not yet added to a session."""
+    column = Column.of("id", "Int64")
+    return SchemaChange(
+        project_id=project_id,
+        table_id=table_id,
+        state=ChangeState.PENDING,
+        change="additive",
+        parts=[part.as_dict() for part in column_changes((), (column,))],
+        undecided=1,
+        decided=0,
+        proposed=[column.as_dict()],
+    )
 
 
 def process_of(database: Database, settings: Settings) -> ProcessParts:

@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from stocktake.db.session import Database
 from tests.integration.api.conftest import MakeJob, Served
+from tests.support.rows import pending_change
 
 #: Differ from one answer to the next.
 _OWN = {"date", "x-request-id"}
@@ -21,14 +23,25 @@ def described(anonymous: httpx.Client) -> dict[str, dict[str, object]]:
 
 @pytest.fixture
 def made(
-    client: httpx.Client, make_job: MakeJob, make_table: Callable[..., UUID]
+    client: httpx.Client,
+    make_job: MakeJob,
+    make_table: Callable[..., UUID],
+    database: Database,
+    project_id: int,
 ) -> dict[str, str]:
     """One of each thing that a path may name."""
+    table_id = make_table("named")
+    with database.write() as session:
+        change = pending_change(project_id, table_id)
+        session.add(change)
+        session.flush()
+        change_id = str(change.id)
     schedule = {"name": "nightly", "cron": "0 3 * * *", "selector": {"all": True}}
     return {
         "project_id": "@current",
         "job_id": str(make_job()),
-        "table_id": str(make_table("named")),
+        "table_id": str(table_id),
+        "change_id": change_id,
         "batch_id": client.post("warehouse_tables/refresh/", json={"all": True}).json()["id"],
         "schedule_id": client.post("schedules/", json=schedule).json()["id"],
         "number": "1",

@@ -133,6 +133,7 @@ def column(name: str, type_: str) -> dict[str, Any]:
         "fields": None,
         "table": None,
         "chain": None,
+        "origin": None,
     }
 
 
