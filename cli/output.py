@@ -274,6 +274,11 @@ def _describe_brought(change: dict[str, Any]) -> list[str]:
     return lines
 
 
+def describe_waiting(table: str, pending: dict[str, Any]) -> str:
+    """Say that a change of the table waits, and where to look at it."""
+    return f"A change waits ({pending['change']}): stocktake changes show {table}"
+
+
 def describe_presence(origin: dict[str, Any]) -> str:
     """Return in how many of the files read a column is.
 

@@ -49,7 +49,9 @@ def plan(
         if names:
             wanted = {"tables": list(dict.fromkeys(client.table(each)["id"] for each in names))}
         batch = client.post("warehouse_tables/refresh/", wanted, dry_run="true")
-        shown: AbstractContextManager[Look] = nullcontext(_silent) if as_json else progress()
+        shown: AbstractContextManager[Look] = (
+            nullcontext(_silent) if as_json else progress("Planning")
+        )
         with going_on(f"stocktake jobs list --batch {batch['id']}"), shown as look:
             batch = await_batch(client, batch, look)
         found = list(_found(client, batch))
@@ -148,8 +150,9 @@ def _show(found: list[dict[str, Any]], missing: int) -> None:
             continue
         if each["change"] == ChangeClass.NONE:
             continue
-        held = each["waits"] != ChangeClass.NONE
-        say(f"{each['table']}: {each['change']}" + (", of which some would wait" if held else ""))
+        held = each["waits"]
+        waits = f", of which what is {held} would wait" if held != ChangeClass.NONE else ""
+        say(f"{each['table']}: {each['change']}" + waits)
         for line in describe_diff(each["diff"]):
             say(f"  {line}")
     failed = sum(1 for each in found if each["error"]) + missing

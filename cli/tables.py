@@ -22,6 +22,7 @@ from cli.output import (
     describe_divided,
     describe_job,
     describe_place,
+    describe_waiting,
     describe_warning,
     going_on,
     moment,
@@ -88,7 +89,8 @@ def show_table(
 ) -> None:
     """Show one table with its columns."""
     with Client.from_environment() as client:
-        table = client.table(name)
+        # By its id: what lists leave out, such as who brought a column, is told here alone.
+        table = client.get(f"warehouse_tables/{client.table(name)['id']}/")
         types = {} if as_json else _types(client, table)
     if as_json:
         show_json(table)
@@ -119,7 +121,7 @@ def show_table(
             (
                 one["name"],
                 types.get(one["name"], one["type"]),
-                _yes(one["schema_valid"]),
+                "yes" if one["schema_valid"] else "no",
                 *_origin(one.get("origin")),
             )
             for one in table["columns"]
@@ -132,6 +134,8 @@ def show_table(
         say(line)
     for warning in table["warnings"]:
         say(describe_warning(warning))
+    if waiting := table["pending_change"]:
+        say(describe_waiting(table["name"], waiting))
 
 
 def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:
@@ -160,10 +164,6 @@ def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
         f"warehouse_tables/{table['id']}/schema_versions/{table['schema_version']}/"
     )
     return {one["name"]: one["clickhouse"] for one in version["columns"]}
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 @app.command("add")
@@ -325,7 +325,7 @@ def _waited_for(client: Client, batch_id: str) -> str:
 
 
 @contextmanager
-def progress() -> Iterator[Look]:
+def progress(doing: str = "Refreshing") -> Iterator[Look]:
     """Show a bar on a terminal, a line for each change elsewhere."""
     out = console()
     if not out.is_terminal:
@@ -343,12 +343,12 @@ def progress() -> Iterator[Look]:
         ),
     )
     with Progress(*columns, console=out, expand=True) as bar:
-        task = bar.add_task("Refreshing", total=None, waits_for="")
+        task = bar.add_task(doing, total=None, waits_for="")
         yield lambda batch, waits_for: bar.update(
             task,
             completed=_ended(batch),
             total=batch["total"] or None,
-            description=_what(batch),
+            description=_what(doing, batch),
             waits_for=harmless(waits_for),
         )
 
@@ -372,9 +372,9 @@ def _ended(batch: dict[str, Any]) -> int:
     return sum(batch["counts"][state] for state in ("succeeded", "failed", "cancelled"))
 
 
-def _what(batch: dict[str, Any]) -> str:
+def _what(doing: str, batch: dict[str, Any]) -> str:
     failed = batch["counts"]["failed"]
-    return f"Refreshing ([red]{failed} failed[/red])" if failed else "Refreshing"
+    return f"{doing} ([red]{failed} failed[/red])" if failed else doing
 
 
 def _report(client: Client, batch: dict[str, Any]) -> None:
@@ -393,6 +393,8 @@ def _report(client: Client, batch: dict[str, Any]) -> None:
                 say(f"  {line}")
         for warning in result.get("warnings", ()):
             say(f"{name}: {describe_warning(warning)}")
+        if waiting := result.get("pending_change"):
+            say(f"{name}: {describe_waiting(name, waiting)}")
     for error in batch["errors"]:
         say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
         if hint := todo.get(error["job_id"]):
