@@ -147,6 +147,8 @@ def _show(found: list[dict[str, Any]], missing: int) -> None:
     for each in found:
         if each["error"]:
             say(f"{each['table']}: failed, {each['error']['code']}: {each['error']['detail']}")
+            if hint := each["error"].get("hint"):
+                say(f"  {hint}")
             continue
         if each["change"] == ChangeClass.NONE:
             continue
@@ -157,4 +159,5 @@ def _show(found: list[dict[str, Any]], missing: int) -> None:
             say(f"  {line}")
     failed = sum(1 for each in found if each["error"]) + missing
     changed = sum(1 for each in found if each["change"] not in (None, ChangeClass.NONE))
-    say(f"{len(found)} read, {changed} would change, {failed} failed. Nothing was changed.")
+    read = sum(1 for each in found if not each["error"])
+    say(f"{read} read, {changed} would change, {failed} failed. Nothing was changed.")

@@ -153,6 +153,11 @@ def test_the_story_by_the_command_line(client: httpx.Client, orders: str, write:
     assert "orders: breaking, of which what is breaking would wait\n" in planned
     assert live(client, orders) == LIVE
 
+    unknown = run("tables", "history", "orders", "--for-file", "till-9.parquet", status=1)
+    assert 'No file "till-9.parquet" is remembered.' in str(unknown.exception)
+    unknown = run("tables", "diff", "orders", "9", status=1)
+    assert "`stocktake tables history orders`" in str(unknown.exception)
+
     read = run("refresh", "orders", "--wait").stdout
     assert "  + note  Nullable(String)\n      by till-1.parquet, " in read
     assert "orders: A change waits (breaking): stocktake changes show orders\n" in read
