@@ -12,7 +12,7 @@ import typer
 from cli import hints
 from cli.client import Client
 from cli.output import complain, describe_diff, describe_warning, going_on, say, show_json
-from cli.tables import Look, await_batch, progress
+from cli.progress import Look, await_batch, progress
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import worst
 from stocktake.schema.diff import ChangeClass
