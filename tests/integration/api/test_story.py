@@ -187,8 +187,8 @@ def test_the_story_by_the_client(
         assert (waiting.id, api.tables.get("orders").pending_change.id) == (change.id, change.id)
         (part,) = change.parts
         assert [camp["first"]["file"] for camp in part.origin["camps"]] == [
-            "till-1.parquet",
             "shop-1.parquet",
+            "till-1.parquet",
         ]
 
         # a newer read brings more, and the old change is no longer to be decided
