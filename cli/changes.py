@@ -90,8 +90,8 @@ def show_change(which: Which, as_json: AsJson = False) -> None:
             (
                 part["name"],
                 part["change"],
-                _columns(part["before"]),
-                _columns(part["after"]),
+                _columns(part["before"], part["name"]),
+                _columns(part["after"], part["name"]),
                 _first(part["origin"]),
                 part["decision"],
             )
@@ -123,7 +123,10 @@ def _ending(change: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in told if value]
 
 
-def _columns(columns: list[dict[str, Any]]) -> str:
+def _columns(columns: list[dict[str, Any]], name: str) -> str:
+    """Return the columns with their types; the one that the row is called by needs no name."""
+    if [each["name"] for each in columns] == [name]:
+        return str(columns[0]["type"])
     return ", ".join(f"{each['name']} {each['type']}" for each in columns)
 
 
@@ -174,17 +177,26 @@ def reject(which: Which, columns: Columns, as_json: AsJson = False) -> None:
 
 def _decide(which: str, body: dict[str, Any], *, as_json: bool) -> None:
     with Client.from_environment() as client:
-        change_id = _found(client, which)["id"]
-        change = client.post(f"changes/{change_id}/decide/", body)
+        before = _found(client, which)
+        change = client.post(f"changes/{before['id']}/decide/", body)
     if as_json:
         show_json(change)
         return
-    applied = change["applied_as_version"]
-    say(f"{change['table_name']}: applied as version {applied}." if applied else "Decided.")
+    say(f"{change['table_name']}: {_outcome(before, change, body)}")
     if change["undecided"]:
         say("Still waiting:")
         for line in describe_diff(change["diff"]):
             say(f"  {line}")
+
+
+def _outcome(before: dict[str, Any], change: dict[str, Any], body: dict[str, Any]) -> str:
+    """Say what came of a decision, without calling applied what only stays."""
+    version = change["applied_as_version"]
+    if before["undecided"] == change["undecided"]:
+        return "nothing new was decided."
+    if body.get("accept") or Verdict.ACCEPT in body["columns"].values():
+        return f"applied as version {version}."
+    return f"decided; its columns are version {version}."
 
 
 @app.command("undo")

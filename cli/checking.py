@@ -31,8 +31,10 @@ def check_source(
         bool, typer.Option("--json", help="What the API answers, for programs.")
     ] = False,
 ) -> None:
-    """Try whether a source can be read, and register nothing; ends with status 1 if it cannot. No
-    key is kept."""
+    """Try whether a source can be read, and register nothing; status 1 if it cannot.
+
+    No key is kept.
+    """
     with Client.from_environment() as client:
         if "://" in source:
             body: dict[str, Any] = {"url_pattern": source, "format": table_format}

@@ -65,13 +65,17 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._api.close()
 
-    def get(self, path: str, **query: Any) -> Any:
+    def get(self, path: str, *, absent: str = "", **query: Any) -> Any:
         """Return what is at a path under the project.
+
+        Args:
+            absent: the sentence where nothing is there.
+            query: behind the path.
 
         Raises:
             CommandError: the server cannot be reached, or refuses.
         """
-        return self._ask("GET", path, query=query)
+        return self._ask("GET", path, query=query, absent=absent)
 
     def post(self, path: str, body: Any, *, wait_seconds: int = 0, **query: Any) -> Any:
         """Send a body to a path under the project.
@@ -191,6 +195,8 @@ class Client:
         try:
             return self._api.run(json_request(request))
         except client.NotFoundError as exc:
+            if exc.code != "not_found":  # it says more than that something is missing
+                raise CommandError(self._explain(exc)) from exc
             told = absent if absent and self._knows_project() else self._not_found()
             raise CommandError(told) from exc
         except client.RefusedError as exc:
@@ -246,5 +252,6 @@ class Client:
                 return f"{detail} Try again in {'a few' if seconds is None else int(seconds)} s."
             case status if status >= 500:
                 return f"The server failed with {status}: {detail} Its log says more."
-        told = f"{refusal.attr}: {detail}" if refusal.attr else detail
+        named = not refusal.attr or detail.startswith(f"{refusal.attr} ")
+        told = detail if named else f"{refusal.attr}: {detail}"
         return f"{told}\n{refusal.hint}" if refusal.hint else told

@@ -82,7 +82,8 @@ def show_diff(
         if not number:
             raise CommandError(f"{table['name']} has no schema yet: its source was not read.")
         path = f"warehouse_tables/{table['id']}/schema_versions/{number}/diff/"
-        found = client.get(path, against=against)
+        absent = f"There is no such version: `stocktake tables history {table['name']}` lists all."
+        found = client.get(path, absent=absent, against=against)
     if as_json:
         show_json(found)
         return

@@ -18,6 +18,7 @@ from cli.output import (
     show_rows,
 )
 from cli.tables import AsJson
+from stocktake.states import JobState
 
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
 
@@ -28,7 +29,7 @@ _WAIT_SECONDS: Final = 2
 @app.command("list")
 def list_jobs(
     state: Annotated[
-        str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")
+        JobState | None, typer.Option(help="Those in this state; all if left out.")
     ] = None,
     table: Annotated[str | None, typer.Option(help="Name or id of a table.")] = None,
     batch: Annotated[str | None, typer.Option(help="Id of a bulk refresh.")] = None,

@@ -274,6 +274,11 @@ def _describe_brought(change: dict[str, Any]) -> list[str]:
     return lines
 
 
+def describe_waiting(table: str, pending: dict[str, Any]) -> str:
+    """Say that a change of the table waits, and where to look at it."""
+    return f"A change waits ({pending['change']}): stocktake changes show {table}"
+
+
 def describe_presence(origin: dict[str, Any]) -> str:
     """Return in how many of the files read a column is.
 
@@ -301,9 +306,13 @@ def describe_place(place: dict[str, Any], most: int = 36) -> str:
 
 
 def describe_camps(camps: Iterable[dict[str, Any]]) -> list[str]:
-    """Describe the files of each type of a column, a line for each type."""
-    lines = []
-    for camp in camps:
+    """Describe the files of each type of a column, a line for each type; long where short ones
+    would read alike, as those of nested columns do."""
+    camps, lines = list(camps), []
+    short = [_shortened(camp["type"], 18) for camp in camps]
+    if len(set(short)) < len(short):
+        short = [camp["type"] for camp in camps]
+    for camp, kind in zip(camps, short, strict=True):
         first, newest = camp["first"]["file"] or "", camp["newest"]["file"] or ""
         names = (
             _shortened(first, 36)
@@ -311,7 +320,7 @@ def describe_camps(camps: Iterable[dict[str, Any]]) -> list[str]:
             else f"{_shortened(first, 18)} … {_shortened(newest, 18)}"
         )
         files = "1 file" if camp["files"] == 1 else f"{camp['files']:,} files"
-        lines.append(f"{_shortened(camp['type'], 18)} in {files}: {names}")
+        lines.append(f"{kind} in {files}: {names}")
     return lines
 
 

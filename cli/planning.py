@@ -12,7 +12,7 @@ import typer
 from cli import hints
 from cli.client import Client
 from cli.output import complain, describe_diff, describe_warning, going_on, say, show_json
-from cli.tables import Look, await_batch, progress
+from cli.progress import Look, await_batch, progress
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import worst
 from stocktake.schema.diff import ChangeClass
@@ -49,7 +49,9 @@ def plan(
         if names:
             wanted = {"tables": list(dict.fromkeys(client.table(each)["id"] for each in names))}
         batch = client.post("warehouse_tables/refresh/", wanted, dry_run="true")
-        shown: AbstractContextManager[Look] = nullcontext(_silent) if as_json else progress()
+        shown: AbstractContextManager[Look] = (
+            nullcontext(_silent) if as_json else progress("Planning")
+        )
         with going_on(f"stocktake jobs list --batch {batch['id']}"), shown as look:
             batch = await_batch(client, batch, look)
         found = list(_found(client, batch))
@@ -145,13 +147,17 @@ def _show(found: list[dict[str, Any]], missing: int) -> None:
     for each in found:
         if each["error"]:
             say(f"{each['table']}: failed, {each['error']['code']}: {each['error']['detail']}")
+            if hint := each["error"].get("hint"):
+                say(f"  {hint}")
             continue
         if each["change"] == ChangeClass.NONE:
             continue
-        held = each["waits"] != ChangeClass.NONE
-        say(f"{each['table']}: {each['change']}" + (", of which some would wait" if held else ""))
+        held = each["waits"]
+        waits = f", of which what is {held} would wait" if held != ChangeClass.NONE else ""
+        say(f"{each['table']}: {each['change']}" + waits)
         for line in describe_diff(each["diff"]):
             say(f"  {line}")
     failed = sum(1 for each in found if each["error"]) + missing
     changed = sum(1 for each in found if each["change"] not in (None, ChangeClass.NONE))
-    say(f"{len(found)} read, {changed} would change, {failed} failed. Nothing was changed.")
+    read = sum(1 for each in found if not each["error"])
+    say(f"{read} read, {changed} would change, {failed} failed. Nothing was changed.")

@@ -1,15 +1,10 @@
 """`stocktake tables` and `stocktake refresh`, through the API."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import click
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column
 
 from cli import hints
 from cli.access import AccessKey, access_pair
@@ -17,11 +12,10 @@ from cli.client import Client
 from cli.output import (
     complain,
     confirm,
-    console,
     describe_diff,
     describe_divided,
-    describe_job,
     describe_place,
+    describe_waiting,
     describe_warning,
     going_on,
     moment,
@@ -33,19 +27,15 @@ from cli.output import (
     show_rows,
     size,
 )
+from cli.progress import await_batch, progress
 from stocktake.errors import CommandError
-from stocktake.redaction import harmless
 from stocktake.schema.formats import TableFormat, format_of_file
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
-_POLL_SECONDS: Final = 0.5
 #: The longest that the API grants.
 _CREATE_WAIT_SECONDS: Final = 60
-
-#: Told, each time it was looked at, of a batch and of what it waits for.
-Look = Callable[[dict[str, Any], str], None]
 
 
 @app.command("list")
@@ -88,7 +78,8 @@ def show_table(
 ) -> None:
     """Show one table with its columns."""
     with Client.from_environment() as client:
-        table = client.table(name)
+        # By its id: what lists leave out, such as who brought a column, is told here alone.
+        table = client.get(f"warehouse_tables/{client.table(name)['id']}/")
         types = {} if as_json else _types(client, table)
     if as_json:
         show_json(table)
@@ -119,7 +110,7 @@ def show_table(
             (
                 one["name"],
                 types.get(one["name"], one["type"]),
-                _yes(one["schema_valid"]),
+                "yes" if one["schema_valid"] else "no",
                 *_origin(one.get("origin")),
             )
             for one in table["columns"]
@@ -132,6 +123,8 @@ def show_table(
         say(line)
     for warning in table["warnings"]:
         say(describe_warning(warning))
+    if waiting := table["pending_change"]:
+        say(describe_waiting(table["name"], waiting))
 
 
 def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:
@@ -160,10 +153,6 @@ def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
         f"warehouse_tables/{table['id']}/schema_versions/{table['schema_version']}/"
     )
     return {one["name"]: one["clickhouse"] for one in version["columns"]}
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 @app.command("add")
@@ -302,81 +291,6 @@ def refresh(
         raise typer.Exit(1)
 
 
-def await_batch(client: Client, batch: dict[str, Any], look: Look) -> dict[str, Any]:
-    """Return the batch once it has ended; `look` sees it on the way, and at the end."""
-    while not batch["done"]:
-        look(batch, _waited_for(client, batch["id"]))
-        time.sleep(_POLL_SECONDS)
-        batch = client.get(f"batches/{batch['id']}/")
-    look(batch, "")
-    return batch
-
-
-def _waited_for(client: Client, batch_id: str) -> str:
-    """Describe one of the batch's jobs that have not ended, and how far it is."""
-    for state in ("running", "queued"):
-        for job in client.get("jobs/", batch=batch_id, state=state, limit=1)["results"]:
-            # The batch's own job, which makes the others, has no table.
-            if job["kind"] in ("refresh_schema", "plan_refresh"):
-                path = f"warehouse_tables/{job['table_id']}/"
-                table = client.get(path, include_columns="false")
-                return f"{table['name']}: {describe_job(job)}"
-    return ""
-
-
-@contextmanager
-def progress() -> Iterator[Look]:
-    """Show a bar on a terminal, a line for each change elsewhere."""
-    out = console()
-    if not out.is_terminal:
-        yield _PlainProgress()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn(
-            "{task.fields[waits_for]}",
-            markup=False,
-            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-        ),
-    )
-    with Progress(*columns, console=out, expand=True) as bar:
-        task = bar.add_task("Refreshing", total=None, waits_for="")
-        yield lambda batch, waits_for: bar.update(
-            task,
-            completed=_ended(batch),
-            total=batch["total"] or None,
-            description=_what(batch),
-            waits_for=harmless(waits_for),
-        )
-
-
-class _PlainProgress:
-    """One line whenever the counters moved, or what is waited for."""
-
-    def __init__(self) -> None:
-        self._said = ""
-
-    def __call__(self, batch: dict[str, Any], waits_for: str) -> None:
-        line = f"{_ended(batch)}/{batch['total']} done"
-        if waits_for:
-            line += f"; {waits_for}"
-        if line != self._said and batch["total"]:
-            say(line)
-        self._said = line
-
-
-def _ended(batch: dict[str, Any]) -> int:
-    return sum(batch["counts"][state] for state in ("succeeded", "failed", "cancelled"))
-
-
-def _what(batch: dict[str, Any]) -> str:
-    failed = batch["counts"]["failed"]
-    return f"Refreshing ([red]{failed} failed[/red])" if failed else "Refreshing"
-
-
 def _report(client: Client, batch: dict[str, Any]) -> None:
     """Say what changed, table by table, and what failed."""
     names = {one["id"]: one["name"] for one in client.all("warehouse_tables/")}
@@ -393,6 +307,8 @@ def _report(client: Client, batch: dict[str, Any]) -> None:
                 say(f"  {line}")
         for warning in result.get("warnings", ()):
             say(f"{name}: {describe_warning(warning)}")
+        if waiting := result.get("pending_change"):
+            say(f"{name}: {describe_waiting(name, waiting)}")
     for error in batch["errors"]:
         say(f"{error['table_name']}: failed, {error['code']}: {error['detail']}")
         if hint := todo.get(error["job_id"]):

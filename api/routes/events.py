@@ -65,7 +65,8 @@ def _topics(edge: Edge, text: str) -> set[Topic]:
     for name in names:
         if name not in set(Topic):
             raise ValidationError(
-                f"There is no topic {name[:40]!r}; {did_you_mean(name, list(Topic))}", attr="topics"
+                f"There is no topic {name[:40]!r}; {did_you_mean(name, map(str, Topic))}",
+                attr="topics",
             )
     if not names:
         raise ValidationError("Name a topic: tables, jobs or batches.", attr="topics")

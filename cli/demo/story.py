@@ -13,7 +13,7 @@ from cli.demo import sources
 from cli.demo.sources import Kind
 from cli.demo.store import BUCKET, Store
 from cli.output import console, describe_diff, number, say, show_rows, size
-from cli.tables import await_batch, progress
+from cli.progress import await_batch, progress
 from servers.process import Server, ServerDiedError
 from servers.service import Up
 from stocktake.errors import CommandError

@@ -16,6 +16,8 @@ class Column:
     name: str
     type: str
     schema_valid: bool
+    #: Who brought it, as docs/changes.md has it; lists leave it out.
+    origin: Raw | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,16 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingChange:
+    """The change that waits for a table; `undecided` of its parts are to be decided."""
+
+    id: str
+    change: str
+    undecided: int | None = None
+    decided: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What a job found. Each kind of job has some of these; the others are None, or empty."""
 
@@ -97,6 +109,10 @@ class Result:
     size_bytes: int | None = None
     file_count: int | None = None
     warnings: tuple[Warned, ...] = ()
+    #: Of a plan: the class of what the table's policy would hold back.
+    waits: str | None = None
+    #: Of a read: what it left waiting.
+    pending_change: PendingChange | None = None
     #: Of a file that was checked: why it would not be taken.
     refusal: JobError | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
@@ -127,6 +143,54 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedColumn:
+    """A column before or behind a change that waits, and its ClickHouse type."""
+
+    name: str
+    type: str
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is decided as a whole, mostly one column: `before` is empty where it is new, `after`
+    where it is gone. `origin` is who brought it, as docs/changes.md has it."""
+
+    name: str
+    change: str
+    names: tuple[str, ...] = ()
+    before: tuple[ChangedColumn, ...] = ()
+    after: tuple[ChangedColumn, ...] = ()
+    pinnable: bool = False
+    decision: str | None = None
+    origin: Raw | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaChange:
+    """A change that a policy did not let go live. `state` is pending, decided, replaced or
+    withdrawn; lists leave out its parts and its diff."""
+
+    id: str
+    table_id: str
+    table_name: str
+    state: str
+    change: str
+    undecided: int
+    decided: int
+    created_at: datetime
+    parts: tuple[Part, ...] = ()
+    diff: Diff | None = None
+    can_be_undone: bool = False
+    applied_as_version: int | None = None
+    replaced_by: str | None = None
+    reason: str | None = None
+    decided_at: datetime | None = None
+    ended_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A registered table with its columns as they were read last."""
 
@@ -146,6 +210,8 @@ class Table:
     warnings: tuple[Warned, ...] = ()
     last_refreshed_at: datetime | None = None
     latest_job: Job | None = None
+    change_policy: str | None = None
+    pending_change: PendingChange | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -16,11 +16,13 @@ from stocktake.client.methods import (
     AsyncBatches,
     AsyncJobs,
     AsyncSchedules,
+    AsyncSchemaChanges,
     AsyncTables,
     AsyncWatches,
     Batches,
     Jobs,
     Schedules,
+    SchemaChanges,
     Tables,
     Watches,
 )
@@ -150,6 +152,7 @@ class Client(Watches, _Asks):
         self._http = self._opened(httpx.Client, transport)
         self.tables, self.jobs = Tables(self), Jobs(self)
         self.batches, self.schedules = Batches(self), Schedules(self)
+        self.changes = SchemaChanges(self)
 
     def __enter__(self) -> Self:
         return self
@@ -233,6 +236,7 @@ class AsyncClient(AsyncWatches, _Asks):
         self._http = self._opened(httpx.AsyncClient, transport)
         self.tables, self.jobs = AsyncTables(self), AsyncJobs(self)
         self.batches, self.schedules = AsyncBatches(self), AsyncSchedules(self)
+        self.changes = AsyncSchemaChanges(self)
 
     async def __aenter__(self) -> Self:
         return self

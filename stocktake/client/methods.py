@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from stocktake.client import batches, jobs, schedules, tables, uploads, watching
+from stocktake.client import batches, changes, jobs, schedules, tables, uploads, watching
 from stocktake.client.requests import Flow, Stream
 
 P = ParamSpec("P")
@@ -220,3 +220,29 @@ class AsyncSchedules(_AsyncResource):
     edit = AsyncOnce(schedules.edit_schedule)
     delete = AsyncOnce(schedules.delete_schedule)
     run_now = AsyncOnce(schedules.run_schedule)
+
+
+class SchemaChanges(_Resource):
+    """`client.changes`."""
+
+    list = Each(changes.list_changes)
+    get = Once(changes.get_change)
+    latest = Once(changes.latest_change)
+    decide = Once(changes.decide)
+    accept = Once(changes.accept)
+    pin = Once(changes.pin)
+    reject = Once(changes.reject)
+    undo = Once(changes.undo)
+
+
+class AsyncSchemaChanges(_AsyncResource):
+    """`client.changes` of an `AsyncClient`."""
+
+    list = AsyncEach(changes.list_changes)
+    get = AsyncOnce(changes.get_change)
+    latest = AsyncOnce(changes.latest_change)
+    decide = AsyncOnce(changes.decide)
+    accept = AsyncOnce(changes.accept)
+    pin = AsyncOnce(changes.pin)
+    reject = AsyncOnce(changes.reject)
+    undo = AsyncOnce(changes.undo)

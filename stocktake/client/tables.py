@@ -52,12 +52,14 @@ def create_table(
     access_key: str | None = None,
     access_secret: str | None = None,
     options: Mapping[str, Any] | None = None,
+    change_policy: str | None = None,
     wait: Wait = False,
 ) -> Flow[Table]:
     """Register a table; a job reads its columns.
 
     Args:
         access_key, access_secret: to its source; with `options={"public": True}` it needs none.
+        change_policy: `auto`, `additive_only` or `manual`; the project's if left out.
         wait: for the first read; with its end the table has its columns.
 
     Raises:
@@ -71,6 +73,7 @@ def create_table(
         url_pattern=url_pattern,
         credential=_credential(access_key, access_secret),
         options=options,
+        change_policy=change_policy,
     )
     request = Request(method="POST", path="warehouse_tables/", body=body, once=True)
     return (yield from _table_after(request, wait))
@@ -85,6 +88,7 @@ def edit_table(
     access_key: str | None = None,
     access_secret: str | None = None,
     options: Mapping[str, Any] | None = None,
+    change_policy: str | None = None,
     wait: Wait = False,
 ) -> Flow[Table]:
     """Change what is given; a change of its source queues a refresh, for which `wait` waits.
@@ -98,6 +102,7 @@ def edit_table(
         url_pattern=url_pattern,
         credential=_credential(access_key, access_secret),
         options=options,
+        change_policy=change_policy,
     )
     request = Request(method="PATCH", path=(yield from path_of(table)), body=body)
     return (yield from _table_after(request, wait))

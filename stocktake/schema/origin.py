@@ -63,6 +63,13 @@ class Camp:
     first: Place
     newest: Place
 
+    def rank(self) -> tuple[int, float, str]:
+        """Return what orders camps: the largest first, of equal ones that with the oldest file,
+        whichever was read first.
+        """
+        at = self.first.at
+        return -self.files, at.timestamp() if at else 0.0, self.first.file or ""
+
     def joined(self, other: "Camp") -> "Camp":
         """Return the two as one, of the type that holds both."""
         return Camp(
@@ -90,8 +97,8 @@ class Origin:
         first: the oldest place that has it.
         newest: the newest one.
         files: how many of the files read have it; None where the source tells of no files.
-        camps: the files by the type that they have for it, the largest camp first; none where the
-            source tells of no files.
+        camps: the files by the type that they have for it, the largest camp first, of equal ones
+            that with the oldest file; none where the source tells of no files.
         type_since: since when it has its type, where a log tells that and it is not `first`.
     """
 
@@ -104,7 +111,7 @@ class Origin:
     @classmethod
     def of_camps(cls, camps: Iterable[Camp]) -> Self:
         """Make one of all camps of a column."""
-        every = sorted(camps, key=lambda camp: -camp.files)
+        every = sorted(camps, key=Camp.rank)
         for camp in every[MAX_CAMPS:]:
             every[MAX_CAMPS - 1] = every[MAX_CAMPS - 1].joined(camp)
         first, newest = every[0].first, every[0].newest

@@ -25,6 +25,10 @@ NOWHERE = f"file://{{folder}}/nothing.csv"
 
 def add_column(url: str) -> None:
     (folder / "orders.csv").write_text("id,price,note\\n1,2.5,x\\n")
+
+
+def change_type(url: str) -> None:
+    (folder / "orders.csv").write_text("id,price,note\\n1,dear,x\\n")
 """
 
 
@@ -63,7 +67,13 @@ def test_the_examples_of_the_clients_page(up: Up) -> None:
         "additive",
     ]
     assert lines[7].startswith("source_not_found ")
-    assert lines[-5:-3] == ["finished 100%", "{'refresh_schema'}"]
+    assert lines[-9:-7] == ["finished 100%", "{'refresh_schema'}"]
+    assert lines[-7:-3] == [
+        "none breaking",
+        "price Nullable(Float64) Nullable(String) orders.csv",
+        "decided",
+        "1",
+    ]
     assert lines[-3:] == ["1 None", "1", "['zips', 'orders']"]
 
 

@@ -47,10 +47,14 @@ def test_a_change_is_found_by_its_table_and_decided(change: str, database: Datab
     headings, row = lines("changes", "list", "--state", "pending", "--table", "orders")
     assert dict(zip(headings, row, strict=True))["ID"] == change
     shown = lines("changes", "show", "orders")
-    assert ["n", "breaking", "n Int32", "n String", "-", "-"] in shown
+    assert ["n", "breaking", "Int32", "String", "-", "-"] in shown
 
-    assert "Still waiting" in run("changes", "reject", "orders", "note").stdout
-    assert run("changes", "pin", change, "n").stdout == "orders: applied as version 1.\n"
+    rejected = run("changes", "reject", "orders", "note").stdout
+    assert rejected.startswith("orders: decided; its columns are version 1.\nStill waiting:\n")
+    none = run("changes", "accept", "orders", "--additive").stdout
+    assert none.startswith("orders: nothing new was decided.\n")
+    pinned = run("changes", "pin", change, "n").stdout
+    assert pinned == "orders: decided; its columns are version 1.\n"
     assert run("changes", "list", "--state", "pending").stdout == ""
     assert ["Decided"] in [line[:1] for line in lines("changes", "show", "orders")]
     assert "1 wait again" in run("changes", "undo", "orders").stdout

@@ -29,6 +29,7 @@ from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import IngestArguments
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.integration.api.test_changes import NEW, OLD, settle
 from tests.support.client import KINDS, LosesAnswers, open_client
 from tests.support.stack import wait_until
 
@@ -389,3 +390,47 @@ def test_a_watch_that_is_cut_off_comes_back(
     while "sales" not in {each.name for each in next(seen).tables}:
         pass
     seen.close()
+
+
+# --- changes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def change(make_table: Callable[..., UUID], database: Database) -> UUID:
+    """A table under `manual`, of which a change waits."""
+    stored = [column.as_dict() for column in OLD]
+    table = make_table(columns=stored, schema_version=1, change_policy="manual")
+    settle(database, table, NEW)
+    return table
+
+
+@pytest.mark.usefixtures("change")
+def test_a_change_is_found_by_its_table_decided_and_undone(api: Any) -> None:
+    change = api.changes.latest("orders")
+    assert [(part.name, part.change) for part in change.parts] == [
+        ("n", "breaking"),
+        ("note", "additive"),
+    ]
+    assert change.parts[0].before[0].type == "Int32"
+    assert api.changes.pin(change, ["n"]).undecided == 1
+    assert api.changes.accept(change.id).state == "decided"
+    assert [each.name for each in api.tables.get("orders").columns] == ["id", "n", "note"]
+    assert api.changes.undo(change).undecided == 1
+    mixed = api.changes.decide(change, {"note": "reject"}, accept="all")
+    assert (mixed.state, api.changes.latest("orders").id) == ("decided", change.id)
+    assert [each.id for each in api.changes.list(state="decided", table="orders")] == [change.id]
+    assert list(api.changes.list(state="pending")) == []
+
+
+def test_a_table_of_which_nothing_waits_has_no_change(
+    api: Any, make_table: Callable[..., UUID]
+) -> None:
+    make_table()
+    with pytest.raises(NotFoundError):
+        api.changes.latest("orders")
+
+
+def test_a_policy_is_given_with_a_table(api: Any) -> None:
+    made = api.tables.create("orders", **ORDERS, **PUBLIC, change_policy="manual")
+    assert made.change_policy == "manual"
+    assert api.tables.edit(made, change_policy="auto").change_policy == "auto"

@@ -392,6 +392,13 @@ def test_what_means_nothing_is_refused(
         assert (stream.answer.status_code, stream.answer.json()["attr"]) == (400, attr)
 
 
+def test_a_topic_that_is_none_is_answered_in_the_words_of_the_query(client: httpx.Client) -> None:
+    with reading(client, topics="tabels") as stream:
+        assert stream.answer.json()["detail"] == (
+            "There is no topic 'tabels'; did you mean 'tables'?"
+        )
+
+
 def test_a_key_without_the_scope_gets_none(
     connect: Callable[..., httpx.Client], make_key: MakeKey, project_id: int
 ) -> None:

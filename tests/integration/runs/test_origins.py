@@ -179,8 +179,8 @@ def test_files_of_texts_have_origins_too(desk: Desk) -> None:
     found = origin(desk, "n")
     assert (found["files"], found["of_files"]) == (2, 3)
     assert [(camp["type"], camp["first"]["file"]) for camp in found["camps"]] == [
-        ("Nullable(Float64)", "21.csv"),
         ("Nullable(Int64)", "20.csv"),
+        ("Nullable(Float64)", "21.csv"),
     ]
 
 

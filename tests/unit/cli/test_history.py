@@ -75,3 +75,10 @@ def test_long_names_keep_a_line_within_80_columns() -> None:
     lines = describe_diff({"added": [{"name": "a", "type": "Date", "origin": long}]})
     assert max(map(cell_len, [*lines, *(f"  {line}" for line in describe_camps(camps))])) <= 80
     assert "parquet" in lines[1]
+
+
+def test_types_that_would_read_alike_when_short_are_told_in_full() -> None:
+    place = {"file": "a.parquet"}
+    types = [f"Tuple(a Nullable({inner}), b Nullable(String))" for inner in ("Int64", "Float64")]
+    camps = [{"type": each, "files": 1, "first": place, "newest": place} for each in types]
+    assert describe_camps(camps) == [f"{each} in 1 file: a.parquet" for each in types]

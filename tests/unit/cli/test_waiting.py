@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cli.client import Client
-from cli.tables import await_batch, progress
+from cli.progress import await_batch, progress
 
 COUNTS = {"queued": 0, "running": 0, "succeeded": 0, "failed": 0, "cancelled": 0}
 JOB = {
