@@ -10,14 +10,18 @@ from fastapi import APIRouter, Request
 from api.edge.authentication import _authenticated, _bearer, _InProject, _plaintext
 from api.edge.edge import Edge, parts_of
 from api.wire.strict_json import StrictRoute
-from stocktake.db.models import Schedule, Table
+from stocktake.db.models import Schedule, SchemaChange, Table
 from stocktake.errors import (
     NotFoundError,
 )
 from stocktake.services.context import Context
 
 #: What paths name, whose bodies are not read where the project has no such thing.
-_NAMED: Final[dict[str, type[Table | Schedule]]] = {"table_id": Table, "schedule_id": Schedule}
+_NAMED: Final[dict[str, type[Table | Schedule | SchemaChange]]] = {
+    "table_id": Table,
+    "schedule_id": Schedule,
+    "change_id": SchemaChange,
+}
 
 
 class _KeyedRoute(StrictRoute):

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import Batch, Job, Schedule, Table
+from stocktake.db.models import Batch, Job, Schedule, SchemaChange, Table
 from stocktake.errors import NotFoundError
 from stocktake.parts import ProcessParts
 
@@ -59,7 +59,7 @@ class Context:
             raise NotFoundError
         return row
 
-    def require(self, model: type[Table | Schedule], row_id: UUID) -> None:
+    def require(self, model: type[Table | Schedule | SchemaChange], row_id: UUID) -> None:
         """Raise NotFoundError where the project has no such row, or a deleted one."""
         mine = select(model.id).where(
             model.id == row_id, model.project_id == self.caller.project_id

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from stocktake.catalog import credentials as catalog
 from stocktake.db.models import Table
-from stocktake.errors import CredentialUnavailableError, ValidationError
+from stocktake.errors import CredentialUnavailableError, NotFoundError, ValidationError
 from stocktake.jobs.arguments import SourceArguments
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import TableFormat
@@ -54,10 +54,14 @@ def request_for(context: Context, table_id: UUID) -> Enqueued:
     """Queue a job that tries the source of a table, with the table's own keys.
 
     Raises:
-        NotFoundError: no such live table in this project.
-        ValidationError: its bytes are the service's own.
+        ValidationError: this project has no such live table, or its bytes are the service's own.
     """
-    table = table_views.locked(context, table_id)
+    try:
+        table = table_views.locked(context, table_id)
+    except NotFoundError as exc:
+        raise ValidationError(
+            f"Table {table_id} does not exist in this project.", attr="table"
+        ) from exc
     if table.managed:
         raise ValidationError(MANAGED, attr="table")
     return _enqueue(context, max_attempts=context.process.settings.job_max_attempts, table=table)

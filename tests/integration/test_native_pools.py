@@ -55,6 +55,7 @@ print(len(os.listdir("/proc/self/task")) - before)
 PIECES = """
 import random, sys, threading
 import psutil
+import pyarrow  # as a child that has read something has it
 from workers.process.freed_memory import FreedMemory
 from workers.process.native_pools import bound_native_pools
 

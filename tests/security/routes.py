@@ -93,6 +93,7 @@ PROJECT: Final = {
     "PUT warehouse_tables/{table_id}/": Rule(scope=TABLE_WRITE, body={"name": "stolen"}),
     "DELETE warehouse_tables/{table_id}/": _WRITE,
     "POST warehouse_tables/{table_id}/refresh_schema/": _WRITE,
+    "GET warehouse_tables/{table_id}/schema/": _READ,
     "POST warehouse_tables/{table_id}/maintain/": _WRITE,
     "POST warehouse_tables/{table_id}/restore/": _WRITE,
     "POST warehouse_tables/{table_id}/check/": _WRITE,

@@ -19,11 +19,13 @@ import api.wire.strict_json
 from api.app import create_app
 from api.wire.multipart import Event, FormReader
 from api.wire.strict_json import INLINE_BYTES, MAX_DEPTH, MAX_VALUES, StrictRoute, parse_json
+from stocktake.db.session import Database
 from stocktake.errors import ValidationError
 from stocktake.security.scopes import TABLE_READ, TABLE_WRITE
 from stocktake.settings import Settings
 from tests.integration.api.conftest import Rings, Served
 from tests.security.routes import PREFIXES, PROJECT
+from tests.support.rows import pending_change
 
 UNKNOWN: Final = "00000000-0000-7000-8000-000000000000"
 WITH_BODY: Final = sorted(
@@ -54,7 +56,7 @@ class Asking:
         self.pieces, self.status = 0, 0
 
     def named(self, row_id: UUID | str) -> "Asking":
-        for name in ("table_id", "schedule_id"):
+        for name in ("table_id", "schedule_id", "change_id"):
             self._path = self._path.replace(f"{{{name}}}", str(row_id))
         return self
 
@@ -143,7 +145,7 @@ def test_nothing_is_taken_of_a_body_about_what_the_project_does_not_have(
 ) -> None:
     theirs, deleted = make_table(project=other_project), make_table(deleted=True)
     routes = [route for route in WITH_BODY if "_id}" in route]
-    assert len(routes) == 4
+    assert len(routes) == 5
     key = make_key(["*"])
     askings = [
         Asking(route, PREFIXES[0], project_id, key).named(row)
@@ -157,7 +159,8 @@ def test_a_body_that_its_key_may_send_is_taken(
     make_key: MakeKey, make_table: Callable[..., UUID], project_id: int, settings: Settings
 ) -> None:
     key, table = make_key([TABLE_WRITE]), make_table()
-    routes = [route for route in WITH_BODY if "{schedule_id}" not in route]
+    elsewhere = ("{schedule_id}", "{change_id}")
+    routes = [each for each in WITH_BODY if not any(name in each for name in elsewhere)]
     askings = [Asking(route, PREFIXES[0], project_id, key).named(table) for route in routes]
     assert {status for status, _ in _answers(settings, askings)} == {400}
     assert all(each.pieces for each in askings)
@@ -277,12 +280,19 @@ def test_others_are_answered_while_a_large_body_is_parsed(
     client: httpx.Client,
     anonymous: httpx.Client,
     make_table: Callable[..., UUID],
+    database: Database,
+    project_id: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     method, _, path = route.partition(" ")
     selector = {"name": "n", "cron": "0 3 * * *", "selector": {"all": True}}
-    made = client.post("schedules/", json=selector).json()["id"]
-    path = path.replace("{table_id}", str(make_table())).replace("{schedule_id}", made)
+    schedule = client.post("schedules/", json=selector).json()["id"]
+    table = make_table()
+    with database.write() as session:
+        change = pending_change(project_id, table)
+        session.add(change)
+        session.flush()
+        path = path.format(table_id=table, schedule_id=schedule, change_id=change.id)
     gate = Gate(api.wire.strict_json.parse_json)
     monkeypatch.setattr("api.wire.strict_json.parse_json", gate)
     with ThreadPoolExecutor(1) as pool:

@@ -90,7 +90,7 @@ def theirs(
     """What another tenant has."""
     with connect(make_key(["*"], other_project)) as owner:
         owner.base_url = owner.base_url.join(f"/api/projects/{other_project}/")
-        table = make_table("orders", other_project)
+        table = make_table("orders", other_project, schema_version=1)
         with database.write() as session:
             session.add(
                 SchemaVersion(table_id=table, number=1, columns=[], diff={}, change="additive")

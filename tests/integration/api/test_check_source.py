@@ -79,4 +79,5 @@ def test_only_who_may_write_may_ask(client: httpx.Client, make_key: MakeKey) -> 
 
 
 def test_another_projects_table_is_not_there(client: httpx.Client) -> None:
-    assert check(client, table="01a224f5-5d89-737b-ac2f-3c31357dee7d").status_code == 404
+    answer = check(client, table="01a224f5-5d89-737b-ac2f-3c31357dee7d")
+    assert (answer.status_code, answer.json()["attr"]) == (400, "table")
