@@ -197,7 +197,7 @@ def test_no_list_shows_another_tenants_things(
         found[project] = sorted(
             each
             for route, rule in PROJECT.items()
-            if route.startswith("GET ") and "_id}" not in route
+            if route.startswith("GET ") and "_id}" not in route and "events" not in route
             for method, url, _ in [_asking(route, rule, PREFIXES[0], project, Things())]
             for text in [holder.request(method, url).text]
             for each in ids
