@@ -1,5 +1,6 @@
 """A second tenant's ids and each kind of key, on every route: nothing is seen, nothing changes."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
@@ -248,12 +249,14 @@ def test_each_scope_opens_what_it_says(
     holder = connect(make_key([scope]))
     for route, rule in PROJECT.items():
         method, url, sent = _asking(route, rule, PREFIXES[0], project_id, Things())
-        answer = holder.request(method, url, **sent)
-        if rule.scope in OPENS[scope]:
-            assert answer.status_code not in (401, 403), route
-        else:
-            assert answer.status_code == 403, route
-            assert answer.json()["detail"] == f"API key missing required scope '{rule.scope}'"
+        # A stream that is opened has no end.
+        with holder.stream(method, url, **sent) as answer:
+            if rule.scope in OPENS[scope]:
+                assert answer.status_code not in (401, 403), route
+            else:
+                assert answer.status_code == 403, route
+                told = json.loads(answer.read())["detail"]
+                assert told == f"API key missing required scope '{rule.scope}'"
 
 
 def test_every_scope_is_walked() -> None:
