@@ -46,7 +46,7 @@ def _invalid_key(path: str | None) -> JobError:
 
 def _wrong_secret(path: str | None) -> JobError:
     return KeyRefusedError(
-        code=AccessDeniedError.default_code,
+        code="access_denied",
         hint="The store knows the access key, but not with this secret: set both again.",
         file=path,
     )
@@ -54,7 +54,7 @@ def _wrong_secret(path: str | None) -> JobError:
 
 def _expired(path: str | None) -> JobError:
     return KeyRefusedError(
-        code=AccessDeniedError.default_code,
+        code="access_denied",
         hint="The credential is temporary and has expired, or is no longer known: set a new one.",
         file=path,
     )
@@ -62,7 +62,7 @@ def _expired(path: str | None) -> JobError:
 
 def _wrong_clock(path: str | None) -> JobError:
     return KeyRefusedError(
-        code=AccessDeniedError.default_code,
+        code="access_denied",
         hint="The worker's clock is wrong: the store refuses the time of its signature.",
         file=path,
     )

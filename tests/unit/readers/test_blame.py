@@ -148,6 +148,6 @@ def test_files_of_json_have_camps_of_their_own_types() -> None:
     found = introspect(files_source(store, "*", TableFormat.JSON_EACH_ROW)).origins
     assert found is not None
     assert [str(camp.type) for camp in found.columns["n"].camps] == [
-        "Nullable(Tuple(a Nullable(Int64), b Nullable(Int64)))",
         "Nullable(Tuple(a Nullable(Int64)))",
+        "Nullable(Tuple(a Nullable(Int64), b Nullable(Int64)))",
     ]
