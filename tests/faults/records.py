@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import DeclarativeBase
 
 from stocktake.db.models import (
@@ -58,7 +58,7 @@ def read_records(database: Database) -> Records:
     with database.read() as session:
         if session.get_bind().dialect.name == "postgresql":
             # One look at all of them: a clock goes on firing meanwhile. SQLite gives that anyway.
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         attempts = select(JobAttempt).order_by(JobAttempt.number)
         versions = select(SchemaVersion).order_by(SchemaVersion.number)
         items: dict[UUID, dict[UUID, UUID]] = defaultdict(dict)
