@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+_ATTEMPTS = 10
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_DEADLOCK = "40P01"
 
 
 def config(url: str) -> "Config":
@@ -28,10 +31,21 @@ def config(url: str) -> "Config":
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database up to `revision`."""
+    """Bring the database up to `revision`, while processes of the release before use it.
+
+    On PostgreSQL a migration of several tables and a transaction of theirs may wait for each other:
+    which of them the server ends is tried again, whole.
+    """
     from alembic import command
 
-    command.upgrade(config(url), revision)
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            command.upgrade(config(url), revision)
+        except OperationalError as exc:
+            if not left or getattr(exc.orig, "sqlstate", None) != _DEADLOCK:
+                raise
+        else:
+            return
 
 
 def newest() -> str:

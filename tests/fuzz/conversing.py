@@ -28,6 +28,7 @@ from stocktake.runs import (
     expand_batch,
     ingest_file,
     maintain_table,
+    plan_refresh,
     refresh_schema,
     restore_table,
     validate_columns,
@@ -47,6 +48,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.RESTORE_TABLE: restore_table.run,
     JobKind.CHECK_FILE: check_file.run,
     JobKind.CHECK_SOURCE: check_source.run,
+    JobKind.PLAN_REFRESH: plan_refresh.run,
 }
 
 

@@ -22,7 +22,7 @@ _CELL: Final = re.compile(rb'<c r="([A-Z]++[0-9]++)"')
 _COLUMNS: Final = re.compile(rb'<c r="([A-Z]++)')
 _ROWS: Final = re.compile(rb'<c r="[A-Z]++([0-9]++)')
 _REFERENCES: Final = re.compile(rb' t="s"><v>([0-9]++)')
-_SHARED_TEXT: Final = re.compile(r"<t[^>]*+>([^<]*+)</t>")
+_SHARED_TEXT: Final = re.compile(r"<t[^<>]*+>([^<]*+)</t>")
 _END_OF_ROW: Final = b"</table:table-row>"
 #: Of a number: what has more is none.
 _MOST_DIGITS: Final = 18
