@@ -29,7 +29,7 @@ def request(context: Context, fields: TableFields) -> Enqueued:
     url_pattern = tables.checked_url(tables.required("url_pattern", fields))
     location = guard.check(url_pattern, context.process.guard)
     table_format = _format(fields)
-    options = check_options(fields.get("options") or {})
+    options = check_options(fields.get("options", {}))
     pair = credentials.new_pair(fields.get("credential"))
     # A pattern has no more wildcards than of files, whatever they turn out to be.
     guard.check_pattern(location, table_format or TableFormat.CSV)

@@ -63,7 +63,8 @@ CHECKS: Final[dict[str, Any]] = {
 EXCEPT: Final[list[dict[str, Any]]] = [
     {
         # Their last word is a table's id to any other method, and there is no such table.
-        "include-path-regex": "warehouse_tables/(file|upload_file|create_from_upload|refresh)/$",
+        "include-path-regex": "warehouse_tables/"
+        "(file|upload_file|create_from_upload|refresh|check)/$",
         "checks": {
             "unsupported_method": {"enabled": False},
             "allow_header_conformance": {"enabled": False},
