@@ -133,7 +133,7 @@ class SourceToCheck(OwnBody):
     url_pattern: Annotated[str | None, DescribedAs(str)] = Field(
         None, description="The files, or the root folder of a Delta or an Iceberg table."
     )
-    format: Annotated[str | None, DescribedAs(TableFormat)] = None
+    format: Annotated[str | None, DescribedAs(TableFormat | None)] = None
     credential: CredentialIn | None = None
     options: Annotated[Any, DescribedAs(TableOptions)] = None
     table: UUID | None = Field(None, description="A table, in the place of all the others.")
