@@ -41,9 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     The workers of xdist and all children inherit it. Pytest's own, which stays after a failure,
     is where it always was.
     """
-    # Hypothesis would fail an example that takes 200 ms, which any does on a busy machine.
+    # Hypothesis would fail an example that takes 200 ms, which any does on a busy machine. The same
+    # examples each time, so that a failure is the change's; a long run of fuzz draws new ones.
     settings.register_profile(
-        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "patient",
+        deadline=None,
+        derandomize="STOCKTAKE_FUZZ_EXAMPLES" not in os.environ,
+        suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("patient")
     # By default `rich` draws a traceback with all local values, which takes seconds for each.

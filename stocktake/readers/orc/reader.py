@@ -47,6 +47,8 @@ _RESERVED: Final = frozenset(
 #: Of a schema that is remembered.
 _KEPT_BYTES: Final = 32 * 1024
 _BATCH_ROWS: Final = 8_192
+#: What pyarrow says of a moment that its 64 bits of nanoseconds do not hold.
+_TOO_FAR: Final = "out of range for nanosecond resolution"
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -79,12 +81,26 @@ def batches(
 
     Raises:
         InvalidSourceError: a stripe is corrupt.
+        UnsupportedError: a timestamp lies before 1677 or after 2262.
         JobError: the store's own.
     """
     return decoded(source, limits, progress, _opened)
 
 
 def _opened(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from _stripes(local)
+    except pa.ArrowInvalid as exc:
+        if _TOO_FAR not in str(exc):
+            raise
+        raise UnsupportedError(
+            "A timestamp of the ORC file lies before 1677 or after 2262, where pyarrow, which "
+            f"decodes it, does not reach: {exc}",
+            hint="Write the column as a date or a string, or the file as Parquet.",
+        ) from exc
+
+
+def _stripes(local: IO[bytes]) -> Iterator[pa.RecordBatch]:
     file = orc.ORCFile(local)
     if not _RESERVED.isdisjoint(file.schema.names):
         yield from map(file.read_stripe, range(file.nstripes))

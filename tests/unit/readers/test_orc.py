@@ -1,5 +1,6 @@
 """ORC: types that pyarrow does not write, and footers that were forged."""
 
+import datetime as dt
 import io
 import struct
 import zlib
@@ -260,6 +261,17 @@ def test_a_stripe_that_a_footer_names_twice_is_refused() -> None:
 def values_of(data: bytes) -> list[int]:
     found = batches(source_of(ORC, x=data), Limits(), no_progress)
     return [each for _, batch in found for each in batch.column(0).to_pylist()]
+
+
+@pytest.mark.parametrize("year", [1650, 2297])
+def test_a_moment_that_pyarrow_does_not_reach_is_told(year: int) -> None:
+    moment = dt.datetime(year, 2, 13, tzinfo=dt.UTC)
+    table = pa.table({"at": pa.array([moment], pa.timestamp("us", "UTC"))})
+    source = source_of(TableFormat.ORC, file=orc_file(table))
+    with pytest.raises(UnsupportedError, match="before 1677 or after 2262") as caught:
+        list(batches(source, Limits(), no_progress))
+    assert caught.value.file
+    assert "date or a string" in caught.value.hint
 
 
 def test_a_stripe_is_decoded_a_few_rows_at_a_time() -> None:
