@@ -393,6 +393,8 @@ SPELLINGS = st.builds(
 @given(st.lists(SPELLINGS, max_size=20))
 @example(["0.5", "1.12345678901234", "99.12345678901234", "999.123456789"])
 @example(["123.1234567890123", "0.1234567890123456", "1234567.123456789012345"])
+@example(["0.30000000000000004", "10.30000000000000004", "0.12345678901234567"])
+@example(["0.30000000000000004", "20.123456789012345678", "0.5"])
 def test_the_first_number_is_found_that_a_double_does_not_give_back(numbers: list[str]) -> None:
     text = "\n".join(numbers).encode()
     found = find_lossy(text)

@@ -82,10 +82,18 @@ SURE_JSON_FLOAT: Final = (
 )
 #: A fraction that may make more than fifteen digits of a number: of fourteen, or of nine behind
 #: three before the point. It begins with its point, which is what the search is quick by.
-_LONG_FRACTION: Final = re.compile(
-    rb"(\.[0-9]{9}(?:[0-9]{5}|(?<=[0-9]{3}\.[0-9]{9}))[0-9]*+(?:[eE][+-]?[0-9]+|))"
+_LONG: Final = r"[0-9]{9}(?:[0-9]{5}|(?<=[0-9]{3}\.[0-9]{9}))"
+_REST: Final = r"[0-9]*+(?:[eE][+-]?[0-9]+|)"
+#: Behind a zero without digits before it, as most of them are: of numbers between -1 and 1.
+_BEHIND_ZERO: Final = r"(?:(?<=[^0-9]0\.)|(?<=\A0\.))"
+_LONG_FRACTION: Final = re.compile(rf"(\.{_LONG}{_REST})".encode())
+#: Those behind a zero, each with all of its digits, and of the others the point.
+_ZERO_OR_POINT: Final = re.compile(
+    rf"\.(?=[0-9]{{9}})(?:{_BEHIND_ZERO}[0-9]{{14}}{_REST}|(?={_LONG}))".encode()
 )
+_NOT_BEHIND_ZERO: Final = re.compile(rf"(\.(?={_LONG})(?!{_BEHIND_ZERO})[0-9]*+{_REST})".encode())
 _DIGITS: Final = b"0123456789"
+_POINT: Final = b"."
 
 #: So many significant digits a double always gives back (C's DBL_DIG).
 _SURE_DIGITS: Final = 15
@@ -175,34 +183,62 @@ def find_lossy(text: bytes) -> int | None:
     >>> find_lossy(b"0.30000000000000004\n0.12345678901234567\n"), find_lossy(b"0.1")
     (20, None)
     """
-    # Each piece ends in the digits before the point of the fraction behind it.
-    pieces = _LONG_FRACTION.split(text)
-    if len(pieces) == 1:
+    if _all_given_back(text):
         return None
+    numbers, fractions, before = _split(_LONG_FRACTION, text)
+    at = _first_lossy(pa.array(numbers, pa.binary()))
+    if at is None:
+        return None
+    # All up to its point, less the digits before it.
+    until = sum(map(len, before[: at + 1])) + sum(map(len, fractions[:at]))
+    return until - (len(numbers[at]) - len(fractions[at]))
+
+
+def _all_given_back(text: bytes) -> bool:
+    """Return whether a Float64 surely gives back all numbers with a long fraction; those behind a
+    zero at once, whose digits before the point need not be looked for, which takes the longest."""
+    found = _ZERO_OR_POINT.findall(text)
+    if not found:
+        return True
+    fractions = pa.array(found, pa.binary())
+    if _POINT in found:
+        numbers, _, _ = _split(_NOT_BEHIND_ZERO, text)
+        if _first_lossy(pa.array(numbers, pa.binary())) is not None:
+            return False
+        fractions = fractions.filter(pc.not_equal(fractions, _POINT))
+    return _first_lossy(pc.binary_replace_slice(fractions, 0, 0, b"0")) is None
+
+
+def _split(pattern: re.Pattern[bytes], text: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Return the numbers whose fractions match, these fractions, and what stands before each."""
+    # Each piece ends in the digits before the point of the fraction behind it.
+    pieces = pattern.split(text)
     before, fractions = pieces[:-1:2], pieces[1::2]
     numbers = [
         piece[len(piece.rstrip(_DIGITS)) :] + fraction
         for piece, fraction in zip(before, fractions, strict=True)
     ]
+    return numbers, fractions, before
+
+
+def _first_lossy(numbers: pa.BinaryArray) -> int | None:
+    """Return the position of the first number that a Float64 does not give back."""
     # Most are spelled as the double is; Arrow says so of many at once, and of bytes the quickest.
-    spelled = pa.array(numbers, pa.binary())
-    printed = spelled.cast(pa.float64()).cast(pa.string()).view(pa.binary())
-    if printed.equals(spelled):
+    printed = numbers.cast(pa.float64()).cast(pa.string()).view(pa.binary())
+    if printed.equals(numbers):
         return None
-    for at in pc.indices_nonzero(pc.not_equal(printed, spelled)).to_pylist():
-        number, fraction = numbers[at], fractions[at]
+    for at in pc.indices_nonzero(pc.not_equal(printed, numbers)).to_pylist():
+        number = numbers[at].as_py()
         if len(number) > _SURE_DIGITS + 1 and not (
-            _is_printed(number, fraction) or gives_back(number.decode())
+            _is_printed(number) or gives_back(number.decode())
         ):
-            # All up to its point, less the digits before it.
-            until = sum(map(len, before[: at + 1])) + sum(map(len, fractions[:at]))
-            return until - (len(number) - len(fraction))
+            return int(at)
     return None
 
 
-def _is_printed(number: bytes, fraction: bytes) -> bool:
+def _is_printed(number: bytes) -> bool:
     """Return whether the double, printed in the same form, surely is the number as it is spelled:
     most that are longer than they need be were written so."""
-    digits, exponent, _ = fraction.partition(b"e")
+    digits, exponent, _ = number[number.index(_POINT) :].partition(b"e")
     form = b"%.*e" if exponent else b"%.*f"
     return len(number) < _MOST_DIGITS and form % (len(digits) - 1, float(number)) == number
