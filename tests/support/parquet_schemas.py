@@ -2,12 +2,13 @@
 write, it still meets."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.readers.parquet.footer import schema_range
+from stocktake.readers.parquet.footer import Footer, number, schema_range
 
 # physical types, repetitions and converted types of parquet.thrift
 BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, BYTES, FIXED = range(8)
@@ -111,3 +112,14 @@ def under(table: pa.Table, *columns: list[Element] | Element) -> bytes:
     start, end = schema_range(footer)
     changed = footer[:start] + elements(*columns) + footer[end:]
     return data[: -8 - length] + changed + len(changed).to_bytes(4, "little") + b"PAR1"
+
+
+def with_row_groups(data: bytes, groups: Sequence[int], rows: int) -> bytes:
+    """A file whose footer names these of its row groups, whatever bytes they share."""
+    length = int.from_bytes(data[-8:-4], "little")
+    footer = Footer(data[-8 - length : -8])
+    footer.column_chunks()
+    named = footer.narrowed(groups)
+    _, end = schema_range(named)
+    forged = named[: end + 1] + number(2 * rows) + named[end + 2 :]
+    return data[: -8 - length] + forged + len(forged).to_bytes(4, "little") + b"PAR1"

@@ -23,6 +23,7 @@ from stocktake.readers.delta.paths import (
 )
 from stocktake.readers.delta.totals import Totals, row_count
 from stocktake.readers.files.listing import rewritten
+from stocktake.readers.parquet.footer import overlap
 from stocktake.readers.parquet.range_file import RangeFile
 
 _BATCH_ROWS: Final = 4_096
@@ -135,6 +136,11 @@ class Adds:
                 # the statistics, which are read in one of their two forms only.
                 leaves = {file.schema.column(n).path for n in range(len(file.schema))}
                 stats = _PARSED if _PARSED in leaves else _STATS
+                if overlap(_chunk_sizes(file.metadata), tail.info.size):
+                    raise InvalidSourceError(
+                        f"The checkpoint {self.shown} cannot be read: its row groups overlap.",
+                        file=self.shown,
+                    )
                 for batch in file.iter_batches(
                     _BATCH_ROWS, columns=[*_COLUMNS, stats], use_threads=False
                 ):
@@ -219,6 +225,16 @@ def _elsewhere(live: pa.StructArray) -> int:
         storage = pc.struct_field(live, ["deletionVector", "storageType"])
         away.update(pc.indices_nonzero(pc.equal(storage, ABSOLUTE)).to_pylist())
     return len(away)
+
+
+def _chunk_sizes(metadata: pq.FileMetaData) -> Iterator[int]:
+    """Yield the bytes of each column chunk that is read."""
+    groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
+    for group in groups:
+        for at in range(group.num_columns):
+            chunk = group.column(at)
+            if chunk.path_in_schema.startswith(_COLUMNS):
+                yield chunk.total_compressed_size
 
 
 def _rows(live: pa.StructArray) -> int | None:

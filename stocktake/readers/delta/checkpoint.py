@@ -21,7 +21,7 @@ from stocktake.readers.delta.actions import NOTHING, Actions, Said, merged
 from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Read
 from stocktake.readers.files.listing import rewritten
 from stocktake.readers.limits import exceeded
-from stocktake.readers.parquet.footer import ColumnChunk, Footer
+from stocktake.readers.parquet.footer import ColumnChunk, Footer, overlap
 from stocktake.readers.parquet.range_file import RangeFile
 from stocktake.readers.source import Limits
 from stocktake.schema.formats import TableFormat
@@ -123,11 +123,14 @@ class CheckpointFile:
         """Return the ranges that `actions` needs and that are not here, near ones joined.
 
         Raises:
-            InvalidSourceError: the footer is corrupt.
+            InvalidSourceError: the footer is corrupt, or names bytes many times.
         """
         with self._wrapped():
             self.footer = Footer(self._footer_bytes())
             self.chunks = _promising(self.footer.column_chunks(until=_MARKS))
+        # of those alone that are read: a footer may name thousands of others
+        if overlap((each.size for each in self.chunks), self.size):
+            raise self._invalid("its row groups overlap")
         wanted = [Range(start=each.start, end=each.start + each.size) for each in self.chunks]
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
 

@@ -7,7 +7,7 @@ So the few bytes that matter are found here, by Thrift's compact protocol; what 
 decoding the data stay pyarrow's work, and raise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,6 +125,12 @@ def struct_list(structs: Sequence[bytes]) -> bytes:
     return b"".join((size, *structs))
 
 
+def overlap(chunk_sizes: Iterable[int], file_bytes: int) -> bool:
+    """Return whether column chunks of these sizes, in bytes, have more than their file: a row group
+    that is named a million times would become more rows than a disk holds."""
+    return sum(max(0, each) for each in chunk_sizes) > file_bytes
+
+
 class Footer:
     """A whole footer (parquet-format, `FileMetaData`), read so far as it is asked for.
 
@@ -164,19 +170,18 @@ class Footer:
             raise _corrupt() from exc
         return chunks
 
-    def stored_bytes(self) -> int:
-        """Return the bytes of all column chunks: no more than the file has, unless one of them is
-        named many times.
+    def chunk_sizes(self) -> list[int]:
+        """Return the bytes of each column chunk.
 
         Raises:
             ValueError: the footer is corrupt.
         """
         try:
-            return sum(
-                max(0, column.get(3, {}).get(7, 0))
+            return [
+                column.get(3, {}).get(7, 0)
                 for group in self._groups(_SIZES)
                 for column in group.get(1, [])
-            )
+            ]
         except (IndexError, KeyError, TypeError, AttributeError) as exc:
             raise _corrupt() from exc
 

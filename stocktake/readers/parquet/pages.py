@@ -17,7 +17,7 @@ from stocktake.errors import InvalidSourceError, TerminalError, UnsupportedError
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.spooled import spooled
 from stocktake.readers.parquet.annotations import readable
-from stocktake.readers.parquet.footer import Footer, footer_of, schema_range
+from stocktake.readers.parquet.footer import Footer, footer_of, overlap, schema_range
 from stocktake.readers.parquet.schema import (
     MAGIC,
     MAX_ELEMENTS,
@@ -72,12 +72,11 @@ def _make_readable(local: IO[bytes]) -> None:
 
 
 def _refuse_repetition(local: IO[bytes], size: int, name: str) -> None:
-    """Refuse a file whose row groups share bytes: one that is named a million times would become
-    more rows than a disk holds."""
+    """Refuse a file whose row groups share bytes."""
     _, footer = _footer(local)
     # what is no footer pyarrow tells
     with suppress(ValueError):
-        if Footer(footer).stored_bytes() > size:
+        if overlap(Footer(footer).chunk_sizes(), size):
             raise InvalidSourceError(
                 f'The Parquet file "{name}" is corrupt: its row groups overlap.', file=name
             )

@@ -23,6 +23,7 @@ from tests.support.delta_tables import (
     read_table,
     remove_action,
 )
+from tests.support.parquet_schemas import with_row_groups
 
 ACTIONS = (protocol_action(), metadata_action(field_of("a", "long")))
 UUID = "0b3c9f3e-4c0a-4d8e-8f6b-0123456789ab"
@@ -229,6 +230,23 @@ def test_checkpoint_without_counts_leaves_rows_unknown(log: HandWrittenLog) -> N
     log.last_checkpoint({"version": 5, "size": 5})
     # the fixture's sizes are 0, 1, 2 and its statistics no JSON
     assert counts(log) == (3, 3, None)
+
+
+def test_row_group_that_a_checkpoint_names_many_times_is_refused(log: HandWrittenLog) -> None:
+    path = log.folder / checkpoint_name(1)
+    adds = [add(f"{at * 2_654_435_761 % 2**64:x}") for at in range(3_000)]
+    log.checkpoint(checkpoint_name(1), *ACTIONS)
+    actions = pq.read_table(path)
+    kept = {
+        kind: (actions.schema.field(kind).type, actions[kind].to_pylist())
+        for kind in ("protocol", "metaData")
+    }
+    write_adds(path, *adds, stats=STATS, **kept)
+    assert counts(log)[0] == 3_000
+    whole = path.read_bytes()
+    path.write_bytes(with_row_groups(whole, [0] * 20, rows=20 * pq.read_metadata(path).num_rows))
+    with pytest.raises(InvalidSourceError, match="its row groups overlap"):
+        counts(log)
 
 
 def test_corrupt_checkpoint_is_made_up_for_by_the_commits(log: HandWrittenLog) -> None:
