@@ -159,6 +159,9 @@ def _same_text(said: Any, back: str) -> bool:
 def _same_number(said: str, back: Any) -> bool:
     if (number := float(back)) != number or abs(number) == float("inf"):
         return said.lower().replace("inity", "").lstrip("+-") == str(back).lstrip("-")
+    # `007` is a code as a rule, whatever the others of its column are
+    if re.match(r"[+-]?0[0-9]", said):
+        return False
     value = Decimal(said)
     if value == Decimal(repr(number)):
         return value.is_signed() == Decimal(repr(number)).is_signed()
