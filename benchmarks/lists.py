@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import psutil
 from pydantic_core import to_json
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 
 from api.schemas.batches import ListedBatchBody
 from api.schemas.jobs import job_view
@@ -75,6 +75,9 @@ def measure(options: Options) -> Iterator[Outcome]:
         schedule = _fill(database, project_id, options)
         if options.database == "postgresql":
             _settle(database)
+            # Nobody would count what a helper of its process takes.
+            event.listen(database.engine, "connect", _alone)
+            database.engine.dispose()
         caller = Caller(project_id=project_id, user_id=None)
         figures = [
             _figure(database, process, caller, name, work) for name, work in _lists(schedule)
@@ -184,6 +187,11 @@ def _used(server: psutil.Process | None) -> float:
         return 0.0
     times = server.cpu_times()
     return float(times.user + times.system)
+
+
+def _alone(connection: Any, _record: Any) -> None:
+    connection.execute("SET max_parallel_workers_per_gather = 0")
+    connection.commit()
 
 
 def _settle(database: Database) -> None:
