@@ -451,8 +451,8 @@ class Job(Numbered, Base):
         ),
         Index("ix_jobs_due", "state", "next_run_at"),
         Index("ix_jobs_project_newest", "project_id", "id"),
-        # For lists of what has ended, by any of these: a row is long. One of all jobs would be taken
-        # by the clock's ticks, too.
+        # For lists of what has ended, by any of these: a row is long. The clock's ticks would take
+        # one of all jobs, too.
         Index(
             "ix_jobs_listed",
             "project_id",
