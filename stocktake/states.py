@@ -57,12 +57,32 @@ class JobKind(StrEnum):
     INGEST_FILE = "ingest_file"
     VALIDATE_COLUMNS = "validate_columns"
     EXPAND_BATCH = "expand_batch"
+    CHANGE_TABLES = "change_tables"
     MAINTAIN_TABLE = "maintain_table"
     RESTORE_TABLE = "restore_table"
     CHECK_FILE = "check_file"
     CHECK_SOURCE = "check_source"
     PLAN_REFRESH = "plan_refresh"
 
+    @property
+    def reads(self) -> bool:
+        """Whether its end tells how a table's columns stand."""
+        return self in (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
+
+
+class BatchAction(StrEnum):
+    """What is done to the tables of a batch."""
+
+    #: By a job for each table, which `expand_batch` makes.
+    REFRESH = "refresh"
+    #: By one job for all, `change_tables`: set their policy of changes ...
+    POLICY = "policy"
+    #: ... or delete them.
+    DELETE = "delete"
+
+
+#: The jobs that are a batch's own: one or the other.
+OF_BATCH: Final = (JobKind.EXPAND_BATCH, JobKind.CHANGE_TABLES)
 
 #: The task that takes a canary: no job, but it goes their way.
 CANARY: Final = "canary"
@@ -118,6 +138,23 @@ class UploadState(StrEnum):
     SUPERSEDED = "superseded"
     #: Its bytes are gone.
     REMOVED = "removed"
+
+
+class TableState(StrEnum):
+    """How far a table's columns can be relied on; of those that hold the first in this order."""
+
+    #: Its latest job is running.
+    READING = "reading"
+    #: The last read that ended has failed: its columns are those of the read before.
+    FAILING = "failing"
+    #: A change of its columns waits for a decision.
+    WAITING = "waiting"
+    #: No read has succeeded yet.
+    NEVER_READ = "never_read"
+    #: Its last good read is older than `stale_after_seconds` allows.
+    STALE = "stale"
+    #: It was read, and nothing is known against it.
+    FRESH = "fresh"
 
 
 class ChangeState(StrEnum):

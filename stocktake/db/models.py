@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -20,8 +21,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     func,
     text,
+    update,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
@@ -81,6 +84,8 @@ class Project(Base):
     name: Mapped[str] = mapped_column(String(200))
     #: `Policy` of the tables that have none of their own.
     change_policy: Mapped[str] = mapped_column(Word(20), server_default=text("'auto'"))
+    #: After which tables that say nothing of their own are stale; None: never.
+    stale_after_seconds: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
@@ -171,6 +176,26 @@ class Table(Numbered, Base):
             sqlite_where=text("managed = 1 AND deleted = 0"),
             postgresql_where=text("managed = true AND deleted = false"),
         ),
+        # All that a list of tables is filtered and sorted by, for any question: a row is long.
+        Index(
+            "ix_tables_listed",
+            "project_id",
+            "deleted",
+            "format",
+            "error_code",
+            "pending",
+            "last_refreshed_at",
+            "stale_at",
+            "last_change",
+            "has_overrides",
+            "last_changed_at",
+            "size_bytes",
+            "row_count",
+            "created_at",
+            "folded_name",
+            "name",
+            "id",
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -220,6 +245,24 @@ class Table(Numbered, Base):
     #: `ReadWarning.as_dict` for each of the last read.
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]
+    #: Of the last read that ended, where it failed (`catalog.listing` has who writes this, and what
+    #: else only lists ask for).
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    #: Whether a change waits for a decision.
+    pending: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
+    #: The class of the newest schema version after the first, and when it came.
+    last_change: Mapped[str] = mapped_column(
+        Word(20), default="none", server_default=text("'none'")
+    )
+    last_changed_at: Mapped[datetime | None]
+    #: Whether a user has set the type of a column.
+    has_overrides: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=text("false")
+    )
+    #: After which it is stale; None: as the project says.
+    stale_after_seconds: Mapped[int | None]
+    #: When it becomes so by its own number, without another read.
+    stale_at: Mapped[datetime | None]
     latest_job_id: Mapped[UUID | None]
     #: What of a change goes live by itself (`Policy`); None: as the project says.
     change_policy: Mapped[str | None] = mapped_column(Word(20))
@@ -232,6 +275,11 @@ class Table(Numbered, Base):
     def _fold(self, _key: str, name: str) -> str:
         self.folded_name = fold(name)
         return name
+
+    @validates("columns")
+    def _note_overrides(self, _key: str, columns: list[Any]) -> list[Any]:
+        self.has_overrides = any(column.get("override") for column in columns)
+        return columns
 
 
 #: What searches look at. A process of a release before `folded_name` writes a row without one while
@@ -303,6 +351,16 @@ class SchemaChange(Base):
     undo: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
 
+@event.listens_for(SchemaChange, "after_insert")
+@event.listens_for(SchemaChange, "after_update")
+def _note_pending(_mapper: Any, connection: Connection, change: SchemaChange) -> None:
+    """Note on a table whether a change waits for it: whoever writes one has locked the table, and
+    what was replaced is written before what waits in its place."""
+    waits = change.state == "pending"
+    noted = TABLES.c.id == change.table_id, TABLES.c.pending.is_not(waits)
+    connection.execute(update(TABLES).where(*noted).values(pending=waits))
+
+
 class Upload(Base):
     """A file on its way into managed storage, or there. The row exists before the bytes."""
 
@@ -324,14 +382,26 @@ class Upload(Base):
 
 
 class Batch(Numbered, Base):
-    """A bulk refresh. `expand_batch` makes its jobs in chunks; counters are queries."""
+    """Something that is done to many tables. Of a refresh `expand_batch` makes the jobs in chunks,
+    and counters are queries; `change_tables` does all else itself."""
 
     __tablename__ = "batches"
-    __table_args__ = (Index("ix_batches_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_batches_created_at", "created_at"),
+        Index("ix_batches_project_newest", "project_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    #: A `BatchAction`, and what it needs to know beside the tables.
+    action: Mapped[str] = mapped_column(
+        Word(20), default="refresh", server_default=text("'refresh'")
+    )
+    arguments: Mapped[dict[str, Any] | None] = mapped_column(Json)
     selector: Mapped[dict[str, Any]]
+    #: Tables that were taken so far, and, where no jobs are made for them, how many there were.
+    tables: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    expected: Mapped[int | None]
     #: Whether its jobs say what a refresh would change, and store nothing.
     dry_run: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     schedule_id: Mapped[UUID | None]
@@ -381,6 +451,18 @@ class Job(Numbered, Base):
         ),
         Index("ix_jobs_due", "state", "next_run_at"),
         Index("ix_jobs_project_newest", "project_id", "id"),
+        # For lists of what has ended, by any of these: a row is long. The clock's ticks would take
+        # one of all jobs, too.
+        Index(
+            "ix_jobs_listed",
+            "project_id",
+            "state",
+            "kind",
+            "created_at",
+            "id",
+            sqlite_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("ix_jobs_table", "table_id", "id"),
         # What a table waits for, beside a history of thousands.
         Index("ix_jobs_table_state", "table_id", "state", "next_run_at"),
