@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     allowed_hosts: CommaSeparated = ("localhost", "127.0.0.1", "::1")
     log_level: str = "INFO"
     log_json: bool = True
+    #: Whether the web process shows pages to people, at `/`.
+    console: bool = True
 
     #: The first key encrypts; all of them decrypt. ``key_id:base64url of 32 bytes``.
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()

@@ -14,7 +14,6 @@ from fastapi.responses import (
     HTMLResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
 )
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
@@ -145,13 +144,6 @@ async def schema(request: Request) -> dict[str, Any]:
     """Give this description, as OpenAPI."""
     described: dict[str, Any] = request.app.openapi()
     return described
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> RedirectResponse:
-    """Lead to the description: who opens the bare address in a browser looks for something
-    to read."""
-    return RedirectResponse("/docs", 307)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

@@ -13,7 +13,11 @@ OPEN: Final = {
     "GET /healthz": "says that the process lives, for whoever restarts it",
     "GET /readyz": "says whether requests can be taken, for load balancers",
     "GET /api/schema/": "describes the API, which is public",
-    "GET /": "leads to the description",
+    "GET /": "asks who it is, or leads to a project of who has signed in",
+    "GET /sign-in": "asks for a key",
+    "POST /sign-in": "takes it, and counts the wrong ones",
+    "POST /sign-out": "has a browser forget its session",
+    "GET /console/{name:path}": "the console's styles and scripts, from a list",
     "GET /docs": "the same for people",
     "GET /docs/start.js": "a script of it",
     "GET /docs/{name}": "its other files, from a list",
@@ -25,6 +29,11 @@ ACCOUNT: Final = {
     "GET /api/projects/",
     "GET /api/users/@me/",
     "GET /api/personal_api_keys/@current/",
+}
+#: Of the console, below a project: with a session, which no bearer token is, so that the walks get
+#: a 401 of each; `tests/integration/api/console/test_rights.py` walks them with one.
+CONSOLE: Final = {
+    "GET /p/{project_id}",
 }
 PREFIXES: Final = ("/api/projects/{project_id}/", "/api/environments/{project_id}/")
 
