@@ -49,6 +49,7 @@ PROJECT_ROUTERS: Final = (
     "schedules",
     "changes",
     "audit",
+    "table_lists",
     "tables",
 )
 #: What clients ask for most by far.

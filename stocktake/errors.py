@@ -545,6 +545,22 @@ class ReserveNeededError(HandedBackError):
     default_code = "reserve_needed"
 
 
+def hint_for(code: str) -> str:
+    """Return what is to be done about tables whose last read failed so, as far as the code tells.
+
+    >>> hint_for("access_denied")
+    'Give the credential permission to list and read this path, then refresh again.'
+    """
+    kinds: list[type[JobError]] = [JobError]
+    for kind in kinds:
+        if kind.default_code == code and issubclass(kind, TransientError):
+            return "Refresh again once what failed is over: it was tried as often as it may be."
+        if kind.default_code == code:
+            return kind.default_hint
+        kinds += kind.__subclasses__()
+    return JobError.default_hint
+
+
 class CommandError(StocktakeError):
     """A command of the command line cannot go on; its text says why, and what to do."""
 

@@ -1,6 +1,10 @@
-"""What one read of a source may take: each bound and its default."""
+"""What one read of a source may take: each bound and its default. And how old it may be."""
 
 from dataclasses import dataclass
+from typing import Final
+
+#: The longest age of a read that is asked for: ten years.
+MAX_STALE_SECONDS: Final = 10 * 366 * 86_400
 
 
 # Without slots: a setting takes its default from the class.

@@ -63,6 +63,11 @@ class JobKind(StrEnum):
     CHECK_SOURCE = "check_source"
     PLAN_REFRESH = "plan_refresh"
 
+    @property
+    def reads(self) -> bool:
+        """Whether its end tells how a table's columns stand."""
+        return self in (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
+
 
 #: The task that takes a canary: no job, but it goes their way.
 CANARY: Final = "canary"
@@ -118,6 +123,23 @@ class UploadState(StrEnum):
     SUPERSEDED = "superseded"
     #: Its bytes are gone.
     REMOVED = "removed"
+
+
+class TableState(StrEnum):
+    """How far a table's columns can be relied on; of those that hold the first in this order."""
+
+    #: Its latest job is running.
+    READING = "reading"
+    #: The last read that ended has failed: its columns are those of the read before.
+    FAILING = "failing"
+    #: A change of its columns waits for a decision.
+    WAITING = "waiting"
+    #: No read has succeeded yet.
+    NEVER_READ = "never_read"
+    #: Its last good read is older than `stale_after_seconds` allows.
+    STALE = "stale"
+    #: It was read, and nothing is known against it.
+    FRESH = "fresh"
 
 
 class ChangeState(StrEnum):

@@ -19,7 +19,8 @@ from stocktake.errors import (
     ValidationError,
 )
 
-MAX_CURSOR: Final = 200
+#: A name of 128 characters may be in it.
+MAX_CURSOR: Final = 2_000
 
 
 #: Of one page, after its first result: what is larger goes on behind `next`.

@@ -15,7 +15,7 @@ _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What somebody may ask of any request that changes something; where it is known, in its body.
 _DRY_RUN: Final = "dry_run"
 #: Generated clients of PostHog's ask so for the form of the answer.
-_ANSWER_FORMATS: Final = frozenset({"json", "csv"})
+ANSWER_FORMATS: Final = frozenset({"json", "csv"})
 _SHOWN: Final = 64
 
 
@@ -35,7 +35,7 @@ def require_known(request: Request) -> None:
     fields = set() if request.method in _READING else _body_fields(route)
     more = set() if request.method in _READING else {*fields, _DRY_RUN}
     for name, value in request.query_params.items():
-        if name in known or (name == "format" and value in _ANSWER_FORMATS):
+        if name in known or (name == "format" and value in ANSWER_FORMATS):
             continue
         if (near := meant(name, known | more)) is not None:
             shown = name[:_SHOWN]

@@ -43,12 +43,16 @@ async def get_project(edge: ReadEdge) -> ProjectBody:
 
 @router.patch("/api/projects/{project_id}/")
 async def change_project(edge: WriteEdge, body: ProjectChange) -> Response:
-    """Set the policy of changes of all tables that have none of their own."""
-    return await edge.write(
-        lambda context: Answer(
-            body=project_view(identity.set_change_policy(context, body.change_policy))
-        )
-    )
+    """Set what holds for all tables that say nothing of their own: their policy of changes, and
+    after which time they are stale."""
+
+    def work(context: Context) -> Answer:
+        project = identity.set_change_policy(context, body.change_policy)
+        if "stale_after_seconds" in body.model_fields_set:
+            project = identity.set_stale_after(context, body.stale_after_seconds)
+        return Answer(body=project_view(project))
+
+    return await edge.write(work)
 
 
 @router.patch("/api/environments/{project_id}/", include_in_schema=False)

@@ -55,8 +55,6 @@ from stocktake.states import JobState
 router = Router(tags=["warehouse tables"])
 
 IncludeColumns = Annotated[bool, Query(description="False leaves the columns out.")]
-#: Each word is a condition of the query, of which a database bears some hundreds.
-MAX_SEARCH: Final = 200
 #: A time with its zone has some thirty characters; a key of S3 has up to 1,024 bytes.
 MAX_MOMENT: Final = 40
 MAX_FILE_NAME: Final = 1_024
@@ -75,32 +73,6 @@ def fields_of(body: TableChange | SourceToCheck) -> TableFields:
 def shown(context: Context, table: Table) -> Callable[[], TableBody]:
     """Return what makes the body of the table as this transaction leaves it."""
     return partial(table_view, table_views.view_of(context, table), context.caller)
-
-
-@router.get("/warehouse_tables/", response_model=PageBody[TableBody])
-async def list_tables(
-    edge: ReadEdge,
-    page: PageDep,
-    search: Annotated[
-        str | None,
-        Query(max_length=MAX_SEARCH, description="Words that the name must hold."),
-    ] = None,
-    include_columns: IncludeColumns = True,
-) -> Response:
-    """List the project's tables, newest first. A page is shorter than `limit` where its tables have
-    very many columns; `next` goes on there."""
-
-    def work(context: Context) -> bytes:
-        found = table_views.list_views(context, search=search, columns=include_columns, **page.part)
-        return page.body(
-            found.count,
-            found.views,
-            lambda view: table_view(view, context.caller, columns=include_columns),
-            lambda view: place_of(view.table.created_at, view.table.id),
-            cut=found.cut,
-        )
-
-    return await edge.show(work)
 
 
 @router.post("/warehouse_tables/", status_code=201, response_model=TableBody)

@@ -1,14 +1,24 @@
 """What all wire models share: the base, a refusal, a page."""
 
-from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from stocktake.errors import did_you_mean, meant
+from stocktake.limits import MAX_STALE_SECONDS
 
 T = TypeVar("T")
+#: Checked by the services, in words of ours.
+StaleAfter = Annotated[int, Field(ge=1, le=MAX_STALE_SECONDS)]
 #: The kind of problem that `api.errors` finds the key of in its context.
 UNKNOWN_KEY: Final = "unknown_key"
 

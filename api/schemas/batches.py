@@ -7,8 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
+from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import TableFormat
 from stocktake.services.batches import BatchState
+from stocktake.states import TableState
 
 _CRON: Final = (
     "Five fields: minute, hour, day of month, month, day of week. Beside numbers, names, lists, "
@@ -18,7 +20,8 @@ _CRON: Final = (
 
 
 class SelectorIn(BaseModel):
-    """Which tables: `tables`, or `all`, or any of the other three together. One kind only."""
+    """Which tables: `tables`, or `all`, or any of the others together, as a list of tables has
+    them. One kind only."""
 
     # The service checks the values: a selector is kept as it was sent.
     model_config = ConfigDict(
@@ -34,7 +37,23 @@ class SelectorIn(BaseModel):
     name_glob: Annotated[Any, DescribedAs(str)] = Field(
         None, description="`*` and `?`; case is ignored."
     )
+    search: Annotated[Any, DescribedAs(str)] = Field(
+        None, description="Words that the name must hold."
+    )
+    state: Annotated[Any, DescribedAs(TableState)] = None
     format: Annotated[Any, DescribedAs(TableFormat)] = None
+    error_code: Annotated[Any, DescribedAs(str)] = Field(
+        None, description="Of the last read, where it failed."
+    )
+    last_change: Annotated[Any, DescribedAs(ChangeClass)] = Field(
+        None, description="Class of the newest schema version after the first."
+    )
+    has_overrides: Annotated[Any, DescribedAs(bool)] = Field(
+        None, description="Whether a user has set the type of a column."
+    )
+    schedule: Annotated[Any, DescribedAs(UUID)] = Field(
+        None, description="Id of a schedule: the tables that it names. In no schedule's selector."
+    )
     stale_for_seconds: Annotated[Any, DescribedAs(Annotated[float, Field(ge=0)])] = Field(
         None, description="Tables whose last good refresh is this old, or missing."
     )

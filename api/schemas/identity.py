@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.base import DescribedAs, OwnBody, Wire
+from api.schemas.base import DescribedAs, OwnBody, StaleAfter, Wire
 from stocktake.db.models import ApiKey, Project, User
 from stocktake.schema.decisions import Policy
 
@@ -25,6 +25,9 @@ class ProjectBody(Wire):
     created_at: datetime
     timezone: str = "UTC"
     change_policy: Annotated[str, DescribedAs(Policy)]
+    stale_after_seconds: int | None = Field(
+        description="How old the last good read of a table may be until it is stale; null: any."
+    )
 
 
 class ProjectChange(OwnBody):
@@ -36,6 +39,9 @@ class ProjectChange(OwnBody):
 
     change_policy: Policy | None = Field(
         None, description="What of a change at a source goes live by itself; the rest waits."
+    )
+    stale_after_seconds: Annotated[Any, DescribedAs(StaleAfter | None)] = Field(
+        None, description="How old the last good read of a table may be; null: any age."
     )
 
 
@@ -91,6 +97,7 @@ def project_view(project: Project) -> ProjectBody:
         name=project.name,
         created_at=project.created_at,
         change_policy=project.change_policy,
+        stale_after_seconds=project.stale_after_seconds,
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas.base import DescribedAs, OwnBody, SharedBody, Wire
+from api.schemas.base import DescribedAs, OwnBody, SharedBody, StaleAfter, Wire
 from api.schemas.jobs import CampBody, JobErrorBody, PlaceBody, WarningBody
 from api.schemas.options import TableOptions
 from stocktake.db.models import JobRow
@@ -20,7 +20,7 @@ from stocktake.schema.wire_names import wire_type
 from stocktake.security.scopes import TABLE_WRITE, allows
 from stocktake.services.context import Caller
 from stocktake.services.table_views import TableView
-from stocktake.states import JobKind, JobState
+from stocktake.states import JobKind, JobState, TableState
 from stocktake.storage.stores.keys import LONG_SECRET_LENGTH
 
 #: What `upload_file` takes, and `create_from_upload` again.
@@ -90,6 +90,11 @@ class TableChange(SharedBody):
         None,
         description="What of a change at the source goes live by itself; null is as the project "
         "says. The rest waits: see `changes/`.",
+    )
+    stale_after_seconds: Annotated[Any, DescribedAs(StaleAfter | None)] = Field(
+        None,
+        description="How old the last good read may be until the table is stale; null is as the "
+        "project says.",
     )
 
 
@@ -343,6 +348,12 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "latest_job": None,
     "change_policy": None,
     "pending_change": None,
+    "state": "fresh",
+    "error_code": None,
+    "last_change": "none",
+    "last_changed_at": None,
+    "has_overrides": False,
+    "stale_after_seconds": None,
 }
 
 
@@ -396,6 +407,20 @@ class TableBody(Wire):
     latest_job: ShortJobBody | None
     change_policy: Annotated[str | None, DescribedAs(Policy | None)]
     pending_change: ShortChangeBody | None
+    state: TableState = Field(
+        description="The first that is true: its latest job runs (`reading`), its last read failed "
+        "(`failing`), a change waits for a decision (`waiting`), no read has succeeded yet "
+        "(`never_read`), its last good read is older than it may be (`stale`), or `fresh`."
+    )
+    error_code: str | None = Field(description="Of the last read that ended, where it failed.")
+    last_change: Annotated[str, DescribedAs(ChangeClass)] = Field(
+        description="Class of the newest schema version after the first; `none` without one."
+    )
+    last_changed_at: datetime | None
+    has_overrides: bool = Field(description="Whether a user has set the type of a column.")
+    stale_after_seconds: int | None = Field(
+        description="After which it is stale; null is as the project says."
+    )
 
 
 class IngestedTableBody(TableBody):
@@ -417,6 +442,55 @@ class UploadBody(Wire):
     filename: str
     file_format: Annotated[str, DescribedAs(FileFormat)]
     size_bytes: int
+
+
+class FailingBody(Wire):
+    """Tables whose last read failed in one way, and what is to be done about it."""
+
+    error_code: str
+    hint: str
+    tables: int
+
+
+class TableCountsBody(Wire):
+    """A project's tables in numbers. `waiting` are those of which a change waits for a decision,
+    whatever their state; `last_refreshed_at` is the newest good read."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "total": 12,
+                    "waiting": 1,
+                    "by_state": {
+                        "reading": 1,
+                        "failing": 2,
+                        "waiting": 1,
+                        "never_read": 0,
+                        "stale": 3,
+                        "fresh": 5,
+                    },
+                    "by_format": {"Delta": 4, "Parquet": 8},
+                    "failing": [
+                        {
+                            "error_code": "access_denied",
+                            "hint": "Give the credential permission to list and read this path, "
+                            "then refresh again.",
+                            "tables": 2,
+                        }
+                    ],
+                    "last_refreshed_at": "2026-11-02T10:00:02Z",
+                }
+            ]
+        }
+    )
+
+    total: int
+    waiting: int
+    by_state: dict[TableState, int]
+    by_format: dict[str, int]
+    failing: list[FailingBody]
+    last_refreshed_at: datetime | None
 
 
 def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> TableBody:
@@ -450,6 +524,12 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         latest_job=view.latest_job and short_job(view.latest_job),
         change_policy=table.change_policy,
         pending_change=view.pending and ShortChangeBody.model_validate(view.pending),
+        state=view.state,
+        error_code=table.error_code,
+        last_change=table.last_change,
+        last_changed_at=table.last_changed_at,
+        has_overrides=table.has_overrides,
+        stale_after_seconds=table.stale_after_seconds,
     )
 
 

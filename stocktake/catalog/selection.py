@@ -6,28 +6,40 @@ but each table in it once, in one spelling.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
-from stocktake.db.clock import now
-from stocktake.db.models import SEARCHED_NAME, Table
+from stocktake.catalog.listing import ANY, Moment, TableFilter
+from stocktake.db.clock import UtcDateTime
+from stocktake.db.models import SEARCHED_NAME, Schedule, Table
 from stocktake.errors import ValidationError, did_you_mean
+from stocktake.limits import MAX_STALE_SECONDS
+from stocktake.schema.diff import ChangeClass
 from stocktake.schema.folding import fold
 from stocktake.schema.formats import TableFormat
+from stocktake.states import TableState
 
 #: More ids than this in one selector are refused: name them by a glob instead.
 MAX_IDS: Final = 10_000
-_MAX_STALE_SECONDS: Final = 10 * 366 * 86_400
-_FILTERS: Final = frozenset({"name_glob", "format", "stale_for_seconds"})
+#: Those that a list of tables has, too.
+_LISTED: Final = frozenset(
+    {"search", "state", "format", "error_code", "last_change", "has_overrides", "schedule"}
+)
+_FILTERS: Final = _LISTED | {"name_glob", "stale_for_seconds"}
 _KNOWN: Final = _FILTERS | {"tables", "all"}
 _KINDS: Final = (
     'Give exactly one of {"tables": [ids]}, {"all": true}, or a filter of '
-    '"name_glob", "format" and "stale_for_seconds".'
+    f"{', '.join(sorted(_FILTERS))}."
 )
 _IDS_AT_ONCE: Final = 500
+#: Each word of a search is a condition of the query, of which a database bears some hundreds.
+MAX_SEARCH: Final = 200
+W = TypeVar("W", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +49,13 @@ class Selector:
     Attributes:
         name_glob: ``*`` and ``?``, over the whole name, letter case ignored.
         stale_for_seconds: only tables whose last good refresh is at least this old, or missing.
+        wanted: the other filters, as a list of tables has them.
     """
 
     ids: tuple[UUID, ...] | None = None
     name_glob: str | None = None
-    format: TableFormat | None = None
     stale_for_seconds: float | None = None
+    wanted: TableFilter = ANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +95,18 @@ def parse_selector(raw: Any, *, attr: str | None = None) -> Selector:
         return _all(raw["all"], _at(attr, "all"))
     return Selector(
         name_glob=_name_glob(raw, attr),
-        format=_format(raw, attr),
         stale_for_seconds=_age(raw, attr),
+        wanted=TableFilter(
+            search=_text(raw, "search", attr),
+            state=_member(raw, "state", TableState, attr),
+            format=_member(raw, "format", TableFormat, attr),
+            error_code=_text(raw, "error_code", attr),
+            last_change=_member(raw, "last_change", ChangeClass, attr),
+            has_overrides=_flag(raw, "has_overrides", attr),
+            schedule=None
+            if "schedule" not in raw
+            else _id(raw["schedule"], _at(attr, "schedule"), "schedule"),
+        ),
     )
 
 
@@ -118,11 +141,11 @@ def _ids(value: Any, attr: str) -> tuple[UUID, ...]:
     return tuple(dict.fromkeys(_id(each, attr) for each in value))
 
 
-def _id(value: Any, attr: str) -> UUID:
+def _id(value: Any, attr: str, of: str = "table") -> UUID:
     try:
         return UUID(value)
     except (ValueError, AttributeError, TypeError) as exc:
-        raise ValidationError(f"{str(value)[:64]!r} is not a table id.", attr=attr) from exc
+        raise ValidationError(f"{str(value)[:64]!r} is not a {of} id.", attr=attr) from exc
 
 
 def _name_glob(raw: dict[str, Any], attr: str | None) -> str | None:
@@ -137,13 +160,29 @@ def _name_glob(raw: dict[str, Any], attr: str | None) -> str | None:
     return value
 
 
-def _format(raw: dict[str, Any], attr: str | None) -> TableFormat | None:
-    if "format" not in raw:
+def _member(raw: dict[str, Any], field: str, words: type[W], attr: str | None) -> W | None:
+    if field not in raw:
         return None
-    known = ", ".join(TableFormat)
-    if not isinstance(raw["format"], str) or raw["format"] not in set(TableFormat):
-        raise ValidationError(f'"format" must be one of {known}.', attr=_at(attr, "format"))
-    return TableFormat(raw["format"])
+    if not isinstance(raw[field], str) or raw[field] not in set(words):
+        known = ", ".join(words)
+        raise ValidationError(f'"{field}" must be one of {known}.', attr=_at(attr, field))
+    return words(raw[field])
+
+
+def _text(raw: dict[str, Any], field: str, attr: str | None) -> str | None:
+    value = raw.get(field)
+    if field in raw and not (isinstance(value, str) and 0 < len(value) <= MAX_SEARCH):
+        raise ValidationError(
+            f'"{field}" must be a string of 1 to {MAX_SEARCH} characters.', attr=_at(attr, field)
+        )
+    return value
+
+
+def _flag(raw: dict[str, Any], field: str, attr: str | None) -> bool | None:
+    value = raw.get(field)
+    if field in raw and not isinstance(value, bool):
+        raise ValidationError(f'"{field}" must be true or false.', attr=_at(attr, field))
+    return value
 
 
 def _age(raw: dict[str, Any], attr: str | None) -> float | None:
@@ -151,9 +190,9 @@ def _age(raw: dict[str, Any], attr: str | None) -> float | None:
         return None
     value = raw["stale_for_seconds"]
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _MAX_STALE_SECONDS:
+    if not number or not 0 <= value <= MAX_STALE_SECONDS:
         raise ValidationError(
-            f'"stale_for_seconds" must be a number from 0 to {_MAX_STALE_SECONDS}.',
+            f'"stale_for_seconds" must be a number from 0 to {MAX_STALE_SECONDS}.',
             attr=_at(attr, "stale_for_seconds"),
         )
     return float(value)
@@ -170,7 +209,7 @@ def require_known_ids(
     ids = selector.ids or ()
     for start in range(0, len(ids), _IDS_AT_ONCE):
         part = ids[start : start + _IDS_AT_ONCE]
-        known = set(session.scalars(_live(project_id).where(Table.id.in_(part))))
+        known = set(session.scalars(live(project_id).where(Table.id.in_(part))))
         for missing in (each for each in part if each not in known):
             raise ValidationError(
                 f"Table {missing} does not exist in this project.", attr=_at(attr, "tables")
@@ -193,10 +232,10 @@ def select_tables(
         rest = [each for each in sorted(selector.ids) if after is None or each > after]
         part = rest[:limit]
         named = _refreshable(project_id).where(Table.id.in_(part))
-        live = session.scalars(_in_order(named)).all()
+        found = session.scalars(_in_order(named)).all()
         # The last that was looked at, live or not: the next chunk begins behind it.
-        return Selected(ids=live, cursor=part[-1] if len(rest) > limit else None)
-    statement = _filtered(_refreshable(project_id), selector)
+        return Selected(ids=found, cursor=part[-1] if len(rest) > limit else None)
+    statement = _refreshable(project_id).where(*_conditions(session, project_id, selector))
     if after is not None:
         statement = statement.where(Table.id > after)
     found = session.scalars(_in_order(statement).limit(limit)).all()
@@ -211,19 +250,21 @@ def count_tables(session: Session, project_id: int, selector: Selector) -> int:
             for start in range(0, len(selector.ids), _IDS_AT_ONCE)
         )
         return sum(_count(session, _refreshable(project_id).where(Table.id.in_(p))) for p in parts)
-    return _count(session, _filtered(_refreshable(project_id), selector))
+    conditions = _conditions(session, project_id, selector)
+    return _count(session, _refreshable(project_id).where(*conditions))
 
 
 def _count(session: Session, tables: Select[UUID]) -> int:
     return session.scalar(tables.with_only_columns(func.count())) or 0
 
 
-def _live(project_id: int) -> Select[UUID]:
+def live(project_id: int) -> Select[UUID]:
+    """Return a statement for the ids of the project's tables that are not deleted."""
     return select(Table.id).where(Table.project_id == project_id, Table.deleted.is_(False))
 
 
 def _refreshable(project_id: int) -> Select[UUID]:
-    return _live(project_id).where(
+    return live(project_id).where(
         Table.external_data_source.is_(None),
         or_(
             Table.managed.is_(False),
@@ -238,17 +279,42 @@ def _in_order(tables: Select[UUID]) -> Select[UUID]:
     return tables.order_by(Table.id).with_for_update(key_share=True)
 
 
-def _filtered(statement: Select[UUID], selector: Selector) -> Select[UUID]:
+def conditions_of(
+    session: Session, project_id: int, wanted: TableFilter, moment: Moment
+) -> list[ColumnElement[bool]]:
+    """Return what a statement over `Table` asks for these tables, those of a schedule too: as many
+    as its selector names, and none where there is no such schedule."""
+    found = wanted.conditions(moment)
+    if wanted.schedule is None:
+        return found
+    mine = Schedule.id == wanted.schedule, Schedule.project_id == project_id
+    raw = session.scalars(select(Schedule.selector).where(*mine)).one_or_none()
+    if raw is None:
+        return [false()]
+    selector = parse_selector(raw)
+    if selector.ids is not None:
+        return [*found, Table.id.in_(selector.ids)]
+    # Of no other schedule: `services.schedules` refuses that.
+    return [*found, *_own(selector, moment), *selector.wanted.conditions(moment)]
+
+
+def _conditions(session: Session, project_id: int, selector: Selector) -> list[ColumnElement[bool]]:
+    moment = Moment.of(session, project_id)
+    wanted = conditions_of(session, project_id, selector.wanted, moment)
+    return [*_own(selector, moment), *wanted]
+
+
+def _own(selector: Selector, moment: Moment) -> list[ColumnElement[bool]]:
+    """Return the conditions that no list has."""
+    found: list[ColumnElement[bool]] = []
     if selector.name_glob is not None:
-        statement = statement.where(
-            SEARCHED_NAME.like(_like(fold(selector.name_glob)), escape="\\")
-        )
-    if selector.format is not None:
-        statement = statement.where(Table.format == selector.format.value)
+        found.append(SEARCHED_NAME.like(_like(fold(selector.name_glob)), escape="\\"))
     if selector.stale_for_seconds is not None:
-        stale = Table.last_refreshed_at <= now(-selector.stale_for_seconds)
-        statement = statement.where(or_(Table.last_refreshed_at.is_(None), stale))
-    return statement
+        # As a value: PostgreSQL looks into no index for a time that is another for each row.
+        before = moment.at - timedelta(seconds=selector.stale_for_seconds)
+        stale = Table.last_refreshed_at <= literal(before, UtcDateTime())
+        found.append(or_(Table.last_refreshed_at.is_(None), stale))
+    return found
 
 
 def _like(glob: str) -> str:

@@ -4,6 +4,7 @@ A table is locked before its jobs and its uploads, everywhere, so that two write
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,10 +58,18 @@ _LOCKED: Final = (
     .order_by(TABLES.c.id)
     .with_for_update(key_share=True)
 )
+#: What each good read writes to its table, by the database's clock.
+REFRESHED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "last_refreshed_at": now(),
+        "stale_at": now(TABLES.c.stale_after_seconds),
+        "error_code": None,
+    }
+)
 _REFRESHED: Final = (
     update(TABLES)
     .where(TABLES.c.id.in_(bindparam("the_tables", type_=Uuid(), expanding=True)))
-    .values(last_refreshed_at=now())
+    .values(**REFRESHED)
 )
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from stocktake.db.clock import now
 from stocktake.db.models import SchemaVersion, Table
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff
@@ -26,6 +27,8 @@ def add_version(
     diff = change.as_dict()
     table.schema_version += 1
     table.schema_bytes += schema_size(table.columns, diff)
+    if table.schema_version > 1:  # the first is no change
+        table.last_change, table.last_changed_at = change.change.value, now()
     session.add(
         SchemaVersion(
             table_id=table.id,
@@ -51,8 +54,8 @@ def add_first_versions(
         job_id: of the job that found it.
     """
     present = tuple(Column.from_dict(stored) for stored in table.columns)
-    now = PastSchema(columns=present, source_version=table.source_version)
-    for each, change in steps(history, now):
+    live = PastSchema(columns=present, source_version=table.source_version)
+    for each, change in steps(history, live):
         table.columns = [column.as_dict() for column in each.columns]
         table.source_version = each.source_version
         add_version(session, table, change, job_id=job_id)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    Connection,
     Float,
     ForeignKey,
     Index,
@@ -20,8 +21,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     func,
     text,
+    update,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
@@ -81,6 +84,8 @@ class Project(Base):
     name: Mapped[str] = mapped_column(String(200))
     #: `Policy` of the tables that have none of their own.
     change_policy: Mapped[str] = mapped_column(Word(20), server_default=text("'auto'"))
+    #: After which tables that say nothing of their own are stale; None: never.
+    stale_after_seconds: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
@@ -171,6 +176,26 @@ class Table(Numbered, Base):
             sqlite_where=text("managed = 1 AND deleted = 0"),
             postgresql_where=text("managed = true AND deleted = false"),
         ),
+        # All that a list of tables is filtered and sorted by, for any question: a row is long.
+        Index(
+            "ix_tables_listed",
+            "project_id",
+            "deleted",
+            "format",
+            "error_code",
+            "pending",
+            "last_refreshed_at",
+            "stale_at",
+            "last_change",
+            "has_overrides",
+            "last_changed_at",
+            "size_bytes",
+            "row_count",
+            "created_at",
+            "folded_name",
+            "name",
+            "id",
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -220,6 +245,24 @@ class Table(Numbered, Base):
     #: `ReadWarning.as_dict` for each of the last read.
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]
+    #: Of the last read that ended, where it failed (`catalog.listing` has who writes this, and what
+    #: else only lists ask for).
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    #: Whether a change waits for a decision.
+    pending: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
+    #: The class of the newest schema version after the first, and when it came.
+    last_change: Mapped[str] = mapped_column(
+        Word(20), default="none", server_default=text("'none'")
+    )
+    last_changed_at: Mapped[datetime | None]
+    #: Whether a user has set the type of a column.
+    has_overrides: Mapped[bool] = mapped_column(
+        Boolean, default=False, server_default=text("false")
+    )
+    #: After which it is stale; None: as the project says.
+    stale_after_seconds: Mapped[int | None]
+    #: When it becomes so by its own number, without another read.
+    stale_at: Mapped[datetime | None]
     latest_job_id: Mapped[UUID | None]
     #: What of a change goes live by itself (`Policy`); None: as the project says.
     change_policy: Mapped[str | None] = mapped_column(Word(20))
@@ -232,6 +275,11 @@ class Table(Numbered, Base):
     def _fold(self, _key: str, name: str) -> str:
         self.folded_name = fold(name)
         return name
+
+    @validates("columns")
+    def _note_overrides(self, _key: str, columns: list[Any]) -> list[Any]:
+        self.has_overrides = any(column.get("override") for column in columns)
+        return columns
 
 
 #: What searches look at. A process of a release before `folded_name` writes a row without one while
@@ -301,6 +349,16 @@ class SchemaChange(Base):
     applied_version: Mapped[int | None]
     #: What was before the last decision, while it can be undone.
     undo: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+
+@event.listens_for(SchemaChange, "after_insert")
+@event.listens_for(SchemaChange, "after_update")
+def _note_pending(_mapper: Any, connection: Connection, change: SchemaChange) -> None:
+    """Note on a table whether a change waits for it: whoever writes one has locked the table, and
+    what was replaced is written before what waits in its place."""
+    waits = change.state == "pending"
+    noted = TABLES.c.id == change.table_id, TABLES.c.pending.is_not(waits)
+    connection.execute(update(TABLES).where(*noted).values(pending=waits))
 
 
 class Upload(Base):

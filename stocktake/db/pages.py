@@ -9,10 +9,10 @@ be would hide the newest rows, which are what most look for.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.clock import UtcDateTime
@@ -20,6 +20,9 @@ from stocktake.errors import ValidationError
 
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
+
+#: What a list is sorted by.
+Key: TypeAlias = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _AT_ONCE: Final = 4
 
@@ -31,7 +34,7 @@ WRONG_CURSOR = "This cursor is none that this list gave out."
 
 def part_of(
     query: Q,
-    *columns: InstrumentedAttribute[Any],
+    *columns: Key,
     limit: int,
     offset: int = 0,
     after: Place | None = None,
@@ -67,27 +70,33 @@ def place_of(*values: Any) -> Place:
     return [value if isinstance(value, int) else str(value) for value in values]
 
 
-def _values(columns: Sequence[InstrumentedAttribute[Any]], place: Place) -> list[Any]:
+def _values(columns: Sequence[Key], place: Place) -> list[Any]:
     try:
         return [
-            literal(_read(_kind(column), text), column.type)
+            literal(_read(_kind(column), text, _largest(column)), column.type)
             for column, text in zip(columns, place, strict=True)
         ]
     except (ValueError, TypeError) as exc:
         raise ValidationError(WRONG_CURSOR, attr="cursor") from exc
 
 
-def _kind(column: InstrumentedAttribute[Any]) -> type[Any]:
+def _largest(column: Key) -> int:
+    """Return what PostgreSQL's integer holds: more would be an error of the database's."""
+    return 2**63 - 1 if isinstance(column.type, BigInteger) else 2**31 - 1
+
+
+def _kind(column: Key) -> type[Any]:
     if isinstance(column.type, UtcDateTime):
         return datetime
     kind: type[Any] = column.type.python_type
     return kind
 
 
-def _read(kind: type[Any], value: Any) -> Any:
-    # `type`, as a bool is an int too; and no more than PostgreSQL's integer holds, which would be
-    # an error of the database's.
-    if kind is int and type(value) is int and abs(value) < 2**31:
+def _read(kind: type[Any], value: Any, largest: int) -> Any:
+    # `type`, as a bool is an int too.
+    if kind is int and type(value) is int and abs(value) <= largest:
+        return value
+    if kind is str and isinstance(value, str) and "\x00" not in value:
         return value
     if kind is UUID and isinstance(value, str):
         return UUID(value)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from stocktake.db.clock import now
-from stocktake.db.models import JOB_ATTEMPTS, JOBS, Table
+from stocktake.db.models import JOB_ATTEMPTS, JOBS, TABLES, Table
 from stocktake.jobs.shares import HAS_PLACE, MUST_WAIT
 from stocktake.states import JobState
 
@@ -148,6 +148,19 @@ HAND_BACK: Final = _queued_anew(
 )
 YIELD: Final = _queued_anew(
     next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=now()
+)
+#: That a table's read has failed, for lists. One that is locked is passed over: it is being changed
+#: or deleted, and who holds it may wait for this very job.
+NOTE_FAILED: Final = (
+    update(TABLES)
+    .where(
+        TABLES.c.id.in_(
+            select(TABLES.c.id)
+            .where(TABLES.c.id == bindparam("the_table", type_=Uuid()))
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+    )
+    .values(error_code=bindparam("the_code"))
 )
 END_ATTEMPT: Final = (
     update(JOB_ATTEMPTS)

@@ -242,6 +242,9 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
         return JobState.CANCELLED
     if not error.retryable or claim.attempt >= claim.max_attempts:
         _end(session, claim, statements.FAIL, outcome=error.code, error=error.as_dict())
+        if claim.kind.reads:
+            given = {"the_table": claim.table_id, "the_code": error.code}
+            session.connection().execute(statements.NOTE_FAILED, given)
         return JobState.FAILED
     delay = retry.delay(claim.attempt)
     why = error.as_dict()

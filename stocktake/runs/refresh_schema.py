@@ -7,10 +7,9 @@ from sqlalchemy.orm import Session
 
 from stocktake.catalog import changes
 from stocktake.catalog.stored_bytes import stored_bytes
-from stocktake.catalog.tables import locked_for
+from stocktake.catalog.tables import REFRESHED, locked_for
 from stocktake.catalog.validation import enqueue_validation
 from stocktake.catalog.versions import add_first_versions, add_version
-from stocktake.db.clock import now
 from stocktake.db.models import TABLES, JobAttempt, Table
 from stocktake.errors import LimitExceededError, SupersededError
 from stocktake.jobs import leases
@@ -62,7 +61,7 @@ _SEEN: Final = (
         TABLES.c.deleted.is_(False),
         TABLES.c.generation == bindparam("of_generation", type_=Integer),
     )
-    .values(last_refreshed_at=now())
+    .values(**REFRESHED)
     .returning(TABLES.c.schema_version)
 )
 
@@ -152,7 +151,8 @@ def store_introspection(
     Raises:
         LimitExceededError: with what earlier samples found, the columns are too many or too large.
     """
-    table.last_refreshed_at = now()  # by the database's clock
+    for name, value in REFRESHED.items():
+        setattr(table, name, value)
     if found.coverage.unchanged:
         return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)

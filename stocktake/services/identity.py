@@ -15,7 +15,7 @@ from stocktake.db.session import inserting
 from stocktake.errors import NotAuthenticatedError, NotFoundError, ValidationError
 from stocktake.schema.decisions import Policy
 from stocktake.security import keys, scopes
-from stocktake.services import audit
+from stocktake.services import audit, words
 from stocktake.services.context import Caller, Context
 
 #: Whom keys belong to that are made on the command line without naming a person.
@@ -124,6 +124,22 @@ def set_change_policy(context: Context, policy: Policy | None) -> Project:
     if policy is not None and policy != project.change_policy:
         old, project.change_policy = project.change_policy, policy
         audit.record(context, "project.policy", str(project.id), old=old, new=policy.value)
+        context.session.flush()
+    return project
+
+
+def set_stale_after(context: Context, seconds: Any) -> Project:
+    """Set after which time the project's tables are stale that say nothing of their own; None:
+    never.
+
+    Raises:
+        NotFoundError: the project is gone.
+        ValidationError: it is no such number.
+    """
+    project, new = get_project(context), words.check_stale_after(seconds)
+    if new != project.stale_after_seconds:
+        old, project.stale_after_seconds = project.stale_after_seconds, new
+        audit.record(context, "project.stale_after", str(project.id), old=old, new=new)
         context.session.flush()
     return project
 

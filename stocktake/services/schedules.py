@@ -189,6 +189,11 @@ def _check(context: Context, schedule: Schedule, changed: Mapping[str, Any]) -> 
         cron.check_cron(schedule.cron, schedule.timezone, _database_now(context.session))
     if "selector" in changed:
         selector = parse_selector(schedule.selector, attr="selector")
+        if selector.wanted.schedule is not None:
+            raise ValidationError(
+                "A schedule's selector names no other schedule: repeat what that one selects.",
+                attr="selector__schedule",
+            )
         require_known_ids(context.session, schedule.project_id, selector, attr="selector")
         schedule.selector = kept_selector(schedule.selector, selector)
 

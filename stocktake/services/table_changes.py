@@ -1,6 +1,7 @@
 """Changing what a table is."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -69,6 +70,7 @@ def change(context: Context, table_id: UUID, fields: TableFields) -> tuple[Table
         return table, None
     _rename(context, table, fields)
     _set_policy(context, table, fields)
+    _set_stale_after(context, table, fields)
     changed = _change_source(context, table, fields)
     if not changed:
         return table, None
@@ -95,6 +97,19 @@ def _set_policy(context: Context, table: Table, fields: TableFields) -> None:
     if policy != table.change_policy:
         audit.record(context, "table.policy", table.id, old=table.change_policy, new=policy)
         table.change_policy = policy
+
+
+def _set_stale_after(context: Context, table: Table, fields: TableFields) -> None:
+    """Set after which time the table is stale, from its last good read on."""
+    if "stale_after_seconds" not in fields:
+        return
+    new, old = words.check_stale_after(fields["stale_after_seconds"]), table.stale_after_seconds
+    if new == old:
+        return
+    audit.record(context, "table.stale_after", table.id, old=old, new=new)
+    table.stale_after_seconds = new
+    read = table.last_refreshed_at
+    table.stale_at = read + timedelta(seconds=new) if read and new else None
 
 
 def _change_source(context: Context, table: Table, fields: TableFields) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
@@ -11,20 +12,22 @@ from sqlalchemy.orm import defer, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
+from stocktake.catalog.listing import ANY, NEWEST, Moment, TableFilter, sorting
+from stocktake.catalog.selection import conditions_of, live
+from stocktake.db.clock import now
 from stocktake.db.models import (
-    SEARCHED_NAME,
     Job,
     JobRow,
+    Project,
     SchemaChange,
     StoredCredential,
     Table,
     User,
 )
-from stocktake.db.pages import Place, part_of
+from stocktake.db.pages import Place, part_of, place_of
 from stocktake.errors import NotFoundError
-from stocktake.schema.folding import fold
 from stocktake.services.context import Context
-from stocktake.states import ChangeState
+from stocktake.states import ChangeState, JobState, TableState
 
 #: Of stored columns on one page: some 20,000 of them, of which a page of PostHog's clients has few.
 MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
@@ -35,15 +38,19 @@ class TableView:
     """A table with what its answer shows beside its own row.
 
     Attributes:
+        state: how far its columns can be relied on.
         has_origins: whether its columns' origins were asked for; no list has them.
+        place: where it stands in the list that it is of.
     """
 
     table: Table
+    state: TableState
     credential: StoredCredential | None = None
     created_by: User | None = None
     latest_job: JobRow | None = None
     pending: SchemaChange | None = None
     has_origins: bool = False
+    place: Place = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,30 +96,37 @@ def view_of(context: Context, table: Table) -> TableView:
 
 def list_views(
     context: Context,
+    wanted: TableFilter = ANY,
     *,
-    search: str | None,
+    order_by: str = NEWEST,
     limit: int,
     offset: int,
     after: Place | None = None,
     columns: bool = True,
     schema_bytes: int = MAX_SCHEMA_BYTES,
 ) -> TablePage:
-    """Return a page of live tables, newest first; a shorter one where their columns are many.
+    """Return a page of live tables; a shorter one where their columns are many.
 
     Args:
-        search: words, all of which the name must hold, whatever their letter case and the
-            composition of their accents.
+        order_by: see `listing.sorting`.
         schema_bytes: about how much of stored columns the page may hold; one table it always has.
+
+    Raises:
+        NotFoundError: there is no such schedule in this project.
     """
-    query = _views(context, columns=False)
-    # No name has a null character, and PostgreSQL takes none in a question.
-    for word in fold(search or "").replace("\x00", "").split():
-        query = query.where(SEARCHED_NAME.contains(word, autoescape=True))
-    count = context.session.scalar(
-        query.with_only_columns(func.count(), maintain_column_froms=True)
-    )
-    page = part_of(query, Table.created_at, Table.id, limit=limit, offset=offset, after=after)
-    views = [_view(*row) for row in context.session.execute(page)]
+    session, project_id = context.session, context.caller.project_id
+    moment = Moment.of(session, project_id)
+    conditions = conditions_of(session, project_id, wanted, moment)
+    found = live(project_id).where(*conditions)
+    count = session.scalar(found.with_only_columns(func.count()))
+    keys, ascending = sorting(order_by, moment)
+    # Ids first: with its columns a row is too long to be sorted among 100,000.
+    keyed = found.with_only_columns(*keys)
+    page = part_of(keyed, *keys, limit=limit, offset=offset, after=after, ascending=ascending)
+    places = {row[-1]: place_of(*row) for row in session.execute(page)}
+    rows = session.execute(_joined(columns=False).where(Table.id.in_(places)))
+    by_id = {row[0].id: replace(_view(*row), place=places[row[0].id]) for row in rows}
+    views = [by_id[each] for each in places if each in by_id]
     shown = _with_columns(context, views, schema_bytes) if columns else views
     cut = len(shown) < len(views)
     return TablePage(count=count or 0, views=_with_pending(context, shown), cut=cut)
@@ -166,9 +180,10 @@ def locked(context: Context, table_id: UUID) -> Table:
     return table
 
 
-def _joined(*, columns: bool) -> Select[Table, StoredCredential, User, Job]:
+def _joined(*, columns: bool) -> Select[*tuple[Any, ...]]:
     query = (
-        select(Table, StoredCredential, User, Job)
+        select(Table, StoredCredential, User, Job, Project.stale_after_seconds, now())
+        .join(Project, Project.id == Table.project_id)
         .outerjoin(StoredCredential, StoredCredential.id == Table.credential_id)
         .outerjoin(User, User.id == Table.created_by_id)
         .outerjoin(Job, Job.id == Table.latest_job_id)
@@ -180,7 +195,7 @@ def _joined(*, columns: bool) -> Select[Table, StoredCredential, User, Job]:
     return query
 
 
-def _views(context: Context, *, columns: bool) -> Select[Table, StoredCredential, User, Job]:
+def _views(context: Context, *, columns: bool) -> Select[*tuple[Any, ...]]:
     return _joined(columns=columns).where(
         Table.project_id == context.caller.project_id, Table.deleted.is_(False)
     )
@@ -191,7 +206,16 @@ def _view(
     credential: StoredCredential | None,
     created_by: User | None,
     latest_job: Job | None,
+    stale_after_seconds: int | None,
+    at: datetime,
 ) -> TableView:
+    reads = latest_job is not None and latest_job.state == JobState.RUNNING
+    reading = frozenset({table.id}) if reads else frozenset[UUID]()
+    moment = Moment(at=at, stale_after_seconds=stale_after_seconds, reading=reading)
     return TableView(
-        table=table, credential=credential, created_by=created_by, latest_job=latest_job
+        table=table,
+        state=moment.state_of(table),
+        credential=credential,
+        created_by=created_by,
+        latest_job=latest_job,
     )

@@ -37,6 +37,7 @@ class TableFields(TypedDict, total=False):
     credential: CredentialFields | None
     deleted: bool | None
     change_policy: str | None
+    stale_after_seconds: Any
 
 
 def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
@@ -58,9 +59,10 @@ def create(context: Context, fields: TableFields) -> tuple[Table, Enqueued]:
     if pair is not None and needs_credential(location, options):
         credentials.check_kind(pair, location)
     policy = check_policy(fields.get("change_policy"))
+    stale_after = words.check_stale_after(fields.get("stale_after_seconds"))
     quotas.require_room_for_table(context)
     table = new_table(context, name=name, format_=format_, url_pattern=url_pattern, options=options)
-    table.change_policy = policy
+    table.change_policy, table.stale_after_seconds = policy, stale_after
     add_uniquely(context, table)
     if pair is not None:
         credentials.store(context, table, pair)

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
 from stocktake.errors import ValidationError
+from stocktake.limits import MAX_STALE_SECONDS
 from stocktake.schema.folding import unseen
 from stocktake.schema.numbers import DELTA_DIGITS
 
@@ -58,6 +59,21 @@ def require_text(value: str | None, attr: str, *, max_length: int) -> str:
     if not value.strip():
         raise ValidationError(BLANK, code="blank", attr=attr)
     return check_text(value.strip(), attr, max_length=max_length)
+
+
+def check_stale_after(value: Any) -> int | None:
+    """Return after how many seconds a table is stale; None where none is said.
+
+    Raises:
+        ValidationError: no whole number, or out of bounds.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or (whole and 1 <= value <= MAX_STALE_SECONDS):
+        return value  # type: ignore[no-any-return]
+    raise ValidationError(
+        f'"stale_after_seconds" must be a whole number from 1 to {MAX_STALE_SECONDS}, or null.',
+        attr="stale_after_seconds",
+    )
 
 
 def require_name(value: str | None, attr: str, *, max_length: int) -> str:

@@ -55,12 +55,12 @@ def test_requests_of_one_project_leave_threads_to_the_others(
     list_views, gate, inside = table_views.list_views, threading.Event(), list[int]()
     full = threading.Semaphore(0)
 
-    def gated(context: Context, **named: Any) -> Any:
+    def gated(context: Context, *given: Any, **named: Any) -> Any:
         if context.caller.project_id == project_id:
             inside.append(1)
             full.release()
             gate.wait(60)
-        return list_views(context, **named)
+        return list_views(context, *given, **named)
 
     monkeypatch.setattr(table_views, "list_views", gated)
     client.timeout = modest.timeout = httpx.Timeout(30)

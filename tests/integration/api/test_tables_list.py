@@ -233,7 +233,7 @@ def test_a_page_costs_five_queries_whatever_its_length(
             caller=Caller(project_id=project_id, user_id=None),
             process=served.parts.process,
         )
-        page = table_views.list_views(context, search=None, limit=10, offset=0)
+        page = table_views.list_views(context, limit=10, offset=0)
         seen = [
             (view.created_by and view.created_by.email, view.latest_job and view.latest_job.state)
             for view in page.views

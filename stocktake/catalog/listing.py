@@ -1,0 +1,212 @@
+"""Which tables a list, a count or a bulk action means, and by what they are sorted.
+
+All of it is in columns of the tables themselves, in one index (`ix_tables_listed`). Who writes what
+only lists ask for: `error_code` and `stale_at` whoever ends a read (`catalog.tables.REFRESHED`,
+`jobs.leases.fail`), `last_change` whoever adds a version, `pending` and `has_overrides` the models.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Protocol, Self
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Session
+
+from stocktake.db.clock import UtcDateTime, now
+from stocktake.db.models import SEARCHED_NAME, Job, Project, Table
+from stocktake.db.pages import Key
+from stocktake.schema.diff import ChangeClass
+from stocktake.schema.folding import fold
+from stocktake.schema.formats import TableFormat
+from stocktake.states import JobState, TableState
+
+#: States in the order in which somebody should look at them.
+URGENCY: Final = (
+    TableState.FAILING,
+    TableState.WAITING,
+    TableState.NEVER_READ,
+    TableState.STALE,
+    TableState.READING,
+    TableState.FRESH,
+)
+_RUNNING: Final = literal(JobState.RUNNING.value, literal_execute=True)
+
+
+class Listed(Protocol):
+    """What of a table its state is told by."""
+
+    id: Any
+    error_code: Any
+    pending: Any
+    last_refreshed_at: Any
+    stale_at: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What the states of a project's tables are told by beside their rows.
+
+    Attributes:
+        at: the database's time.
+        stale_after_seconds: the project's; None: its tables are never stale.
+        reading: the tables whose latest job runs: no more than the workers have children.
+    """
+
+    at: datetime
+    stale_after_seconds: int | None
+    reading: frozenset[UUID]
+
+    @classmethod
+    def of(cls, session: Session, project_id: int) -> Self:
+        """Return it as of now."""
+        at, seconds = session.execute(
+            select(now(), Project.stale_after_seconds).where(Project.id == project_id)
+        ).one()
+        running = (
+            select(Table.id)
+            .join(Job, Job.id == Table.latest_job_id)
+            .where(Job.project_id == project_id, Job.state == _RUNNING)
+        )
+        return cls(at=at, stale_after_seconds=seconds, reading=frozenset(session.scalars(running)))
+
+    @property
+    def is_stale(self) -> ColumnElement[bool]:
+        """Whether a table that was read is older than it may be, as a condition."""
+        stale = Table.stale_at <= literal(self.at, UtcDateTime())
+        if (before := self._stale_before) is not None:
+            inherited = Table.last_refreshed_at <= literal(before, UtcDateTime())
+            stale = or_(stale, and_(Table.stale_at.is_(None), inherited))
+        return func.coalesce(stale, false())
+
+    @property
+    def _stale_before(self) -> datetime | None:
+        seconds = self.stale_after_seconds
+        return None if seconds is None else self.at - timedelta(seconds=seconds)
+
+    def state_of(self, table: Listed) -> TableState:
+        """Return a table's state."""
+        if table.id in self.reading:
+            return TableState.READING
+        if table.error_code is not None:
+            return TableState.FAILING
+        if table.pending:
+            return TableState.WAITING
+        if table.last_refreshed_at is None:
+            return TableState.NEVER_READ
+        before = self._stale_before
+        own = table.stale_at is not None and table.stale_at <= self.at
+        inherited = table.stale_at is None and before and table.last_refreshed_at <= before
+        return TableState.STALE if own or inherited else TableState.FRESH
+
+    def condition(self, state: TableState) -> ColumnElement[bool]:
+        """Return the same as a condition of a statement."""
+        reads = Table.id.in_(self.reading) if self.reading else false()
+        if state is TableState.READING:
+            return reads
+        if state in _IS:
+            return and_(_IS[state], not_(reads))
+        stale = self.is_stale if state is TableState.STALE else not_(self.is_stale)
+        return and_(*_READ, stale, not_(reads))
+
+
+_READ: Final = (
+    Table.error_code.is_(None),
+    Table.pending.is_(False),
+    Table.last_refreshed_at.is_not(None),
+)
+#: Whether a table that is not being read is in one of the states that ask for no time.
+_IS: Final[Mapping[TableState, ColumnElement[bool]]] = MappingProxyType(
+    {
+        TableState.FAILING: Table.error_code.is_not(None),
+        TableState.WAITING: and_(Table.error_code.is_(None), Table.pending.is_(True)),
+        TableState.NEVER_READ: and_(*_READ[:2], Table.last_refreshed_at.is_(None)),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFilter:
+    """Which tables; None is any.
+
+    Attributes:
+        search: words, all of which the name must hold, whatever their letter case and the
+            composition of their accents.
+        schedule: id of one that would refresh them.
+        error_code: of the read that failed last.
+        last_change: class of the newest schema version after the first; `none` of those that have
+            no other.
+    """
+
+    search: str | None = None
+    state: TableState | None = None
+    format: TableFormat | None = None
+    error_code: str | None = None
+    last_change: ChangeClass | None = None
+    has_overrides: bool | None = None
+    schedule: UUID | None = None
+
+    def conditions(self, moment: Moment) -> list[ColumnElement[bool]]:
+        """Return what a statement over `Table` asks, but for the schedule
+        (`selection.conditions_of`)."""
+        # No name has a null character, and PostgreSQL takes none in a question.
+        words = fold(self.search or "").replace("\x00", "").split()
+        found: list[ColumnElement[bool]] = [
+            SEARCHED_NAME.contains(word, autoescape=True) for word in words
+        ]
+        if self.state is not None:
+            found.append(moment.condition(self.state))
+        if self.format is not None:
+            found.append(Table.format == self.format.value)
+        if self.error_code is not None:
+            found.append(Table.error_code == self.error_code.replace("\x00", ""))
+        if self.last_change is not None:
+            found.append(Table.last_change == self.last_change.value)
+        if self.has_overrides is not None:
+            found.append(Table.has_overrides.is_(self.has_overrides))
+        return found
+
+
+ANY: Final = TableFilter()
+NEWEST: Final = "-created_at"
+#: What a list may be sorted by, and what stands for no value.
+_NO_TIME: Final = literal(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UtcDateTime())
+SORTED_BY: Final[Mapping[str, Key]] = MappingProxyType(
+    {
+        "created_at": Table.created_at,
+        "name": Table.folded_name,
+        "last_refreshed_at": func.coalesce(Table.last_refreshed_at, _NO_TIME),
+        "last_changed_at": func.coalesce(Table.last_changed_at, _NO_TIME),
+        "size_bytes": func.coalesce(Table.size_bytes, -1),
+        "row_count": func.coalesce(Table.row_count, -1),
+    }
+)
+
+
+def sorting(order_by: str, moment: Moment) -> tuple[Sequence[Key], bool]:
+    """Return the columns of an order, which tell each table from all others, and whether it
+    ascends.
+
+    Args:
+        order_by: a key of `SORTED_BY`, or `state`; behind a hyphen where it descends.
+    """
+    name = order_by.removeprefix("-")
+    key = _urgency(moment) if name == "state" else SORTED_BY[name]
+    return (key, Table.id), name == order_by
+
+
+def _urgency(moment: Moment) -> ColumnElement[int]:
+    ranks = [(moment.condition(state), rank) for rank, state in enumerate(URGENCY[:-1])]
+    return case(*ranks, else_=len(URGENCY) - 1)
