@@ -1,5 +1,6 @@
 """Templates made into pages, in the thread that has read what they show."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -151,6 +152,7 @@ def _environment() -> Environment:
         duration=words.duration,
         cut=words.cut,
         plural=words.plural,
+        shell=shlex.quote,
     )
     return made
 

@@ -10,4 +10,8 @@ from typing import Final
 PAGES: Final = (
     "sign_in",
     "home",
+    "tables",
+    "table",
+    "table_actions",
+    "changes",
 )
