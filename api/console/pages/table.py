@@ -30,6 +30,8 @@ router = Router()
 _COLUMNS: Final = 60
 _VERSIONS: Final = 50
 _JOBS: Final = 40
+#: Reads that opened nothing, behind which the last one that did is looked for.
+_LOOKED_BACK: Final = 20
 _DIFFERENCES: Final = 60
 _BAR_HEIGHT: Final = 26
 Offset = Annotated[int, Query(ge=0, le=10**9)]
@@ -131,9 +133,12 @@ async def show_files(edge: ReadEdge, table_id: UUID) -> Response:
     def work(context: Context) -> Mapping[str, Any]:
         view = table_views.get_view(context, table_id, columns=False)
         wanted = JobFilter(state=JobState.SUCCEEDED, kind=JobKind.REFRESH_SCHEMA, table_id=table_id)
-        last = next(iter(jobs.list_jobs(context, wanted, limit=1, offset=0)[1]), None)
-        result = (last and last.result) or {}
-        return _frame(view, "files") | {"job": last, "coverage": result.get("coverage")}
+        coverage, last = None, None
+        for job in jobs.list_jobs(context, wanted, limit=_LOOKED_BACK, offset=0)[1]:
+            coverage, last = (job.result or {}).get("coverage"), job
+            if coverage and not coverage["unchanged"]:
+                break
+        return _frame(view, "files") | {"job": last, "coverage": coverage}
 
     return await show(edge, "table_files.html", work)
 
