@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cli.batches import app as batches
 from cli.changes import app as changes
 from cli.changes import policy
 from cli.checking import check_source
@@ -32,8 +33,9 @@ from stocktake.errors import JobError, StocktakeError
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
     epilog=(
-        "tables, refresh, upload, policy, plan, check, changes, jobs and schedules ask the server "
-        "that STOCKTAKE_URL names (http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in "
+        "tables, refresh, upload, policy, plan, check, changes, jobs, batches and schedules ask "
+        "the server that STOCKTAKE_URL names (http://127.0.0.1:8000 if not set), with "
+        "STOCKTAKE_API_KEY, in "
         "the project STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
         "written wrong; 3 and 4 what `plan` and `check` found; 130 ended by Ctrl-C, and what "
@@ -79,6 +81,7 @@ app.command()(policy)
 app.command()(plan)
 app.command()(check)
 app.add_typer(jobs, name="jobs")
+app.add_typer(batches, name="batches")
 app.add_typer(schedules, name="schedules")
 app.command()(inspect)
 app.command()(doctor)

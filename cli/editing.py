@@ -7,7 +7,7 @@ import typer
 from cli import hints
 from cli.access import AccessKey, access_pair
 from cli.client import Client
-from cli.output import say
+from cli.output import say, show_json
 from stocktake.errors import CommandError
 from stocktake.schema.formats import TableFormat
 
@@ -29,12 +29,22 @@ def edit_table(
     unset: Annotated[
         list[str] | None, typer.Option("--unset", help="An option to take away; may be repeated.")
     ] = None,
+    stale_after: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Seconds until a read of it is stale; 0 has it follow the project."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What the API answers.")] = False,
 ) -> None:
-    """Change a table's name, format, URL, keys or options; a change of its source is read anew."""
+    """Change a table's name, format, URL, keys, options or age; a change of its source is read
+    anew."""
     with Client.from_environment() as client:
         table = client.table(name)
         change: dict[str, Any] = {"name": new_name, "format": table_format, "url_pattern": url}
         change = {field: value for field, value in change.items() if value is not None}
+        if stale_after is not None:
+            change["stale_after_seconds"] = stale_after or None
         if pair := access_pair(access_key):
             change["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
         if option or unset:
@@ -43,9 +53,13 @@ def edit_table(
             change["options"] = kept | hints.options_of(option or ())
         if not change:
             raise CommandError(
-                "Say what to change: --name, --format, --url, --access-key, --option or --unset."
+                "Say what to change: --name, --format, --url, --access-key, --option, --unset or "
+                "--stale-after."
             )
         changed = client.patch(f"warehouse_tables/{table['id']}/", change)
+    if as_json:
+        show_json(changed)
+        return
     job = changed["latest_job"]
     read = job and not job["done"]
     say(

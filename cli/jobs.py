@@ -1,5 +1,6 @@
 """`stocktake jobs`, through the API."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -18,12 +19,13 @@ from cli.output import (
     show_rows,
 )
 from cli.tables import AsJson
-from stocktake.states import JobState
+from stocktake.states import JobKind, JobState
 
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Id of a job, as `stocktake jobs list` shows it.")]
 _WAIT_SECONDS: Final = 2
+TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 @app.command("list")
@@ -31,15 +33,35 @@ def list_jobs(
     state: Annotated[
         JobState | None, typer.Option(help="Those in this state; all if left out.")
     ] = None,
+    kind: Annotated[JobKind | None, typer.Option(help="Those of this kind.")] = None,
     table: Annotated[str | None, typer.Option(help="Name or id of a table.")] = None,
-    batch: Annotated[str | None, typer.Option(help="Id of a bulk refresh.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Id of a batch.")] = None,
+    error_code: Annotated[str | None, typer.Option(help="Those that ended so.")] = None,
+    after: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="Made then or later, in UTC.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="Made then or before, in UTC.")
+    ] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="In this order.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest jobs."""
+    """List the newest jobs, or the oldest."""
     with Client.from_environment() as client:
         table_id = client.table(table)["id"] if table else None
-        page = client.get("jobs/", state=state, table=table_id, batch=batch, limit=limit)
+        page = client.get(
+            "jobs/",
+            state=state,
+            kind=kind,
+            table=table_id,
+            batch=batch,
+            error_code=error_code,
+            created_after=after and after.replace(tzinfo=UTC).isoformat(),
+            created_before=before and before.replace(tzinfo=UTC).isoformat(),
+            order_by="created_at" if oldest_first else None,
+            limit=limit,
+        )
         if as_json:
             show_json(page["results"])
             return

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import click
 import typer
 
-from cli import hints
+from cli import filters, hints
 from cli.access import AccessKey, access_pair
 from cli.client import Client
 from cli.output import (
@@ -40,35 +40,77 @@ _CREATE_WAIT_SECONDS: Final = 60
 
 @app.command("list")
 def list_tables(
-    search: Annotated[str | None, typer.Option(help="Words that the name must hold.")] = None,
+    search: filters.Search = None,
+    state: filters.State = None,
+    table_format: filters.Format = None,
+    error_code: filters.ErrorCode = None,
+    last_change: filters.LastChange = None,
+    overrides: filters.Overrides = None,
+    schedule: filters.OfSchedule = None,
+    order_by: Annotated[
+        str | None, typer.Option(help="Such as name, state or -size_bytes; the newest first.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the tables, newest first."""
+    """List the tables, newest first unless told otherwise."""
     with Client.from_environment() as client:
-        found = list(client.all("warehouse_tables/", search=search))
+        wanted = filters.selector(
+            client,
+            search=search,
+            state=state,
+            format=table_format,
+            error_code=error_code,
+            last_change=last_change,
+            has_overrides=overrides,
+            schedule=schedule,
+        )
+        query = filters.as_query(wanted) | {"order_by": order_by}
+        found = list(client.all("warehouse_tables/", **query))
     if as_json:
         show_json(found)
         return
     show_rows(
-        ("NAME", "FORMAT", "COLUMNS", "ROWS", "SIZE", "VERSION", "REFRESHED", "LATEST JOB"),
+        ("NAME", "STATE", "FORMAT", "COLUMNS", "ROWS", "SIZE", "VERSION", "REFRESHED"),
         [_row(table) for table in found],
-        empty="No tables yet: `stocktake tables add` registers one.",
+        empty="No table is like that."
+        if wanted
+        else "No tables yet: `stocktake tables add` registers one.",
         least=("VERSION", "SIZE", "COLUMNS", "FORMAT"),
         names=("NAME",),
     )
 
 
+@app.command("counts")
+def count_tables(as_json: AsJson = False) -> None:
+    """Count the tables by state and by format, and those that fail by what failed."""
+    with Client.from_environment() as client:
+        counts = client.get("warehouse_tables/counts/")
+    if as_json:
+        show_json(counts)
+        return
+    show_fields(
+        (
+            ("Tables", counts["total"]),
+            *((state.replace("_", " "), n) for state, n in counts["by_state"].items()),
+            ("To decide", counts["waiting"]),
+            *counts["by_format"].items(),
+            ("Last read", moment(counts["last_refreshed_at"])),
+        )
+    )
+    for each in counts["failing"]:
+        say(f"{_count(each['tables'], 'table')}: {each['error_code']}. {each['hint']}")
+
+
 def _row(table: dict[str, Any]) -> tuple[Any, ...]:
-    job = table["latest_job"]
     return (
         table["name"],
+        table["error_code"] if table["state"] == "failing" else table["state"],
         table["format"],
         len(table["columns"]),
         number(table["row_count"]),
         size(table["size_bytes"]),
         table["schema_version"],
         moment(table["last_refreshed_at"]),
-        job and job["state"],
     )
 
 
@@ -98,6 +140,7 @@ def show_table(
             *_stored(table),
             ("Source version", table["source_version"]),
             ("Schema version", table["schema_version"]),
+            ("State", table["state"]),
             ("Refreshed", moment(table["last_refreshed_at"])),
             ("Latest job", job.get("state")),
             *((("Error", error["detail"]),) if error else ()),

@@ -57,6 +57,7 @@ class JobKind(StrEnum):
     INGEST_FILE = "ingest_file"
     VALIDATE_COLUMNS = "validate_columns"
     EXPAND_BATCH = "expand_batch"
+    CHANGE_TABLES = "change_tables"
     MAINTAIN_TABLE = "maintain_table"
     RESTORE_TABLE = "restore_table"
     CHECK_FILE = "check_file"
@@ -68,6 +69,20 @@ class JobKind(StrEnum):
         """Whether its end tells how a table's columns stand."""
         return self in (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE)
 
+
+class BatchAction(StrEnum):
+    """What is done to the tables of a batch."""
+
+    #: By a job for each table, which `expand_batch` makes.
+    REFRESH = "refresh"
+    #: By one job for all, `change_tables`: set their policy of changes ...
+    POLICY = "policy"
+    #: ... or delete them.
+    DELETE = "delete"
+
+
+#: The jobs that are a batch's own: one or the other.
+OF_BATCH: Final = (JobKind.EXPAND_BATCH, JobKind.CHANGE_TABLES)
 
 #: The task that takes a canary: no job, but it goes their way.
 CANARY: Final = "canary"

@@ -55,7 +55,7 @@ RAIL: Final = (
 #: What a page may tell of what was just done; the query names it, and no text comes from there.
 NOTICES: Final = {
     "refresh": "The refresh is queued. Its job is below as soon as a worker takes it.",
-    "batch": "The batch is started: each of the tables gets a job.",
+    "batch": "The batch is started. What becomes of its tables is told here.",
     "deleted": "The table is deleted. Its name is free again, and its credential is erased.",
     "decided": "Decided. What was accepted is live.",
     "undone": "The decision is taken back. The columns are as before, and wait again.",

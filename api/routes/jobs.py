@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import AwareDatetime
 from pydantic_core import to_json
 
 from api.edge.answers import LARGE_BYTES, Answer
@@ -80,18 +81,43 @@ def _filter(
     kind: JobKind | None = None,
     table: UUID | None = None,
     batch: UUID | None = None,
+    error_code: Annotated[
+        str | None,
+        Query(max_length=64, description="Of jobs that ended so, unless `state` says otherwise."),
+    ] = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(description="With its zone; the moment itself is in.")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="With its zone; the moment itself is in.")
+    ] = None,
 ) -> JobFilter:
-    return JobFilter(state=state, kind=kind, table_id=table, batch_id=batch)
+    return JobFilter(
+        state=state,
+        kind=kind,
+        table_id=table,
+        batch_id=batch,
+        error_code=error_code,
+        created_after=created_after,
+        created_before=created_before,
+    )
 
 
 @router.get("/jobs/", response_model=PageBody[JobBody])
 async def list_jobs(
-    edge: ReadEdge, page: PageDep, wanted: Annotated[JobFilter, Depends(_filter)]
+    edge: ReadEdge,
+    page: PageDep,
+    wanted: Annotated[JobFilter, Depends(_filter)],
+    order_by: Annotated[
+        Literal["created_at", "-created_at"],
+        Query(description="Behind a hyphen the newest first."),
+    ] = "-created_at",
 ) -> Response:
-    """List the history of jobs, newest first."""
+    """List the history of jobs, newest first unless told otherwise."""
+    oldest_first = order_by == "created_at"
 
     def work(context: Context) -> bytes:
-        count, found = jobs.list_jobs(context, wanted, **page.part)
+        count, found = jobs.list_jobs(context, wanted, oldest_first=oldest_first, **page.part)
         return page.body(count, found, job_view, lambda job: place_of(job.id))
 
     return await edge.show(work)

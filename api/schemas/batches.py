@@ -1,16 +1,18 @@
 """Bulk refreshes and schedules."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.schemas.base import DescribedAs, OwnBody, Wire
+from stocktake.schema.decisions import Policy
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import TableFormat
 from stocktake.services.batches import BatchState
-from stocktake.states import TableState
+from stocktake.states import BatchAction, TableState
 
 _CRON: Final = (
     "Five fields: minute, hour, day of month, month, day of week. Beside numbers, names, lists, "
@@ -63,6 +65,37 @@ class SelectorIn(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
+class BatchIn(OwnBody):
+    """What is to be done to many tables: `refresh`, `policy` with a `change_policy` (null: the
+    project's), or `delete`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"action": "refresh", "selector": {"state": "failing"}},
+                {
+                    "action": "policy",
+                    "selector": {"search": "sales", "format": "Parquet"},
+                    "change_policy": "additive_only",
+                },
+                {"action": "delete", "selector": {"error_code": "source_not_found"}},
+            ]
+        }
+    )
+
+    action: BatchAction
+    selector: SelectorIn
+    change_policy: Policy | None = Field(None, description="Of the action `policy` alone.")
+
+    @model_validator(mode="after")
+    def _of_its_action(self) -> Self:
+        sent = "change_policy" in self.model_fields_set
+        if sent != (self.action is BatchAction.POLICY):
+            told = "`change_policy` belongs to the action `policy`, and that one needs it."
+            raise PydanticCustomError("invalid_input", "{told}", {"told": told})
+        return self
+
+
 class BatchErrorBody(Wire):
     """Why one table was not refreshed; no table where the batch itself could not be expanded."""
 
@@ -74,13 +107,16 @@ class BatchErrorBody(Wire):
 
 
 class BatchBody(Wire):
-    """A bulk refresh; `counts` are its jobs by state."""
+    """Something that is done to many tables. Of a refresh `counts` are its jobs by state; of what
+    one job does, `expand_job_id`, they are the tables that are done and those that are left."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
                     "id": "01a224f5-5d89-737b-ac2f-3c31357dee7d",
+                    "action": "refresh",
+                    "arguments": {},
                     "state": "running",
                     "done": False,
                     "selector": {"all": True},
@@ -101,6 +137,8 @@ class BatchBody(Wire):
     )
 
     id: UUID
+    action: Annotated[str, DescribedAs(BatchAction)]
+    arguments: dict[str, Any]
     state: BatchState
     done: bool
     selector: Annotated[dict[str, Any], DescribedAs(SelectorIn)]
@@ -112,6 +150,23 @@ class BatchBody(Wire):
     deduplicated: int
     finished_share: float
     errors: list[BatchErrorBody]
+    created_at: datetime
+    expanded_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class ListedBatchBody(Wire):
+    """A batch in a list, without its counters. `tables` are those that were taken so far; jobs that
+    it shares with others are not looked at for its `state`."""
+
+    id: UUID
+    action: Annotated[str, DescribedAs(BatchAction)]
+    arguments: dict[str, Any]
+    state: BatchState
+    selector: Annotated[dict[str, Any], DescribedAs(SelectorIn)]
+    dry_run: bool
+    schedule_id: UUID | None
+    tables: int
     created_at: datetime
     expanded_at: datetime | None
     cancelled_at: datetime | None

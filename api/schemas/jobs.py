@@ -13,7 +13,7 @@ from stocktake.schema.decisions import Policy
 from stocktake.schema.diff import ChangeClass, completed
 from stocktake.schema.formats import TableFormat
 from stocktake.schema.warnings import WarningCode
-from stocktake.states import JobKind, JobState, SourceStep, StepOutcome
+from stocktake.states import BatchAction, JobKind, JobState, SourceStep, StepOutcome
 
 
 class JobErrorBody(Wire):
@@ -238,6 +238,13 @@ class ExpansionResult(Wire):
     deduplicated: int
 
 
+class TableChangesResult(Wire):
+    """To how many tables `change_tables` did what its batch says."""
+
+    action: BatchAction
+    tables: int
+
+
 class MaintenanceResult(Wire):
     """What `maintain_table` left, and what its last attempt did: small files that it put together,
     and files past their retention that it removed."""
@@ -390,6 +397,7 @@ class JobBody(Wire):
             | RestoreResult
             | ValidationResult
             | ExpansionResult
+            | TableChangesResult
             | MaintenanceResult
             | CheckResult
             | SourceCheckResult

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.listing import ANY, Moment, TableFilter
@@ -201,7 +201,7 @@ def _age(raw: dict[str, Any], attr: str | None) -> float | None:
 def require_known_ids(
     session: Session, project_id: int, selector: Selector, *, attr: str | None = None
 ) -> None:
-    """Refuse a selector that names a table which this project does not have.
+    """Refuse a selector that names a table or a schedule which this project does not have.
 
     Raises:
         ValidationError: naming the first unknown id; another tenant's table is unknown as well.
@@ -214,13 +214,38 @@ def require_known_ids(
             raise ValidationError(
                 f"Table {missing} does not exist in this project.", attr=_at(attr, "tables")
             )
+    if (schedule := selector.wanted.schedule) is not None:
+        mine = Schedule.id == schedule, Schedule.project_id == project_id
+        if session.scalar(select(Schedule.id).where(*mine)) is None:
+            raise ValidationError(
+                f"Schedule {schedule} does not exist in this project.", attr=_at(attr, "schedule")
+            )
+
+
+#: Which of the live tables may be taken at all.
+Eligible: TypeAlias = ColumnElement[bool]
+#: Left out are sourced ones, and those for uploads of which none was accepted yet: there is nothing
+#: to read.
+REFRESHABLE: Final[Eligible] = and_(
+    Table.external_data_source.is_(None),
+    or_(
+        Table.managed.is_(False),
+        Table.upload_id.is_not(None),
+        Table.last_refreshed_at.is_not(None),
+    ),
+)
 
 
 def select_tables(
-    session: Session, project_id: int, selector: Selector, *, after: UUID | None, limit: int
+    session: Session,
+    project_id: int,
+    selector: Selector,
+    *,
+    after: UUID | None,
+    limit: int,
+    eligible: Eligible = REFRESHABLE,
 ) -> Selected:
-    """Return the next tables of a selection, in order of id and locked; left out are sourced and
-    deleted ones, and those for uploads of which none was accepted yet: there is nothing to read.
+    """Return the next tables of a selection, in order of id and locked.
 
     Tables are locked before their jobs, everywhere, so that two writers cannot deadlock.
 
@@ -231,27 +256,31 @@ def select_tables(
     if selector.ids is not None:
         rest = [each for each in sorted(selector.ids) if after is None or each > after]
         part = rest[:limit]
-        named = _refreshable(project_id).where(Table.id.in_(part))
+        named = live(project_id).where(eligible, Table.id.in_(part))
         found = session.scalars(_in_order(named)).all()
         # The last that was looked at, live or not: the next chunk begins behind it.
         return Selected(ids=found, cursor=part[-1] if len(rest) > limit else None)
-    statement = _refreshable(project_id).where(*_conditions(session, project_id, selector))
+    conditions = _conditions(session, project_id, selector)
+    statement = live(project_id).where(eligible, *conditions)
     if after is not None:
         statement = statement.where(Table.id > after)
     found = session.scalars(_in_order(statement).limit(limit)).all()
     return Selected(ids=found, cursor=found[-1] if len(found) == limit else None)
 
 
-def count_tables(session: Session, project_id: int, selector: Selector) -> int:
+def count_tables(
+    session: Session, project_id: int, selector: Selector, eligible: Eligible = REFRESHABLE
+) -> int:
     """Return how many tables a selection means now."""
     if selector.ids is not None:
         parts = (
             selector.ids[start : start + _IDS_AT_ONCE]
             for start in range(0, len(selector.ids), _IDS_AT_ONCE)
         )
-        return sum(_count(session, _refreshable(project_id).where(Table.id.in_(p))) for p in parts)
+        mine = live(project_id).where(eligible)
+        return sum(_count(session, mine.where(Table.id.in_(part))) for part in parts)
     conditions = _conditions(session, project_id, selector)
-    return _count(session, _refreshable(project_id).where(*conditions))
+    return _count(session, live(project_id).where(eligible, *conditions))
 
 
 def _count(session: Session, tables: Select[UUID]) -> int:
@@ -261,17 +290,6 @@ def _count(session: Session, tables: Select[UUID]) -> int:
 def live(project_id: int) -> Select[UUID]:
     """Return a statement for the ids of the project's tables that are not deleted."""
     return select(Table.id).where(Table.project_id == project_id, Table.deleted.is_(False))
-
-
-def _refreshable(project_id: int) -> Select[UUID]:
-    return live(project_id).where(
-        Table.external_data_source.is_(None),
-        or_(
-            Table.managed.is_(False),
-            Table.upload_id.is_not(None),
-            Table.last_refreshed_at.is_not(None),
-        ),
-    )
 
 
 def _in_order(tables: Select[UUID]) -> Select[UUID]:

@@ -212,6 +212,34 @@ class Table:
     latest_job: Job | None = None
     change_policy: str | None = None
     pending_change: PendingChange | None = None
+    state: str | None = None
+    error_code: str | None = None
+    last_change: str = "none"
+    last_changed_at: datetime | None = None
+    has_overrides: bool = False
+    stale_after_seconds: int | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingTables:
+    """How many tables' last read failed in one way, and what is to be done about it."""
+
+    error_code: str
+    hint: str
+    tables: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableCounts:
+    """A project's tables in numbers; `waiting` for a decision, whatever their state."""
+
+    total: int
+    waiting: int
+    by_state: Mapping[str, int]
+    by_format: Mapping[str, int]
+    failing: tuple[FailingTables, ...] = ()
+    last_refreshed_at: datetime | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -277,7 +305,8 @@ class BatchError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A bulk refresh; `counts` are its jobs by state, `errors` the first that failed."""
+    """Something that is done to many tables; `counts` are the jobs of a refresh by state, `errors`
+    the first that failed."""
 
     id: str
     state: str
@@ -286,10 +315,30 @@ class Batch:
     counts: Mapping[str, int]
     finished_share: float
     created_at: datetime
+    action: str = "refresh"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     selector: Mapping[str, Any] = field(default_factory=dict)
     schedule_id: str | None = None
     deduplicated: int = 0
     errors: tuple[BatchError, ...] = ()
+    expanded_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedBatch:
+    """A batch in a list, without its counters; `tables` are those that were taken so far."""
+
+    id: str
+    action: str
+    state: str
+    tables: int
+    created_at: datetime
+    selector: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    schedule_id: str | None = None
     expanded_at: datetime | None = None
     cancelled_at: datetime | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)

@@ -1,10 +1,10 @@
-"""Bulk refreshes."""
+"""Batches: what is done to many tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stocktake.client.answers import Batch, Table
-from stocktake.client.pages import first, one, part
+from stocktake.client.answers import Batch, ListedBatch, Table
+from stocktake.client.pages import PAGE_SIZE, all_of, first, flag, one, part
 from stocktake.client.requests import Flow, Request, Stream
 from stocktake.client.tables import id_of
 from stocktake.client.waiting import Deadline, batch_steps
@@ -39,6 +39,46 @@ def refresh_many(
     )
     path = "warehouse_tables/refresh/"
     return (yield from one(Batch, Request(method="POST", path=path, body=body, once=True)))
+
+
+def start_batch(
+    action: str, selector: Mapping[str, Any], *, change_policy: str | None = None
+) -> Flow[Batch]:
+    """Do something to all tables that a selector names, under one id.
+
+    Args:
+        action: `refresh`, `delete`, or `policy` with a `change_policy` (None: the project's).
+        selector: as the API has it, such as `{"state": "failing", "format": "Parquet"}`.
+    """
+    body: dict[str, Any] = {"action": action, "selector": dict(selector)}
+    if action == "policy":
+        body["change_policy"] = change_policy
+    return (yield from one(Batch, Request(method="POST", path="batches/", body=body, once=True)))
+
+
+def list_batches(
+    *,
+    action: str | None = None,
+    state: str | None = None,
+    schedule: str | None = None,
+    dry_run: bool | None = None,
+    page_size: int = PAGE_SIZE,
+) -> Stream[ListedBatch]:
+    """Iterate over the project's batches, newest first.
+
+    Args:
+        state: expanding, running, finished, cancelled or failed.
+        schedule: id of the one that started them.
+    """
+    return all_of(
+        ListedBatch,
+        "batches/",
+        page_size=page_size,
+        action=action,
+        state=state,
+        schedule=schedule,
+        dry_run=flag(dry_run),
+    )
 
 
 def selector(**fields: Any) -> dict[str, Any]:

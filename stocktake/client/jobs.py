@@ -1,6 +1,7 @@
 """What is done to jobs."""
 
 import json
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -33,17 +34,34 @@ def list_jobs(
     kind: str | None = None,
     table: str | Table | None = None,
     batch: str | None = None,
+    error_code: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    order_by: str | None = None,
     page_size: int = PAGE_SIZE,
 ) -> Stream[Job]:
-    """Iterate over the history of jobs, newest first.
+    """Iterate over the history of jobs, newest first unless told otherwise.
 
     Args:
         state: queued, running, succeeded, failed or cancelled.
         table: name or id.
+        error_code: of those that ended so, unless a state is asked for, too.
+        created_after, created_before: aware.
+        order_by: `created_at` begins with the oldest.
     """
     table_id = None if table is None else (yield from id_of(table))
     yield from all_of(
-        Job, "jobs/", page_size=page_size, state=state, kind=kind, table=table_id, batch=batch
+        Job,
+        "jobs/",
+        page_size=page_size,
+        state=state,
+        kind=kind,
+        table=table_id,
+        batch=batch,
+        error_code=error_code,
+        created_after=created_after and created_after.isoformat(),
+        created_before=created_before and created_before.isoformat(),
+        order_by=order_by,
     )
 
 

@@ -122,6 +122,7 @@ class Tables(_Resource):
     """`client.tables`."""
 
     list = Each(tables.list_tables)
+    counts = Once(tables.count_tables)
     get = Once(tables.get_table)
     create = Once(tables.create_table)
     edit = Once(tables.edit_table)
@@ -142,6 +143,7 @@ class AsyncTables(_AsyncResource):
     """`client.tables` of an `AsyncClient`."""
 
     list = AsyncEach(tables.list_tables)
+    counts = AsyncOnce(tables.count_tables)
     get = AsyncOnce(tables.get_table)
     create = AsyncOnce(tables.create_table)
     edit = AsyncOnce(tables.edit_table)
@@ -183,6 +185,8 @@ class AsyncJobs(_AsyncResource):
 class Batches(_Resource):
     """`client.batches`."""
 
+    list = Each(batches.list_batches)
+    start = Once(batches.start_batch)
     refresh = Once(batches.refresh_many)
     get = Once(batches.get_batch)
     cancel = Once(batches.cancel_batch)
@@ -193,6 +197,8 @@ class Batches(_Resource):
 class AsyncBatches(_AsyncResource):
     """`client.batches` of an `AsyncClient`."""
 
+    list = AsyncEach(batches.list_batches)
+    start = AsyncOnce(batches.start_batch)
     refresh = AsyncOnce(batches.refresh_many)
     get = AsyncOnce(batches.get_batch)
     cancel = AsyncOnce(batches.cancel_batch)

@@ -17,6 +17,11 @@ def part(name: str) -> str:
     return quote(name, safe="")
 
 
+def flag(value: bool | None) -> str | None:
+    """Return a boolean as a query has it."""
+    return None if value is None else str(value).lower()
+
+
 def one(kind: type[T], request: Request) -> Flow[T]:
     """Return what a request answers."""
     return decode(kind, json_of((yield request)))

@@ -11,28 +11,60 @@ from stocktake.client.answers import (
     Job,
     SchemaVersion,
     Table,
+    TableCounts,
     VersionDiff,
 )
 from stocktake.client.decoding import decode
 from stocktake.client.errors import NotFoundError, UnexpectedAnswerError
-from stocktake.client.pages import PAGE_SIZE, all_of, first, one, part
+from stocktake.client.pages import PAGE_SIZE, all_of, first, flag, one, part
 from stocktake.client.requests import Flow, Request, Stream, json_of
 from stocktake.client.waiting import Deadline, Wait, ended, first_wait
 
 
 def list_tables(
-    *, search: str | None = None, include_columns: bool = True, page_size: int = PAGE_SIZE
+    *,
+    search: str | None = None,
+    state: str | None = None,
+    format: str | None = None,  # noqa: A002 - as the API calls it
+    error_code: str | None = None,
+    last_change: str | None = None,
+    has_overrides: bool | None = None,
+    schedule: str | None = None,
+    order_by: str | None = None,
+    include_columns: bool = True,
+    page_size: int = PAGE_SIZE,
 ) -> Stream[Table]:
-    """Iterate over the project's tables, newest first.
+    """Iterate over the project's tables, newest first unless told otherwise.
 
     Args:
         search: words that the name must hold, in any letter case.
+        state: fresh, stale, failing, reading, waiting or never_read.
+        error_code: of the last read, where it failed.
+        last_change: additive, widening, breaking or none.
+        has_overrides: whether a user has set the type of a column.
+        schedule: id of one that names the tables.
+        order_by: such as `name`, or `-size_bytes`.
         include_columns: False is quicker where tables have many.
     """
-    shown = None if include_columns else "false"
     return all_of(
-        Table, "warehouse_tables/", page_size=page_size, search=search, include_columns=shown
+        Table,
+        "warehouse_tables/",
+        page_size=page_size,
+        search=search,
+        state=state,
+        format=format,
+        error_code=error_code,
+        last_change=last_change,
+        has_overrides=flag(has_overrides),
+        schedule=schedule,
+        order_by=order_by,
+        include_columns=None if include_columns else "false",
     )
+
+
+def count_tables() -> Flow[TableCounts]:
+    """Count the project's tables by state, by format, and by what failed."""
+    return (yield from one(TableCounts, Request(method="GET", path="warehouse_tables/counts/")))
 
 
 def get_table(table: str | Table) -> Flow[Table]:
@@ -53,6 +85,7 @@ def create_table(
     access_secret: str | None = None,
     options: Mapping[str, Any] | None = None,
     change_policy: str | None = None,
+    stale_after_seconds: int | None = None,
     wait: Wait = False,
 ) -> Flow[Table]:
     """Register a table; a job reads its columns.
@@ -60,6 +93,7 @@ def create_table(
     Args:
         access_key, access_secret: to its source; with `options={"public": True}` it needs none.
         change_policy: `auto`, `additive_only` or `manual`; the project's if left out.
+        stale_after_seconds: how old its last good read may be; as the project says if left out.
         wait: for the first read; with its end the table has its columns.
 
     Raises:
@@ -74,6 +108,7 @@ def create_table(
         credential=_credential(access_key, access_secret),
         options=options,
         change_policy=change_policy,
+        stale_after_seconds=stale_after_seconds,
     )
     request = Request(method="POST", path="warehouse_tables/", body=body, once=True)
     return (yield from _table_after(request, wait))
@@ -89,6 +124,7 @@ def edit_table(
     access_secret: str | None = None,
     options: Mapping[str, Any] | None = None,
     change_policy: str | None = None,
+    stale_after_seconds: int | None = None,
     wait: Wait = False,
 ) -> Flow[Table]:
     """Change what is given; a change of its source queues a refresh, for which `wait` waits.
@@ -103,6 +139,7 @@ def edit_table(
         credential=_credential(access_key, access_secret),
         options=options,
         change_policy=change_policy,
+        stale_after_seconds=stale_after_seconds,
     )
     request = Request(method="PATCH", path=(yield from path_of(table)), body=body)
     return (yield from _table_after(request, wait))

@@ -382,14 +382,26 @@ class Upload(Base):
 
 
 class Batch(Numbered, Base):
-    """A bulk refresh. `expand_batch` makes its jobs in chunks; counters are queries."""
+    """Something that is done to many tables. Of a refresh `expand_batch` makes the jobs in chunks,
+    and counters are queries; `change_tables` does all else itself."""
 
     __tablename__ = "batches"
-    __table_args__ = (Index("ix_batches_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_batches_created_at", "created_at"),
+        Index("ix_batches_project_newest", "project_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    #: A `BatchAction`, and what it needs to know beside the tables.
+    action: Mapped[str] = mapped_column(
+        Word(20), default="refresh", server_default=text("'refresh'")
+    )
+    arguments: Mapped[dict[str, Any] | None] = mapped_column(Json)
     selector: Mapped[dict[str, Any]]
+    #: Tables that were taken so far, and, where no jobs are made for them, how many there were.
+    tables: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    expected: Mapped[int | None]
     #: Whether its jobs say what a refresh would change, and store nothing.
     dry_run: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))
     schedule_id: Mapped[UUID | None]
@@ -439,6 +451,8 @@ class Job(Numbered, Base):
         ),
         Index("ix_jobs_due", "state", "next_run_at"),
         Index("ix_jobs_project_newest", "project_id", "id"),
+        # For lists, which are filtered by any of these: a row is long.
+        Index("ix_jobs_listed", "project_id", "state", "kind", "created_at", "id"),
         Index("ix_jobs_table", "table_id", "id"),
         # What a table waits for, beside a history of thousands.
         Index("ix_jobs_table_state", "table_id", "state", "next_run_at"),

@@ -36,15 +36,21 @@ def run(attempt: Attempt, *, chunk: int = CHUNK) -> None:
     """
     while True:
         with attempt.process.database.write() as session:
-            done = _expand_chunk(session, attempt, chunk)
+            batch = begin_chunk(session, attempt)
+            done = batch is None or _fill(session, attempt, batch, chunk)
             items = _count(session, attempt) if not done else 0
         if done:
             return
         attempt.progress("expand", items, None)
 
 
-def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
-    """Expand one chunk, and return whether the job has ended with it."""
+def begin_chunk(session: Session, attempt: Attempt) -> Batch | None:
+    """Return the claim's batch, locked, for the next chunk of its tables; None where it was
+    cancelled, and the job has ended with that.
+
+    Raises:
+        StaleAttemptError: the lease was lost.
+    """
     claim = attempt.claim
     # The batch is locked before any job, here and in a cancel: no deadlock, and a cancel sees
     # every job that was made before it.
@@ -58,15 +64,16 @@ def _expand_chunk(session: Session, attempt: Attempt, chunk: int) -> bool:
     beat = leases.heartbeat(session, claim, lease_seconds=attempt.process.settings.lease_seconds)
     if not beat.alive:
         raise StaleAttemptError(
-            f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; no job was made"
+            f"attempt {claim.attempt} of job {claim.job_id} no longer owns it; nothing was done"
         )
     if beat.cancel_requested or batch.cancelled_at is not None:
         leases.cancel(session, claim, code="cancelled", detail="The batch was cancelled.")
-        return True
-    return _fill(session, attempt, batch, chunk)
+        return None
+    return batch
 
 
 def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
+    """Expand one chunk, and return whether the job has ended with it."""
     selected = select_tables(
         session,
         batch.project_id,
@@ -80,6 +87,7 @@ def _fill(session: Session, attempt: Attempt, batch: Batch, chunk: int) -> bool:
         each: _refresh(attempt, batch, each, sweepable=each in known) for each in selected.ids
     }
     jobs = queueing.enqueue_many(session, requests, sweep_chunk=sweep_chunk)
+    batch.tables += len(jobs)
     if jobs:
         session.execute(
             insert(BatchItem),

@@ -1,7 +1,7 @@
-"""Bulk refreshes: start one, look at it, cancel it.
+"""Batches: start one, look at it, cancel it.
 
-The POST inserts the batch and one `expand_batch` job, so it costs the same for ten tables and
-for ten thousand. Counters are queries over the batch's items and their jobs.
+The POST inserts the batch and one job, `expand_batch` or `change_tables`, so it costs the same for
+ten tables and for ten thousand. Counters are queries over the batch's items and their jobs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from stocktake.jobs import cancelling, queueing
 from stocktake.services import audit
 from stocktake.services.context import Context
 from stocktake.settings import Settings
-from stocktake.states import UNDONE, JobKind, JobState, Queue
+from stocktake.states import OF_BATCH, UNDONE, BatchAction, JobKind, JobState, Queue
 
 #: Failed jobs that a batch shows.
 ERRORS_SHOWN: Final = 10
@@ -62,11 +62,14 @@ class BatchView:
         done: nothing that this batch started is still to come.
         counts: jobs by state, every state present.
         deduplicated: tables served by a job that waited already.
-        finished_share: of the jobs made so far, from 0 to 1.
+        finished_share: of the jobs made so far, or of the tables that were to be changed, from 0 to
+            1.
         errors: the first `ERRORS_SHOWN`, in the order of table ids.
     """
 
     id: UUID
+    action: str
+    arguments: Mapping[str, Any]
     state: BatchState
     done: bool
     selector: dict[str, Any]
@@ -92,15 +95,20 @@ def start(
     created_by_id: int | None,
     schedule_id: UUID | None = None,
     dry_run: bool = False,
+    action: BatchAction = BatchAction.REFRESH,
+    arguments: dict[str, Any] | None = None,
 ) -> Batch:
     """Insert a batch and the job that expands it. For requests and for the clock.
 
     Args:
         selector: checked already.
         dry_run: whether its jobs only say what a refresh would change.
+        arguments: what the action needs to know beside the tables.
     """
     batch = Batch(
         project_id=project_id,
+        action=action,
+        arguments=arguments,
         selector=selector,
         dry_run=dry_run,
         schedule_id=schedule_id,
@@ -112,7 +120,7 @@ def start(
         session,
         queueing.JobRequest(
             project_id=project_id,
-            kind=JobKind.EXPAND_BATCH,
+            kind=JobKind.EXPAND_BATCH if action is BatchAction.REFRESH else JobKind.CHANGE_TABLES,
             queue=Queue.BULK,
             max_attempts=settings.job_max_attempts,
             batch_id=batch.id,
@@ -122,25 +130,42 @@ def start(
     return batch
 
 
-def create(context: Context, selector: Any, *, dry_run: bool = False) -> BatchView:
-    """Start a bulk refresh of the tables that the selector names; with `dry_run` it only says what
-    would change.
+def create(
+    context: Context,
+    selector: Any,
+    *,
+    dry_run: bool = False,
+    action: BatchAction = BatchAction.REFRESH,
+    arguments: dict[str, Any] | None = None,
+    attr: str | None = None,
+) -> BatchView:
+    """Start what is to be done to the tables that the selector names; with `dry_run` a refresh only
+    says what would change.
+
+    Args:
+        arguments: what the action needs to know beside the tables.
+        attr: the field that held the selector; None where it was the whole body.
 
     Raises:
         ValidationError: the selector is wrong, or names a table that this project lacks.
     """
     caller = context.caller
-    checked = parse_selector(selector)
-    require_known_ids(context.session, caller.project_id, checked)
+    checked = parse_selector(selector, attr=attr)
+    require_known_ids(context.session, caller.project_id, checked, attr=attr)
+    kept = kept_selector(selector, checked)
     batch = start(
         context.session,
         context.process.settings,
         project_id=caller.project_id,
-        selector=kept_selector(selector, checked),
+        selector=kept,
         created_by_id=caller.user_id,
         dry_run=dry_run,
+        action=action,
+        arguments=arguments,
     )
-    audit.record(context, "batch.create", batch.id)
+    told = kept if checked.ids is None else {"tables": len(checked.ids)}
+    more = {} if action is BatchAction.REFRESH else {"does": action, "selector": told}
+    audit.record(context, "batch.create", batch.id, **more, **(arguments or {}))
     return view(context.session, batch)
 
 
@@ -182,13 +207,15 @@ def view(session: Session, batch: Batch) -> BatchView:
         NotFoundError: it is being removed for its age.
     """
     expansion = _expansion(session, batch.id)
-    counts = _counts(session, batch.id)
+    counts = _counts(session, batch) if _makes_jobs(batch) else _tables(batch, expansion)
     own = _own_undone(session, batch.id)
     state = _state(batch, expansion, counts)
     total = sum(counts.values())
     finished = total - sum(counts[each] for each in UNDONE)
     return BatchView(
         id=batch.id,
+        action=batch.action,
+        arguments=batch.arguments or {},
         state=state,
         done=state in (BatchState.FINISHED, BatchState.FAILED, BatchState.CANCELLED) and own == 0,
         selector=batch.selector,
@@ -215,7 +242,7 @@ def _share(finished: int, total: int, *, complete: bool) -> float:
 def _expansion(session: Session, batch_id: UUID) -> Job:
     expansion = session.scalars(
         select(Job)
-        .where(Job.batch_id == batch_id, Job.kind == JobKind.EXPAND_BATCH)
+        .where(Job.batch_id == batch_id, Job.kind.in_(OF_BATCH))
         .order_by(Job.id.desc())
         .limit(1)
     ).one_or_none()
@@ -240,11 +267,22 @@ _UNEXPANDED: Final = {
 }
 
 
-def _counts(session: Session, batch_id: UUID) -> dict[str, int]:
+def _makes_jobs(batch: Batch) -> bool:
+    return batch.action == BatchAction.REFRESH
+
+
+def _tables(batch: Batch, job: Job) -> dict[str, int]:
+    """Return the tables that one job changes, in the words of jobs."""
+    left = max(0, (batch.expected or 0) - batch.tables) if job.state in UNDONE else 0
+    counts = {state.value: 0 for state in JobState}
+    return counts | {JobState.SUCCEEDED: batch.tables, JobState.QUEUED: left}
+
+
+def _counts(session: Session, batch: Batch) -> dict[str, int]:
     rows = session.execute(
         select(Job.state, func.count())
         .join(BatchItem, BatchItem.job_id == Job.id)
-        .where(BatchItem.batch_id == batch_id)
+        .where(BatchItem.batch_id == batch.id)
         .group_by(Job.state)
     )
     return {state.value: 0 for state in JobState} | {row[0]: row[1] for row in rows}

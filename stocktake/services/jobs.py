@@ -17,7 +17,7 @@ from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit
 from stocktake.services.context import Context
-from stocktake.states import JobKind, JobState, Queue, UploadState
+from stocktake.states import OF_BATCH, JobKind, JobState, Queue, UploadState
 
 _ENDED: Final = tuple(state for state in JobState if state.done)
 #: Kinds whose job a table shows as its latest.
@@ -26,26 +26,46 @@ _SHOWN: Final = (JobKind.REFRESH_SCHEMA, JobKind.INGEST_FILE, JobKind.RESTORE_TA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list; None is any."""
+    """Which jobs to list; None is any.
+
+    Attributes:
+        error_code: of those that ended so, unless a state is asked for, too.
+        created_after, created_before: aware; the moments themselves are in.
+    """
 
     state: JobState | None = None
     kind: JobKind | None = None
     table_id: UUID | None = None
     batch_id: UUID | None = None
+    error_code: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 def list_jobs(
-    context: Context, wanted: JobFilter, *, limit: int, offset: int, after: Place | None = None
+    context: Context,
+    wanted: JobFilter,
+    *,
+    limit: int,
+    offset: int,
+    after: Place | None = None,
+    oldest_first: bool = False,
 ) -> tuple[int, Iterator[Job]]:
-    """Return how many jobs match, and one page of them, newest first."""
+    """Return how many jobs match, and one page of them, newest first unless told otherwise."""
     matching = _matching(context, wanted)
-    count = context.session.scalar(select(func.count()).select_from(matching.subquery()))
-    page = part_of(matching, Job.id, limit=limit, offset=offset, after=after)
-    return count or 0, one_by_one(context.session, page)
+    count = context.session.scalar(matching.with_only_columns(func.count()))
+    # Ids first, which an index has: a row is long.
+    page = part_of(
+        matching, Job.id, limit=limit, offset=offset, after=after, ascending=oldest_first
+    )
+    ids = context.session.scalars(page).all()
+    rows = select(Job).where(Job.id.in_(ids))
+    ordered = rows.order_by(Job.id if oldest_first else Job.id.desc())
+    return count or 0, one_by_one(context.session, ordered)
 
 
-def _matching(context: Context, wanted: JobFilter) -> Select[Job]:
-    query = select(Job).where(Job.project_id == context.caller.project_id)
+def _matching(context: Context, wanted: JobFilter) -> Select[UUID]:
+    query = select(Job.id).where(Job.project_id == context.caller.project_id)
     if wanted.state is not None:
         query = query.where(Job.state == wanted.state)
     if wanted.kind is not None:
@@ -54,6 +74,14 @@ def _matching(context: Context, wanted: JobFilter) -> Select[Job]:
         query = query.where(Job.table_id == wanted.table_id)
     if wanted.batch_id is not None:
         query = query.where(Job.batch_id == wanted.batch_id)
+    if wanted.error_code is not None:
+        query = query.where(Job.error["code"].as_string() == wanted.error_code.replace("\x00", ""))
+        if wanted.state is None:
+            query = query.where(Job.state.in_((JobState.FAILED, JobState.CANCELLED)))
+    if wanted.created_after is not None:
+        query = query.where(Job.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        query = query.where(Job.created_at <= wanted.created_before)
     return query
 
 
@@ -148,11 +176,11 @@ def _again(context: Context, old: Job) -> JobRequest:
     return JobRequest(
         project_id=old.project_id,
         kind=kind,
-        queue=Queue.BULK if kind is JobKind.EXPAND_BATCH else Queue.INTERACTIVE,
+        queue=Queue.BULK if kind in OF_BATCH else Queue.INTERACTIVE,
         max_attempts=context.process.settings.job_max_attempts,
         table_id=old.table_id,
         # A batch counts the jobs that it made; one tried again by hand is not among them.
-        batch_id=old.batch_id if kind is JobKind.EXPAND_BATCH else None,
+        batch_id=old.batch_id if kind in OF_BATCH else None,
         upload_id=old.upload_id,
         retry_of=old.id,
         created_by_id=context.caller.user_id,

@@ -1,20 +1,17 @@
 """Registering tables, changing what they are, and deleting them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 
-from stocktake.catalog import changes, uploads
-from stocktake.catalog.credentials import erase
+from stocktake.catalog import deletion
 from stocktake.catalog.tables import locked
-from stocktake.db.clock import now
-from stocktake.db.models import Job, Table
+from stocktake.db.models import Table
 from stocktake.errors import ValidationError, did_you_mean
-from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.decisions import Policy
 from stocktake.schema.formats import TableFormat
@@ -22,7 +19,6 @@ from stocktake.services import audit, credentials, quotas, refreshes, table_view
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.options import check_options, is_public
-from stocktake.states import JobKind
 from stocktake.storage.places import guard
 from stocktake.storage.places.urls import Location
 
@@ -252,35 +248,5 @@ def delete_locked(context: Context, table: Table) -> None:
     """
     if table.external_data_source is not None:
         raise ValidationError(words.NO_DELETE, legacy_message=True)
-    # Uploads first, while it can be told whose waiting jobs wanted them.
-    _let_go_of_uploads(context, table)
-    _end_jobs(context, table, list(JobKind))
-    changes.withdraw(context.session, table, changes.DELETED)
-    erase(context.session, table)
-    context.session.execute(
-        update(Table)
-        .where(Table.id == table.id)
-        .values(deleted=True, deleted_at=now(), generation=Table.generation + 1)
-    )
-    context.session.refresh(table)
+    deletion.delete_locked(context.session, table)
     audit.record(context, "table.delete", table.id, name=table.name)
-
-
-def _let_go_of_uploads(context: Context, table: Table) -> None:
-    """End the table's waiting uploads, and leave the bytes that no other table wants to the clock.
-
-    One that is being read is told to stop: it would point the table at itself again.
-    """
-    ended = _end_jobs(context, table, [JobKind.INGEST_FILE])
-    held = [table.upload_id, *(job.upload_id for job in ended)]
-    table.upload_id = None
-    context.session.flush()
-    uploads.let_go(context.session, held, leaving=table.id)
-
-
-def _end_jobs(context: Context, table: Table, kinds: Sequence[JobKind]) -> Sequence[Job]:
-    """End the table's queued jobs of these kinds, and return them; ask the running ones to stop."""
-    detail = "The table was deleted."
-    ended = cancelling.supersede(context.session, table.id, kinds=kinds, detail=detail)
-    cancelling.stop_running(context.session, table.id, kinds=kinds)
-    return ended

@@ -34,6 +34,23 @@ ACCOUNT: Final = {
 #: a 401 of each; `tests/integration/api/console/test_rights.py` walks them with one.
 CONSOLE: Final = {
     "GET /p/{project_id}",
+    "GET /p/{project_id}/changes",
+    "GET /p/{project_id}/changes/{change_id}",
+    "GET /p/{project_id}/tables",
+    "GET /p/{project_id}/tables/{table_id}",
+    "GET /p/{project_id}/tables/{table_id}/files",
+    "GET /p/{project_id}/tables/{table_id}/history",
+    "GET /p/{project_id}/tables/{table_id}/jobs",
+    "GET /p/{project_id}/tables/{table_id}/source",
+    "POST /p/{project_id}/changes/{change_id}/decide",
+    "POST /p/{project_id}/changes/{change_id}/undo",
+    "POST /p/{project_id}/tables/do",
+    "POST /p/{project_id}/tables/{table_id}/check",
+    "POST /p/{project_id}/tables/{table_id}/delete",
+    "POST /p/{project_id}/tables/{table_id}/plan",
+    "POST /p/{project_id}/tables/{table_id}/policy",
+    "POST /p/{project_id}/tables/{table_id}/refresh",
+    "POST /p/{project_id}/tables/{table_id}/type",
 }
 PREFIXES: Final = ("/api/projects/{project_id}/", "/api/environments/{project_id}/")
 

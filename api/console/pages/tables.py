@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import Query as InQuery
 from fastapi import Response
@@ -15,8 +16,9 @@ from api.console.search import Query
 from api.console.session import ReadEdge, WriteEdge
 from stocktake.errors import ValidationError
 from stocktake.schema.decisions import Policy
-from stocktake.services import batches, table_changes, table_counts, table_views, tables
+from stocktake.services import batches, table_counts, table_views, tables
 from stocktake.services.context import Context
+from stocktake.states import BatchAction
 
 router = Router()
 
@@ -43,6 +45,12 @@ _HEADINGS: Final = (
 )
 _ORDERS: Final = frozenset(f"{sign}{each.key}" for each in _HEADINGS for sign in ("", "-"))
 _BY_NAME: Final = "name"
+_BUTTONS: Final = {
+    "refresh": BatchAction.REFRESH,
+    "plan": BatchAction.REFRESH,
+    "policy": BatchAction.POLICY,
+    "delete": BatchAction.DELETE,
+}
 
 
 @router.get("/p/{project_id}/tables")
@@ -91,18 +99,29 @@ def _without(context: Context, query: Query) -> list[tuple[str, str, int]]:
 
 @router.post("/p/{project_id}/tables/do")
 async def do(edge: WriteEdge) -> Response:
-    """Do to the tables that are ticked, or to all that match, what the button says."""
+    """Start a batch that does what the button says, to those that are ticked or to all that match."""
     form = await read_form(edge.request)
-    action = form.one("action")
-    if action in ("refresh", "plan"):
-        selector = _selector(form)
-        batch_id = await edge.change(
-            lambda context: batches.create(context, selector, dry_run=action == "plan").id
+    asked = form.one("action")
+    if asked not in _BUTTONS:
+        raise ValidationError("There is no such button.", attr="action")
+    action = _BUTTONS[asked]
+    if action is BatchAction.DELETE and form.one("sure") != "yes":
+        raise ValidationError("Tick the box beside the button to delete tables.", attr="sure")
+    policy = tables.check_policy(form.one("policy") or None)
+    arguments = {"change_policy": policy} if action is BatchAction.POLICY else None
+
+    def work(context: Context) -> UUID:
+        made = batches.create(
+            context,
+            _selector(form),
+            dry_run=asked == "plan",
+            action=action,
+            arguments=arguments,
         )
-        return RedirectResponse(f"/p/{edge.caller.project_id}/batches/{batch_id}?notice=batch", 303)
-    await edge.change(lambda context: _each(context, form, action))
-    notice = "deleted" if action == "delete" else "policy"
-    return RedirectResponse(f"/p/{edge.caller.project_id}/tables?notice={notice}", 303)
+        return made.id
+
+    batch_id = await edge.change(work)
+    return RedirectResponse(f"/p/{edge.caller.project_id}/batches/{batch_id}?notice=batch", 303)
 
 
 def _selector(form: Form) -> dict[str, Any]:
@@ -111,28 +130,7 @@ def _selector(form: Form) -> dict[str, Any]:
         if query.wrong:
             raise ValidationError(query.wrong[0], attr="q")
         return query.selector
-    return {"tables": [str(each) for each in _ticked(form)]}
-
-
-def _ticked(form: Form) -> list[Any]:
     ids = form.ids("id")
     if not ids:
         raise ValidationError("Tick the tables first, or choose all that match.", attr="id")
-    return ids
-
-
-def _each(context: Context, form: Form, action: str) -> None:
-    """Do it to those that are ticked: all of it, or on an error nothing."""
-    if form.one("which") == "all":
-        raise ValidationError("This is done to the tables that are ticked only.", attr="which")
-    if action == "delete" and form.one("sure") != "yes":
-        raise ValidationError("Tick the box beside the button to delete tables.", attr="sure")
-    # In the order in which tables are locked everywhere.
-    for table_id in sorted(_ticked(form)):
-        if action == "delete":
-            tables.delete(context, table_id)
-        elif action == "policy":
-            policy = form.one("policy") or None
-            table_changes.change(context, table_id, {"change_policy": policy})
-        else:
-            raise ValidationError("There is no such button.", attr="action")
+    return {"tables": [str(each) for each in ids]}

@@ -1,4 +1,5 @@
-"""What lists of tables are filtered and sorted by, and after which time a table is stale.
+"""What lists are filtered and sorted by, after which time a table is stale, and batches that do
+something else than to refresh.
 
 Revision: 0016
 Follows: 0015
@@ -48,12 +49,30 @@ def _added() -> tuple[sa.Column[Any], ...]:
     )
 
 
+def _of_batches() -> tuple[sa.Column[Any], ...]:
+    refresh = sa.text("'refresh'")
+    return (
+        sa.Column("action", sa.String(20), nullable=False, server_default=refresh),
+        sa.Column("arguments", sa.JSON(), nullable=True),
+        sa.Column("tables", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("expected", sa.Integer(), nullable=True),
+    )
+
+
 def upgrade() -> None:
     op.add_column("projects", sa.Column("stale_after_seconds", sa.Integer(), nullable=True))
     for column in _added():
         op.add_column("tables", column)
     _fill()
     op.create_index("ix_tables_listed", "tables", list(_LISTED))
+    op.create_index("ix_jobs_listed", "jobs", ["project_id", "state", "kind", "created_at", "id"])
+    for column in _of_batches():
+        op.add_column("batches", column)
+    op.execute(
+        "UPDATE batches SET tables = "
+        "(SELECT count(*) FROM batch_items WHERE batch_items.batch_id = batches.id)"
+    )
+    op.create_index("ix_batches_project_newest", "batches", ["project_id", "id"])
 
 
 def _fill() -> None:
@@ -85,6 +104,10 @@ def _fill() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_batches_project_newest", "batches")
+    for column in reversed(_of_batches()):
+        op.drop_column("batches", column.name)
+    op.drop_index("ix_jobs_listed", "jobs")
     op.drop_index("ix_tables_listed", "tables")
     for column in reversed(_added()):
         op.drop_column("tables", column.name)
