@@ -99,7 +99,7 @@ def _without(context: Context, query: Query) -> list[tuple[str, str, int]]:
 
 @router.post("/p/{project_id}/tables/do")
 async def do(edge: WriteEdge) -> Response:
-    """Start a batch that does what the button says, to those that are ticked or to all that match."""
+    """Start a batch that does what the button says: to those that are ticked, or all that match."""
     form = await read_form(edge.request)
     asked = form.one("action")
     if asked not in _BUTTONS:
