@@ -11,11 +11,11 @@ from api.console.forms import Form, read_form
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.session import ReadEdge, WriteEdge
-from api.schemas.changes import full_change_view
+from api.schemas.changes import change_view
 from stocktake.errors import ValidationError
 from stocktake.schema.decisions import Verdict
 from stocktake.services import changes
-from stocktake.services.changes import Accept, ChangeFilter, Decision
+from stocktake.services.changes import Accept, ChangeFilter, ChangeView, Decision
 from stocktake.services.context import Context
 from stocktake.states import ChangeState
 
@@ -23,7 +23,7 @@ router = Router()
 
 _LISTED: Final = 50
 #: Columns of one page: their names and types may be long.
-_PARTS: Final = 50
+_PARTS: Final = 40
 _WORST_FIRST: Final = {"breaking": 0, "widening": 1, "additive": 2}
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 _ALL: Final = "all"
@@ -56,20 +56,28 @@ async def show_change(edge: ReadEdge, change_id: UUID, offset: Offset = 0) -> Re
     """Show one change, its worst parts first."""
 
     def work(context: Context) -> Mapping[str, Any]:
-        change = full_change_view(changes.get_change(context, change_id))
+        view = changes.get_change(context, change_id)
         # By their place in the change, which stays: names may be long, and are in no form.
         numbered = sorted(
-            enumerate(change.parts), key=lambda each: _WORST_FIRST.get(each[1].change, 0)
+            enumerate(view.change.parts), key=lambda each: _WORST_FIRST.get(each[1]["change"], 0)
         )
+        shown = numbered[offset : offset + _PARTS]
         return {
-            "change": change,
-            "parts": numbered[offset : offset + _PARTS],
+            "change": change_view(view),
+            "can_be_undone": view.change.undo is not None,
+            "parts": [(at, part | {"origin": _origin(view, part)}) for at, part in shown],
             "count": len(numbered),
             "offset": offset,
             "limit": _PARTS,
         }
 
     return await show(edge, "change.html", work)
+
+
+def _origin(view: ChangeView, part: dict[str, Any]) -> dict[str, Any] | None:
+    if view.origins is None or not part["after"]:
+        return None
+    return view.origins.shown(part["after"][0]["name"])
 
 
 @router.post("/p/{project_id}/changes/{change_id}/decide")

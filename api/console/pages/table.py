@@ -94,10 +94,9 @@ async def show_history(
     def work(context: Context) -> Mapping[str, Any]:
         view = table_views.get_view(context, table_id, columns=False)
         page = schema_versions.list_versions(context, table_id, limit=_VERSIONS, offset=offset)
-        newest = view.table.schema_version
-        number = to or newest
         compared = None
-        if newest:
+        if page.count:
+            number = to or view.table.schema_version
             found = schema_versions.compare(context, table_id, number, against=since)
             compared = {
                 "before": found.before,
