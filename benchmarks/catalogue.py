@@ -41,6 +41,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.tick:measure",
         question="what does a tick of the clock cost with ten and with 100,000 jobs queued?",
     ),
+    "lists": Benchmark(
+        function="benchmarks.lists:measure",
+        question="what does each list cost at 100,000 tables and as many jobs?",
+    ),
     "broker": Benchmark(
         function="benchmarks.broker:measure",
         question="does a client feel that the broker is frozen, killed or out of reach?",
