@@ -451,8 +451,18 @@ class Job(Numbered, Base):
         ),
         Index("ix_jobs_due", "state", "next_run_at"),
         Index("ix_jobs_project_newest", "project_id", "id"),
-        # For lists, which are filtered by any of these: a row is long.
-        Index("ix_jobs_listed", "project_id", "state", "kind", "created_at", "id"),
+        # For lists of what has ended, by any of these: a row is long. The clock's ticks would take
+        # one of all jobs, too.
+        Index(
+            "ix_jobs_listed",
+            "project_id",
+            "state",
+            "kind",
+            "created_at",
+            "id",
+            sqlite_where=text("finished_at IS NOT NULL"),
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("ix_jobs_table", "table_id", "id"),
         # What a table waits for, beside a history of thousands.
         Index("ix_jobs_table_state", "table_id", "state", "next_run_at"),

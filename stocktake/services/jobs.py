@@ -68,6 +68,8 @@ def _matching(context: Context, wanted: JobFilter) -> Select[UUID]:
     query = select(Job.id).where(Job.project_id == context.caller.project_id)
     if wanted.state is not None:
         query = query.where(Job.state == wanted.state)
+    if wanted.state in _ENDED or (wanted.state is None and wanted.error_code is not None):
+        query = query.where(Job.finished_at.is_not(None))  # for the index
     if wanted.kind is not None:
         query = query.where(Job.kind == wanted.kind)
     if wanted.table_id is not None:

@@ -123,6 +123,7 @@ def test_jobs_are_found_by_code_and_by_age(
 ) -> None:
     old, denied, superseded, waiting = (make_job() for _ in range(4))
     ago = datetime.now(UTC) - timedelta(days=2)
+    ended = {"finished_at": datetime.now(UTC)}
 
     def error(code: str) -> dict[str, Any]:
         return {"code": code, "retryable": False, "detail": "", "hint": None, "file": None}
@@ -130,8 +131,8 @@ def test_jobs_are_found_by_code_and_by_age(
     with database.write() as session:
         for job_id, values in (
             (old, {"created_at": ago}),
-            (denied, {"state": JobState.FAILED, "error": error("access_denied")}),
-            (superseded, {"state": JobState.CANCELLED, "error": error("superseded")}),
+            (denied, {"state": JobState.FAILED, "error": error("access_denied"), **ended}),
+            (superseded, {"state": JobState.CANCELLED, "error": error("superseded"), **ended}),
             (waiting, {"error": error("access_denied")}),
         ):
             session.execute(update(Job).where(Job.id == job_id).values(**values))

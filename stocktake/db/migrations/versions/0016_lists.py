@@ -65,7 +65,13 @@ def upgrade() -> None:
         op.add_column("tables", column)
     _fill()
     op.create_index("ix_tables_listed", "tables", list(_LISTED))
-    op.create_index("ix_jobs_listed", "jobs", ["project_id", "state", "kind", "created_at", "id"])
+    op.create_index(
+        "ix_jobs_listed",
+        "jobs",
+        ["project_id", "state", "kind", "created_at", "id"],
+        sqlite_where=sa.text("finished_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
     for column in _of_batches():
         op.add_column("batches", column)
     op.execute(
