@@ -64,6 +64,8 @@ NOTICES: Final = {
     "policy": "The policy is set, for changes from now on.",
     "check": "The source is being tried. The job tells what became of each step.",
     "plan": "The source is being read, and nothing is stored. The job tells what would change.",
+    "cancelled": "Asked to end. What waits ends at once, what runs as soon as its worker sees it.",
+    "retried": "Queued once more. This is the new job.",
 }
 
 

@@ -14,4 +14,5 @@ PAGES: Final = (
     "table",
     "table_actions",
     "changes",
+    "jobs",
 )
