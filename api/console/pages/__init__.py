@@ -15,4 +15,5 @@ PAGES: Final = (
     "table_actions",
     "changes",
     "jobs",
+    "batches",
 )

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from stocktake.db.session import Database
+from stocktake.errors import AccessDeniedError
+from stocktake.jobs import leases
 from tests.integration.api.conftest import MakeKey
 
 #: What a browser says of a form that is sent from a page of the same server.
 OWN: dict[str, str] = {"Sec-Fetch-Site": "same-origin"}
 SignIn = Callable[..., httpx.Client]
+Claim = Callable[[UUID], leases.Claim]
+_RETRY = leases.RetryPolicy(base_seconds=0.0, max_seconds=0.0)
 
 
 @pytest.fixture
@@ -33,6 +39,18 @@ def browser(sign_in: SignIn, project_id: int) -> httpx.Client:
     client = sign_in()
     client.base_url = client.base_url.join(f"/p/{project_id}/")
     return client
+
+
+@pytest.fixture
+def fail_job(database: Database, claim_job: Claim) -> Callable[..., None]:
+    """Play a worker that is denied its source."""
+
+    def fail(job_id: UUID, detail: str = "The bucket says no.") -> None:
+        claimed = claim_job(job_id)
+        with database.write() as session:
+            leases.fail(session, claimed, AccessDeniedError(detail), _RETRY)
+
+    return fail
 
 
 def text_of(answer: httpx.Response, status: int = 200) -> str:

@@ -6,32 +6,16 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 
 from stocktake.db.session import Database
-from stocktake.errors import AccessDeniedError
 from stocktake.jobs import leases
 from stocktake.states import JobKind
 from tests.integration.api.conftest import FinishJob, MakeJob
-from tests.integration.api.console.conftest import SignIn, post, text_of
+from tests.integration.api.console.conftest import Claim, SignIn, post, text_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 NOTHING: dict[str, Any] = {"removed": [], "changed": [], "renamed": [], "reordered": False}
 DIFF = {**NOTHING, "added": [{"name": "price", "type": "Float64"}]}
-Claim = Callable[[UUID], leases.Claim]
-RETRY = leases.RetryPolicy(base_seconds=0.0, max_seconds=0.0)
-
-
-@pytest.fixture
-def fail_job(database: Database, claim_job: Claim) -> Callable[..., None]:
-    """Play a worker that is denied its source."""
-
-    def fail(job_id: UUID, detail: str = "The bucket says no.") -> None:
-        claimed = claim_job(job_id)
-        with database.write() as session:
-            leases.fail(session, claimed, AccessDeniedError(detail), RETRY)
-
-    return fail
 
 
 def _listed(page: str) -> set[str]:
