@@ -65,6 +65,10 @@ NOTICES: Final = {
     "check": "The source is being tried. The job tells what became of each step.",
     "plan": "The source is being read, and nothing is stored. The job tells what would change.",
     "cancelled": "Asked to end. What waits ends at once, what runs as soon as its worker sees it.",
+    "saved": "Saved.",
+    "paused": "Paused. What it misses until it goes on is not made up for.",
+    "resumed": "It goes on, with its next time.",
+    "unscheduled": "The schedule is deleted. The batches that it started stay.",
     "retried": "Queued once more. This is the new job.",
 }
 

@@ -16,4 +16,6 @@ PAGES: Final = (
     "changes",
     "jobs",
     "batches",
+    "schedule_forms",
+    "schedules",
 )
