@@ -2,7 +2,10 @@
 
 from typing import Final
 
-from cron_descriptor import Options, get_description
+from cron_descriptor import (  # type: ignore[import-untyped]  # ships no types
+    Options,
+    get_description,
+)
 
 from stocktake.services import cron
 

@@ -65,6 +65,8 @@ NOTICES: Final = {
     "check": "The source is being tried. The job tells what became of each step.",
     "plan": "The source is being read, and nothing is stored. The job tells what would change.",
     "cancelled": "Asked to end. What waits ends at once, what runs as soon as its worker sees it.",
+    "added": "The table is registered. Its columns are here when a worker has read its source.",
+    "uploaded": "The file is received. Its columns are here as soon as a worker has read it.",
     "saved": "Saved.",
     "paused": "Paused. What it misses until it goes on is not made up for.",
     "resumed": "It goes on, with its next time.",

@@ -18,4 +18,5 @@ PAGES: Final = (
     "batches",
     "schedule_forms",
     "schedules",
+    "add",
 )

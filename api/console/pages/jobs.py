@@ -35,7 +35,7 @@ _ATTEMPTS: Final = 50
 _RAW_SHOWN: Final = 12_000
 _INDENT: Final = 2
 #: What pages ask of any result.
-_UNTOLD: Final[Mapping[str, Any]] = dict.fromkeys(
+UNTOLD: Final[Mapping[str, Any]] = dict.fromkeys(
     (
         "change",
         "coverage",
@@ -134,7 +134,7 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
 
 def _told(job: Job) -> dict[str, Any]:
     """Return a job's result, with its diff as pages tell it; None is what it does not tell."""
-    result = {**_UNTOLD, **(job.result or {})}
+    result = {**UNTOLD, **(job.result or {})}
     if result["diff"]:
         return result | {"diff": told_widening(completed(result["diff"]))}
     return result
