@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     log_json: bool = True
     #: Whether the web process shows pages to people, at `/`.
     console: bool = True
+    #: Where people find Flower, for the console's link to it; empty is nowhere.
+    flower_url: str = Field(default="", pattern=r"^(https?://.*)?$")
 
     #: The first key encrypts; all of them decrypt. ``key_id:base64url of 32 bytes``.
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()

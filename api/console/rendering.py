@@ -15,7 +15,7 @@ from api.console.assets import address, icon
 from api.edge.edge import Edge
 from stocktake import __version__
 from stocktake.db.models import Project
-from stocktake.security.scopes import ALL, AUDIT_READ, TABLE_WRITE, allows
+from stocktake.security.scopes import ALL, AUDIT_READ, TABLE_READ, TABLE_WRITE, allows
 from stocktake.services import changes, identity
 from stocktake.services.changes import ChangeFilter
 from stocktake.services.context import Context
@@ -111,7 +111,7 @@ class Frame:
         """Ask for it in a page's own transaction."""
         projects = tuple(identity.list_projects(context))
         waiting = None
-        if edge.caller.project_id:
+        if edge.caller.project_id and allows(edge.caller.scopes, TABLE_READ):
             pending = ChangeFilter(state=ChangeState.PENDING)
             waiting = changes.list_changes(context, pending, limit=1, offset=0)[0]
         return cls(edge.request, edge, projects, waiting)

@@ -19,4 +19,6 @@ PAGES: Final = (
     "schedule_forms",
     "schedules",
     "add",
+    "health",
+    "settings",
 )
