@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up wheel docs test thorough stores faults soak endurance fuzz coverage lint types audit fmt bench lock clean
+.PHONY: help setup tools demo up wheel docs test thorough stores faults soak endurance fuzz coverage lint types audit fmt bench lock vendor clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -129,6 +129,9 @@ lock: $(STAMP) ## Pin the newest versions that pyproject.toml allows
 	$(PART) pyproject.toml -o requirements-service.lock
 	$(PART) pyproject.toml --extra demo --group build -o requirements-demo.lock
 	$(PART) --group build -o requirements-build.lock
+
+vendor: ## Bring the console's files from their npm packages (needs npm; they are committed)
+	$(PYTHON) .ci/vendor.py
 
 clean: ## Remove the venv, caches and build output, but no data
 	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist htmlcov .coverage .coverage.*

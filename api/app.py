@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from starlette.middleware import Middleware
 
 from api import errors, metrics, openapi
+from api.console import app as console
 from api.edge.afterwards import Afterwards
 from api.edge.edge import Parts
 from api.edge.feed import Feed
@@ -96,6 +97,10 @@ def create_app(settings: Settings | None = None, doorbell: Doorbell | None = Non
     )
     errors.register(app)
     _mount(app)
+    if settings.console:
+        console.install(app)
+    else:
+        app.include_router(_router("start"))
     # FastAPI's own way to replace the description is to replace this method.
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app

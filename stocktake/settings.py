@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     allowed_hosts: CommaSeparated = ("localhost", "127.0.0.1", "::1")
     log_level: str = "INFO"
     log_json: bool = True
+    #: Whether the web process shows pages to people, at `/`.
+    console: bool = True
+    #: Where people find Flower, for the console's link to it; empty is nowhere.
+    flower_url: str = Field(default="", pattern=r"^(https?://.*)?$")
 
     #: The first key encrypts; all of them decrypt. ``key_id:base64url of 32 bytes``.
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()

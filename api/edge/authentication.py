@@ -45,11 +45,18 @@ async def account_edge(request: Request, parts: PartsDep, credentials: Bearer) -
     """Return the edge of a request that names no project: its caller's project is 0."""
     caller = getattr(request.state, "caller", None)  # known already where a body was read
     if caller is None:
-        caller = await _authenticated(request, parts, _plaintext(credentials))
+        caller = await authenticated(request, parts, _plaintext(credentials))
     return Edge(request, parts, caller)
 
 
-async def _authenticated(request: Request, parts: Parts, plaintext: str) -> Caller:
+async def authenticated(request: Request, parts: Parts, plaintext: str) -> Caller:
+    """Return whose key this is, and count the request.
+
+    Raises:
+        NotAuthenticatedError: nobody's.
+        ThrottledError: a request too many of the key, or of wrong keys from this address.
+    """
+
     def look_up() -> Caller:
         with parts.process.database.read() as session:
             return identity.authenticate(session, plaintext)
@@ -83,7 +90,7 @@ AccountEdge = Annotated[Edge, Depends(account_edge)]
 
 
 @dataclass(frozen=True, slots=True)
-class _InProject:
+class InProject:
     """A dependency that gives the edge of a request to a project, with a key of this scope."""
 
     scope: str
@@ -133,10 +140,10 @@ def _project(caller: Caller, text: str) -> int:
     return int(text)
 
 
-ReadEdge = Annotated[Edge, Depends(_InProject(TABLE_READ))]
+ReadEdge = Annotated[Edge, Depends(InProject(TABLE_READ))]
 
 
-AuditEdge = Annotated[Edge, Depends(_InProject(AUDIT_READ))]
+AuditEdge = Annotated[Edge, Depends(InProject(AUDIT_READ))]
 
 
-WriteEdge = Annotated[Edge, Depends(_InProject(TABLE_WRITE))]
+WriteEdge = Annotated[Edge, Depends(InProject(TABLE_WRITE))]

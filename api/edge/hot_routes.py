@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.edge.authentication import _in_project, _InProject, begin_request
+from api.edge.authentication import InProject, _in_project, begin_request
 from api.edge.edge import Edge, Parts
 from api.errors import handler_of
 from api.wire.strict_json import MAX_JSON_BYTES
@@ -49,7 +49,7 @@ def hot_routes(routes: Sequence[Any], endpoints: Sequence[Endpoint]) -> Iterator
             [access] = (
                 each.call
                 for each in route.dependant.dependencies
-                if isinstance(each.call, _InProject)
+                if isinstance(each.call, InProject)
             )
             yield _HotRoute(
                 route=route,

@@ -7,7 +7,7 @@ from uuid import UUID
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Request
 
-from api.edge.authentication import _authenticated, _bearer, _InProject, _plaintext
+from api.edge.authentication import InProject, _bearer, _plaintext, authenticated
 from api.edge.edge import Edge, parts_of
 from api.wire.strict_json import StrictRoute
 from stocktake.db.models import Schedule, SchemaChange, Table
@@ -27,10 +27,10 @@ _NAMED: Final[dict[str, type[Table | Schedule | SchemaChange]]] = {
 class _KeyedRoute(StrictRoute):
     async def admit(self, request: Request) -> CapacityLimiter:
         parts, plaintext = parts_of(request), _plaintext(await _bearer(request))
-        edge = Edge(request, parts, await _authenticated(request, parts, plaintext))
+        edge = Edge(request, parts, await authenticated(request, parts, plaintext))
         request.state.caller = edge.caller
         for dependency in self.dependant.dependencies:
-            if isinstance(dependency.call, _InProject):
+            if isinstance(dependency.call, InProject):
                 edge = dependency.call.admit(edge, request.path_params["project_id"])
                 await _require_named(edge)
         return parts.parsing

@@ -17,7 +17,8 @@ PROJECT_THREADS: Final = 3
 #: Large answers of one project that are on their way to its clients, and files that come from them:
 #: a slow client keeps a turn for as long as it likes, so they are more than the threads.
 SLOW_AT_ONCE: Final = 8
-#: Those of all projects. Readers and writers together are fewer than SQLite's connections.
+#: Those of all projects. Readers and writers together, and those of the console, are fewer than
+#: SQLite's connections.
 _ALL_THREADS: Final = 24
 
 
@@ -29,12 +30,18 @@ class ProjectThreads:
     Args:
         patience_seconds: how long somebody waits for a turn; None is for ever.
         share: turns that one project has at once.
+        at_most: threads of all projects together.
     """
 
-    def __init__(self, patience_seconds: float | None = None, share: int = PROJECT_THREADS) -> None:
+    def __init__(
+        self,
+        patience_seconds: float | None = None,
+        share: int = PROJECT_THREADS,
+        at_most: int = _ALL_THREADS,
+    ) -> None:
         self._patience_seconds = patience_seconds
         self._share = share
-        self._all = CapacityLimiter(_ALL_THREADS)
+        self._all = CapacityLimiter(at_most)
         #: Of the projects that somebody works or waits for, who holds it until then.
         self._shares: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 

@@ -14,7 +14,6 @@ from fastapi.responses import (
     HTMLResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
 )
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import SecretStr
@@ -24,6 +23,7 @@ from api.edge.edge import Parts, PartsDep
 from api.edge.routing import Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
 from stocktake.monitoring import readiness
+from stocktake.monitoring.readiness import Readiness
 
 router = Router(tags=["service"])
 
@@ -79,13 +79,18 @@ async def readyz(parts: PartsDep) -> JSONResponse:
     database, clock, broker or worker. Jobs are accepted without the last three, and wait for them:
     a load balancer should ask `/healthz`.
     """
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            found = await parts.readiness()
-    except TimeoutError:
-        found = readiness.unanswered(_READY_SECONDS)
+    found = await look(parts)
     body = found.as_dict() | {"doorbell": _doorbell(parts)}
     return JSONResponse(body, 200 if found.ready else 503, headers=_retry(found.ready))
+
+
+async def look(parts: Parts) -> Readiness:
+    """Return how each part is; of a database that gives no answer in time, that it does not."""
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            return await parts.readiness()
+    except TimeoutError:
+        return readiness.unanswered(_READY_SECONDS)
 
 
 def _retry(ready: bool) -> dict[str, str]:
@@ -145,13 +150,6 @@ async def schema(request: Request) -> dict[str, Any]:
     """Give this description, as OpenAPI."""
     described: dict[str, Any] = request.app.openapi()
     return described
-
-
-@router.get("/", include_in_schema=False)
-async def root() -> RedirectResponse:
-    """Lead to the description: who opens the bare address in a browser looks for something
-    to read."""
-    return RedirectResponse("/docs", 307)
 
 
 @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)

@@ -116,6 +116,32 @@ class Keyring:
         access_key, access_secret = json.loads(clear)
         return AccessPair(access_key=access_key, access_secret=access_secret)
 
+    def seal_text(self, text: str, *, purpose: str) -> str:
+        """Encrypt a text under the first key into one that a client may hold, for one purpose.
+
+        Raises:
+            CredentialUnavailableError: there is no key.
+        """
+        key_id = self.first
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        body = self._keys[key_id].encrypt(nonce, text.encode(), _for_purpose(purpose, key_id))
+        return base64.urlsafe_b64encode(nonce + body).decode("ascii")
+
+    def open_text(self, sealed: str, *, purpose: str) -> str | None:
+        """Return what `seal_text` sealed for this purpose, under any of the keys; None where it is
+        of nobody here, or was changed."""
+        try:
+            raw = base64.b64decode(sealed.encode("ascii"), altchars=b"-_", validate=True)
+        except ValueError:
+            return None
+        nonce, body = raw[:_NONCE_BYTES], raw[_NONCE_BYTES:]
+        for key_id, cipher in self._keys.items():
+            try:
+                return cipher.decrypt(nonce, body, _for_purpose(purpose, key_id)).decode()
+            except (InvalidTag, ValueError):
+                continue
+        return None
+
 
 def make_secret_key(key_id: str) -> str:
     """Draw a key in the form that `STOCKTAKE_SECRET_KEYS` takes."""
@@ -140,3 +166,8 @@ def _parse(key: str, where: str) -> tuple[str, AESGCM]:
 
 def _associated(project_id: int, credential_id: UUID, key_id: str) -> bytes:
     return f"stocktake:{project_id}:{credential_id}:{key_id}".encode()
+
+
+def _for_purpose(purpose: str, key_id: str) -> bytes:
+    # No credential's: theirs begin with "stocktake:".
+    return f"stocktake-text:{purpose}:{key_id}".encode()

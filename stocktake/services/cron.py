@@ -83,7 +83,7 @@ def check_cron(expression: str, timezone: str, now: datetime) -> None:
     if expression.startswith("@") and expression not in _NICKNAMES:
         told = did_you_mean(expression[:20], _NICKNAMES)
         raise ValidationError(f"{expression!r} is no cron rule; {told}", attr="cron")
-    if len(_fields(expression).split()) != _FIELDS:
+    if len(fields(expression).split()) != _FIELDS:
         raise ValidationError(
             "A cron rule has five fields: minute, hour, day of month, month, day of week. "
             f"Found {len(expression.split())}.",
@@ -131,14 +131,19 @@ def fires_until(expression: str, timezone: str, moment: datetime) -> Iterator[da
             yield fire
 
 
-def _fields(expression: str) -> str:
+def fields(expression: str) -> str:
+    """Return a rule as five fields, one that has a nickname too.
+
+    >>> fields("@daily")
+    '0 0 * * *'
+    """
     return _NICKNAMES.get(expression, expression)
 
 
 def _fires(
     expression: str, timezone: str, begin: datetime, *, reverse: bool = False
 ) -> Iterator[datetime]:
-    zone, expression = ZoneInfo(timezone), _fields(expression)
+    zone, expression = ZoneInfo(timezone), fields(expression)
     # Made in either case: a rule that is wrong raises here, and not with the first fire that
     # somebody takes from a generator. `is_known` stands on it.
     local = CronSim(expression, begin.astimezone(zone), reverse=reverse)

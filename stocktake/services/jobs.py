@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, extract, func, select
 
 from stocktake.catalog import tables
+from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
 from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.errors import ConflictError
@@ -84,6 +85,25 @@ def _matching(context: Context, wanted: JobFilter) -> Select[UUID]:
     if wanted.created_before is not None:
         query = query.where(Job.created_at <= wanted.created_before)
     return query
+
+
+def ended_by_hour(context: Context, hours: int) -> list[tuple[datetime, dict[JobState, int]]]:
+    """Return how many jobs ended in each of the last hours, by state; the oldest hour first."""
+    moment = context.session.scalars(select(now())).one()
+    newest = moment.replace(minute=0, second=0, microsecond=0)
+    first = newest - timedelta(hours=hours - 1)
+    seconds = extract("epoch", Job.finished_at)
+    hour = (seconds - seconds % 3600).label("hour")
+    rows = context.session.execute(
+        select(hour, Job.state, func.count())
+        .where(Job.project_id == context.caller.project_id, Job.finished_at >= first)
+        .group_by(hour, Job.state)
+    )
+    found: dict[int, dict[JobState, int]] = {}
+    for begin, state, count in rows:
+        found.setdefault(int(begin), {})[JobState(state)] = count
+    each = [first + timedelta(hours=number) for number in range(hours)]
+    return [(begin, found.get(int(begin.timestamp()), {})) for begin in each]
 
 
 def get_job(context: Context, job_id: UUID) -> Job:

@@ -62,17 +62,23 @@ def create(context: Context, fields: Mapping[str, Any]) -> Schedule:
         ValidationError: a value is wrong, or the selector names a table this project lacks.
         QuotaExceededError: the project has as many schedules as it may.
     """
-    given = {"timezone": "UTC", "jitter_seconds": 0.0, "paused": False} | dict(fields)
-    schedule = Schedule(
-        project_id=context.caller.project_id, created_by_id=context.caller.user_id, **given
-    )
-    _check(context, schedule, given)
+    schedule = _checked(context, fields)
     quotas.require_room_for_schedule(context)
     _plan(schedule, _database_now(context.session))
     context.session.add(schedule)
     context.session.flush()
     context.session.refresh(schedule)
     audit.record(context, "schedule.create", schedule.id)
+    return schedule
+
+
+def _checked(context: Context, fields: Mapping[str, Any]) -> Schedule:
+    """Return a new schedule of these fields, which no session holds."""
+    given = {"timezone": "UTC", "jitter_seconds": 0.0, "paused": False} | dict(fields)
+    schedule = Schedule(
+        project_id=context.caller.project_id, created_by_id=context.caller.user_id, **given
+    )
+    _check(context, schedule, given)
     return schedule
 
 
@@ -114,7 +120,23 @@ def upcoming(context: Context, schedule_id: UUID, *, count: int) -> Upcoming:
     Raises:
         NotFoundError: no such schedule in this project.
     """
-    schedule = context.find(Schedule, schedule_id)
+    return _upcoming(context, context.find(Schedule, schedule_id), count)
+
+
+def preview(context: Context, fields: Mapping[str, Any], *, count: int) -> Upcoming:
+    """Return what a schedule of these fields would be about to do; none is made.
+
+    Args:
+        fields: as of `create`.
+
+    Raises:
+        ValidationError: as of `create`.
+    """
+    schedule = _checked(context, fields)
+    return _upcoming(context, schedule, count)
+
+
+def _upcoming(context: Context, schedule: Schedule, count: int) -> Upcoming:
     selector = parse_selector(schedule.selector)
     return Upcoming(
         fires=list(islice(_fires_after(schedule, _database_now(context.session)), count)),

@@ -1,6 +1,6 @@
 """Finding tables: one, or a page of them, each with all that its answer shows, in one query."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
@@ -83,6 +83,13 @@ def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> Table
         raise NotFoundError
     [view] = _with_pending(context, [_view(*row)])
     return replace(view, has_origins=columns)
+
+
+def names_of(context: Context, table_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of those of the tables that are live and of this project, by id."""
+    mine = live(context.caller.project_id).where(Table.id.in_(table_ids))
+    rows = context.session.execute(mine.with_only_columns(Table.id, Table.name))
+    return {row.id: row.name for row in rows}
 
 
 def view_of(context: Context, table: Table) -> TableView:

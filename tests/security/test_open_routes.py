@@ -56,7 +56,7 @@ def test_a_flood_of_strangers_costs_the_database_one_look(
         first = len(sent)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: stranger.get(path).status_code, range(100)))
-    assert set(answers) <= {200, 307, 503}
+    assert set(answers) <= {200, 401, 503}
     assert len(sent) == first
 
 
@@ -100,7 +100,11 @@ def test_every_answer_has_the_headers_and_none_opens_the_api_to_other_sites(
 
 def _require_headers(answer: httpx.Response) -> None:
     where = (answer.request.method, answer.request.url.path, answer.status_code)
-    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS, where
+    expected = dict(HEADERS)
+    if "form-action 'self'" in answer.headers["content-security-policy"]:
+        # The console's pages: with "no-referrer" no form would say where it comes from.
+        expected["referrer-policy"] = "same-origin"
+    assert {name: answer.headers.get(name) for name in HEADERS} == expected, where
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy, where
     assert "frame-ancestors 'none'" in policy, where

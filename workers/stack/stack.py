@@ -236,7 +236,13 @@ class Stack:
         )
 
     def _web(self) -> Program:
-        return Program(name="web", command=(*_PYTHON, "api"), environment=self._environment)
+        flower = {f"{PREFIX}FLOWER_URL": self.addresses.flower} if self.addresses.flower else {}
+        return Program(
+            name="web",
+            command=(*_PYTHON, "api"),
+            # What the operator says goes before: people may reach it otherwise.
+            environment=flower | self._environment,
+        )
 
     def _clock(self) -> Program:
         return Program(

@@ -36,11 +36,6 @@ def test_healthz_answers_without_a_key(anonymous: httpx.Client, path: str) -> No
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_the_bare_address_leads_to_the_docs(anonymous: httpx.Client) -> None:
-    answer = anonymous.get("/", follow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
-
-
 def _canary(database: Database, **fields: Any) -> None:
     moments = {"sent_at": datetime.now(UTC), "rung_at": datetime.now(UTC)} | fields
     with database.write() as session:

@@ -1,0 +1,170 @@
+"""The history of jobs, and one job with each try at it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic_core import to_json
+
+from api.console.pages.table import _told as told_widening
+from api.console.pages.table import seconds_of
+from api.console.rendering import show
+from api.console.routing import Router
+from api.console.session import ReadEdge, WriteEdge
+from api.edge.answers import JsonResponse
+from api.schemas.jobs import full_job_view
+from stocktake.db.models import Job, JobAttempt
+from stocktake.schema.diff import completed
+from stocktake.services import jobs, table_views
+from stocktake.services.context import Context
+from stocktake.services.jobs import JobFilter
+from stocktake.states import JobKind, JobState
+
+router = Router()
+
+_LISTED: Final = 40
+#: Of one page, each: names and sentences may be long.
+_DIFFERENCES: Final = 60
+_COLUMNS: Final = 60
+_WARNINGS: Final = 20
+_ATTEMPTS: Final = 50
+#: Characters of a job's JSON that its page shows; all of it is behind a link.
+_RAW_SHOWN: Final = 12_000
+_INDENT: Final = 2
+#: What pages ask of any result.
+UNTOLD: Final[Mapping[str, Any]] = dict.fromkeys(
+    (
+        "change",
+        "coverage",
+        "diff",
+        "invalid",
+        "pending_change",
+        "refusal",
+        "row_count",
+        "schema_version",
+        "steps",
+        "waits",
+        "warnings",
+    )
+)
+Offset = Annotated[int, Query(ge=0, le=10**9)]
+Code = Annotated[str, Query(max_length=64)]
+
+
+@router.get("/p/{project_id}/jobs")
+async def list_jobs(
+    edge: ReadEdge,
+    state: str = "",
+    kind: str = "",
+    code: Code = "",
+    table: UUID | None = None,
+    batch: UUID | None = None,
+    offset: Offset = 0,
+) -> Response:
+    """List the jobs that the chips ask for, newest first."""
+    wanted = JobFilter(
+        state=JobState(state) if state in tuple(JobState) else None,
+        kind=JobKind(kind) if kind in tuple(JobKind) else None,
+        error_code=code.strip() or None,
+        table_id=table,
+        batch_id=batch,
+    )
+
+    def work(context: Context) -> Mapping[str, Any]:
+        count, rows = jobs.list_jobs(context, wanted, limit=_LISTED, offset=offset)
+        found = list(rows)
+        ids = {job.table_id for job in found if job.table_id} | ({table} if table else set())
+        return {
+            "jobs": found,
+            "names": table_views.names_of(context, ids),
+            "seconds": {job.id: seconds_of(job) for job in found},
+            "count": count,
+            "offset": offset,
+            "limit": _LISTED,
+            "wanted": wanted,
+            "undone": any(not JobState(job.state).done for job in found),
+            "asked": _asked(wanted),
+            "filtered": wanted != JobFilter(),
+            "states": [each.value for each in JobState],
+            "kinds": [each.value for each in JobKind],
+        }
+
+    return await show(edge, "jobs.html", work)
+
+
+def _asked(wanted: JobFilter) -> str:
+    """Return the query by which the API lists the same jobs."""
+    asked = {
+        "state": wanted.state,
+        "kind": wanted.kind,
+        "table": wanted.table_id,
+        "batch": wanted.batch_id,
+        "error_code": wanted.error_code,
+    }
+    return urlencode({name: str(value) for name, value in asked.items() if value})
+
+
+@router.get("/p/{project_id}/jobs/{job_id}")
+async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
+    """Show one job: what became of it, each try, and what it found."""
+
+    def work(context: Context) -> Mapping[str, Any]:
+        job, attempts = jobs.with_attempts(context, job_id)
+        raw = _raw(job, attempts)
+        ids = {job.table_id} if job.table_id else set()
+        return {
+            "job": job,
+            "done": JobState(job.state).done,
+            "names": table_views.names_of(context, ids),
+            "attempts": attempts[-_ATTEMPTS:],
+            "seconds": seconds_of(job),
+            "result": _told(job),
+            "raw": raw[:_RAW_SHOWN],
+            "raw_is_cut": len(raw) > _RAW_SHOWN,
+            "most": _DIFFERENCES,
+            "most_columns": _COLUMNS,
+            "most_warnings": _WARNINGS,
+        }
+
+    return await show(edge, "job.html", work)
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """Return a job's result, with its diff as pages tell it; None is what it does not tell."""
+    result = {**UNTOLD, **(job.result or {})}
+    if result["diff"]:
+        return result | {"diff": told_widening(completed(result["diff"]))}
+    return result
+
+
+def _raw(job: Job, attempts: Sequence[JobAttempt]) -> str:
+    return to_json(full_job_view(job, attempts), indent=_INDENT).decode()
+
+
+@router.get("/p/{project_id}/jobs/{job_id}/raw")
+async def show_raw(edge: ReadEdge, job_id: UUID) -> Response:
+    """Give a job as the API does, all of it."""
+    raw = await edge.read(lambda context: _raw(*jobs.with_attempts(context, job_id)))
+    return JsonResponse(raw.encode())
+
+
+@router.post("/p/{project_id}/jobs/{job_id}/cancel")
+async def cancel(edge: WriteEdge, job_id: UUID) -> Response:
+    """End a job that waits; ask the worker of one that runs to stop."""
+    await edge.change(lambda context: jobs.cancel_job(context, job_id).id)
+    return _to(edge, job_id, "cancelled")
+
+
+@router.post("/p/{project_id}/jobs/{job_id}/retry")
+async def retry(edge: WriteEdge, job_id: UUID) -> Response:
+    """Queue what an ended job was to do once more, and lead to that job."""
+    new_id = await edge.change(lambda context: jobs.retry_job(context, job_id).job.id)
+    return _to(edge, new_id, "retried")
+
+
+def _to(edge: WriteEdge, job_id: UUID, notice: str) -> Response:
+    url = f"/p/{edge.caller.project_id}/jobs/{job_id}?notice={notice}"
+    return RedirectResponse(url, 303)
