@@ -57,13 +57,13 @@ class Customers:
 
     #: How often each of them comes, of a hundred.
     weights: Final = {
-        "refresh": 38,
+        "refresh": 33,
         "grow": 18,
         "refresh_and_wait": 5,
         "rename": 6,
         "override": 6,
         "upload": 8,
-        "refresh_all": 1,
+        "refresh_all": 6,
         "retry_with_the_same_key": 3,
         "read": 8,
         "cancel": 3,

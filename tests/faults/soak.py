@@ -72,6 +72,7 @@ SETTINGS: Final = {
     "CLOCK_INTERVAL_SECONDS": "0.2",
     # A store that is broken for ten seconds must not use a job's attempts up.
     "JOB_MAX_ATTEMPTS": "40",
+    "SWEEP_CHUNK": "50",
 }
 
 
@@ -303,6 +304,8 @@ def report(site: Site, verdict: Verdict, soak: Soak) -> str:
         "stale writes refused": len(site.stack.logged("stale_attempt")),
         "longest to its end": f"{verdict.slowest_seconds:.1f} s",
         "schedules fired": sum(map(len, verdict.records.fires.values())),
+        "sweeps": f"{len(site.stack.logged('sweep_started'))}, of which "
+        f"{len(site.stack.logged('sweep_ended'))} ended by themselves",
         "faults": f"{soak.fired.total()}: {_counts(soak.fired)}",
         "machine late": f"{soak.pulse.late_share:.0%} of the time",
         "met nobody": _counts(soak.missed) or "none",
@@ -356,6 +359,8 @@ def main() -> int:
         problems += [f"{name} never fired" for name in soak.missed.keys() - soak.fired.keys()]
         if not soak.fired:
             problems.append("no fault fired")
+        if not site.stack.logged("sweep_ended"):
+            problems.append("no sweep ended")
         if verdict.broken:
             problems.append(oracle.told(verdict))
         if given.logs:
