@@ -62,6 +62,7 @@ class JobKind(StrEnum):
     CHECK_FILE = "check_file"
     CHECK_SOURCE = "check_source"
     PLAN_REFRESH = "plan_refresh"
+    PREVIEW_FILE = "preview_file"
 
 
 #: The task that takes a canary: no job, but it goes their way.

@@ -43,10 +43,15 @@ async def get_project(edge: ReadEdge) -> ProjectBody:
 
 @router.patch("/api/projects/{project_id}/")
 async def change_project(edge: WriteEdge, body: ProjectChange) -> Response:
-    """Set the policy of changes of all tables that have none of their own."""
+    """Set what holds for all tables: the policy of changes of those that have none of their own,
+    and whether rows may be looked at."""
     return await edge.write(
         lambda context: Answer(
-            body=project_view(identity.set_change_policy(context, body.change_policy))
+            body=project_view(
+                identity.change_project(
+                    context, policy=body.change_policy, row_previews=body.row_previews
+                )
+            )
         )
     )
 

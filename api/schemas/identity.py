@@ -25,17 +25,23 @@ class ProjectBody(Wire):
     created_at: datetime
     timezone: str = "UTC"
     change_policy: Annotated[str, DescribedAs(Policy)]
+    row_previews: bool
 
 
 class ProjectChange(OwnBody):
-    """What is set for all tables of a project that have none of their own. What else an answer
-    holds may be sent back and is ignored."""
+    """What is set for all tables of a project. What else an answer holds may be sent back and is
+    ignored."""
 
     answered = frozenset(ProjectBody.model_fields)
     model_config = ConfigDict(json_schema_extra={"examples": [{"change_policy": "additive_only"}]})
 
     change_policy: Policy | None = Field(
         None, description="What of a change at a source goes live by itself; the rest waits."
+    )
+    row_previews: bool | None = Field(
+        None,
+        description="Whether rows of the tables may be looked at, by keys of the scope "
+        "`warehouse_table:read_rows`.",
     )
 
 
@@ -91,6 +97,7 @@ def project_view(project: Project) -> ProjectBody:
         name=project.name,
         created_at=project.created_at,
         change_policy=project.change_policy,
+        row_previews=project.row_previews,
     )
 
 

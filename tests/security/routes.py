@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_READ_ROWS, TABLE_WRITE
 
 #: Asked without a key, and why.
 OPEN: Final = {
@@ -96,6 +96,7 @@ PROJECT: Final = {
     "GET warehouse_tables/{table_id}/schema/": _READ,
     "POST warehouse_tables/{table_id}/maintain/": _WRITE,
     "POST warehouse_tables/{table_id}/restore/": _WRITE,
+    "POST warehouse_tables/{table_id}/preview/": Rule(scope=TABLE_READ_ROWS),
     "POST warehouse_tables/{table_id}/check/": _WRITE,
     "POST warehouse_tables/{table_id}/update_schema/": Rule(
         scope=TABLE_WRITE, body={"updates": {"id": "float"}}
