@@ -314,6 +314,19 @@ class BatchChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingChange:
+    """A change of a schema that waits under a policy, or did."""
+
+    id: str
+    table_id: str
+    state: str
+    change: str
+    undecided: int
+    decided: int
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What changed since the ones before; `more` has the topics of which not all is named, so that
     their lists are to be asked for again. `id` is where to go on."""
@@ -322,6 +335,7 @@ class Changes:
     tables: tuple[TableChange, ...] = ()
     jobs: tuple[Job, ...] = ()
     batches: tuple[BatchChange, ...] = ()
+    changes: tuple[WaitingChange, ...] = ()
     more: tuple[str, ...] = ()
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 

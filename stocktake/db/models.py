@@ -259,7 +259,7 @@ class SchemaVersion(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
-class SchemaChange(Base):
+class SchemaChange(Numbered, Base):
     """What a policy did not let go live: it waits until somebody decides, column by column."""
 
     __tablename__ = "schema_changes"
