@@ -10,7 +10,7 @@ from stocktake.errors import PermissionDeniedError, ValidationError
 from stocktake.jobs.arguments import PreviewArguments
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.security.scopes import TABLE_READ_ROWS, allows
-from stocktake.services import audit, identity, table_views, words
+from stocktake.services import audit, identity, quotas, table_views, words
 from stocktake.services.context import Context
 from stocktake.states import JobKind, Queue
 
@@ -40,6 +40,7 @@ def request(context: Context, table_id: UUID, file: str | None) -> Enqueued:
         file = words.check_text(file, "file", max_length=MAX_FILE_NAME)
         if not file:
             raise ValidationError(words.BLANK, code="blank", attr="file")
+    quotas.require_room_for_check(context)
     enqueued = enqueue(
         context.session,
         JobRequest(
