@@ -19,20 +19,24 @@ from cli.editing import edit_table, types
 from cli.history import show_diff, show_history
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
+from cli.looking import preview, previews
 from cli.output import complain
 from cli.planning import check, plan
 from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
 from cli.tables import refresh
+from cli.upkeep import maintain_table, restore_table
 from cli.uploads import upload
+from cli.watching import watch
 from stocktake import __version__
 from stocktake.errors import JobError, StocktakeError
 
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
     epilog=(
-        "tables, refresh, upload, policy, plan, check, changes, jobs and schedules ask the server "
+        "tables, refresh, upload, policy, preview, previews, watch, plan, check, changes, jobs and "
+        "schedules ask the server "
         "that STOCKTAKE_URL names (http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in "
         "the project STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
@@ -71,11 +75,16 @@ tables.command("edit")(edit_table)
 tables.add_typer(types, name="types")
 tables.command("history")(show_history)
 tables.command("diff")(show_diff)
+tables.command("maintain")(maintain_table)
+tables.command("restore")(restore_table)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)
 app.add_typer(changes, name="changes")
 app.command()(policy)
+app.command()(preview)
+app.command()(previews)
+app.command()(watch)
 app.command()(plan)
 app.command()(check)
 app.add_typer(jobs, name="jobs")

@@ -183,7 +183,7 @@ def test_a_number_that_was_never_given_has_everything_asked_for_again(
     with reading(client, "9" * 17) as stream:
         event = stream.next()
     assert event is not None
-    assert (event[0], event[2]["more"]) == ("changes", ["batches", "jobs", "tables"])
+    assert (event[0], event[2]["more"]) == ("changes", ["batches", "changes", "jobs", "tables"])
 
 
 def test_more_than_an_event_names_is_said(
