@@ -51,8 +51,7 @@ COMMANDS: Final = {
 NONE: Final = {
     "GET audit_log/": "`audit-log` reads the database: it is the operator's",
     "GET jobs/{job_id}/events/": "`jobs watch` asks for the job itself, by long polls",
-    "POST batches/{batch_id}/cancel/": "a person ends a batch's wait by Ctrl-C, and it goes on; its "
-    "jobs are cancelled one by one, by `jobs cancel`",
+    "POST batches/{batch_id}/cancel/": "no command of batches yet; `jobs cancel` ends one job",
     "POST warehouse_tables/upload_file/": "the first of two steps that `upload` does in one",
     "POST warehouse_tables/create_from_upload/": "the second of them",
     "PUT warehouse_tables/{table_id}/": "the same as PATCH, for PostHog's clients",
