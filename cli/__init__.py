@@ -26,7 +26,6 @@ from cli.schedules import app as schedules
 from cli.stack import demo, up
 from cli.tables import app as tables
 from cli.tables import refresh
-from cli.upkeep import maintain_table, restore_table
 from cli.uploads import upload
 from cli.watching import watch
 from stocktake import __version__
@@ -75,8 +74,6 @@ tables.command("edit")(edit_table)
 tables.add_typer(types, name="types")
 tables.command("history")(show_history)
 tables.command("diff")(show_diff)
-tables.command("maintain")(maintain_table)
-tables.command("restore")(restore_table)
 app.add_typer(tables, name="tables")
 app.command()(refresh)
 app.command()(upload)

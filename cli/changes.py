@@ -8,7 +8,6 @@ import typer
 
 from cli.client import Client
 from cli.output import (
-    confirm,
     describe_diff,
     describe_divided,
     describe_place,
@@ -20,6 +19,7 @@ from cli.output import (
     show_rows,
 )
 from stocktake.errors import CommandError
+from stocktake.redaction import harmless
 from stocktake.schema.decisions import Policy, Verdict
 from stocktake.states import ChangeState
 
@@ -159,7 +159,7 @@ def accept(
 ) -> None:
     """Take columns as the source has them; they go live at once."""
     chosen = (bool(columns), everything, additive).count(True)
-    if chosen > 1 or (not chosen and not sys.stdin.isatty()):
+    if chosen > 1 or (not chosen and not stdin_is_a_terminal()):
         raise typer.BadParameter(
             "Name the columns to accept, or give --all or --additive, one of the three."
         )
@@ -170,6 +170,11 @@ def accept(
     if columns:
         body = {"columns": dict.fromkeys(columns, Verdict.ACCEPT)}
     _decide(which, body, as_json=as_json)
+
+
+def stdin_is_a_terminal() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _ask(which: str) -> None:
@@ -184,7 +189,8 @@ def _ask(which: str) -> None:
         raise CommandError(f"Nothing of the change of {change['table_name']} is left to decide.")
     for line in describe_diff(change["diff"]):
         say(f"  {line}")
-    confirm(f"Accept all {change['undecided']} of {change['table_name']}?", yes=False)
+    question = f"Accept all {change['undecided']} of {change['table_name']}?"
+    typer.confirm(harmless(question), abort=True, err=True)
 
 
 @app.command("pin")
