@@ -20,6 +20,7 @@ from cli.editing import edit_table, types
 from cli.history import show_diff, show_history
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
+from cli.looking import preview, previews
 from cli.output import complain
 from cli.planning import check, plan
 from cli.schedules import app as schedules
@@ -27,16 +28,16 @@ from cli.stack import demo, up
 from cli.tables import app as tables
 from cli.tables import refresh
 from cli.uploads import upload
+from cli.watching import watch
 from stocktake import __version__
 from stocktake.errors import JobError, StocktakeError
 
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
     epilog=(
-        "tables, refresh, upload, policy, plan, check, changes, jobs, batches and schedules ask "
-        "the server that STOCKTAKE_URL names (http://127.0.0.1:8000 if not set), with "
-        "STOCKTAKE_API_KEY, in "
-        "the project STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
+        "tables, refresh, upload, policy, preview, previews, watch, plan, check, changes, jobs, "
+        "batches and schedules ask the server that STOCKTAKE_URL names (http://127.0.0.1:8000 if "
+        "not set), with STOCKTAKE_API_KEY, in the project STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
         "written wrong; 3 and 4 what `plan` and `check` found; 130 ended by Ctrl-C, and what "
         "was asked for goes on. --install-completion has the shell complete commands and options."
@@ -78,6 +79,9 @@ app.command()(refresh)
 app.command()(upload)
 app.add_typer(changes, name="changes")
 app.command()(policy)
+app.command()(preview)
+app.command()(previews)
+app.command()(watch)
 app.command()(plan)
 app.command()(check)
 app.add_typer(jobs, name="jobs")

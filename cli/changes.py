@@ -1,5 +1,7 @@
 """`stocktake changes` and `stocktake policy`: what waits for a decision, and what never does."""
 
+import sys
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,7 @@ from cli.output import (
     show_rows,
 )
 from stocktake.errors import CommandError
+from stocktake.redaction import harmless
 from stocktake.schema.decisions import Policy, Verdict
 from stocktake.states import ChangeState
 
@@ -155,12 +158,39 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Take columns as the source has them; they go live at once."""
-    if (bool(columns), everything, additive).count(True) != 1:
-        raise CommandError("Name the columns to accept, or give --all or --additive.")
+    chosen = (bool(columns), everything, additive).count(True)
+    if chosen > 1 or (not chosen and not stdin_is_a_terminal()):
+        raise typer.BadParameter(
+            "Name the columns to accept, or give --all or --additive, one of the three."
+        )
+    if not chosen:
+        _ask(which)
+        everything = True
     body: dict[str, Any] = {"accept": "all" if everything else "additive"}
     if columns:
         body = {"columns": dict.fromkeys(columns, Verdict.ACCEPT)}
     _decide(which, body, as_json=as_json)
+
+
+def stdin_is_a_terminal() -> bool:
+    """Return whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def _ask(which: str) -> None:
+    """Show what waits, and ask whether all of it is accepted.
+
+    Raises:
+        Abort: it is not.
+    """
+    with Client.from_environment() as client:
+        change = _found(client, which)
+    if not change["undecided"]:
+        raise CommandError(f"Nothing of the change of {change['table_name']} is left to decide.")
+    for line in describe_diff(change["diff"]):
+        say(f"  {line}")
+    question = f"Accept all {change['undecided']} of {change['table_name']}?"
+    typer.confirm(harmless(question), abort=True, err=True)
 
 
 @app.command("pin")
@@ -211,12 +241,27 @@ def undo(which: Which, as_json: AsJson = False) -> None:
         say(f"{change['table_name']} has its columns of before; {change['undecided']} wait again.")
 
 
+def _policy(word: str) -> Policy:
+    if word in set(Policy):
+        return Policy(word)
+    words = ", ".join(map(repr, map(str, Policy)))
+    near = get_close_matches(word.lower(), [*map(str, Policy)], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise typer.BadParameter(f"{word!r} is no policy: it is one of {words}{hint}")
+
+
 def policy(
     table: Annotated[
         str | None, typer.Argument(help="Name or id; the project's default if left out.")
     ] = None,
     set_to: Annotated[
-        Policy | None, typer.Option("--set", help="Of changes to come: what goes live by itself.")
+        Policy | None,
+        typer.Option(
+            "--set",
+            parser=_policy,
+            metavar="auto|additive_only|manual",
+            help="Of changes to come: what goes live by itself.",
+        ),
     ] = None,
     clear: Annotated[
         bool, typer.Option("--clear", help="Have the table follow the project again.")

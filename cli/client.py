@@ -5,7 +5,7 @@ Requests are made by `stocktake.client`; what is here are the commands' words.
 
 import unicodedata
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -151,6 +151,20 @@ class Client:
             following = urllib.parse.urlsplit(page["next"]).query
             page = self.get(path, **dict(urllib.parse.parse_qsl(following)))
             yield from page["results"]
+
+    def watch(self, topics: Iterable[str], since: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield what changes in the project, as the stream of events has it, with its `id`.
+
+        Raises:
+            CommandError: the key does not hold any more, or may not.
+        """
+        from stocktake import client
+
+        try:
+            for changes in self._api.watch(tuple(topics), last_event_id=since):
+                yield dict(changes.raw)
+        except client.RefusedError as exc:
+            raise CommandError(self._explain(exc)) from exc
 
     def table(self, name: str) -> dict[str, Any]:
         """Return the table of this name, or with this id.

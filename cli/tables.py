@@ -141,6 +141,7 @@ def show_table(
             ("Source version", table["source_version"]),
             ("Schema version", table["schema_version"]),
             ("State", table["state"]),
+            ("Policy", table["change_policy"] or "the project's"),
             ("Refreshed", moment(table["last_refreshed_at"])),
             ("Latest job", job.get("state")),
             *((("Error", error["detail"]),) if error else ()),

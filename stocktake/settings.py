@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     #: What a project may have, so that one can't take the service from the others; 0 is off.
     max_tables_per_project: int = Field(default=50_000, ge=0)
     max_schedules_per_project: int = Field(default=1000, ge=0)
+    max_checks_per_project: int = Field(default=20, ge=0)
     max_stored_bytes_per_project: int = Field(default=50 * 1024**3, ge=0)
     max_kept_answer_bytes_per_project: int = Field(default=256 * 1024**2, ge=0)
     #: `/readyz` and `/metrics` give the same answer for so long.

@@ -63,6 +63,7 @@ class JobKind(StrEnum):
     CHECK_FILE = "check_file"
     CHECK_SOURCE = "check_source"
     PLAN_REFRESH = "plan_refresh"
+    PREVIEW_FILE = "preview_file"
 
     @property
     def reads(self) -> bool:

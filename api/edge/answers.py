@@ -25,6 +25,8 @@ class Answer:
         body: a wire model or what JSON can hold, or makes one once the transaction has committed:
             of a table of 10,000 columns that is no work to do under a lock. None is no body.
         job_id: the job that a client may wait for.
+        kept: what is kept under an Idempotency-Key in the place of the body, where that holds what
+            must not be kept.
         after_wait: makes the answer anew, in a new transaction that may write, once that job
             has ended in time.
     """
@@ -33,6 +35,7 @@ class Answer:
     body: BaseModel | dict[str, Any] | list[Any] | Callable[[], BaseModel] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     job_id: UUID | None = None
+    kept: BaseModel | None = None
     after_wait: "Callable[[Context], Answer] | None" = None
 
     @property
@@ -42,7 +45,7 @@ class Answer:
 
     def stored(self) -> idempotency.StoredAnswer:
         """Return the answer as plain data, to keep under an idempotency key."""
-        body = self.made.body
+        body = self.made.body if self.kept is None else self.kept
         if isinstance(body, BaseModel):
             body = body.model_dump(mode="json")
         return idempotency.StoredAnswer(status=self.status, body=body, headers=dict(self.headers))

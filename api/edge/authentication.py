@@ -16,7 +16,7 @@ from stocktake.errors import (
     RequestError,
     ValidationError,
 )
-from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_READ_ROWS, TABLE_WRITE
 from stocktake.services import identity
 from stocktake.services.context import Caller
 
@@ -144,6 +144,9 @@ ReadEdge = Annotated[Edge, Depends(InProject(TABLE_READ))]
 
 
 AuditEdge = Annotated[Edge, Depends(InProject(AUDIT_READ))]
+
+
+RowsEdge = Annotated[Edge, Depends(InProject(TABLE_READ_ROWS))]
 
 
 WriteEdge = Annotated[Edge, Depends(InProject(TABLE_WRITE))]

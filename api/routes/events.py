@@ -44,7 +44,10 @@ async def _granted(
     edge: ReadEdge,
     topics: Annotated[
         str,
-        Query(max_length=200, description="Any of `tables`, `jobs`, `batches`, with commas."),
+        Query(
+            max_length=200,
+            description="Any of `tables`, `jobs`, `batches`, `changes`, with commas.",
+        ),
     ] = ",".join(Topic),
     last_event_id: Annotated[
         str | None, Header(description="The last event that the client has seen.")
@@ -69,7 +72,7 @@ def _topics(edge: Edge, text: str) -> set[Topic]:
                 attr="topics",
             )
     if not names:
-        raise ValidationError("Name a topic: tables, jobs or batches.", attr="topics")
+        raise ValidationError("Name a topic: tables, jobs, batches or changes.", attr="topics")
     topics = {Topic(name) for name in names}
     for scope in {SCOPES[topic] for topic in topics}:
         if not allows(edge.caller.scopes, scope):

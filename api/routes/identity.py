@@ -43,11 +43,13 @@ async def get_project(edge: ReadEdge) -> ProjectBody:
 
 @router.patch("/api/projects/{project_id}/")
 async def change_project(edge: WriteEdge, body: ProjectChange) -> Response:
-    """Set what holds for all tables that say nothing of their own: their policy of changes, and
-    after which time they are stale."""
+    """Set what holds for all tables that say nothing of their own: their policy of changes,
+    after which time they are stale, and whether rows may be looked at."""
 
     def work(context: Context) -> Answer:
-        project = identity.set_change_policy(context, body.change_policy)
+        project = identity.change_project(
+            context, policy=body.change_policy, row_previews=body.row_previews
+        )
         if "stale_after_seconds" in body.model_fields_set:
             project = identity.set_stale_after(context, body.stale_after_seconds)
         return Answer(body=project_view(project))

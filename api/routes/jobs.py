@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import Depends, Query, Response
@@ -24,7 +24,7 @@ from api.schemas.jobs import FullJobBody, JobBody, full_job_view, job_view
 from stocktake.db.models import JobAttempt, JobRow
 from stocktake.db.pages import place_of
 from stocktake.errors import RequestError, ThrottledError
-from stocktake.services import jobs
+from stocktake.services import jobs, previews
 from stocktake.services.context import Context
 from stocktake.services.jobs import JobFilter
 from stocktake.states import JobKind, JobState
@@ -56,7 +56,10 @@ def ended(context: Context, job_id: UUID, deduplicated: bool = False) -> Answer:
     if job.state == JobState.FAILED:
         return failed(context, job, deduplicated)
     headers = {"Location": job_url(context, job_id)}
-    return Answer(body=job_view(job, deduplicated), headers=headers)
+    rows = previews.rows_of(context, job)
+    shown = job_view(job, deduplicated, rows=rows)
+    kept = None if rows is None else job_view(job, deduplicated)
+    return Answer(body=shown, kept=kept, headers=headers)
 
 
 def failed(context: Context, job: JobRow, deduplicated: bool = False) -> Answer:
@@ -148,22 +151,29 @@ async def get_job(
 
     def work(context: Context) -> Answer:
         job, attempts = jobs.with_attempts(context, job_id)
-        return _represent(job, attempts, tags, more_headers)
+        rows = previews.rows_of(context, job)
+        return _represent(job, attempts, rows, tags, more_headers)
 
     return await edge.show(work)
 
 
 def _represent(
-    job: JobRow, attempts: Sequence[JobAttempt], known_tags: str, more_headers: Mapping[str, str]
+    job: JobRow,
+    attempts: Sequence[JobAttempt],
+    rows: list[list[Any]] | None,
+    known_tags: str,
+    more_headers: Mapping[str, str],
 ) -> Answer:
     tag = f'"{job.id}-{job.revision}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", **more_headers}
+    # What must not be kept is not for a cache either.
+    caching = "private, no-cache" if rows is None else "no-store"
+    headers = {"ETag": tag, "Cache-Control": caching, **more_headers}
     if not JobState(job.state).done:
         headers["Retry-After"] = str(_retry_after(job))
     if _matches(known_tags, tag):
         # With the headers of the 200 that it stands for (RFC 9110, 15.4.5).
         return Answer(status=304, headers=headers)
-    return Answer(body=full_job_view(job, attempts), headers=headers)
+    return Answer(body=full_job_view(job, attempts, rows), headers=headers)
 
 
 def _retry_after(job: JobRow) -> int:

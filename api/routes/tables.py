@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import Path, Query, Response
 
 from api.edge.answers import Answer
-from api.edge.authentication import ReadEdge, WriteEdge
+from api.edge.authentication import ReadEdge, RowsEdge, WriteEdge
 from api.edge.pages import PageDep
 from api.edge.routing import Router
 from api.routes.jobs import accepted, ended, failed, job_url
@@ -25,6 +25,7 @@ from api.schemas.schema_versions import (
     version_view,
 )
 from api.schemas.tables import (
+    FileToPreview,
     NewTable,
     SchemaUpdate,
     SourceToCheck,
@@ -41,6 +42,7 @@ from stocktake.services import (
     jobs,
     live_schemas,
     maintenance,
+    previews,
     refreshes,
     schema_versions,
     source_checks,
@@ -267,6 +269,26 @@ def _refreshing(context: Context, enqueued: Enqueued) -> Answer:
     job_id, shared = enqueued.job.id, enqueued.deduplicated
     submitted = accepted(context, enqueued.job, shared)
     return replace(submitted, after_wait=lambda later: ended(later, job_id, shared))
+
+
+@router.post(
+    "/warehouse_tables/{table_id}/preview/",
+    status_code=202,
+    response_model=JobBody,
+    responses={200: {"model": JobBody, "description": "The job has ended; it was waited for."}},
+)
+async def preview_file(
+    edge: RowsEdge, table_id: UUID, body: FileToPreview | None = None
+) -> Response:
+    """Read the first rows of one of the table's files, the newest if none is named. The key needs
+    the scope `warehouse_table:read_rows`, and the project must allow it (`row_previews`). The rows
+    stand in the job's result for ten minutes, and are kept nowhere else."""
+    file = None if body is None else body.file
+
+    def work(context: Context) -> Answer:
+        return _refreshing(context, previews.request(context, table_id, file))
+
+    return await edge.write(work, wait=True)
 
 
 @router.post("/warehouse_tables/{table_id}/update_schema/", response_model=TableBody)

@@ -28,11 +28,12 @@ class ProjectBody(Wire):
     stale_after_seconds: int | None = Field(
         description="How old the last good read of a table may be until it is stale; null: any."
     )
+    row_previews: bool
 
 
 class ProjectChange(OwnBody):
-    """What is set for all tables of a project that have none of their own. What else an answer
-    holds may be sent back and is ignored."""
+    """What is set for all tables of a project. What else an answer holds may be sent back and is
+    ignored."""
 
     answered = frozenset(ProjectBody.model_fields)
     model_config = ConfigDict(json_schema_extra={"examples": [{"change_policy": "additive_only"}]})
@@ -42,6 +43,11 @@ class ProjectChange(OwnBody):
     )
     stale_after_seconds: Annotated[Any, DescribedAs(StaleAfter | None)] = Field(
         None, description="How old the last good read of a table may be; null: any age."
+    )
+    row_previews: bool | None = Field(
+        None,
+        description="Whether rows of the tables may be looked at, by keys of the scope "
+        "`warehouse_table:read_rows`.",
     )
 
 
@@ -98,6 +104,7 @@ def project_view(project: Project) -> ProjectBody:
         created_at=project.created_at,
         change_policy=project.change_policy,
         stale_after_seconds=project.stale_after_seconds,
+        row_previews=project.row_previews,
     )
 
 

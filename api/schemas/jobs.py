@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -308,6 +308,42 @@ class SourceCheckResult(Wire):
     grant: GrantBody | None
 
 
+class CutCellBody(Wire):
+    """A text of which only the beginning is shown; `length` is in characters."""
+
+    text: str
+    length: int
+
+
+class BinaryCellBody(Wire):
+    """The beginning of a binary value; `length` is in bytes, all of them."""
+
+    base64: str
+    length: int
+
+
+#: A value as a preview shows it; a nested one is JSON in a text.
+CellBody: TypeAlias = bool | int | float | str | CutCellBody | BinaryCellBody | None
+
+
+class PreviewResult(Wire):
+    """What `preview_file` shows of a file: at most 50 rows, 500 columns and 1 MiB.
+
+    `rows` are told for ten minutes, to keys of the scope `warehouse_table:read_rows`, where the job
+    itself is asked for; elsewhere, otherwise and later they are null. `row_count` is how many they
+    are, and `more` says that the file has others. Values of CSV are its texts, as they stand there.
+    """
+
+    table_id: UUID
+    table: str
+    file: str
+    columns: list[ColumnTypeBody]
+    omitted_columns: int
+    row_count: int
+    more: bool
+    rows: list[list[CellBody]] | None
+
+
 class ProgressBody(Wire):
     """How far the read has come; `files_total` is null until it is known."""
 
@@ -401,6 +437,7 @@ class JobBody(Wire):
             | MaintenanceResult
             | CheckResult
             | SourceCheckResult
+            | PreviewResult
             | None
         ),
     ]
@@ -433,14 +470,26 @@ class FullJobBody(JobBody):
     attempts: list[AttemptBody]
 
 
-def full_job_view(job: JobRow, attempts: Sequence[JobAttempt]) -> FullJobBody:
-    """Return a job with its attempts on the wire."""
+def full_job_view(
+    job: JobRow, attempts: Sequence[JobAttempt], rows: list[list[Any]] | None = None
+) -> FullJobBody:
+    """Return a job with its attempts on the wire.
+
+    Args:
+        rows: as `job_view` takes them.
+    """
     shown = [AttemptBody.model_validate(attempt, from_attributes=True) for attempt in attempts]
-    return FullJobBody(**job_view(job).model_dump(), attempts=shown)
+    return FullJobBody(**job_view(job, rows=rows).model_dump(), attempts=shown)
 
 
-def job_view(job: JobRow, deduplicated: bool = False) -> JobBody:
-    """Return a job on the wire."""
+def job_view(
+    job: JobRow, deduplicated: bool = False, *, rows: list[list[Any]] | None = None
+) -> JobBody:
+    """Return a job on the wire.
+
+    Args:
+        rows: of a preview, where they may be told.
+    """
     state = JobState(job.state)
     return JobBody(
         id=job.id,
@@ -454,7 +503,7 @@ def job_view(job: JobRow, deduplicated: bool = False) -> JobBody:
         next_run_at=job.next_run_at,
         deduplicated=deduplicated,
         progress=job.progress,
-        result=_result(job.result),
+        result=_result(job, rows),
         error=None if job.error is None else JobErrorBody.model_validate(job.error),
         created_at=job.created_at,
         started_at=job.started_at,
@@ -462,7 +511,10 @@ def job_view(job: JobRow, deduplicated: bool = False) -> JobBody:
     )
 
 
-def _result(stored: dict[str, Any] | None) -> dict[str, Any] | None:
+def _result(job: JobRow, rows: list[list[Any]] | None) -> dict[str, Any] | None:
+    stored = job.result
+    if stored is not None and job.kind == JobKind.PREVIEW_FILE:
+        return stored | {"rows": rows}
     if stored is None or "diff" not in stored:
         return stored
     return stored | {"diff": completed(stored["diff"])}

@@ -171,6 +171,18 @@ class TableRestore(OwnBody):
     )
 
 
+class FileToPreview(OwnBody):
+    """Of which file the first rows are wanted; of the newest where none is named."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"file": "2026/11/27.parquet"}]})
+
+    file: str | None = Field(
+        None,
+        description="Its name as `origin` tells it: below the folders that the URL pattern begins "
+        "with; of a managed Delta table, below the table's own.",
+    )
+
+
 class UploadedTable(SharedBody):
     """A table to make of a file that was uploaded before."""
 

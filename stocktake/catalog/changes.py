@@ -6,10 +6,11 @@ and a decision come one after the other.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -26,8 +27,9 @@ from stocktake.schema.decisions import (
 from stocktake.schema.diff import ChangeClass, apply_overrides, diff
 from stocktake.states import ChangeState
 
-#: Of a table's changes that have ended; the oldest go.
+#: Of a table's changes that have ended, and bytes of all their parts as JSON; the oldest go.
 _KEPT: Final = 20
+_KEPT_BYTES: Final = 4 * 1024**2
 BACK: Final = "The source is back at the live schema."
 LET_THROUGH: Final = "A newer read of the source went live by the table's policy."
 SOURCE_CHANGED: Final = "The table was changed: it reads another source now."
@@ -264,9 +266,15 @@ def _put_away(session: Session, change: SchemaChange) -> None:
 def _forget_old(session: Session, table_id: UUID) -> None:
     """Empty what can be undone no more, and delete the oldest: each may be megabytes."""
     _empty(session, table_id)
-    ended = _ended(table_id)
-    newest = select(SchemaChange.id).where(*ended).order_by(SchemaChange.id.desc())
-    old = session.scalars(newest.offset(_KEPT)).all()
+    size = func.length(cast(SchemaChange.parts, Text))
+    newest = select(SchemaChange.id, size).where(*_ended(table_id)).order_by(SchemaChange.id.desc())
+    ended = session.execute(newest).all()
+    so_far = accumulate(row[1] for row in ended)
+    old = [
+        row.id
+        for at, (row, total) in enumerate(zip(ended, so_far, strict=True))
+        if at >= _KEPT or total > _KEPT_BYTES
+    ]
     if old:
         session.execute(delete(SchemaChange).where(SchemaChange.id.in_(old)))
 

@@ -251,6 +251,64 @@ class UploadedTable(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project, and what is set for all of its tables."""
+
+    id: int
+    name: str
+    change_policy: str = "auto"
+    row_previews: bool = False
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStep:
+    """What became of one step of reading a source: passed, failed or skipped."""
+
+    step: str
+    outcome: str
+    detail: str
+    code: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The least that a key must be allowed, as the store wants to be told."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCheck:
+    """Whether a source can be read, and what was found on the way."""
+
+    passed: bool
+    steps: tuple[SourceStep, ...] = ()
+    format: str | None = None
+    columns: tuple[ColumnType, ...] = ()
+    row_count: int | None = None
+    warnings: tuple[Warned, ...] = ()
+    grant: Grant | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewedRows:
+    """The first rows of a file, as docs/previews.md has their values; `rows` is None where they are
+    shown no more."""
+
+    file: str
+    columns: tuple[ColumnType, ...]
+    rows: tuple[tuple[Any, ...], ...] | None = None
+    row_count: int = 0
+    omitted_columns: int = 0
+    more: bool = False
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaVersion:
     """A numbered snapshot of a table's columns."""
 
@@ -363,6 +421,19 @@ class BatchChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingChange:
+    """A change of a schema that waits under a policy, or did."""
+
+    id: str
+    table_id: str
+    state: str
+    change: str
+    undecided: int
+    decided: int
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What changed since the ones before; `more` has the topics of which not all is named, so that
     their lists are to be asked for again. `id` is where to go on."""
@@ -371,6 +442,7 @@ class Changes:
     tables: tuple[TableChange, ...] = ()
     jobs: tuple[Job, ...] = ()
     batches: tuple[BatchChange, ...] = ()
+    changes: tuple[WaitingChange, ...] = ()
     more: tuple[str, ...] = ()
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 

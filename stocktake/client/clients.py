@@ -15,12 +15,14 @@ from stocktake.client.errors import StocktakeError
 from stocktake.client.methods import (
     AsyncBatches,
     AsyncJobs,
+    AsyncProject,
     AsyncSchedules,
     AsyncSchemaChanges,
     AsyncTables,
     AsyncWatches,
     Batches,
     Jobs,
+    Project,
     Schedules,
     SchemaChanges,
     Tables,
@@ -152,7 +154,7 @@ class Client(Watches, _Asks):
         self._http = self._opened(httpx.Client, transport)
         self.tables, self.jobs = Tables(self), Jobs(self)
         self.batches, self.schedules = Batches(self), Schedules(self)
-        self.changes = SchemaChanges(self)
+        self.changes, self.project = SchemaChanges(self), Project(self)
 
     def __enter__(self) -> Self:
         return self
@@ -236,7 +238,7 @@ class AsyncClient(AsyncWatches, _Asks):
         self._http = self._opened(httpx.AsyncClient, transport)
         self.tables, self.jobs = AsyncTables(self), AsyncJobs(self)
         self.batches, self.schedules = AsyncBatches(self), AsyncSchedules(self)
-        self.changes = AsyncSchemaChanges(self)
+        self.changes, self.project = AsyncSchemaChanges(self), AsyncProject(self)
 
     async def __aenter__(self) -> Self:
         return self

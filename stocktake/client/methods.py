@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from stocktake.client import batches, changes, jobs, schedules, tables, uploads, watching
+from stocktake.client import (
+    batches,
+    changes,
+    jobs,
+    looking,
+    project,
+    schedules,
+    tables,
+    uploads,
+    watching,
+)
 from stocktake.client.requests import Flow, Stream
 
 P = ParamSpec("P")
@@ -137,6 +147,8 @@ class Tables(_Resource):
     diff = Once(tables.diff)
     upload = Once(uploads.upload)
     check = Once(uploads.check_file)
+    check_source = Once(looking.check_source)
+    preview = Once(looking.preview)
 
 
 class AsyncTables(_AsyncResource):
@@ -158,6 +170,8 @@ class AsyncTables(_AsyncResource):
     diff = AsyncOnce(tables.diff)
     upload = AsyncOnce(uploads.upload)
     check = AsyncOnce(uploads.check_file)
+    check_source = AsyncOnce(looking.check_source)
+    preview = AsyncOnce(looking.preview)
 
 
 class Jobs(_Resource):
@@ -226,6 +240,20 @@ class AsyncSchedules(_AsyncResource):
     edit = AsyncOnce(schedules.edit_schedule)
     delete = AsyncOnce(schedules.delete_schedule)
     run_now = AsyncOnce(schedules.run_schedule)
+
+
+class Project(_Resource):
+    """`client.project`."""
+
+    get = Once(project.get_project)
+    edit = Once(project.edit_project)
+
+
+class AsyncProject(_AsyncResource):
+    """`client.project` of an `AsyncClient`."""
+
+    get = AsyncOnce(project.get_project)
+    edit = AsyncOnce(project.edit_project)
 
 
 class SchemaChanges(_Resource):

@@ -20,7 +20,7 @@ from stocktake.client.requests import (
     retry_after,
 )
 
-TOPICS: Final = ("tables", "jobs", "batches")
+TOPICS: Final = ("tables", "jobs", "batches", "changes")
 #: Between two tries to have the stream again, at first and at most.
 _REST_SECONDS: Final = 1.0
 _LONGEST_REST_SECONDS: Final = 30.0

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from stocktake.catalog.previews import KEPT_SECONDS
 from stocktake.db.clock import now
 from stocktake.db.models import (
     AuditEntry,
@@ -18,6 +19,7 @@ from stocktake.db.models import (
     ClockBeat,
     Job,
     JobAttempt,
+    Preview,
     ScheduleFire,
     StoredCredential,
     Table,
@@ -97,6 +99,12 @@ def prune_keys_of_jobs(database: Database, *, limit: int = ROWS_AT_ONCE) -> int:
     waits = exists().where(Job.id == StoredCredential.job_id, Job.state.in_(UNDONE))
     old = and_(StoredCredential.job_id.is_not(None), ~waits)
     return _prune(database, StoredCredential.id, old, StoredCredential.job_id, limit)
+
+
+def prune_previews(database: Database, *, limit: int = ROWS_AT_ONCE) -> int:
+    """Delete rows of sources that nobody is shown any more; of how many jobs."""
+    old = Preview.created_at <= now(-KEPT_SECONDS)
+    return _prune(database, Preview.job_id, old, Preview.created_at, limit)
 
 
 def prune_clock_beats(database: Database, *, limit: int = ROWS_AT_ONCE) -> int:

@@ -89,6 +89,7 @@ class Upkeep:
     def _prune_rows(self) -> bool:
         counts = {
             "clock_beats": rows.prune_clock_beats(self._database),
+            "previews": rows.prune_previews(self._database),
             "keys_of_jobs": rows.prune_keys_of_jobs(self._database),
         }
         if days := self._settings.retain_jobs_days:

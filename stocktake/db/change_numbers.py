@@ -14,7 +14,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 SEQUENCE: Final = "change_numbers"
 #: The tables whose rows have one.
-NUMBERED: Final = ("tables", "jobs", "batches")
+NUMBERED: Final = ("tables", "jobs", "batches", "schema_changes")
 
 
 class next_change(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is

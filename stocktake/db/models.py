@@ -86,6 +86,8 @@ class Project(Base):
     change_policy: Mapped[str] = mapped_column(Word(20), server_default=text("'auto'"))
     #: After which tables that say nothing of their own are stale; None: never.
     stale_after_seconds: Mapped[int | None]
+    #: Whether rows of its tables may be looked at.
+    row_previews: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
@@ -305,7 +307,7 @@ class SchemaVersion(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now())
 
 
-class SchemaChange(Base):
+class SchemaChange(Numbered, Base):
     """What a policy did not let go live: it waits until somebody decides, column by column."""
 
     __tablename__ = "schema_changes"
@@ -558,6 +560,18 @@ class Job(Numbered, Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+class Preview(Base):
+    """Rows that a job has read for somebody to look at: sealed, and gone minutes later."""
+
+    __tablename__ = "previews"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    key_id: Mapped[str] = mapped_column(String(64))
+    ciphertext: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=now(), index=True)
 
 
 class JobAttempt(Base):

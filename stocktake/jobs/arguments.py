@@ -1,13 +1,14 @@
 """What a kind of job needs beside its ids, typed; a job's row keeps it as JSON.
 
-Only `ingest_file`, `check_file`, `restore_table` and `check_source` need any. Names and values are
-read by processes of other releases too.
+Only `ingest_file`, `check_file`, `restore_table`, `check_source` and `preview_file` need any. Names
+and values are read by processes of other releases too.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
+from uuid import UUID
 
 from stocktake.schema.formats import TableFormat
 
@@ -171,6 +172,27 @@ class SourceArguments:
         kept: dict[str, Any] = {"url_pattern": self.url_pattern, "options": dict(self.options)}
         kept |= {"format": self.format.value} if self.format else {}
         return kept | ({"has_key": True} if self.has_key else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewArguments:
+    """Of which file somebody wants to see rows.
+
+    Attributes:
+        file: its name below the pattern's literal folders; None for the newest.
+    """
+
+    table_id: UUID
+    file: str | None = None
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what a job's row keeps."""
+        return cls(table_id=UUID(stored["table"]), file=stored.get("file"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a job's row is to keep."""
+        return {"table": str(self.table_id)} | ({"file": self.file} if self.file else {})
 
 
 def is_for_file(stored: Mapping[str, Any]) -> bool:

@@ -84,15 +84,29 @@ class Keyring:
 
     def seal(self, pair: AccessPair, *, project_id: int, credential_id: UUID) -> Sealed:
         """Encrypt under the first key, bound to the project and the credential's id."""
+        clear = json.dumps([pair.access_key, pair.access_secret]).encode()
+        return self.seal_bytes(clear, project_id=project_id, row_id=credential_id)
+
+    def open(self, sealed: Sealed, *, project_id: int, credential_id: UUID) -> AccessPair:
+        """Decrypt what `seal` has made. Raises what `open_bytes` raises."""
+        clear = self.open_bytes(sealed, project_id=project_id, row_id=credential_id)
+        access_key, access_secret = json.loads(clear)
+        return AccessPair(access_key=access_key, access_secret=access_secret)
+
+    def seal_bytes(self, clear: bytes, *, project_id: int, row_id: UUID) -> Sealed:
+        """Encrypt under the first key, bound to the project and to the id of the row that has it.
+
+        Raises:
+            CredentialUnavailableError: there is no key.
+        """
         key_id = self.first
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        clear = json.dumps([pair.access_key, pair.access_secret]).encode()
-        bound = _associated(project_id, credential_id, key_id)
+        bound = _associated(project_id, row_id, key_id)
         sealed = self._keys[key_id].encrypt(nonce, clear, bound)
         return Sealed(key_id=key_id, ciphertext=nonce + sealed)
 
-    def open(self, sealed: Sealed, *, project_id: int, credential_id: UUID) -> AccessPair:
-        """Decrypt what `seal` has made.
+    def open_bytes(self, sealed: Sealed, *, project_id: int, row_id: UUID) -> bytes:
+        """Decrypt what `seal_bytes` has made.
 
         Raises:
             CredentialUnavailableError: the key is gone, or the row is not the one it was made for.
@@ -106,15 +120,11 @@ class Keyring:
             )
         nonce, body = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
         try:
-            clear = cipher.decrypt(
-                nonce, body, _associated(project_id, credential_id, sealed.key_id)
-            )
+            return cipher.decrypt(nonce, body, _associated(project_id, row_id, sealed.key_id))
         except InvalidTag as exc:
             raise CredentialUnavailableError(
                 "The stored credential does not decrypt: it was changed, or moved between rows."
             ) from exc
-        access_key, access_secret = json.loads(clear)
-        return AccessPair(access_key=access_key, access_secret=access_secret)
 
     def seal_text(self, text: str, *, purpose: str) -> str:
         """Encrypt a text under the first key into one that a client may hold, for one purpose.

@@ -18,7 +18,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.change_numbers import SEQUENCE
-from stocktake.db.models import Batch, BatchItem, Job, Table
+from stocktake.db.models import Batch, BatchItem, Job, SchemaChange, Table
 from stocktake.security.scopes import TABLE_READ
 from stocktake.states import JobState
 
@@ -33,6 +33,8 @@ class Topic(StrEnum):
     TABLES = "tables"
     JOBS = "jobs"
     BATCHES = "batches"
+    #: What waits under a policy, and what became of it.
+    CHANGES = "changes"
 
 
 #: What a key needs for each.
@@ -85,14 +87,22 @@ def mark(session: Session) -> Mark:
 
 #: A new sequence's last value is its first, which nobody has yet.
 _LAST: Final = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {SEQUENCE}"  # noqa: S608
-_MODELS: Final[Mapping[Topic, type[Table | Job | Batch]]] = MappingProxyType(
-    {Topic.TABLES: Table, Topic.JOBS: Job, Topic.BATCHES: Batch}
+_MODELS: Final[Mapping[Topic, type[Table | Job | Batch | SchemaChange]]] = MappingProxyType(
+    {Topic.TABLES: Table, Topic.JOBS: Job, Topic.BATCHES: Batch, Topic.CHANGES: SchemaChange}
 )
 _COLUMNS: Final[Mapping[Topic, tuple[InstrumentedAttribute[Any], ...]]] = MappingProxyType(
     {
         Topic.TABLES: (Table.name, Table.deleted, Table.schema_version, Table.latest_job_id),
         Topic.JOBS: (Job.state, Job.kind, Job.table_id, Job.batch_id, Job.progress),
         Topic.BATCHES: (),
+        Topic.CHANGES: (
+            SchemaChange.table_id,
+            SchemaChange.state,
+            SchemaChange.change,
+            SchemaChange.undecided,
+            SchemaChange.decided,
+            SchemaChange.replaced_by,
+        ),
     }
 )
 

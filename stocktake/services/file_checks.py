@@ -9,7 +9,7 @@ from stocktake.errors import ValidationError, did_you_mean
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TAKING_ROWS, TableFormat
-from stocktake.services import refreshes, table_views, tables
+from stocktake.services import quotas, refreshes, table_views, tables
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import options_of, refusal, uploadable
 from stocktake.states import JobKind, Queue
@@ -66,6 +66,7 @@ def request(
     arguments = _arguments(table, asked)
     if upload is None:
         _check_url(context, table, arguments)
+    quotas.require_room_for_check(context)
     return enqueue(
         context.session,
         JobRequest(

@@ -135,6 +135,7 @@ def request_check(context: Context, upload: Upload, form: FileForm) -> Enqueued:
     Raises:
         ValidationError: the table of that name takes no such upload.
     """
+    quotas.require_room_for_check(context)
     table = _locked_by_name(context, form.name)
     if table is not None:
         _require_taking(table, form)

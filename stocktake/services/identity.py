@@ -113,9 +113,14 @@ def get_project(context: Context) -> Project:
     return project
 
 
-def set_change_policy(context: Context, policy: Policy | None) -> Project:
-    """Set the policy of changes of the project's tables that have none of their own; None leaves
-    it. What waits already goes on waiting.
+def change_project(
+    context: Context, *, policy: Policy | None = None, row_previews: bool | None = None
+) -> Project:
+    """Set what holds for all tables of the project; None leaves it.
+
+    Args:
+        policy: of the tables that have none of their own. What waits already goes on waiting.
+        row_previews: whether rows may be looked at. Those that were read are shown no more at once.
 
     Raises:
         NotFoundError: the project is gone.
@@ -124,7 +129,10 @@ def set_change_policy(context: Context, policy: Policy | None) -> Project:
     if policy is not None and policy != project.change_policy:
         old, project.change_policy = project.change_policy, policy
         audit.record(context, "project.policy", str(project.id), old=old, new=policy.value)
-        context.session.flush()
+    if row_previews is not None and row_previews != project.row_previews:
+        project.row_previews = row_previews
+        audit.record(context, "project.row_previews", str(project.id), new=row_previews)
+    context.session.flush()
     return project
 
 

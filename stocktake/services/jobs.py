@@ -15,7 +15,7 @@ from stocktake.db.pages import Place, one_by_one, part_of
 from stocktake.errors import ConflictError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.services import audit
+from stocktake.services import audit, quotas
 from stocktake.services.context import Context
 from stocktake.states import OF_BATCH, JobKind, JobState, Queue, UploadState
 
@@ -166,6 +166,8 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
     # Retention removes neither it nor its batch from here on.
     old = context.find(Job, job_id, lock=True)
     _check_upload(context, old, table)
+    if old.table_id is None and old.kind in quotas.CHECKS:
+        quotas.require_room_for_check(context)
     new = enqueue(context.session, _again(context, old))
     if table is not None and JobKind(old.kind) in _SHOWN:
         table.latest_job_id = new.job.id

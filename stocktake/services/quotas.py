@@ -3,12 +3,18 @@
 Asked before something is added, without a lock: requests at the same moment may each be let in.
 """
 
-from sqlalchemy import ColumnElement, false, func, literal, select
+from typing import Final
+
+from sqlalchemy import ColumnElement, false, func, literal, select, union_all
 
 from stocktake.catalog.stored_bytes import stored_bytes
-from stocktake.db.models import IdempotencyKey, Schedule, Table
+from stocktake.db.models import IdempotencyKey, Job, Schedule, Table
 from stocktake.errors import QuotaExceededError
 from stocktake.services.context import Context
+from stocktake.states import JobKind, JobState, Queue
+
+#: Kinds whose jobs are of no table.
+CHECKS: Final = (JobKind.CHECK_FILE, JobKind.CHECK_SOURCE, JobKind.PREVIEW_FILE)
 
 
 def require_room_for_table(context: Context) -> None:
@@ -32,6 +38,37 @@ def require_room_for_schedule(context: Context) -> None:
     mine = (Schedule.project_id == context.caller.project_id,)
     most = context.process.settings.max_schedules_per_project
     _require_fewer(context, Schedule, mine, most, "schedules")
+
+
+def require_room_for_check(context: Context) -> None:
+    """Refuse a check or a preview while as many of the project's wait or run as may: jobs of a
+    table are one of a kind at a time, and these are of none.
+
+    Raises:
+        QuotaExceededError: they do.
+    """
+    most = context.process.settings.max_checks_per_project
+    if not most:
+        return
+    mine = (
+        Job.project_id == context.caller.project_id,
+        # As an index of jobs that have not ended begins: beside a batch of a million.
+        Job.queue == Queue.INTERACTIVE,
+        Job.table_id.is_(None),
+        Job.kind.in_(CHECKS),
+    )
+    under_way = union_all(
+        select(Job.id).where(Job.state == JobState.QUEUED, Job.rung_at.is_(None), *mine),
+        select(Job.id).where(Job.state == JobState.QUEUED, Job.rung_at.is_not(None), *mine),
+        select(Job.id).where(Job.state == JobState.RUNNING, *mine),
+    )
+    some = under_way.limit(most).subquery()
+    if (context.session.scalar(select(func.count()).select_from(some)) or 0) >= most:
+        raise QuotaExceededError(
+            f"{most} checks and previews of the project wait or run, which is as many as may. Ask "
+            "again when one has ended, or have the operator raise "
+            "STOCKTAKE_MAX_CHECKS_PER_PROJECT."
+        )
 
 
 def require_room_for_bytes(context: Context) -> None:

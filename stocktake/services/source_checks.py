@@ -9,7 +9,7 @@ from stocktake.jobs.arguments import SourceArguments
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.schema.formats import TableFormat
 from stocktake.security.encryption import AccessPair
-from stocktake.services import audit, credentials, table_views, tables
+from stocktake.services import audit, credentials, quotas, table_views, tables
 from stocktake.services.context import Context
 from stocktake.services.options import check_options
 from stocktake.services.tables import TableFields
@@ -42,6 +42,7 @@ def request(context: Context, fields: TableFields) -> Enqueued:
     arguments = SourceArguments(
         url_pattern=url_pattern, format=table_format, options=options, has_key=pair is not None
     )
+    quotas.require_room_for_check(context)
     # Once: its keys are gone when it has begun.
     enqueued = _enqueue(context, max_attempts=1, arguments=arguments)
     if pair is not None:

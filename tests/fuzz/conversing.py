@@ -29,6 +29,7 @@ from stocktake.runs import (
     ingest_file,
     maintain_table,
     plan_refresh,
+    preview_file,
     refresh_schema,
     restore_table,
     validate_columns,
@@ -49,6 +50,7 @@ _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
     JobKind.CHECK_FILE: check_file.run,
     JobKind.CHECK_SOURCE: check_source.run,
     JobKind.PLAN_REFRESH: plan_refresh.run,
+    JobKind.PREVIEW_FILE: preview_file.run,
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_READ_ROWS, TABLE_WRITE
 
 #: Asked without a key, and why.
 OPEN: Final = {
@@ -126,6 +126,10 @@ PROJECT: Final = {
     ),
     "POST warehouse_tables/check/": Rule(scope=TABLE_WRITE, body={}, names="table"),
     "POST warehouse_tables/refresh/": Rule(scope=TABLE_WRITE, body={}, names="tables"),
+    "GET batches/": Rule(scope=TABLE_READ, names="filters"),
+    "POST batches/": Rule(
+        scope=TABLE_WRITE, body={"action": "refresh", "selector": {"all": True}}, names="selector"
+    ),
     "GET batches/{batch_id}/": _READ,
     "POST batches/{batch_id}/cancel/": _WRITE,
     "GET schedules/": _READ,
@@ -140,6 +144,7 @@ PROJECT: Final = {
     "POST changes/{change_id}/decide/": Rule(scope=TABLE_WRITE, body={"accept": "all"}),
     "POST changes/{change_id}/undo/": _WRITE,
     "GET warehouse_tables/": _READ,
+    "GET warehouse_tables/counts/": _READ,
     "POST warehouse_tables/": Rule(scope=TABLE_WRITE, body=_TABLE),
     "GET warehouse_tables/{table_id}/": _READ,
     "PATCH warehouse_tables/{table_id}/": Rule(scope=TABLE_WRITE, body={"name": "stolen"}),
@@ -149,6 +154,7 @@ PROJECT: Final = {
     "GET warehouse_tables/{table_id}/schema/": _READ,
     "POST warehouse_tables/{table_id}/maintain/": _WRITE,
     "POST warehouse_tables/{table_id}/restore/": _WRITE,
+    "POST warehouse_tables/{table_id}/preview/": Rule(scope=TABLE_READ_ROWS),
     "POST warehouse_tables/{table_id}/check/": _WRITE,
     "POST warehouse_tables/{table_id}/update_schema/": Rule(
         scope=TABLE_WRITE, body={"updates": {"id": "float"}}

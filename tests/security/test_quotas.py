@@ -111,6 +111,22 @@ def test_schedules_of_a_project_are_limited(
     assert ours.post("schedules/", json=body).status_code == 201
 
 
+def test_checks_of_a_project_that_go_on_at_once_are_limited(
+    start: Callable[..., tuple[httpx.Client, httpx.Client]],
+) -> None:
+    ours, theirs = start(max_checks_per_project=2)
+    body = {"url_pattern": "https://bucket.s3.amazonaws.com/a.csv", "options": {"public": True}}
+    first, second = (ours.post("warehouse_tables/check/", json=body) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202)
+    third = ours.post("warehouse_tables/check/", json=body)
+    _require_quota(third, "STOCKTAKE_MAX_CHECKS_PER_PROJECT")
+    assert theirs.post("warehouse_tables/check/", json=body).status_code == 202
+    ended = f"jobs/{first.json()['id']}"
+    assert ours.post(f"{ended}/cancel/").status_code == 202
+    assert ours.post("warehouse_tables/check/", json=body).status_code == 202
+    _require_quota(ours.post(f"{ended}/retry/"), "STOCKTAKE_MAX_CHECKS_PER_PROJECT")
+
+
 def test_stored_bytes_of_a_project_are_limited(
     start: Callable[..., tuple[httpx.Client, httpx.Client]],
     database: Database,

@@ -14,7 +14,14 @@ from sqlalchemy import select
 from api.app import create_app
 from stocktake.db.models import Base, SchemaVersion
 from stocktake.db.session import Database
-from stocktake.security.scopes import ALL, AUDIT_READ, KNOWN, TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import (
+    ALL,
+    AUDIT_READ,
+    KNOWN,
+    TABLE_READ,
+    TABLE_READ_ROWS,
+    TABLE_WRITE,
+)
 from stocktake.services import identity
 from stocktake.settings import Settings
 from tests.security.routes import (
@@ -35,8 +42,9 @@ NO_PROJECT: Final = 999_999
 OPENS: Final = {
     TABLE_READ: {TABLE_READ},
     TABLE_WRITE: {TABLE_READ, TABLE_WRITE},
+    TABLE_READ_ROWS: {TABLE_READ_ROWS},
     AUDIT_READ: {AUDIT_READ},
-    ALL: {TABLE_READ, TABLE_WRITE, AUDIT_READ},
+    ALL: {TABLE_READ, TABLE_WRITE, TABLE_READ_ROWS, AUDIT_READ},
 }
 
 Connect = Callable[..., httpx.Client]

@@ -61,7 +61,7 @@ async def change(edge: WriteEdge) -> Response:
     stale = _stale_after(form.one("stale_after_hours"))
 
     def work(context: Context) -> int:
-        identity.set_change_policy(context, policy)
+        identity.change_project(context, policy=policy)
         return identity.set_stale_after(context, stale).id
 
     project_id = await edge.change(work)

@@ -1,5 +1,6 @@
 """Policies and pending changes over HTTP: lists, decisions, what is refused, and repetitions."""
 
+import json
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
@@ -246,3 +247,21 @@ def test_a_table_may_be_registered_with_its_policy(client: httpx.Client) -> None
         "change_policy": "manual",
     }
     assert client.post("warehouse_tables/", json=body).json()["change_policy"] == "manual"
+
+
+def test_ended_changes_are_kept_up_to_so_many_bytes_the_newest(
+    client: httpx.Client, table: UUID, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        settle(database, table, (*NEW, Column.of(f"c{number}", "Int64")))
+    found = client.get("changes/").json()["results"]
+    assert len(found) == 7
+
+    with database.read() as session:
+        parts = session.get_one(SchemaChange, UUID(found[1]["id"])).parts
+    monkeypatch.setattr(changes, "_KEPT_BYTES", 2.5 * len(json.dumps(parts)))
+    settle(database, table, (*NEW, Column.of("last", "Int64")))
+
+    left = client.get("changes/").json()["results"]
+    assert [each["id"] for each in left[1:]] == [each["id"] for each in found[:2]]
+    assert [each["state"] for each in left] == ["pending", "replaced", "replaced"]

@@ -1,6 +1,7 @@
 """`stocktake changes` and `stocktake policy`, against a server."""
 
 import json
+import sys
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -10,7 +11,6 @@ from typer.testing import CliRunner, Result
 
 from cli import app
 from stocktake.db.session import Database
-from stocktake.errors import CommandError
 from tests.integration.api.conftest import MakeKey, Served
 from tests.integration.api.test_changes import change, settle, table
 
@@ -64,9 +64,17 @@ def test_a_change_is_found_by_its_table_and_decided(change: str, database: Datab
 
 @pytest.mark.parametrize("arguments", [(), ("n", "--all"), ("--all", "--additive")])
 def test_what_to_accept_is_said_in_one_way(change: str, arguments: tuple[str, ...]) -> None:
-    done = run("changes", "accept", "orders", *arguments, status=1)
-    assert isinstance(done.exception, CommandError)
-    assert "--additive" in str(done.exception)
+    assert "--additive" in run("changes", "accept", "orders", *arguments, status=2).output
+
+
+def test_a_person_at_a_terminal_is_asked(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # `CliRunner` gives commands another stdin.
+    monkeypatch.setattr(sys.modules["cli.changes"], "stdin_is_a_terminal", lambda: True)
+    no = CliRunner().invoke(app, ["changes", "accept", "orders"], input="n\n")
+    assert no.exit_code == 1
+    assert "Accept all 2 of orders?" in no.output
+    yes = CliRunner().invoke(app, ["changes", "accept", "orders"], input="y\n")
+    assert "applied as version 2" in yes.output
 
 
 def test_a_refusal_is_told(change: str, table: UUID, database: Database) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
+from stocktake.catalog import previews
 from stocktake.client import (
     AuthenticationError,
     Client,
@@ -29,6 +30,7 @@ from stocktake.errors import SourceNotFoundError
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import IngestArguments
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.integration.api.playing import start_worker
 from tests.integration.api.test_changes import NEW, OLD, settle
 from tests.support.client import KINDS, LosesAnswers, open_client
 from tests.support.stack import wait_until
@@ -434,3 +436,49 @@ def test_a_policy_is_given_with_a_table(api: Any) -> None:
     made = api.tables.create("orders", **ORDERS, **PUBLIC, change_policy="manual")
     assert made.change_policy == "manual"
     assert api.tables.edit(made, change_policy="auto").change_policy == "auto"
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+
+def test_what_is_set_for_a_project(api: Any) -> None:
+    assert (api.project.get().change_policy, api.project.get().row_previews) == ("auto", False)
+    changed = api.project.edit(change_policy="manual", row_previews=True)
+    assert (changed.change_policy, changed.row_previews) == ("manual", True)
+
+
+def test_a_source_is_checked(served: Served, api: Any, finish: Any) -> None:
+    found = {"passed": True, "steps": [], "columns": [{"name": "id", "type": "Int64"}]}
+    start_worker(served, lambda _, job_id: finish(job_id, found))
+    checked = api.tables.check_source(ORDERS["url_pattern"], **PUBLIC)
+    assert (checked.passed, checked.columns[0].name) == (True, "id")
+
+
+def test_rows_are_previewed(
+    served: Served, api: Any, finish: Any, make_table: Callable[..., UUID]
+) -> None:
+    make_table("orders")
+    with pytest.raises(PermissionDeniedError, match="row_previews"):
+        api.tables.preview("orders")
+    api.project.edit(row_previews=True)
+    found = {"file": "a.csv", "columns": [{"name": "id", "type": "Int64"}], "row_count": 1}
+    start_worker(served, lambda _, job_id: finish(job_id, found, [[1]]))
+    shown = api.tables.preview("orders", file="a.csv")
+    assert (shown.file, shown.rows) == ("a.csv", ((1,),))
+
+
+@pytest.fixture
+def finish(
+    served: Served, database: Database, claim_job: Callable[[UUID], leases.Claim], project_id: int
+) -> Callable[..., None]:
+    """End a job with this result, and rows beside it."""
+
+    def end(job_id: UUID, result: dict[str, Any], rows: list[list[Any]] | None = None) -> None:
+        claimed = claim_job(job_id)
+        with database.write() as session:
+            if rows is not None:
+                keyring = served.parts.process.keyring
+                previews.keep(session, keyring, job_id, rows, project_id=project_id)
+            leases.succeed(session, claimed, result)
+
+    return end

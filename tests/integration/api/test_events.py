@@ -19,6 +19,7 @@ from stocktake.db.session import Database
 from stocktake.jobs import leases
 from stocktake.services import feed
 from tests.integration.api.conftest import FinishJob, MakeJob, MakeKey, Served
+from tests.support.rows import pending_change
 from tests.support.stack import wait_until
 
 MakeTable = Callable[..., UUID]
@@ -182,7 +183,7 @@ def test_a_number_that_was_never_given_has_everything_asked_for_again(
     with reading(client, "9" * 17) as stream:
         event = stream.next()
     assert event is not None
-    assert (event[0], event[2]["more"]) == ("changes", ["batches", "jobs", "tables"])
+    assert (event[0], event[2]["more"]) == ("changes", ["batches", "changes", "jobs", "tables"])
 
 
 def test_more_than_an_event_names_is_said(
@@ -405,3 +406,28 @@ def test_a_key_without_the_scope_gets_none(
     client = connect(make_key(["audit_log:read"]))
     answer = client.get(f"/api/projects/{project_id}/events/", timeout=PATIENCE_SECONDS)
     assert answer.status_code == 403
+
+
+def test_what_waits_is_told_as_it_is_found_decided_and_taken_back(
+    client: httpx.Client, make_table: MakeTable, database: Database, project_id: int
+) -> None:
+    table = make_table("orders")
+    with ready(client, topics="changes") as stream:
+        change = pending_change(project_id, table)
+        with database.write() as session:
+            session.add(change)
+            session.flush()
+            change_id = change.id
+        _, event = stream.until(lambda it: it["changes"])
+        (told,) = event["changes"]
+        assert (told["id"], told["table_id"], told["state"], told["undecided"]) == (
+            str(change_id),
+            str(table),
+            "pending",
+            1,
+        )
+        for path, state in (("decide", "decided"), ("undo", "pending")):
+            body = {"accept": "all"} if path == "decide" else {}
+            client.post(f"changes/{change_id}/{path}/", json=body).raise_for_status()
+            _, event = stream.until(lambda it: it["changes"])
+            assert [each["state"] for each in event["changes"]] == [state]

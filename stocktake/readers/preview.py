@@ -1,0 +1,213 @@
+"""The first rows of one file, as they stand in it: for somebody to look at, and not to be kept.
+
+A text's values are its own texts, and no type is read into them; other values are Arrow's.
+"""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic_core import to_json
+
+from stocktake.errors import SourceNotFoundError, UnsupportedError
+from stocktake.readers import introspect
+from stocktake.readers.files.listing import list_files, relative_name
+from stocktake.readers.files.partitions import HIVE_NULL, with_partitions
+from stocktake.readers.limits import exceeded
+from stocktake.readers.registry import offered
+from stocktake.readers.source import BatchReader, Limits, Progress, Source
+from stocktake.readers.text.decoding import Text, stream_text
+from stocktake.readers.text.records import RecordReader
+from stocktake.readers.text.sampling import list_text_files, telling
+from stocktake.schema.cells import Cell, cell
+from stocktake.schema.columns import Column
+from stocktake.storage.places.globs import escape, literal_prefix, matcher, naming
+
+MOST_ROWS: Final = 50
+MOST_COLUMNS: Final = 500
+#: Of all rows as JSON. One row of the most columns, each cut, is less.
+MOST_BYTES: Final = 1024**2
+#: A person waits; a refresh may take longer.
+MOST_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneFile:
+    """A source that is one file of a table.
+
+    Attributes:
+        source: whose path names that file alone.
+        name: as messages and origins tell it.
+        values: of the columns that stand in folders' names, or in a log, and not in the file.
+        partitions: those of them that the read of one file does not tell.
+    """
+
+    source: Source
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+    partitions: tuple[Column, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class FirstRows:
+    """What a preview shows.
+
+    Attributes:
+        columns: the first `MOST_COLUMNS` that the file has.
+        omitted_columns: how many more it has.
+        more: whether the file has more rows than these.
+    """
+
+    columns: tuple[Column, ...]
+    omitted_columns: int
+    rows: list[list[Cell]] = field(default_factory=list)
+    more: bool = False
+    _bytes: int = 2
+
+    def take(self, row: list[Cell]) -> bool:
+        """Add a row; return whether there is room for another one."""
+        size = len(to_json(row)) + 1
+        if len(self.rows) >= MOST_ROWS or self._bytes + size > MOST_BYTES:
+            self.more = True
+            return False
+        self.rows.append(row)
+        self._bytes += size
+        return True
+
+
+def one_file(source: Source, name: str | None, limits: Limits) -> OneFile:
+    """Return one of the files that a pattern names: the newest where none is wanted.
+
+    Args:
+        name: as `relative_name` tells it.
+
+    Raises:
+        SourceNotFoundError: the pattern names no such file, or it is gone.
+        UnsupportedError: the format's table is a folder, whose log tells its files.
+    """
+    if source.format.is_folder:
+        raise UnsupportedError(
+            f"Rows of a {source.format.facts.title} table that is not managed are not shown: which "
+            "of its rows are live stands in its log.",
+            code="preview_unsupported",
+            hint="Query the table itself.",
+        )
+    if name is None:
+        files = list_files(source, limits).files
+        # Newest first; one without bytes has no rows.
+        key = next((file.path for file in files if file.size), files[0].path)
+    else:
+        key = _key(source, name)
+    found = replace(source, path=escape(key), state=None)
+    return OneFile(source=found, name=relative_name(source, key), values=_folder_values(key))
+
+
+def _key(source: Source, name: str) -> str:
+    folder, slash, _ = literal_prefix(source.path).rpartition("/")
+    key = folder + slash + name
+    climbs = any(part in ("", ".", "..") for part in name.split("/"))
+    if climbs or not (matcher(source.path)(key) and naming(source.path)(key)):
+        raise SourceNotFoundError(
+            f'The URL pattern of the table names no file "{name}".',
+            hint="Name a file as the table's columns tell it in `origin`: below the folders that "
+            "the pattern begins with.",
+        )
+    return key
+
+
+def _folder_values(key: str) -> dict[str, str | None]:
+    pairs = (folder.partition("=") for folder in key.split("/")[:-1])
+    values = {unquote(name): unquote(value) for name, equals, value in pairs if name and equals}
+    return {name: None if value == HIVE_NULL else value for name, value in values.items()}
+
+
+def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
+    """Return the first rows of a file, of a format whose files may be uploaded.
+
+    Args:
+        limits: the budgets of a sample hold here, though no more than `MOST_SECONDS`.
+
+    Raises:
+        JobError: the file breaks its format, a budget ran out, or the store's own.
+    """
+    limits = replace(limits, max_files=1, max_seconds=min(limits.max_seconds, MOST_SECONDS))
+    until = partial(_tell, progress, limits, time.monotonic() + limits.max_seconds)
+    columns = with_partitions(introspect(file.source, limits, until).columns, file.partitions)
+    found = FirstRows(columns=columns[:MOST_COLUMNS], omitted_columns=len(columns[MOST_COLUMNS:]))
+    names = [column.name for column in found.columns]
+    read = _texts if file.source.format.facts.inferred else _batches
+    with closing(read(file.source, limits, until, names)) as rows:
+        for row in rows:
+            # What stands in a folder's name is in no row.
+            if not found.take([cell(row.get(name, file.values.get(name))) for name in names]):
+                break
+    return found
+
+
+def _tell(
+    progress: Progress, limits: Limits, deadline: float, phase: str, done: int, total: int | None
+) -> None:
+    progress(phase, done, total)
+    if time.monotonic() > deadline:
+        raise exceeded(
+            limits,
+            "max_seconds",
+            f"Reading the file's first rows took longer than {limits.max_seconds:g} seconds",
+            advice="Write smaller files",
+        )
+
+
+def _texts(
+    source: Source, limits: Limits, progress: Progress, names: list[str]
+) -> Generator[dict[str, Any]]:
+    records: RecordReader = offered(source.format, "records")
+    for file in list_text_files(source, limits).files:
+        text = stream_text(source, file, limits)
+        chunks = telling(text.chunks, partial(progress, "read", 0, 1))
+        told = Text(path=text.path, chunks=chunks, complete=True)
+        for block in records(source, limits, told, names):
+            values = list(block.values.items())
+            for at in range(len(block.lines)):
+                yield {name: column[at] for name, column in values}
+
+
+def _batches(
+    source: Source, limits: Limits, progress: Progress, names: list[str]
+) -> Generator[dict[str, Any]]:
+    _refuse_large(source, limits)
+    batches: BatchReader = offered(source.format, "batches")
+    for _, batch in batches(source, limits, progress):
+        known = [name for name in names if name in batch.schema.names]
+        columns = {name: batch.column(name) for name in known}
+        for at in range(batch.num_rows):
+            yield {name: _value(column[at]) for name, column in columns.items()}
+
+
+def _refuse_large(source: Source, limits: Limits) -> None:
+    """Refuse a file beyond the budget of a sample: all of it is brought to the worker."""
+    for file in list_files(source, limits).files:
+        if file.size > limits.max_bytes:
+            raise exceeded(
+                limits,
+                "max_bytes",
+                f"The file has {file.size:,} bytes, all of which its first rows take",
+                advice="Write smaller files",
+                file=relative_name(source, file.path),
+            )
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError, pa.ArrowException):
+        # A moment that Python does not reach, or of nanoseconds, or of an unknown zone.
+        try:
+            return pc.cast(scalar, pa.string()).as_py()
+        except pa.ArrowException:
+            return f"({scalar.type} that cannot be shown)"
