@@ -37,8 +37,8 @@ app = typer.Typer(
     epilog=(
         "tables, refresh, upload, policy, preview, previews, watch, plan, check, changes, jobs, "
         "batches and schedules ask the server that STOCKTAKE_URL names (http://127.0.0.1:8000 if "
-        "not set), with STOCKTAKE_API_KEY, in the project STOCKTAKE_PROJECT_ID (the key's own if not "
-        "set).\n\n"
+        "not set), with STOCKTAKE_API_KEY, in the project STOCKTAKE_PROJECT_ID (the key's own if "
+        "not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
         "written wrong; 3 and 4 what `plan` and `check` found; 130 ended by Ctrl-C, and what "
         "was asked for goes on. --install-completion has the shell complete commands and options."
