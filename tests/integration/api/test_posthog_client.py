@@ -42,6 +42,12 @@ OUR_KEYS = [
     "latest_job",
     "change_policy",
     "pending_change",
+    "state",
+    "error_code",
+    "last_change",
+    "last_changed_at",
+    "has_overrides",
+    "stale_after_seconds",
 ]
 
 
