@@ -50,9 +50,13 @@ def worker(served: Served) -> None:
             work_on(database, each)
 
     def work_on(database: Database, job_id: UUID) -> None:
-        claim = take(database, job_id)
         with database.read() as session:
-            kind = session.get_one(Job, job_id).kind
+            job = session.get_one(Job, job_id)
+            kind, is_queued = job.kind, job.state == JobState.QUEUED
+        # A second ring, for a job that was played with another, claims nothing.
+        if not is_queued:
+            return
+        claim = take(database, job_id)
         process = served.parts.process
         attempt = Attempt(claim=claim, process=process, progress=no_progress)
         import_module(f"stocktake.runs.{kind}").run(attempt)
