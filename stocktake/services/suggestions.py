@@ -12,6 +12,7 @@ from stocktake.storage.places.providers import match_host
 from stocktake.storage.places.urls import Location
 
 _LONGEST_NAME: Final = 60
+_LETTER: Final = re.compile(r"[A-Za-z]{2}")
 _ENDING: Final = re.compile(r"(?:\.[A-Za-z0-9]{1,8}){1,2}$")
 
 
@@ -65,8 +66,9 @@ _STORES: Final = {"file": "A folder of the service's machine", "s3_compatible": 
 def _name(location: Location) -> str:
     """Return the last part of the path that is no wildcard, as a table may be called."""
     parts = [part for part in location.key.split("/") if part and "=" not in part]
-    plain = [part for part in parts if not globs.is_glob(part)]
-    found = _ENDING.sub("", plain[-1]) if plain else location.bucket
+    plain = [_ENDING.sub("", part) for part in parts if not globs.is_glob(part)]
+    # A number or a date names a part of a table, and not the table.
+    found = next((part for part in reversed(plain) if _LETTER.search(part)), location.bucket)
     name = re.sub(r"\W+", "_", found, flags=re.ASCII).strip("_")[:_LONGEST_NAME]
     return f"_{name}" if name[:1].isdigit() else name
 

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from api.console.cron_words import in_words
 from api.console.forms import Form, read_form
-from api.console.pages.schedules import FIRES
+from api.console.pages.schedules import FIRES, zoned
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.search import Query
@@ -23,7 +23,7 @@ from stocktake.services.context import Context
 
 router = Router()
 
-_NAMES: Final = ("name", "cron", "timezone", "jitter_seconds", "q", "which")
+_NAMES: Final = ("name", "cron", "timezone", "jitter_seconds", "tables", "which")
 _NEW: Final = {"cron": "0 6 * * *", "timezone": "UTC", "jitter_seconds": "0", "which": "query"}
 _KEEP: Final = "same"
 _MOST: Final = 300
@@ -57,7 +57,7 @@ class _Typed:
     def _selector(self) -> dict[str, Any]:
         if self.values["which"] == _KEEP and self.kept is not None:
             return dict(self.kept)
-        query = Query.parse(self.values["q"])
+        query = Query.parse(self.values["tables"])
         if query.wrong:
             raise ValidationError(query.wrong[0], attr="selector")
         return query.selector
@@ -85,7 +85,7 @@ def _of(schedule: Schedule) -> tuple[dict[str, str], Mapping[str, Any] | None]:
         "cron": schedule.cron,
         "timezone": schedule.timezone,
         "jitter_seconds": f"{schedule.jitter_seconds:g}",
-        "q": "" if query is None else query.text,
+        "tables": "" if query is None else query.text,
         "which": _KEEP if query is None else "query",
     }
     return values, schedule.selector if query is None else None
@@ -123,6 +123,7 @@ async def _show(
             "typed": typed.values,
             "kept": None if kept is None else told(kept),
             "upcoming": upcoming,
+            "fires": zoned(upcoming, typed.values["timezone"]) if upcoming else [],
             "wrong": problem,
             "words": in_words(typed.values["cron"]) if upcoming else "",
         }

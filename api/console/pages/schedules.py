@@ -1,8 +1,10 @@
 """Schedules: the list, one of them, and what its buttons do."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
@@ -17,6 +19,7 @@ from stocktake.errors import ValidationError
 from stocktake.services import batch_lists, schedules
 from stocktake.services.batch_lists import BatchFilter
 from stocktake.services.context import Context
+from stocktake.services.schedules import Upcoming
 
 router = Router()
 
@@ -46,6 +49,7 @@ async def show_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
     def work(context: Context) -> Mapping[str, Any]:
         schedule = schedules.get(context, schedule_id)
         query = as_query(schedule.selector)
+        upcoming = schedules.upcoming(context, schedule_id, count=FIRES)
         mine = BatchFilter(schedule_id=schedule_id)
         count, found = batch_lists.list_batches(context, mine, limit=_BATCHES, offset=0)
         return {
@@ -53,12 +57,21 @@ async def show_schedule(edge: ReadEdge, schedule_id: UUID) -> Response:
             "words": in_words(schedule.cron),
             "selector": told(schedule.selector),
             "query": None if query is None else query.text,
-            "upcoming": schedules.upcoming(context, schedule_id, count=FIRES),
+            "upcoming": upcoming,
+            "fires": zoned(upcoming, schedule.timezone),
             "batches": found,
             "count": count,
         }
 
     return await show(edge, "schedule.html", work)
+
+
+def zoned(upcoming: Upcoming, timezone: str) -> list[tuple[datetime, str]]:
+    """Return each fire with what the clocks of its zone show then; nothing where that is UTC."""
+    if timezone == "UTC":
+        return [(each, "") for each in upcoming.fires]
+    # Where there are fires the zone is known.
+    return [(each, f"{each.astimezone(ZoneInfo(timezone)):%H:%M}") for each in upcoming.fires]
 
 
 @router.post("/p/{project_id}/schedules/{schedule_id}/pause")

@@ -31,7 +31,9 @@ def test_a_url_tells_its_store_format_pattern_and_a_name(browser: httpx.Client) 
     assert "<code>sales</code>" in page
     assert "CSVWithNames, as its name ends" in page
     assert "shop/orders/*.csv.gz</code></a>" in page
+    assert 'name="name" value="orders"' in page
     page = text_of(browser.get("add", params={"url": URL.replace("2026", "*")}))
+    assert "*.csv.gz</code></a>" not in page
     assert 'name="name" value="orders"' in page
     page = text_of(browser.get("add", params={"url": "https://sales.s3.amazonaws.com/events/"}))
     assert "trying it finds out" in page

@@ -11,7 +11,12 @@ import pytest
 from tests.integration.api.console.conftest import SignIn, post, text_of
 
 EVIL = "<script>alert(1)</script>\"'>"
-FIELDS = {"name": "nightly", "cron": "0 6 * * mon#1", "timezone": "Europe/Berlin", "q": "orders"}
+FIELDS = {
+    "name": "nightly",
+    "cron": "0 6 * * mon#1",
+    "timezone": "Europe/Berlin",
+    "tables": "orders",
+}
 MakeTable = Callable[..., UUID]
 Made = Callable[..., str]
 
@@ -53,7 +58,7 @@ def test_a_schedule_is_tried_saved_and_changed(
     assert (made["cron"], made["timezone"]) == (FIELDS["cron"], "Europe/Berlin")
     page = text_of(browser.get(f"schedules/{made['id']}/edit"))
     assert 'value="orders"' in page
-    changed = FIELDS | {"cron": "@daily", "q": "", "jitter_seconds": "60"}
+    changed = FIELDS | {"cron": "@daily", "tables": "", "jitter_seconds": "60"}
     assert post(browser, f"schedules/{made['id']}/edit", changed).status_code == 303
     made = client.get(f"schedules/{made['id']}/").json()
     assert (made["cron"], made["selector"], made["jitter_seconds"]) == ("@daily", {"all": True}, 60)
@@ -67,7 +72,7 @@ def test_a_schedule_is_tried_saved_and_changed(
         ({"timezone": "Mars"}, "not a known time zone"),
         ({"jitter_seconds": "soon"}, "a number of seconds"),
         ({"jitter_seconds": "nan"}, "jitter_seconds must be from 0"),
-        ({"q": "state:burning"}, "state:burning is no state"),
+        ({"tables": "state:burning"}, "state:burning is no state"),
         ({"name": ""}, "blank"),
     ],
 )
