@@ -98,6 +98,12 @@ class Sweep:
 
 
 @pytest.fixture
+def extra_settings(extra_settings: dict[str, str]) -> dict[str, str]:
+    """Every worker and clock of these tests sweeps."""
+    return extra_settings | {"SWEEP_CHUNK": "50"}
+
+
+@pytest.fixture
 def begin(
     stack: Stack, client: Client, oracle: Oracle, new_source: Callable[[], DeltaSource]
 ) -> Callable[..., Sweep]:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import cycle
 from typing import Any, Final
 
@@ -22,35 +23,15 @@ from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
-from stocktake.runs import (
-    check_file,
-    check_source,
-    expand_batch,
-    ingest_file,
-    maintain_table,
-    plan_refresh,
-    preview_file,
-    refresh_schema,
-    restore_table,
-    validate_columns,
-)
 from stocktake.runs.attempt import Attempt
 from stocktake.states import JobKind, Queue
 from tasks.base import JobFailed, Runtime, run_attempt
 from tests.integration.api.conftest import Served
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+#: What a job of each kind does.
 _RUNS: Final[dict[JobKind, Callable[[Attempt], None]]] = {
-    JobKind.REFRESH_SCHEMA: refresh_schema.run,
-    JobKind.INGEST_FILE: ingest_file.run,
-    JobKind.VALIDATE_COLUMNS: validate_columns.run,
-    JobKind.EXPAND_BATCH: expand_batch.run,
-    JobKind.MAINTAIN_TABLE: maintain_table.run,
-    JobKind.RESTORE_TABLE: restore_table.run,
-    JobKind.CHECK_FILE: check_file.run,
-    JobKind.CHECK_SOURCE: check_source.run,
-    JobKind.PLAN_REFRESH: plan_refresh.run,
-    JobKind.PREVIEW_FILE: preview_file.run,
+    kind: import_module(f"stocktake.runs.{kind}").run for kind in JobKind
 }
 
 
