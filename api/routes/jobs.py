@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from pydantic_core import to_json
 
 from api.edge.answers import LARGE_BYTES, Answer
@@ -79,6 +79,16 @@ def job_url(context: Context, job_id: UUID) -> str:
     return f"/api/projects/{context.caller.project_id}/jobs/{job_id}/"
 
 
+def _no_number(text: Any) -> Any:
+    """Refuse what pydantic would take for seconds since 1970."""
+    if isinstance(text, str) and "-" not in text[1:]:
+        raise ValueError("must be a time as in 2026-11-01T00:00:00Z")
+    return text
+
+
+_Written = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+
+
 def _filter(
     state: JobState | None = None,
     kind: JobKind | None = None,
@@ -89,10 +99,10 @@ def _filter(
         Query(max_length=64, description="Of jobs that ended so, unless `state` says otherwise."),
     ] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(description="With its zone; the moment itself is in.")
+        _Written | None, Query(description="With its zone; the moment itself is in.")
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="With its zone; the moment itself is in.")
+        _Written | None, Query(description="With its zone; the moment itself is in.")
     ] = None,
 ) -> JobFilter:
     return JobFilter(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from api.schemas.base import DescribedAs, OwnBody, StaleAfter, Wire
 from stocktake.db.models import ApiKey, Project, User
@@ -44,7 +44,7 @@ class ProjectChange(OwnBody):
     stale_after_seconds: Annotated[Any, DescribedAs(StaleAfter | None)] = Field(
         None, description="How old the last good read of a table may be; null: any age."
     )
-    row_previews: bool | None = Field(
+    row_previews: StrictBool | None = Field(
         None,
         description="Whether rows of the tables may be looked at, by keys of the scope "
         "`warehouse_table:read_rows`.",

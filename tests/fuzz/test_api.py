@@ -64,7 +64,7 @@ EXCEPT: Final[list[dict[str, Any]]] = [
     {
         # Their last word is a table's id to any other method, and there is no such table.
         "include-path-regex": "warehouse_tables/"
-        "(file|upload_file|create_from_upload|refresh|check)/$",
+        "(file|upload_file|create_from_upload|refresh|check|counts)/$",
         "checks": {
             "unsupported_method": {"enabled": False},
             "allow_header_conformance": {"enabled": False},

@@ -153,3 +153,6 @@ def test_jobs_are_found_by_code_and_by_age(
     assert [UUID(each["id"]) for each in client.get(page["next"]).json()["results"]] == [waiting]
     assert client.get("jobs/?created_after=yesterday").json()["attr"] == "created_after"
     assert client.get("jobs/?created_after=2026-11-01T10:00:00").status_code == 400
+    for number in ("0.5", "-1", "1793527200"):
+        assert client.get(f"jobs/?created_before={number}").json()["attr"] == "created_before"
+    assert client.patch("", json={"row_previews": 0}).json()["attr"] == "row_previews"
