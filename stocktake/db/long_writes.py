@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Engine, event
 
-#: Everybody else waits as long, of five seconds that a request waits at most.
+#: Everybody else waits as long, of ten seconds that a request waits at most.
 _LONG_SECONDS: Final = 0.5
 #: Of the first statement: enough to know it by. What was sent with it is never logged.
 _SHOWN_CHARACTERS: Final = 160

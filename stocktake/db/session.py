@@ -28,8 +28,10 @@ from stocktake.states import JobKind, Queue
 _RINGS: Final = "rings"
 _EVENTS: Final = "events"
 _RINGS_NOTHING: Final = "rings_nothing"
-#: How long a write waits for its turn: for SQLite's lock, and for its project's threads.
-PATIENCE_SECONDS: Final = 5.0
+#: How long a write waits for its turn: for SQLite's lock, and for its project's threads. As long as
+#: for an answer of PostgreSQL: on a machine that is short of processors a handful of writers, one
+#: after the other, hold the lock for two or three seconds each, and nobody is stuck (ADR 7).
+PATIENCE_SECONDS: Final = 10.0
 _TRY_AGAIN_SECONDS: Final = 0.0005
 #: How long a request waits for one answer of PostgreSQL.
 ANSWER_SECONDS: Final = 10.0

@@ -110,7 +110,7 @@ class Client:
 
     def create(self, source: Source, name: str | None = None, **fields: Any) -> UUID:
         """Register a table for a source, which the oracle will compare it with; its id."""
-        sent = self.register(source, name or f"t_{secrets.token_hex(4)}", **fields)
+        sent = self.insist(self.register(source, name or f"t_{secrets.token_hex(4)}", **fields))
         assert sent.status == 201, (sent.status, sent.body, sent.why)
         self.sources[sent.table_id] = source
         return sent.table_id

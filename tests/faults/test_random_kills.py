@@ -66,7 +66,9 @@ def test_kills_at_random_moments_leave_no_job_unended(
             killed[kill_any(stack, victims, chance)] += 1
             for answer in answers:
                 answer.result()
-    verdict = oracle.check(allowed={None}, within_seconds=oracle.bound_seconds + refreshes)
+    # SQLite has one writer: where the machine is short of processors, one may be put off (ADR 7).
+    allowed = {None, 503} if stack.database.sqlite else {None}
+    verdict = oracle.check(allowed=allowed, within_seconds=oracle.bound_seconds + refreshes)
 
     print(killed, verdict.ended, verdict.attempts, verdict.slowest_seconds)  # noqa: T201
     assert sum(killed.values()) == refreshes // REFRESHES_PER_KILL
