@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic_core import to_json
 
-from api.console.pages.table import _told as told_widening
+from api.console import differences
 from api.console.pages.table import seconds_of
 from api.console.rendering import show
 from api.console.routing import Router
@@ -17,7 +17,6 @@ from api.console.session import ReadEdge, WriteEdge
 from api.edge.answers import JsonResponse
 from api.schemas.jobs import full_job_view
 from stocktake.db.models import Job, JobAttempt
-from stocktake.schema.diff import completed
 from stocktake.services import jobs, table_views
 from stocktake.services.context import Context
 from stocktake.services.jobs import JobFilter
@@ -27,7 +26,7 @@ router = Router()
 
 _LISTED: Final = 40
 #: Of one page, each: names and sentences may be long.
-_DIFFERENCES: Final = 60
+_INVALID: Final = 60
 _COLUMNS: Final = 60
 _WARNINGS: Final = 20
 _ATTEMPTS: Final = 50
@@ -124,7 +123,7 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
             "result": _told(job),
             "raw": raw[:_RAW_SHOWN],
             "raw_is_cut": len(raw) > _RAW_SHOWN,
-            "most": _DIFFERENCES,
+            "most": _INVALID,
             "most_columns": _COLUMNS,
             "most_warnings": _WARNINGS,
         }
@@ -136,7 +135,7 @@ def _told(job: Job) -> dict[str, Any]:
     """Return a job's result, with its diff as pages tell it; None is what it does not tell."""
     result = {**UNTOLD, **(job.result or {})}
     if result["diff"]:
-        return result | {"diff": told_widening(completed(result["diff"]))}
+        return result | {"diff": differences.told(result["diff"])}
     return result
 
 

@@ -7,16 +7,14 @@ from uuid import UUID
 from fastapi import Query, Response
 
 from api.console import words
+from api.console.differences import told
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.session import ReadEdge
 from stocktake.db.models import Job
 from stocktake.schema.decisions import Policy
-from stocktake.schema.diff import completed
 from stocktake.schema.folding import fold
 from stocktake.schema.stored_origins import StoredOrigins
-from stocktake.schema.types import parse
-from stocktake.schema.widening import is_widening
 from stocktake.schema.wire_names import OVERRIDE_WORDS, wire_type
 from stocktake.services import identity, jobs, schema_versions, table_views
 from stocktake.services.context import Context
@@ -32,7 +30,6 @@ _VERSIONS: Final = 50
 _JOBS: Final = 40
 #: Reads that opened nothing, behind which the last one that did is looked for.
 _LOOKED_BACK: Final = 20
-_DIFFERENCES: Final = 60
 _BAR_HEIGHT: Final = 26
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Number = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
@@ -102,7 +99,7 @@ async def show_history(
                 "before": found.before,
                 "after": found.after,
                 "change": found.change,
-                "diff": _told(completed(found.diff)),
+                "diff": told(found.diff),
             }
         return _frame(view, "history") | {
             "versions": page.versions,
@@ -110,19 +107,9 @@ async def show_history(
             "offset": offset,
             "limit": _VERSIONS,
             "compared": compared,
-            "most": _DIFFERENCES,
         }
 
     return await show(edge, "table_history.html", work)
-
-
-def _told(diff: dict[str, Any]) -> dict[str, Any]:
-    """Say of each type whether it widened, and put those that break readers first."""
-    changed = [
-        each | {"widens": is_widening(parse(each["from"]), parse(each["to"]))}
-        for each in diff["changed"]
-    ]
-    return diff | {"changed": sorted(changed, key=lambda each: bool(each["widens"]))}
 
 
 @router.get("/p/{project_id}/tables/{table_id}/files")

@@ -63,7 +63,7 @@ def test_home_says_what_needs_somebody(
     assert f"/changes/{change}" in page
     assert "q=code%3Aaccess_denied" in page
     assert "Give the credential permission" in page
-    assert 'title="1 change that wait"' in page
+    assert 'title="1 change waits"' in page
 
 
 def test_home_says_that_all_is_well(
