@@ -45,6 +45,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.lists:measure",
         question="what does each list cost at 100,000 tables and as many jobs?",
     ),
+    "console": Benchmark(
+        function="benchmarks.console:measure",
+        question="how long does each page of the console take, and how large is it?",
+    ),
     "broker": Benchmark(
         function="benchmarks.broker:measure",
         question="does a client feel that the broker is frozen, killed or out of reach?",

@@ -1,28 +1,27 @@
 """What lists cost at 100,000 tables and as many jobs, by filter and by order."""
 
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import psutil
 from pydantic_core import to_json
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, select, text
 
 from api.schemas.batches import ListedBatchBody
 from api.schemas.jobs import job_view
 from api.schemas.tables import TableCountsBody, table_view
 from benchmarks.deployment import new_database
 from benchmarks.figures import Figure, Outcome, Target
+from benchmarks.large_project import NOW, fill
 from benchmarks.options import Options
 from stocktake.catalog.listing import SORTED_BY, TableFilter
 from stocktake.db import migrate
-from stocktake.db.models import JOBS, TABLES, Base, Schedule, new_id
 from stocktake.db.session import Database
 from stocktake.parts import ProcessParts
 from stocktake.schema.diff import ChangeClass
@@ -33,29 +32,13 @@ from stocktake.services.batches import BatchState
 from stocktake.services.context import Caller, Context
 from stocktake.services.jobs import JobFilter
 from stocktake.settings import Settings
-from stocktake.states import JobKind, JobState, Queue, TableState
+from stocktake.states import JobKind, JobState, TableState
 
 _TABLES: Final = 100_000
 _JOBS: Final = 120_000
-_BATCHES: Final = 500
 _TIMES: Final = 7
-_ROWS_AT_ONCE: Final = 5000
 _LIMIT: Final = 101
 _MOST_MS: Final = 50.0
-_NOW: Final = datetime.now(UTC)
-_CODES: Final = (None,) * 8 + ("access_denied", "source_not_found")
-_CHANGES: Final = ("none",) * 7 + ("additive", "widening", "breaking")
-_COLUMNS: Final = [
-    {
-        "name": f"column_{number}",
-        "clickhouse": "Nullable(String)",
-        "hogql": "StringDatabaseField",
-        "valid": True,
-        "nullable": True,
-        "override": False,
-    }
-    for number in range(12)
-]
 
 Work = Callable[[Context], object]
 
@@ -72,7 +55,9 @@ def measure(options: Options) -> Iterator[Outcome]:
         process = ProcessParts.of(settings, database)
         with database.write() as session:
             project_id = identity.create_project(session, "Benchmark").id
-        schedule = _fill(database, project_id, options)
+        schedule = fill(
+            database, project_id, tables=options.sized(_TABLES), jobs=options.sized(_JOBS)
+        )
         if options.database == "postgresql":
             _settle(database)
             # Nobody would count what a helper of its process takes.
@@ -125,8 +110,8 @@ def _lists(schedule: Any) -> Iterator[tuple[str, Work]]:
         "kind=refresh_schema": {"kind": JobKind.REFRESH_SCHEMA},
         "kind=ingest_file": {"kind": JobKind.INGEST_FILE},
         "error_code=access_denied": {"error_code": "access_denied"},
-        "created_after (a day)": {"created_after": _NOW - day},
-        "created_before (20 days)": {"created_before": _NOW - 20 * day},
+        "created_after (a day)": {"created_after": NOW - day},
+        "created_before (20 days)": {"created_before": NOW - 20 * day},
     }.items():
         yield f"jobs/?{query}", partial(_jobs, JobFilter(**cast("dict[str, Any]", job_filter)))
     yield "jobs/?order_by=created_at", partial(_jobs, JobFilter(), oldest_first=True)
@@ -198,90 +183,3 @@ def _settle(database: Database) -> None:
     """Do what autovacuum would have done by then."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-
-
-def _fill(database: Database, project_id: int, options: Options) -> Any:
-    """Put the rows in, and return a schedule's id."""
-    draw = random.Random(7)
-    ids = [new_id() for _ in range(options.sized(_TABLES))]
-    batch_ids = [new_id() for _ in range(_BATCHES)]
-    batches = Base.metadata.tables["batches"]
-    with database.write() as session:
-        rows = [
-            {"id": each, "project_id": project_id, "selector": {"all": True}, "expanded_at": _NOW}
-            for each in batch_ids
-        ]
-        session.execute(insert(batches), rows)
-        schedule = Schedule(
-            project_id=project_id, name="s", cron="0 3 * * *", selector={"name_glob": "*_9*"}
-        )
-        session.add(schedule)
-        session.flush()
-        schedule_id = schedule.id
-    _insert(database, TABLES, [_table(draw, project_id, each, n) for n, each in enumerate(ids)])
-    jobs_of = [
-        _job(draw, project_id, draw.choice(ids), draw.choice(batch_ids), number)
-        for number in range(options.sized(_JOBS))
-    ]
-    _insert(database, JOBS, jobs_of)
-    return schedule_id
-
-
-def _insert(database: Database, into: Any, rows: list[dict[str, Any]]) -> None:
-    for begin in range(0, len(rows), _ROWS_AT_ONCE):
-        with database.write() as session:
-            session.execute(insert(into), rows[begin : begin + _ROWS_AT_ONCE])
-
-
-def _table(draw: random.Random, project_id: int, table_id: Any, number: int) -> dict[str, Any]:
-    changed = draw.choice(_CHANGES)
-    ago = timedelta(seconds=draw.randrange(10 * 86_400))
-    was_read = number % 50 != 0
-    own = 86_400 if draw.random() < 0.1 else None
-    return {
-        "id": table_id,
-        "project_id": project_id,
-        "name": f"Sales_{number:06d}_daily",
-        "folded_name": f"sales_{number:06d}_daily",
-        "format": draw.choice(("Parquet", "CSV", "Delta", "JSONEachRow")),
-        "url_pattern": f"https://bucket.s3.amazonaws.com/sales/{number:06d}/*.parquet",
-        "columns": _COLUMNS,
-        "error_code": draw.choice(_CODES),
-        "pending": draw.random() < 0.02,
-        "last_change": changed,
-        "last_changed_at": None if changed == "none" else _NOW - ago,
-        "has_overrides": draw.random() < 0.05,
-        "last_refreshed_at": _NOW - ago if was_read else None,
-        "stale_after_seconds": own,
-        "stale_at": _NOW - ago + timedelta(seconds=own) if own and was_read else None,
-        "size_bytes": draw.randrange(2**40) if was_read else None,
-        "row_count": draw.randrange(2**30) if was_read else None,
-        "created_at": _NOW - timedelta(days=30) + timedelta(seconds=number),
-    }
-
-
-def _job(
-    draw: random.Random, project_id: int, table_id: Any, batch_id: Any, number: int
-) -> dict[str, Any]:
-    chance = draw.random()
-    failed, cancelled = chance < 0.1, 0.1 <= chance < 0.12
-    code = draw.choice(("access_denied", "source_not_found", "storage_timeout"))
-    error = {"code": code, "retryable": False, "detail": "Denied.", "hint": "Ask.", "file": None}
-    state = JobState.FAILED if failed else JobState.CANCELLED if cancelled else JobState.SUCCEEDED
-    moment = _NOW - timedelta(seconds=(_JOBS - number) * 20)
-    return {
-        "id": new_id(),
-        "project_id": project_id,
-        "table_id": table_id,
-        "batch_id": batch_id,
-        "kind": JobKind.VALIDATE_COLUMNS if number % 10 == 0 else JobKind.REFRESH_SCHEMA,
-        "queue": Queue.BULK,
-        "state": state,
-        "max_attempts": 5,
-        "attempt": 1,
-        "result": None if failed or cancelled else {"columns": 12, "schema_version": 1},
-        "error": error if failed or cancelled else None,
-        "created_at": moment,
-        "next_run_at": moment,
-        "finished_at": moment,
-    }

@@ -15,7 +15,14 @@ from api.console.assets import address, icon
 from api.edge.edge import Edge
 from stocktake import __version__
 from stocktake.db.models import Project
-from stocktake.security.scopes import ALL, AUDIT_READ, TABLE_READ, TABLE_WRITE, allows
+from stocktake.security.scopes import (
+    ALL,
+    AUDIT_READ,
+    TABLE_READ,
+    TABLE_READ_ROWS,
+    TABLE_WRITE,
+    allows,
+)
 from stocktake.services import changes, identity
 from stocktake.services.changes import ChangeFilter
 from stocktake.services.context import Context
@@ -62,7 +69,7 @@ NOTICES: Final = {
     "type": "The type is set. It survives each refresh until it is cleared.",
     "cleared": "The type is the source's again.",
     "policy": "The policy is set, for changes from now on.",
-    "check": "The source is being tried. The job tells what became of each step.",
+    "check": "The source is being tried. What becomes of each step is told here.",
     "plan": "The source is being read, and nothing is stored. The job tells what would change.",
     "cancelled": "Asked to end. What waits ends at once, what runs as soon as its worker sees it.",
     "added": "The table is registered. Its columns are here when a worker has read its source.",
@@ -149,7 +156,13 @@ def _environment() -> Environment:
         extensions=["jinja2.ext.do"],
     )
     made.globals.update(
-        icon=icon, asset=address, STATES=words.STATES, WRITE=TABLE_WRITE, AUDIT=AUDIT_READ, ALL=ALL
+        icon=icon,
+        asset=address,
+        STATES=words.STATES,
+        WRITE=TABLE_WRITE,
+        ROWS=TABLE_READ_ROWS,
+        AUDIT=AUDIT_READ,
+        ALL=ALL,
     )
     made.filters.update(
         ago=words.ago,

@@ -112,14 +112,18 @@ class Query:
     @property
     def selector(self) -> dict[str, Any]:
         """The same tables, as a batch or a schedule names them."""
+        return self.asked or {"all": True}
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The same, as the API's list is asked for them; none for all."""
         wanted = self.filter
         found = {
             name: value
             for name in TableFilter.__dataclass_fields__
             if (value := getattr(wanted, name)) is not None
         }
-        told = {name: str(value) if name == "schedule" else value for name, value in found.items()}
-        return told or {"all": True}
+        return {name: str(value) if name == "schedule" else value for name, value in found.items()}
 
 
 def _problem(name: str, value: str) -> str | None:

@@ -18,7 +18,7 @@ from api.edge.edge import Edge, Parts, parts_of
 from api.edge.threads import ProjectThreads
 from stocktake.errors import NotAuthenticatedError
 from stocktake.security.encryption import Keyring
-from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_WRITE
+from stocktake.security.scopes import AUDIT_READ, TABLE_READ, TABLE_READ_ROWS, TABLE_WRITE
 from stocktake.services import identity
 from stocktake.services.context import Caller
 
@@ -137,4 +137,5 @@ class _Visit:
 AccountEdge = Annotated[Edge, Depends(_account)]
 ReadEdge = Annotated[Edge, Depends(_Visit(TABLE_READ))]
 WriteEdge = Annotated[Edge, Depends(_Visit(TABLE_WRITE))]
+RowsEdge = Annotated[Edge, Depends(_Visit(TABLE_READ_ROWS))]
 AuditEdge = Annotated[Edge, Depends(_Visit(AUDIT_READ))]

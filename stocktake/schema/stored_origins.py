@@ -115,6 +115,11 @@ class StoredOrigins:
             columns=columns, of_files=self._found["of_files"], sampled=self._found["sampled"]
         )
 
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that are remembered."""
+        return list(dict.fromkeys(place.file for place in self._places if place.file is not None))
+
     def place_of(self, file: str) -> Place | None:
         """Return the place of a file of this name; None where none is remembered."""
         return next((place for place in self._places if place.file == file), None)

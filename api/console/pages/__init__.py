@@ -13,6 +13,7 @@ PAGES: Final = (
     "tables",
     "table",
     "table_actions",
+    "table_data",
     "changes",
     "jobs",
     "batches",

@@ -10,8 +10,8 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 
 from api.console.forms import Form, read_form
-from api.console.pages.jobs import UNTOLD
 from api.console.rendering import show
+from api.console.results import UNTOLD
 from api.console.routing import Router
 from api.console.session import ReadEdge, WriteEdge
 from api.uploads import receiving

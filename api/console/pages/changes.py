@@ -56,7 +56,7 @@ async def show_change(edge: ReadEdge, change_id: UUID, offset: Offset = 0) -> Re
     """Show one change, its worst parts first."""
 
     def work(context: Context) -> Mapping[str, Any]:
-        view = changes.get_change(context, change_id)
+        view = changes.get_parts(context, change_id)
         # By their place in the change, which stays: names may be long, and are in no form.
         numbered = sorted(
             enumerate(view.change.parts), key=lambda each: _WORST_FIRST.get(each[1]["change"], 0)
@@ -85,11 +85,9 @@ async def decide(edge: WriteEdge, change_id: UUID) -> Response:
     """Decide what the form says of each column, or accept the rest."""
     form = await read_form(edge.request)
 
-    def work(context: Context) -> None:
-        view = changes.get_change(context, change_id)
-        changes.decide(context, change_id, _decision(view.change.parts, form))
-
-    await edge.change(work)
+    parts = await edge.read(lambda context: changes.get_parts(context, change_id).change.parts)
+    decision = _decision(parts, form)
+    await edge.change(lambda context: changes.decide(context, change_id, decision).change.id)
     return _back(edge, change_id, "decided")
 
 

@@ -10,16 +10,15 @@ from fastapi.responses import RedirectResponse
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.session import AccountEdge, ReadEdge
-from stocktake.services import changes, identity, jobs, schedules, table_counts
+from stocktake.services import changes, identity, jobs, schedule_troubles, table_counts
 from stocktake.services.changes import ChangeFilter
 from stocktake.services.context import Context
 from stocktake.states import ChangeState, JobState, TableState
 
 router = Router()
 
-#: Changes that are named; schedules that are looked through for paused ones.
+#: Changes and schedules that are named.
 _SHOWN: Final = 5
-_SCHEDULES: Final = 200
 _HOURS: Final = 24
 _TALLEST: Final = 52
 
@@ -47,13 +46,12 @@ def _what_needs_somebody(context: Context) -> Mapping[str, Any]:
     counts = table_counts.count_tables(context)
     pending = ChangeFilter(state=ChangeState.PENDING)
     waiting, newest = changes.list_changes(context, pending, limit=_SHOWN, offset=0)
-    found = schedules.page(context, limit=_SCHEDULES, offset=0).schedules
     hours = jobs.ended_by_hour(context, _HOURS)
     return {
         "counts": counts,
         "waiting": waiting,
         "newest": newest,
-        "paused": [each for each in found if each.paused],
+        "schedules": schedule_troubles.troubles(context, limit=_SHOWN),
         "good": counts.by_state[TableState.FRESH] + counts.by_state[TableState.READING],
         "bars": _bars(hours),
         "succeeded": sum(states.get(JobState.SUCCEEDED, 0) for _, states in hours),

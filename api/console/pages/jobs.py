@@ -1,17 +1,18 @@
 """The history of jobs, and one job with each try at it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic_core import to_json
 
-from api.console import differences
-from api.console.pages.table import seconds_of
+from api.console import commands, differences
+from api.console.charts import WIDTH, seconds_of, timeline
 from api.console.rendering import show
+from api.console.results import UNTOLD
 from api.console.routing import Router
 from api.console.session import ReadEdge, WriteEdge
 from api.edge.answers import JsonResponse
@@ -33,22 +34,6 @@ _ATTEMPTS: Final = 50
 #: Characters of a job's JSON that its page shows; all of it is behind a link.
 _RAW_SHOWN: Final = 12_000
 _INDENT: Final = 2
-#: What pages ask of any result.
-UNTOLD: Final[Mapping[str, Any]] = dict.fromkeys(
-    (
-        "change",
-        "coverage",
-        "diff",
-        "invalid",
-        "pending_change",
-        "refusal",
-        "row_count",
-        "schema_version",
-        "steps",
-        "waits",
-        "warnings",
-    )
-)
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Code = Annotated[str, Query(max_length=64)]
 
@@ -72,6 +57,8 @@ async def list_jobs(
         batch_id=batch,
     )
 
+    asked = _asked(wanted)
+
     def work(context: Context) -> Mapping[str, Any]:
         count, rows = jobs.list_jobs(context, wanted, limit=_LISTED, offset=offset)
         found = list(rows)
@@ -85,7 +72,8 @@ async def list_jobs(
             "limit": _LISTED,
             "wanted": wanted,
             "undone": any(not JobState(job.state).done for job in found),
-            "asked": _asked(wanted),
+            "api": commands.path("jobs/", asked),
+            "command": commands.command("stocktake jobs list", asked),
             "filtered": wanted != JobFilter(),
             "states": [each.value for each in JobState],
             "kinds": [each.value for each in JobKind],
@@ -94,16 +82,15 @@ async def list_jobs(
     return await show(edge, "jobs.html", work)
 
 
-def _asked(wanted: JobFilter) -> str:
-    """Return the query by which the API lists the same jobs."""
-    asked = {
+def _asked(wanted: JobFilter) -> dict[str, Any]:
+    """Return the query by which the API and the command line list the same jobs."""
+    return {
         "state": wanted.state,
         "kind": wanted.kind,
         "table": wanted.table_id,
         "batch": wanted.batch_id,
         "error_code": wanted.error_code,
     }
-    return urlencode({name: str(value) for name, value in asked.items() if value})
 
 
 @router.get("/p/{project_id}/jobs/{job_id}")
@@ -120,6 +107,8 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
             "names": table_views.names_of(context, ids),
             "attempts": attempts[-_ATTEMPTS:],
             "seconds": seconds_of(job),
+            "spans": timeline(job, attempts[-_ATTEMPTS:], datetime.now(UTC)),
+            "width": WIDTH,
             "result": _told(job),
             "raw": raw[:_RAW_SHOWN],
             "raw_is_cut": len(raw) > _RAW_SHOWN,

@@ -1,10 +1,11 @@
 """The form of a schedule, new or not: what it would do is shown before it is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
+from fastapi import Query as InQuery
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
@@ -27,6 +28,8 @@ _NAMES: Final = ("name", "cron", "timezone", "jitter_seconds", "tables", "which"
 _NEW: Final = {"cron": "0 6 * * *", "timezone": "UTC", "jitter_seconds": "0", "which": "query"}
 _KEEP: Final = "same"
 _MOST: Final = 300
+#: Tables that an address names: those of a page of them.
+_NAMED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,15 @@ def _typed(given: Mapping[str, str], default: Mapping[str, str]) -> dict[str, st
     }
 
 
+def _fresh(ids: Sequence[UUID]) -> tuple[Mapping[str, str], Mapping[str, Any] | None]:
+    """Return what a new schedule's form has at first, and the named tables that it is for."""
+    return (_NEW | {"which": _KEEP} if ids else _NEW), _named(ids)
+
+
+def _named(ids: Sequence[UUID]) -> Mapping[str, Any] | None:
+    return {"tables": [str(each) for each in ids]} if ids else None
+
+
 def _of(schedule: Schedule) -> tuple[dict[str, str], Mapping[str, Any] | None]:
     """Return a schedule as its form has it, and its selector where that has no words."""
     query = as_query(schedule.selector)
@@ -92,9 +104,13 @@ def _of(schedule: Schedule) -> tuple[dict[str, str], Mapping[str, Any] | None]:
 
 
 @router.get("/p/{project_id}/schedules/new")
-async def new(edge: ReadEdge) -> Response:
-    """Show the form of a new schedule, and what the address says of one would do."""
-    return await _show(edge, None)
+async def new(
+    edge: ReadEdge,
+    ids: Annotated[list[UUID] | None, InQuery(alias="id", max_length=_NAMED)] = None,
+) -> Response:
+    """Show the form of a new schedule, and what the address says of one would do; of named tables
+    where it has their ids."""
+    return await _show(edge, None, ids=ids or ())
 
 
 @router.get("/p/{project_id}/schedules/{schedule_id}/edit")
@@ -108,12 +124,13 @@ async def _show(
     schedule_id: UUID | None,
     given: Mapping[str, str] | None = None,
     wrong: ValidationError | None = None,
+    ids: Sequence[UUID] = (),
 ) -> Response:
     asked = dict(edge.request.query_params) if given is None else given
 
     def work(context: Context) -> Mapping[str, Any]:
         old = None if schedule_id is None else schedules.get(context, schedule_id)
-        default, kept = (_NEW, None) if old is None else _of(old)
+        default, kept = _fresh(ids) if old is None else _of(old)
         typed = _Typed(_typed(asked, default), kept)
         # Before anything was typed there is no name to complain of.
         begun = old is not None or "cron" in asked
@@ -122,6 +139,7 @@ async def _show(
             "schedule": old,
             "typed": typed.values,
             "kept": None if kept is None else told(kept),
+            "ids": ids,
             "upcoming": upcoming,
             "fires": zoned(upcoming, typed.values["timezone"]) if upcoming else [],
             "wrong": problem,
@@ -142,11 +160,12 @@ def _preview(context: Context, typed: _Typed) -> tuple[Any, ValidationError | No
 async def create(edge: WriteEdge) -> Response:
     """Save a new schedule."""
     form = await read_form(edge.request)
-    typed = _Typed(_typed(_given(form), {}))
+    ids = form.ids("id")
+    typed = _Typed(_typed(_given(form), {}), _named(ids))
     try:
         made = await edge.change(lambda it: schedules.create(it, typed.fields()).id)
     except ValidationError as exc:
-        return await _show(edge, None, typed.values, exc)
+        return await _show(edge, None, typed.values, exc, ids)
     return _saved(edge, made)
 
 

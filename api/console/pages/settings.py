@@ -24,6 +24,8 @@ router = Router()
 _LISTED: Final = 50
 _DETAIL: Final = 300
 _HOUR: Final = 3600
+#: What is neither leaves it as it is.
+_PREVIEWS: Final[Mapping[str, bool]] = {"on": True, "off": False}
 #: By the first word of an action, the page of what was changed.
 _PAGES: Final[Mapping[str, str]] = {
     "table": "tables",
@@ -59,9 +61,10 @@ async def change(edge: WriteEdge) -> Response:
     form = await read_form(edge.request)
     policy = tables.check_policy(form.one("policy") or None)
     stale = _stale_after(form.one("stale_after_hours"))
+    previews = _PREVIEWS.get(form.one("row_previews"))
 
     def work(context: Context) -> int:
-        identity.change_project(context, policy=policy)
+        identity.change_project(context, policy=policy, row_previews=previews)
         return identity.set_stale_after(context, stale).id
 
     project_id = await edge.change(work)

@@ -1,14 +1,16 @@
 """A table: its columns, how they changed, its files, its jobs, its source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import Query, Response
 
 from api.console import words
+from api.console.charts import bars, seconds_of
 from api.console.differences import told
 from api.console.rendering import show
+from api.console.results import UNTOLD
 from api.console.routing import Router
 from api.console.session import ReadEdge
 from stocktake.db.models import Job
@@ -30,7 +32,6 @@ _VERSIONS: Final = 50
 _JOBS: Final = 40
 #: Reads that opened nothing, behind which the last one that did is looked for.
 _LOOKED_BACK: Final = 20
-_BAR_HEIGHT: Final = 26
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Number = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
@@ -58,10 +59,10 @@ async def show_columns(
             if wanted in fold(column["name"])
         ]
         origins = StoredOrigins(view.table.origins)
+        shown = matching[offset : offset + _COLUMNS]
         return _frame(view, "columns") | {
-            "columns": [
-                _column(at, column, origins) for at, column in matching[offset : offset + _COLUMNS]
-            ],
+            "columns": [_column(at, column, origins) for at, column in shown],
+            "reasons": _reasons(context, table_id, [column for _, column in shown]),
             "count": len(matching),
             "all_columns": len(view.table.columns),
             "offset": offset,
@@ -80,6 +81,18 @@ def _column(at: int, stored: dict[str, Any], origins: StoredOrigins) -> dict[str
         "wire": wire_type(stored["hogql"]),
         "origin": origins.shown(stored["name"], override=stored["override"]),
     }
+
+
+def _reasons(
+    context: Context, table_id: UUID, columns: list[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return what the last read of all the data found against the types of these columns, by their
+    names; of the first hundred or so that it found wrong."""
+    if all(column["valid"] for column in columns):
+        return {}
+    wanted = JobFilter(state=JobState.SUCCEEDED, kind=JobKind.VALIDATE_COLUMNS, table_id=table_id)
+    job = _last(context, wanted)
+    return {each["name"]: each for each in ((job and job.result) or {}).get("invalid", ())}
 
 
 @router.get("/p/{project_id}/tables/{table_id}/history")
@@ -150,36 +163,24 @@ async def show_jobs(edge: ReadEdge, table_id: UUID, offset: Offset = 0) -> Respo
     return await show(edge, "table_jobs.html", work)
 
 
-def seconds_of(job: Job) -> float | None:
-    """Return how long a job's last attempt took; None where it has not ended."""
-    if job.started_at is None or job.finished_at is None:
-        return None
-    return max(0.0, (job.finished_at - job.started_at).total_seconds())
-
-
-def bars(found: Sequence[Job]) -> list[dict[str, Any]]:
-    """Return the durations of ended jobs as bars, the oldest first."""
-    timed = [(job, seconds) for job in found if (seconds := seconds_of(job)) is not None]
-    longest = max((seconds for _, seconds in timed), default=0) or 1
-    return [
-        {
-            "height": round(seconds / longest * _BAR_HEIGHT, 1),
-            "bad": job.state == JobState.FAILED,
-            "told": f"{job.kind} {job.state}: {words.duration(seconds)}",
-        }
-        for job, seconds in reversed(timed)
-    ]
-
-
 @router.get("/p/{project_id}/tables/{table_id}/source")
 async def show_source(edge: ReadEdge, table_id: UUID) -> Response:
-    """Show where a table's bytes are, its policy, and how it ends."""
+    """Show where a table's bytes are, what became of the last try, its policy, and how it ends."""
 
     def work(context: Context) -> Mapping[str, Any]:
         view = table_views.get_view(context, table_id, columns=False)
+        check = _last(context, JobFilter(kind=JobKind.CHECK_SOURCE, table_id=table_id))
         return _frame(view, "source") | {
             "policies": list(Policy),
             "inherited": identity.get_project(context).change_policy,
+            "check": check,
+            "done": check is not None and JobState(check.state).done,
+            "result": {**UNTOLD, **((check and check.result) or {})},
+            "most_columns": _COLUMNS,
         }
 
     return await show(edge, "table_source.html", work)
+
+
+def _last(context: Context, wanted: JobFilter) -> Job | None:
+    return next(jobs.list_jobs(context, wanted, limit=1, offset=0)[1], None)

@@ -1,6 +1,5 @@
 """What the forms of a table's page ask for."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from fastapi import Response
@@ -29,12 +28,6 @@ def _to(edge: WriteEdge, path: str, notice: str) -> Response:
     return RedirectResponse(f"/p/{edge.caller.project_id}/{path}?notice={notice}", 303)
 
 
-async def _job(edge: WriteEdge, ask: Callable[[Context], Enqueued], notice: str) -> Response:
-    """Queue a job, and lead to it."""
-    job_id = await edge.change(lambda context: ask(context).job.id)
-    return _to(edge, f"jobs/{job_id}", notice)
-
-
 @router.post("/p/{project_id}/tables/{table_id}/refresh")
 async def refresh(edge: WriteEdge, table_id: UUID) -> Response:
     """Have the source read anew."""
@@ -49,13 +42,15 @@ async def plan(edge: WriteEdge, table_id: UUID) -> Response:
     def ask(context: Context) -> Enqueued:
         return refreshes.request_plan(context, table_views.locked(context, table_id))
 
-    return await _job(edge, ask, "plan")
+    job_id = await edge.change(lambda context: ask(context).job.id)
+    return _to(edge, f"jobs/{job_id}", "plan")
 
 
 @router.post("/p/{project_id}/tables/{table_id}/check")
 async def check(edge: WriteEdge, table_id: UUID) -> Response:
     """Have a job try the source, step by step."""
-    return await _job(edge, lambda it: source_checks.request_for(it, table_id), "check")
+    await edge.change(lambda it: source_checks.request_for(it, table_id).job.id)
+    return _to(edge, f"tables/{table_id}/source", "check")
 
 
 @router.post("/p/{project_id}/tables/{table_id}/type")

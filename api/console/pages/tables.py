@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import Query as InQuery
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 
+from api.console import commands
 from api.console.forms import Form, read_form
 from api.console.rendering import show
 from api.console.routing import Router
@@ -45,6 +47,8 @@ _HEADINGS: Final = (
 )
 _ORDERS: Final = frozenset(f"{sign}{each.key}" for each in _HEADINGS for sign in ("", "-"))
 _BY_NAME: Final = "name"
+#: Leads to the form of a schedule of these tables.
+_SCHEDULE: Final = "schedule"
 _BUTTONS: Final = {
     "refresh": BatchAction.REFRESH,
     "plan": BatchAction.REFRESH,
@@ -63,6 +67,7 @@ async def list_tables(
     """List the tables that the box and the chips ask for."""
     query = Query.parse(q)
     order = order if order in _ORDERS else _BY_NAME
+    asked = {**query.asked, "order_by": order}
 
     def work(context: Context) -> Mapping[str, Any]:
         page = table_views.list_views(
@@ -79,6 +84,8 @@ async def list_tables(
             "order": order,
             "headings": _HEADINGS,
             "policies": list(Policy),
+            "api": commands.path("warehouse_tables/", asked),
+            "command": commands.command("stocktake tables list", asked),
             "without": [] if page.count or not counts.total else _without(context, query),
         }
 
@@ -102,6 +109,8 @@ async def do(edge: WriteEdge) -> Response:
     """Start a batch that does what the button says: to those that are ticked, or all that match."""
     form = await read_form(edge.request)
     asked = form.one("action")
+    if asked == _SCHEDULE:
+        return _to_schedule(edge, form)
     if asked not in _BUTTONS:
         raise ValidationError("There is no such button.", attr="action")
     action = _BUTTONS[asked]
@@ -122,6 +131,13 @@ async def do(edge: WriteEdge) -> Response:
 
     batch_id = await edge.change(work)
     return RedirectResponse(f"/p/{edge.caller.project_id}/batches/{batch_id}?notice=batch", 303)
+
+
+def _to_schedule(edge: WriteEdge, form: Form) -> Response:
+    selector = _selector(form)
+    asked = {"id": selector["tables"]} if "tables" in selector else {"tables": form.one("q")}
+    url = f"/p/{edge.caller.project_id}/schedules/new?{urlencode(asked, doseq=True)}"
+    return RedirectResponse(url, 303)
 
 
 def _selector(form: Form) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tests.integration.api.test_changes import NEW, OLD, settle
 MakeTable = Callable[..., UUID]
 MOST_BYTES = 100_000
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-TABS = ("", "/history", "/files", "/jobs", "/source")
+TABS = ("", "/history", "/data", "/files", "/jobs", "/source")
 
 
 class _Tags(HTMLParser):
@@ -126,6 +126,37 @@ def test_tables_are_refreshed_as_a_batch(
     assert batch is not None
     selector = client.get(f"batches/{batch[1]}/").json()["selector"]
     assert selector == ({"search": "orders"} if which == "all" else {"tables": [str(wanted)]})
+
+
+def test_tables_are_scheduled_as_they_were_chosen(
+    browser: httpx.Client, client: httpx.Client, make_table: MakeTable
+) -> None:
+    wanted = make_table("orders")
+    make_table("people")
+    fields = {"which": "all", "q": "orders", "action": "schedule"}
+    answer = post(browser, "tables/do", fields)
+    assert answer.headers["location"].endswith("/schedules/new?tables=orders")
+    answer = post(
+        browser, "tables/do", {"which": "ticked", "id": str(wanted), "action": "schedule"}
+    )
+    form = answer.headers["location"].partition("/schedules/")[2]
+    page = text_of(browser.get(f"schedules/{form}"))
+    assert "as now: 1 named table" in page
+    assert f'name="id" value="{wanted}"' in page
+    sent = {"name": "n", "cron": "0 6 * * *", "which": "same", "id": str(wanted)}
+    assert "cron" in text_of(post(browser, "schedules/new", {**sent, "cron": "never"}), 400)
+    assert post(browser, "schedules/new", sent).status_code == 303
+    (made,) = client.get("schedules/").json()["results"]
+    assert made["selector"] == {"tables": [str(wanted)]}
+
+
+def test_a_list_is_copied_with_its_filters(browser: httpx.Client, make_table: MakeTable) -> None:
+    make_table("orders")
+    page = text_of(browser.get("tables", params={"q": "a set:no", "order": "-row_count"}))
+    assert "stocktake tables list --search a --no-overrides --order-by=-row_count" in page
+    assert "warehouse_tables/?search=a&amp;has_overrides=false&amp;order_by=-row_count" in page
+    page = text_of(browser.get("jobs?state=failed&code=x"))
+    assert "stocktake jobs list --state failed --error-code x" in page
 
 
 def test_nothing_ticked_and_a_delete_that_is_not_sure_are_refused(

@@ -1,0 +1,169 @@
+"""What each page of the console costs and moves, at 10,000 tables and with a table of extremes."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+import psutil
+from sqlalchemy import select, text
+
+from benchmarks.deployment import Deployment, deployed
+from benchmarks.figures import Figure, Outcome, Target, distributed
+from benchmarks.large_project import fill
+from benchmarks.options import Options
+from stocktake.catalog import changes
+from stocktake.db.models import Batch, Job, Schedule, SchemaChange, Table
+from stocktake.schema.columns import Column
+
+_TABLES: Final = 10_000
+_JOBS: Final = 30_000
+_SCHEDULES: Final = 200
+_COLUMNS: Final = 5_000
+#: Columns of names of 10,000 characters: more than a page shows.
+_LONG: Final = 70
+_LONG_NAME: Final = "n" * 10_000
+_TIMES: Final = 9
+_MOST_MS: Final = 200.0
+_MOST_KB: Final = 100.0
+_TIMEOUT_SECONDS: Final = 60.0
+
+
+def measure(options: Options) -> Iterator[Outcome]:
+    """Ask for each page some times, and tell how long it takes, what it costs and how large it
+    is."""
+    tables, jobs = options.sized(_TABLES), options.sized(_JOBS)
+    with deployed(options) as deployment, _browser(deployment) as browser:
+        fill(deployment.database, deployment.project_id, tables=tables, jobs=jobs)
+        pages = _pages(deployment, _extremes(deployment))
+        if options.database == "postgresql":
+            _settle(deployment)
+        for name, path in pages.items():
+            yield _asked(name, deployment, lambda path=path: browser.get(path))
+        yield Outcome(
+            figures=[],
+            conditions=[
+                f"{tables:,} tables, {jobs:,} jobs, 500 batches and {_SCHEDULES} schedules of one "
+                f"project; a table of {_COLUMNS:,} columns, {_LONG} of them with names of 10,000 "
+                "characters, and a change of all of them that waits; the service as it runs, and "
+                f"one browser, {_TIMES} times each page; processor time is that of the web process "
+                "and the database's; sizes are of the HTML, not packed"
+            ],
+        )
+
+
+@contextmanager
+def _browser(deployment: Deployment) -> Iterator[httpx.Client]:
+    """Give a client that has signed in."""
+    with httpx.Client(
+        base_url=f"{deployment.web.url}/p/{deployment.project_id}/",
+        headers={"Accept": "text/html", "Sec-Fetch-Site": "same-origin"},
+        timeout=_TIMEOUT_SECONDS,
+    ) as client:
+        client.post(f"{deployment.web.url}/sign-in", data={"key": deployment.key})
+        yield client
+
+
+def _extremes(deployment: Deployment) -> Any:
+    """Add a table that has all that is large, and schedules; return the table's id."""
+    names = [f"c{at}" + _LONG_NAME * (at < _LONG) for at in range(_COLUMNS)]
+    old = [Column.of(name, "Int64").as_dict() for name in names]
+    project_id = deployment.project_id
+    with deployment.database.write() as session:
+        table = Table(
+            project_id=project_id,
+            name="t" * 128,
+            format="Parquet",
+            url_pattern="https://bucket.s3.amazonaws.com/wide/*.parquet",
+            columns=old,
+            schema_version=1,
+            change_policy="manual",
+            warnings=[{"code": "x", "sentence": "s" * 10_000, "file": "f" * 1_000}] * 20,
+        )
+        session.add(table)
+        session.add_all(
+            Schedule(project_id=project_id, name=f"s{at}", cron="0 3 * * *", selector={"all": True})
+            for at in range(_SCHEDULES)
+        )
+        session.flush()
+        fresh = tuple(Column.of(name, "String") for name in names)
+        changes.settle(session, table, fresh, sampled=False, source_version="v", job_id=None)
+        return table.id
+
+
+def _settle(deployment: Deployment) -> None:
+    """Do what autovacuum would have done by then."""
+    engine = deployment.database.engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+
+
+def _pages(deployment: Deployment, wide: Any) -> Mapping[str, str]:
+    """Return the pages by what they are called here."""
+    with deployment.database.read() as session:
+        change = session.scalars(select(SchemaChange.id)).one()
+        plain = session.scalars(select(Table.id).where(Table.id != wide).limit(1)).one()
+        failed = session.scalars(select(Job.id).where(Job.state == "failed").limit(1)).one()
+        batch = session.scalars(select(Batch.id).limit(1)).one()
+        schedule = session.scalars(select(Schedule.id).limit(1)).one()
+    tabs = ("", "/history", "/data", "/files", "/jobs", "/source")
+    return {
+        "home": "",
+        "tables": "tables",
+        "tables, by a word and a state": "tables?q=97+state:fresh&order=-row_count",
+        "tables, the last page": "tables?offset=9950",
+        "tables, none found": "tables?q=nothing+state:fresh+format:csv",
+        **{f"a table{tab}": f"tables/{plain}{tab}" for tab in tabs},
+        **{f"the widest table{tab}": f"tables/{wide}{tab}" for tab in tabs},
+        "the widest table, a column searched": f"tables/{wide}?find=c499",
+        "changes": "changes",
+        "the widest change": f"changes/{change}",
+        "jobs": "jobs",
+        "jobs, failed by a code": "jobs?state=failed&code=access_denied",
+        "a failed job": f"jobs/{failed}",
+        "batches": "batches",
+        "a batch": f"batches/{batch}",
+        "schedules": "schedules",
+        "a schedule of all tables": f"schedules/{schedule}",
+        "a new schedule, tried": "schedules/new?name=n&cron=0+6+*+*+*&tables=state:stale",
+        "add": "add?url=https://bucket.s3.amazonaws.com/orders/2026.parquet",
+        "health": "health",
+        "settings": "settings",
+        "the audit log": "settings/audit",
+    }
+
+
+def _asked(name: str, deployment: Deployment, ask: Callable[[], httpx.Response]) -> Outcome:
+    ask().raise_for_status()  # its template is compiled, and its rows are in memory
+    taken: list[float] = []
+    size = 0
+    begun = _used(deployment)
+    for _ in range(_TIMES):
+        before = time.perf_counter()
+        answer = ask().raise_for_status()
+        taken.append((time.perf_counter() - before) * 1000)
+        size = max(size, len(answer.content))
+    used = (_used(deployment) - begun) * 1000 / _TIMES
+    quick, small = Target(bound=_MOST_MS), Target(bound=_MOST_KB)
+    return Outcome(
+        figures=[
+            distributed(name, taken, "ms", quick),
+            Figure(name=f"{name}: processor", value=used, unit="ms", target=quick),
+            Figure(name=f"{name}: size", value=size / 1000, unit="kB", target=small),
+        ]
+    )
+
+
+def _used(deployment: Deployment) -> float:
+    """Return the seconds of processor that the web process has used, and the database for it."""
+    pids = [deployment.web.pid]
+    if not deployment.database.sqlite:
+        with deployment.database.read() as session:
+            own = text(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+            pids += session.scalars(own).all()
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(each.user + each.system for each in times))
