@@ -103,8 +103,11 @@ def list_changes(
     return count or 0, [_view(*row) for row in context.session.execute(page)]
 
 
-def get_change(context: Context, change_id: UUID) -> ChangeView:
+def get_change(context: Context, change_id: UUID, *, with_diff: bool = True) -> ChangeView:
     """Return one change of a live table, with what is different.
+
+    Args:
+        with_diff: of thousands of columns it takes most of the time, and a page shows the parts.
 
     Raises:
         NotFoundError: no live table of this project has it.
@@ -112,25 +115,7 @@ def get_change(context: Context, change_id: UUID) -> ChangeView:
     row = context.session.execute(_views(context).where(SchemaChange.id == change_id)).one_or_none()
     if row is None:
         raise NotFoundError
-    return _with_diff(context, _view(*row))
-
-
-def get_parts(context: Context, change_id: UUID) -> ChangeView:
-    """Return one change of a live table with its parts and their origins, and no diff: of thousands
-    of columns it takes most of the time that all of it takes.
-
-    Raises:
-        NotFoundError: no live table of this project has it.
-    """
-    small = _views(context).options(defer(SchemaChange.proposed, raiseload=True))
-    row = context.session.execute(small.where(SchemaChange.id == change_id)).one_or_none()
-    if row is None:
-        raise NotFoundError
-    view = _view(*row)
-    if view.change.state != ChangeState.PENDING:
-        return view
-    origins = select(Table.origins).where(Table.id == view.change.table_id)
-    return replace(view, origins=StoredOrigins(context.session.scalar(origins)))
+    return _with_diff(context, _view(*row), with_diff)
 
 
 def _views(context: Context) -> Select[SchemaChange, str, User]:
@@ -150,13 +135,15 @@ def _view(change: SchemaChange, table_name: str, decided_by: User | None) -> Cha
     return ChangeView(change=change, table_name=table_name, decided_by=decided_by)
 
 
-def _with_diff(context: Context, view: ChangeView) -> ChangeView:
+def _with_diff(context: Context, view: ChangeView, with_diff: bool) -> ChangeView:
     if view.change.state != ChangeState.PENDING:
         return view
     table = context.session.get_one(Table, view.change.table_id)
+    view = replace(view, origins=StoredOrigins(table.origins))
+    if not with_diff:
+        return view
     proposed, _ = changes.waiting_parts(table, view.change)
-    told = diff(changes.columns_of(table.columns), proposed).as_dict()
-    return replace(view, diff=told, origins=StoredOrigins(table.origins))
+    return replace(view, diff=diff(changes.columns_of(table.columns), proposed).as_dict())
 
 
 def decide(context: Context, change_id: UUID, decision: Decision) -> ChangeView:

@@ -139,6 +139,18 @@ def list_views(
     return TablePage(count=count or 0, views=_with_pending(context, shown), cut=cut)
 
 
+def count_views(context: Context, wanted: TableFilter) -> int:
+    """Return how many live tables a list of them would have.
+
+    Raises:
+        NotFoundError: there is no such schedule in this project.
+    """
+    session, project_id = context.session, context.caller.project_id
+    conditions = conditions_of(session, project_id, wanted, Moment.of(session, project_id))
+    found = live(project_id).where(*conditions)
+    return session.scalar(found.with_only_columns(func.count())) or 0
+
+
 def _with_pending(context: Context, views: Sequence[TableView]) -> list[TableView]:
     """Return the views with the changes that wait for their tables."""
     waiting = SchemaChange.state == ChangeState.PENDING

@@ -56,7 +56,7 @@ async def show_change(edge: ReadEdge, change_id: UUID, offset: Offset = 0) -> Re
     """Show one change, its worst parts first."""
 
     def work(context: Context) -> Mapping[str, Any]:
-        view = changes.get_parts(context, change_id)
+        view = changes.get_change(context, change_id, with_diff=False)
         # By their place in the change, which stays: names may be long, and are in no form.
         numbered = sorted(
             enumerate(view.change.parts), key=lambda each: _WORST_FIRST.get(each[1]["change"], 0)
@@ -85,10 +85,13 @@ async def decide(edge: WriteEdge, change_id: UUID) -> Response:
     """Decide what the form says of each column, or accept the rest."""
     form = await read_form(edge.request)
 
-    parts = await edge.read(lambda context: changes.get_parts(context, change_id).change.parts)
-    decision = _decision(parts, form)
+    decision = await edge.read(lambda context: _decision(_parts(context, change_id), form))
     await edge.change(lambda context: changes.decide(context, change_id, decision).change.id)
     return _back(edge, change_id, "decided")
+
+
+def _parts(context: Context, change_id: UUID) -> list[Any]:
+    return changes.get_change(context, change_id, with_diff=False).change.parts
 
 
 def _decision(parts: list[Any], form: Form) -> Decision:

@@ -97,11 +97,9 @@ def _without(context: Context, query: Query) -> list[tuple[str, str, int]]:
     rests = [(f"{name}:{value}", query.having(name, None)) for name, value in query.parts]
     if query.words:
         rests.append((" ".join(query.words), Query(qualifiers=query.qualifiers)))
-    found = []
-    for part, rest in rests:
-        page = table_views.list_views(context, rest.filter, limit=1, offset=0, columns=False)
-        found.append((part, rest.text, page.count))
-    return found
+    return [
+        (part, rest.text, table_views.count_views(context, rest.filter)) for part, rest in rests
+    ]
 
 
 @router.post("/p/{project_id}/tables/do")

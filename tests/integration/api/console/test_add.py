@@ -115,6 +115,13 @@ def test_a_file_is_uploaded_as_its_name_ends(browser: httpx.Client, client: http
     assert (table["name"], table["format"]) == ("people", "JSONEachRow")
 
 
+def test_an_upload_tells_how_far_it_is(browser: httpx.Client) -> None:
+    page = text_of(browser.get("add"))
+    assert re.search(r'<form[^>]* enctype="multipart/form-data"[^>]* data-upload>', page)
+    assert "<progress" in page
+    assert "/console/upload.js" in page
+
+
 def test_an_upload_that_does_not_work_says_why(browser: httpx.Client, client: httpx.Client) -> None:
     nothing = browser.post("add/upload", files={"file": ("", b"")}, data={"name": "x"})
     assert "Choose a file" in text_of(nothing, 400)

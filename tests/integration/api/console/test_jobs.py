@@ -66,6 +66,9 @@ def test_a_failed_job_tells_why_and_what_to_do(
     assert "The bucket says no." in page
     assert "Give the credential permission" in page
     assert "1 of 5 at most" in page
+    assert re.search(
+        r'<rect class="no" x="[\d.]+" width="[\d.]+" height="14"><title>Attempt 1', page
+    )
     assert f"stocktake jobs retry {job}" in page
     assert "hx-trigger" not in page  # it has ended
     answer = post(browser, f"jobs/{job}/retry")

@@ -15,6 +15,8 @@ from api.console.search import Query
 from stocktake.db.models import Job, Table
 from stocktake.db.session import Database
 from stocktake.schema.columns import Column
+from stocktake.states import JobKind
+from tests.integration.api.conftest import FinishJob, MakeJob
 from tests.integration.api.console.conftest import post, text_of
 from tests.integration.api.test_changes import NEW, OLD, settle
 
@@ -93,6 +95,9 @@ def test_tables_are_found_by_words_and_qualifiers(
     assert found("orders") == found("table:orders") == {"orders", "broken_orders"}
     assert found("orders state:failed") == found("code:access_denied") == {"broken_orders"}
     assert found("format:csv") == set()
+    make_table("sheet", format="CSV")
+    assert "/tables?q=format%3ACSV" in text_of(browser.get("tables"))
+    assert found("format:csv") == {"sheet"}
 
 
 def test_where_nothing_matches_the_filter_to_drop_is_named(
@@ -195,6 +200,37 @@ def test_a_type_is_set_in_place_and_cleared(
     assert "set by you" in text_of(browser.get(f"tables/{table}"))
     stale = post(browser, f"tables/{table}/type", fields)
     assert "have changed since" in text_of(stale, 409)
+
+
+def test_a_type_that_does_not_hold_is_told_with_what_was_found(
+    browser: httpx.Client, make_table: MakeTable, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    columns = [each | {"valid": False} for each in _stored(*OLD)]
+    table = make_table(columns=columns, schema_version=1)
+    assert "values that are no integer" in text_of(browser.get(f"tables/{table}"))
+    found = {"name": "n", "file": "a.csv", "line": 7, "found": EVIL}
+    job = make_job(table_id=table, kind=JobKind.VALIDATE_COLUMNS)
+    finish_job(job, {"invalid": [found], "invalid_count": 1, "columns": 2})
+    page = text_of(browser.get(f"tables/{table}"))
+    assert "<code>a.csv</code>, line 7: no integer" in page
+    assert "<script>alert" not in page
+
+
+def test_the_last_try_of_a_source_is_shown_with_it(
+    browser: httpx.Client, make_table: MakeTable, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    table = make_table()
+    job = make_job(table_id=table, kind=JobKind.CHECK_SOURCE)
+    page = text_of(browser.get(f"tables/{table}/source"))
+    assert "It waits for a worker" in page
+    assert 'hx-trigger="every 2s"' in page
+    step = {"step": "list", "outcome": "failed", "detail": "403", "code": "denied", "hint": "Ask."}
+    result = {"passed": False, "url_pattern": "https://b/x.csv", "format": "CSV", "steps": [step]}
+    finish_job(job, result | {"columns": [], "row_count": None, "warnings": [], "grant": None})
+    page = text_of(browser.get(f"tables/{table}/source"))
+    assert "The source cannot be read" in page
+    assert f"/jobs/{job}" in page
+    assert "hx-trigger" not in page
 
 
 def test_a_policy_is_set_and_a_table_deleted(

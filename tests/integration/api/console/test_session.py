@@ -85,6 +85,7 @@ def test_requests_of_a_key_are_counted_with_the_apis(
     assert client.get("/").status_code == 303
     answer = client.get("/")
     page = text_of(answer, 429)
+    assert page.count(answer.headers["x-request-id"]) == 2  # below what is wrong, and in the foot
     assert "Try again in" in page
     assert int(answer.headers["retry-after"]) > 0
 
@@ -177,6 +178,7 @@ def test_forms_of_other_sites_are_refused(
 def test_another_project_is_not_found(sign_in: SignIn, other_project: int) -> None:
     page = text_of(sign_in().get(f"/p/{other_project}"), 404)
     assert "There is nothing here" in page
+    assert re.search(r"Request <code>[0-9a-f]{32}</code>", page)
 
 
 def test_a_key_without_the_scope_is_told_which(sign_in: SignIn, project_id: int) -> None:
