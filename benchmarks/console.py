@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
+from uuid import UUID
 
 import httpx
 import psutil
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from benchmarks.deployment import Deployment, deployed
 from benchmarks.figures import Figure, Outcome, Target, distributed
-from benchmarks.large_project import fill
+from benchmarks.large_project import NOW, fill
 from benchmarks.options import Options
 from stocktake.catalog import changes
-from stocktake.db.models import Batch, Job, Schedule, SchemaChange, Table
+from stocktake.db.models import Batch, BatchItem, Job, Schedule, SchemaChange, Table
 from stocktake.schema.columns import Column
+from stocktake.states import JobKind, JobState, Queue
 
 _TABLES: Final = 10_000
 _JOBS: Final = 30_000
@@ -36,7 +38,7 @@ def measure(options: Options) -> Iterator[Outcome]:
     tables, jobs = options.sized(_TABLES), options.sized(_JOBS)
     with deployed(options) as deployment, _browser(deployment) as browser:
         fill(deployment.database, deployment.project_id, tables=tables, jobs=jobs)
-        pages = _pages(deployment, _extremes(deployment))
+        pages = _pages(deployment, _extremes(deployment), _batch(deployment))
         if options.database == "postgresql":
             _settle(deployment)
         for name, path in pages.items():
@@ -65,7 +67,7 @@ def _browser(deployment: Deployment) -> Iterator[httpx.Client]:
         yield client
 
 
-def _extremes(deployment: Deployment) -> Any:
+def _extremes(deployment: Deployment) -> UUID:
     """Add a table that has all that is large, and schedules; return the table's id."""
     names = [f"c{at}" + _LONG_NAME * (at < _LONG) for at in range(_COLUMNS)]
     old = [Column.of(name, "Int64").as_dict() for name in names]
@@ -92,6 +94,30 @@ def _extremes(deployment: Deployment) -> Any:
         return table.id
 
 
+def _batch(deployment: Deployment) -> UUID:
+    """Add a batch of all tables, whose jobs are among those that there are; return its id."""
+    with deployment.database.write() as session:
+        batch = Batch(project_id=deployment.project_id, selector={"all": True}, expanded_at=NOW)
+        session.add(batch)
+        session.flush()
+        of_batch = {"batch_id": batch.id, "project_id": deployment.project_id}
+        expansion = Job(
+            kind=JobKind.EXPAND_BATCH, state=JobState.SUCCEEDED, queue=Queue.BULK, max_attempts=5,
+            finished_at=NOW, **of_batch,
+        )  # fmt: skip
+        session.add(expansion)
+        mine = Job.project_id == deployment.project_id, Job.table_id.is_not(None)
+        jobs = {
+            row.table_id: row.id
+            for row in session.execute(select(Job.id, Job.table_id).where(*mine))
+        }
+        rows = [
+            {"batch_id": batch.id, "table_id": table, "job_id": job} for table, job in jobs.items()
+        ]
+        session.execute(insert(BatchItem), rows)
+        return batch.id
+
+
 def _settle(deployment: Deployment) -> None:
     """Do what autovacuum would have done by then."""
     engine = deployment.database.engine
@@ -99,13 +125,12 @@ def _settle(deployment: Deployment) -> None:
         connection.execute(text("VACUUM ANALYZE"))
 
 
-def _pages(deployment: Deployment, wide: Any) -> Mapping[str, str]:
+def _pages(deployment: Deployment, wide: UUID, batch: UUID) -> Mapping[str, str]:
     """Return the pages by what they are called here."""
     with deployment.database.read() as session:
         change = session.scalars(select(SchemaChange.id)).one()
         plain = session.scalars(select(Table.id).where(Table.id != wide).limit(1)).one()
         failed = session.scalars(select(Job.id).where(Job.state == "failed").limit(1)).one()
-        batch = session.scalars(select(Batch.id).limit(1)).one()
         schedule = session.scalars(select(Schedule.id).limit(1)).one()
     tabs = ("", "/history", "/data", "/files", "/jobs", "/source")
     return {

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Integer, cast, func, select
 from sqlalchemy.orm import Session
 
 from stocktake.catalog.selection import kept_selector, parse_selector, require_known_ids
@@ -207,7 +207,10 @@ def view(session: Session, batch: Batch) -> BatchView:
         NotFoundError: it is being removed for its age.
     """
     expansion = _expansion(session, batch.id)
-    counts = _counts(session, batch) if _makes_jobs(batch) else _tables(batch, expansion)
+    if _makes_jobs(batch):
+        counts, shared = _counts(session, batch)
+    else:
+        counts, shared = _tables(batch, expansion), 0
     own = _own_undone(session, batch.id)
     state = _state(batch, expansion, counts)
     total = sum(counts.values())
@@ -224,7 +227,7 @@ def view(session: Session, batch: Batch) -> BatchView:
         expand_job_id=expansion.id,
         counts=counts,
         total=total,
-        deduplicated=_deduplicated(session, batch.id),
+        deduplicated=shared,
         finished_share=_share(finished, total, complete=batch.expanded_at is not None),
         errors=_errors(session, batch.id, expansion),
         created_at=batch.created_at,
@@ -278,25 +281,19 @@ def _tables(batch: Batch, job: Job) -> dict[str, int]:
     return counts | {JobState.SUCCEEDED: batch.tables, JobState.QUEUED: left}
 
 
-def _counts(session: Session, batch: Batch) -> dict[str, int]:
+def _counts(session: Session, batch: Batch) -> tuple[dict[str, int], int]:
+    """Return its tables by the states of their jobs, and how many of these jobs it shares: in one
+    walk, as a batch may have all tables and its page is asked for every other second."""
+    # `!=` would leave out a job of no batch: compared with NULL it is NULL.
+    is_shared = cast(Job.batch_id.is_distinct_from(batch.id), Integer)
     rows = session.execute(
-        select(Job.state, func.count())
+        select(Job.state, func.count(), func.sum(is_shared))
         .join(BatchItem, BatchItem.job_id == Job.id)
         .where(BatchItem.batch_id == batch.id)
         .group_by(Job.state)
-    )
-    return {state.value: 0 for state in JobState} | {row[0]: row[1] for row in rows}
-
-
-def _deduplicated(session: Session, batch_id: UUID) -> int:
-    shared = (
-        select(func.count())
-        .select_from(BatchItem)
-        .join(Job, Job.id == BatchItem.job_id)
-        # `!=` would leave out a job of no batch: compared with NULL it is NULL.
-        .where(BatchItem.batch_id == batch_id, Job.batch_id.is_distinct_from(batch_id))
-    )
-    return session.scalar(shared) or 0
+    ).all()
+    counts = {state.value: 0 for state in JobState} | {row[0]: row[1] for row in rows}
+    return counts, sum(row[2] for row in rows)
 
 
 def _own_undone(session: Session, batch_id: UUID) -> int:

@@ -66,10 +66,11 @@ async def show_batch(edge: ReadEdge, batch_id: UUID) -> Response:
 
     def work(context: Context) -> Mapping[str, Any]:
         batch = batches.get(context, batch_id)
+        failed = batch.counts[JobState.FAILED]
         return {
             "batch": batch,
             "selector": told(batch.selector),
-            "failures": batch_failures.by_code(context, batch_id),
+            "failures": batch_failures.by_code(context, batch_id) if failed else (),
             "bar": _bar(batch),
             "width": _WIDTH,
         }

@@ -148,7 +148,8 @@ def test_tables_are_scheduled_as_they_were_chosen(
     page = text_of(browser.get(f"schedules/{form}"))
     assert "as now: 1 named table" in page
     assert f'name="id" value="{wanted}"' in page
-    sent = {"name": "n", "cron": "0 6 * * *", "which": "same", "id": str(wanted)}
+    sent = {"name": "n", "cron": "0 6 * * *", "timezone": "UTC", "which": "same"}
+    sent["id"] = str(wanted)
     assert "cron" in text_of(post(browser, "schedules/new", {**sent, "cron": "never"}), 400)
     assert post(browser, "schedules/new", sent).status_code == 303
     (made,) = client.get("schedules/").json()["results"]
@@ -327,6 +328,23 @@ def test_pages_stay_small(
         assert len(answer.content) < MOST_BYTES, path
     last = text_of(browser.get(f"tables/{table}?offset=4980"))
     assert "c4999" in last
+
+
+def test_a_store_that_fails_at_length_is_told_in_short(
+    browser: httpx.Client,
+    make_table: MakeTable,
+    make_job: MakeJob,
+    fail_job: Callable[..., None],
+) -> None:
+    table = make_table()
+    for _ in range(45):
+        fail_job(make_job(table_id=table), f"The store says {EVIL}: " + "no " * 10_000)
+    for path in (f"tables/{table}", f"tables/{table}/jobs", "jobs"):
+        answer = browser.get(path)
+        page = text_of(answer)
+        assert "access_denied" in page, path
+        assert "<script>alert" not in page, path
+        assert len(answer.content) < MOST_BYTES, path
 
 
 def test_scripts_and_styles_are_small_and_of_this_server(anonymous: httpx.Client) -> None:

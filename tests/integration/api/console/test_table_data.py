@@ -69,7 +69,9 @@ def test_rows_of_a_named_file_are_shown_for_a_while(
         assert told in page, told
     assert "<script>alert" not in page
     # Neither the page of the job nor another table's shows them.
-    assert "hunter2" not in text_of(browser.get(f"jobs/{job}"))
+    page = text_of(browser.get(f"jobs/{job}"))
+    assert "hunter2" not in page
+    assert f"/tables/{allowed}/data?job={job}" in page
     with database.write() as session:
         session.execute(update(Preview).values(created_at=now(-previews.KEPT_SECONDS)))
     page = text_of(browser.get(url))
