@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -42,7 +43,7 @@ def measure(options: Options) -> Iterator[Outcome]:
         if options.database == "postgresql":
             _settle(deployment)
         for name, path in pages.items():
-            yield _asked(name, deployment, lambda path=path: browser.get(path))
+            yield _asked(name, deployment, partial(browser.get, path))
         yield Outcome(
             figures=[],
             conditions=[

@@ -54,7 +54,7 @@ def troubles(context: Context, *, limit: int) -> Troubles:
     )
 
 
-def _failing(project_id: int) -> Select[tuple[Schedule, UUID, int]]:
+def _failing(project_id: int) -> Select[Schedule, UUID, int]:
     # By the fire, which has a key: no index leads from a schedule to its batches.
     failed = (
         select(func.count())
