@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -170,7 +170,9 @@ def _asked(name: str, deployment: Deployment, ask: Callable[[], httpx.Response])
         answer = ask().raise_for_status()
         taken.append((time.perf_counter() - before) * 1000)
         size = max(size, len(answer.content))
-    used = (_used(deployment) - begun) * 1000 / _TIMES
+    # A process of the database that began meanwhile counts in full, one that ended not at all.
+    ended = _used(deployment)
+    used = sum(after - begun.get(pid, 0.0) for pid, after in ended.items()) * 1000 / _TIMES
     quick, small = Target(bound=_MOST_MS), Target(bound=_MOST_KB)
     return Outcome(
         figures=[
@@ -181,8 +183,8 @@ def _asked(name: str, deployment: Deployment, ask: Callable[[], httpx.Response])
     )
 
 
-def _used(deployment: Deployment) -> float:
-    """Return the seconds of processor that the web process has used, and the database for it."""
+def _used(deployment: Deployment) -> dict[int, float]:
+    """Return the seconds of processor that the web process has used, and each of the database's."""
     pids = [deployment.web.pid]
     if not deployment.database.sqlite:
         with deployment.database.read() as session:
@@ -191,5 +193,9 @@ def _used(deployment: Deployment) -> float:
                 "AND pid <> pg_backend_pid()"
             )
             pids += session.scalars(own).all()
-    times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return float(sum(each.user + each.system for each in times))
+    found = {}
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            found[pid] = float(times.user + times.system)
+    return found
