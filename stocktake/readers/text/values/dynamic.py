@@ -11,7 +11,7 @@ from typing import Any, Final
 
 _MONTHS: Final = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DAYS: Final = "mon|tue|wed|thu|fri|sat|sun"
-#: Whatever its best-effort parser may make a date of, in any order; neither a number nor an address.
+#: Whatever its best-effort parser may make a date of, in any order; no number, and no address.
 _LIKE_MOMENT: Final = re.compile(
     rf"(?=[^0-9]*[0-9])(?=[0-9.]*[^0-9.])"
     rf"(?:[0-9 \t\r\n:/.,+TZ-]|(?i:utc|gmt|ms[kd]|[ap]m|(?:{_MONTHS}|{_DAYS})[a-z]*))++"
@@ -47,7 +47,8 @@ def is_given_back(values: Iterable[Any]) -> bool:
     try:
         for value in values:
             _class(value)
-    except _LostError:
+    # What is nested so deeply is refused anyway.
+    except (_LostError, RecursionError):
         return False
     return True
 

@@ -106,12 +106,11 @@ def _join_elements(values: list[Any], levels: int, mixed: Mixed, keys: tuple[str
         if holds(kind, value):
             continue
         found = infer_json(value, levels=levels, mixed=mixed, keys=keys)
-        if _is_mixed(kind, found):
-            if can_be_dynamic is None:
-                can_be_dynamic = is_given_back(values)
-            if can_be_dynamic:
-                return DYNAMIC
-        kind = join_json(kind, found, mixed, keys)
+        if kind != DYNAMIC and _is_mixed(kind, found) and can_be_dynamic is None:
+            can_be_dynamic = is_given_back(values)
+        # Those behind it are looked at all the same: they may be nested too deeply.
+        is_dynamic = kind == DYNAMIC or (can_be_dynamic and _is_mixed(kind, found))
+        kind = DYNAMIC if is_dynamic else join_json(kind, found, mixed, keys)
     return kind
 
 
