@@ -179,9 +179,9 @@ def _same_dynamic(said: Any, back: Any) -> bool:
     if isinstance(said, dict):
         return isinstance(back, dict) and all(_same_dynamic(said[k], back.get(k)) for k in said)
     if isinstance(said, Number):
-        return _same_number(said, back)
+        return str(back) == said or _same_number(said, back)
     if isinstance(said, bool):
-        return back in (said, int(said), str(int(said)))
+        return back in (said, int(said), str(int(said)), str(said).lower())
     return said == back or (isinstance(said, str) and _moment(said, True) == _moment(back, True))
 
 

@@ -1,4 +1,4 @@
-"""The marks MAP and LIST in a Parquet schema, put so that pyarrow reads what ClickHouse reads.
+"""The annotations in a Parquet schema, put so that pyarrow reads what ClickHouse reads.
 
 Writers have left many shapes under the two marks (parquet-format, logical types, "Nested
 Types"). Some pyarrow refuses: a map's optional key, as Presto, Hive and Flink write it; a marked
@@ -6,8 +6,13 @@ group that repeats, or that has none of the shapes. Some it reads otherwise: a l
 `array`, a map without values. A column's type is there for ClickHouse to read the file by, so its
 reading counts (asked of 26.9). But for optional keys, what is changed here leaves all definition
 and repetition levels as they are: the same pages are read by the new schema.
+
+A logical type may be newer than its reader: writers put the older converted type beside it, so
+that readers have something to go by (parquet.thrift, `SchemaElement`). ClickHouse goes by that,
+and by that beside the logical type of nulls, too; pyarrow drops both.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,8 +25,15 @@ _REQUIRED, _OPTIONAL, _REPEATED = 0, 1, 2
 #: Of `ConvertedType`; `LogicalType` has fields of the ids 2 and 3 for the same.
 _MAP, _MAP_KEY_VALUE, _LIST = 1, 2, 3
 _LOGICAL_MAP, _LOGICAL_LIST = 2, 3
+#: Logical types that count whatever stands beside them: all but 9, which is none, and the nulls'.
+_KNOWN: Final = frozenset(range(1, 19)) - {9, 11}
+#: How a logical type begins whose element has a converted one and that may not be known: the
+#: header of the field, one to four ids behind another, and not that of a known one in the union.
+_MAYBE_UNKNOWN: Final = re.compile(
+    rb"[\x1c\x2c\x3c\x4c](?![\x1c\x2c\x3c\x4c\x5c\x6c\x7c\x8c\xac\xcc\xdc\xec\xfc]|\x0c[\x20\x22\x24])"
+)
 #: Kinds of Thrift's compact protocol.
-_I32, _BINARY = 5, 8
+_I32, _BINARY, _STRUCT = 5, 8, 12
 #: Beyond these a schema is left as it is: each takes some hundred bytes here, and a column of more
 #: is refused later.
 _MAX_ELEMENTS: Final = 50_000
@@ -58,6 +70,15 @@ class _Element:
         for field_id in (_CONVERTED, _LOGICAL):
             self.changed = self.fields.pop(field_id, None) is not None or self.changed
 
+    def heed_converted(self) -> None:
+        """Leave the converted type alone, where the logical one beside it says nothing."""
+        if _LOGICAL in self.fields and _CONVERTED in self.fields:
+            kind, data = self.fields[_LOGICAL]
+            union = _element(data, 0)[0].fields if kind == _STRUCT else {}
+            if not any(union.get(each, (0,))[0] == _STRUCT for each in _KNOWN):
+                del self.fields[_LOGICAL]
+                self.changed = True
+
     @property
     def repeats(self) -> bool:
         return self.number(_REPETITION) == _REPEATED
@@ -85,11 +106,14 @@ def readable(schema: bytes, *, of_pages: bool = False) -> bytes:
     try:
         size, _, at = list_header(schema, 0)
         root, _ = _element(schema, at)
-        # No group but the root: nearly all files, and none of this concerns them.
-        if size > _MAX_ELEMENTS or _child_count(root) + 1 == size:
+        if size > _MAX_ELEMENTS:
+            return schema
+        # No group but the root, and no such type: nearly all files, and none of this concerns them.
+        if _child_count(root) + 1 == size and not _MAYBE_UNKNOWN.search(schema):
             return schema
         elements = _tree(schema, size, at)
         for each in elements[1:]:
+            each.heed_converted()
             _put_right(each, of_pages=of_pages)
         if not any(each.changed or each.wrapped for each in elements):
             return schema

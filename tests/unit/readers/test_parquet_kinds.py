@@ -17,6 +17,7 @@ from tests.support.memory import MemoryObjects, files_source
 from tests.support.parquet_schemas import (
     BSON,
     BYTES,
+    DATE,
     DECIMAL,
     ENUM,
     FIXED,
@@ -99,6 +100,30 @@ COLUMNS: Final[dict[str, list[Element] | Element]] = {
     "geometry": leaf("x", BYTES, logical={17: {1: "OGC:CRS84"}}),
     "geography": leaf("x", BYTES, logical={18: {}}),
     "logical_from_the_future": leaf("x", INT64, logical={99: {}}),
+    # a reader that does not know the logical type goes by the converted one
+    **{
+        f"logical_{kind}_beside_{column[1]}_{column[6]}": column | {10: logical}
+        for kind, logical in [
+            ("from_the_future", {99: {}}),
+            ("of_nothing", {}),
+            ("of_nulls", {11: {}}),
+            ("of_another_kind", {6: True}),
+        ]
+        for column in [
+            leaf("x", FIXED, DECIMAL, length=4, scale=2, precision=9),
+            leaf("x", INT64, DECIMAL, scale=2, precision=9) | {9: 1},
+            leaf("x", INT32, DATE),
+            leaf("x", INT64, TIMESTAMP_MILLIS),
+            leaf("x", INT32, UINT_8),
+            leaf("x", BYTES, UTF8),
+        ]
+    },
+    "list_beside_a_logical_type_from_the_future": group(
+        "x",
+        group("list", leaf("element", INT32), repetition=REPEATED),
+        converted=LIST,
+        logical={99: {}},
+    ),
     # lists, as they were written before there was one way
     "list": group("x", group("list", leaf("element", INT32), repetition=REPEATED), converted=LIST),
     "list_of_two_levels": group("x", leaf("array", INT32, repetition=REPEATED), converted=LIST),
@@ -318,7 +343,11 @@ def test_schema_that_contradicts_itself_ends_in_a_typed_error(column: Element) -
 
 
 @pytest.mark.parametrize(
-    "kind", ["uuid", "list", "map", "map_of_parquet_mr", "nested_map", "variant", "repeated_group"]
+    "kind",
+    [
+        *("uuid", "list", "map", "map_of_parquet_mr", "nested_map", "variant", "repeated_group"),
+        *("decimal_logical", "timestamp_nanos", "float16", "json", "logical_from_the_future"),
+    ],
 )
 def test_a_schema_that_is_right_is_left_as_it_is(kind: str) -> None:
     schema = elements(COLUMNS[kind], leaf("y", INT32))

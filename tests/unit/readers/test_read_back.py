@@ -161,6 +161,31 @@ JSON = [
     (['[1,"a"]'], "Array(Dynamic)"),
     (['[1,"2024-02-30"]'], "Array(Nullable(String))"),
     (["[1,0.12345678901234567890]"], "Array(Nullable(String))"),
+    # in a Dynamic each value is inferred anew, at any depth, in this row and in others
+    (['[[],{"a":"x"},2,[1,"b"]]'], "Array(Dynamic)"),
+    *(
+        ([row], "Array(Nullable(String))")
+        for row in [
+            '[[],{"a":"01/13/2000"}]',
+            '[1,"a",{"a":["01/13/2000"]}]',
+            '[1,{"a":{"b":"2024-02-30"}}]',
+            '[1,"Mon Jan 02 10:00:00 2024"]',
+            '[1,"10:00:00 2024-01-02"]',
+            '[1,{"a":1e400}]',
+            '[1,{"a":0.1234567890123456789}]',
+            '[1,"a",-0]',
+            "[1,[9007199254740993,1.5]]",
+            '[1,{"":1}]',
+            '[1,{"a":{"null":1}}]',
+            '[1,[{"a":1},{"a":"x"}]]',
+            '[1,[null,{"a":"x"}]]',
+        ]
+    ),
+    *(
+        (rows, "Array(Nullable(String))")
+        for one in ['[{"a":"01/13/2000"}]', '[[1,"01/13/2000"]]', "[[9007199254740993,1.5]]"]
+        for rows in ([one, '[1,"a"]'], ['[1,"a"]', one])
+    ),
     ([r'"1\/6\/2006"'], "Nullable(String)"),
     ([r'"2024-01-01T10:00:00\u002b02:00"'], "Nullable(String)"),
     ([r'{"a":"2024\/01\/01"}'], "Nullable(Tuple(a Nullable(String)))"),

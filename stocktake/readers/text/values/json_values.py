@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from stocktake.readers.text.values.dates import STRING, TIMES, infer_text, join_times
+from stocktake.readers.text.values.dynamic import is_given_back
 from stocktake.readers.text.values.kinds import (
     DYNAMIC,
     TEXTS,
@@ -25,7 +26,6 @@ from stocktake.readers.text.values.numbers import (
     integer_kind,
     integer_range,
 )
-from stocktake.readers.text.values.parse_dates import match_moment
 
 
 class SpelledNumber(str):
@@ -101,30 +101,24 @@ def _join_elements(values: list[Any], levels: int, mixed: Mixed, keys: tuple[str
     if set(map(type, values)) == {float}:
         return FLOAT64
     kind: Kind = None
+    can_be_dynamic: bool | None = None
     for value in values:
-        if not holds(kind, value):
-            found = infer_json(value, levels=levels, mixed=mixed, keys=keys)
-            kind = _join_element(kind, found, values, mixed, keys)
+        if holds(kind, value):
+            continue
+        found = infer_json(value, levels=levels, mixed=mixed, keys=keys)
+        if kind != DYNAMIC and _is_mixed(kind, found) and can_be_dynamic is None:
+            can_be_dynamic = is_given_back(values)
+        # Those behind it are looked at all the same: they may be nested too deeply.
+        is_dynamic = kind == DYNAMIC or (can_be_dynamic and _is_mixed(kind, found))
+        kind = DYNAMIC if is_dynamic else join_json(kind, found, mixed, keys)
     return kind
 
 
-def _join_element(a: Kind, b: Kind, values: list[Any], mixed: Mixed, keys: tuple[str, ...]) -> Kind:
-    """Within one array a number beside a text, or beside an object, is Dynamic."""
-    if DYNAMIC in (a, b):
-        return DYNAMIC
+def _is_mixed(a: Kind, b: Kind) -> bool:
+    """Return whether both in one array are Dynamic: a number beside a text, or beside an object."""
     if isinstance(a, str) and isinstance(b, str):
-        is_dynamic = (a in TEXTS) != (b in TEXTS) and BOOL not in (a, b)
-    else:
-        is_dynamic = a is not None and b is not None and type(a) is not type(b)
-    return DYNAMIC if is_dynamic and all(map(_is_plain, values)) else join_json(a, b, mixed, keys)
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether ClickHouse makes of an element of a Dynamic what it is: no date of a text that
-    only looks like one."""
-    if isinstance(value, str):
-        return type(value) is str and match_moment(value) is None
-    return not isinstance(value, list) or all(map(_is_plain, value))
+        return (a in TEXTS) != (b in TEXTS) and BOOL not in (a, b)
+    return a is not None and b is not None and type(a) is not type(b)
 
 
 def holds(kind: Kind, value: Any) -> bool:

@@ -97,15 +97,14 @@ def join_json(a: Kind, b: Kind, mixed: Mixed = untold, keys: tuple[str, ...] = (
         return b if a is None else a
     if isinstance(a, str) and isinstance(b, str):
         joined = a if a == b else _join_scalars(a, b)
-        if joined == STRING and not {a, b} <= TEXTS and DYNAMIC not in (a, b):
+        if joined == STRING and not {a, b} <= TEXTS:
             mixed(keys, a, b)
         return joined
     if isinstance(a, Array) and isinstance(b, Array):
         return Array(element=join_json(a.element, b.element, mixed, keys))
     if isinstance(a, Tuple) and isinstance(b, Tuple):
         return _join_tuples(a, b, mixed, keys)
-    if DYNAMIC in (a, b):
-        return DYNAMIC
+    # A Dynamic too: what it would make of the other's values is not known any more.
     mixed(keys, a, b)
     return STRING
 
