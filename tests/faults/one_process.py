@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,12 +21,12 @@ from stocktake.clock.ticks import ClockWork
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Schedule
 from stocktake.db.session import Database
-from stocktake.jobs import leases
+from stocktake.jobs import leases, sweeps
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
 from stocktake.services import identity
 from stocktake.settings import Settings
-from stocktake.states import CANARY, JobKind, JobState, Queue
+from stocktake.states import CANARY, SWEEP, JobKind, JobState, Queue
 from tasks.base import JobFailed, JobTask, Runtime
 from tests.faults.calls import Calls
 from tests.faults.client import Client
@@ -94,9 +94,10 @@ class OneProcess:
 
     def claim_and_die(self) -> None:
         """A worker takes what was rung for, and is gone."""
-        for job_id, _ in self._rung():
+        for named, kind in self._rung():
+            claim = leases.claim if kind != SWEEP else partial(sweeps.claim, most=50)
             with self.database.write() as session:
-                leases.claim(session, job_id, worker="gone/1", lease_seconds=60)
+                claim(session, named, worker="gone/1", lease_seconds=60)
 
     def let_time_pass(self) -> None:
         """All leases run out, what waits is due, and nobody has rung for it lately."""

@@ -23,9 +23,11 @@ from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
 from stocktake.parts import ProcessParts
 from stocktake.readers.source import no_progress
+from stocktake.runs import sweep
 from stocktake.runs.attempt import Attempt
-from stocktake.states import JobKind, Queue
+from stocktake.states import SWEEP, JobKind, Queue
 from tasks.base import JobFailed, Runtime, run_attempt
+from tasks.sweep import claim_chunk, run_sweep
 from tests.integration.api.conftest import Served
 
 UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -184,7 +186,9 @@ class Worker(list[Ring]):
                 continue
             if ring is None:
                 return
-            if ring.kind in set(JobKind):
+            if ring.kind == SWEEP:
+                self._sweep(ring.job_id)
+            elif ring.kind in set(JobKind):
                 self._do(ring.job_id)
 
     def stop(self) -> None:
@@ -196,6 +200,11 @@ class Worker(list[Ring]):
         if claim is not None:
             with suppress(Ignore, Retry, JobFailed):  # the row says how it ended
                 run_attempt(self._runtime, claim, _RUNS[claim.kind])
+
+    def _sweep(self, batch_id: uuid.UUID) -> None:
+        chunk = claim_chunk(self._runtime, batch_id, "fuzz/1")
+        if chunk is not None:
+            run_sweep(self._runtime, chunk, sweep.run)
 
     def dispose(self) -> None:
         self._database.dispose()

@@ -4,10 +4,10 @@ The job has ended before the request begins to wait for it, so no test sleeps.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Select, select, text
 
 from servers.process import PATIENCE_SECONDS
 from stocktake.catalog.tables import locked_for
@@ -18,7 +18,7 @@ from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import apply_overrides, diff
-from stocktake.states import JobState
+from stocktake.states import SWEEP, JobState
 from tests.integration.api.conftest import Served
 
 Play = Callable[[Database, UUID], None]
@@ -35,7 +35,21 @@ class Worker(list[Ring]):
 
     def append(self, ring: Ring) -> None:
         super().append(ring)
-        self._play(self._database, ring.job_id)
+        jobs = self._of_batch(ring.job_id) if ring.kind == SWEEP else [ring.job_id]
+        for job_id in jobs:
+            self._play(self._database, job_id)
+
+    def _of_batch(self, batch_id: UUID) -> Iterator[UUID]:
+        """Yield the jobs of a batch that a sweep is rung for, one by one, as far as each waits
+        still when its turn comes: whatever a test plays, it plays with a job."""
+        waits = Job.batch_id == batch_id, Job.state == JobState.QUEUED, Job.sweepable.is_(True)
+        for job_id in self._found(select(Job.id).where(*waits).order_by(Job.id)):
+            if self._found(select(Job.id).where(Job.id == job_id, *waits)):
+                yield job_id
+
+    def _found(self, asked: Select[tuple[UUID]]) -> Sequence[UUID]:
+        with self._database.read() as session:
+            return session.scalars(asked).all()
 
 
 def start_worker(served: Served, play: Play) -> None:
