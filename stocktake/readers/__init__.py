@@ -7,6 +7,7 @@ for Arrow's; Delta's own names in `delta`). The readers take bytes from a
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
@@ -63,11 +64,15 @@ def probe(source: Source, limits: Limits) -> Introspection | None:
     """
     from stocktake.readers.files import state
 
-    limits = replace(limits, max_listed=min(limits.max_listed, _PAGE))
     # Files are known by their listing, whatever the format; a table of a folder has its own way.
     look = offered(source.format, "probe") if source.format.is_folder else state.probe
-    found: Introspection | None = look(source, limits)
+    found: Introspection | None = look(source, _of_a_look(limits))
     return found
+
+
+@lru_cache(maxsize=4)  # a sweep's looks have the same
+def _of_a_look(limits: Limits) -> Limits:
+    return replace(limits, max_listed=min(limits.max_listed, _PAGE))
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:

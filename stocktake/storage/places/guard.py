@@ -4,8 +4,11 @@ Nothing is resolved here: the host must belong to a store that is known by name,
 the operator named in ``TRUSTED_ENDPOINTS``.
 """
 
+import errno
+import os
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -95,23 +98,31 @@ class Folders:
     """Where the policy's folders are at one moment, symlinks resolved: to find out is most of what
     the check of a local URL takes.
 
+    Texts, and no objects of pathlib: of a thousand local tables these took longer than the looks.
+
     Attributes:
+        roots: the folders that may be read, in their order, each with the private ones that it does
+            not open. A root that the operator named inside a private folder is meant; a private
+            folder inside a root is not.
         managed: None where managed storage is no folder.
     """
 
-    roots: tuple[Path, ...]
-    private: tuple[Path, ...]
-    managed: Path | None
+    roots: Mapping[str, tuple[str, ...]]
+    managed: str | None
 
     @classmethod
     def of(cls, policy: GuardPolicy) -> Self:
         """Look where they are now."""
         managed = policy.managed_location
         ours = managed if managed and managed.provider == "file" else None
+        private = [_resolved(folder) for folder in policy.private_folders]
+        roots = [_resolved(root) for root in policy.local_roots]
         return cls(
-            roots=tuple(root.resolve() for root in policy.local_roots),
-            private=tuple(folder.resolve() for folder in policy.private_folders),
-            managed=Path(ours.key).resolve() if ours else None,
+            roots={
+                root: tuple(each for each in private if each == root or not _is_in(root, each))
+                for root in roots
+            },
+            managed=_resolved(ours.key) if ours else None,
         )
 
 
@@ -251,25 +262,44 @@ def _in_folder(location: Location, folders: Folders) -> Location:
     """Return the location with where it is now, which is what will be opened."""
     path = split_folder(location.pattern)[0] if is_glob(location.pattern) else location.key
     try:
-        resolved = Path(path).resolve()
-    except (OSError, RuntimeError) as exc:  # a link that goes round, or was just swapped for a file
+        resolved = _resolved(path)
+    except OSError as exc:  # a link that goes round, or was just swapped for a file
         raise _refusal(FOLDER_NOT_ALLOWED) from exc
-    root = next((root for root in folders.roots if _opens(root, resolved, folders)), None)
+    root = next(
+        (root for root, hidden in folders.roots.items() if _opens(root, resolved, hidden)), None
+    )
     if root is None or (folders.managed and _overlap(resolved, folders.managed)):
         raise _refusal(FOLDER_NOT_ALLOWED)
-    return replace(location, local_root=str(root), local_path=str(resolved))
+    return replace(location, local_root=root, local_path=resolved)
 
 
-def _opens(root: Path, path: Path, folders: Folders) -> bool:
-    """Return whether the root holds the path, and lets it be read: a root that the operator named
-    inside a private folder is meant; a private folder inside a root is not."""
-    hidden = (folder for folder in folders.private if folder not in root.parents)
-    return path.is_relative_to(root) and not any(_overlap(path, folder) for folder in hidden)
+def _resolved(path: str | Path) -> str:
+    """Return where a path leads, whether or not something is there.
+
+    Raises:
+        OSError: nowhere, as its links go round.
+    """
+    resolved = os.path.realpath(path)
+    try:
+        os.stat(resolved)
+    except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            raise
+    return resolved
 
 
-def _overlap(path: Path, ours: Path) -> bool:
+def _opens(root: str, path: str, hidden: Iterable[str]) -> bool:
+    """Return whether the root holds the path, and lets it be read."""
+    return _is_in(path, root) and not any(_overlap(path, folder) for folder in hidden)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder if folder == "/" else f"{folder}/")
+
+
+def _overlap(path: str, ours: str) -> bool:
     # Above it, too: a listing goes down into what is below.
-    return path.is_relative_to(ours) or ours.is_relative_to(path)
+    return _is_in(path, ours) or _is_in(ours, path)
 
 
 def _check_host(location: Location, policy: GuardPolicy) -> None:
