@@ -65,6 +65,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.throughput:measure",
         question="how many jobs a second, from the POST to the last row?",
     ),
+    "store_sweeps": Benchmark(
+        function="benchmarks.store_sweeps:measure",
+        question="how many jobs a second over S3, at 30 ms a request?",
+    ),
     "loads": Benchmark(
         function="benchmarks.loads:measure",
         question="how long does a load take, beside write_deltalake and DuckDB, and after 10,000?",

@@ -22,7 +22,7 @@ from stocktake.states import JobState, Queue
 #: A second of sweeps; a busy machine takes minutes for ten runs.
 _JOBS: Final = 1000
 #: Jobs of a sweep, where tables are unchanged.
-_SWEPT: Final = 50
+SWEPT: Final = 50
 #: Of the broker's databases, one in which no other worker looks.
 _NOOP_DATABASE: Final = 1
 #: Where Celery's Redis transport keeps what was given out and not yet acknowledged.
@@ -55,8 +55,8 @@ def measure(options: Options) -> Iterator[Outcome]:
     with deployed(options) as deployment:
         urls = delta_tables(deployment.sources, count)
         deployment.register(urls, TableFormat.DELTA)
-        with _worker(deployment, "workers", events=True):
-            first = _jobs(deployment, count)
+        with measured_worker(deployment, "workers", events=True):
+            first = jobs_per_second(deployment, count)
         yield Outcome(
             figures=[_rate("jobs, tables never read before, task events on", first)],
             conditions=[
@@ -67,29 +67,32 @@ def measure(options: Options) -> Iterator[Outcome]:
         )
         for events in (True, False):
             yield Outcome(
-                figures=_figures(*_in_turns(deployment, count, events=events), events=events),
+                figures=_figures(*in_turns(deployment, count, events=events), events=events),
                 conditions=[
                     "task events on is how the service ships (Flower shows them); each rate is "
                     "the mean of two runs, jobs and no-ops in turns; unchanged tables are swept, "
-                    f"{_SWEPT} to a task (STOCKTAKE_SWEEP_CHUNK)"
+                    f"{SWEPT} to a task (STOCKTAKE_SWEEP_CHUNK)"
                 ],
             )
 
 
-def _in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
+def in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
     """Return the mean rates of jobs and of no-ops, a second."""
     jobs: list[float] = []
     noops: list[float] = []
     for _ in range(2):
-        with _worker(deployment, "workers", events=events, swept=_SWEPT):
-            jobs.append(_jobs(deployment, count))
-        with _worker(deployment, noop.__name__, events=events):
+        with measured_worker(deployment, "workers", events=events, swept=SWEPT):
+            jobs.append(jobs_per_second(deployment, count))
+        with measured_worker(deployment, noop.__name__, events=events):
             noops.append(_noops(deployment, count))
     return sum(jobs) / len(jobs), sum(noops) / len(noops)
 
 
 @contextmanager
-def _worker(deployment: Deployment, app: str, *, events: bool, swept: int = 1) -> Iterator[None]:
+def measured_worker(
+    deployment: Deployment, app: str, *, events: bool, swept: int = 1
+) -> Iterator[None]:
+    """Run a worker of this app for the block; `swept` is its STOCKTAKE_SWEEP_CHUNK."""
     settings = deployment.settings | {"SWEEP_CHUNK": str(swept)}
     if app == noop.__name__:
         settings = settings | {"BROKER_URL": _noop_url(deployment)}
@@ -101,7 +104,12 @@ def _noop_url(deployment: Deployment) -> str:
     return f"{deployment.broker.url.rsplit('/', 1)[0]}/{_NOOP_DATABASE}"
 
 
-def _jobs(deployment: Deployment, count: int) -> float:
+def jobs_per_second(deployment: Deployment, count: int) -> float:
+    """Refresh all tables in bulk, and return how many of `count` jobs ended a second.
+
+    Raises:
+        RuntimeError: another number has succeeded.
+    """
     before = deployment.count_jobs(JobState.SUCCEEDED.value)
     started = time.perf_counter()
     deployment.post("warehouse_tables/refresh/", {"all": True})
