@@ -361,7 +361,7 @@ class SchemaChange(Numbered, Base):
 @event.listens_for(SchemaChange, "before_insert")
 @event.listens_for(SchemaChange, "before_update")
 def _weigh(_mapper: Any, _connection: Connection, change: SchemaChange) -> None:
-    large = (change.parts, change.proposed, change.undo or [])
+    large: tuple[Any, ...] = (change.parts, change.proposed, change.undo or [])
     change.size_bytes = sum(len(json.dumps(each)) for each in large)
 
 
