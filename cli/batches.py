@@ -6,9 +6,17 @@ import typer
 
 from cli import filters
 from cli.client import Client
-from cli.output import confirm, going_on, moment, say, show_fields, show_json, show_rows
+from cli.output import (
+    AsJson,
+    confirm,
+    going_on,
+    moment,
+    say,
+    show_fields,
+    show_json,
+    show_rows,
+)
 from cli.progress import await_batch, progress
-from cli.tables import AsJson
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import Policy
 from stocktake.states import BatchAction
@@ -115,7 +123,8 @@ def start_batch(
             body["change_policy"] = policy
         batch = client.post("batches/", body)
         if wait:
-            with going_on(f"stocktake batches show {batch['id']}"), progress(action) as look:
+            doing = going_on(f"stocktake batches show {batch['id']}")
+            with doing, progress(action, quiet=as_json) as look:
                 batch = await_batch(client, batch, look)
     if as_json:
         show_json(batch)

@@ -8,6 +8,7 @@ import typer
 
 from cli.client import Client
 from cli.output import (
+    AsJson,
     describe_diff,
     describe_divided,
     describe_place,
@@ -25,7 +26,6 @@ from stocktake.states import ChangeState
 
 app = typer.Typer(help="Changes of schemas that wait for a decision.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
 Which = Annotated[
     str, typer.Argument(metavar="CHANGE", help="Its id, or the name of the table it waits for.")
 ]

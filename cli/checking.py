@@ -7,7 +7,7 @@ import typer
 from cli import hints
 from cli.access import AccessKey, access_pair
 from cli.client import Client
-from cli.output import describe_warning, note, say, show_json, show_rows
+from cli.output import AsJson, describe_warning, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 from stocktake.schema.formats import TableFormat
 
@@ -27,9 +27,7 @@ def check_source(
     access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     option: hints.Given = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="What the API answers, for programs.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Try whether a source can be read, and register nothing; status 1 if it cannot.
 

@@ -17,8 +17,10 @@ from cli.output import confirm, moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
-    from stocktake.db.models import AuditEntry
+    from stocktake.db.models import ApiKey, AuditEntry
     from stocktake.db.session import Database
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 db = typer.Typer(help="The service's own database.", no_args_is_help=True)
 projects = typer.Typer(help="Projects, the tenants.", no_args_is_help=True)
@@ -59,12 +61,15 @@ def create_project(name: Annotated[str, typer.Argument(help="Shown to people.")]
 
 
 @projects.command("list")
-def list_projects() -> None:
+def list_projects(as_json: AsJson = False) -> None:
     """List all projects, by id."""
     from stocktake.services import identity
 
     with _database() as database, database.read() as session:
         found = [(project.id, project.name) for project in identity.all_projects(session)]
+    if as_json:
+        show_json([{"id": project_id, "name": name} for project_id, name in found])
+        return
     show_rows(("ID", "NAME"), found, empty="No projects yet: `stocktake projects create NAME`.")
 
 
@@ -90,35 +95,50 @@ def create_key(
 
 
 @keys.command("list")
-def list_keys() -> None:
+def list_keys(as_json: AsJson = False) -> None:
     """List the keys that hold, oldest first, by the characters they begin with."""
     from stocktake.services import identity
 
     with _database() as database, database.read() as session:
-        found = [
-            (
-                key.prefix,
-                key.label,
-                ", ".join(map(str, key.project_ids)),
-                ", ".join(key.scopes),
-                key.expires_at and f"{key.expires_at:%Y-%m-%d}",
-                key.last_used_at and f"{key.last_used_at:%Y-%m-%d}",
-            )
-            for key in identity.live_keys(session)
-        ]
+        found = [_key(key) for key in identity.live_keys(session)]
+    if as_json:
+        show_json(found)
+        return
     show_rows(
         ("PREFIX", "LABEL", "PROJECTS", "SCOPES", "EXPIRES", "LAST USED"),
-        found,
+        [
+            (
+                each["prefix"],
+                each["label"],
+                ", ".join(map(str, each["project_ids"])),
+                ", ".join(each["scopes"]),
+                each["expires_at"] and each["expires_at"][:10],
+                each["last_used_at"] and each["last_used_at"][:10],
+            )
+            for each in found
+        ],
         empty="No keys yet: `stocktake keys create` makes one.",
         least=("LAST USED", "EXPIRES"),
         names=("LABEL",),
     )
 
 
+def _key(key: "ApiKey") -> dict[str, Any]:
+    return {
+        "prefix": key.prefix,
+        "label": key.label,
+        "project_ids": key.project_ids,
+        "scopes": key.scopes,
+        "expires_at": key.expires_at and key.expires_at.isoformat(),
+        "last_used_at": key.last_used_at and key.last_used_at.isoformat(),
+    }
+
+
 @keys.command("revoke")
 def revoke_key(
     prefix: Annotated[str, typer.Argument(help="The key's first characters, as lists show them.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Revoke a key."""
     from stocktake.services import identity
@@ -128,7 +148,10 @@ def revoke_key(
         revoked = identity.revoke_key(session, prefix)
     if not revoked:
         raise CommandError(f"No live key begins with {prefix!r}.")
-    say(f"Revoked {revoked} key{'s' if revoked > 1 else ''}.")
+    if as_json:
+        show_json({"prefix": prefix, "revoked": revoked})
+    else:
+        say(f"Revoked {revoked} key{'s' if revoked > 1 else ''}.")
 
 
 @keys.command("make-secret")
@@ -144,7 +167,7 @@ def make_secret(
 
 
 @keys.command("rotate-secrets")
-def rotate_secrets() -> None:
+def rotate_secrets(as_json: AsJson = False) -> None:
     """Encrypt every stored credential with the first of STOCKTAKE_SECRET_KEYS.
 
     Add the new key after the old ones and restart all processes; put it first, restart them again
@@ -177,9 +200,13 @@ def rotate_secrets() -> None:
                 break
         with database.read() as session:
             in_use = credentials.keys_in_use(session)
-    say(f"Encrypted {done} credential{'' if done == 1 else 's'} with the key {keyring.first}.")
-    held = ", ".join(f"{key} ({count})" for key, count in sorted(in_use.items()))
-    say(f"Keys in use: {held or 'none'}.")
+    if as_json:
+        told = {"key": keyring.first, "encrypted": done, "in_use": dict(sorted(in_use.items()))}
+        show_json(told | {"unreadable": unreadable})
+    else:
+        say(f"Encrypted {done} credential{'' if done == 1 else 's'} with the key {keyring.first}.")
+        held = ", ".join(f"{key} ({count})" for key, count in sorted(in_use.items()))
+        say(f"Keys in use: {held or 'none'}.")
     if unreadable:
         raise CommandError(
             "These could not be read and stay as they are; send both keys of their tables again, "
@@ -194,7 +221,7 @@ def show_audit_log(
     ] = None,
     subject: Annotated[UUID | None, typer.Option(help="Id of what was changed.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, at most.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="For another program.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List who did what, and what was refused, newest first."""
     from stocktake.services import audit

@@ -7,7 +7,7 @@ import typer
 from cli import hints
 from cli.access import AccessKey, access_pair
 from cli.client import Client
-from cli.output import say, show_json
+from cli.output import AsJson, say, show_json
 from stocktake.errors import CommandError
 from stocktake.schema.formats import TableFormat
 
@@ -35,7 +35,7 @@ def edit_table(
             min=0, help="Seconds until a read of it is stale; 0 has it follow the project."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="What the API answers.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change a table's name, format, URL, keys, options or age; a change of its source is read
     anew."""
@@ -72,24 +72,30 @@ def edit_table(
 def set_types(
     name: Name,
     given: Annotated[list[str], typer.Argument(metavar="COLUMN=TYPE", help="Such as zip=string.")],
+    as_json: AsJson = False,
 ) -> None:
     """Set columns' types over the source's; they survive every refresh until they are cleared."""
-    _update(name, types_of(given))
+    _update(name, types_of(given), as_json=as_json)
 
 
 @types.command("clear")
 def clear_types(
-    name: Name, columns: Annotated[list[str], typer.Argument(metavar="COLUMN", help="A column.")]
+    name: Name,
+    columns: Annotated[list[str], typer.Argument(metavar="COLUMN", help="A column.")],
+    as_json: AsJson = False,
 ) -> None:
     """Give columns the types of their source again."""
-    _update(name, dict.fromkeys(columns))
+    _update(name, dict.fromkeys(columns), as_json=as_json)
 
 
-def _update(name: str, updates: dict[str, Any]) -> None:
+def _update(name: str, updates: dict[str, Any], *, as_json: bool) -> None:
     with Client.from_environment() as client:
         table = client.table(name)
         path = f"warehouse_tables/{table['id']}/update_schema/"
         changed = client.post(path, {"updates": updates})
+    if as_json:
+        show_json(changed)
+        return
     for column in changed["columns"]:
         if column["name"] in updates:
             say(f"{column['name']}: {column['type']}")

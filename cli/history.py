@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import Client
-from cli.output import describe_diff, moment, say, show_json, show_rows
-from cli.tables import AsJson
+from cli.output import AsJson, describe_diff, moment, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 _Name = Annotated[str, typer.Argument(help="Name or id.")]

@@ -7,6 +7,7 @@ import typer
 
 from cli.client import Client
 from cli.output import (
+    AsJson,
     describe_diff,
     describe_job,
     describe_warning,
@@ -18,7 +19,6 @@ from cli.output import (
     show_json,
     show_rows,
 )
-from cli.tables import AsJson
 from stocktake.states import JobKind, JobState
 
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
@@ -106,36 +106,45 @@ def show_job(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @app.command("watch")
-def watch_job(job_id: JobId) -> None:
+def watch_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Follow a job to its end; status 1 unless it succeeds."""
     with Client.from_environment() as client:
         job = client.job(job_id)
         said = None
         with going_on(f"stocktake jobs watch {job_id}"):
             while not job["done"]:
-                if (line := describe_job(job)) != said:
+                if not as_json and (line := describe_job(job)) != said:
                     say(line)
                     said = line
                 job = client.job(job_id, wait=_WAIT_SECONDS)
-    _show(job)
+    if as_json:
+        show_json(job)
+    else:
+        _show(job)
     if job["state"] != "succeeded":
         raise typer.Exit(1)
 
 
 @app.command("cancel")
-def cancel_job(job_id: JobId) -> None:
+def cancel_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Cancel a job that has not ended."""
     with Client.from_environment() as client:
         job = client.job(job_id, "cancel")
-    say(f"Job {job['id']} is {job['state'] if job['done'] else 'being cancelled'}.")
+    if as_json:
+        show_json(job)
+    else:
+        say(f"Job {job['id']} is {job['state'] if job['done'] else 'being cancelled'}.")
 
 
 @app.command("retry")
-def retry_job(job_id: JobId) -> None:
+def retry_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Do an ended job again, as a new job."""
     with Client.from_environment() as client:
         job = client.job(job_id, "retry")
-    say(f"Job {job['id']} does it again. To follow it: stocktake jobs watch {job['id']}")
+    if as_json:
+        show_json(job)
+    else:
+        say(f"Job {job['id']} does it again. To follow it: stocktake jobs watch {job['id']}")
 
 
 def _show(job: dict[str, Any]) -> None:

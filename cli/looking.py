@@ -6,12 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import Client
-from cli.output import note, say, show_json, show_rows
+from cli.output import AsJson, complain, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 _WAIT_SECONDS = 60
-
-AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
 
 
 class Switch(StrEnum):
@@ -59,6 +57,8 @@ def _show(result: dict[str, Any]) -> None:
     )
     others = [f"{result['omitted_columns']:,} more columns"] if result["omitted_columns"] else []
     others += ["more rows"] if result["more"] else []
+    if error := result.get("error"):
+        complain(error["detail"], error["hint"])
     note(f"{result['file']}" + (f" has {' and '.join(others)}." if others else ""))
 
 

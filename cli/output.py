@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.cells import cell_len, set_cell_size
@@ -18,6 +18,8 @@ from rich.table import Table
 from stocktake.errors import CommandError
 from stocktake.redaction import harmless
 from stocktake.schema.types import element_name
+
+AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
 
 _PIPED_WIDTH: Final = 10_000
 #: Cells of a name that is shortened, at the least.
@@ -355,5 +357,5 @@ def describe_divided(columns: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Yield which files have which type, of columns on which they differ."""
     for one in columns:
         if camps := (one.get("origin") or {}).get("camps"):
-            yield f"{one['name']}:"
+            yield f"{_shortened(one['name'], 72)}:"
             yield from (f"  {line}" for line in describe_camps(camps))

@@ -3,7 +3,6 @@ status tells the worst of it."""
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,8 +10,8 @@ import typer
 
 from cli import hints
 from cli.client import Client
-from cli.output import complain, describe_diff, describe_warning, going_on, say, show_json
-from cli.progress import Look, await_batch, progress
+from cli.output import AsJson, complain, describe_diff, describe_warning, going_on, say, show_json
+from cli.progress import await_batch, progress
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import worst
 from stocktake.schema.diff import ChangeClass
@@ -49,10 +48,8 @@ def plan(
         if names:
             wanted = {"tables": list(dict.fromkeys(client.table(each)["id"] for each in names))}
         batch = client.post("warehouse_tables/refresh/", wanted, dry_run="true")
-        shown: AbstractContextManager[Look] = (
-            nullcontext(_silent) if as_json else progress("Planning")
-        )
-        with going_on(f"stocktake jobs list --batch {batch['id']}"), shown as look:
+        doing = going_on(f"stocktake jobs list --batch {batch['id']}")
+        with doing, progress("Planning", quiet=as_json) as look:
             batch = await_batch(client, batch, look)
         found = list(_found(client, batch))
     missing = max(0, len(wanted.get("tables", ())) - batch["total"])
@@ -76,7 +73,7 @@ def check(
         ),
     ] = None,
     option: hints.Given = None,
-    as_json: Annotated[bool, typer.Option("--json", help="What the API answers.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a file would do to a table's schema before it lands there, and change nothing.
 
@@ -119,10 +116,6 @@ def _parsed(selector: str | None) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise typer.BadParameter("--selector must be a JSON object.")
     return parsed
-
-
-def _silent(batch: dict[str, Any], waits_for: str) -> None:
-    """Show no progress: the answer stands alone."""
 
 
 def _found(client: Client, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:

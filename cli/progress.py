@@ -41,9 +41,16 @@ def _waited_for(client: Client, batch_id: str) -> str:
 
 
 @contextmanager
-def progress(doing: str = "Refreshing") -> Iterator[Look]:
-    """Show a bar on a terminal, a line for each change elsewhere."""
+def progress(doing: str = "Refreshing", *, quiet: bool = False) -> Iterator[Look]:
+    """Show a bar on a terminal, a line for each change elsewhere.
+
+    Args:
+        quiet: show nothing: the answer stands alone on stdout.
+    """
     out = console()
+    if quiet:
+        yield lambda *_: None
+        return
     if not out.is_terminal:
         yield _PlainProgress()
         return

@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import Client
-from cli.output import confirm, moment, note, say, show_json, show_rows
-from cli.tables import AsJson
+from cli.output import AsJson, confirm, moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 _WHICH = "Say which tables: one of --all, --glob or --table."
@@ -74,6 +73,7 @@ def add_schedule(
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Refresh tables by the clock."""
     with Client.from_environment() as client:
@@ -85,6 +85,9 @@ def add_schedule(
             raise CommandError(f"There is a schedule {name!r} already: remove it, or name another.")
         made = client.post("schedules/", body)
         tables = client.get(f"schedules/{made['id']}/upcoming/", count=1)["tables"]
+    if as_json:
+        show_json(made)
+        return
     say(f"Added {name}; first run at {moment(made['next_fire_at'])}.")
     if not tables:
         note(
@@ -118,6 +121,7 @@ def edit_schedule(
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change a schedule's rule, its time zone, its name or its tables."""
     with Client.from_environment() as client:
@@ -131,31 +135,46 @@ def edit_schedule(
         if not change:
             raise CommandError("Say what to change: --cron, --timezone, --name or the tables.")
         changed = client.patch(_path(client, name), change)
-    say(f"Changed {changed['name']}; {_next(changed)}.")
+    _say(changed, f"Changed {changed['name']}; {_next(changed)}.", as_json=as_json)
+
+
+def _say(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(answer)
+    else:
+        say(sentence)
 
 
 @app.command("pause")
-def pause_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+def pause_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
     """Let a schedule rest; what it misses is not made up for."""
     with Client.from_environment() as client:
         paused = client.patch(_path(client, name), {"paused": True})
-    say(f"Paused {paused['name']}. To go on: stocktake schedules resume {name}")
+    told = f"Paused {paused['name']}. To go on: stocktake schedules resume {name}"
+    _say(paused, told, as_json=as_json)
 
 
 @app.command("resume")
-def resume_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+def resume_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
     """Let a paused schedule go on."""
     with Client.from_environment() as client:
         resumed = client.patch(_path(client, name), {"paused": False})
-    say(f"Resumed {resumed['name']}; {_next(resumed)}.")
+    _say(resumed, f"Resumed {resumed['name']}; {_next(resumed)}.", as_json=as_json)
 
 
 @app.command("run")
-def run_schedule(name: Annotated[str, typer.Argument(help="Name or id.")]) -> None:
+def run_schedule(
+    name: Annotated[str, typer.Argument(help="Name or id.")], as_json: AsJson = False
+) -> None:
     """Start a schedule's refreshes at once, paused or not."""
     with Client.from_environment() as client:
         batch = client.post(f"{_path(client, name)}run/", {})
-    say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
+    told = f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}"
+    _say(batch, told, as_json=as_json)
 
 
 @app.command("next")
@@ -200,13 +219,15 @@ def _found(client: Client, name: str) -> dict[str, Any]:
 def remove_schedule(
     name: Annotated[str, typer.Argument(help="Name or id.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a schedule; what it started goes on."""
     with Client.from_environment() as client:
         schedule = _found(client, name)
         confirm(f"Remove schedule {schedule['name']}?", yes=yes)
         client.delete(f"schedules/{schedule['id']}/")
-    say(f"Removed {schedule['name']}.")
+    gone = {"id": schedule["id"], "name": schedule["name"], "deleted": True}
+    _say(gone, f"Removed {schedule['name']}.", as_json=as_json)
 
 
 def _not_one(name: str, found: list[dict[str, Any]]) -> str:

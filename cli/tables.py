@@ -10,6 +10,7 @@ from cli import filters, hints
 from cli.access import AccessKey, access_pair
 from cli.client import Client
 from cli.output import (
+    AsJson,
     complain,
     confirm,
     describe_diff,
@@ -33,7 +34,6 @@ from stocktake.schema.formats import TableFormat, format_of_file
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="What the API answers, for programs.")]
 #: The longest that the API grants.
 _CREATE_WAIT_SECONDS: Final = 60
 
@@ -215,6 +215,7 @@ def add_table(
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     option: hints.Given = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Register a table; a job reads its columns."""
     known = table_format or format_of_file(url) or _asked_format()
@@ -227,7 +228,9 @@ def add_table(
         if wait:
             note(f"Waiting for the first read of {name}, for up to {_CREATE_WAIT_SECONDS} s.")
         table = _create(client, body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0)
-    if table["columns"]:
+    if as_json:
+        show_json(table)
+    elif table["columns"]:
         say(f"Added {name} ({table['id']}): {_count(len(table['columns']), 'column')}.")
     else:
         job = table["latest_job"]["id"]
@@ -262,26 +265,36 @@ def _count(number_of: int, what: str) -> str:
 def remove_table(
     name: Annotated[str, typer.Argument(help="Name or id.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forget a table; its files stay where they are, but for uploads."""
     with Client.from_environment() as client:
         table = client.table(name)
         confirm(f"Remove table {table['name']}, and the files uploaded to it?", yes=yes)
         client.delete(f"warehouse_tables/{table['id']}/")
-    say(f"Removed {table['name']}.")
+    if as_json:
+        show_json({"id": table["id"], "name": table["name"], "deleted": True})
+    else:
+        say(f"Removed {table['name']}.")
 
 
 @app.command("maintain")
 def maintain_table(
     name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
+    as_json: AsJson = False,
 ) -> None:
     """Optimize and vacuum a managed Delta table: fewer files, nothing past its retention."""
     with Client.from_environment() as client:
         table = client.table(name)
         job = client.post(f"warehouse_tables/{table['id']}/maintain/", {})
-    say(
-        f"Job {job['id']} maintains {table['name']}. To follow it: stocktake jobs watch {job['id']}"
-    )
+    _say_job(job, f"maintains {table['name']}", as_json=as_json)
+
+
+def _say_job(job: dict[str, Any], does: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json(job)
+    else:
+        say(f"Job {job['id']} {does}. To follow it: stocktake jobs watch {job['id']}")
 
 
 @app.command("restore")
@@ -291,6 +304,7 @@ def restore_table(
         int | None, typer.Option(help="Of the table's; the one before the last load if left out.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Undo the last load into a managed Delta table, or go back to a version of it."""
     to = "to before its last load" if version is None else f"to version {version}"
@@ -298,16 +312,15 @@ def restore_table(
         table = client.table(name)
         confirm(f"Take {table['name']} back {to}?", yes=yes)
         body = {} if version is None else {"version": version}
-        job_id = client.post(f"warehouse_tables/{table['id']}/restore/", body)["id"]
-    say(
-        f"Job {job_id} takes {table['name']} back {to}. To follow it: stocktake jobs watch {job_id}"
-    )
+        job = client.post(f"warehouse_tables/{table['id']}/restore/", body)
+    _say_job(job, f"takes {table['name']} back {to}", as_json=as_json)
 
 
 def refresh(
     names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Have the columns of tables read again; with --wait, status 1 if a read fails."""
     if bool(names) == everything:
@@ -317,12 +330,18 @@ def refresh(
         batch = client.post(
             "warehouse_tables/refresh/", {"tables": list(tables)} if tables else {"all": True}
         )
-        if not wait:
+        if wait:
+            doing = going_on(f"stocktake jobs list --batch {batch['id']}")
+            with doing, progress(quiet=as_json) as look:
+                batch = await_batch(client, batch, look)
+        if as_json:
+            show_json(batch)
+        elif wait:
+            _report(client, batch)
+        else:
             say(f"Batch {batch['id']}. Its jobs: stocktake jobs list --batch {batch['id']}")
-            return
-        with going_on(f"stocktake jobs list --batch {batch['id']}"), progress() as look:
-            batch = await_batch(client, batch, look)
-        _report(client, batch)
+    if not wait:
+        return
     if not batch["total"] and everything:
         note("There was nothing to refresh: `stocktake tables add` registers a table.")
     missing = max(0, len(tables) - batch["total"])

@@ -9,7 +9,15 @@ import typer
 from cli import hints
 from cli.client import Client
 from cli.editing import types_of
-from cli.output import describe_diff, describe_warning, note, number, say, show_json
+from cli.output import (
+    AsJson,
+    describe_diff,
+    describe_warning,
+    note,
+    number,
+    say,
+    show_json,
+)
 from stocktake.errors import CommandError
 from stocktake.jobs.arguments import Mode, Target
 from stocktake.schema.formats import UPLOADABLE, TableFormat, format_of_file
@@ -66,9 +74,7 @@ def upload(
         bool, typer.Option("--dry-run", help="Change nothing; say what the file would do.")
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="What the API answers, for programs.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send a file to a table, new or not. A dry run ends with status 1 if it would be refused."""
     fields = {

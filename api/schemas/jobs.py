@@ -331,7 +331,8 @@ class PreviewResult(Wire):
 
     `rows` are told for ten minutes, to keys of the scope `warehouse_table:read_rows`, where the job
     itself is asked for; elsewhere, otherwise and later they are null. `row_count` is how many they
-    are, and `more` says that the file has others. Values of CSV are its texts, as they stand there.
+    are, and `more` says that the file has others. Values of CSV are its texts, as they stand there;
+    `error` is what is wrong with the row behind the last one.
     """
 
     table_id: UUID
@@ -341,6 +342,7 @@ class PreviewResult(Wire):
     omitted_columns: int
     row_count: int
     more: bool
+    error: JobErrorBody | None = None
     rows: list[list[CellBody]] | None
 
 

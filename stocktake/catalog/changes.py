@@ -56,6 +56,13 @@ def shown(session: Session, table: Table) -> dict[str, Any] | None:
     return None if pending is None else {"id": str(pending.id), "change": str(pending.change)}
 
 
+def kept_bytes(session: Session, table_id: UUID) -> int:
+    """Return bytes of the table's changes, of those that wait and of those that ended."""
+    session.flush()
+    mine = SchemaChange.table_id == table_id
+    return int(session.scalar(select(func.sum(SchemaChange.size_bytes)).where(mine)) or 0)
+
+
 def policy_of(session: Session, table: Table) -> Policy:
     """Return the table's own policy, or the one of its project."""
     if table.change_policy is not None:
@@ -284,7 +291,7 @@ def _empty(session: Session, table_id: UUID) -> None:
     session.execute(
         update(SchemaChange)
         .where(*_ended(table_id), SchemaChange.undo.is_not(None))
-        .values(undo=None, proposed=[])
+        .values(undo=None, proposed=[], size_bytes=func.length(cast(SchemaChange.parts, Text)))
     )
 
 

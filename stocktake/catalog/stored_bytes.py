@@ -3,13 +3,14 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from stocktake.db.models import Table, Upload
+from stocktake.db.models import SchemaChange, Table, Upload
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.states import UploadState
 
 
 def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) -> int:
-    """Return bytes of uploads, of managed Delta tables and of schema versions.
+    """Return bytes of uploads, of managed Delta tables, of schema versions and of the changes that
+    wait for a decision, or have.
 
     Args:
         max_upload_bytes: what an upload that is still coming in counts as.
@@ -25,4 +26,5 @@ def stored_bytes(session: Session, project_id: int, *, max_upload_bytes: int) ->
     )
     # A deleted table's versions are still there.
     schemas = select(func.sum(Table.schema_bytes)).where(Table.project_id == project_id)
-    return sum(int(session.scalar(query) or 0) for query in (uploads, tables, schemas))
+    changes = select(func.sum(SchemaChange.size_bytes)).where(SchemaChange.project_id == project_id)
+    return sum(int(session.scalar(query) or 0) for query in (uploads, tables, schemas, changes))

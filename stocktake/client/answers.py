@@ -297,7 +297,7 @@ class SourceCheck:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedRows:
     """The first rows of a file, as docs/previews.md has their values; `rows` is None where they are
-    shown no more."""
+    shown no more, and `error` what is wrong with the row behind the last one."""
 
     file: str
     columns: tuple[ColumnType, ...]
@@ -305,6 +305,7 @@ class PreviewedRows:
     row_count: int = 0
     omitted_columns: int = 0
     more: bool = False
+    error: JobError | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 

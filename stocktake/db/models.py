@@ -1,5 +1,6 @@
 """The tables. Names of constraints follow one convention, so that Alembic can name them back."""
 
+import json
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -322,6 +323,8 @@ class SchemaChange(Numbered, Base):
         ),
         Index("ix_schema_changes_table", "table_id", "id"),
         Index("ix_schema_changes_project_newest", "project_id", "id"),
+        # Summed by it alone, as the schemas of tables are.
+        Index("ix_schema_changes_size", "project_id", "size_bytes"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -351,6 +354,15 @@ class SchemaChange(Numbered, Base):
     applied_version: Mapped[int | None]
     #: What was before the last decision, while it can be undone.
     undo: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: Of `parts`, `proposed` and `undo` as JSON: they count against the project's stored bytes.
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
+
+
+@event.listens_for(SchemaChange, "before_insert")
+@event.listens_for(SchemaChange, "before_update")
+def _weigh(_mapper: Any, _connection: Connection, change: SchemaChange) -> None:
+    large: tuple[Any, ...] = (change.parts, change.proposed, change.undo or [])
+    change.size_bytes = sum(len(json.dumps(each)) for each in large)
 
 
 @event.listens_for(SchemaChange, "after_insert")

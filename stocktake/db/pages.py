@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, literal, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.clock import UtcDateTime
@@ -25,6 +25,8 @@ Q = TypeVar("Q", bound=Select[*tuple[Any, ...]])
 Key: TypeAlias = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 _AT_ONCE: Final = 4
+#: Of so many that match all are found before any is sorted.
+FEW: Final = 10_000
 
 #: The values of the columns that a list is sorted by, as JSON has them.
 Place = Sequence[Any]
@@ -57,6 +59,16 @@ def part_of(
         query = query.where(here > there if ascending else here < there)
     order = (column.asc() if ascending else column.desc() for column in columns)
     return query.order_by(*order).limit(limit).offset(offset)
+
+
+def found_first(query: Select[*tuple[Any, ...]]) -> tuple[Select[*tuple[Any, ...]], list[Key]]:
+    """Return a statement that finds the rows and then sorts them, and their columns.
+
+    Else a database walks an index of the order until it has found as many as were asked for: where
+    few match (`FEW`), that is through all rows, one by one.
+    """
+    found = query.cte("found").prefix_with("MATERIALIZED")
+    return select(found), list(found.c)
 
 
 def one_by_one(session: Session, page: Select[T]) -> Iterator[T]:

@@ -149,17 +149,18 @@ HAND_BACK: Final = _queued_anew(
 YIELD: Final = _queued_anew(
     next_run_at=now(), max_attempts=JOBS.c.max_attempts + 1, yielded_at=now()
 )
-#: That a table's read has failed, for lists. One that is locked is passed over: it is being changed
-#: or deleted, and who holds it may wait for this very job.
+#: Tables, in the order of their ids, before their jobs, as everywhere.
+LOCK_TABLES: Final = (
+    select(TABLES.c.id)
+    .where(TABLES.c.id.in_(bindparam("the_tables", type_=Uuid(), expanding=True)))
+    .order_by(TABLES.c.id)
+    .with_for_update(key_share=True)
+)
+LOCK_FREE_TABLES: Final = LOCK_TABLES.with_for_update(key_share=True, skip_locked=True)
+#: That a table's read has failed, for lists.
 NOTE_FAILED: Final = (
     update(TABLES)
-    .where(
-        TABLES.c.id.in_(
-            select(TABLES.c.id)
-            .where(TABLES.c.id == bindparam("the_table", type_=Uuid()))
-            .with_for_update(key_share=True, skip_locked=True)
-        )
-    )
+    .where(TABLES.c.id == bindparam("the_table", type_=Uuid()))
     .values(error_code=bindparam("the_code"))
 )
 END_ATTEMPT: Final = (

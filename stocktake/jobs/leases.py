@@ -229,7 +229,8 @@ def cancel(
 def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) -> JobState:
     """End the attempt by its error: back to `queued` for a retry, or `failed`.
 
-    A job that someone asked to cancel ends `cancelled` where it might have been tried again.
+    A job that someone asked to cancel ends `cancelled` where it might have been tried again. Of a
+    read that has failed the table is locked first: a caller that locks the job locks it before.
 
     Returns:
         the state the job is in now.
@@ -237,10 +238,14 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
     Raises:
         StaleAttemptError: the lease was lost.
     """
+    is_last = not error.retryable or claim.attempt >= claim.max_attempts
+    if is_last and claim.kind.reads:
+        # Before its job, as everywhere: who holds it may be about to cancel this very job.
+        session.connection().execute(statements.LOCK_TABLES, {"the_tables": [claim.table_id]})
     if error.retryable and _cancel_requested(session, claim):
         cancel(session, claim)
         return JobState.CANCELLED
-    if not error.retryable or claim.attempt >= claim.max_attempts:
+    if is_last:
         _end(session, claim, statements.FAIL, outcome=error.code, error=error.as_dict())
         if claim.kind.reads:
             given = {"the_table": claim.table_id, "the_code": error.code}

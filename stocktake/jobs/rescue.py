@@ -32,7 +32,7 @@ from stocktake.db.clock import now
 from stocktake.db.models import Job, Project
 from stocktake.db.session import log_after_commit, ring_after_commit
 from stocktake.errors import JobError, StaleAttemptError, WorkerLostError
-from stocktake.jobs import counters, leases
+from stocktake.jobs import counters, lease_statements, leases
 from stocktake.jobs.leases import RetryPolicy
 from stocktake.jobs.queueing import KNOWN, KNOWN_KIND, SWEEPABLE, ring_for
 from stocktake.jobs.shares import MUST_WAIT, TURNS_PER_PLACE, Load, ProjectId
@@ -266,9 +266,13 @@ def unknown(session: Session) -> Sequence[tuple[str, str, int]]:
 
 def rescue_expired(session: Session, job_ids: Sequence[UUID], retry: RetryPolicy) -> int:
     """End the attempts of those of `job_ids` whose lease is still out; how many they were."""
-    # One that is locked is in good hands: its own attempt ends it, or another clock.
+    # One that is locked is in good hands: its own attempt ends it, or another clock. And one whose
+    # table is locked is for the next tick: no clock waits for a request.
+    found = Job.id.in_(job_ids), _expired()
+    free = _lock_tables(session, *found, statement=lease_statements.LOCK_FREE_TABLES)
+    endable = or_(Job.table_id.is_(None), Job.table_id.in_(free))
     jobs = session.scalars(
-        select(Job).where(Job.id.in_(job_ids), _expired()).with_for_update(skip_locked=True)
+        select(Job).where(*found, endable).with_for_update(skip_locked=True)
     ).all()
     ended = sum(_end(session, job, lost_error(job.worker), retry) for job in jobs)
     if ended:
@@ -282,15 +286,9 @@ def end_lost(
     """End the attempt that `worker`, known to be dead, still holds; False where it holds none."""
     # By the child's name: the parent knows which process died, and not the attempt's number. Who is
     # dead claims nothing again, so it is as good a fence.
-    job = session.scalars(
-        select(Job)
-        .where(
-            Job.id == job_id,
-            Job.state == JobState.RUNNING,
-            Job.worker == worker,
-        )
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
+    mine = Job.id == job_id, Job.state == JobState.RUNNING, Job.worker == worker
+    _lock_tables(session, *mine)
+    job = session.scalars(select(Job).where(*mine).with_for_update(skip_locked=True)).one_or_none()
     ended = job is not None and _end(session, job, error, retry)
     if ended:
         counters.add(session, counters.RESCUES, error.code)
@@ -303,16 +301,26 @@ def end_swept(session: Session, worker: str, error: JobError, retry: RetryPolicy
     For a child that swept: its message names a batch. What is tried again is tried alone, so that
     a source which ends its process costs those beside it one attempt and no more.
     """
+    mine = Job.state == JobState.RUNNING, Job.worker == worker
+    _lock_tables(session, *mine)
     jobs = session.scalars(
-        select(Job)
-        .where(Job.state == JobState.RUNNING, Job.worker == worker)
-        .order_by(Job.table_id, Job.id)
-        .with_for_update(skip_locked=True)
+        select(Job).where(*mine).order_by(Job.table_id, Job.id).with_for_update(skip_locked=True)
     ).all()
     ended = sum(_end(session, job, error, retry) for job in jobs)
     if ended:
         counters.add(session, counters.RESCUES, error.code, ended)
     return ended
+
+
+def _lock_tables(
+    session: Session,
+    *which: ColumnElement[bool],
+    statement: Select[UUID] = lease_statements.LOCK_TABLES,
+) -> Sequence[UUID]:
+    """Lock the tables of the jobs that are meant, before the jobs, and return those that are."""
+    found = session.scalars(select(Job.table_id).where(*which, Job.table_id.is_not(None)))
+    given = {"the_tables": list(set(found))}
+    return session.connection().execute(statement, given).scalars().all()
 
 
 def _end(session: Session, job: Job, error: JobError, retry: RetryPolicy) -> bool:

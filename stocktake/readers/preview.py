@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import to_json
 
-from stocktake.errors import SourceNotFoundError, UnsupportedError
+from stocktake.errors import JobError, RaggedRowsError, SourceNotFoundError, UnsupportedError
 from stocktake.readers import introspect
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.partitions import HIVE_NULL, with_partitions
@@ -46,12 +46,14 @@ class OneFile:
         name: as messages and origins tell it.
         values: of the columns that stand in folders' names, or in a log, and not in the file.
         partitions: those of them that the read of one file does not tell.
+        known: the table's columns, for a file whose own cannot be told.
     """
 
     source: Source
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     partitions: tuple[Column, ...] = ()
+    known: tuple[Column, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,12 +64,14 @@ class FirstRows:
         columns: the first `MOST_COLUMNS` that the file has.
         omitted_columns: how many more it has.
         more: whether the file has more rows than these.
+        fault: what is wrong with the row behind the last one.
     """
 
     columns: tuple[Column, ...]
     omitted_columns: int
     rows: list[list[Cell]] = field(default_factory=list)
     more: bool = False
+    fault: JobError | None = None
     _bytes: int = 2
 
     def take(self, row: list[Cell]) -> bool:
@@ -128,7 +132,8 @@ def _folder_values(key: str) -> dict[str, str | None]:
 
 
 def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
-    """Return the first rows of a file, of a format whose files may be uploaded.
+    """Return the first rows of a file, of a format whose files may be uploaded. Of a CSV with a row
+    that is too wide or too narrow these are the rows before it, in the table's columns.
 
     Args:
         limits: the budgets of a sample hold here, though no more than `MOST_SECONDS`.
@@ -138,15 +143,26 @@ def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
     """
     limits = replace(limits, max_files=1, max_seconds=min(limits.max_seconds, MOST_SECONDS))
     until = partial(_tell, progress, limits, time.monotonic() + limits.max_seconds)
-    columns = with_partitions(introspect(file.source, limits, until).columns, file.partitions)
+    try:
+        of_file = introspect(file.source, limits, until).columns
+    except RaggedRowsError:
+        if not file.known:
+            raise
+        of_file = file.known
+    columns = with_partitions(of_file, file.partitions)
     found = FirstRows(columns=columns[:MOST_COLUMNS], omitted_columns=len(columns[MOST_COLUMNS:]))
     names = [column.name for column in found.columns]
     read = _texts if file.source.format.facts.inferred else _batches
     with closing(read(file.source, limits, until, names)) as rows:
-        for row in rows:
-            # What stands in a folder's name is in no row.
-            if not found.take([cell(row.get(name, file.values.get(name))) for name in names]):
-                break
+        try:
+            for row in rows:
+                # What stands in a folder's name is in no row.
+                if not found.take([cell(row.get(name, file.values.get(name))) for name in names]):
+                    break
+        except RaggedRowsError as exc:
+            if not found.rows:
+                raise
+            found.fault, found.more = exc, True
     return found
 
 

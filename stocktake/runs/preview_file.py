@@ -78,13 +78,15 @@ def _described(file: OneFile, found: FirstRows) -> dict[str, Any]:
         "omitted_columns": found.omitted_columns,
         "row_count": len(found.rows),
         "more": found.more,
+        "error": None if found.fault is None else found.fault.as_dict(),
     }
 
 
 def _file(attempt: Attempt, opened: TableSource, name: str | None) -> OneFile:
     if opened.managed and opened.source.format.facts.takes_rows:
         return _managed_file(attempt, opened, name)
-    return one_file(opened.source, name, attempt.limits)
+    file = one_file(opened.source, name, attempt.limits)
+    return replace(file, known=tuple(opened.columns()))
 
 
 def _managed_file(attempt: Attempt, opened: TableSource, name: str | None) -> OneFile:

@@ -95,9 +95,9 @@ def store(attempt: Attempt, found: Introspection) -> None:
         table = locked_for(session, attempt.claim)
         if is_older(session, table, found, attempt):
             raise SupersededError("The table was loaded into after its log was read.")
-        number = table.schema_version
+        number, kept = table.schema_version, changes.kept_bytes(session, table.id)
         change = store_introspection(session, table, found, attempt)
-        if table.schema_version > number:
+        if table.schema_version > number or changes.kept_bytes(session, table.id) > kept:
             _require_room(session, table, attempt.process.settings)
         # Emptied where a type was cleared during the read, so that the refresh behind this one
         # reads afresh: to find nothing changed is no such read.

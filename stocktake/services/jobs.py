@@ -3,21 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Select, extract, func, select
+from sqlalchemy import ColumnElement, Select, extract, func, select, union_all
 
 from stocktake.catalog import tables
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
-from stocktake.db.pages import Place, one_by_one, part_of
+from stocktake.db.pages import FEW, Key, Place, found_first, one_by_one, part_of
 from stocktake.errors import ConflictError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
 from stocktake.services import audit, quotas
 from stocktake.services.context import Context
-from stocktake.states import OF_BATCH, JobKind, JobState, Queue, UploadState
+from stocktake.states import OF_BATCH, UNDONE, JobKind, JobState, Queue, UploadState
 
 _ENDED: Final = tuple(state for state in JobState if state.done)
 #: Kinds whose job a table shows as its latest.
@@ -53,21 +53,47 @@ def list_jobs(
 ) -> tuple[int, Iterator[Job]]:
     """Return how many jobs match, and one page of them, newest first unless told otherwise."""
     matching = _matching(context, wanted)
-    count = context.session.scalar(matching.with_only_columns(func.count()))
+    parts = _parts(context, matching, wanted)
+    counts = [part.with_only_columns(func.count()) for part in parts]
+    count = sum(context.session.scalar(each) or 0 for each in counts)
     # Ids first, which an index has: a row is long.
-    page = part_of(
-        matching, Job.id, limit=limit, offset=offset, after=after, ascending=oldest_first
-    )
+    found: Select[Any] = matching
+    keys: list[Key] = [Job.id]
+    # Those that are left out stand before those that are meant.
+    skips = wanted.created_after if oldest_first else wanted.created_before
+    if count <= FEW or skips:
+        found, keys = found_first(select(union_all(*parts).subquery()))
+    page = part_of(found, *keys, limit=limit, offset=offset, after=after, ascending=oldest_first)
     ids = context.session.scalars(page).all()
     rows = select(Job).where(Job.id.in_(ids))
     ordered = rows.order_by(Job.id if oldest_first else Job.id.desc())
-    return count or 0, one_by_one(context.session, ordered)
+    return count, one_by_one(context.session, ordered)
+
+
+def _parts(context: Context, matching: Select[UUID], wanted: JobFilter) -> list[Select[UUID]]:
+    """Return the same jobs, those that have ended apart: they have an index of what lists ask for.
+    The others are few beside a history of 100,000, and by their state an index has them."""
+    by_index = wanted.table_id or wanted.batch_id or wanted.state in _ENDED or wanted.error_code
+    filtered = wanted.state or wanted.kind or wanted.created_after or wanted.created_before
+    if by_index or not filtered:
+        return [matching]
+    mine = Job.project_id == context.caller.project_id
+    if context.session.get_bind().dialect.name == "sqlite":
+        # Without statistics it takes the index of the project's jobs, and looks at each of them.
+        mine = Job.project_id + 0 == context.caller.project_id
+    unended = _of(mine, wanted).where(Job.state.in_(UNDONE))
+    ended = matching.where(Job.state.in_(_ENDED), Job.finished_at.is_not(None))
+    return [unended] if wanted.state is not None else [ended, unended]
 
 
 def _matching(context: Context, wanted: JobFilter) -> Select[UUID]:
     # Of one table by its index, and by none of the project's, whose jobs SQLite walks one by one.
     owner = Job.project_id if wanted.table_id is None else Job.project_id + 0
-    query = select(Job.id).where(owner == context.caller.project_id)
+    return _of(owner == context.caller.project_id, wanted)
+
+
+def _of(mine: ColumnElement[bool], wanted: JobFilter) -> Select[UUID]:
+    query = select(Job.id).where(mine)
     equal = (
         (Job.state, wanted.state),
         (Job.kind, wanted.kind),

@@ -24,7 +24,7 @@ from stocktake.db.models import (
     Table,
     User,
 )
-from stocktake.db.pages import Place, part_of, place_of
+from stocktake.db.pages import FEW, Place, found_first, part_of, place_of
 from stocktake.errors import NotFoundError
 from stocktake.services.context import Context
 from stocktake.states import ChangeState, JobState, TableState
@@ -127,8 +127,12 @@ def list_views(
     found = live(project_id).where(*conditions)
     count = session.scalar(found.with_only_columns(func.count()))
     keys, ascending = sorting(order_by, moment)
+    if not count and after is None:
+        return TablePage(count=0, views=[])
     # Ids first: with its columns a row is too long to be sorted among 100,000.
     keyed = found.with_only_columns(*keys)
+    if (count or 0) <= FEW:
+        keyed, keys = found_first(keyed)
     page = part_of(keyed, *keys, limit=limit, offset=offset, after=after, ascending=ascending)
     places = {row[-1]: place_of(*row) for row in session.execute(page)}
     rows = session.execute(_joined(columns=False).where(Table.id.in_(places)))

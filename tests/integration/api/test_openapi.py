@@ -1,7 +1,9 @@
 """The description is valid and true, and nothing that it describes can be made to fail."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -124,6 +126,17 @@ def test_the_description_says_where_a_key_is_and_what_the_second_prefix_is(
 ) -> None:
     for word in ("Authorize", "stocktake keys create", "/api/environments/"):
         assert word in description["info"]["description"]
+
+
+def test_the_document_of_the_api_has_each_route_and_no_other(description: dict[str, Any]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "http-api.md").read_text()
+    below = "/api/projects/{project_id}/"
+    told = {
+        (method.lower(), path if path.startswith("/") else below + path)
+        for method, path in re.findall(r"^\| ([A-Z]+) `([^`]+)` \| \S", page, re.MULTILINE)
+    }
+    known = {(method, path) for path, method, _ in _operations(description) if method != "head"}
+    assert told == known
 
 
 def test_the_server_answers_with_it(anonymous: httpx.Client, description: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """Claims, fences, and the ends of an attempt."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import delete, select, update
 
-from stocktake.catalog.tables import locked_for
+from servers.process import PATIENCE_SECONDS
+from stocktake.catalog.tables import locked, locked_for
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Project, Table
 from stocktake.db.session import Database
@@ -20,6 +22,7 @@ from stocktake.errors import (
 from stocktake.jobs import leases
 from stocktake.jobs.leases import Claim, RetryPolicy
 from stocktake.states import JobKind, JobState
+from tests.integration.api.playing import wait_for_a_lock
 from tests.support.rows import (
     RecordedRings,
     claim,
@@ -309,6 +312,30 @@ def test_a_terminal_error_ends_the_job_at_once(database: Database, queued) -> No
     with database.write() as session:
         assert leases.fail(session, won, SourceNotFoundError(), AT_ONCE) is JobState.FAILED
     assert job(database, queued).attempt == 1
+
+
+def test_a_read_that_fails_while_its_table_is_changed_is_noted_on_it(
+    database: Database, other_process: Database, table: Table, queued
+) -> None:
+    """A batch holds fifty tables at a time, and what failed meanwhile would be listed as fresh."""
+    won = claimed(database, queued)
+
+    def end() -> JobState:
+        with other_process.write() as session:
+            return leases.fail(session, won, SourceNotFoundError(), AT_ONCE)
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            held = locked(session, table.project_id, Table.id == table.id)
+            assert held is not None
+            ended = pool.submit(end)
+            wait_for_a_lock(other_process)
+            held.change_policy = "manual"
+            # Who holds a table may ask for its jobs: it must not wait for one that waits for it.
+            session.execute(update(Job).values(cancel_requested_at=now()))
+        assert ended.result(PATIENCE_SECONDS) is JobState.FAILED
+    with database.read() as session:
+        assert session.get_one(Table, table.id).error_code == "source_not_found"
 
 
 def test_a_success_keeps_the_result_and_clears_the_error_of_the_attempt_before(

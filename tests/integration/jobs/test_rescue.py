@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import update
 
+from stocktake.catalog.tables import locked
 from stocktake.db.clock import now
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database
@@ -247,3 +248,18 @@ def test_rescues_are_counted_by_what_told_of_them(
     with database.read() as session:
         totals = counters.totals(session, counters.RESCUES)
     assert totals == {"worker_lost": 1, "lease_expired": 1}
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_lost_job_whose_table_is_being_changed_is_for_the_next_tick(
+    database: Database, other_process: Database, table: Table, queued: UUID
+) -> None:
+    """Its last attempt fails the table, too, and no clock waits for a request."""
+    claimed(database, queued, lease_seconds=-1)
+    _set(database, queued, max_attempts=1)
+    with other_process.write() as session:
+        assert locked(session, table.project_id, Table.id == table.id) is not None
+        assert _rescue(database) == 0
+    assert _rescue(database) == 1
+    with database.read() as session:
+        assert session.get_one(Table, table.id).error_code == "worker_lost"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from api.schemas.changes import full_change_view
+from stocktake.catalog.stored_bytes import stored_bytes
 from stocktake.db.models import AuditEntry, SchemaChange, Table
 from stocktake.errors import ConflictError, LimitExceededError, NotFoundError, ValidationError
 from stocktake.runs import refresh_schema
@@ -473,3 +474,23 @@ def test_a_change_tells_which_file_brought_what_waits(desk: Desk) -> None:
         "Nullable(Int64)": "a.parquet",
         "Nullable(Float64)": "b.parquet",
     }
+
+
+def test_what_waits_counts_as_stored_and_is_bounded_with_it(desk: Desk, file: Path) -> None:
+    """Each read of a source that swings would else leave megabytes that nobody counts."""
+    set_policy(desk, "manual")
+    with desk.database.read() as session:
+        most = stored_bytes(session, desk.project_id, max_upload_bytes=0) + 2_000
+    small = replace(
+        desk, settings=desk.settings.model_copy(update={"max_stored_bytes_per_project": most})
+    )
+    write(file, id=pa.int64(), n=pa.int32(), note=pa.string())
+    refreshed(small)
+    waiting = pending(desk)
+    assert waiting.size_bytes > 200
+    write(file, id=pa.int64(), n=pa.int32(), **{f"c{n}": pa.string() for n in range(40)})
+    error = small.fail(queue(desk), LimitExceededError, refresh_schema.run)
+    assert "MAX_STORED_BYTES_PER_PROJECT" in str(error.hint)
+    assert pending(desk).id == waiting.id  # nothing was written
+    with desk.database.read() as session:
+        assert stored_bytes(session, desk.project_id, max_upload_bytes=0) <= most

@@ -26,15 +26,17 @@ from stocktake.errors import (
     JobError,
     LimitExceededError,
     PermissionDeniedError,
+    RaggedRowsError,
     SourceNotFoundError,
     SupersededError,
     UnsupportedError,
 )
-from stocktake.runs import preview_file
+from stocktake.runs import preview_file, refresh_schema
 from stocktake.security.scopes import ALL, TABLE_READ_ROWS, TABLE_WRITE
 from stocktake.services import previews as service
 from stocktake.services import tables
 from tests.integration.runs.conftest import Desk
+from tests.integration.runs.test_refresh import queue
 from tests.support.rows import context, make_table
 
 
@@ -241,6 +243,20 @@ def test_a_read_that_takes_too_long_ends(desk: Desk) -> None:
     desk = replace(desk, settings=settings)
     with pytest.raises(LimitExceededError, match="took longer"):
         preview_file.run(desk.attempt(request(desk, table_of(desk, "a.csv", "CSVWithNames"))))
+
+
+def test_the_rows_before_a_broken_line_are_shown_and_the_line_is_told(desk: Desk) -> None:
+    write_csv(desk.sources / "a.csv")
+    table_id = table_of(desk, "*.csv", "CSVWithNames")
+    desk.run(queue(desk), refresh_schema.run)
+    (desk.sources / "a.csv").write_bytes(b"id,note\n1,a\n\n2,b\n3,c,d\n4,e\n")
+    found = preview(desk, table_id)
+    assert (found["rows"], found["more"]) == ([["1", "a"], ["2", "b"]], True)
+    assert found["error"]["code"] == "csv_ragged"
+    assert "line 5" in found["error"]["detail"]
+    (desk.sources / "a.csv").write_bytes(b"id,note\n3,c,d\n4,e\n")
+    with pytest.raises(RaggedRowsError):
+        preview_file.run(desk.attempt(request(desk, table_id)))
 
 
 def test_a_broken_file_says_where(desk: Desk) -> None:

@@ -67,6 +67,7 @@ class Table:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows; blank lines are left out, though in a file of one column each is a null.
+        Those before a fault come before it.
 
         Raises:
             RaggedRowsError: a row is wider or narrower than the others.
@@ -78,24 +79,27 @@ class Table:
                 if block.rows:
                     yield block
                 continue
-            kept = [
-                (line, row)
-                for line, row in zip(block.lines, block.rows, strict=True)
-                if len(row) == width or not self._pass_over(line, row)
-            ]
+            kept, fault = list[tuple[int, list[str]]](), None
+            for line, row in zip(block.lines, block.rows, strict=True):
+                if len(row) == width:
+                    kept.append((line, row))
+                elif (fault := self._pass_over(line, row)) is not None:
+                    break
             if kept:
                 lines, rows = zip(*kept, strict=True)
                 yield Block(lines, list(rows))
+            if fault is not None:
+                raise fault
 
-    def _pass_over(self, line: int, row: list[str]) -> bool:
-        """Return True for a blank line or a comment, once it is told; any other is a fault."""
+    def _pass_over(self, line: int, row: list[str]) -> RaggedRowsError | None:
+        """Tell of a blank line or a comment; any other is the fault that is returned."""
         if len(row) == 1 and is_blank(row[0]):
             self._tell(_blank_lines(self.path, line))
         elif self._has_comments and row[0].startswith("#"):
             self._tell(_comments(self.path, line))
         else:
-            raise _ragged(line, len(row), len(self.names), self.dialect, self.path)
-        return True
+            return _ragged(line, len(row), len(self.names), self.dialect, self.path)
+        return None
 
     def _tell(self, warning: ReadWarning) -> None:
         if warning.code not in self._told:
