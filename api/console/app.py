@@ -21,7 +21,7 @@ _OF_PROGRAMS: Final = ("/api/", "/docs", "/healthz", "/readyz", "/metrics")
 def install(app: FastAPI) -> None:
     """Have the app show the console, too."""
     app.state.console_threads = Threads.of_a_process()
-    for name in ("assets", *(f"pages.{page}" for page in PAGES)):
+    for name in ("assets", "stream", *(f"pages.{page}" for page in PAGES)):
         router: APIRouter = import_module(f"api.console.{name}").router
         app.include_router(router, include_in_schema=False, max_body_size=MAX_FORM_BYTES)
     plain = handler_of(HTTPException(404))

@@ -42,22 +42,24 @@ HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RailItem:
-    """An entry of the rail: the word, the icon, and the path below the project."""
+    """An entry of the rail: the word, the icon, the path below the project, and the letter that
+    leads there behind a g."""
 
     name: str
     icon: str
     path: str
+    letter: str
 
 
 RAIL: Final = (
-    RailItem("Home", "house", ""),
-    RailItem("Tables", "table", "tables"),
-    RailItem("Changes", "git-pull-request-arrow", "changes"),
-    RailItem("Jobs", "activity", "jobs"),
-    RailItem("Batches", "layers", "batches"),
-    RailItem("Schedules", "calendar-clock", "schedules"),
-    RailItem("Health", "heart-pulse", "health"),
-    RailItem("Settings", "settings", "settings"),
+    RailItem("Home", "house", "", "h"),
+    RailItem("Tables", "table", "tables", "t"),
+    RailItem("Changes", "git-pull-request-arrow", "changes", "c"),
+    RailItem("Jobs", "activity", "jobs", "j"),
+    RailItem("Batches", "layers", "batches", "b"),
+    RailItem("Schedules", "calendar-clock", "schedules", "s"),
+    RailItem("Health", "heart-pulse", "health", "e"),
+    RailItem("Settings", "settings", "settings", "p"),
 )
 #: What a page may tell of what was just done; the query names it, and no text comes from there.
 NOTICES: Final = {

@@ -2,9 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Final
+from itertools import chain
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -33,7 +36,9 @@ _LONGEST_ID: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class Stream:
+    """One that has its place among those that are open."""
+
     edge: Edge
     listener: Listener
     #: Where the client was; None: it begins now.
@@ -52,15 +57,31 @@ async def _granted(
     last_event_id: Annotated[
         str | None, Header(description="The last event that the client has seen.")
     ] = None,
-) -> AsyncIterator[_Stream]:
-    """Yield a stream that has its place until it ends; a stream that has begun can't be refused."""
+) -> AsyncIterator[Stream]:
+    with open_stream(edge, topics, last_event_id) as stream:
+        yield stream
+
+
+@contextmanager
+def open_stream(edge: Edge, topics: str, last_event_id: str | None) -> Iterator[Stream]:
+    """Give a stream its place until the block ends: one that has begun can't be refused.
+
+    Args:
+        topics: with commas.
+        last_event_id: the last event that the client has seen.
+
+    Raises:
+        ValidationError: there is no such topic, or no event has such an id.
+        PermissionDeniedError: the key lacks a topic's scope.
+        ThrottledError: there are too many streams.
+    """
     wanted = _topics(edge, topics)
     after = _number(last_event_id)
     with edge.parts.limits.waiting(edge.caller.key_id) as granted:
         if not granted:
             raise ThrottledError(STREAM_RETRY_SECONDS)
         with edge.parts.feed.listener(edge.caller.project_id, wanted, edge.holder) as listener:
-            yield _Stream(edge, listener, after)
+            yield Stream(edge, listener, after)
 
 
 def _topics(edge: Edge, text: str) -> set[Topic]:
@@ -92,7 +113,7 @@ def _number(text: str | None) -> int | None:
 
 @router.get("/events/", response_class=EventSourceResponse)
 async def stream_events(
-    stream: Annotated[_Stream, Depends(_granted)],
+    stream: Annotated[Stream, Depends(_granted)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Send what changes in the project, as server-sent events, two a second at most.
 
@@ -100,6 +121,16 @@ async def stream_events(
     thing that changed since the event before, once, as it is now; `more` has the topics of which it
     does not name all. A client that comes back with `Last-Event-ID` gets what it missed in place of
     `ready`. `refused` is the last one, seconds after the key was revoked, expired or was cut.
+    """
+    async for event in tell(stream):
+        yield event
+
+
+async def tell(stream: Stream, of: UUID | None = None) -> AsyncIterator[ServerSentEvent]:
+    """Give a stream's events until it ends.
+
+    Args:
+        of: the one thing that the client wants to know of, or the table of jobs; None: of all.
     """
     listener = stream.listener
     ends_at = time.monotonic() + STREAM_SECONDS
@@ -113,7 +144,8 @@ async def stream_events(
                 changes = await listener.next()
             if changes is None:
                 return
-            yield _event("changes", listener, changes)
+            if of is None or _is_about(changes, of):
+                yield _event("changes", listener, changes)
             await asyncio.sleep(INTERVAL_SECONDS)
     except TimeoutError:
         return
@@ -121,7 +153,14 @@ async def stream_events(
         yield ServerSentEvent(event="refused", data=refusal_of(refusal)[1])
 
 
-async def _caught_up(stream: _Stream) -> bool:
+def _is_about(changes: Mapping[str, Any], of: UUID) -> bool:
+    topics = (things for topic, things in changes.items() if topic != "more")
+    return bool(changes["more"]) or any(
+        of in (each["id"], each.get("table_id")) for each in chain(*topics)
+    )
+
+
+async def _caught_up(stream: Stream) -> bool:
     """Take what the client has missed; whether there is any."""
     after, listener = stream.after, stream.listener
     if after is None:

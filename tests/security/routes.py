@@ -51,6 +51,7 @@ CONSOLE: Final = {
     "GET /p/{project_id}/batches/{batch_id}",
     "POST /p/{project_id}/batches/{batch_id}/cancel",
     "POST /p/{project_id}/batches/{batch_id}/retry",
+    "GET /p/{project_id}/events",
     "GET /p/{project_id}/health",
     "GET /p/{project_id}/settings",
     "GET /p/{project_id}/settings/audit",
