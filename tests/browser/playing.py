@@ -65,7 +65,7 @@ class Visit:
         """Open a window of the console at this address."""
         visit = cls(context.new_page(), url)
         visit.page.add_init_script(_WATCH)
-        visit.page.on("console", visit._note)
+        visit.page.on("console", lambda message: visit._note(message))
         visit.page.on("pageerror", lambda error: visit.faults.append(str(error)))
         visit.page.on("request", lambda request: visit._see(request.url))
         return visit

@@ -168,8 +168,8 @@ def _plan(shop: Shop) -> None:
 
 
 def _read_all(shop: Shop) -> None:
-    body = {"selector": {"all": True}}
-    batch = shop.asked("POST", "warehouse_tables/bulk_refresh/", json=body)
+    body = {"action": "refresh", "selector": {"all": True}}
+    batch = shop.asked("POST", "batches/", json=body)
     shop.ids["batch_id"] = str(batch["id"])
     shop.wait_for_jobs()
 
