@@ -72,7 +72,7 @@ docs: $(STAMP) ## Write docs/cli.md anew, from the commands
 
 test: $(STAMP) ## Run the tests, against real servers that come with them (ARGS="-k name")
 	$(BIN)/python -m pytest $(SPREAD) --dist loadfile --no-loadscope-reorder \
-		-m "not long and not thorough and not browser" $(ARGS)
+		-m "not long and not thorough" $(ARGS)
 
 thorough: $(STAMP) ## Run what `make test` leaves to CI: most rows of faults, and lives at random
 	$(BIN)/python -m pytest $(SPREAD) --dist worksteal -m "thorough and not long" $(ARGS)
@@ -84,7 +84,7 @@ stores: $(STAMP) ## Ask the same of every object store that a package ships; wri
 	$(BIN)/python -m tests.stores.matrix .tools/stores.xml
 
 browser: $(STAMP) ## Play the console in Chromium, and look at each of its pages (needs `make tools`)
-	$(BIN)/python -m pytest tests/browser -m browser -rs $(ARGS)
+	$(BIN)/python -m pytest tests/browser -rs $(ARGS)
 
 screenshots: $(STAMP) ## Take the pictures of the console in docs/images/ anew (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshots

@@ -1,4 +1,4 @@
-"""What a page is told while somebody looks at it: that something has changed, for it to ask anew."""
+"""What a page is told while somebody looks at it: what has changed, for it to ask anew."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from servers.service import Up
 from tests.browser import playing
 from tests.browser.playing import Visit
 from tests.browser.shop import Shop, fill, opened
@@ -37,20 +39,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield running
 
 
-@pytest.fixture
-def visit(browser: Browser, shop: Shop) -> Iterator[Open]:
-    """Open a window that has signed in; `key` is another's, and other arguments the browser's."""
+@pytest.fixture(scope="module")
+def windows(browser: Browser, shop: Shop) -> Iterator[Open]:
+    """Open a window that has signed in; `key` is another's, "" nobody's, and other arguments are
+    the browser's."""
     with ExitStack() as stack:
 
-        def opened_window(key: str | None = None, shop: Shop = shop, **options: object) -> Visit:
-            context = browser.new_context(
-                **{"viewport": playing.WIDE, "base_url": shop.up.url, **options}
-            )
+        def opened_window(key: str | None = None, up: Up = shop.up, **options: Any) -> Visit:
+            context = browser.new_context(**{"viewport": playing.WIDE, **options})
             stack.callback(context.close)
-            context.set_default_timeout(30_000)
-            made = Visit.of(context, shop.up.url)
+            context.set_default_timeout(playing.PATIENCE_MS)
+            made = Visit.of(context, up.url)
             if key != "":
-                made.sign_in(key or shop.key)
+                made.sign_in(key or up.client_settings()["API_KEY"])
             return made
 
         yield opened_window

@@ -16,11 +16,14 @@ AXE = HERE.parents[1] / ".tools/node_modules/axe-core/axe.min.js"
 #: It looks for updates and the like, which no test may.
 _QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--force-device-scale-factor=1",
+    "--disable-background-networking", "--disable-component-update",
+    "--force-device-scale-factor=1",
 )  # fmt: skip
 #: Reports what the policy refused, where the console of the browser would not.
 _WATCH = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`refused by the policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+#: For one step in a browser, on a machine that does much else.
+PATIENCE_MS = 90_000
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 320, "height": 640}
 
@@ -48,7 +51,7 @@ def browser() -> Iterator[Browser]:
             started.close()
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Visit:
     """A person's window.
 
@@ -65,7 +68,7 @@ class Visit:
         """Open a window of the console at this address."""
         visit = cls(context.new_page(), url)
         visit.page.add_init_script(_WATCH)
-        visit.page.on("console", lambda message: visit._note(message))
+        visit.page.on("console", visit._note)
         visit.page.on("pageerror", lambda error: visit.faults.append(str(error)))
         visit.page.on("request", lambda request: visit._see(request.url))
         return visit
@@ -94,7 +97,7 @@ class Visit:
     def accessibility_faults(self) -> list[str]:
         """What axe finds on the page as it is, of those that keep people out."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("async () => (await axe.run()).violations")
+        found = self.page.evaluate("async () => (await axe.run({preload: false})).violations")
         return [
             f"{each['impact']} {each['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
             for each in found

@@ -1,4 +1,4 @@
-"""A shop's warehouse: a running stack whose tables have grown, broken and waited, as in real life."""
+"""A shop's warehouse: a running stack whose tables have grown, broken and waited."""
 
 import csv
 import json
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from deltalake import write_deltalake
 
 from servers.service import Up
+from tests.support.commands import stocktake
 from tests.support.stack import wait_until
 
 _CITIES = ("Lisbon", "Oslo", "Kraków", "Nairobi", "Osaka", "Quito")
@@ -45,22 +46,39 @@ class Shop:
         """An API key that may do everything."""
         return self.up.client_settings()["API_KEY"]
 
-    def asked(self, method: str, path: str, **request: Any) -> Any:
-        """What the API answers."""
-        answer = self.api.request(method, path, **request)
-        assert answer.is_success, f"{method} {path}: {answer.text}"
-        return answer.json() if answer.content else None
+    def path(self, name: str) -> str:
+        """A page's address: of a route, or of a state that `more` names."""
+        if name.startswith("/p/"):
+            return name.format(project_id=1, **self.ids)
+        return f"/p/1/{self.more.get(name, name).format(**self.ids)}"
 
-    def add(self, name: str, kind: str, pattern: str, **more: Any) -> str:
-        """Register a table and wait for its first read; its id."""
-        url = f"file://{self.up.sources}/{pattern}"
-        body = {"name": name, "format": kind, "url_pattern": url, **more}
-        table = str(self.asked("POST", "warehouse_tables/", json=body)["id"])
-        self.wait_for_jobs()
-        return table
+    def reader_key(self) -> str:
+        """A new API key that may only look."""
+        command = ("keys", "create", "--project", "1", "--scopes", "warehouse_table:read")
+        database = f"sqlite:///{self.up.data_dir}/stocktake.db"
+        made = stocktake(*command, folder=self.up.folder, settings={"DATABASE_URL": database})
+        return next(word for word in made.stdout.split() if word.startswith("stk_"))
+
+    def asked(self, method: str, path: str, **request: Any) -> Any:
+        """What the API answers; while it is busy it is asked again, as it says."""
+        answers: list[httpx.Response] = []
+
+        def answered() -> bool:
+            answers.append(self.api.request(method, path, **request))
+            return answers[-1].status_code != httpx.codes.SERVICE_UNAVAILABLE
+
+        wait_until(answered, f"an answer to {method} {path}")
+        assert answers[-1].is_success, f"{method} {path}: {answers[-1].text}"
+        return answers[-1].json() if answers[-1].content else None
+
+    def add(self, name: str, kind: str, pattern: str) -> str:
+        """Register a table, which is read soon; its id."""
+        body = {"name": name, "format": kind, "url_pattern": f"file://{self.up.sources}/{pattern}"}
+        return str(self.asked("POST", "warehouse_tables/", json=body)["id"])
 
     def refresh(self, table: str) -> str:
         """Refresh a table and wait for the end; the job's id."""
+        self.wait_for_jobs()
         job = self.asked("POST", f"warehouse_tables/{table}/refresh_schema/")["id"]
         self.wait_for_jobs()
         return str(job)
@@ -115,6 +133,7 @@ def _grow_orders(shop: Shop) -> None:
         {"order_id": pa.int64(), "total": pa.float64(), "city": pa.string()},
     )
     table = shop.ids["table_id"] = shop.add("orders", "Parquet", "orders/*.parquet")
+    shop.wait_for_jobs()
     wider = {"order_id": pa.int64(), "total": pa.float64(), "city": pa.string()}
     _write_parquet(folder / "2026-12.parquet", {**wider, "coupon": pa.string()})
     shop.ids["job_id"] = shop.refresh(table)
@@ -131,8 +150,11 @@ def _hold_payments_back(shop: Shop) -> None:
     """Let two tables change so that somebody has to decide."""
     for name, folder in (("payments", "payments"), ("shipments", "shipments")):
         path = str(shop.folder(folder))
-        write_deltalake(path, pa.table({"id": [1, 2], "amount": [5, 7], "currency": ["EUR", "JPY"]}))
+        write_deltalake(
+            path, pa.table({"id": [1, 2], "amount": [5, 7], "currency": ["EUR", "JPY"]})
+        )
         table = shop.add(name, "Delta", folder)
+        shop.wait_for_jobs()
         shop.asked("PATCH", f"warehouse_tables/{table}/", json={"change_policy": "manual"})
         newer = pa.table({"id": [3], "amount": ["7.50"], "method": ["card"], "city": [_CITIES[0]]})
         write_deltalake(path, newer, mode="overwrite", schema_mode="overwrite")
@@ -147,6 +169,7 @@ def _break_some(shop: Shop) -> None:
     gone = shop.folder("sessions")
     _write_csv(gone / "a.csv", ("id", "name", "updated_at"))
     table = shop.add("sessions", "CSVWithNames", "sessions/*.csv")
+    shop.wait_for_jobs()
     shutil.rmtree(gone)
     shop.more["a job that failed"] = f"jobs/{shop.refresh(table)}"
     shop.more["a table that fails"] = f"tables/{table}"
@@ -177,7 +200,9 @@ def _read_all(shop: Shop) -> None:
 def _write_parquet(file: Path, columns: dict[str, pa.DataType]) -> None:
     texts = [_CITIES[at % len(_CITIES)] for at in range(200)]
     values = {
-        name: texts if kind == pa.string() else [at + 0.5 * (kind == pa.float64()) for at in range(200)]
+        name: texts
+        if kind == pa.string()
+        else [at + 0.5 * (kind == pa.float64()) for at in range(200)]
         for name, kind in columns.items()
     }
     pq.write_table(pa.table(values, schema=pa.schema(list(columns.items()))), file)

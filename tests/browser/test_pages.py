@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.browser.conftest import Open
-from tests.browser.playing import PHONE, WIDE
+from tests.browser.playing import PHONE, WIDE, Visit
 from tests.browser.shop import Shop
 from tests.security.routes import CONSOLE
 
@@ -24,30 +24,58 @@ PAGES = sorted(
 STATES = (
     "a change to decide", "a table that fails", "a job that failed", "tables?q=order",
     "tables?q=nothing-is-called-so+state:stale", "jobs?state=failed", "tables/{table_id}?edit=1",
-    "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet", "not-there",
+    "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet",
 )  # fmt: skip
+_LOOKS = (("light", WIDE), ("dark", PHONE))
 
 
-def _path(shop: Shop, name: str) -> str:
-    if name.startswith("/p/"):
-        return name.format(project_id=1, **shop.ids)
-    return f"/p/1/{shop.more.get(name, name).format(**shop.ids)}"
+@pytest.fixture(scope="module")
+def looker(windows: Open) -> Visit:
+    return windows()
 
 
-@pytest.mark.parametrize("name", ["/sign-in", *PAGES, *STATES])
-def test_a_page_keeps_nobody_out(shop: Shop, visit: Open, name: str) -> None:
-    window = visit()
-    status = window.go(name if name == "/sign-in" else _path(shop, name))
-    assert status == (404 if name == "not-there" else 200)
-    if status == 404:  # the browser's console tells of it
-        window.faults.clear()
-    for scheme in ("light", "dark"):
-        window.page.emulate_media(color_scheme=scheme)
-        for size in (WIDE, PHONE):
-            window.page.set_viewport_size(size)
-            assert window.accessibility_faults() == [], (scheme, size)
-            assert window.overflow() <= 0, (scheme, size)
-    assert window.faults == []
+@pytest.mark.parametrize("name", [*PAGES, *STATES])
+def test_a_page_keeps_nobody_out(shop: Shop, looker: Visit, name: str) -> None:
+    assert looker.go(shop.path(name)) == 200
+    assert looker.page.title().endswith(" · Stocktake")
+    _look_at(looker)
+
+
+def test_signing_in_keeps_nobody_out(windows: Open) -> None:
+    stranger = windows(key="")
+    stranger.go("/sign-in")
+    _look_at(stranger)
+
+
+@pytest.mark.parametrize("path", ["/p/1/not-there", "/p/99"])
+def test_what_is_not_there_is_a_page_too(windows: Open, path: str) -> None:
+    window = windows()
+    assert window.go(path) == 404
+    window.faults.clear()  # the browser's own console tells of the status
+    _look_at(window)
+    assert window.page.locator("footer code").inner_text()
+
+
+def test_who_may_only_look_is_told_so(shop: Shop, windows: Open) -> None:
+    reader = windows(key=shop.reader_key())
+    for path in ("/p/1/tables", shop.path("/p/{project_id}/tables/{table_id}")):
+        reader.go(path)
+        button = reader.page.get_by_role("button", name="Refresh", exact=True)
+        assert button.is_disabled()
+        assert "warehouse_table:write" in (button.get_attribute("title") or "")
+        _look_at(reader)
+
+
+def _look_at(window: Visit) -> None:
+    """Nothing went wrong on this page, it fits a phone, and axe finds nothing grave in it."""
+    page = window.page
+    for scheme, size in _LOOKS:
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        assert window.overflow() <= 0, (scheme, size)
+        assert window.faults == [], (scheme, size)
+        assert window.accessibility_faults() == [], (scheme, size)
+        window.faults.clear()  # axe has styles of its own, which the policy refuses
 
 
 @pytest.fixture
@@ -61,7 +89,7 @@ def reader(shop: Shop) -> Iterator[httpx.Client]:
 def test_pages_are_small_and_called_apart(shop: Shop, reader: httpx.Client) -> None:
     titles: Counter[str] = Counter()
     for page in PAGES:
-        answer = reader.get(_path(shop, page))
+        answer = reader.get(shop.path(page))
         assert answer.status_code == 200, page
         assert len(answer.content) < MOST_BYTES, page
         titles[answer.text.partition("<title>")[2].partition("</title>")[0]] += 1

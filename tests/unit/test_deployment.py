@@ -152,11 +152,15 @@ def test_image_is_built_from_nothing_that_docker_is_not_given() -> None:
 
 def test_a_package_index_is_given_links_that_lead_somewhere() -> None:
     project = tomllib.loads(_read("pyproject.toml"))
-    (rule,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    rules = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
     home = project["project"]["urls"]["Homepage"]
-    assert rule["replacement"].startswith(f"]({home}/")
+    assert rules[0]["replacement"].startswith(f"]({home}/")
     assert all(url.startswith(home) for url in project["project"]["urls"].values())
-    page = re.sub(rule["pattern"], rule["replacement"], _read("README.md"))
+    page = _read("README.md")
+    for rule in rules:
+        page = re.sub(rule["pattern"], rule["replacement"], page)
     targets = re.findall(r"\]\(([^)]+)\)", page)
     assert len(targets) > 10
     assert [each for each in targets if not each.startswith(("https://", "#"))] == []
+    # a picture as it is, and no page about it
+    assert [each for each in targets if each.endswith(".png") and "/raw/" not in each] == []

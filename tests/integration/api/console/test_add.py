@@ -69,7 +69,7 @@ def test_a_source_is_tried_and_its_steps_shown(
     assert '<option value="Parquet" selected>' in page  # as the check has found
     assert "1 column, 7 rows" in page
     assert "<script>alert" not in page
-    assert "hx-trigger" not in page
+    assert "every 2s" not in page
 
 
 def test_a_table_is_saved_with_its_key(browser: httpx.Client, client: httpx.Client) -> None:

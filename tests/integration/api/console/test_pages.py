@@ -231,7 +231,7 @@ def test_the_last_try_of_a_source_is_shown_with_it(
     page = text_of(browser.get(f"tables/{table}/source"))
     assert "The source cannot be read" in page
     assert f"/jobs/{job}" in page
-    assert "hx-trigger" not in page
+    assert "every 2s" not in page
 
 
 def test_a_policy_is_set_and_a_table_deleted(

@@ -63,7 +63,7 @@ def test_rows_of_a_named_file_are_shown_for_a_while(
     cut = {"text": "begin", "length": 4711}
     end(job, allowed, [["hunter2", None, cut, 7], [EVIL, True, "", 1.5]])
     page = text_of(browser.get(url))
-    assert "hx-trigger" not in page
+    assert "every 1s" not in page
     assert "The first 2 rows of <code>a.csv</code>" in page
     for told in ("hunter2", ">null<", "begin (4,711 characters)", ">7<", ">true<", ">1.5<"):
         assert told in page, told
