@@ -78,7 +78,7 @@ def test_rows_are_counted_in_every_shape(data: bytes) -> None:
         (b'[{"x":1}]\n{"x":1}', 2),
         (b'[{"x":1},\n', 2),
         (b'{"\\ud800":1}', None),
-        (b'{"a":{"\\u0000":1}}', None),
+        (b'{"\\u0000":1}', None),
     ],
 )
 def test_fault_is_named_by_file_and_line(data: bytes, line: int | None) -> None:
@@ -366,6 +366,49 @@ def test_half_of_a_surrogate_pair_is_told_once(text: str, before: int) -> None:
 @pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", r"\u00e9", r"\uD7FF"])
 def test_a_whole_pair_is_nothing_to_tell(text: str) -> None:
     assert read(source_of(f'{{"a":"{text}"}}'.encode() * 50)).warnings == ()
+
+
+#: Objects in a row with a key that is spelled by a number, and the types that their columns have.
+ESCAPED_KEYS = [
+    (r'{"x":{"\u00e9":1}}', {"x": "Nullable(String)"}),
+    (r'{"x":{"a":{"\u0062":1}}}', {"x": "Nullable(Tuple(a Nullable(String)))"}),
+    (r'{"x":[{"c":1,"\u65e5\u672c" : 1}]}', {"x": "Array(Nullable(String))"}),
+    (r'{"x":{"\ud83d\ude00":1,"b":2}}', {"x": "Nullable(String)"}),
+]
+
+
+@pytest.mark.parametrize(("row", "expected"), ESCAPED_KEYS)
+@pytest.mark.parametrize("before", [0, 5_000])
+def test_an_object_with_an_escaped_key_is_a_text(
+    row: str, expected: dict[str, str], before: int
+) -> None:
+    plain = standard_json.dumps(standard_json.loads(row), ensure_ascii=False)
+    found = read(source_of("\n".join([plain] * before + [row] * 2).encode()))
+    assert {column.name: column.clickhouse for column in found.columns} == expected
+    first = found.warnings[0]
+    assert (first.code, first.line) == ("mixed_kinds", before + 1)
+    assert r"an escape such as \u00e9" in first.sentence
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        r'{"\u00e9":{"a":1}}',  # a column of its own
+        r'{"x":{"a\n\"\\\/":1}}',  # escapes that ClickHouse undoes
+        r'{"x":{"a":"\u00e9","\\u00e9":1}}',  # in a text, and no escape
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 5_000])
+def test_other_escapes_leave_an_object_as_it_is(row: str, rows: int) -> None:
+    found = read(source_of("\n".join([row] * rows).encode()))
+    assert found.columns[0].clickhouse.startswith("Nullable(Tuple(")
+    assert found.warnings == ()
+
+
+def test_validation_tells_of_a_key_that_is_not_found() -> None:
+    data = rb'{"x":{"\u00e9":1,"b":2}}'
+    assert validate(source_of(data), ("x", "Tuple(b Nullable(Int64))")).checks[0].valid
+    assert not validate(source_of(data), ("x", "Tuple(`é` Nullable(Int64))")).checks[0].valid
 
 
 def test_nothing_but_empty_keys_is_no_column() -> None:

@@ -59,6 +59,7 @@ LOSSY = [
     ("JSONEachRow", ['{"a":1,"b":2}'], "Nullable(Tuple(a Nullable(Int64)))"),
     ("JSONEachRow", ["[1]", "2"], "Array(Nullable(Int64))"),
     ("JSONEachRow", [r'"1\/6\/2006"'], "Nullable(DateTime)"),
+    ("JSONEachRow", [r'{"\u0061":1}'], "Nullable(Tuple(a Nullable(Int64)))"),
 ]
 
 
@@ -196,6 +197,11 @@ JSON = [
     (['"01/02/2024"', '"01/31/2024"'], "Nullable(String)"),
     (["null", "[1]"], "Array(Nullable(Int64))"),
     (["null", "null"], "Nullable(String)"),
+    ([r'{"\u0061":1,"b":2}'], "Nullable(String)"),
+    ([r'{"a":{"\u00e9":[1]}}'], "Nullable(Tuple(a Nullable(String)))"),
+    ([r'[{"c":1},{"\u65e5":1}]'], "Array(Nullable(String))"),
+    ([r'[1,{"\u65e5":1}]'], "Array(Nullable(String))"),
+    ([r'{"g\nh\"\\\/":1}'], r'Nullable(Tuple(`g\nh"\\/` Nullable(Int64)))'),
 ]
 
 

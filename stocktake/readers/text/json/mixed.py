@@ -20,11 +20,19 @@ class MixedKeys:
         self._found: dict[tuple[str, ...], ReadWarning] = {}
 
     def __call__(self, keys: tuple[str, ...], a: Kind, b: Kind) -> None:
-        """Note that the key holds both kinds; without a kind, that it has no name."""
+        """Note that the key holds both kinds; without a kind, that it has no name, or one below it
+        an escape."""
         if keys in self._found or len(self._found) > MAX_WARNINGS:
             return
         named = _spelled(keys)
-        if a is None:
+        if a is None and keys[-1]:
+            sentence = (
+                f"An object in {named} has a key with an escape such as \\u00e9, which ClickHouse "
+                "does not find in a Tuple: it is a String, and stands as its JSON text. To have "
+                "columns of it, write the keys in UTF-8 (in Python `json.dumps(…, "
+                "ensure_ascii=False)`)."
+            )
+        elif a is None:
             sentence = (
                 f"An object in {_spelled(keys[:-1])} has an empty key, which no type can have: it "
                 "is a String, and stands as its JSON text."

@@ -80,23 +80,34 @@ class Shape:
             element = self.pattern(kind.element, arrays - 1)
             return rb"(?:\[ *(?:%b(?: *, *%b)*)? *\]|null)" % (element, element)
         if isinstance(kind, Tuple):
-            return rb"(?:%b|\{ *\}|null)" % self.object_pattern(kind.fields, arrays)
+            pattern = self.object_pattern(kind.fields, arrays, in_row=True)
+            return rb"(?:%b|\{ *\}|null)" % pattern
         return b"null"
 
-    def object_pattern(self, kinds: dict[str, Kind], arrays: int = _MOST_ARRAYS) -> bytes:
+    def object_pattern(
+        self, kinds: dict[str, Kind], arrays: int = _MOST_ARRAYS, *, in_row: bool = False
+    ) -> bytes:
         """Return what matches an object with the keys of these kinds; in RE2's syntax.
 
         One key must be there, so that no comma is left over; the others may be missing.
+
+        Args:
+            in_row: whether it is an object in a row, where a key spelled with an escape makes
+                another kind of it.
         """
-        pairs = [(key, self._pair(key, kinds[key], arrays)) for key in self._order if key in kinds]
+        names = {key: _names(key, in_row=in_row) for key in self._order if key in kinds}
+        pairs = [
+            (key, b"(?:%b) *: *%b" % (name, self._inner[key].pattern(kinds[key], arrays)))
+            for key, name in names.items()
+        ]
         # Where no key was always there the first one must be: too narrow, and never wrong.
         must = next((n for n, (key, _) in enumerate(pairs) if key in (self._always or ())), 0)
         before = b"".join(b"(?:%b *, *)?" % pair for _, pair in pairs[:must])
         after = b"".join(b"(?: *, *%b)?" % pair for _, pair in pairs[must + 1 :])
         return rb"\{ *%b%b%b *\}" % (before, pairs[must][1] if pairs else b"", after)
 
-    def _pair(self, key: str, kind: Kind, arrays: int) -> bytes:
-        # Writers escape what is not ASCII, or do not.
-        spelled = {json.dumps(key), json.dumps(key, ensure_ascii=False)}
-        names = [re2.escape(each.encode("utf-8", "surrogatepass")) for each in sorted(spelled)]
-        return b"(?:%b) *: *%b" % (b"|".join(names), self._inner[key].pattern(kind, arrays))
+
+def _names(key: str, *, in_row: bool) -> bytes:
+    # Writers escape what is not ASCII, or do not.
+    spelled = {json.dumps(key, ensure_ascii=False)} | (set() if in_row else {json.dumps(key)})
+    return b"|".join(re2.escape(each.encode("utf-8", "surrogatepass")) for each in sorted(spelled))

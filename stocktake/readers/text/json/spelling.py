@@ -1,14 +1,22 @@
-"""How values are spelled in JSON, where that makes a difference: numbers, and escaped texts."""
+"""How JSON is spelled, where that makes a difference: numbers, escaped texts and keys."""
 
 import json
 import re
 from typing import Any, Final
 
-from stocktake.readers.text.values.json_values import EscapedText, SpelledNumber, decode_float
+from stocktake.readers.text.values.json_values import (
+    EscapedObject,
+    EscapedText,
+    SpelledNumber,
+    decode_float,
+)
 from stocktake.readers.text.values.parse_dates import match_moment
 
-#: The last quote is there in all JSON; asked for, what lacks it would be looked at from each quote.
-_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+#: A text or a key, and what makes a key of it. The last quote is there in all JSON; asked for, what
+#: lacks it would be looked at from each quote.
+_TOKEN: Final = re.compile(r'("(?:[^"\\]++|\\.)*+"?)([ \t\r\n]*+:)?', re.DOTALL)
+#: A text up to its first escape of a character by its number.
+_NUMBERED: Final = re.compile(r"(?:[^\\]|\\[^u])*+\\u", re.DOTALL)
 #: A date of so many letters, each an escape.
 _LONGEST_TOKEN: Final = 400
 
@@ -61,25 +69,35 @@ def _dumped(value: Any) -> str:
 
 
 def mark_escaped(value: dict[str, Any], text: str) -> dict[str, Any]:
-    """Return an object in which texts are marked that look like dates and are spelled with escapes.
+    r"""Return an object in which is marked what ClickHouse does not read as it is spelled: texts
+    that look like dates and have an escape, and objects in it with a key such as ``"\u00e9"``.
+
+    A key that stands in two objects, and in one of them with such an escape, marks both.
 
     Args:
         text: the object as it is written.
     """
-    escaped = (token for token in _TOKEN.findall(text) if "\\" in token)
-    dates = {
-        decoded
-        for token in escaped
-        if len(token) <= _LONGEST_TOKEN and match_moment(decoded := json.loads(token))
-    }
-    return {key: _marked(inner, dates) for key, inner in value.items()} if dates else value
+    dates, keys = set[str](), set[str]()
+    for token, is_key in _TOKEN.findall(text):
+        if "\\" not in token:
+            continue
+        if is_key:
+            if _NUMBERED.match(token):
+                keys.add(json.loads(token))
+        elif len(token) <= _LONGEST_TOKEN and match_moment(decoded := json.loads(token)):
+            dates.add(decoded)
+    if not dates and not keys:
+        return value
+    return {key: _marked(inner, dates, keys) for key, inner in value.items()}
 
 
-def _marked(value: Any, dates: set[str]) -> Any:
+def _marked(value: Any, dates: set[str], keys: set[str]) -> Any:
     if isinstance(value, str):
         return EscapedText(value) if value in dates else value
     if isinstance(value, list):
-        return [_marked(element, dates) for element in value]
+        return [_marked(element, dates, keys) for element in value]
     if isinstance(value, dict):
-        return {key: _marked(inner, dates) for key, inner in value.items()}
+        marked = {key: _marked(inner, dates, keys) for key, inner in value.items()}
+        escaped = keys.intersection(value)
+        return EscapedObject(marked, frozenset(escaped)) if escaped else marked
     return value

@@ -20,7 +20,7 @@ from stocktake.readers.text.values.dates import (
     LATE_DATE,
     infer_text,
 )
-from stocktake.readers.text.values.json_values import EscapedText, SpelledNumber
+from stocktake.readers.text.values.json_values import EscapedObject, EscapedText, SpelledNumber
 from stocktake.schema.numbers import DECIMALS, INTEGERS, decimal_digits
 from stocktake.schema.types import Type
 
@@ -239,5 +239,6 @@ def _tuple_check(type_: Type) -> Fits:
     }
     return lambda value: (
         isinstance(value, dict)
+        and (type(value) is not EscapedObject or known.keys().isdisjoint(value.escaped))
         and all(known[key](inner) for key, inner in value.items() if key in known)
     )

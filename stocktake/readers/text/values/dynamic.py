@@ -57,8 +57,9 @@ def _class(value: Any) -> _Class:
     if isinstance(value, list):
         return [_joined(map(_class, value))]
     if isinstance(value, dict):
-        # Of an empty one it fails to make a Tuple, beside some others.
-        if not value or any(key in value for key in _NO_KEYS):
+        # Of an empty one it fails to make a Tuple, beside some others; another than a dict is
+        # spelled with escapes.
+        if not value or type(value) is not dict or any(key in value for key in _NO_KEYS):
             raise _LostError
         return {key: _class(inner) for key, inner in value.items()}
     return _scalar(value)

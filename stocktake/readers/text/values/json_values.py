@@ -40,6 +40,22 @@ class EscapedText(str):
     __slots__ = ()
 
 
+class EscapedObject(dict[str, Any]):
+    r"""An object in a row with a key such as ``"\u00e9"``, which ClickHouse does not find in a
+    Tuple: of such escapes it undoes those in the row's own keys alone.
+
+    Args:
+        values: by key.
+        escaped: the keys that are spelled so.
+    """
+
+    __slots__ = ("escaped",)
+
+    def __init__(self, values: dict[str, Any], escaped: frozenset[str]) -> None:
+        super().__init__(values)
+        self.escaped = escaped
+
+
 def decode_float(text: str) -> float | SpelledNumber:
     """Return what a number with a fraction or an exponent is decoded to.
 
@@ -85,9 +101,13 @@ def infer_json(
         raise NestingError
     if isinstance(value, list):
         return Array(element=_join_elements(value, levels - 1, mixed, keys))
+    # No Tuple has an element without a name, nor gives back what stands at an escaped one; the
+    # values are kept in the text.
     if "" in value:
-        # No Tuple has an element without a name; its values are kept in the text.
         mixed((*keys, ""), None, None)
+        return STRING
+    if type(value) is not dict:
+        mixed(keys, None, None)
         return STRING
     return Tuple(
         fields={
