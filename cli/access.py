@@ -35,6 +35,23 @@ def access_pair(access_key: str | None) -> tuple[str, str] | None:
     return access_key, secret
 
 
+def source_pair(url: str, access_key: str | None, *, public: bool) -> tuple[str, str] | None:
+    """Return the key of a source with its secret; None without one.
+
+    A person at a terminal is asked for what was not given, unless the source is said to be public
+    or lies on the service's own disk.
+
+    Raises:
+        CommandError: a key, and no secret anywhere.
+    """
+    is_asked = not public and not url.startswith("file:") and sys.stdin.isatty()
+    if not access_key and is_asked:
+        access_key = typer.prompt(
+            "Access key (Enter for none)", default="", show_default=False, err=True
+        )
+    return access_pair(access_key)
+
+
 def _typed() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Access secret", hide_input=True, err=True))

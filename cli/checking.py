@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import hints
-from cli.access import AccessKey, access_pair
+from cli.access import AccessKey, source_pair
 from cli.client import Client
 from cli.output import AsJson, describe_warning, note, say, show_json, show_rows
 from stocktake.errors import CommandError
@@ -36,7 +36,7 @@ def check_source(
     with Client.from_environment() as client:
         if "://" in source:
             body: dict[str, Any] = {"url_pattern": source, "format": table_format}
-            if pair := access_pair(access_key):
+            if pair := source_pair(source, access_key, public=public):
                 body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
             if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
                 body["options"] = options

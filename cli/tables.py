@@ -7,7 +7,7 @@ import click
 import typer
 
 from cli import filters, hints
-from cli.access import AccessKey, access_pair
+from cli.access import AccessKey, source_pair
 from cli.client import Client
 from cli.output import (
     AsJson,
@@ -220,7 +220,7 @@ def add_table(
     """Register a table; a job reads its columns."""
     known = table_format or format_of_file(url) or _asked_format()
     body: dict[str, Any] = {"name": name, "format": known, "url_pattern": url}
-    if pair := access_pair(access_key):
+    if pair := source_pair(url, access_key, public=public):
         body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
         body["options"] = options
