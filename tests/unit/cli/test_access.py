@@ -1,9 +1,10 @@
 """Whom the command line asks for the key of a source: a person at a terminal, and nobody else."""
 
 import os
-import pty
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -18,21 +19,26 @@ print("got", source_pair({url!r}, {key!r}, public={public}))
 
 def at_terminal(url: str, answers: Sequence[str], *, key: str | None, public: bool) -> str:
     """What a terminal shows where these lines are typed, each once something was asked."""
-    child, terminal = pty.fork()
-    if not child:
-        os.environ.pop("STOCKTAKE_ACCESS_SECRET", None)
-        code = ASK.format(url=url, key=key, public=public)
-        os.execv(sys.executable, [sys.executable, "-c", code])
-    shown, left = b"", list(answers)
-    try:
-        while read := os.read(terminal, 4096):
-            shown += read
-            if left and shown.endswith(b": "):
-                os.write(terminal, f"{left.pop(0)}\n".encode())
-    except OSError:  # the child has closed the terminal
-        pass
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+    terminal, its_end = os.openpty()
+    code = ASK.format(url=url, key=key, public=public)
+    environment = {k: v for k, v in os.environ.items() if k != "STOCKTAKE_ACCESS_SECRET"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,  # or the secret is asked for at the tests' own terminal
+    ) as process:
+        os.close(its_end)
+        shown, left = b"", list(answers)
+        with suppress(OSError):  # which tells that the process has let go of the terminal
+            while read := os.read(terminal, 4096):
+                shown += read
+                if left and shown.endswith(b": "):
+                    os.write(terminal, f"{left.pop(0)}\n".encode())
+        os.close(terminal)
+    assert process.returncode == 0, shown
     return shown.decode()
 
 
