@@ -66,13 +66,13 @@ def probe(source: Source, limits: Limits) -> Introspection | None:
 
     # Files are known by their listing, whatever the format; a table of a folder has its own way.
     look = offered(source.format, "probe") if source.format.is_folder else state.probe
-    found: Introspection | None = look(source, _of_a_look(limits))
+    found: Introspection | None = look(source, _with_at_most(_PAGE, limits))
     return found
 
 
 @lru_cache(maxsize=4)  # a sweep's looks have the same
-def _of_a_look(limits: Limits) -> Limits:
-    return replace(limits, max_listed=min(limits.max_listed, _PAGE))
+def _with_at_most(listed: int, limits: Limits) -> Limits:
+    return replace(limits, max_listed=min(limits.max_listed, listed))
 
 
 def _checked(found: Introspection, limits: Limits | None) -> Introspection:
