@@ -101,9 +101,15 @@ def record_connections(file: Path) -> None:
 def hold_interpreter(end: str, size_bytes: int) -> None:
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and str(arguments[0]).endswith(end):
-            kept = bytearray(b"x") * size_bytes
-            re.match(r"(a+)+$", "a" * 60 + "b")  # longer than the universe has lasted
-            del kept
+            # In the process's turn to write: a thread of it that stood still amid a write would
+            # keep SQLite's lock, and who finds the child dead might be faster to say so.
+            from tasks.base import JobTask
+
+            assert JobTask.runtime is not None
+            with JobTask.runtime.process.database._turn():
+                kept = bytearray(b"x") * size_bytes
+                re.match(r"(a+)+$", "a" * 60 + "b")  # longer than the universe has lasted
+                del kept
 
     sys.addaudithook(hear)
 
