@@ -138,12 +138,16 @@ def test_a_type_deeper_than_any_limit_is_printed_and_parsed() -> None:
 
 
 def json_of(name: str) -> bytes:
-    return json.dumps({"c": {name: 1, "zzz": {name: [{name: "x"}]}}}).encode() + b"\n"
+    value = {"c": {name: 1, "zzz": {name: [{name: "x"}]}}}
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
 
 
 def test_names_are_quoted_as_clickhouse_quotes_them(tmp_path: Path) -> None:
     """The types of the JSON reader, to the letter, and each is a type to ClickHouse."""
-    names = list(dict.fromkeys([*NAMES, *WORDS.split()]))
+    # In an object ClickHouse finds no key that is spelled with the number of a character.
+    written = (name for name in [*NAMES, *WORDS.split()] if b"\\u" not in json_of(name))
+    names = list(dict.fromkeys(written))
+    assert len(names) > 100
     answers = describe([Case("JSONEachRow", json_of(name)) for name in names], tmp_path)
     theirs = {name: answer and answer[0][1] for name, answer in zip(names, answers, strict=True)}
     assert {name: described(name) for name in names} == theirs
