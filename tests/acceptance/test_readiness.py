@@ -6,16 +6,19 @@ import urllib.request
 from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
 from celery import Celery
+from sqlalchemy import select
 
 from servers.postgres import Postgres
 from servers.process import PATIENCE_SECONDS
 from servers.scripted_store import ScriptedStore
 from servers.service import Web, Worker
 from servers.valkey import Valkey
+from stocktake.db.models import Canary
 from stocktake.states import JobState, Queue
-from tests.faults.breaking import freeze_between_writes, thaw
+from tests.faults.breaking import freeze, thaw
 from tests.support.harness import Stack
 from tests.support.stack import add_table, see_job, wait_until
 
@@ -74,15 +77,34 @@ def test_an_idle_worker_is_fine_and_a_frozen_one_is_told_apart(
     wait_until(lambda: _is_well(web), "all parts in good health")
 
     frozen = worker.all_processes()
-    freeze_between_writes(stack.database, *frozen)
+    _freeze_between_canaries(stack, *frozen)
     alone = {"database": "ok", "clock": "ok", "broker": "ok", "worker": "silent"}
-    wait_until(lambda: _checks(web) == alone, "a worker that is silent, and no other part")
+    wait_until(
+        lambda: _checks(web) == alone,
+        "a worker that is silent, and no other part",
+        lambda: _readyz(web),
+    )
     status, body = _readyz(web)
     assert status == 503
     assert "wedged" in body["reasons"][0]
 
     thaw(*frozen)
     _wait_for(web, "worker", "ok")
+
+
+def _freeze_between_canaries(stack: Stack, *processes: psutil.Process) -> None:
+    """Stop a worker that has no canary in hand: of one that it took, it would be told as stuck."""
+
+    def frozen() -> bool:
+        with stack.database.write() as session:
+            # Under its lock the next one is not sent.
+            at_home = select(Canary.id).where(Canary.ended_at.is_not(None)).with_for_update()
+            if session.scalar(at_home) is None:
+                return False
+            freeze(*processes)
+            return True
+
+    wait_until(frozen, "a canary at home")
 
 
 def test_a_worker_that_is_connected_but_consumes_nothing_is_silent(
