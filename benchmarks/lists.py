@@ -1,5 +1,6 @@
 """What lists cost at 100,000 tables and as many jobs, by filter and by order."""
 
+import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,8 @@ def measure(options: Options) -> Iterator[Outcome]:
             # Nobody would count what a helper of its process takes.
             event.listen(database.engine, "connect", _alone)
             database.engine.dispose()
+        gc.collect()
+        gc.freeze()  # as a server does once it has started
         caller = Caller(project_id=project_id, user_id=None)
         figures = [
             _figure(database, process, caller, name, work) for name, work in _lists(schedule)

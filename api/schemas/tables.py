@@ -552,7 +552,9 @@ def ingested_view(view: TableView, caller: Caller, job: JobRow) -> IngestedTable
 
 
 def _columns(view: TableView) -> list[ColumnBody]:
-    origins = StoredOrigins(view.table.origins if view.has_origins else None)
+    if not view.has_origins:
+        return [_column(each, None) for each in view.table.columns]
+    origins = StoredOrigins(view.table.origins)
     return [
         _column(each, origins.shown(each["name"], override=each["override"]))
         for each in view.table.columns

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import UtcDateTime, now
-from stocktake.db.models import SEARCHED_NAME, Job, Project, Table
+from stocktake.db.models import Job, Project, Table
 from stocktake.db.pages import Key
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.folding import fold
@@ -172,7 +172,7 @@ class TableFilter:
         # No name has a null character, and PostgreSQL takes none in a question.
         words = fold(self.search or "").replace("\x00", "").split()
         found: list[ColumnElement[bool]] = [
-            SEARCHED_NAME.contains(word, autoescape=True) for word in words
+            Table.folded_name.contains(word, autoescape=True) for word in words
         ]
         if self.state is not None:
             found.append(moment.condition(self.state))
@@ -203,18 +203,36 @@ SORTED_BY: Final[Mapping[str, Key]] = MappingProxyType(
 )
 
 
-def sorting(order_by: str, moment: Moment) -> tuple[Sequence[Key], bool]:
+def sorting(order_by: str, moment: Moment, wanted: TableFilter) -> tuple[Sequence[Key], bool]:
     """Return the columns of an order, which tell each table from all others, and whether it
     ascends.
 
     Args:
         order_by: a key of `SORTED_BY`, or `state`; behind a hyphen where it descends.
+        wanted: what the list is of.
     """
     name = order_by.removeprefix("-")
     key = _urgency(moment) if name == "state" else SORTED_BY[name]
+    if name == "last_refreshed_at" and wanted.state in (TableState.FRESH, TableState.STALE):
+        key = Table.last_refreshed_at  # each has one, and the index of the states is in its order
     return (key, Table.id), name == order_by
 
 
 def _urgency(moment: Moment) -> ColumnElement[int]:
-    ranks = [(moment.condition(state), rank) for rank, state in enumerate(URGENCY[:-1])]
-    return case(*ranks, else_=len(URGENCY) - 1)
+    # The first that holds, as in `Moment.state_of`: each as short as it can be, for it is asked of
+    # each table.
+    states = {
+        TableState.READING: moment.condition(TableState.READING),
+        TableState.FAILING: Table.error_code.is_not(None),
+        TableState.WAITING: Table.pending.is_(True),
+        TableState.NEVER_READ: Table.last_refreshed_at.is_(None),
+        TableState.STALE: moment.is_stale,
+    }
+    if not moment.reading:
+        del states[TableState.READING]
+    ranks = [(holds, _rank(state)) for state, holds in states.items()]
+    return case(*ranks, else_=_rank(TableState.FRESH))
+
+
+def _rank(state: TableState) -> ColumnElement[int]:
+    return literal(URGENCY.index(state), literal_execute=True)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from stocktake.catalog.listing import ANY, Moment, TableFilter
 from stocktake.db.clock import UtcDateTime
-from stocktake.db.models import SEARCHED_NAME, Schedule, Table
+from stocktake.db.models import Schedule, Table
 from stocktake.errors import ValidationError, did_you_mean
 from stocktake.limits import MAX_STALE_SECONDS
 from stocktake.schema.diff import ChangeClass
@@ -328,7 +328,7 @@ def _own(selector: Selector, moment: Moment) -> list[ColumnElement[bool]]:
     """Return the conditions that no list has."""
     found: list[ColumnElement[bool]] = []
     if selector.name_glob is not None:
-        found.append(SEARCHED_NAME.like(_like(fold(selector.name_glob)), escape="\\"))
+        found.append(Table.folded_name.like(_like(fold(selector.name_glob)), escape="\\"))
     if selector.stale_for_seconds is not None:
         # As a value: PostgreSQL looks into no index for a time that is another for each row.
         before = moment.at - timedelta(seconds=selector.stale_for_seconds)

@@ -23,7 +23,6 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     event,
-    func,
     text,
     update,
 )
@@ -179,26 +178,28 @@ class Table(Numbered, Base):
             sqlite_where=text("managed = 1 AND deleted = 0"),
             postgresql_where=text("managed = true AND deleted = false"),
         ),
-        # All that a list of tables is filtered and sorted by, for any question: a row is long.
+        # All that a list of tables is filtered and sorted by, for any question: a row is long. The
+        # columns that tell the state come first, so that few rows are looked at for most states.
         Index(
             "ix_tables_listed",
             "project_id",
             "deleted",
-            "format",
             "error_code",
             "pending",
             "last_refreshed_at",
             "stale_at",
             "last_change",
             "has_overrides",
+            "format",
             "last_changed_at",
             "size_bytes",
             "row_count",
             "created_at",
             "folded_name",
-            "name",
             "id",
         ),
+        # For counting all, searching, and sorting by name: half as long as a row of the other.
+        Index("ix_tables_named", "project_id", "deleted", "folded_name", "id", "created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -283,11 +284,6 @@ class Table(Numbered, Base):
     def _note_overrides(self, _key: str, columns: list[Any]) -> list[Any]:
         self.has_overrides = any(column.get("override") for column in columns)
         return columns
-
-
-#: What searches look at. A process of a release before `folded_name` writes a row without one while
-#: releases change over; `stocktake.clock.upkeep.fold_names` fills it in soon.
-SEARCHED_NAME = func.coalesce(func.nullif(Table.folded_name, ""), func.lower(Table.name))
 
 
 class SchemaVersion(Base):

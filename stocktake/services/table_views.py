@@ -1,14 +1,15 @@
 """Finding tables: one, or a page of them, each with all that its answer shows, in one query."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Select, Text, cast, func, select
-from sqlalchemy.orm import defer, undefer
+from sqlalchemy.orm import defer, load_only, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
@@ -31,6 +32,7 @@ from stocktake.states import ChangeState, JobState, TableState
 
 #: Of stored columns on one page: some 20,000 of them, of which a page of PostHog's clients has few.
 MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
+_SHOWN_OF_JOB: Final = (Job.kind, Job.state, Job.error, Job.created_at, Job.finished_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,7 @@ def get_view(context: Context, table_id: UUID, *, columns: bool = True) -> Table
     row = context.session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError
-    [view] = _with_pending(context, [_view(*row)])
-    return replace(view, has_origins=columns)
+    return replace(_view(*row, waiting=_pending(context, [table_id])), has_origins=columns)
 
 
 def names_of(context: Context, table_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -97,8 +98,7 @@ def view_of(context: Context, table: Table) -> TableView:
     context.session.flush()
     query = _joined(columns=True).where(Table.id == table.id).options(undefer(Table.origins))
     row = context.session.execute(query.execution_options(populate_existing=True)).one()
-    [view] = _with_pending(context, [_view(*row)])
-    return replace(view, has_origins=True)
+    return replace(_view(*row, waiting=_pending(context, [table.id])), has_origins=True)
 
 
 def list_views(
@@ -126,7 +126,7 @@ def list_views(
     conditions = conditions_of(session, project_id, wanted, moment)
     found = live(project_id).where(*conditions)
     count = session.scalar(found.with_only_columns(func.count()))
-    keys, ascending = sorting(order_by, moment)
+    keys, ascending = sorting(order_by, moment, wanted)
     if not count and after is None:
         return TablePage(count=0, views=[])
     # Ids first: with its columns a row is too long to be sorted among 100,000.
@@ -136,11 +136,11 @@ def list_views(
     page = part_of(keyed, *keys, limit=limit, offset=offset, after=after, ascending=ascending)
     places = {row[-1]: place_of(*row) for row in session.execute(page)}
     rows = session.execute(_joined(columns=False).where(Table.id.in_(places)))
-    by_id = {row[0].id: replace(_view(*row), place=places[row[0].id]) for row in rows}
+    waiting = _pending(context, places)
+    by_id = {row[0].id: _view(*row, waiting=waiting, places=places) for row in rows}
     views = [by_id[each] for each in places if each in by_id]
     shown = _with_columns(context, views, schema_bytes) if columns else views
-    cut = len(shown) < len(views)
-    return TablePage(count=count or 0, views=_with_pending(context, shown), cut=cut)
+    return TablePage(count=count or 0, views=shown, cut=len(shown) < len(views))
 
 
 def count_views(context: Context, wanted: TableFilter) -> int:
@@ -155,16 +155,13 @@ def count_views(context: Context, wanted: TableFilter) -> int:
     return session.scalar(found.with_only_columns(func.count())) or 0
 
 
-def _with_pending(context: Context, views: Sequence[TableView]) -> list[TableView]:
-    """Return the views with the changes that wait for their tables."""
-    waiting = SchemaChange.state == ChangeState.PENDING
-    mine = SchemaChange.table_id.in_([view.table.id for view in views])
+def _pending(context: Context, ids: Collection[UUID]) -> Mapping[UUID, SchemaChange]:
+    """Return the changes that wait for the tables, by the table's id."""
+    mine = SchemaChange.table_id.in_(ids), SchemaChange.state == ChangeState.PENDING
     # Not joined to each list: few tables have one, and it may be megabytes.
     large = (SchemaChange.parts, SchemaChange.proposed, SchemaChange.undo)
-    query = select(SchemaChange).where(mine, waiting)
-    found = context.session.scalars(query.options(*(defer(each) for each in large)))
-    by_table = {change.table_id: change for change in found}
-    return [replace(view, pending=by_table.get(view.table.id)) for view in views]
+    query = select(SchemaChange).where(*mine).options(*(defer(each) for each in large))
+    return {change.table_id: change for change in context.session.scalars(query)}
 
 
 def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -> list[TableView]:
@@ -210,8 +207,8 @@ def _joined(*, columns: bool) -> Select[*tuple[Any, ...]]:
         .outerjoin(StoredCredential, StoredCredential.id == Table.credential_id)
         .outerjoin(User, User.id == Table.created_by_id)
         .outerjoin(Job, Job.id == Table.latest_job_id)
-        # A thousand tables' results would be gigabytes, and none is shown.
-        .options(defer(Job.result))
+        # What is shown of it: a thousand tables' results would be gigabytes.
+        .options(load_only(*_SHOWN_OF_JOB, raiseload=True))
     )
     if not columns:
         query = query.options(defer(Table.columns, raiseload=True))
@@ -231,6 +228,9 @@ def _view(
     latest_job: Job | None,
     stale_after_seconds: int | None,
     at: datetime,
+    *,
+    waiting: Mapping[UUID, SchemaChange],
+    places: Mapping[UUID, Place] = MappingProxyType({}),
 ) -> TableView:
     reads = latest_job is not None and latest_job.state == JobState.RUNNING
     reading = frozenset({table.id}) if reads else frozenset[UUID]()
@@ -241,4 +241,6 @@ def _view(
         credential=credential,
         created_by=created_by,
         latest_job=latest_job,
+        pending=waiting.get(table.id),
+        place=places.get(table.id, ()),
     )

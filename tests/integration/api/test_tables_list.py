@@ -140,7 +140,6 @@ def test_item_10_names_that_an_older_release_writes_are_found(
     for name in ("untouched", "a", "b", "ORDERS"):
         make_table(name)
     _write_as_before(database, "ORDERS", folded_name="")
-    assert _found(client, database, "orders") == ["ORDERS"]  # at once, and all else soon
     _write_as_before(database, "a", name="E\u0301COLE", folded_name="")
     _write_as_before(database, "b", name="Straße")
     monkeypatch.setattr(upkeep.fold_names, "__kwdefaults__", {"after": None, "limit": 2})
