@@ -203,18 +203,15 @@ SORTED_BY: Final[Mapping[str, Key]] = MappingProxyType(
 )
 
 
-def sorting(order_by: str, moment: Moment, wanted: TableFilter) -> tuple[Sequence[Key], bool]:
+def sorting(order_by: str, moment: Moment) -> tuple[Sequence[Key], bool]:
     """Return the columns of an order, which tell each table from all others, and whether it
     ascends.
 
     Args:
         order_by: a key of `SORTED_BY`, or `state`; behind a hyphen where it descends.
-        wanted: what the list is of.
     """
     name = order_by.removeprefix("-")
     key = _urgency(moment) if name == "state" else SORTED_BY[name]
-    if name == "last_refreshed_at" and wanted.state in (TableState.FRESH, TableState.STALE):
-        key = Table.last_refreshed_at  # each has one, and the index of the states is in its order
     return (key, Table.id), name == order_by
 
 

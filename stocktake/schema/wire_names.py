@@ -2,6 +2,7 @@
 under which a user may set a type."""
 
 import re
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -72,6 +73,7 @@ def override_type(name: str) -> Type | None:
     return _OVERRIDES.get(name.lower())
 
 
+@lru_cache(maxsize=256)  # of each column of each table of a list
 def wire_type(hogql: str) -> str:
     """Return the ``type`` of a column on the wire, from its stored class.
 

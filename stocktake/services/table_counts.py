@@ -48,7 +48,7 @@ def count_tables(context: Context) -> TableCounts:
     session, project_id = context.session, context.caller.project_id
     moment = Moment.of(session, project_id)
     # In the order of the index: no group is sorted for.
-    groups = Table.format, Table.error_code, Table.pending
+    groups = Table.error_code, Table.pending, Table.format
     rows = session.execute(
         live(project_id)
         .with_only_columns(

@@ -32,6 +32,9 @@ from stocktake.states import ChangeState, JobState, TableState
 
 #: Of stored columns on one page: some 20,000 of them, of which a page of PostHog's clients has few.
 MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
+#: Columns are weighed before they are read: of a hundred tables with 10,000 each they are gigabytes
+#: once parsed.
+_WEIGHT: Final = func.length(cast(Table.columns, Text))
 _SHOWN_OF_JOB: Final = (Job.kind, Job.state, Job.error, Job.created_at, Job.finished_at)
 
 
@@ -126,7 +129,7 @@ def list_views(
     conditions = conditions_of(session, project_id, wanted, moment)
     found = live(project_id).where(*conditions)
     count = session.scalar(found.with_only_columns(func.count()))
-    keys, ascending = sorting(order_by, moment, wanted)
+    keys, ascending = sorting(order_by, moment)
     if not count and after is None:
         return TablePage(count=0, views=[])
     # Ids first: with its columns a row is too long to be sorted among 100,000.
@@ -135,12 +138,18 @@ def list_views(
         keyed, keys = found_first(keyed)
     page = part_of(keyed, *keys, limit=limit, offset=offset, after=after, ascending=ascending)
     places = {row[-1]: place_of(*row) for row in session.execute(page)}
-    rows = session.execute(_joined(columns=False).where(Table.id.in_(places)))
-    waiting = _pending(context, places)
-    by_id = {row[0].id: _view(*row, waiting=waiting, places=places) for row in rows}
-    views = [by_id[each] for each in places if each in by_id]
-    shown = _with_columns(context, views, schema_bytes) if columns else views
-    return TablePage(count=count or 0, views=shown, cut=len(shown) < len(views))
+    query = _joined(columns=False).add_columns(_WEIGHT).where(Table.id.in_(places))
+    rows = {row[0].id: row for row in session.execute(query)}
+    ordered = [rows[each] for each in places if each in rows]
+    if columns:
+        fitting = sum(
+            1 for total in accumulate(row[-1] or 0 for row in ordered) if total <= schema_bytes
+        )
+        ordered = ordered[: max(1, fitting)]
+        _load_columns(context, [row[0] for row in ordered])
+    waiting = _pending(context, [row[0].id for row in ordered if row[0].pending])
+    views = [_view(*row[:-1], waiting=waiting, places=places) for row in ordered]
+    return TablePage(count=count or 0, views=views, cut=len(views) < len(rows))
 
 
 def count_views(context: Context, wanted: TableFilter) -> int:
@@ -157,6 +166,8 @@ def count_views(context: Context, wanted: TableFilter) -> int:
 
 def _pending(context: Context, ids: Collection[UUID]) -> Mapping[UUID, SchemaChange]:
     """Return the changes that wait for the tables, by the table's id."""
+    if not ids:
+        return {}
     mine = SchemaChange.table_id.in_(ids), SchemaChange.state == ChangeState.PENDING
     # Not joined to each list: few tables have one, and it may be megabytes.
     large = (SchemaChange.parts, SchemaChange.proposed, SchemaChange.undo)
@@ -164,27 +175,12 @@ def _pending(context: Context, ids: Collection[UUID]) -> Mapping[UUID, SchemaCha
     return {change.table_id: change for change in context.session.scalars(query)}
 
 
-def _with_columns(context: Context, views: list[TableView], schema_bytes: int) -> list[TableView]:
-    """Return the first of the tables, as many as the bytes allow, with their columns.
-
-    Weighed before they are read: a hundred tables of 10,000 columns are gigabytes once parsed.
-    """
-    ids = [view.table.id for view in views]
-    weigh = select(Table.id, func.length(cast(Table.columns, Text))).where(Table.id.in_(ids))
-    weights = _pairs(context, weigh)
-    sums = accumulate(weights.get(view.table.id) or 0 for view in views)
-    fitting = sum(1 for total in sums if total <= schema_bytes)
-    views = views[: max(1, fitting)]
-    found = select(Table.id, Table.columns).where(Table.id.in_(ids[: len(views)]))
-    stored = _pairs(context, found)
-    for view in views:
+def _load_columns(context: Context, tables: Sequence[Table]) -> None:
+    query = select(Table.id, Table.columns).where(Table.id.in_([table.id for table in tables]))
+    stored = {row[0]: row[1] for row in context.session.execute(query)}
+    for table in tables:
         # As if it had been loaded: what is merely set would be written back.
-        set_committed_value(view.table, "columns", stored.get(view.table.id, []))
-    return views
-
-
-def _pairs(context: Context, query: Select[UUID, Any]) -> dict[UUID, Any]:
-    return {row[0]: row[1] for row in context.session.execute(query)}
+        set_committed_value(table, "columns", stored.get(table.id, []))
 
 
 def locked(context: Context, table_id: UUID) -> Table:

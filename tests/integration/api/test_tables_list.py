@@ -213,7 +213,7 @@ def test_columns_may_be_left_out_of_lists_and_tables(
     assert short | {"columns": listed["columns"]} == listed
 
 
-def test_a_page_costs_eight_queries_whatever_its_length(
+def test_a_page_costs_six_queries_whatever_its_length(
     served: Served, database: Database, client: httpx.Client, project_id: int
 ) -> None:
     for number in range(3):
@@ -240,7 +240,7 @@ def test_a_page_costs_eight_queries_whatever_its_length(
     event.remove(database.engine, "before_cursor_execute", note)
     assert [state for _, state in seen] == ["queued"] * 3
     asked = [each for each in statements if each.startswith(("SELECT", "WITH"))]
-    assert len(asked) == 8, "\n\n".join(asked)
+    assert len(asked) == 6, "\n\n".join(asked)
 
 
 def test_a_sourced_table_is_listed(client: httpx.Client, make_table: MakeTable) -> None:
