@@ -55,11 +55,13 @@ def unheard(session: Session, *, seconds: float) -> bool:
 
 
 def ring_again(session: Session, *, seconds: float) -> bool:
-    """Ring after commit for the one of which nothing was heard for that long."""
+    """Ring after commit for the one of which nothing was heard for that long, unless it is written
+    at this moment: by a worker that is frozen amid that, the clock would be held up as well."""
     lost = session.scalar(
-        update(Canary).where(_unheard(seconds)).values(rung_at=now()).returning(Canary.id)
+        select(Canary.id).where(_unheard(seconds)).with_for_update(skip_locked=True)
     )
     if lost is not None:
+        session.execute(update(Canary).where(Canary.id == lost).values(rung_at=now()))
         _ring(session, lost)
     return lost is not None
 

@@ -3,7 +3,8 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, text
 
 from stocktake.db.models import Canary
 from stocktake.db.session import Database
@@ -118,3 +119,18 @@ def test_a_lost_one_is_rung_for_again_under_the_same_id(
         assert canary.ring_again(session, seconds=5)
         assert not canary.ring_again(session, seconds=5)
     assert rings.canaries == [_see(database).id] * 2
+
+
+def test_the_clock_does_not_wait_for_a_worker_that_is_frozen_amid_a_write(
+    database: Database, rings: RecordedRings
+) -> None:
+    if database.sqlite:
+        pytest.skip("a frozen writer of SQLite keeps everybody from writing; PostgreSQL runs this")
+    _send(database)
+    _let_pass(database, 5)
+    with database.write() as frozen:
+        assert canary.start(frozen, _see(database).id, worker="node/7")
+        with database.write() as clock:
+            clock.execute(text("SET LOCAL lock_timeout = '1s'"))  # would be an error
+            assert not canary.ring_again(clock, seconds=5)
+    assert len(rings.canaries) == 1
