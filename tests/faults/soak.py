@@ -25,7 +25,7 @@ import psutil
 from sqlalchemy import make_url
 
 from servers.postgres import DurablePostgres
-from servers.process import HOST, Server
+from servers.process import HOST, Server, ServerDiedError
 from servers.proxy import Proxy
 from servers.seaweedfs import SeaweedFS
 from servers.service import service_settings
@@ -131,7 +131,16 @@ class Soak:
                 end_of_log = process.log_text()[-2000:]
                 self.problems.append(f"{process.name} does not run any more: {end_of_log}")
                 print(self.problems[-1], flush=True)
-                process.restart()
+                self._start_again(process)
+
+    def _start_again(self, process: Server) -> None:
+        """Start what ended, for the jobs that are left; where it does not, the verdict is told all
+        the same."""
+        try:
+            process.restart()
+        except ServerDiedError as exc:
+            self.problems.append(f"{process.name} does not start any more: {exc}")
+            print(self.problems[-1], flush=True)
 
     def _ask(self, customers: Customers, request: Planned, end: float) -> None:
         """Ask; what is late when the load ends is left out."""
@@ -193,7 +202,7 @@ class Soak:
 def _runs(process: Server) -> bool:
     try:
         return psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ServerDiedError):
         return False
 
 
