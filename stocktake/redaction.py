@@ -49,8 +49,9 @@ _RULES: Final = (
     ),
 )
 
-#: Each rule needs one of these, and most of what is logged has none: an id, a route, a word.
-_SUSPECT: Final = re.compile(r"stk_|[\s:=?&]")
+#: Each rule needs one of these, and most of what is logged has none: an id, a route, a word, a time.
+#: No rule needs a colon between two digits: what stands before it is a word or a scheme.
+_SUSPECT: Final = re.compile(r"stk_|[\s=?&]|(?<![0-9]):|:(?![0-9])")
 
 
 def redact_text(text: str) -> str:

@@ -22,6 +22,8 @@ SECRET = "hunter2Canary"
         f"{{'access_secret': '{SECRET} with spaces'}}",
         f"AWS_SECRET_ACCESS_KEY={SECRET}",
         f"password={SECRET}, host=x",
+        f"password:2{SECRET}",
+        f"s3://1:{SECRET}@9",
         f"sig={SECRET}Longer%2Bx%3D&sv=2024-11-04",
         f"SharedAccessSignature={SECRET}",
         f"BlobEndpoint=https://x/;SharedAccessSignature=sv=2024&sig={SECRET}",
