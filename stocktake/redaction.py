@@ -49,8 +49,8 @@ _RULES: Final = (
     ),
 )
 
-#: Each rule needs one of these, and most of what is logged has none: an id, a route, a word, a time.
-#: No rule needs a colon between two digits: what stands before it is a word or a scheme.
+#: Each rule needs one of these, and most of what is logged has none: an id, a route, a word, or a
+#: time, for no rule needs a colon between two digits: before it stands a word or a scheme.
 _SUSPECT: Final = re.compile(r"stk_|[\s=?&]|(?<![0-9]):|:(?![0-9])")
 
 

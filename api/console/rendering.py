@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from api.console import words
 from api.console.assets import address, icon
 from api.edge.edge import Edge
+from api.edge.pages import origin_of
 from stocktake import __version__
 from stocktake.db.models import Project
 from stocktake.security.scopes import (
@@ -37,6 +38,8 @@ HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     # Not "no-referrer", with which browsers send the `Origin` of a form as null.
     "Referrer-Policy": "same-origin",
+    # No page that has opened one of ours may look at its window.
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
@@ -113,7 +116,7 @@ class Frame:
         self.notice = NOTICES.get(request.query_params.get("notice", ""), "")
         self.search = request.query_params.get("q", "")[: words.MAX_SEARCH]
         self.rail = RAIL if self.project_id else ()
-        self.origin = str(request.base_url).rstrip("/")
+        self.origin = origin_of(request) or "https://YOUR-SERVER"
 
     @classmethod
     def of(cls, context: Context, edge: Edge) -> "Frame":

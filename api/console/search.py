@@ -39,9 +39,9 @@ QUALIFIERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = MappingProxy
 )
 _KNOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "state": tuple(TableState),
-        "format": tuple(TableFormat),
-        "change": tuple(ChangeClass),
+        "state": tuple(each.value for each in TableState),
+        "format": tuple(each.value for each in TableFormat),
+        "change": tuple(each.value for each in ChangeClass),
         "set": ("yes", "no"),
     }
 )

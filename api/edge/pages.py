@@ -109,7 +109,7 @@ class Page:
         url = url.include_query_params(limit=self.limit, **where)
         if not where.get("offset"):
             url = url.remove_query_params("offset")
-        return _origin(self.request) + str(url)
+        return origin_of(self.request) + str(url)
 
 
 def _cursor(place: Place) -> str:
@@ -130,9 +130,9 @@ def _place(cursor: str) -> Place | None:
     return place
 
 
-def _origin(request: Request) -> str:
+def origin_of(request: Request) -> str:
     """Return where a client that was told a path would ask; empty where it named a host that is
-    none of ours: who follows the link then asks again where it asked before."""
+    none of ours (`allowed_hosts`): who follows the link then asks again where it asked before."""
     host = request.headers.get("host", "")
     named, allowed = _HOST.fullmatch(host), parts_of(request).process.settings.allowed_hosts
     if named is None or not any(_is_host(named[1].lower(), each) for each in allowed):

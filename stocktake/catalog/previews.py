@@ -47,6 +47,11 @@ def keep(
         session.execute(delete(Preview).where(Preview.job_id.in_(gone)))
 
 
+def erase(session: Session, project_id: int) -> None:
+    """Remove all rows of a project that shows none any more."""
+    session.execute(delete(Preview).where(Preview.project_id == project_id))
+
+
 def rows_of(
     session: Session, keyring: Keyring, job_id: UUID, *, project_id: int
 ) -> list[list[Any]] | None:

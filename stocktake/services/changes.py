@@ -159,7 +159,7 @@ def decide(context: Context, change_id: UUID, decision: Decision) -> ChangeView:
     """
     if not decision.columns and decision.accept is None:
         raise ValidationError(NOTHING, attr="columns")
-    table, change = _locked(context, change_id)
+    table, change = locked(context, change_id)
     if change.state == ChangeState.DECIDED and _is_repeated(change, decision):
         return get_change(context, change_id)
     _require_pending(context, change)
@@ -172,8 +172,12 @@ def decide(context: Context, change_id: UUID, decision: Decision) -> ChangeView:
     return get_change(context, change_id)
 
 
-def _locked(context: Context, change_id: UUID) -> tuple[Table, SchemaChange]:
-    """Return a change and its table, both as they are once nobody else can change them."""
+def locked(context: Context, change_id: UUID) -> tuple[Table, SchemaChange]:
+    """Return a change and its table, both as they are once nobody else can change them.
+
+    Raises:
+        NotFoundError: no live table of this project has the change.
+    """
     mine = SchemaChange.project_id == context.caller.project_id
     asked = select(SchemaChange.table_id).where(SchemaChange.id == change_id, mine)
     table_id = context.session.scalar(asked)
@@ -360,7 +364,7 @@ def undo(context: Context, change_id: UUID) -> ChangeView:
         ConflictError: nothing was decided, another change waits by now, or the table's columns have
             changed since.
     """
-    table, change = _locked(context, change_id)
+    table, change = locked(context, change_id)
     before = change.undo
     if before is None:
         raise ConflictError(f"There is no decision of change {change.id} that could be undone.")

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Uuid, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
+from stocktake.catalog import previews
 from stocktake.db.clock import now
 from stocktake.db.models import ApiKey, Project, User, new_id
 from stocktake.db.pages import Place, part_of
@@ -131,6 +132,8 @@ def change_project(
         audit.record(context, "project.policy", str(project.id), old=old, new=policy.value)
     if row_previews is not None and row_previews != project.row_previews:
         project.row_previews = row_previews
+        if not row_previews:
+            previews.erase(context.session, project.id)
         audit.record(context, "project.row_previews", str(project.id), new=row_previews)
     context.session.flush()
     return project

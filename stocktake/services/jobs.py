@@ -189,6 +189,8 @@ def retry_job(context: Context, job_id: UUID) -> Enqueued:
         )
     if old.kind == JobKind.CHECK_SOURCE and old.arguments.get("has_key"):
         raise ConflictError("The check's keys are gone: they are not kept. Ask for it again.")
+    if old.kind == JobKind.PREVIEW_FILE:
+        raise ConflictError("Rows are read for whoever asks: ask for the preview again.")
     table = _live_table(context, old)
     # Retention removes neither it nor its batch from here on.
     old = context.find(Job, job_id, lock=True)

@@ -59,10 +59,12 @@ def request(context: Context, table_id: UUID, file: str | None) -> Enqueued:
 
 def rows_of(context: Context, job: JobRow) -> list[list[Any]] | None:
     """Return the rows that a job has read; None where it is of another kind, their time is over,
-    or the caller may not see rows."""
+    its table is deleted, or the caller may not see rows."""
     if job.kind != JobKind.PREVIEW_FILE or job.result is None:
         return None
     if not allows(context.caller.scopes, TABLE_READ_ROWS):
+        return None
+    if not table_views.names_of(context, {PreviewArguments.of(job.arguments).table_id}):
         return None
     return previews.rows_of(
         context.session, context.process.keyring, job.id, project_id=job.project_id

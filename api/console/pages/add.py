@@ -35,6 +35,7 @@ router = Router()
 
 #: What goes into the address; keys never do.
 _NAMES: Final = ("url", "name", "format", "public")
+_FORMATS: Final = tuple(each.value for each in TableFormat)
 _YES: Final = "yes"
 _COLUMNS: Final = 60
 #: The route counts what comes itself, as the API's does.
@@ -80,7 +81,7 @@ async def _show(edge: ReadEdge, given: Mapping[str, str], wrong: _Wrong | None =
             "most_columns": _COLUMNS,
             "name": typed["name"] or (told.name if told else ""),
             "format": typed["format"] or found or (told and told.format) or "",
-            "formats": [each.value for each in TableFormat],
+            "formats": _FORMATS,
             "uploadable": UPLOADABLE,
             "most_bytes": context.process.settings.max_upload_bytes,
         }
@@ -89,7 +90,11 @@ async def _show(edge: ReadEdge, given: Mapping[str, str], wrong: _Wrong | None =
 
 
 def _typed(given: Mapping[str, str]) -> dict[str, str]:
-    return {name: given.get(name, "").replace("\0", "").strip()[:MAX_URL_LENGTH] for name in _NAMES}
+    typed = {
+        name: given.get(name, "").replace("\0", "").strip()[:MAX_URL_LENGTH] for name in _NAMES
+    }
+    # Of the address anybody may have written it: it is a format, or it is not shown.
+    return typed | {"format": typed["format"] if typed["format"] in _FORMATS else ""}
 
 
 def _check(context: Context, job_id: str) -> Any:

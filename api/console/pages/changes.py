@@ -1,6 +1,8 @@
 """Changes that wait under a policy: the list, one of them, its decision, and back."""
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from api.console.rendering import show
 from api.console.routing import Router
 from api.console.session import ReadEdge, WriteEdge
 from api.schemas.changes import change_view
-from stocktake.errors import ValidationError
+from stocktake.errors import ConflictError, ValidationError
 from stocktake.schema.decisions import Verdict
 from stocktake.services import changes
 from stocktake.services.changes import Accept, ChangeFilter, ChangeView, Decision
@@ -27,6 +29,8 @@ _PARTS: Final = 40
 _WORST_FIRST: Final = {"breaking": 0, "widening": 1, "additive": 2}
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 _ALL: Final = "all"
+#: Enough that no two parts are taken for one.
+_KEY_DIGITS: Final = 32
 
 
 @router.get("/p/{project_id}/changes")
@@ -57,16 +61,15 @@ async def show_change(edge: ReadEdge, change_id: UUID, offset: Offset = 0) -> Re
 
     def work(context: Context) -> Mapping[str, Any]:
         view = changes.get_change(context, change_id, with_diff=False)
-        # By their place in the change, which stays: names may be long, and are in no form.
-        numbered = sorted(
-            enumerate(view.change.parts), key=lambda each: _WORST_FIRST.get(each[1]["change"], 0)
-        )
-        shown = numbered[offset : offset + _PARTS]
+        parts = view.change.parts
+        sorted_parts = sorted(parts, key=lambda part: _WORST_FIRST.get(part["change"], 0))
+        shown = sorted_parts[offset : offset + _PARTS]
         return {
             "change": change_view(view),
             "can_be_undone": view.change.undo is not None,
-            "parts": [(at, part | {"origin": _origin(view, part)}) for at, part in shown],
-            "count": len(numbered),
+            "parts": [(_key(part), part | {"origin": _origin(view, part)}) for part in shown],
+            "seen": _keys(parts),
+            "count": len(parts),
             "offset": offset,
             "limit": _PARTS,
         }
@@ -85,29 +88,59 @@ async def decide(edge: WriteEdge, change_id: UUID) -> Response:
     """Decide what the form says of each column, or accept the rest."""
     form = await read_form(edge.request)
 
-    decision = await edge.read(lambda context: _decision(_parts(context, change_id), form))
-    await edge.change(lambda context: changes.decide(context, change_id, decision).change.id)
+    def work(context: Context) -> None:
+        _, change = changes.locked(context, change_id)
+        changes.decide(context, change_id, _decision(change.parts, form))
+
+    await edge.change(work)
     return _back(edge, change_id, "decided")
 
 
-def _parts(context: Context, change_id: UUID) -> list[Any]:
-    return changes.get_change(context, change_id, with_diff=False).change.parts
+def _key(part: dict[str, Any]) -> str:
+    """Return what names a part in a form: what it says, and no place of it, since parts come and go
+    while a page is open. Their names may be long, and are in no form."""
+    said = json.dumps([part["names"], part["before"], part["after"]], sort_keys=True)
+    return sha256(said.encode()).hexdigest()[:_KEY_DIGITS]
+
+
+def _keys(parts: list[Any]) -> str:
+    """Return the same of all parts, for the buttons that mean all."""
+    return sha256("".join(sorted(map(_key, parts))).encode()).hexdigest()[:_KEY_DIGITS]
 
 
 def _decision(parts: list[Any], form: Form) -> Decision:
-    columns: dict[str, Verdict] = {}
-    for number, word in form.under("part-").items():
-        if not word:
-            continue  # left open
-        at = int(number) if number.isdecimal() and len(number) < 7 else len(parts)
-        if at >= len(parts) or word not in tuple(Verdict):
-            raise ValidationError("The form does not fit the change any more.", attr="columns")
-        columns[parts[at]["names"][0]] = Verdict(word)
+    """Return what the form says, if it is of these parts.
+
+    Raises:
+        ConflictError: they are others than when the page was opened.
+        ValidationError: it says what no page of ours does.
+    """
     accept = form.one("accept")
     if accept and accept not in tuple(Accept):
         raise ValidationError("There is no such choice.", attr="accept")
-    # One button for all is no word about single columns.
-    return Decision(columns={} if accept else columns, accept=Accept(accept) if accept else None)
+    if accept:
+        # One button for all is no word about single columns.
+        if form.one("seen") != _keys(parts):
+            raise _other()
+        return Decision(columns={}, accept=Accept(accept))
+    by_key = {_key(part): part["names"][0] for part in parts}
+    columns: dict[str, Verdict] = {}
+    for key, word in form.under("part-").items():
+        if not word:
+            continue  # left open
+        if word not in tuple(Verdict):
+            raise ValidationError("There is no such choice.", attr="columns")
+        if key not in by_key:
+            raise _other()
+        columns[by_key[key]] = Verdict(word)
+    return Decision(columns=columns, accept=None)
+
+
+def _other() -> ConflictError:
+    return ConflictError(
+        "What waits is not what the page showed any more, so nothing was decided. Open the change "
+        "again and look at what it says now."
+    )
 
 
 @router.post("/p/{project_id}/changes/{change_id}/undo")

@@ -1,11 +1,11 @@
 """Signing in with an API key, and out."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from api.console.forms import read_form
+from api.console.forms import SMALL_BYTES, read_form
 from api.console.rendering import Frame, render
 from api.console.routing import Router
 from api.console.session import COOKIE, keep, own_parts, seal
@@ -14,6 +14,9 @@ from stocktake.errors import CredentialUnavailableError, NotAuthenticatedError, 
 from stocktake.services import identity
 
 router = Router()
+
+#: Of a form that anybody may send.
+_MAX_FIELDS: Final = 8
 
 
 @router.get("/sign-in")
@@ -29,7 +32,7 @@ async def _form(request: Request, values: dict[str, Any], status: int) -> Respon
 @router.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """Look the key up, and have the browser keep a sealed name of it."""
-    form = await read_form(request)
+    form = await read_form(request, most_bytes=SMALL_BYTES, most_fields=_MAX_FIELDS)
     parts = own_parts(request)
     target = _inside(form.one("next"))
     try:

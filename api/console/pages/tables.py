@@ -16,7 +16,7 @@ from api.console.rendering import show
 from api.console.routing import Router
 from api.console.search import Query
 from api.console.session import ReadEdge, WriteEdge
-from stocktake.errors import ValidationError
+from stocktake.errors import ConflictError, ValidationError
 from stocktake.schema.decisions import Policy
 from stocktake.services import batches, table_counts, table_views, tables
 from stocktake.services.context import Context
@@ -25,6 +25,8 @@ from stocktake.states import BatchAction
 router = Router()
 
 _LISTED: Final = 50
+#: Of a number that a form says: more than there will be tables.
+_COUNT_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ async def do(edge: WriteEdge) -> Response:
     arguments = {"change_policy": policy} if action is BatchAction.POLICY else None
 
     def work(context: Context) -> UUID:
+        _require_no_more(context, form)
         made = batches.create(
             context,
             _selector(form),
@@ -129,6 +132,23 @@ async def do(edge: WriteEdge) -> Response:
 
     batch_id = await edge.change(work)
     return RedirectResponse(f"/p/{edge.caller.project_id}/batches/{batch_id}?notice=batch", 303)
+
+
+def _require_no_more(context: Context, form: Form) -> None:
+    """Refuse all that match where these are more than the page said.
+
+    Raises:
+        ConflictError: they are.
+    """
+    if form.one("which") != "all":
+        return
+    said, matching = form.one("count"), Query.parse(form.one("q")).filter
+    number = table_views.count_views(context, matching)
+    if not said.isdecimal() or number > int(said[:_COUNT_DIGITS]):
+        raise ConflictError(
+            f"{number:,} tables match by now, and the page said {said[:_COUNT_DIGITS] or 'none'}. "
+            "Nothing was done: look at the list again."
+        )
 
 
 def _to_schedule(edge: WriteEdge, form: Form) -> Response:

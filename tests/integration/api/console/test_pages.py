@@ -124,13 +124,32 @@ def test_tables_are_refreshed_as_a_batch(
 ) -> None:
     wanted = make_table("orders")
     make_table("people")
-    fields = {"which": which, "q": "orders", "id": str(wanted), "action": "refresh"}
+    fields = {"which": which, "q": "orders", "count": "1", "id": str(wanted), "action": "refresh"}
     answer = post(browser, "tables/do", fields)
     assert answer.status_code == 303
     batch = re.search(r"/batches/([0-9a-f-]+)", answer.headers["location"])
     assert batch is not None
     selector = client.get(f"batches/{batch[1]}/").json()["selector"]
     assert selector == ({"search": "orders"} if which == "all" else {"tables": [str(wanted)]})
+
+
+def test_no_more_tables_are_deleted_than_the_page_said(
+    browser: httpx.Client, client: httpx.Client, make_table: MakeTable
+) -> None:
+    make_table("orders")
+    page = text_of(browser.get("tables", params={"q": "orders"}))
+    count = re.findall(r'name="count" value="(\d+)"', page)[0]
+    make_table("orders_of_today")
+    fields = {"which": "all", "q": "orders", "action": "delete", "sure": "yes"}
+    for said in (count, "", "many"):
+        answer = post(browser, "tables/do", fields | {"count": said})
+        assert answer.status_code == 409, answer.text
+    assert (
+        "2 tables match by now, and the page said 1"
+        in post(browser, "tables/do", fields | {"count": count}).text
+    )
+    assert client.get("batches/").json()["count"] == 0
+    assert post(browser, "tables/do", fields | {"count": "2"}).status_code == 303
 
 
 def test_tables_are_scheduled_as_they_were_chosen(
@@ -251,10 +270,8 @@ def test_a_change_is_decided_column_by_column_and_taken_back(
     page = text_of(browser.get(f"changes/{change}"))
     # The worst first, in words.
     assert page.index("breaking</span>") < page.index("additive</span>")
-    parts = client.get(f"changes/{change}/").json()["parts"]
-    fields = {
-        f"part-{at}": "pin" if part["name"] == "n" else "accept" for at, part in enumerate(parts)
-    }
+    offered = _offered(page)
+    fields = {offered["n"]: "pin", offered["note"]: "accept"}
     answer = post(browser, f"changes/{change}/decide", fields)
     assert answer.status_code == 303, answer.text
     body = client.get(f"changes/{change}/").json()
@@ -264,26 +281,58 @@ def test_a_change_is_decided_column_by_column_and_taken_back(
     }
     assert post(browser, f"changes/{change}/undo").status_code == 303
     assert client.get(f"changes/{change}/").json()["state"] == "pending"
-    assert post(browser, f"changes/{change}/decide", {"accept": "all"}).status_code == 303
+    _accept_all(browser, change)
     assert client.get(f"changes/{change}/").json()["state"] == "decided"
+
+
+def _offered(page: str) -> dict[str, str]:
+    """The field of each column that can be decided, by the column's name."""
+    found = re.findall(r'<select name="(part-\w+)" aria-label="Decision for ([^"]+)"', page)
+    return {column: field for field, column in found}
+
+
+def _accept_all(browser: httpx.Client, change: str) -> None:
+    seen = re.findall(r'name="seen" value="(\w+)"', text_of(browser.get(f"changes/{change}")))
+    answer = post(browser, f"changes/{change}/decide", {"accept": "all", "seen": seen[0]})
+    assert answer.status_code == 303, answer.text
+
+
+def test_a_page_that_shows_what_waits_no_more_decides_nothing(
+    browser: httpx.Client, client: httpx.Client, change: str
+) -> None:
+    """Parts come and go while it is open: each word is about the column that it was beside."""
+    page = text_of(browser.get(f"changes/{change}"))
+    offered, seen = _offered(page), re.findall(r'name="seen" value="(\w+)"', page)
+    table = client.get(f"changes/{change}/").json()["table_id"]
+    # Somebody else sets its type, and the part falls away.
+    update = {"updates": {"n": "string"}}
+    assert client.post(f"warehouse_tables/{table}/update_schema/", json=update).status_code == 200
+    for fields in ({offered["n"]: "accept"}, {"accept": "all", "seen": seen[0]}):
+        answer = post(browser, f"changes/{change}/decide", fields)
+        assert answer.status_code == 409, answer.text
+        assert "not what the page showed" in answer.text
+    parts = client.get(f"changes/{change}/").json()["parts"]
+    assert [(part["name"], part["decision"]) for part in parts] == [("note", None)]
 
 
 def test_a_form_that_does_not_fit_the_change_decides_nothing(
     browser: httpx.Client, change: str
 ) -> None:
-    for fields in (
-        {"part-99": "accept"},
-        {"part-0": "burn"},
-        {"accept": "some"},
-        {"part-x": "pin"},
+    offered = _offered(text_of(browser.get(f"changes/{change}")))
+    for fields, status in (
+        ({offered["n"]: "burn"}, 400),
+        ({"accept": "some"}, 400),
+        ({}, 400),
+        ({"part-0": "accept"}, 409),
+        ({"accept": "all"}, 409),
     ):
-        assert post(browser, f"changes/{change}/decide", fields).status_code == 400, fields
+        assert post(browser, f"changes/{change}/decide", fields).status_code == status, fields
 
 
 def test_history_tells_what_changed_in_text(
     browser: httpx.Client, client: httpx.Client, change: str, database: Database
 ) -> None:
-    post(browser, f"changes/{change}/decide", {"accept": "all"})
+    _accept_all(browser, change)
     table = client.get(f"changes/{change}/").json()["table_id"]
     page = text_of(browser.get(f"tables/{table}/history"))
     assert page.index("type changed") < page.index("added</span>")
