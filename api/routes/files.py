@@ -26,7 +26,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs.arguments import Mode, Target
 from stocktake.jobs.queueing import Enqueued
-from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE, TableFormat
+from stocktake.schema.formats import FILE_FORMATS, UPLOADABLE
 from stocktake.services import file_checks, files, jobs, table_views, upload_forms
 from stocktake.services.context import Context
 from stocktake.services.file_checks import FileToCheck
@@ -66,7 +66,7 @@ def _form(*, required: bool = True, **fields: dict[str, Any]) -> dict[str, Any]:
         format={
             "type": "string",
             "enum": list(UPLOADABLE),
-            "default": TableFormat.CSV_WITH_NAMES,
+            "description": "As the file's name ends if left out, and else CSVWithNames.",
         },
         target={"type": "string", "enum": list(Target), "default": "file"},
         mode={"type": "string", "enum": list(Mode), "default": "append"},

@@ -9,7 +9,13 @@ from typing import Any, Final, TypeVar
 
 from stocktake.errors import PayloadTooLargeError, ValidationError, did_you_mean, meant
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
-from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, UPLOADABLE, TableFormat
+from stocktake.schema.formats import (
+    FILE_FORMAT_OF,
+    FILE_FORMATS,
+    UPLOADABLE,
+    TableFormat,
+    format_of_file,
+)
 from stocktake.schema.numbers import is_beyond_delta
 from stocktake.schema.wire_names import OVERRIDE_WORDS, override_type
 from stocktake.services import words
@@ -121,7 +127,9 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
     if filename is None:
         raise refusal(NO_FILE, "file")
     require_known(fields)
-    format_ = uploadable(fields.get("format") or TableFormat.CSV_WITH_NAMES)
+    # PostHog takes what says nothing for CSV. A name that tells another format is never that.
+    by_name = format_of_file(filename) or TableFormat.CSV_WITH_NAMES
+    format_ = uploadable(fields.get("format") or by_name)
     if "name" in fields or filename:
         name = words.require_identifier(fields.get("name", stem(filename)))
     if not filename:

@@ -255,6 +255,25 @@ def test_the_name_is_the_files_unless_it_is_given(client: httpx.Client) -> None:
     assert send(client, filename="2024.csv").json()["name"] == "_2024"
 
 
+@pytest.mark.parametrize(
+    ("filename", "told", "format_"),
+    [
+        ("book.xlsx", {}, "Excel"),
+        ("orders.parquet", {}, "Parquet"),
+        ("orders.json.gz", {}, "JSONEachRow"),
+        ("orders.csv", {}, "CSVWithNames"),
+        ("orders", {}, "CSVWithNames"),
+        ("orders.parquet", {"format": "CSVWithNames"}, "CSVWithNames"),
+        ("orders.csv", {"format": "CSV"}, "CSV"),
+    ],
+)
+def test_a_format_that_is_not_told_is_as_the_name_ends(
+    client: httpx.Client, filename: str, told: dict[str, str], format_: str
+) -> None:
+    made = client.post("warehouse_tables/file/", files={"file": (filename, b"x")}, data=told)
+    assert (made.status_code, made.json()["format"]) == (201, format_), made.text
+
+
 @pytest.mark.parametrize("filename", [".env", "x/.env", "dir/", "", "a" * 300])
 def test_a_file_name_that_cannot_be_used_is_refused(client: httpx.Client, filename: str) -> None:
     body = (
