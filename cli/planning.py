@@ -13,7 +13,7 @@ from cli.client import Client
 from cli.output import AsJson, complain, describe_diff, describe_warning, going_on, say, show_json
 from cli.progress import await_batch, progress
 from stocktake.errors import CommandError
-from stocktake.schema.decisions import worst
+from stocktake.schema.decisions import Policy, worst
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.formats import TableFormat
 
@@ -136,6 +136,13 @@ def _found(client: Client, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         }
 
 
+def _waits(planned: dict[str, Any]) -> str:
+    if planned["waits"] == ChangeClass.NONE:
+        return ""
+    what = "all of it" if planned["policy"] == Policy.MANUAL else "what is not additive"
+    return f"; {what} would wait (policy {planned['policy']})"
+
+
 def _show(found: list[dict[str, Any]], missing: int) -> None:
     for each in found:
         if each["error"]:
@@ -145,9 +152,7 @@ def _show(found: list[dict[str, Any]], missing: int) -> None:
             continue
         if each["change"] == ChangeClass.NONE:
             continue
-        held = each["waits"]
-        waits = f", of which what is {held} would wait" if held != ChangeClass.NONE else ""
-        say(f"{each['table']}: {each['change']}" + waits)
+        say(f"{each['table']}: {each['change']}" + _waits(each))
         for line in describe_diff(each["diff"]):
             say(f"  {line}")
     failed = sum(1 for each in found if each["error"]) + missing
