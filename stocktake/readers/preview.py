@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import to_json
 
-from stocktake.errors import JobError, RaggedRowsError, SourceNotFoundError, UnsupportedError
+from stocktake.errors import InvalidSourceError, JobError, SourceNotFoundError, UnsupportedError
 from stocktake.readers import introspect
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.partitions import HIVE_NULL, with_partitions
@@ -132,8 +132,8 @@ def _folder_values(key: str) -> dict[str, str | None]:
 
 
 def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
-    """Return the first rows of a file, of a format whose files may be uploaded. Of a CSV with a row
-    that is too wide or too narrow these are the rows before it, in the table's columns.
+    """Return the first rows of a file, of a format whose files may be uploaded. Of a text with a
+    broken line these are the rows before it, in the table's columns.
 
     Args:
         limits: the budgets of a sample hold here, though no more than `MOST_SECONDS`.
@@ -143,24 +143,25 @@ def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
     """
     limits = replace(limits, max_files=1, max_seconds=min(limits.max_seconds, MOST_SECONDS))
     until = partial(_tell, progress, limits, time.monotonic() + limits.max_seconds)
+    is_text = file.source.format.facts.inferred
     try:
         of_file = introspect(file.source, limits, until).columns
-    except RaggedRowsError:
-        if not file.known:
+    except InvalidSourceError:
+        if not (is_text and file.known):
             raise
         of_file = file.known
     columns = with_partitions(of_file, file.partitions)
     found = FirstRows(columns=columns[:MOST_COLUMNS], omitted_columns=len(columns[MOST_COLUMNS:]))
     names = [column.name for column in found.columns]
-    read = _texts if file.source.format.facts.inferred else _batches
+    read = _texts if is_text else _batches
     with closing(read(file.source, limits, until, names)) as rows:
         try:
             for row in rows:
                 # What stands in a folder's name is in no row.
                 if not found.take([cell(row.get(name, file.values.get(name))) for name in names]):
                     break
-        except RaggedRowsError as exc:
-            if not found.rows:
+        except InvalidSourceError as exc:
+            if not (is_text and found.rows):
                 raise
             found.fault, found.more = exc, True
     return found

@@ -259,6 +259,20 @@ def test_the_rows_before_a_broken_line_are_shown_and_the_line_is_told(desk: Desk
         preview_file.run(desk.attempt(request(desk, table_id)))
 
 
+def test_the_objects_before_a_broken_line_are_shown_and_the_line_is_told(desk: Desk) -> None:
+    write_json(desk.sources / "a.json")
+    table_id = table_of(desk, "*.json", "JSONEachRow")
+    desk.run(queue(desk), refresh_schema.run)
+    (desk.sources / "a.json").write_bytes(b'{"id": 1, "note": "a"}\n{"id": 2}\n{"id": 3,,}\n')
+    found = preview(desk, table_id)
+    assert (found["rows"], found["more"]) == ([[1, "a"], [2, None]], True)
+    assert found["error"]["code"] == "invalid_source"
+    assert "line 3" in found["error"]["detail"]
+    (desk.sources / "a.json").write_bytes(b'{"id": 3,,}\n{"id": 4}\n')
+    with pytest.raises(InvalidSourceError, match="line 1"):
+        preview_file.run(desk.attempt(request(desk, table_id)))
+
+
 def test_a_broken_file_says_where(desk: Desk) -> None:
     (desk.sources / "a.parquet").write_bytes(b"PAR1nothing")
     with pytest.raises(JobError) as caught:
