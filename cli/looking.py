@@ -59,6 +59,8 @@ def _show(result: dict[str, Any]) -> None:
     others += ["more rows"] if result["more"] else []
     if error := result.get("error"):
         complain(error["detail"], error["hint"])
+    if result.get("has_deleted_rows"):
+        note("Rows that are deleted from the table may be among these.")
     note(f"{result['file']}" + (f" has {' and '.join(others)}." if others else ""))
 
 

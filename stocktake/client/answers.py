@@ -297,7 +297,8 @@ class SourceCheck:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedRows:
     """The first rows of a file, as docs/previews.md has their values; `rows` is None where they are
-    shown no more, and `error` what is wrong with the row behind the last one."""
+    shown no more, and `error` what is wrong with the row behind the last one. Where
+    `has_deleted_rows`, some of them may be deleted from the table."""
 
     file: str
     columns: tuple[ColumnType, ...]
@@ -305,6 +306,7 @@ class PreviewedRows:
     row_count: int = 0
     omitted_columns: int = 0
     more: bool = False
+    has_deleted_rows: bool = False
     error: JobError | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 

@@ -14,7 +14,6 @@ import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
 from sqlalchemy import func, select, update
 
 from stocktake.catalog import previews
@@ -29,7 +28,6 @@ from stocktake.errors import (
     RaggedRowsError,
     SourceNotFoundError,
     SupersededError,
-    UnsupportedError,
 )
 from stocktake.runs import preview_file, refresh_schema
 from stocktake.security.scopes import ALL, TABLE_READ_ROWS, TABLE_WRITE
@@ -222,12 +220,6 @@ def test_a_managed_table_shows_the_rows_that_it_has(desk: Desk) -> None:
 def test_an_uploaded_file(desk: Desk) -> None:
     desk.run(desk.send(b"id\n7\n"))
     assert preview(desk, desk.table().id)["rows"] == [["7"]]
-
-
-def test_a_delta_table_that_is_not_managed_is_refused(desk: Desk) -> None:
-    write_deltalake(str(desk.sources / "orders"), TABLE)
-    with pytest.raises(UnsupportedError, match="not managed"):
-        preview_file.run(desk.attempt(request(desk, table_of(desk, "orders", "Delta"))))
 
 
 def test_a_large_file_is_refused_before_it_is_fetched(desk: Desk) -> None:
