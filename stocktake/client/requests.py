@@ -50,7 +50,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request below the project.
+    """A request below the project, or where its path begins with a slash, of the server.
 
     Attributes:
         wait_seconds: for how long the answer may wait for a job's end.
