@@ -108,7 +108,7 @@ class _Asks:
     def _built(self, http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
         options: dict[str, Any] = {}
         if form := request.form:
-            options = {"data": form.fields, "files": {"file": (form.filename, form.file)}}
+            options = {"files": form.parts}
         elif request.body is not None:
             options = {"json": request.body}
         silence = self.timeout_seconds + request.wait_seconds

@@ -155,6 +155,7 @@ class Tables(_Resource):
     diff = Once(tables.diff)
     upload = Once(uploads.upload)
     check = Once(uploads.check_file)
+    check_landing = Once(uploads.check_landing)
     check_source = Once(looking.check_source)
     preview = Once(looking.preview)
 
@@ -179,6 +180,7 @@ class AsyncTables(_AsyncResource):
     diff = AsyncOnce(tables.diff)
     upload = AsyncOnce(uploads.upload)
     check = AsyncOnce(uploads.check_file)
+    check_landing = AsyncOnce(uploads.check_landing)
     check_source = AsyncOnce(looking.check_source)
     preview = AsyncOnce(looking.preview)
 

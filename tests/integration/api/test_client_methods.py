@@ -1,17 +1,21 @@
 """Every route is asked by a method of the client, or there is a reason why none asks it."""
 
+import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
 
 from stocktake.client import AsyncClient, Client, NotFoundError, RefusedError
-from tests.integration.api.test_client import ORDERS, PUBLIC, api, change, kind, open_api
+from tests.integration.api.conftest import Served
+from tests.integration.api.playing import start_worker
+from tests.integration.api.test_client import ORDERS, PUBLIC, api, change, finish, kind, open_api
 from tests.security.routes import ACCOUNT, PROJECT
 
-__all__ = ["api", "change", "kind", "open_api"]
+__all__ = ["api", "change", "finish", "kind", "open_api"]
 
 #: By route, the method that asks it.
 METHODS: Final = {
@@ -52,7 +56,7 @@ METHODS: Final = {
     "POST warehouse_tables/{table_id}/maintain/": "tables.maintain",
     "POST warehouse_tables/{table_id}/restore/": "tables.restore",
     "GET warehouse_tables/{table_id}/schema/": "tables.schema",
-    "POST warehouse_tables/{table_id}/check/": "tables.check",
+    "POST warehouse_tables/{table_id}/check/": "tables.check_landing",
     "POST warehouse_tables/{table_id}/update_schema/": "tables.set_types",
     "GET warehouse_tables/{table_id}/schema_versions/": "tables.history",
     "GET warehouse_tables/{table_id}/schema_versions/{number}/": "tables.version",
@@ -116,3 +120,17 @@ def test_the_schema_that_was_live(api: Any) -> None:
     assert (now.number, now.live_until) == (2, None)
     with pytest.raises(RefusedError, match="Nothing is known"):
         api.tables.schema("orders", as_of=date(2020, 1, 1))
+
+
+def test_a_file_is_judged_before_it_lands(
+    served: Served, api: Any, finish: Any, make_table: Callable[..., UUID], tmp_path: Path
+) -> None:
+    make_table("orders")
+    start_worker(served, lambda _, job_id: finish(job_id, {"change": "breaking"}))
+    file = tmp_path / "new.parquet"
+    file.write_bytes(b"PAR1")
+    where = "https://bucket.s3.amazonaws.com/orders/new.parquet"
+    for each in (file, str(file), io.BytesIO(b"PAR1"), where):
+        assert api.tables.check_landing(each, "orders").result.change == "breaking"
+    with pytest.raises(RefusedError, match="bucket that the table reads"):
+        api.tables.check_landing("https://other.s3.amazonaws.com/new.parquet", "orders")
