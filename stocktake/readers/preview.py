@@ -186,6 +186,11 @@ def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
     is_text = file.source.format.facts.inferred
     try:
         of_file = introspect(file.source, limits, progress).columns
+    except SourceNotFoundError as exc:
+        # A bucket that is not there has a code of its own.
+        if exc.code != SourceNotFoundError.default_code:
+            raise
+        raise _gone(file) from exc
     except InvalidSourceError:
         if not (is_text and file.known):
             raise
@@ -211,6 +216,14 @@ def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
             found.fault, found.more = exc, True
     found.columns = tuple(_named(column, file.names, ids) for column in found.columns)
     return found
+
+
+def _gone(file: OneFile) -> SourceNotFoundError:
+    if file.partitions is None:
+        hint = "Name one as the table's columns tell it in `origin`, or none for the newest."
+    else:
+        hint = "The table's log names it all the same: restore the file, or write the table anew."
+    return SourceNotFoundError(f'The table has no file "{file.name}".', hint=hint)
 
 
 def _named(column: Column, names: Mapping[str | int, str], ids: Mapping[str, int]) -> Column:

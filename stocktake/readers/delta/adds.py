@@ -1,7 +1,7 @@
 """The `add` actions of a Parquet checkpoint, batch by batch, and what they add up to."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -109,8 +109,11 @@ class Adds:
         #: The sidecars that it lists, once it has been read.
         self.sidecars: list[str] = []
 
-    def live(self) -> Iterator[pa.StructArray]:
-        """Yield the actions, batch by batch.
+    def read(self, take: Callable[[pa.StructArray], None]) -> None:
+        """Hand on the actions of live files, batch by batch.
+
+        Args:
+            take: what it raises of columns that are not of their types is told as such.
 
         Raises:
             InvalidSourceError: the file is corrupt, or is a sidecar that is not there.
@@ -149,7 +152,7 @@ class Adds:
                 for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
                     self._log.charge(files=0, size_bytes=0)  # looks at the time
                     if len(live := self._live(batch)):
-                        yield live
+                        take(live)
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:

@@ -144,8 +144,7 @@ class Replay(ABC):
     def _parquet(self, path: str, seen: Seen) -> list[str]:
         """Read one Parquet file of the checkpoint; the names of the sidecars that it lists."""
         adds = Adds(self._log, path, seen, self.columns)
-        for live in adds.live():
-            self.take_batch(live)
+        adds.read(self.take_batch)
         return [_sidecar({"path": name}, adds.shown) for name in adds.sidecars]
 
 

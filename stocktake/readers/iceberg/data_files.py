@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stocktake.errors import InvalidSourceError, UnsupportedError
+from stocktake.errors import InvalidSourceError, LimitExceededError, UnsupportedError
 from stocktake.readers.files.data_files import elsewhere, is_below, no_such_file
 from stocktake.readers.files.listing import list_files
 from stocktake.readers.iceberg.metadata import TableMetadata
@@ -30,6 +30,8 @@ _SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
 #: What a manifest lists (specification, "Manifest Lists"), and of an entry that its file is gone.
 _LISTED: Final = ("manifest_path", "content", "sequence_number")
 _DELETES: Final = 1
+#: A snapshot's, all held at a time.
+_MOST_MANIFESTS: Final = 100_000
 _DELETED: Final = 2
 _FORMATS: Final = {
     "PARQUET": TableFormat.PARQUET,
@@ -154,8 +156,13 @@ class _Manifests:
                     if row.get("content") == _DELETES:
                         has_deletes = True
                     else:
-                        sequence = row.get("sequence_number") or 0
+                        sequence = int(row.get("sequence_number") or 0)
                         found.append(_Manifest(sequence, _text(row["manifest_path"])))
+                    if len(found) > _MOST_MANIFESTS:
+                        raise LimitExceededError(
+                            f"The table has more than {_MOST_MANIFESTS:,} manifests.",
+                            hint="Rewrite the table's manifests. No setting raises this.",
+                        )
         return found, has_deletes
 
     def entries(self, manifest: _Manifest) -> Iterator[_Entry]:
@@ -172,7 +179,7 @@ class _Manifests:
                 rows = (each.filter(live).to_pylist() for each in told)
                 for sequence, *texts in zip(*rows, strict=True):
                     # What the manifest's own commit added takes its number.
-                    number = manifest.sequence if sequence is None else sequence
+                    number = manifest.sequence if sequence is None else int(sequence)
                     yield _Entry(number, *map(_text, texts))
 
     def _batches(self, path: str) -> Iterator[pa.RecordBatch]:

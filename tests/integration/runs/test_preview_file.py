@@ -151,6 +151,14 @@ def test_no_file_but_the_tables_own(desk: Desk, file: str) -> None:
     assert kept(desk) == 0
 
 
+def test_a_file_that_is_not_there_is_told_by_its_name(desk: Desk) -> None:
+    write_csv(desk.sources / "a.csv")
+    table = table_of(desk, "*.csv", "CSVWithNames")
+    with pytest.raises(SourceNotFoundError, match='no file "b') as caught:
+        preview_file.run(desk.attempt(request(desk, table, "b.csv")))
+    assert "origin" in caught.value.hint
+
+
 def test_rows_cells_and_columns_are_bounded_and_cut_ones_are_marked(desk: Desk) -> None:
     moment = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
     wide = {

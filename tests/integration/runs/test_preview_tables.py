@@ -33,6 +33,7 @@ from tests.integration.runs.test_preview_file import allow, preview, request, ta
 from tests.support.delta_tables import (
     HandWrittenLog,
     add_action,
+    checkpoint_name,
     field_of,
     metadata_action,
     protocol_action,
@@ -94,6 +95,15 @@ def test_a_file_of_an_older_version_is_none_of_the_tables(desk: Desk) -> None:
     assert preview(desk, table)["rows"] == [[1, "a"], [2, None]]
 
 
+def test_a_file_that_was_removed_behind_the_log_is_told(desk: Desk) -> None:
+    root = desk.sources / "orders"
+    write_deltalake(str(root), TABLE)
+    for path in root.glob("*.parquet"):
+        path.unlink()
+    table = table_of(desk, "orders", "Delta")
+    refuse(desk, table, SourceNotFoundError, "The table has no file")
+
+
 def test_partitions_of_a_delta_table_have_the_values_of_its_log(desk: Desk) -> None:
     root = desk.sources / "year=9" / "orders"
     rows = pa.table({"id": [1], "day": ["a b/c"], "hour": pa.array([7], pa.int32())})
@@ -126,6 +136,19 @@ def test_a_file_that_a_checkpoint_names(desk: Desk) -> None:
     for each in actions:
         assert preview(desk, table, each["path"])["rows"] == [[each["min"]["id"], "x"]]
     refuse(desk, table, SourceNotFoundError, "has no data file", "part-9.parquet")
+
+
+def test_a_checkpoint_of_odd_types_is_told(desk: Desk) -> None:
+    root = desk.sources / "orders"
+    log = HandWrittenLog(root)
+    actions = (protocol_action(), metadata_action(field_of("id", "long")))
+    log.checkpoint(checkpoint_name(1), *actions)
+    path = root / "_delta_log" / checkpoint_name(1)
+    known = pq.read_table(path).drop(["add"])
+    odd = pa.array([{"path": "a", "modificationTime": "soon"}] * len(known))
+    pq.write_table(known.append_column("add", odd), path)
+
+    refuse(desk, table_of(desk, "orders", "Delta"), InvalidSourceError, "cannot be read")
 
 
 def mapped(name: str, number: int, kind: str = "long") -> dict[str, Any]:
@@ -341,6 +364,10 @@ def test_a_manifest_elsewhere_is_refused_and_a_broken_one_is_told(desk: Desk) ->
     relist(listed, lambda row: [row | {"manifest_path": f"file://{desk.sources}/m.avro"}])
     refuse(desk, table, UnsupportedError, "m.avro")
     relist(listed, lambda row: [row | {"manifest_path": f"file://{listed}"}])
+    refuse(desk, table, InvalidSourceError, "none of the manifests")
+    odd = {"type": "record", "name": "m", "fields": [{"name": "sequence_number", "type": "string"}]}
+    with listed.open("wb") as file:
+        fastavro.writer(file, odd, [{"sequence_number": "x"}])
     refuse(desk, table, InvalidSourceError, "none of the manifests")
     listed.write_bytes(b"nothing")
     refuse(desk, table, InvalidSourceError, "Avro")
