@@ -23,7 +23,9 @@ def preview(
     table: Annotated[str, typer.Argument(help="Name or id.")],
     file: Annotated[
         str | None,
-        typer.Option(help="One of its files, as `tables show` names it; the newest if left out."),
+        typer.Option(
+            help="One of its files, as `tables show` or the table's log names it; else the newest."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
