@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from cli.auditing import show_audit_log
 from cli.batches import app as batches
 from cli.changes import app as changes
 from cli.changes import policy
 from cli.checking import check_source
-from cli.database import db, keys, projects, show_audit_log
+from cli.database import db, keys, projects
 from cli.doctor import doctor
 from cli.editing import edit_table, types
 from cli.history import show_diff, show_history
@@ -24,6 +25,7 @@ from cli.looking import preview, previews
 from cli.output import complain
 from cli.planning import check, plan
 from cli.schedules import app as schedules
+from cli.settings import settings, whoami
 from cli.stack import demo, up
 from cli.tables import app as tables
 from cli.tables import refresh
@@ -35,10 +37,10 @@ from stocktake.errors import JobError, StocktakeError
 app = typer.Typer(
     help="Keep the schemas of warehouse tables true to their files in object storage.",
     epilog=(
-        "tables, refresh, upload, policy, preview, previews, watch, plan, check, changes, jobs, "
-        "batches and schedules ask the server that STOCKTAKE_URL names (http://127.0.0.1:8000 if "
-        "not set), with STOCKTAKE_API_KEY, in the project STOCKTAKE_PROJECT_ID (the key's own if "
-        "not set).\n\n"
+        "tables, refresh, upload, policy, preview, previews, settings, whoami, watch, plan, check, "
+        "changes, jobs, batches, schedules and audit-log --server ask the server that "
+        "STOCKTAKE_URL names (http://127.0.0.1:8000 if not set), with STOCKTAKE_API_KEY, in the "
+        "project STOCKTAKE_PROJECT_ID (the key's own if not set).\n\n"
         "Exit status: 0 done; 1 it could not be done, and a sentence says why; 2 the command was "
         "written wrong; 3 and 4 what `plan` and `check` found; 130 ended by Ctrl-C, and what "
         "was asked for goes on. --install-completion has the shell complete commands and options."
@@ -82,6 +84,8 @@ app.add_typer(changes, name="changes")
 app.command()(policy)
 app.command()(preview)
 app.command()(previews)
+app.command()(settings)
+app.command()(whoami)
 app.command()(watch)
 app.command()(plan)
 app.command()(check)

@@ -32,12 +32,21 @@ def list_batches(
     state: Annotated[
         str | None, typer.Option(help="expanding, running, finished, cancelled or failed.")
     ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="Name or id of the schedule that started them.")
+    ] = None,
+    plans: Annotated[
+        bool | None, typer.Option("--plans/--no-plans", help="Whether they change nothing.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the newest batches."""
     with Client.from_environment() as client:
-        found = client.get("batches/", action=action, state=state, limit=limit)["results"]
+        wanted = filters.selector(
+            client, action=action, state=state, schedule=schedule, dry_run=plans
+        )
+        found = client.get("batches/", **filters.as_query(wanted), limit=limit)["results"]
     if as_json:
         show_json(found)
         return
@@ -90,6 +99,7 @@ def start_batch(
     last_change: filters.LastChange = None,
     overrides: filters.Overrides = None,
     schedule: filters.OfSchedule = None,
+    selector: filters.Selector = None,
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     policy: Annotated[
         Policy | None,
@@ -112,13 +122,19 @@ def start_batch(
             has_overrides=overrides,
             schedule=schedule,
         )
-        if bool(wanted) == everything:
-            raise CommandError("Say which tables, by --state and others, or give --all.")
+        if (bool(wanted), selector is not None, everything).count(True) != 1:
+            raise CommandError(
+                "Say which tables, by --state and others, or give --selector or --all."
+            )
+        # What was written as JSON is sent as it is: one that is empty means no table, and not all.
+        meant = wanted or ({"all": True} if everything else filters.parsed(selector))
         if action is BatchAction.DELETE and not yes:
-            query = filters.as_query(wanted) | {"limit": 1, "include_columns": "false"}
-            count = client.get("warehouse_tables/", **query)["count"]
-            confirm(f"Delete {count} tables, and the files uploaded to them?", yes=yes)
-        body: dict[str, Any] = {"action": action, "selector": wanted or {"all": True}}
+            which = "the tables that the selector means"
+            if selector is None:
+                query = filters.as_query(wanted) | {"limit": 1, "include_columns": "false"}
+                which = f"{client.get('warehouse_tables/', **query)['count']} tables"
+            confirm(f"Delete {which}, and the files uploaded to them?", yes=yes)
+        body: dict[str, Any] = {"action": action, "selector": meant}
         if action is BatchAction.POLICY:
             body["change_policy"] = policy
         batch = client.post("batches/", body)

@@ -98,9 +98,9 @@ class Client:
         return self._ask("PATCH", path, body=body)
 
     def send_file(
-        self, path: str, file: Path, fields: dict[str, str], *, wait_seconds: int = 0
+        self, path: str, file: Path | None, fields: dict[str, str], *, wait_seconds: int = 0
     ) -> Any:
-        """Send a file, and the fields of a form, to a path under the project.
+        """Send a file, or none, and the fields of a form, to a path under the project.
 
         Args:
             wait_seconds: for how long the answer may wait for the job's end.
@@ -110,6 +110,9 @@ class Client:
         """
         from stocktake.client.requests import Form
 
+        if file is None:
+            form = Form(file=None, filename="", fields=fields)
+            return self._ask("POST", path, form=form, wait_seconds=wait_seconds)
         try:
             with file.open("rb") as opened:
                 form = Form(file=opened, filename=file.name, fields=fields)

@@ -1,4 +1,4 @@
-"""Commands on the service's own database: migrations, projects, keys, the audit log.
+"""Commands on the service's own database: migrations, projects, keys.
 
 They need no server.
 """
@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from uuid import UUID
 
 import typer
 
-from cli.output import confirm, moment, note, say, show_json, show_rows
+from cli.output import confirm, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
 if TYPE_CHECKING:
-    from stocktake.db.models import ApiKey, AuditEntry
+    from stocktake.db.models import ApiKey
     from stocktake.db.session import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -55,7 +54,7 @@ def create_project(name: Annotated[str, typer.Argument(help="Shown to people.")]
     """Add a project and print its id."""
     from stocktake.services import identity
 
-    with _database() as database, database.write() as session:
+    with opened_database() as database, database.write() as session:
         project_id = identity.create_project(session, name).id
     say(str(project_id))
 
@@ -65,7 +64,7 @@ def list_projects(as_json: AsJson = False) -> None:
     """List all projects, by id."""
     from stocktake.services import identity
 
-    with _database() as database, database.read() as session:
+    with opened_database() as database, database.read() as session:
         found = [(project.id, project.name) for project in identity.all_projects(session)]
     if as_json:
         show_json([{"id": project_id, "name": name} for project_id, name in found])
@@ -89,7 +88,7 @@ def create_key(
 
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    with _database() as database, database.write() as session:
+    with opened_database() as database, database.write() as session:
         plaintext = identity.create_key(session, project, wanted, label, expires)
     say(plaintext)
 
@@ -99,7 +98,7 @@ def list_keys(as_json: AsJson = False) -> None:
     """List the keys that hold, oldest first, by the characters they begin with."""
     from stocktake.services import identity
 
-    with _database() as database, database.read() as session:
+    with opened_database() as database, database.read() as session:
         found = [_key(key) for key in identity.live_keys(session)]
     if as_json:
         show_json(found)
@@ -144,7 +143,7 @@ def revoke_key(
     from stocktake.services import identity
 
     confirm(f"Revoke the key that begins with {prefix}?", yes=yes)
-    with _database() as database, database.write() as session:
+    with opened_database() as database, database.write() as session:
         revoked = identity.revoke_key(session, prefix)
     if not revoked:
         raise CommandError(f"No live key begins with {prefix!r}.")
@@ -188,7 +187,7 @@ def rotate_secrets(as_json: AsJson = False) -> None:
     except ValueError as exc:
         raise CommandError(f"{exc}.") from exc
     done, after, unreadable = 0, None, list[str]()
-    with _database() as database:
+    with opened_database() as database:
         # In parts, each a transaction, so that no row is locked for long. A run that was broken off
         # is begun again: it looks for what is not under the first key.
         while True:
@@ -212,56 +211,6 @@ def rotate_secrets(as_json: AsJson = False) -> None:
             "These could not be read and stay as they are; send both keys of their tables again, "
             "or add the key that is missing:\n  " + "\n  ".join(unreadable)
         )
-
-
-def show_audit_log(
-    project: Annotated[int | None, typer.Option(help="Id of a project; all if not given.")] = None,
-    action: Annotated[
-        str | None, typer.Option(help="Such as table.create, key.revoke or refused.")
-    ] = None,
-    subject: Annotated[UUID | None, typer.Option(help="Id of what was changed.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, at most.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List who did what, and what was refused, newest first."""
-    from stocktake.services import audit
-
-    wanted = audit.EntryFilter(project_id=project, action=action, subject=subject)
-    with _database() as database, database.read() as session:
-        found = audit.page(session, wanted, limit=limit)[1]
-        entries = [_entry(each) for each in found]
-    if as_json:
-        show_json(entries)
-        return
-    show_rows(
-        ("AT", "PROJECT", "KEY", "ACTION", "SUBJECT", "DETAIL"),
-        [
-            (
-                moment(each["created_at"]),
-                each["project_id"],
-                each["key_prefix"],
-                each["action"],
-                each["subject"],
-                ", ".join(f"{name}={value}" for name, value in each["detail"].items()),
-            )
-            for each in entries
-        ],
-        empty="No entries.",
-        least=("KEY", "PROJECT"),
-    )
-
-
-def _entry(entry: "AuditEntry") -> dict[str, Any]:
-    return {
-        "id": str(entry.id),
-        "created_at": entry.created_at.isoformat(),
-        "project_id": entry.project_id,
-        "user_id": entry.user_id,
-        "key_prefix": entry.key_prefix,
-        "action": entry.action,
-        "subject": entry.subject,
-        "detail": entry.detail,
-    }
 
 
 def database_url(*, may_be_new: bool = False) -> str:
@@ -306,7 +255,12 @@ def _shown(url: str) -> str:
 
 
 @contextmanager
-def _database() -> Iterator["Database"]:
+def opened_database() -> Iterator["Database"]:
+    """Open the service's database, and close it behind.
+
+    Raises:
+        CommandError: there is none, it does not answer, or it is not up to date.
+    """
     from stocktake.db import migrate
     from stocktake.db.session import Database
 

@@ -1,5 +1,6 @@
 """Which tables a command means, in the words of the API's lists and selectors."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,25 @@ Overrides = Annotated[
 OfSchedule = Annotated[
     str | None, typer.Option("--schedule", help="Name or id of one that would refresh them.")
 ]
+
+Selector = Annotated[
+    str | None, typer.Option(help='Of the API, as JSON: \'{"name_glob": "sales_*"}\'.')
+]
+
+
+def parsed(selector: str | None) -> dict[str, Any]:
+    """Return what `--selector` says; nothing where it was not given.
+
+    Raises:
+        BadParameter: it is no JSON object.
+    """
+    try:
+        found = json.loads(selector or "{}")
+    except ValueError as exc:
+        raise typer.BadParameter(f"--selector is no JSON: {exc}.") from exc
+    if not isinstance(found, dict):
+        raise typer.BadParameter("--selector must be a JSON object.")
+    return found
 
 
 def selector(client: Client, **wanted: Any) -> dict[str, Any]:

@@ -23,7 +23,9 @@ def preview(
     table: Annotated[str, typer.Argument(help="Name or id.")],
     file: Annotated[
         str | None,
-        typer.Option(help="One of its files, as `tables show` names it; the newest if left out."),
+        typer.Option(
+            help="One of its files, as `tables show` or the table's log names it; else the newest."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +61,8 @@ def _show(result: dict[str, Any]) -> None:
     others += ["more rows"] if result["more"] else []
     if error := result.get("error"):
         complain(error["detail"], error["hint"])
+    if result.get("has_deleted_rows"):
+        note("Rows that are deleted from the table may be among these.")
     note(f"{result['file']}" + (f" has {' and '.join(others)}." if others else ""))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from cli import hints
+from cli import filters, hints
 from cli.client import Client
 from cli.output import AsJson, complain, describe_diff, describe_warning, going_on, say, show_json
 from cli.progress import await_batch, progress
@@ -31,9 +31,7 @@ _WAIT_SECONDS: Final = 60
 def plan(
     names: Annotated[list[str] | None, typer.Argument(help="Names or ids of tables.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
-    selector: Annotated[
-        str | None, typer.Option(help='Of the API, as JSON: \'{"name_glob": "sales_*"}\'.')
-    ] = None,
+    selector: filters.Selector = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say what a refresh would change, and change nothing.
@@ -43,7 +41,7 @@ def plan(
     """
     if (bool(names), everything, selector is not None).count(True) != 1:
         raise typer.BadParameter("Name the tables to plan for, or give --all or --selector.")
-    wanted: dict[str, Any] = {"all": True} if everything else _parsed(selector)
+    wanted: dict[str, Any] = {"all": True} if everything else filters.parsed(selector)
     with Client.from_environment() as client:
         if names:
             wanted = {"tables": list(dict.fromkeys(client.table(each)["id"] for each in names))}
@@ -64,7 +62,10 @@ def plan(
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Not yet landed.", exists=True, dir_okay=False)],
+    file: Annotated[
+        str,
+        typer.Argument(help="A file that has not landed; or the URL of one in the table's bucket."),
+    ],
     table: Annotated[str, typer.Option(help="Name or id of the table it is for.")],
     table_format: Annotated[
         TableFormat | None,
@@ -80,12 +81,19 @@ def check(
     Ends as `stocktake plan` does: 0 for nothing and for new columns, 3 where a type would widen, 4
     where it would break readers, 1 where the file cannot be read, 2 is a wrong command.
     """
+    is_url = "://" in file
+    if not (is_url or Path(file).is_file()):
+        raise typer.BadParameter(f"There is no file {file!r}.")
     options = hints.options_of(option or ())
     fields = {"format": table_format, "options": json.dumps(options) if options else None}
     sent = {name: str(value) for name, value in fields.items() if value is not None}
     with Client.from_environment() as client:
         path = f"warehouse_tables/{client.table(table)['id']}/check/"
-        job = client.send_file(path, file, sent, wait_seconds=_WAIT_SECONDS)
+        if is_url:
+            sent["url_pattern"] = file
+        job = client.send_file(
+            path, None if is_url else Path(file), sent, wait_seconds=_WAIT_SECONDS
+        )
     if as_json:
         show_json(job)
     verdict = job["result"]
@@ -106,16 +114,6 @@ def _show_verdict(verdict: dict[str, Any]) -> None:
         say(describe_warning(warning))
     if refusal := verdict["refusal"]:
         complain(refusal["detail"], refusal["hint"] or "")
-
-
-def _parsed(selector: str | None) -> dict[str, Any]:
-    try:
-        parsed = json.loads(selector or "{}")
-    except ValueError as exc:
-        raise typer.BadParameter(f"--selector is no JSON: {exc}.") from exc
-    if not isinstance(parsed, dict):
-        raise typer.BadParameter("--selector must be a JSON object.")
-    return parsed
 
 
 def _found(client: Client, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,11 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import filters
 from cli.client import Client
 from cli.output import AsJson, confirm, moment, note, say, show_json, show_rows
 from stocktake.errors import CommandError
 
-_WHICH = "Say which tables: one of --all, --glob or --table."
+_WHICH = "Say which tables: one of --all, --glob, --table or --selector."
+
+_Jitter = Annotated[
+    float | None,
+    typer.Option(min=0, help="Seconds by which a run may be late, drawn anew for each."),
+]
 
 app = typer.Typer(help="Schedules: cron rules that refresh tables.", no_args_is_help=True)
 
@@ -73,14 +79,18 @@ def add_schedule(
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+    selector: filters.Selector = None,
+    jitter: _Jitter = None,
     as_json: AsJson = False,
 ) -> None:
     """Refresh tables by the clock."""
     with Client.from_environment() as client:
-        selector = _selector(client, everything, glob, table)
-        if selector is None:
+        meant = _selector(client, everything, glob, table, selector)
+        if meant is None:
             raise CommandError(_WHICH)
-        body = {"name": name, "cron": cron, "timezone": timezone, "selector": selector}
+        body: dict[str, Any] = {"name": name, "cron": cron, "timezone": timezone, "selector": meant}
+        if jitter is not None:
+            body["jitter_seconds"] = jitter
         if any(one["name"] == name for one in client.all("schedules/")):
             raise CommandError(f"There is a schedule {name!r} already: remove it, or name another.")
         made = client.post("schedules/", body)
@@ -91,22 +101,28 @@ def add_schedule(
     say(f"Added {name}; first run at {moment(made['next_fire_at'])}.")
     if not tables:
         note(
-            f"No table is meant by it yet ({selected(selector)}); those that are registered until "
+            f"No table is meant by it yet ({selected(meant)}); those that are registered until "
             "it runs will be."
         )
 
 
 def _selector(
-    client: Client, everything: bool, glob: str | None, tables: list[str] | None
+    client: Client,
+    everything: bool,
+    glob: str | None,
+    tables: list[str] | None,
+    selector: str | None,
 ) -> dict[str, Any] | None:
     """Return which tables are meant; None where nothing says so."""
-    match [everything, glob is not None, bool(tables)].count(True):
+    match [everything, glob is not None, bool(tables), selector is not None].count(True):
         case 0:
             return None
         case 1:
             pass
         case _:
             raise CommandError(_WHICH)
+    if selector is not None:
+        return filters.parsed(selector)
     if glob is not None:
         return {"name_glob": glob}
     return {"tables": [client.table(one)["id"] for one in tables]} if tables else {"all": True}
@@ -121,19 +137,24 @@ def edit_schedule(
     everything: Annotated[bool, typer.Option("--all", help="All tables.")] = False,
     glob: Annotated[str | None, typer.Option(help="Tables whose name matches.")] = None,
     table: Annotated[list[str] | None, typer.Option(help="A table; may be repeated.")] = None,
+    selector: filters.Selector = None,
+    jitter: _Jitter = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a schedule's rule, its time zone, its name or its tables."""
+    """Change a schedule's rule, its time zone, its name, its jitter or its tables."""
     with Client.from_environment() as client:
         sent = {
             "name": new_name,
             "cron": cron,
             "timezone": timezone,
-            "selector": _selector(client, everything, glob, table),
+            "selector": _selector(client, everything, glob, table, selector),
+            "jitter_seconds": jitter,
         }
         change = {field: value for field, value in sent.items() if value is not None}
         if not change:
-            raise CommandError("Say what to change: --cron, --timezone, --name or the tables.")
+            raise CommandError(
+                "Say what to change: --cron, --timezone, --name, --jitter or the tables."
+            )
         changed = client.patch(_path(client, name), change)
     _say(changed, f"Changed {changed['name']}; {_next(changed)}.", as_json=as_json)
 

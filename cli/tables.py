@@ -30,6 +30,7 @@ from cli.output import (
 )
 from cli.progress import await_batch, progress
 from stocktake.errors import CommandError
+from stocktake.schema.decisions import Policy
 from stocktake.schema.formats import TableFormat, format_of_file
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
@@ -214,6 +215,14 @@ def add_table(
     access_key: AccessKey = None,
     public: Annotated[bool, typer.Option("--public", help="Read unsigned, without keys.")] = False,
     option: hints.Given = None,
+    policy: Annotated[
+        Policy | None,
+        typer.Option(help="What of a change goes live by itself; as the project if left out."),
+    ] = None,
+    stale_after: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seconds until a read is stale; as the project if left out."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the first read.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -224,6 +233,8 @@ def add_table(
         body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
         body["options"] = options
+    held = {"change_policy": policy, "stale_after_seconds": stale_after}
+    body |= {name: value for name, value in held.items() if value is not None}
     with Client.from_environment() as client:
         if wait:
             note(f"Waiting for the first read of {name}, for up to {_CREATE_WAIT_SECONDS} s.")

@@ -76,7 +76,11 @@ def upload(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a file to a table, new or not. A dry run ends with status 1 if it would be refused."""
+    """Send a file to a table, new or not. A dry run ends with status 1 if it would be refused.
+
+    It is one step; upload_file and create_from_upload of the API are the same in two, for clients
+    of PostHog's.
+    """
     fields = {
         "name": table,
         "format": table_format or format_of_file(file.name),

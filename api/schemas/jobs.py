@@ -332,7 +332,8 @@ class PreviewResult(Wire):
     `rows` are told for ten minutes, to keys of the scope `warehouse_table:read_rows`, where the job
     itself is asked for; elsewhere, otherwise and later they are null. `row_count` is how many they
     are, and `more` says that the file has others. Values of CSV are its texts, as they stand there;
-    `error` is what is wrong with the row behind the last one.
+    `error` is what is wrong with the row behind the last one. `has_deleted_rows` says that the
+    table's deletion vectors or delete files may take away rows that are shown all the same.
     """
 
     table_id: UUID
@@ -342,6 +343,7 @@ class PreviewResult(Wire):
     omitted_columns: int
     row_count: int
     more: bool
+    has_deleted_rows: bool = False
     error: JobErrorBody | None = None
     rows: list[list[CellBody]] | None
 

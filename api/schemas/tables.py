@@ -179,7 +179,7 @@ class FileToPreview(OwnBody):
     file: str | None = Field(
         None,
         description="Its name as `origin` tells it: below the folders that the URL pattern begins "
-        "with; of a managed Delta table, below the table's own.",
+        "with; of a Delta or an Iceberg table, below the table's own, or as its log spells it.",
     )
 
 

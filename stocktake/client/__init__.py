@@ -9,6 +9,7 @@ Nothing here imports another room of the service but the formats' names.
 """
 
 from stocktake.client.answers import (
+    AuditEntry,
     Batch,
     Changes,
     Column,
@@ -16,6 +17,8 @@ from stocktake.client.answers import (
     FullSchemaVersion,
     Job,
     JobError,
+    Key,
+    LiveSchema,
     Part,
     PendingChange,
     PreviewedRows,
@@ -27,6 +30,7 @@ from stocktake.client.answers import (
     SchemaVersion,
     SourceCheck,
     Table,
+    Upcoming,
     UploadedTable,
     VersionDiff,
     Warned,
@@ -51,6 +55,7 @@ from stocktake.client.requests import Retries
 
 __all__ = [
     "AsyncClient",
+    "AuditEntry",
     "AuthenticationError",
     "Batch",
     "Changes",
@@ -63,6 +68,8 @@ __all__ = [
     "Job",
     "JobError",
     "JobFailedError",
+    "Key",
+    "LiveSchema",
     "NotEndedError",
     "NotFoundError",
     "Part",
@@ -84,6 +91,7 @@ __all__ = [
     "ThrottledError",
     "UnexpectedAnswerError",
     "UnreachableError",
+    "Upcoming",
     "UploadedTable",
     "VersionDiff",
     "Warned",

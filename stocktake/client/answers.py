@@ -257,7 +257,36 @@ class Project:
     id: int
     name: str
     change_policy: str = "auto"
+    stale_after_seconds: int | None = None
     row_previews: bool = False
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key, without its value: `mask_value` is how it begins, `scoped_teams` its projects."""
+
+    id: str
+    label: str
+    mask_value: str
+    scopes: tuple[str, ...]
+    scoped_teams: tuple[int, ...]
+    created_at: datetime
+    last_used_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """A change, or what was refused. Without a user and a key an operator made it."""
+
+    id: str
+    action: str
+    created_at: datetime
+    subject: str | None = None
+    user_id: int | None = None
+    key_prefix: str | None = None
+    detail: Raw = field(default_factory=dict)
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -297,7 +326,8 @@ class SourceCheck:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewedRows:
     """The first rows of a file, as docs/previews.md has their values; `rows` is None where they are
-    shown no more, and `error` what is wrong with the row behind the last one."""
+    shown no more, and `error` what is wrong with the row behind the last one. Where
+    `has_deleted_rows`, some of them may be deleted from the table."""
 
     file: str
     columns: tuple[ColumnType, ...]
@@ -305,6 +335,7 @@ class PreviewedRows:
     row_count: int = 0
     omitted_columns: int = 0
     more: bool = False
+    has_deleted_rows: bool = False
     error: JobError | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
@@ -339,6 +370,13 @@ class FullSchemaVersion(SchemaVersion):
 
     columns: tuple[VersionColumn, ...] = ()
     diff: Diff = field(default_factory=Diff)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSchema(FullSchemaVersion):
+    """The schema version that was live from `created_at` until then; None for the present one."""
+
+    live_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,4 +500,13 @@ class Schedule:
     created_at: datetime
     next_fire_at: datetime | None = None
     last_fire_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upcoming:
+    """When a schedule fires next, without its jitter, and how many tables it means now."""
+
+    fires: tuple[datetime, ...]
+    tables: int
     raw: Raw = field(default_factory=dict, repr=False, compare=False)

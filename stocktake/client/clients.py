@@ -14,19 +14,19 @@ from stocktake.client.addresses import Address
 from stocktake.client.errors import StocktakeError
 from stocktake.client.methods import (
     AsyncBatches,
+    AsyncItself,
     AsyncJobs,
     AsyncProject,
     AsyncSchedules,
     AsyncSchemaChanges,
     AsyncTables,
-    AsyncWatches,
     Batches,
+    Itself,
     Jobs,
     Project,
     Schedules,
     SchemaChanges,
     Tables,
-    Watches,
 )
 from stocktake.client.requests import (
     Attempt,
@@ -108,13 +108,14 @@ class _Asks:
     def _built(self, http: httpx.Client | httpx.AsyncClient, request: Request) -> httpx.Request:
         options: dict[str, Any] = {}
         if form := request.form:
-            options = {"data": form.fields, "files": {"file": (form.filename, form.file)}}
+            options = {"files": form.parts}
         elif request.body is not None:
             options = {"json": request.body}
         silence = self.timeout_seconds + request.wait_seconds
+        of_server = request.path.startswith("/")
         return http.build_request(
             request.method,
-            request.path,
+            self.address.url + request.path if of_server else request.path,
             params=request.given,
             headers=request.all_headers,
             timeout=httpx.Timeout(self.timeout_seconds, read=silence),
@@ -130,7 +131,7 @@ class _Listening:
     lines: Iterator[str] = field(default_factory=lambda: iter(()))
 
 
-class Client(Watches, _Asks):
+class Client(Itself, _Asks):
     """One project of one server.
 
     Args:
@@ -223,7 +224,7 @@ class _AsyncListening:
     lines: AsyncIterator[str] | None = None
 
 
-class AsyncClient(AsyncWatches, _Asks):
+class AsyncClient(AsyncItself, _Asks):
     """As `Client`, for asyncio and trio: methods are awaited, lists are taken by `async for`."""
 
     def __init__(

@@ -8,6 +8,7 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from stocktake.client import (
+    account,
     batches,
     changes,
     jobs,
@@ -106,16 +107,22 @@ class AsyncEach(_Method[P, Stream[T]], Generic[P, T]):
         return self if it is None else self._of(it.each)
 
 
-class Watches:
+class Itself:
     """What `Client` does beside its resources."""
 
     watch = Each(watching.watch)
+    audit_log = Each(account.audit_log)
+    projects = Each(account.list_projects)
+    whoami = Once(account.whoami)
 
 
-class AsyncWatches:
-    """As `Watches`."""
+class AsyncItself:
+    """As `Itself`."""
 
     watch = AsyncEach(watching.watch)
+    audit_log = AsyncEach(account.audit_log)
+    projects = AsyncEach(account.list_projects)
+    whoami = AsyncOnce(account.whoami)
 
 
 class _Resource:
@@ -144,9 +151,11 @@ class Tables(_Resource):
     set_types = Once(tables.set_types)
     history = Each(tables.history)
     version = Once(tables.get_version)
+    schema = Once(tables.live_schema)
     diff = Once(tables.diff)
     upload = Once(uploads.upload)
     check = Once(uploads.check_file)
+    check_landing = Once(uploads.check_landing)
     check_source = Once(looking.check_source)
     preview = Once(looking.preview)
 
@@ -167,9 +176,11 @@ class AsyncTables(_AsyncResource):
     set_types = AsyncOnce(tables.set_types)
     history = AsyncEach(tables.history)
     version = AsyncOnce(tables.get_version)
+    schema = AsyncOnce(tables.live_schema)
     diff = AsyncOnce(tables.diff)
     upload = AsyncOnce(uploads.upload)
     check = AsyncOnce(uploads.check_file)
+    check_landing = AsyncOnce(uploads.check_landing)
     check_source = AsyncOnce(looking.check_source)
     preview = AsyncOnce(looking.preview)
 
@@ -229,6 +240,7 @@ class Schedules(_Resource):
     edit = Once(schedules.edit_schedule)
     delete = Once(schedules.delete_schedule)
     run_now = Once(schedules.run_schedule)
+    upcoming = Once(schedules.upcoming_fires)
 
 
 class AsyncSchedules(_AsyncResource):
@@ -240,6 +252,7 @@ class AsyncSchedules(_AsyncResource):
     edit = AsyncOnce(schedules.edit_schedule)
     delete = AsyncOnce(schedules.delete_schedule)
     run_now = AsyncOnce(schedules.run_schedule)
+    upcoming = AsyncOnce(schedules.upcoming_fires)
 
 
 class Project(_Resource):

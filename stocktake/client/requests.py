@@ -36,21 +36,28 @@ _WORTH_REPEATING: Final = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A file and the fields beside it."""
+    """A file, or none, and the fields beside it."""
 
-    file: IO[bytes]
+    file: IO[bytes] | None
     filename: str
     fields: Mapping[str, str]
 
     @property
     def repeatable(self) -> bool:
         """Whether the file can be sent once more, from its beginning."""
-        return self.file.seekable()
+        return self.file is None or self.file.seekable()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The form's parts, as httpx takes them."""
+        # Without a file the fields are parts of their own, so that it is a multipart form still.
+        parts: dict[str, Any] = {name: (None, value) for name, value in self.fields.items()}
+        return parts if self.file is None else parts | {"file": (self.filename, self.file)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request below the project.
+    """A request below the project, or where its path begins with a slash, of the server.
 
     Attributes:
         wait_seconds: for how long the answer may wait for a job's end.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stocktake.client.answers import Batch, Schedule
+from stocktake.client.answers import Batch, Schedule, Upcoming
 from stocktake.client.errors import NotFoundError
 from stocktake.client.pages import PAGE_SIZE, all_of, first, one, part
 from stocktake.client.requests import Flow, Request, Stream
@@ -87,6 +87,16 @@ def run_schedule(schedule: str | Schedule) -> Flow[Batch]:
     """Start the schedule's bulk refresh at once, paused or not."""
     path = f"{(yield from _path(schedule))}run/"
     return (yield from one(Batch, Request(method="POST", path=path, body={}, once=True)))
+
+
+def upcoming_fires(schedule: str | Schedule, *, count: int = 5) -> Flow[Upcoming]:
+    """Return the next times of a schedule, as if it were not paused, and how many tables it means.
+
+    Args:
+        count: of times, up to 50.
+    """
+    path = f"{(yield from _path(schedule))}upcoming/"
+    return (yield from one(Upcoming, Request(method="GET", path=path, query={"count": count})))
 
 
 def _path(schedule: str | Schedule) -> Flow[str]:

@@ -3,12 +3,14 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from stocktake.client.answers import (
     FullSchemaVersion,
     Job,
+    LiveSchema,
     SchemaVersion,
     Table,
     TableCounts,
@@ -19,6 +21,9 @@ from stocktake.client.errors import NotFoundError, UnexpectedAnswerError
 from stocktake.client.pages import PAGE_SIZE, all_of, first, flag, one, part
 from stocktake.client.requests import Flow, Request, Stream, json_of
 from stocktake.client.waiting import Deadline, Wait, ended, first_wait
+
+#: Of a table's policy: it has none of its own.
+_AS_PROJECT: Final = "project"
 
 
 def list_tables(
@@ -129,6 +134,10 @@ def edit_table(
 ) -> Flow[Table]:
     """Change what is given; a change of its source queues a refresh, for which `wait` waits.
 
+    Args:
+        change_policy: `project` has it follow the project again.
+        stale_after_seconds: 0 has it follow the project again.
+
     Raises:
         JobFailedError, NotEndedError: as above.
     """
@@ -141,6 +150,10 @@ def edit_table(
         change_policy=change_policy,
         stale_after_seconds=stale_after_seconds,
     )
+    if change_policy == _AS_PROJECT:
+        body["change_policy"] = None
+    if stale_after_seconds == 0:
+        body["stale_after_seconds"] = None
     request = Request(method="PATCH", path=(yield from path_of(table)), body=body)
     return (yield from _table_after(request, wait))
 
@@ -205,6 +218,26 @@ def get_version(table: str | Table, number: int) -> Flow[FullSchemaVersion]:
     """Return a schema version with its columns."""
     path = f"{(yield from path_of(table))}schema_versions/{number}/"
     return (yield from one(FullSchemaVersion, Request(method="GET", path=path)))
+
+
+def live_schema(
+    table: str | Table, *, as_of: datetime | date | str | None = None, for_file: str | None = None
+) -> Flow[LiveSchema]:
+    """Return the schema that was live at a time, or that a file was first seen under; the present
+    one where neither is given.
+
+    Args:
+        as_of: aware; a day, or a text of ISO 8601.
+        for_file: its name, as a column's `origin` tells it.
+
+    Raises:
+        NotFoundError: the table has no schema yet, or no such file is known.
+        RefusedError: the time is before its first schema.
+    """
+    path = f"{(yield from path_of(table))}schema/"
+    time = as_of if as_of is None or isinstance(as_of, str) else as_of.isoformat()
+    request = Request(method="GET", path=path, query={"as_of": time, "for_file": for_file})
+    return (yield from one(LiveSchema, request))
 
 
 def diff(

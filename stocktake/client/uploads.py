@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
-from stocktake.client.answers import Job, UploadedTable
+from stocktake.client.answers import Job, Table, UploadedTable
 from stocktake.client.decoding import decode
 from stocktake.client.jobs import get_job
 from stocktake.client.pages import one
 from stocktake.client.requests import Flow, Form, Request, json_of
+from stocktake.client.tables import path_of
 from stocktake.client.waiting import Deadline, Wait, ended, first_wait
 
 T = TypeVar("T")
@@ -90,6 +91,47 @@ def check_file(
     return (yield from ended(job, deadline)) if wait else job
 
 
+def check_landing(
+    file: File,
+    table: str | Table,
+    *,
+    filename: str | None = None,
+    format: str | None = None,  # noqa: A002 - as the API calls it
+    options: Mapping[str, Any] | None = None,
+    wait: Wait = True,
+) -> Flow[Job]:
+    """Ask what a file would do to a table's live schema before it lands there: `result.change` is
+    none, additive, widening or breaking. Nothing is kept.
+
+    Args:
+        file: as of `upload`; or a URL of one in the bucket that the table reads.
+        filename, format, options: as of `upload`; the table's own where they are left out.
+
+    Raises:
+        JobFailedError, NotEndedError: it was waited for, and there is no verdict.
+    """
+    deadline = Deadline(wait)
+    path = f"{(yield from path_of(table))}check/"
+    fields = {"format": format, "options": options and json.dumps(dict(options))}
+    given = {name: value for name, value in fields.items() if value}
+    if isinstance(file, str) and "://" in file:
+        form = Form(file=None, filename="", fields=given | {"url_pattern": file})
+        job = yield from one(Job, _checking(path, form, wait))
+    else:
+        with _opened(file) as opened:
+            form = Form(file=opened, filename=filename or _name_of(opened), fields=given)
+            job = yield from one(Job, _checking(path, form, wait))
+    return (yield from ended(job, deadline)) if wait else job
+
+
+def _checking(path: str, form: Form, wait: Wait) -> Request:
+    return Request(method="POST", path=path, form=form, wait_seconds=first_wait(wait), once=True)
+
+
+def _name_of(file: IO[bytes]) -> str:
+    return os.path.basename(str(getattr(file, "name", ""))) or "upload"
+
+
 def _fields(
     table: str | None,
     format: str | None,  # noqa: A002 - as the API calls it
@@ -115,7 +157,7 @@ def _send(
     kind: type[T], file: File, filename: str | None, fields: dict[str, str], wait: Wait
 ) -> Flow[T]:
     with _opened(file) as opened:
-        name = filename or os.path.basename(str(getattr(opened, "name", ""))) or "upload"
+        name = filename or _name_of(opened)
         if "format" not in fields and (found := format_of(name)):
             fields = fields | {"format": found}
         request = Request(

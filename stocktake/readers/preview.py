@@ -4,7 +4,7 @@ A text's values are its own texts, and no type is read into them; other values a
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import to_json
 
-from stocktake.errors import JobError, RaggedRowsError, SourceNotFoundError, UnsupportedError
+from stocktake.errors import InvalidSourceError, JobError, SourceNotFoundError
 from stocktake.readers import introspect
 from stocktake.readers.files.listing import list_files, relative_name
 from stocktake.readers.files.partitions import HIVE_NULL, with_partitions
 from stocktake.readers.limits import exceeded
 from stocktake.readers.registry import offered
-from stocktake.readers.source import BatchReader, Limits, Progress, Source
+from stocktake.readers.source import BatchReader, DataFile, FileFinder, Limits, Progress, Source
 from stocktake.readers.text.decoding import Text, stream_text
 from stocktake.readers.text.records import RecordReader
 from stocktake.readers.text.sampling import list_text_files, telling
@@ -45,15 +45,18 @@ class OneFile:
         source: whose path names that file alone.
         name: as messages and origins tell it.
         values: of the columns that stand in folders' names, or in a log, and not in the file.
-        partitions: those of them that the read of one file does not tell.
+        partitions: those of a log; None where folders' names tell them.
         known: the table's columns, for a file whose own cannot be told.
+        names, has_deleted_rows: as of a `DataFile`.
     """
 
     source: Source
     name: str
     values: dict[str, Any] = field(default_factory=dict)
-    partitions: tuple[Column, ...] = ()
+    partitions: tuple[Column, ...] | None = None
     known: tuple[Column, ...] = ()
+    names: Mapping[str | int, str] = field(default_factory=dict)
+    has_deleted_rows: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,23 +88,33 @@ class FirstRows:
         return True
 
 
-def one_file(source: Source, name: str | None, limits: Limits) -> OneFile:
-    """Return one of the files that a pattern names: the newest where none is wanted.
+def within(limits: Limits, progress: Progress) -> tuple[Limits, Progress]:
+    """Return the limits of one preview, and what is told of it: after no more than `MOST_SECONDS`
+    that raises, from this call on.
 
     Args:
-        name: as `relative_name` tells it.
+        limits: of a sample.
+    """
+    limits = replace(limits, max_files=1, max_seconds=min(limits.max_seconds, MOST_SECONDS))
+    return limits, partial(_tell, progress, limits, time.monotonic() + limits.max_seconds)
+
+
+def one_file(source: Source, name: str | None, limits: Limits, progress: Progress) -> OneFile:
+    """Return one of the files that a pattern names, or that a folder's log has: the newest where
+    none is wanted.
+
+    Args:
+        name: as `relative_name` tells it; of a folder, below it.
+        limits: of `within`, and so is `progress`.
 
     Raises:
-        SourceNotFoundError: the pattern names no such file, or it is gone.
-        UnsupportedError: the format's table is a folder, whose log tells its files.
+        SourceNotFoundError: the table has no such file, or it is gone.
+        UnsupportedError: the folder's log names a file elsewhere.
+        JobError: the log's or the store's own.
     """
     if source.format.is_folder:
-        raise UnsupportedError(
-            f"Rows of a {source.format.facts.title} table that is not managed are not shown: which "
-            "of its rows are live stands in its log.",
-            code="preview_unsupported",
-            hint="Query the table itself.",
-        )
+        find: FileFinder = offered(source.format, "data_file")
+        return _of_folder(source, find(source, name, limits, progress))
     if name is None:
         files = list_files(source, limits).files
         # Newest first; one without bytes has no rows.
@@ -110,6 +123,35 @@ def one_file(source: Source, name: str | None, limits: Limits) -> OneFile:
         key = _key(source, name)
     found = replace(source, path=escape(key), state=None)
     return OneFile(source=found, name=relative_name(source, key), values=_folder_values(key))
+
+
+def _of_folder(source: Source, file: DataFile) -> OneFile:
+    root, name = source.path.rstrip("/"), escape(file.name)
+    types = {column.name: column for column in file.partitions}
+    return OneFile(
+        source=Source(
+            store=source.store, path=f"{root}/{name}" if root else name, format=file.format
+        ),
+        name=file.name,
+        values={
+            each: _as_number(value, types[each])
+            for each, value in file.values.items()
+            if each in types
+        },
+        partitions=file.partitions,
+        names=file.names,
+        has_deleted_rows=file.has_deleted_rows,
+    )
+
+
+def _as_number(value: str | None, column: Column) -> int | str | None:
+    """Return a value of a log as its column's type has it, where that is a whole number."""
+    if value is None or not column.type.name.startswith(("Int", "UInt")):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return value
 
 
 def _key(source: Source, name: str) -> str:
@@ -132,38 +174,62 @@ def _folder_values(key: str) -> dict[str, str | None]:
 
 
 def first_rows(file: OneFile, limits: Limits, progress: Progress) -> FirstRows:
-    """Return the first rows of a file, of a format whose files may be uploaded. Of a CSV with a row
-    that is too wide or too narrow these are the rows before it, in the table's columns.
+    """Return the first rows of a file, of a format whose files may be uploaded. Of a text with a
+    broken line these are the rows before it, in the table's columns.
 
     Args:
-        limits: the budgets of a sample hold here, though no more than `MOST_SECONDS`.
+        limits: of `within`, and so is `progress`.
 
     Raises:
         JobError: the file breaks its format, a budget ran out, or the store's own.
     """
-    limits = replace(limits, max_files=1, max_seconds=min(limits.max_seconds, MOST_SECONDS))
-    until = partial(_tell, progress, limits, time.monotonic() + limits.max_seconds)
+    is_text = file.source.format.facts.inferred
     try:
-        of_file = introspect(file.source, limits, until).columns
-    except RaggedRowsError:
-        if not file.known:
+        of_file = introspect(file.source, limits, progress).columns
+    except SourceNotFoundError as exc:
+        # A bucket that is not there has a code of its own.
+        if exc.code != SourceNotFoundError.default_code:
+            raise
+        raise _gone(file) from exc
+    except InvalidSourceError:
+        if not (is_text and file.known):
             raise
         of_file = file.known
-    columns = with_partitions(of_file, file.partitions)
+    if (columns := file.partitions) is None:
+        columns = of_file
+    else:
+        # In a folder that is a table no other folder's name tells of a column.
+        columns = with_partitions(tuple(each for each in of_file if not each.partition), columns)
     found = FirstRows(columns=columns[:MOST_COLUMNS], omitted_columns=len(columns[MOST_COLUMNS:]))
     names = [column.name for column in found.columns]
-    read = _texts if file.source.format.facts.inferred else _batches
-    with closing(read(file.source, limits, until, names)) as rows:
+    read = _texts if is_text else _batches
+    ids = dict[str, int]()
+    with closing(read(file.source, limits, progress, names, ids)) as rows:
         try:
             for row in rows:
                 # What stands in a folder's name is in no row.
                 if not found.take([cell(row.get(name, file.values.get(name))) for name in names]):
                     break
-        except RaggedRowsError as exc:
-            if not found.rows:
+        except InvalidSourceError as exc:
+            if not (is_text and found.rows):
                 raise
             found.fault, found.more = exc, True
+    found.columns = tuple(_named(column, file.names, ids) for column in found.columns)
     return found
+
+
+def _gone(file: OneFile) -> SourceNotFoundError:
+    if file.partitions is None:
+        hint = "Name one as the table's columns tell it in `origin`, or none for the newest."
+    else:
+        hint = "The table's log names it all the same: restore the file, or write the table anew."
+    return SourceNotFoundError(f'The table has no file "{file.name}".', hint=hint)
+
+
+def _named(column: Column, names: Mapping[str | int, str], ids: Mapping[str, int]) -> Column:
+    """Return a file's column as its table calls it."""
+    name = names.get(column.name) or names.get(ids.get(column.name, -1))
+    return column if name is None else replace(column, name=name)
 
 
 def _tell(
@@ -180,7 +246,7 @@ def _tell(
 
 
 def _texts(
-    source: Source, limits: Limits, progress: Progress, names: list[str]
+    source: Source, limits: Limits, progress: Progress, names: list[str], _: dict[str, int]
 ) -> Generator[dict[str, Any]]:
     records: RecordReader = offered(source.format, "records")
     for file in list_text_files(source, limits).files:
@@ -194,15 +260,24 @@ def _texts(
 
 
 def _batches(
-    source: Source, limits: Limits, progress: Progress, names: list[str]
+    source: Source, limits: Limits, progress: Progress, names: list[str], ids: dict[str, int]
 ) -> Generator[dict[str, Any]]:
+    """Yield the rows, and note the ids that the file has for its columns."""
     _refuse_large(source, limits)
     batches: BatchReader = offered(source.format, "batches")
     for _, batch in batches(source, limits, progress):
+        ids.update(_field_ids(batch.schema))
         known = [name for name in names if name in batch.schema.names]
         columns = {name: batch.column(name) for name in known}
         for at in range(batch.num_rows):
             yield {name: _value(column[at]) for name, column in columns.items()}
+
+
+def _field_ids(schema: pa.Schema) -> Iterator[tuple[str, int]]:
+    for each in schema:
+        number = (each.metadata or {}).get(b"PARQUET:field_id", b"")
+        if number.isdigit():
+            yield each.name, int(number)
 
 
 def _refuse_large(source: Source, limits: Limits) -> None:

@@ -9,6 +9,7 @@ reader; a worker loads all of them before it forks. What a reader must offer:
 ``validate``          a `Validator`, where types are inferred
 ``records``, ``VALUES``  a `RecordReader` and what its values are, where types are inferred and a
                       file may be uploaded: the rows to load into a managed table
+``data_file``         a `FileFinder`, where a folder is the table: one of its files
 ``probe``             where a folder is the table: whether it is the one of the last read
 ``batches``           a `BatchReader`, where files carry their types and may be uploaded
 ====================  =========================================================================

@@ -1,6 +1,6 @@
 """What a reader is asked and what it answers: a source, the limits of one read, what was found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,6 +110,28 @@ class Introspection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One of the files that a table's current version is made of, where a folder is the table.
+
+    Attributes:
+        name: below the table's root, not encoded.
+        format: of the file.
+        values: of the columns that stand in the log and not in the file, by their names there.
+        partitions: those columns, by the same names.
+        names: what the table calls a column, by its name in the file or by its field's id; what
+            is not here is called as in the file.
+        has_deleted_rows: whether rows of it may be deleted that stand in it all the same.
+    """
+
+    name: str
+    format: TableFormat
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    partitions: tuple[Column, ...] = ()
+    names: Mapping[str | int, str] = field(default_factory=dict)
+    has_deleted_rows: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnCheck:
     """Whether one column's type holds over all of the data.
 
@@ -158,6 +180,15 @@ class BatchReader(Protocol):
     def __call__(
         self, source: Source, limits: Limits, progress: Progress
     ) -> "Iterator[tuple[str, pa.RecordBatch]]": ...
+
+
+class FileFinder(Protocol):
+    """What the reader of a format offers as `data_file` whose table is a folder: one of the files
+    of its current version, the newest where none is named."""
+
+    def __call__(
+        self, source: Source, name: str | None, limits: Limits, progress: Progress
+    ) -> DataFile: ...
 
 
 class Validator(Protocol):

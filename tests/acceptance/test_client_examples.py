@@ -67,9 +67,10 @@ def test_the_examples_of_the_clients_page(up: Up) -> None:
         "additive",
     ]
     assert lines[7].startswith("source_not_found ")
-    assert lines[-12:-10] == ["finished 100%", "{'refresh_schema'}"]
+    assert lines[-14:-12] == ["finished 100%", "{'refresh_schema'}"]
     assert lines[-6:-3] == ["True", "['source_not_found']", "(('1', 'dear', 'x'),)"]
-    assert lines[-10:-6] == [
+    assert lines[-8:-6] == ["2", "None"]
+    assert lines[-12:-8] == [
         "none breaking",
         "price Nullable(Float64) Nullable(String) orders.csv",
         "decided",

@@ -1,4 +1,4 @@
 """The Delta reader: a table's log, its checkpoints, and what they say.
 
-No data file is opened here.
+No data file is opened here; for a preview one is found.
 """

@@ -1,7 +1,7 @@
-"""The `add` actions of a Parquet checkpoint, counted batch by batch."""
+"""The `add` actions of a Parquet checkpoint, batch by batch, and what they add up to."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,12 +27,14 @@ from stocktake.readers.parquet.footer import overlap
 from stocktake.readers.parquet.range_file import RangeFile
 
 _BATCH_ROWS: Final = 4_096
-#: Of each column at once; there are seven.
+#: Of each column at once; there are some seven.
 _BUFFER_BYTES: Final = 2 * 1024 * 1024
 _TAIL_BYTES: Final = 64 * 1024
-_COLUMNS: Final = ("add.path", "add.size", "add.deletionVector", "sidecar.path")
+#: What tells a file from another, and names further files of the checkpoint.
+_COLUMNS: Final = ("add.path", "add.deletionVector", "sidecar.path")
 #: The statistics as columns where the writer made them so, else as JSON.
-_PARSED, _STATS = "add.stats_parsed.numRecords", "add.stats"
+_PARSED: Final = "add.stats_parsed.numRecords"
+STATS: Final = "add.stats"
 
 
 #: How a text may be held.
@@ -94,19 +96,24 @@ class Adds:
     Args:
         log: its budget bounds what is read.
         path: of the checkpoint's file.
-        seen: what newer commits have said something of, so that it is not counted here.
+        seen: what newer commits have said something of, so that it is left out here.
+        columns: what is read of an action, beside what tells its file from another.
     """
 
-    def __init__(self, log: DeltaLog, path: str, seen: Seen) -> None:
+    def __init__(self, log: DeltaLog, path: str, seen: Seen, columns: Sequence[str]) -> None:
         self._log = log
         self._path = path
         self._seen = seen
+        self._columns = (*_COLUMNS, *columns)
         self.shown = f"_delta_log/{path.removeprefix(log.path(''))}"
         #: The sidecars that it lists, once it has been read.
         self.sidecars: list[str] = []
 
-    def counts(self) -> Iterator[Totals]:
-        """Yield what the files add up to, batch by batch.
+    def read(self, take: Callable[[pa.StructArray], None]) -> None:
+        """Hand on the actions of live files, batch by batch.
+
+        Args:
+            take: what it raises of columns that are not of their types is told as such.
 
         Raises:
             InvalidSourceError: the file is corrupt, or is a sidecar that is not there.
@@ -135,17 +142,17 @@ class Adds:
                 # the file lacks: so the columns can be asked for without a look at the schema. Not
                 # the statistics, which are read in one of their two forms only.
                 leaves = {file.schema.column(n).path for n in range(len(file.schema))}
-                stats = _PARSED if _PARSED in leaves else _STATS
-                if overlap(_chunk_sizes(file.metadata), tail.info.size):
+                parsed = _PARSED in leaves
+                wanted = [_PARSED if parsed and each == STATS else each for each in self._columns]
+                if overlap(_chunk_sizes(file.metadata, self._columns), tail.info.size):
                     raise InvalidSourceError(
                         f"The checkpoint {self.shown} cannot be read: its row groups overlap.",
                         file=self.shown,
                     )
-                for batch in file.iter_batches(
-                    _BATCH_ROWS, columns=[*_COLUMNS, stats], use_threads=False
-                ):
+                for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
                     self._log.charge(files=0, size_bytes=0)  # looks at the time
-                    yield self._count(batch)
+                    if len(live := self._live(batch)):
+                        take(live)
 
     @contextmanager
     def _wrapped(self) -> Iterator[None]:
@@ -165,22 +172,24 @@ class Adds:
                 f"The checkpoint {self.shown} is listed but not there.", file=self.shown
             ) from exc
 
-    def _count(self, batch: pa.RecordBatch) -> Totals:
+    def _live(self, batch: pa.RecordBatch) -> Sequence[Any]:
         if "sidecar" in batch.schema.names:
             names = pc.struct_field(_plain(batch["sidecar"]), "path")
             self.sidecars += names.drop_null().to_pylist()
         if "add" not in batch.schema.names:
-            return Totals.summed([])
+            return ()
         add = _plain(batch["add"])
-        live = add.filter(self._seen.unnamed(add))
-        if not len(live):
-            return Totals.summed([])
-        return Totals(
-            row_count=_rows(live),
-            size_bytes=_sum(pc.struct_field(live, "size")),
-            file_count=len(live),
-            elsewhere_count=_elsewhere(live),
-        )
+        return add.filter(self._seen.unnamed(add))  # type: ignore[no-any-return]
+
+
+def totals(live: pa.StructArray) -> Totals:
+    """Return what files add up to, of which `add.size` and the statistics were read."""
+    return Totals(
+        row_count=_rows(live),
+        size_bytes=_sum(pc.struct_field(live, "size")),
+        file_count=len(live),
+        elsewhere_count=_elsewhere(live),
+    )
 
 
 def _plain(array: pa.StructArray) -> pa.StructArray:
@@ -193,6 +202,8 @@ def _plain(array: pa.StructArray) -> pa.StructArray:
 def _with_plain_texts(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return pa.struct([each.with_type(_with_plain_texts(each.type)) for each in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_with_plain_texts(kind.key_type), _with_plain_texts(kind.item_type))
     return pa.string() if any(is_text(kind) for is_text in _TEXTS) else kind
 
 
@@ -227,13 +238,13 @@ def _elsewhere(live: pa.StructArray) -> int:
     return len(away)
 
 
-def _chunk_sizes(metadata: pq.FileMetaData) -> Iterator[int]:
+def _chunk_sizes(metadata: pq.FileMetaData, columns: tuple[str, ...]) -> Iterator[int]:
     """Yield the bytes of each column chunk that is read."""
     groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
     for group in groups:
         for at in range(group.num_columns):
             chunk = group.column(at)
-            if chunk.path_in_schema.startswith(_COLUMNS):
+            if chunk.path_in_schema.startswith(columns):
                 yield chunk.total_compressed_size
 
 

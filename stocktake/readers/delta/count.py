@@ -1,174 +1,35 @@
 """Counting a Delta table's live files, their bytes and their rows, where that is asked for.
 
-The schema needs none of this, and a log need not say it in few bytes. So the commits after the
-checkpoint are replayed, newest first, and of the checkpoint's `add` actions only the columns that
-tell are read, in batches. What is in memory is what those commits name, and one batch.
+The schema needs none of this, and a log need not say it in few bytes.
 """
 
-import re
-from dataclasses import dataclass, field
-from functools import partial
-from threading import Lock
-from typing import Any, Final
-from urllib.parse import unquote
+from typing import Any, ClassVar
 
-from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.readers.delta.actions import parsed
-from stocktake.readers.delta.adds import Adds, Seen
-from stocktake.readers.delta.log import Checkpoint, DeltaLog, Listing
-from stocktake.readers.delta.paths import Key, canonical, vector_id
+import pyarrow as pa
+
+from stocktake.readers.delta.adds import STATS, totals
+from stocktake.readers.delta.log import DeltaLog, Listing
+from stocktake.readers.delta.replay import Replay, replayed
 from stocktake.readers.delta.totals import Totals
-from stocktake.storage.stores.opening import ObjectInfo
-from stocktake.storage.stores.protocol import MAX_KEY_BYTES
-
-#: Data files that the commits after the checkpoint may name: some 300 bytes of memory each.
-MAX_TAIL_FILES: Final = 500_000
-#: Commits whose actions are in memory at a time, beside what they add up to.
-_GROUP: Final = 512
-#: What no name of a sidecar has, and no store is asked for.
-_ODD: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    """What one file of the log names: data files by their keys and what they hold, and
-    sidecars."""
-
-    added: list[tuple[Key, Totals]] = field(default_factory=list)
-    removed: list[Key] = field(default_factory=list)
-    sidecars: list[str] = field(default_factory=list)
 
 
 def count(log: DeltaLog, listing: Listing) -> Totals:
-    """Count the live files at the listing's head.
-
-    Args:
-        log: what it has read so far counts against the budget too.
-        listing: of the whole log, or from a checkpoint on.
-
-    Raises:
-        LimitExceededError: `max_log_bytes` or `max_seconds` is used up, or the commits name more
-            than `MAX_TAIL_FILES`.
-        InvalidSourceError: there is no checkpoint that can be read, and not every commit.
-    """
-    unreadable: InvalidSourceError | None = None
-    # What has no schema of the table need not have its files either.
-    fit = (each for each in listing.checkpoints() if each not in listing.unfit)
-    for base in (*fit, None):
-        if gap := listing.gap(base.version if base else -1):
-            raise unreadable or gap
-        try:
-            # A replay anew: the one that failed has counted some files already.
-            return _Replay(log).run(listing, base)
-        except InvalidSourceError as exc:
-            unreadable = unreadable or exc
-    raise unreadable or AssertionError("a log without a base has no gap")
+    """Count the live files at the listing's head. Takes and raises what `replayed` does."""
+    return Totals.summed(replayed(log, listing, _Counting).parts)
 
 
-class _Replay:
-    """The replay of a log from its newest commit back to a checkpoint, or to the first commit."""
+class _Counting(Replay):
+    columns: ClassVar = ("add.size", STATS)
 
     def __init__(self, log: DeltaLog) -> None:
-        self._log = log
-        self._parts: list[Totals] = []
-        self._seen: set[Key] = set()
-        self._named = 0
-        self._lock = Lock()
+        super().__init__(log)
+        self.parts: list[Totals] = []
 
-    def run(self, listing: Listing, base: Checkpoint | None) -> Totals:
-        """Count the files that are live at the listing's head."""
-        first = base.version + 1 if base else 0
-        versions = range(listing.head or 0, first - 1, -1)
-        commits = [listing.commits[version] for version in versions]
-        for start in range(0, len(commits), _GROUP):
-            group = commits[start : start + _GROUP]
-            self._log.charge(files=len(group), size_bytes=sum(info.size for info in group))
-            for named in self._log.run([partial(self._file, info) for info in group]):
-                self._take(named)
-        if base is not None:
-            self._checkpoint(base)
-        return Totals.summed(self._parts)
+    def keep(self, add: dict[str, Any]) -> Totals:
+        return Totals.of_add(add)
 
-    def _take(self, named: _Named) -> None:
-        """Count what no newer commit has said something of."""
-        live = list[Totals]()
-        for key, holds in named.added:
-            if key not in self._seen:
-                self._seen.add(key)
-                live.append(holds)
-        self._parts.append(Totals.summed(live))
-        self._seen.update(named.removed)
+    def take(self, live: list[Totals]) -> None:
+        self.parts.append(Totals.summed(live))
 
-    def _file(self, info: ObjectInfo) -> _Named:
-        """Return what a commit, or a checkpoint of JSON lines, names."""
-        named, shown = _Named(), self._log.shown(info)
-        for action in parsed(self._log.raw_lines(info), shown):
-            if (add := action.get("add")) is not None:
-                named.added.append((_key(add), Totals.of_add(add)))
-                self._bound()
-            if (remove := action.get("remove")) is not None:
-                named.removed.append(_key(remove))
-                self._bound()
-            if (sidecar := action.get("sidecar")) is not None:
-                named.sidecars.append(_sidecar(sidecar, shown))
-        return named
-
-    def _bound(self) -> None:
-        # Many threads count here, and while they read: one commit of millions must end early.
-        with self._lock:
-            self._named += 1
-        if self._named > MAX_TAIL_FILES:
-            raise LimitExceededError(
-                f"The Delta log names more than {MAX_TAIL_FILES:,} files after its newest "
-                "checkpoint, which is too many to count.",
-                hint="Write a checkpoint of the table, or leave the count out. No setting raises "
-                "this.",
-            )
-
-    def _checkpoint(self, base: Checkpoint) -> None:
-        sidecars: list[str] = []
-        for info in base.files:
-            if info.path.endswith(".json"):
-                self._log.charge(files=1, size_bytes=info.size)
-                named = self._file(info)
-                self._take(named)
-                sidecars += named.sidecars
-        seen = Seen(self._seen)
-        for info in base.files:
-            if info.path.endswith(".parquet"):
-                sidecars += self._parquet(info.path, seen)
-        # A sidecar has data files alone and lists no further ones (Delta protocol, "Sidecar
-        # Files").
-        for name in sidecars:
-            self._parquet(self._log.path(f"_sidecars/{name}"), seen)
-
-    def _parquet(self, path: str, seen: Seen) -> list[str]:
-        """Count one Parquet file of the checkpoint; the names of the sidecars that it lists."""
-        adds = Adds(self._log, path, seen)
-        self._parts += adds.counts()
-        return [_sidecar({"path": name}, adds.shown) for name in adds.sidecars]
-
-
-def _key(action: dict[str, Any]) -> Key:
-    """Return how the protocol tells data files apart: by path, and by deletion vector."""
-    vector = action.get("deletionVector")
-    if not isinstance(vector, dict):
-        return canonical(action["path"]), ""
-    return canonical(action["path"]), vector_id(
-        vector.get("storageType"), vector.get("pathOrInlineDv"), vector.get("offset")
-    )
-
-
-def _sidecar(action: object, file: str) -> str:
-    """Return the name of a sidecar: a file of the folder that is theirs, and nothing else."""
-    path = action.get("path") if isinstance(action, dict) else None
-    name = unquote(path) if isinstance(path, str) else ""
-    # The protocol asks writers for the bare name, and allows a whole URI ("Sidecar File
-    # Information"): of that folder too, so that its last part is all there is to know.
-    name = name.rpartition("/_delta_log/_sidecars/")[2]
-    plain = bool(name) and not _ODD.search(name) and not name.startswith(".")
-    if not plain or len(name) > MAX_KEY_BYTES:
-        raise InvalidSourceError(
-            f"{file} names a sidecar that is no file of _delta_log/_sidecars.", file=file
-        )
-    return name
+    def take_batch(self, live: pa.StructArray) -> None:
+        self.parts.append(totals(live))

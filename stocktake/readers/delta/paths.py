@@ -1,6 +1,6 @@
 """Data files as a log names them: which of its names are one file, and which lie elsewhere.
 
-None of them is ever opened: the schema and the counts stand in the log.
+The schema and the counts stand in the log; but for a preview of one none of them is opened.
 """
 
 import re

@@ -16,6 +16,7 @@ from stocktake.errors import (
     InvalidSourceError,
     SourceNotFoundError,
 )
+from stocktake.readers.delta import data_files
 from stocktake.readers.delta.actions import Actions, CommitId, Metadata, TableProtocol, merged
 from stocktake.readers.delta.blame import Told, newest, origins_of
 from stocktake.readers.delta.checkpoint import TAIL_BYTES, OpenCheckpoint, Tails
@@ -27,7 +28,7 @@ from stocktake.readers.delta.snapshot import Snapshot
 from stocktake.readers.delta.totals import UNKNOWN
 from stocktake.readers.delta.types import columns_of
 from stocktake.readers.limits import check_size
-from stocktake.readers.source import Introspection, Limits, Progress, Source, no_progress
+from stocktake.readers.source import DataFile, Introspection, Limits, Progress, Source, no_progress
 from stocktake.schema.columns import Column
 from stocktake.schema.origin import Place
 from stocktake.storage.places.globs import literal
@@ -95,6 +96,15 @@ def probe(source: Source, limits: Limits) -> Introspection | None:
     listing = log.list_from(known.version)
     same = listing.head == known.version and listing.etag(known.version) == known.etag
     return _unchanged(source, log, known) if same else None
+
+
+def data_file(source: Source, name: str | None, limits: Limits, progress: Progress) -> DataFile:
+    """Return one of the files of the current version: see `data_files.data_file`. Takes and raises
+    what `read` does, too."""
+    log = DeltaLog(source.store, literal(source.path), limits, progress)
+    snapshot, listing = _afresh(log)
+    require_readable(snapshot.protocol)
+    return data_files.data_file(log, listing, snapshot.metadata, name)
 
 
 def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:

@@ -1,4 +1,5 @@
 """The reader of Iceberg tables: the newest file of a root's `metadata` folder, without a catalog.
 
-It opens no manifest and no data file, and nothing outside of the table's root.
+It opens no manifest and no data file but for a preview, and nothing outside of the table's
+root.
 """

@@ -18,7 +18,7 @@ _MOST_ID: Final = 2**63 - 1
 #: What is kept of the file's members, beside what is kept of its lists.
 _KEPT: Final = frozenset(
     {"format-version", "current-schema-id", "current-snapshot-id", "schema", "view-uuid"}
-    | {"partition-spec", "partition-specs", "default-spec-id"}
+    | {"partition-spec", "partition-specs", "default-spec-id", "location"}
 )
 #: What is kept of a snapshot's summary.
 _TOTALS: Final = frozenset(
@@ -57,6 +57,7 @@ class Snapshot:
         totals: of its summary.
         written: milliseconds since 1970, or whatever stands there.
         has_parent: whether it says that there was one before it.
+        manifest_list: the path of the file that lists its manifests, as the writer has it.
     """
 
     snapshot_id: int
@@ -64,6 +65,7 @@ class Snapshot:
     totals: dict[str, Any]
     written: object = None
     has_parent: bool = False
+    manifest_list: str | None = None
 
     @classmethod
     def of(cls, element: object) -> Self | None:
@@ -72,13 +74,14 @@ class Snapshot:
         snapshot_id, schema_id = fields.get("snapshot-id"), fields.get("schema-id")
         if not is_id(snapshot_id):
             return None
-        summary = fields.get("summary")
+        summary, manifest_list = fields.get("summary"), fields.get("manifest-list")
         totals = summary.items() if isinstance(summary, dict) else ()
         return cls(
             snapshot_id=snapshot_id,
             schema_id=schema_id if is_id(schema_id) else None,
             written=written if is_id(written := fields.get("timestamp-ms")) else None,
             has_parent=is_id(fields.get("parent-snapshot-id")),
+            manifest_list=manifest_list if isinstance(manifest_list, str) else None,
             # Numbers, as texts; what else stands there may be of any size, and many are held.
             totals={
                 key: value

@@ -59,6 +59,8 @@ class TableMetadata:
         counts: of the current snapshot.
         written: when that was written, in milliseconds since 1970, or whatever stands there.
         first: the first snapshot that was written with the current schema.
+        location: the table's root, as the writer has it; empty where there is none.
+        manifest_list: of the current snapshot, as the writer has it.
     """
 
     schema: dict[str, Any]
@@ -68,6 +70,8 @@ class TableMetadata:
     counts: Counts
     written: object = None
     first: First | None = None
+    location: str = ""
+    manifest_list: str | None = None
 
 
 def parse(text: str, limits: Limits, file: str) -> TableMetadata:
@@ -87,7 +91,7 @@ def parse(text: str, limits: Limits, file: str) -> TableMetadata:
     document = Document.of(text, limits, file)
     version, current = _format_version(document), _snapshot_id(document)
     schema, earlier = _schemas(document, version, limits)
-    schema_id = document.members.get("current-schema-id")
+    schema_id, location = (document.members.get(each) for each in ("current-schema-id", "location"))
     return TableMetadata(
         schema=schema,
         earlier=earlier,
@@ -96,6 +100,8 @@ def parse(text: str, limits: Limits, file: str) -> TableMetadata:
         counts=_counts(document, current, version),
         written=document.snapshot and document.snapshot.written,
         first=document.first_snapshots.get(schema_id) if is_id(schema_id) else None,
+        location=location if isinstance(location, str) else "",
+        manifest_list=document.snapshot.manifest_list if document.snapshot else None,
     )
 
 

@@ -9,12 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from stocktake.errors import JobError
+from stocktake.readers.iceberg import data_files
 from stocktake.readers.iceberg.blame import origins_of
 from stocktake.readers.iceberg.files import Chosen, MetadataFolder, shown_name
 from stocktake.readers.iceberg.metadata import Counts, EarlierSchema, TableMetadata, parse
 from stocktake.readers.iceberg.types import columns_of
 from stocktake.readers.limits import check_schema
-from stocktake.readers.source import Introspection, Limits, Progress, Source, no_progress
+from stocktake.readers.source import (
+    DataFile,
+    Introspection,
+    Limits,
+    Progress,
+    Source,
+    no_progress,
+)
 from stocktake.schema.columns import stored_size
 from stocktake.schema.history import PastSchema
 from stocktake.schema.warnings import ReadWarning, WarningCode, bounded
@@ -133,6 +141,18 @@ def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
         warnings=said,
         origins=origins_of(table, columns),
     )
+
+
+def data_file(source: Source, name: str | None, limits: Limits, progress: Progress) -> DataFile:
+    """Return one of the files of the current snapshot: see `data_files.data_file`. Takes and raises
+    what `read` does, too."""
+    folder = MetadataFolder(source, limits, progress)
+    option = source.options.get(FILE_OPTION) or None
+    chosen = folder.named(option) if option else folder.newest()
+    file = shown_name(chosen.name)
+    table = parse(folder.read(chosen), limits, file)
+    columns = columns_of(table.schema, table.partition_ids, limits, file=file)
+    return data_files.data_file(source, table, columns, name, limits, progress)
 
 
 def probe(source: Source, limits: Limits) -> Introspection | None:

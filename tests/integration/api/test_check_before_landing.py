@@ -152,6 +152,8 @@ def test_the_exit_status_tells_the_class(
         file.write_bytes(data)
         done = run("check", str(file), "--table", "orders", status=STATUS[change])
         assert done.stdout.startswith(f"orders: {change}\n")
+        at_its_place = run("check", f"file://{file}", "--table", "orders", status=STATUS[change])
+        assert at_its_place.stdout == done.stdout
     run("check", str(file), "--table", "orders", "--format", "Parquet", status=1)
     run("check", str(file), status=2)
     run("check", str(tmp_path / "nothing.csv"), "--table", "orders", status=2)

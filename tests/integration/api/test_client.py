@@ -443,8 +443,11 @@ def test_a_policy_is_given_with_a_table(api: Any) -> None:
 
 def test_what_is_set_for_a_project(api: Any) -> None:
     assert (api.project.get().change_policy, api.project.get().row_previews) == ("auto", False)
-    changed = api.project.edit(change_policy="manual", row_previews=True)
+    changed = api.project.edit(change_policy="manual", row_previews=True, stale_after_seconds=60)
     assert (changed.change_policy, changed.row_previews) == ("manual", True)
+    assert (changed.stale_after_seconds, api.project.get().stale_after_seconds) == (60, 60)
+    assert api.project.edit(stale_after_seconds=0).stale_after_seconds is None
+    assert api.project.get().change_policy == "manual"
 
 
 def test_a_source_is_checked(served: Served, api: Any, finish: Any) -> None:

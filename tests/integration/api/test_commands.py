@@ -6,12 +6,13 @@ from typing import Final
 from typer.main import get_command
 
 from cli import app
-from tests.security.routes import PROJECT
+from tests.security.routes import ACCOUNT, PROJECT
 
 #: By route, the command that asks it.
 COMMANDS: Final = {
-    "GET ": "policy",
-    "PATCH ": "policy",
+    "GET ": "settings",
+    "PATCH ": "settings",
+    "GET audit_log/": "audit-log",
     "GET jobs/": "jobs list",
     "GET jobs/{job_id}/": "jobs show",
     "GET events/": "watch",
@@ -50,15 +51,17 @@ COMMANDS: Final = {
     "GET warehouse_tables/{table_id}/schema_versions/": "tables history",
     "GET warehouse_tables/{table_id}/schema_versions/{number}/": "tables history",
     "GET warehouse_tables/{table_id}/schema_versions/{number}/diff/": "tables diff",
+    "GET /api/projects/": "whoami",
+    "GET /api/personal_api_keys/@current/": "whoami",
 }
 #: Without one, and why.
 NONE: Final = {
-    "GET audit_log/": "`audit-log` reads the database: it is the operator's",
     "GET jobs/{job_id}/events/": "`jobs watch` asks for the job itself, by long polls",
     "POST warehouse_tables/upload_file/": "the first of two steps that `upload` does in one",
     "POST warehouse_tables/create_from_upload/": "the second of them",
     "PUT warehouse_tables/{table_id}/": "the same as PATCH, for PostHog's clients",
     "GET schedules/{schedule_id}/": "`schedules list` shows all of each",
+    "GET /api/users/@me/": "for PostHog's tools: `whoami` tells of the key what it tells of a user",
 }
 
 
@@ -77,7 +80,7 @@ def _commands() -> set[str]:
 
 
 def test_each_route_has_a_command_or_a_reason() -> None:
-    assert COMMANDS.keys() | NONE.keys() == set(PROJECT)
+    assert COMMANDS.keys() | NONE.keys() == set(PROJECT) | ACCOUNT
     assert not COMMANDS.keys() & NONE.keys()
     assert set(COMMANDS.values()) <= _commands()
 

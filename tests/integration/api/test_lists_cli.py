@@ -69,6 +69,36 @@ def test_a_batch_is_started_listed_shown_and_cancelled() -> None:
     assert deletion["action"] == "delete"
 
 
+def test_tables_are_meant_as_the_api_means_them() -> None:
+    batch = as_json("batches", "start", "refresh", "--selector", '{"name_glob": "st*"}')
+    assert batch["selector"] == {"name_glob": "st*"}
+    for wrong in ("{}", '{"nme": 1}'):
+        run("batches", "start", "delete", "--yes", "--selector", wrong, status=1)
+    run("batches", "start", "delete", "--yes", "--selector", "{", status=2)
+    run("batches", "start", "delete", "--all", "--selector", "{}", status=1)
+    glob = '{"stale_for_seconds": 60}'
+    added = as_json(
+        *("schedules", "add", "stale", "--cron", "@daily", "--selector", glob, "--jitter", "30")
+    )
+    assert (added["selector"], added["jitter_seconds"]) == ({"stale_for_seconds": 60}, 30)
+    edited = as_json("schedules", "edit", "stale", "--jitter", "0", "--glob", "s*")
+    assert (edited["selector"], edited["jitter_seconds"]) == ({"name_glob": "s*"}, 0)
+    run("schedules", "run", "stale")
+    assert [each["action"] for each in as_json("batches", "list", "--schedule", "stale")] == [
+        "refresh"
+    ]
+    assert as_json("batches", "list", "--plans") == []
+
+
+def test_a_table_is_added_with_its_policy_and_its_age() -> None:
+    url = "https://bucket.s3.amazonaws.com/new/*.parquet"
+    added = as_json(
+        *("tables", "add", "new", "--url", url, "--public", "--policy", "manual"),
+        *("--stale-after", "60"),
+    )
+    assert (added["change_policy"], added["stale_after_seconds"]) == ("manual", 60)
+
+
 def test_the_client_lists_counts_and_starts(served: Served, make_key: MakeKey) -> None:
     with Client(served.url, make_key()) as client:
         [failing] = client.tables.list(state="failing", has_overrides=False)

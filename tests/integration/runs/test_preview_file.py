@@ -14,7 +14,6 @@ import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
 from sqlalchemy import func, select, update
 
 from stocktake.catalog import previews
@@ -29,7 +28,6 @@ from stocktake.errors import (
     RaggedRowsError,
     SourceNotFoundError,
     SupersededError,
-    UnsupportedError,
 )
 from stocktake.runs import preview_file, refresh_schema
 from stocktake.security.scopes import ALL, TABLE_READ_ROWS, TABLE_WRITE
@@ -153,6 +151,14 @@ def test_no_file_but_the_tables_own(desk: Desk, file: str) -> None:
     assert kept(desk) == 0
 
 
+def test_a_file_that_is_not_there_is_told_by_its_name(desk: Desk) -> None:
+    write_csv(desk.sources / "a.csv")
+    table = table_of(desk, "*.csv", "CSVWithNames")
+    with pytest.raises(SourceNotFoundError, match='no file "b') as caught:
+        preview_file.run(desk.attempt(request(desk, table, "b.csv")))
+    assert "origin" in caught.value.hint
+
+
 def test_rows_cells_and_columns_are_bounded_and_cut_ones_are_marked(desk: Desk) -> None:
     moment = dt.datetime(2026, 11, 27, 12, tzinfo=dt.UTC)
     wide = {
@@ -224,12 +230,6 @@ def test_an_uploaded_file(desk: Desk) -> None:
     assert preview(desk, desk.table().id)["rows"] == [["7"]]
 
 
-def test_a_delta_table_that_is_not_managed_is_refused(desk: Desk) -> None:
-    write_deltalake(str(desk.sources / "orders"), TABLE)
-    with pytest.raises(UnsupportedError, match="not managed"):
-        preview_file.run(desk.attempt(request(desk, table_of(desk, "orders", "Delta"))))
-
-
 def test_a_large_file_is_refused_before_it_is_fetched(desk: Desk) -> None:
     pa.orc.write_table(TABLE, str(desk.sources / "a.orc"))
     desk = replace(desk, settings=desk.settings.model_copy(update={"inference_max_bytes": 100}))
@@ -256,6 +256,20 @@ def test_the_rows_before_a_broken_line_are_shown_and_the_line_is_told(desk: Desk
     assert "line 5" in found["error"]["detail"]
     (desk.sources / "a.csv").write_bytes(b"id,note\n3,c,d\n4,e\n")
     with pytest.raises(RaggedRowsError):
+        preview_file.run(desk.attempt(request(desk, table_id)))
+
+
+def test_the_objects_before_a_broken_line_are_shown_and_the_line_is_told(desk: Desk) -> None:
+    write_json(desk.sources / "a.json")
+    table_id = table_of(desk, "*.json", "JSONEachRow")
+    desk.run(queue(desk), refresh_schema.run)
+    (desk.sources / "a.json").write_bytes(b'{"id": 1, "note": "a"}\n{"id": 2}\n{"id": 3,,}\n')
+    found = preview(desk, table_id)
+    assert (found["rows"], found["more"]) == ([[1, "a"], [2, None]], True)
+    assert found["error"]["code"] == "invalid_source"
+    assert "line 3" in found["error"]["detail"]
+    (desk.sources / "a.json").write_bytes(b'{"id": 3,,}\n{"id": 4}\n')
+    with pytest.raises(InvalidSourceError, match="line 1"):
         preview_file.run(desk.attempt(request(desk, table_id)))
 
 

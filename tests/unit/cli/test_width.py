@@ -124,7 +124,32 @@ PREVIEW: Final = {
     "more": False,
     "error": None,
 }
+PROJECT: Final = {
+    "id": 2**31,
+    "name": NAME,
+    "change_policy": "additive_only",
+    "stale_after_seconds": 2**31,
+    "row_previews": True,
+}
+KEY: Final = {
+    "mask_value": "stk_dzjqtr...",
+    "label": NAME,
+    "scopes": ["warehouse_table:read", "warehouse_table:write", "warehouse_table:read_rows"],
+    "created_at": AT,
+    "last_used_at": None,
+}
+ENTRY: Final = {
+    "id": ID,
+    "created_at": AT,
+    "user_id": 1,
+    "key_prefix": "stk_dzjqtr",
+    "action": "schema_change.decide",
+    "subject": ID,
+    "detail": {"name": NAME, "url_pattern": TABLE["url_pattern"]},
+}
 LISTS: Final = {
+    "audit_log/": ENTRY,
+    "/api/projects/": PROJECT,
     "warehouse_tables/": TABLE,
     "jobs/": JOB,
     "batches/": BATCH,
@@ -136,6 +161,8 @@ LISTS: Final = {
 
 class Server(Client):
     """Answers with long names."""
+
+    url = f"https://{NAME[:60]}.example"
 
     def __init__(self) -> None:
         """Connect to nothing."""
@@ -152,6 +179,10 @@ class Server(Client):
     def get(self, path: str, **query: Any) -> Any:
         if path in LISTS:
             return {"results": [LISTS[path]]}
+        if path == "":
+            return PROJECT
+        if path.startswith("/api/personal_api_keys/"):
+            return KEY
         if path.startswith("changes/"):
             return CHANGE
         return VERSION if "schema" in path else TABLE
@@ -173,6 +204,9 @@ class Server(Client):
         "batches list",
         "schedules list",
         "preview orders",
+        "audit-log --server",
+        "settings",
+        "whoami",
     ],
 )
 def test_a_table_fits_into_80_columns_and_its_first_column_is_there(
@@ -186,4 +220,4 @@ def test_a_table_fits_into_80_columns_and_its_first_column_is_there(
     assert done.exit_code == 0, (done.output, done.exception)
     shown = done.stdout.splitlines()
     assert [line for line in shown if cell_len(line.rstrip()) > 80] == []
-    assert any(begin in done.stdout for begin in (ID, NAME[:6], "10000"))
+    assert any(begin in done.stdout for begin in (ID, NAME[:6], "10000", AT[:10]))

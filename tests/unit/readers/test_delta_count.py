@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.readers.delta import count
+from stocktake.readers.delta import replay
 from stocktake.readers.source import Introspection, Limits
 from tests.support.delta_tables import (
     CountingFolder,
@@ -314,7 +314,7 @@ def test_state_without_counts_is_no_reason_to_go_without(log: HandWrittenLog) ->
 def test_more_files_than_can_be_held_are_refused(
     log: HandWrittenLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(count, "MAX_TAIL_FILES", 3)
+    monkeypatch.setattr(replay, "MAX_TAIL_FILES", 3)
     log.commit(0, *ACTIONS, add("x"), add("y"))
     log.commit(1, remove_action("x"))
     assert counts(log) == (1, 100, 10)

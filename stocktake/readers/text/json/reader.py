@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from stocktake.errors import InvalidSourceError
 from stocktake.readers.limits import check_columns, check_fields, check_names, too_deep
 from stocktake.readers.source import Introspection, Limits, Progress, Source, Validation
 from stocktake.readers.text.date_order import DateOrders
@@ -80,13 +81,20 @@ def records(source: Source, limits: Limits, text: Text, names: Sequence[str]) ->
     counted_text = replace(text, chunks=counted)
     most, chunks = max(1, BLOCK_CELLS // max(1, len(names))), 0
     block: list[Record] = []
-    for record in Objects(counted_text, limits, source.format.value, spelled=True):
-        # Cells bound the values of a block, and the chunk that they came from bounds their bytes.
-        if block and (counted.count != chunks or len(block) >= most):
+    try:
+        for record in Objects(counted_text, limits, source.format.value, spelled=True):
+            # Cells bound the values of a block, and the chunk that they came from bounds their
+            # bytes.
+            if block and (counted.count != chunks or len(block) >= most):
+                yield _records(block, names)
+                block = []
+            chunks = counted.count
+            block.append(record)
+    except InvalidSourceError:
+        # What stands before the broken line is whole: a preview shows it.
+        if block:
             yield _records(block, names)
-            block = []
-        chunks = counted.count
-        block.append(record)
+        raise
     if block:
         yield _records(block, names)
 

@@ -1,72 +1,58 @@
 """Two writers who disagree: from blame to a pending change, a decision and its undoing.
 
-Over HTTP, by the command line and by the client, on real files in a real store; the runs are those
-of a worker, in this process.
+Over HTTP, by the command line and by the client, on real files in a real store; web and worker are
+processes of their own.
 """
 
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
-from sqlalchemy import select
+from typer.testing import CliRunner, Result
 
+from cli import app
 from servers.seaweedfs import SeaweedFS
+from servers.service import Worker
 from stocktake.client import Client, ConflictError
-from stocktake.db.models import Job
-from stocktake.db.session import Database
-from stocktake.readers.source import no_progress
-from stocktake.runs.attempt import Attempt
-from stocktake.states import JobState
-from tests.integration.api.conftest import MakeKey, Served
-from tests.integration.api.playing import start_worker, take
-from tests.integration.api.test_changes_cli import run, server, silent
+from tests.support.harness import Stack
 
-__all__ = ["server", "silent"]
 Write = Callable[..., None]
 LIVE = {"id": "Nullable(Int64)", "price": "Nullable(Int64)"}
 
 
 @pytest.fixture
-def served(serve: Callable[..., Served], s3: SeaweedFS) -> Served:
-    """An app that trusts the store."""
-    return serve(trusted_endpoints=(s3.endpoint,))
-
-
-@pytest.fixture(autouse=True)
-def worker(served: Served) -> None:
-    """Each job is run as soon as it is rung for, and so are those that it queues."""
-
-    def play(database: Database, job_id: UUID) -> None:
-        work_on(database, job_id)
-        with database.read() as session:
-            made = session.scalars(select(Job.id).where(Job.state == JobState.QUEUED)).all()
-        for each in made:
-            work_on(database, each)
-
-    def work_on(database: Database, job_id: UUID) -> None:
-        with database.read() as session:
-            job = session.get_one(Job, job_id)
-            kind, is_queued = job.kind, job.state == JobState.QUEUED
-        # A second ring, for a job that was played with another, claims nothing.
-        if not is_queued:
-            return
-        claim = take(database, job_id)
-        process = served.parts.process
-        attempt = Attempt(claim=claim, process=process, progress=no_progress)
-        import_module(f"stocktake.runs.{kind}").run(attempt)
-
-    start_worker(served, play)
+def extra_settings(extra_settings: dict[str, str], s3: SeaweedFS) -> dict[str, str]:
+    """The service trusts the store."""
+    return extra_settings | {"TRUSTED_ENDPOINTS": s3.endpoint}
 
 
 @pytest.fixture
-def bucket(s3: SeaweedFS) -> str:
-    return s3.bucket()
+def api(stack: Stack, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A client of the running service, whom commands ask as well."""
+    web, key = stack.start_web(), stack.make_key()
+    monkeypatch.setenv("STOCKTAKE_URL", web.url)
+    monkeypatch.setenv("STOCKTAKE_API_KEY", key)
+    monkeypatch.delenv("STOCKTAKE_PROJECT_ID", raising=False)
+    with Client() as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(api: Client) -> Iterator[httpx.Client]:
+    """Bare HTTP, below the project."""
+    headers = {"Authorization": f"Bearer {api.address.api_key}"}
+    with httpx.Client(base_url=api.address.base_url, headers=headers, timeout=90) as opened:
+        yield opened
+
+
+def run(*arguments: str, status: int = 0) -> Result:
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == status, (done.output, done.exception)
+    return done
 
 
 @pytest.fixture
@@ -181,35 +167,34 @@ def test_the_story_by_the_command_line(client: httpx.Client, orders: str, write:
 
 
 def test_the_story_by_the_client(
-    served: Served, make_key: MakeKey, client: httpx.Client, orders: str, write: Write
+    api: Client, client: httpx.Client, orders: str, write: Write
 ) -> None:
-    with Client(served.url, make_key(["*"])) as api:
-        write("till-1.parquet", id=2, price="five")
-        assert api.tables.plan("orders").result.waits == "breaking"
-        waiting = api.tables.refresh("orders", wait=True).result.pending_change
-        change = api.changes.latest("orders")
-        assert (waiting.id, api.tables.get("orders").pending_change.id) == (change.id, change.id)
-        (part,) = change.parts
-        assert [camp["first"]["file"] for camp in part.origin["camps"]] == [
-            "shop-1.parquet",
-            "till-1.parquet",
-        ]
+    write("till-1.parquet", id=2, price="five")
+    assert api.tables.plan("orders").result.waits == "breaking"
+    waiting = api.tables.refresh("orders", wait=True).result.pending_change
+    change = api.changes.latest("orders")
+    assert (waiting.id, api.tables.get("orders").pending_change.id) == (change.id, change.id)
+    (part,) = change.parts
+    assert [camp["first"]["file"] for camp in part.origin["camps"]] == [
+        "shop-1.parquet",
+        "till-1.parquet",
+    ]
 
-        # a newer read brings more, and the old change is no longer to be decided
-        write("till-2.parquet", id="three", price="six")
-        api.tables.refresh("orders", wait=True)
-        with pytest.raises(ConflictError) as refused:
-            api.changes.accept(change)
-        assert refused.value.code == "change_replaced"
-        newer = api.changes.latest("orders")
-        assert api.changes.get(change).replaced_by == newer.id
+    # a newer read brings more, and the old change is no longer to be decided
+    write("till-2.parquet", id="three", price="six")
+    api.tables.refresh("orders", wait=True)
+    with pytest.raises(ConflictError) as refused:
+        api.changes.accept(change)
+    assert refused.value.code == "change_replaced"
+    newer = api.changes.latest("orders")
+    assert api.changes.get(change).replaced_by == newer.id
 
-        half = api.changes.reject(newer, ["id"])
-        assert (half.state, half.undecided) == ("pending", 1)
-        assert api.changes.accept(newer, ["price"]).state == "decided"
-        assert live(client, orders) == LIVE | {"price": "Nullable(String)"}
-        assert api.changes.undo(newer).undecided == 1
-        assert live(client, orders) == LIVE
-        assert [each.state for each in api.changes.list(table="orders")] == ["pending", "replaced"]
-        assert api.changes.decide(newer, {"price": "pin"}).state == "decided"
-        assert api.tables.plan("orders").result.change == "none"
+    half = api.changes.reject(newer, ["id"])
+    assert (half.state, half.undecided) == ("pending", 1)
+    assert api.changes.accept(newer, ["price"]).state == "decided"
+    assert live(client, orders) == LIVE | {"price": "Nullable(String)"}
+    assert api.changes.undo(newer).undecided == 1
+    assert live(client, orders) == LIVE
+    assert [each.state for each in api.changes.list(table="orders")] == ["pending", "replaced"]
+    assert api.changes.decide(newer, {"price": "pin"}).state == "decided"
+    assert api.tables.plan("orders").result.change == "none"
