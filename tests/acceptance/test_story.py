@@ -140,7 +140,7 @@ def test_the_story_over_http(client: httpx.Client, orders: str, write: Write) ->
 def test_the_story_by_the_command_line(client: httpx.Client, orders: str, write: Write) -> None:
     write("till-1.parquet", id=2, price="five", note="by hand")
     planned = run("plan", "orders", status=4).stdout
-    assert "orders: breaking; all of it would wait (policy manual)\n" in planned
+    assert "orders: breaking; what is not additive would wait (policy additive_only)\n" in planned
     assert live(client, orders) == LIVE
 
     unknown = run("tables", "history", "orders", "--for-file", "till-9.parquet", status=1)
