@@ -1,7 +1,7 @@
 """What a read tells of where its columns come from, and of those whose writers disagree."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
 
@@ -9,14 +9,12 @@ from stocktake.db.models import Table
 from stocktake.readers.source import Introspection
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import Diff
-from stocktake.schema.origin import Origin, Origins, Place, newer
+from stocktake.schema.origin import Origins, Place, newer, with_origins
 from stocktake.schema.stored_origins import StoredOrigins, stored_origins
 from stocktake.schema.swings import Swing, Swings
 from stocktake.schema.types import Type
 from stocktake.schema.warnings import ReadWarning, WarningCode
 
-#: Columns of a diff whose origin it tells; the table has those of all.
-_MOST_IN_DIFF: Final = 200
 #: Columns that are warned of, and characters of a name and of a type in a sentence.
 _MOST_WARNED: Final = 5
 _SHOWN_LENGTH: Final = 60
@@ -39,16 +37,7 @@ class Blamed:
 
     def told(self, change: Diff) -> Diff:
         """Return a diff from what was stored before that tells who brought what."""
-        if self.origins is None:
-            return change
-        columns: list[tuple[Column, Type | None]] = [(each, None) for each in change.added]
-        columns += [(each.new, each.old.type) for each in change.changed]
-        told = {
-            column.name: _brought(self.origins, origin, old)
-            for column, old in columns[:_MOST_IN_DIFF]
-            if (origin := self.origins.columns.get(column.name)) is not None
-        }
-        return replace(change, origins=told)
+        return change if self.origins is None else with_origins(change, self.origins)
 
 
 def blame(
@@ -85,17 +74,6 @@ def blame(
         stored=kept or None,
         warnings=tuple(_warnings(swings)),
     )
-
-
-def _brought(origins: Origins, origin: Origin, old: Type | None) -> dict[str, Any]:
-    camps = origin.camps if len(origin.camps) > 1 else ()
-    return {
-        "brought_by": origin.brought(old).as_dict(),
-        "files": origin.files,
-        "of_files": origins.of_files,
-        "sampled": origins.sampled,
-        "camps": [camp.as_dict() for camp in camps],
-    }
 
 
 def _steadied(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
+from stocktake.schema.columns import Column
+from stocktake.schema.diff import Diff
 from stocktake.schema.types import Type
 from stocktake.schema.widening import widen
 
@@ -12,6 +14,8 @@ from stocktake.schema.widening import widen
 MAX_CAMPS: Final = 4
 #: Columns whose camps are kept; of the others only the counts are.
 MAX_DIVIDED: Final = 500
+#: Columns of a diff whose origin it tells; the table has those of all.
+_MOST_IN_DIFF: Final = 200
 _MAX_NAME_LENGTH: Final = 200
 _MAX_TYPE_LENGTH: Final = 200
 
@@ -228,6 +232,29 @@ def cut_name(name: str) -> str:
 def cut_type(type_: Type) -> str:
     """Return a type's text, cut where it is long."""
     return _cut(str(type_), _MAX_TYPE_LENGTH)
+
+
+def with_origins(change: Diff, origins: Origins) -> Diff:
+    """Return a diff that tells who brought what, from the origins of the columns behind it."""
+    columns: list[tuple[Column, Type | None]] = [(each, None) for each in change.added]
+    columns += [(each.new, each.old.type) for each in change.changed]
+    told = {
+        column.name: _brought(origins, origin, old)
+        for column, old in columns[:_MOST_IN_DIFF]
+        if (origin := origins.columns.get(column.name)) is not None
+    }
+    return replace(change, origins=told)
+
+
+def _brought(origins: Origins, origin: Origin, old: Type | None) -> dict[str, Any]:
+    camps = origin.camps if len(origin.camps) > 1 else ()
+    return {
+        "brought_by": origin.brought(old).as_dict(),
+        "files": origin.files,
+        "of_files": origins.of_files,
+        "sampled": origins.sampled,
+        "camps": [camp.as_dict() for camp in camps],
+    }
 
 
 def _cut(text: str, most: int) -> str:

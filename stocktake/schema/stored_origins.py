@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from stocktake.schema.origin import MAX_DIVIDED, Camp, Origin, Origins, Place, cut_type
 from stocktake.schema.swings import Swings
+from stocktake.schema.types import parse
 
 #: first, newest, files, since when it has its type, camps
 _Row = tuple[int, int, int | None, int | None, tuple[tuple[str, int, int, int], ...]]
@@ -101,8 +102,12 @@ class StoredOrigins:
         self._shown: dict[str, dict[str, Any]] = {}
         self._swings = Swings.from_dict(self._found.get("swings")).columns
 
-    def origins(self, names: Iterable[str]) -> Origins | None:
-        """Return them again, without camps; None where none were stored."""
+    def origins(self, names: Iterable[str], *, camps: bool = False) -> Origins | None:
+        """Return them again; None where none were stored.
+
+        Args:
+            camps: whether with camps, whose types may be cut.
+        """
         if not self._places:
             return None
         made: dict[str, Origin] = {}
@@ -110,7 +115,7 @@ class StoredOrigins:
         for name in names:
             row = self._row(name)
             if row is not None:
-                columns[name] = made.setdefault(str(row), self._origin(row))
+                columns[name] = made.setdefault(str(row), self._origin(row, camps))
         return Origins(
             columns=columns, of_files=self._found["of_files"], sampled=self._found["sampled"]
         )
@@ -124,13 +129,20 @@ class StoredOrigins:
         """Return the place of a file of this name; None where none is remembered."""
         return next((place for place in self._places if place.file == file), None)
 
-    def _origin(self, row: Any) -> Origin:
-        first, newest, files, since, _ = row
+    def _origin(self, row: Any, with_camps: bool) -> Origin:
+        first, newest, files, since, camps = row
         return Origin(
             first=self._places[first],
             newest=self._places[newest],
             files=files,
+            camps=tuple(map(self._camp, camps)) if with_camps else (),
             type_since=None if since is None else self._places[since],
+        )
+
+    def _camp(self, camp: Any) -> Camp:
+        type_, files, first, newest = camp
+        return Camp(
+            type=parse(type_), files=files, first=self._places[first], newest=self._places[newest]
         )
 
     def _row(self, name: str) -> Any:

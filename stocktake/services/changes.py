@@ -23,7 +23,8 @@ from stocktake.schema.decisions import (
     with_columns,
     without,
 )
-from stocktake.schema.diff import ChangeClass, diff
+from stocktake.schema.diff import ChangeClass, Diff, diff
+from stocktake.schema.origin import with_origins
 from stocktake.schema.stored_origins import StoredOrigins
 from stocktake.services import audit, quotas, refreshes, schema_versions, table_views
 from stocktake.services.context import Context
@@ -136,11 +137,11 @@ def _view(change: SchemaChange, table_name: str, decided_by: User | None) -> Cha
 
 
 def _with_diff(context: Context, view: ChangeView, with_diff: bool) -> ChangeView:
-    if view.change.state != ChangeState.PENDING:
+    if view.change.state not in (ChangeState.PENDING, ChangeState.DECIDED):
         return view
     table = context.session.get_one(Table, view.change.table_id)
     view = replace(view, origins=StoredOrigins(table.origins))
-    if not with_diff:
+    if not with_diff or view.change.state != ChangeState.PENDING:
         return view
     proposed, _ = changes.waiting_parts(table, view.change)
     return replace(view, diff=diff(changes.columns_of(table.columns), proposed).as_dict())
@@ -295,7 +296,12 @@ def _apply(
     proposed = with_columns(proposed, map(pinned, by_verdict[Verdict.PIN]))
     rejected = by_verdict[Verdict.REJECT]
     table.rejected = [*table.rejected, *(part.refused() for part in rejected)]
-    _store(context, table, live, without(live, proposed, [*waiting, *rejected]))
+    columns = without(live, proposed, [*waiting, *rejected])
+    change_of_schema = diff(live, columns)
+    stored = StoredOrigins(table.origins).origins((each.name for each in columns), camps=True)
+    if stored is not None:
+        change_of_schema = with_origins(change_of_schema, stored)
+    _store(context, table, columns, change_of_schema)
     change.proposed = [column.as_dict() for column in without(live, proposed, rejected)]
     decided = [
         part if part["decision"] is not None else part | {"decision": verdicts.get(part["name"])}
@@ -342,8 +348,7 @@ def _compared(table: Table) -> list[Any]:
     return [[each["name"], each["clickhouse"], each["override"]] for each in table.columns]
 
 
-def _store(context: Context, table: Table, live: Columns, columns: Columns) -> None:
-    change = diff(live, columns)
+def _store(context: Context, table: Table, columns: Columns, change: Diff) -> None:
     schema_versions.require_room(context, columns)
     table.columns = [column.as_dict() for column in columns]
     if not change:
@@ -384,7 +389,8 @@ def undo(context: Context, change_id: UUID) -> ChangeView:
     changes.reopen(change, before["parts"])
     change.proposed, change.change = before["proposed"], before["change"]
     change.decided_by_id = change.decided_at = change.applied_version = change.undo = None
-    _store(context, table, live, changes.columns_of(before["columns"]))
+    columns = changes.columns_of(before["columns"])
+    _store(context, table, columns, diff(live, columns))
     audit.record(
         context,
         "change.undo",

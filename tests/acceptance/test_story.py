@@ -130,6 +130,13 @@ def test_the_story_over_http(client: httpx.Client, orders: str, write: Write) ->
     decided = client.post(f"{path}decide/", json={"columns": {"price": "accept"}}).json()
     assert (decided["state"], decided["applied_as_version"]) == ("decided", 3)
     assert live(client, orders)["price"] == "Nullable(String)"
+    # who brought what was accepted is told as of what goes live by itself
+    version = client.get(f"warehouse_tables/{orders}/schema_versions/3/diff/").json()
+    (price,) = version["diff"]["changed"]
+    assert price["origin"]["brought_by"]["file"] == "till-1.parquet"
+    assert len(price["origin"]["camps"]) == 2
+    (part,) = client.get(path).json()["parts"]
+    assert part["origin"]["first"]["file"] == "shop-1.parquet"
     assert client.post(f"{path}undo/").json()["undecided"] == 1
     assert live(client, orders) == LIVE | {"note": "Nullable(String)"}
     entries = client.get("audit_log/").json()["results"]
