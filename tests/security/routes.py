@@ -53,6 +53,7 @@ CONSOLE: Final = {
     "POST /p/{project_id}/batches/{batch_id}/retry",
     "GET /p/{project_id}/events",
     "GET /p/{project_id}/health",
+    "GET /p/{project_id}/health/workers",
     "GET /p/{project_id}/settings",
     "GET /p/{project_id}/settings/audit",
     "POST /p/{project_id}/settings",
