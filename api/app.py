@@ -50,6 +50,7 @@ PROJECT_ROUTERS: Final = (
     "schedules",
     "changes",
     "audit",
+    "keys",
     "table_lists",
     "tables",
 )

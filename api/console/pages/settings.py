@@ -1,6 +1,7 @@
 """Settings of a project, the key that looks, and who did what."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -103,6 +104,23 @@ async def audit_log(
         }
 
     return await show(edge, "audit.html", work)
+
+
+@router.get("/p/{project_id}/settings/keys")
+async def list_keys(edge: AuditEdge, offset: Annotated[int, Query(ge=0, le=10**9)] = 0) -> Response:
+    """List the keys that were made for the project."""
+
+    def work(context: Context) -> Mapping[str, Any]:
+        count, found = identity.keys_of_project(context, limit=_LISTED, offset=offset)
+        return {
+            "keys": found,
+            "count": count,
+            "offset": offset,
+            "limit": _LISTED,
+            "now": datetime.now(UTC),
+        }
+
+    return await show(edge, "keys.html", work)
 
 
 def _page_of(action: str) -> str:
