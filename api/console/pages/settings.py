@@ -9,6 +9,7 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic_core import to_json
 
+from api.console import commands
 from api.console.forms import read_form
 from api.console.rendering import show
 from api.console.routing import Router
@@ -93,6 +94,9 @@ async def audit_log(
     """List who did what in the project, and what was refused, newest first."""
     wanted = EntryFilter(project_id=edge.caller.project_id, action=action or None, subject=subject)
 
+    asked = {"action": wanted.action, "subject": wanted.subject}
+    command = commands.command("stocktake audit-log", {"project": wanted.project_id, **asked})
+
     def work(context: Context) -> Mapping[str, Any]:
         count, found = audit.page(context.session, wanted, limit=_LISTED, offset=offset)
         return {
@@ -101,6 +105,8 @@ async def audit_log(
             "offset": offset,
             "limit": _LISTED,
             "wanted": wanted,
+            "api": commands.path("audit_log/", asked),
+            "command": command,
         }
 
     return await show(edge, "audit.html", work)

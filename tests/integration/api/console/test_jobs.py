@@ -49,6 +49,43 @@ def test_jobs_are_found_by_state_kind_table_and_code(
     assert f"jobs/?state=queued&amp;table={table}" in page
 
 
+def test_what_is_typed_in_the_box_becomes_chips(
+    browser: httpx.Client, make_job: MakeJob, make_table: Callable[..., UUID], fail_job: Any
+) -> None:
+    orders, _ = make_table("orders"), make_table("orders_eu")
+    failed = make_job(table_id=orders)
+    fail_job(failed)
+    make_job(table_id=orders)
+
+    def typed(text: str) -> httpx.Response:
+        return browser.get("jobs", params={"q": text}, follow_redirects=False)
+
+    answer = typed("state:failed code:access_denied table:orders")
+    assert answer.status_code == 303
+    assert answer.headers["location"].endswith(
+        f"/jobs?state=failed&code=access_denied&table={orders}"
+    )
+    page = text_of(browser.get(answer.headers["location"].rpartition("/")[2]))
+    assert _listed(page) == {str(failed)}
+    assert 'value="state:failed code:access_denied table:orders"' in page
+    assert typed("orders_e").status_code == 303  # one has it in its name
+    page = text_of(typed("rders"))
+    assert "No one table is called" in page
+    assert "/tables?q=rders" in page
+    page = text_of(typed("state:faled batch:x"))
+    assert "is no state of a job" in page
+    assert "is no batch" in page
+    assert typed("code:" + "x" * 150).status_code == 303
+
+
+def test_tables_lead_to_their_jobs(browser: httpx.Client, make_table: Callable[..., UUID]) -> None:
+    make_table("orders")
+    page = text_of(browser.get("tables", params={"q": "state:failed table:orders"}))
+    assert "/jobs?q=state%3Afailed+table%3Aorders" in page
+    for text in ("", "state:stale", "orders format:delta"):
+        assert "Jobs that match" not in text_of(browser.get("tables", params={"q": text}))
+
+
 def test_a_list_is_paged(browser: httpx.Client, make_job: MakeJob) -> None:
     made = [str(make_job()) for _ in range(42)]
     first = text_of(browser.get("jobs"))
