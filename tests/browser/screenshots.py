@@ -24,12 +24,14 @@ PICTURES = (
     ("tables", "/p/{project_id}/tables", ("light", "dark", "phone")),
     ("table", "/p/{project_id}/tables/{table_id}", ("light", "phone")),
     ("history", "/p/{project_id}/tables/{table_id}/history", ("light",)),
+    ("data", "rows of a file", ("light", "dark", "phone")),
+    ("keys", "settings/keys", ("light",)),
     ("change", "a change to decide", ("light", "dark", "phone")),
     ("job", "a job that failed", ("light", "phone")),
     ("batch", "/p/{project_id}/batches/{batch_id}", ("light",)),
     ("schedule", "/p/{project_id}/schedules/{schedule_id}", ("light",)),
     ("add", "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet", ("light",)),
-    ("health", "/p/{project_id}/health", ("dark",)),
+    ("health", "/p/{project_id}/health", ("light", "dark")),
 )
 
 
@@ -46,6 +48,8 @@ def take(browser: Browser, shop: Shop) -> Iterator[Path]:
         for name, page, looks in PICTURES:
             if look in looks:
                 window.go(shop.path(page))
+                if name == "health":
+                    window.page.locator("#workers table").wait_for()
                 file = FOLDER / f"console-{name}-{look}.png"
                 window.page.screenshot(path=file)
                 Image.open(file).convert("RGB").quantize(_COLOURS).save(file, optimize=True)

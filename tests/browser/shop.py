@@ -123,6 +123,8 @@ def fill(shop: Shop) -> None:
         shop.add(name, "CSVWithNames", f"{name}/*.csv")
     _plan(shop)
     _read_all(shop)
+    _fail_a_schedule(shop)
+    _look_at_rows(shop)
 
 
 def _grow_orders(shop: Shop) -> None:
@@ -188,6 +190,23 @@ def _plan(shop: Shop) -> None:
         made = shop.asked("POST", "schedules/", json=body)
         shop.ids["schedule_id"] = str(made["id"])
     shop.asked("PATCH", f"schedules/{shop.ids['schedule_id']}/", json={"paused": True})
+
+
+def _fail_a_schedule(shop: Shop) -> None:
+    """Run one whose tables cannot be read."""
+    cron = {"cron": "0 4 * * *", "timezone": "Europe/Lisbon", "selector": {"search": "refunds"}}
+    made = shop.asked("POST", "schedules/", json={"name": "Refunds, before opening", **cron})
+    shop.asked("POST", f"schedules/{made['id']}/run/")
+    shop.wait_for_jobs()
+
+
+def _look_at_rows(shop: Shop) -> None:
+    """Have the first rows of a file read; they are shown for ten minutes."""
+    shop.asked("PATCH", "", json={"row_previews": True})
+    table = shop.ids["table_id"]
+    job = shop.asked("POST", f"warehouse_tables/{table}/preview/", json={})["id"]
+    shop.wait_for_jobs()
+    shop.more["rows of a file"] = f"tables/{table}/data?job={job}"
 
 
 def _read_all(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -22,11 +23,11 @@ PAGES = sorted(
 )
 #: Pages in another state than the first: below the project, or what the shop calls it.
 STATES = (
-    "a change to decide", "a table that fails", "a job that failed", "tables?q=order",
+    "a change to decide", "a table that fails", "a job that failed", "tables?q=order", "rows of a file",
     "tables?q=nothing-is-called-so+state:stale", "jobs?state=failed", "tables/{table_id}?edit=1",
     "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet",
 )  # fmt: skip
-_LOOKS = (("light", WIDE), ("dark", PHONE))
+_LOOKS = tuple(product(("light", "dark"), (WIDE, PHONE)))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,16 @@ def test_who_may_only_look_is_told_so(shop: Shop, windows: Open) -> None:
         assert button.is_disabled()
         assert "warehouse_table:write" in (button.get_attribute("title") or "")
         _look_at(reader)
+
+
+@pytest.mark.parametrize("name", ["/p/{project_id}", "a job that failed", "batches"])
+def test_own_colours_and_still_pages_lose_nothing(shop: Shop, windows: Open, name: str) -> None:
+    window = windows(forced_colors="active", reduced_motion="reduce")
+    window.go(shop.path(name))
+    _look_at(window)
+    assert window.page.evaluate("document.getAnimations().length") == 0
+    for icon in window.page.locator("main .badge .icon").all():
+        assert icon.evaluate("it => getComputedStyle(it).stroke") != "none"
 
 
 def _look_at(window: Visit) -> None:

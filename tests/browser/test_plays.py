@@ -250,6 +250,65 @@ def test_a_file_is_uploaded(shop: Shop, scripted: Visit, tmp_path: Path) -> None
     expect(page.get_by_role("row", name="title")).to_be_visible()
 
 
+def test_how_much_of_a_file_is_sent_is_told(shop: Shop, scripted: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.csv"
+    file.write_text("id,title\n" + "1,Autumn\n" * 400_000)
+    page = scripted.page
+    scripted.go("/p/1/add")
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    line.send("Network.emulateNetworkConditions", slow)
+    page.get_by_label("File", exact=True).set_input_files(file)
+    _press(page, "Upload")
+    bar = page.get_by_role("progressbar", name="How much of the file is sent")
+    expect(bar).to_be_visible()
+    expect(page.locator("form output")).to_contain_text(re.compile(r"[1-9]\d? % of 3\.\d MB"))
+    assert 0 < bar.evaluate("it => it.value / it.max") < 1
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_disabled()
+    line.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+    _told(page, "The file is received")
+    line.detach()
+    shop.wait_for_jobs()
+
+
+def test_a_file_that_is_refused_leaves_the_form(scripted: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "photo.png"
+    file.write_bytes(b"\x89PNG no table")
+    scripted.go("/p/1/add")
+    page = scripted.page
+    page.get_by_label("File", exact=True).set_input_files(file)
+    _press(page, "Upload")
+    expect(page.locator("form output")).not_to_be_empty()
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_enabled()
+    scripted.faults.clear()  # the browser's own console tells of the status
+
+
+def test_workers_are_named_when_they_have_answered(either: Visit) -> None:
+    page = either.page
+    either.go("/p/1/health")
+    link = page.get_by_role("link", name="Ask the workers")
+    row = page.locator("#workers tbody th")
+    expect(link.or_(row).first).to_be_visible()
+    if not page.evaluate("typeof htmx === 'object'"):
+        link.click()
+    expect(row).to_contain_text("worker@")
+
+
+def test_the_box_of_the_jobs_finds_jobs(shop: Shop, either: Visit) -> None:
+    page = either.page
+    either.go("/p/1/jobs")
+    box = page.get_by_label("Search jobs")
+    box.fill("state:failed code:source_not_found table:sessions")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile("state=failed&code=source_not_found&table="))
+    expect(page.get_by_label("Search jobs")).to_have_value(
+        "state:failed code:source_not_found table:sessions"
+    )
+    expect(page.locator("tbody tr").first).to_contain_text("sessions")
+
+
 def test_settings_are_saved(scripted: Visit) -> None:
     page = scripted.page
     scripted.go("/p/1/settings")

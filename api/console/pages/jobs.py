@@ -121,8 +121,8 @@ def _asked(wanted: JobFilter) -> dict[str, Any]:
 
 
 @router.get("/p/{project_id}/jobs/{job_id}")
-async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
-    """Show one job: what became of it, each try, and what it found."""
+async def show_job(edge: ReadEdge, job_id: UUID, line: Offset = 0) -> Response:
+    """Show one job: what became of it, each try, and what it found, from a line of it on."""
 
     def work(context: Context) -> Mapping[str, Any]:
         job, attempts = jobs.with_attempts(context, job_id)
@@ -136,7 +136,7 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
             "seconds": seconds_of(job),
             "spans": timeline(job, attempts[-_ATTEMPTS:], datetime.now(UTC)),
             "width": WIDTH,
-            "result": _told(job),
+            "result": _told(job, line),
             "raw": raw[:_RAW_SHOWN],
             "raw_is_cut": len(raw) > _RAW_SHOWN,
             "most": _INVALID,
@@ -147,11 +147,11 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
     return await show(edge, "job.html", work)
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _told(job: Job, line: int) -> dict[str, Any]:
     """Return a job's result, with its diff as pages tell it; None is what it does not tell."""
     result = {**UNTOLD, **(job.result or {})}
     if result["diff"]:
-        return result | {"diff": differences.told(result["diff"])}
+        return result | {"diff": differences.told(result["diff"], line)}
     return result
 
 

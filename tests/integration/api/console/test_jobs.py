@@ -159,6 +159,16 @@ def test_what_a_read_found_is_told(
     assert raw.json()["attempts"][0]["outcome"] == "succeeded"
 
 
+def test_a_long_diff_is_paged(
+    browser: httpx.Client, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    job = make_job()
+    added = [{"name": f"c{at}", "type": "String"} for at in range(41)]
+    finish_job(job, {"change": "additive", "diff": {**NOTHING, "added": added}})
+    assert "40 of 41</span>" in text_of(browser.get(f"jobs/{job}"))
+    assert "<strong>c40</strong>" in text_of(browser.get(f"jobs/{job}?line=40"))
+
+
 def test_a_check_shows_each_step(
     browser: httpx.Client, make_job: MakeJob, finish_job: FinishJob
 ) -> None:
