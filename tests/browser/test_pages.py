@@ -23,8 +23,9 @@ PAGES = sorted(
 )
 #: Pages in another state than the first: below the project, or what the shop calls it.
 STATES = (
-    "a change to decide", "a table that fails", "a job that failed", "tables?q=order", "rows of a file",
+    "a change to decide", "a table that fails", "a job that failed", "tables?q=order",
     "tables?q=nothing-is-called-so+state:stale", "jobs?state=failed", "tables/{table_id}?edit=1",
+    "rows of a file",
     "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet",
 )  # fmt: skip
 _LOOKS = tuple(product(("light", "dark"), (WIDE, PHONE)))
