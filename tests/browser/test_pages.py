@@ -88,6 +88,8 @@ def _look_at(window: Visit) -> None:
         assert window.faults == [], (scheme, size)
         assert window.accessibility_faults() == [], (scheme, size)
         window.faults.clear()  # axe has styles of its own, which the policy refuses
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert window.overflow() <= 0
 
 
 @pytest.fixture

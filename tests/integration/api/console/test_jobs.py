@@ -82,6 +82,8 @@ def test_tables_lead_to_their_jobs(browser: httpx.Client, make_table: Callable[.
     make_table("orders")
     page = text_of(browser.get("tables", params={"q": "state:failed table:orders"}))
     assert "/jobs?q=state%3Afailed+table%3Aorders" in page
+    failing = page[page.index('class="row filters"') :].partition("</div>")[0]
+    assert re.search(r'aria-current="true">failing ', failing)  # also where it is typed as "failed"
     for text in ("", "state:stale", "orders format:delta"):
         assert "Jobs that match" not in text_of(browser.get("tables", params={"q": text}))
 
