@@ -46,6 +46,11 @@ class Shop:
         """An API key that may do everything."""
         return self.up.client_settings()["API_KEY"]
 
+    @property
+    def database_url(self) -> str:
+        """The stack's database."""
+        return f"sqlite:///{self.up.data_dir}/stocktake.db"
+
     def path(self, name: str) -> str:
         """A page's address: of a route, or of a state that `more` names."""
         if name.startswith("/p/"):
@@ -55,8 +60,8 @@ class Shop:
     def reader_key(self) -> str:
         """A new API key that may only look."""
         command = ("keys", "create", "--project", "1", "--scopes", "warehouse_table:read")
-        database = f"sqlite:///{self.up.data_dir}/stocktake.db"
-        made = stocktake(*command, folder=self.up.folder, settings={"DATABASE_URL": database})
+        settings = {"DATABASE_URL": self.database_url}
+        made = stocktake(*command, folder=self.up.folder, settings=settings)
         return next(word for word in made.stdout.split() if word.startswith("stk_"))
 
     def asked(self, method: str, path: str, **request: Any) -> Any:
