@@ -338,25 +338,6 @@ def test_history_tells_what_changed_in_text(
     assert page.index("type changed") < page.index("added</span>")
 
 
-def test_a_long_comparison_is_paged_in_its_own_part(
-    browser: httpx.Client, client: httpx.Client, make_table: MakeTable, database: Database
-) -> None:
-    old = [Column.of(f"c{at:03}" + "<" * 10_000, "Int64") for at in range(130)]
-    table = make_table("wide", columns=_stored(*old), schema_version=1, change_policy="manual")
-    settle(database, table, tuple(Column.of(each.name, "String") for each in old))
-    change = client.get("changes/").json()["results"][0]["id"]
-    assert post(browser, f"changes/{change}/decide", {"accept": "all"}).status_code == 303
-    first = browser.get(f"tables/{table}/history")
-    assert "40 of 130</span>" in text_of(first)
-    assert len(first.content) < MOST_BYTES
-    assert 'aria-label="Parts of the differences"' in first.text
-    assert f"/tables/{table}/history?line=40" in first.text
-    last = text_of(browser.get(f"tables/{table}/history?line=120"))
-    assert "c129" in last
-    assert "c060" not in last
-    assert last.count("<li>") == 10 + text_of(browser.get("health")).count("<li>")
-
-
 def _pages(table: UUID, change: str) -> Iterator[str]:
     yield from ("", "tables", "changes", f"changes/{change}")
     yield from (f"tables/{table}{tab}" for tab in TABS)
