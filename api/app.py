@@ -37,6 +37,7 @@ from stocktake.jobs import counters
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.logging import configure_logging
 from stocktake.monitoring import readiness
+from stocktake.monitoring.workers import Workers
 from stocktake.parts import ProcessParts
 from stocktake.settings import Settings, read_settings
 
@@ -49,6 +50,7 @@ PROJECT_ROUTERS: Final = (
     "schedules",
     "changes",
     "audit",
+    "keys",
     "table_lists",
     "tables",
 )
@@ -58,6 +60,8 @@ PREFIXES: Final = ("/api/projects/{project_id}", "/api/environments/{project_id}
 #: How long a request that only reads waits for a thread. They are free within a moment, but where
 #: the database stands still each is kept for as long as an answer may take.
 _READING_PATIENCE_SECONDS: Final = 15.0
+#: For so long nobody asks the workers again, however many look.
+_WORKERS_FRESH_SECONDS: Final = 5.0
 
 
 def create_app(settings: Settings | None = None, doorbell: Doorbell | None = None) -> FastAPI:
@@ -150,6 +154,7 @@ def build_parts(settings: Settings, doorbell: Doorbell, observed: metrics.Metric
             partial(readiness.look, database, settings, doorbell.queue_lengths),
             settings.health_fresh_seconds,
         ),
+        workers=Shared(partial(Workers.of, doorbell.workers), _WORKERS_FRESH_SECONDS),
         metrics=Shared(partial(generate_latest, observed.registry), settings.health_fresh_seconds),
     )
 

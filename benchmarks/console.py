@@ -156,6 +156,7 @@ def _pages(deployment: Deployment, wide: UUID, batch: UUID) -> Mapping[str, str]
         "add": "add?url=https://bucket.s3.amazonaws.com/orders/2026.parquet",
         "health": "health",
         "settings": "settings",
+        "all keys": "settings/keys",
         "the audit log": "settings/audit",
     }
 

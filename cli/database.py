@@ -76,7 +76,11 @@ def list_projects(as_json: AsJson = False) -> None:
 def create_key(
     project: Annotated[list[int], typer.Option(help="Id of a project; may be repeated.")],
     scopes: Annotated[
-        str, typer.Option(help="warehouse_table:read, warehouse_table:write or *; by commas.")
+        str,
+        typer.Option(
+            help="warehouse_table:read, warehouse_table:write, warehouse_table:read_rows, "
+            "audit_log:read or *; by commas."
+        ),
     ],
     label: Annotated[str, typer.Option(help="What the key is for.")] = "",
     days: Annotated[

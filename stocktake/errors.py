@@ -81,7 +81,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     >>> did_you_mean("x", ["public", "all"])
     "expected 'all', 'public'."
     """
-    names = sorted(known)
+    names = sorted(map(str, known))  # a member of an enum is shown as its word
     if near := get_close_matches(given.lower(), names, n=1):
         return f"did you mean {near[0]!r}?"
     return f"expected {', '.join(map(repr, names))}."

@@ -34,7 +34,7 @@ app.conf.update(
     worker_proc_alive_timeout=60.0,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
-    # For `stocktake doctor`, which asks each worker for its release.
+    # For `stocktake doctor` and the page of health, which ask each worker what it is.
     worker_enable_remote_control=True,
     # A blip of the broker must not end a read: its lease makes the redelivery harmless.
     worker_cancel_long_running_tasks_on_connection_loss=False,

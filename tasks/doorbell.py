@@ -17,16 +17,19 @@ from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
 from stocktake.db.session import Ring
+from stocktake.jobs.doorbell import WorkerAnswer
 from stocktake.settings import Settings
 from stocktake.states import CANARY, SWEEP, Queue
 from tasks.app import app
-from tasks.queue_lengths import PATIENCE_SECONDS, BrokerQueueLengths
+from tasks.queue_lengths import PATIENCE_SECONDS, BrokerQueueLengths, ask_workers
 
 _CAPACITY: Final = 10_000
 #: Messages in one request to the broker.
 _TOGETHER: Final = 100
 #: For the broker's answer where a request waits for ours.
 _QUESTION_SECONDS: Final = 1.0
+#: For the workers' answers, all of which is waited for.
+_WORKERS_SECONDS: Final = 0.4
 #: What `close` gives to rings that are under way.
 _CLOSE_SECONDS: Final = 4.0
 #: After a failed publish nothing is tried for this long.
@@ -83,6 +86,10 @@ class CeleryDoorbell:
     def queue_lengths(self) -> Mapping[Queue, int] | None:
         """Ask the broker, for a second at most; None where it does not answer."""
         return self._lengths()
+
+    def workers(self) -> Sequence[WorkerAnswer] | None:
+        """Ask the workers, for half a second at most; None where the broker does not answer."""
+        return ask_workers(self._url, _WORKERS_SECONDS)
 
     def close(self) -> None:
         """Stop after what is queued has left, or after a few seconds."""

@@ -6,6 +6,7 @@ obstore hangs. Engine, doorbell and stores are made after the fork.
 
 import os
 import resource
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -27,6 +28,7 @@ from celery.signals import (
 )
 from celery.worker.control import inspect_command
 from celery.worker.request import Request
+from celery.worker.state import active_requests
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -44,7 +46,7 @@ from stocktake.settings import Settings
 from stocktake.states import SWEEP, JobKind, Queue
 from tasks.base import JobFailed, JobTask, Runtime, pool_name, worker_name
 from tasks.doorbell import CeleryDoorbell
-from tasks.queue_lengths import VERSION_COMMAND
+from tasks.queue_lengths import WORKER_COMMAND
 from workers.celery_fixes.exits import see_exits_soon
 from workers.celery_fixes.prefetch import keep_credit
 from workers.celery_fixes.stopping import GracefulStop, leave_stopping_to_the_parent
@@ -208,10 +210,12 @@ def _child_stops(**_: Any) -> None:
     JobTask.runtime.process.database.dispose()
 
 
-@inspect_command(name=VERSION_COMMAND)
-def _version(_state: Any) -> str:
-    """Return which release this worker runs; for `stocktake doctor`."""
-    return __version__
+@inspect_command(name=WORKER_COMMAND)
+def _tell_of_itself(state: Any) -> dict[str, Any]:
+    """Return which release this worker runs, with how many children, and what they are at."""
+    running = Counter(str(each.name) for each in tuple(active_requests))
+    children = state.consumer.pool.num_processes
+    return {"version": __version__, "processes": children, "running": running}
 
 
 class ParentRequest(Request):

@@ -9,7 +9,7 @@ from stocktake.schema.types import parse
 from stocktake.schema.widening import is_widening
 
 #: Lines of one page: names and types may be long.
-_MOST: Final = 60
+_MOST: Final = 40
 _WORST_FIRST: Final = (ChangeClass.BREAKING, ChangeClass.WIDENING, ChangeClass.ADDITIVE)
 
 
@@ -40,16 +40,20 @@ class Differences:
     """The lines of one page.
 
     Attributes:
-        more: how many others there are.
+        count: lines of all pages; offset: those before this one; limit: of a page.
+        untold: fields that are different, and that the diff does not name.
     """
 
     lines: list[Line]
-    more: int
+    count: int
+    offset: int
+    untold: int
     reordered: bool
+    limit: int = _MOST
 
 
-def told(stored: dict[str, Any]) -> Differences:
-    """Return a stored diff as pages tell it.
+def told(stored: dict[str, Any], offset: int = 0) -> Differences:
+    """Return a part of a stored diff, from a line on, as pages tell it.
 
     >>> changed = [{"name": "n", "from": "Int32", "to": "Int64", "only_fields": False}]
     >>> gone = [{"name": "old", "type": "String"}]
@@ -59,8 +63,13 @@ def told(stored: dict[str, Any]) -> Differences:
     """
     diff = completed(stored)
     found = sorted(_lines(diff), key=lambda line: _WORST_FIRST.index(line.change))
-    more = max(0, len(found) - _MOST) + diff["fields"]["omitted"]
-    return Differences(found[:_MOST], more, bool(diff["reordered"]))
+    return Differences(
+        lines=found[offset : offset + _MOST],
+        count=len(found),
+        offset=offset,
+        untold=diff["fields"]["omitted"],
+        reordered=bool(diff["reordered"]),
+    )
 
 
 def _lines(diff: Mapping[str, Any]) -> Iterator[Line]:

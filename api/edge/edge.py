@@ -26,6 +26,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs.doorbell import Doorbell
 from stocktake.monitoring.readiness import Readiness
+from stocktake.monitoring.workers import Workers
 from stocktake.parts import ProcessParts
 from stocktake.security.scopes import allows
 from stocktake.services import idempotency, identity, quotas
@@ -60,6 +61,7 @@ class Parts:
     sending: ProjectThreads
     receiving: ProjectThreads
     readiness: Shared[Readiness]
+    workers: Shared[Workers]
     metrics: Shared[bytes]
 
 

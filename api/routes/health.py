@@ -24,11 +24,14 @@ from api.edge.routing import Router
 from stocktake.errors import NotAuthenticatedError, NotFoundError
 from stocktake.monitoring import readiness
 from stocktake.monitoring.readiness import Readiness
+from stocktake.monitoring.workers import Workers
 
 router = Router(tags=["service"])
 
 #: Balancers wait for some seconds only, and take silence for a dead process.
 _READY_SECONDS: Final = 4.0
+#: Twice what the question takes where all is well.
+_WORKERS_SECONDS: Final = 1.0
 _SWAGGER: Final = Path(swagger_ui_bundle.swagger_ui_path)
 _ASSETS: Final = {
     "swagger-ui.css": "text/css",
@@ -91,6 +94,15 @@ async def look(parts: Parts) -> Readiness:
             return await parts.readiness()
     except TimeoutError:
         return readiness.unanswered(_READY_SECONDS)
+
+
+async def look_at_workers(parts: Parts) -> Workers:
+    """Return the workers that answer soon; a broker that keeps the question waiting took none."""
+    try:
+        async with asyncio.timeout(_WORKERS_SECONDS):
+            return await parts.workers()
+    except TimeoutError:
+        return Workers(reached=False)
 
 
 def _retry(ready: bool) -> dict[str, str]:

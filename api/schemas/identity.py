@@ -94,6 +94,20 @@ class KeyBody(Wire):
     scoped_organizations: list[str]
 
 
+class ProjectKeyBody(Wire):
+    """A key that was made for the project, without its value, and without its other projects."""
+
+    id: UUID
+    label: str
+    mask_value: str
+    scopes: list[str]
+    user_id: int
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None = Field(description="When it ends by itself; null: never.")
+    revoked_at: datetime | None
+
+
 def project_view(project: Project) -> ProjectBody:
     """Return a project on the wire."""
     return ProjectBody(
@@ -125,12 +139,31 @@ def user_view(user: User, projects: Sequence[Project]) -> UserBody:
     )
 
 
+def project_key_view(key: ApiKey) -> ProjectKeyBody:
+    """Return one of a project's keys on the wire."""
+    return ProjectKeyBody(
+        id=key.id,
+        label=key.label,
+        mask_value=_masked(key),
+        scopes=key.scopes,
+        user_id=key.user_id,
+        created_at=key.created_at,
+        last_used_at=key.last_used_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+    )
+
+
+def _masked(key: ApiKey) -> str:
+    return f"{key.prefix}..."
+
+
 def key_view(key: ApiKey) -> KeyBody:
     """Return a key on the wire."""
     return KeyBody(
         id=key.id,
         label=key.label,
-        mask_value=f"{key.prefix}...",
+        mask_value=_masked(key),
         created_at=key.created_at,
         last_used_at=key.last_used_at,
         user_id=key.user_id,

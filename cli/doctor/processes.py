@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from sqlalchemy import select
@@ -12,13 +13,15 @@ from stocktake.db.clock import now
 from stocktake.db.session import Database
 from stocktake.monitoring import readiness
 from stocktake.monitoring.readiness import Part, Readiness, Status
+from stocktake.monitoring.workers import Workers
 from stocktake.settings import Settings
-from tasks.queue_lengths import BrokerQueueLengths, worker_versions
+from tasks.queue_lengths import BrokerQueueLengths, ask_workers
 
 #: Beyond the first, log lines of several machines do not sort; beyond the second, API keys end
 #: at the wrong time.
 _SKEW_TO_NOTE: Final = timedelta(seconds=2)
 _SKEW_TO_MEND: Final = timedelta(minutes=1)
+_REPLY_SECONDS: Final = 2.0
 
 _worker, _clock = Area("worker"), Area("clock")
 
@@ -39,7 +42,7 @@ def look_at_processes(database: Database | None, settings: Settings) -> Iterator
     lengths.close()
     yield judge_worker(found)
     if found.checks[Part.BROKER] is Status.OK:
-        yield judge_versions(worker_versions(url))
+        yield judge_versions(Workers.of(partial(ask_workers, url, _REPLY_SECONDS)))
     yield judge_clock(found)
     yield judge_skew(_skew(database))
 
@@ -59,21 +62,16 @@ def judge_worker(found: Readiness) -> Finding:
     return _worker.ok("canary", f"came home {found.canary_age_seconds:.0f} s ago")
 
 
-def judge_versions(versions: dict[str, str]) -> Finding:
-    """Judge whether the workers run the code that is installed here.
-
-    Args:
-        versions: by node.
-    """
-    if not versions:
+def judge_versions(workers: Workers) -> Finding:
+    """Judge whether the workers run the code that is installed here."""
+    if not workers.found:
         todo = "Start a worker, or restart the one that runs."
         return _worker.failed("version", "no worker answers", todo)
-    others = {node: version for node, version in versions.items() if version != __version__}
-    if others:
-        shown = ", ".join(f"{node} runs {version}" for node, version in sorted(others.items()))
+    if others := workers.others:
+        shown = ", ".join(f"{each.node} runs {each.version}" for each in others)
         todo = f"Restart them with {__version__}, which is installed here, once a deploy is over."
         return _worker.warning("version", shown, todo)
-    return _worker.ok("version", f"{__version__} on {', '.join(sorted(versions))}")
+    return _worker.ok("version", f"{__version__} on {', '.join(it.node for it in workers.found)}")
 
 
 def judge_clock(found: Readiness) -> Finding:

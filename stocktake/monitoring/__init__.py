@@ -1,4 +1,4 @@
-"""What operators are shown of the service: readiness and figures.
+"""What operators are shown of the service: readiness, figures, and which workers there are.
 
 Nothing here changes anything.
 """

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Uuid, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, String, Uuid, bindparam, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from stocktake.catalog import previews
@@ -177,6 +177,30 @@ def current_key(context: Context) -> ApiKey:
     if key is None:
         raise NotFoundError
     return key
+
+
+def keys_of_project(
+    context: Context, *, limit: int, offset: int = 0, after: Place | None = None
+) -> tuple[int, Sequence[ApiKey]]:
+    """Return how many keys were made for the project of this request, and a page of them, newest
+    first; those that were revoked or have expired, too."""
+    mine = select(ApiKey).where(_opens(context.session, context.caller.project_id))
+    count = context.session.scalar(select(func.count()).select_from(mine.subquery()))
+    newest = part_of(mine, ApiKey.id, limit=limit, offset=offset, after=after)
+    return count or 0, context.session.scalars(newest).all()
+
+
+def _opens(session: Session, project_id: int) -> ColumnElement[bool]:
+    """Return whether a key is bound to this project."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    elements = func.json_each if is_sqlite else func.json_array_elements_text
+    each = elements(ApiKey.project_ids).table_valued("value")
+    return (
+        select(each.c.value)
+        .select_from(each)
+        .where(cast(each.c.value, String) == str(project_id))
+        .exists()
+    )
 
 
 # --- for the command line -----------------------------------------------------------------

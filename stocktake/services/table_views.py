@@ -96,6 +96,18 @@ def names_of(context: Context, table_ids: Collection[UUID]) -> dict[UUID, str]:
     return {row.id: row.name for row in rows}
 
 
+def ids_named(context: Context, name: str, *, limit: int) -> Sequence[UUID]:
+    """Return the live table of this name; else those that have it in theirs."""
+    mine = live(context.caller.project_id).with_only_columns(Table.id)
+    exact = context.session.scalars(mine.where(Table.name == name)).all()
+    if exact:
+        return exact
+    page = list_views(
+        context, TableFilter(search=name), order_by="name", limit=limit, offset=0, columns=False
+    )
+    return [view.table.id for view in page.views]
+
+
 def view_of(context: Context, table: Table) -> TableView:
     """Return the view of a row at hand, deleted or not, as this transaction has left it."""
     context.session.flush()

@@ -96,7 +96,8 @@ class Visit:
 
     def accessibility_faults(self) -> list[str]:
         """What axe finds on the page as it is, of those that keep people out."""
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate("async () => (await axe.run({preload: false})).violations")
         return [
             f"{each['impact']} {each['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"

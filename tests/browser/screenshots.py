@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import playing
 from tests.browser.playing import PATIENCE_MS, Visit
-from tests.browser.shop import Shop, fill, opened
+from tests.browser.shop import Shop, fail_a_schedule, fill, opened
 
 FOLDER = Path(__file__).parents[2] / "docs/images"
 #: What a repository should not be burdened with, in bytes.
@@ -24,12 +24,14 @@ PICTURES = (
     ("tables", "/p/{project_id}/tables", ("light", "dark", "phone")),
     ("table", "/p/{project_id}/tables/{table_id}", ("light", "phone")),
     ("history", "/p/{project_id}/tables/{table_id}/history", ("light",)),
+    ("data", "rows of a file", ("light", "dark", "phone")),
+    ("keys", "settings/keys", ("light",)),
     ("change", "a change to decide", ("light", "dark", "phone")),
     ("job", "a job that failed", ("light", "phone")),
     ("batch", "/p/{project_id}/batches/{batch_id}", ("light",)),
     ("schedule", "/p/{project_id}/schedules/{schedule_id}", ("light",)),
     ("add", "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet", ("light",)),
-    ("health", "/p/{project_id}/health", ("dark",)),
+    ("health", "/p/{project_id}/health", ("light", "dark")),
 )
 
 
@@ -46,6 +48,9 @@ def take(browser: Browser, shop: Shop) -> Iterator[Path]:
         for name, page, looks in PICTURES:
             if look in looks:
                 window.go(shop.path(page))
+                if name == "health":
+                    window.page.locator("#workers table").wait_for()
+                assert window.overflow() <= 0, name
                 file = FOLDER / f"console-{name}-{look}.png"
                 window.page.screenshot(path=file)
                 Image.open(file).convert("RGB").quantize(_COLOURS).save(file, optimize=True)
@@ -64,6 +69,7 @@ def main() -> int:
         playing.browser() as browser,
     ):
         fill(shop)
+        fail_a_schedule(shop)
         sizes = {file.name: file.stat().st_size for file in take(browser, shop)}
     large = [name for name, size in sizes.items() if size > MOST_OF_ONE]
     print(f"{len(sizes)} pictures, {sum(sizes.values())} bytes in all")

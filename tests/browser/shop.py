@@ -46,6 +46,11 @@ class Shop:
         """An API key that may do everything."""
         return self.up.client_settings()["API_KEY"]
 
+    @property
+    def database_url(self) -> str:
+        """The stack's database."""
+        return f"sqlite:///{self.up.data_dir}/stocktake.db"
+
     def path(self, name: str) -> str:
         """A page's address: of a route, or of a state that `more` names."""
         if name.startswith("/p/"):
@@ -55,8 +60,8 @@ class Shop:
     def reader_key(self) -> str:
         """A new API key that may only look."""
         command = ("keys", "create", "--project", "1", "--scopes", "warehouse_table:read")
-        database = f"sqlite:///{self.up.data_dir}/stocktake.db"
-        made = stocktake(*command, folder=self.up.folder, settings={"DATABASE_URL": database})
+        settings = {"DATABASE_URL": self.database_url}
+        made = stocktake(*command, folder=self.up.folder, settings=settings)
         return next(word for word in made.stdout.split() if word.startswith("stk_"))
 
     def asked(self, method: str, path: str, **request: Any) -> Any:
@@ -123,6 +128,7 @@ def fill(shop: Shop) -> None:
         shop.add(name, "CSVWithNames", f"{name}/*.csv")
     _plan(shop)
     _read_all(shop)
+    _look_at_rows(shop)
 
 
 def _grow_orders(shop: Shop) -> None:
@@ -188,6 +194,29 @@ def _plan(shop: Shop) -> None:
         made = shop.asked("POST", "schedules/", json=body)
         shop.ids["schedule_id"] = str(made["id"])
     shop.asked("PATCH", f"schedules/{shop.ids['schedule_id']}/", json={"paused": True})
+
+
+def fail_a_schedule(shop: Shop) -> None:
+    """Wait until the clock has fired one whose tables cannot be read: up to a minute."""
+    body = {"name": "Refunds, before opening", "cron": "* * * * *", "selector": {"search": "refu"}}
+    made = shop.asked("POST", "schedules/", json=body)["id"]
+    started = {"schedule": made}
+
+    def batches() -> Any:
+        return shop.asked("GET", "batches/", params=started)["results"]
+
+    wait_until(lambda: bool(batches()), "the fire of a schedule", batches)
+    shop.asked("PATCH", f"schedules/{made}/", json={"cron": "0 4 * * *"})
+    shop.wait_for_jobs()
+
+
+def _look_at_rows(shop: Shop) -> None:
+    """Have the first rows of a file read; they are shown for ten minutes."""
+    shop.asked("PATCH", "", json={"row_previews": True})
+    table = shop.ids["table_id"]
+    job = shop.asked("POST", f"warehouse_tables/{table}/preview/", json={})["id"]
+    shop.wait_for_jobs()
+    shop.more["rows of a file"] = f"tables/{table}/data?job={job}"
 
 
 def _read_all(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 
 import httpx
 import pytest
@@ -24,9 +25,10 @@ PAGES = sorted(
 STATES = (
     "a change to decide", "a table that fails", "a job that failed", "tables?q=order",
     "tables?q=nothing-is-called-so+state:stale", "jobs?state=failed", "tables/{table_id}?edit=1",
+    "rows of a file",
     "add?url=https://shop.s3.eu-west-1.amazonaws.com/orders/2026/*.parquet",
 )  # fmt: skip
-_LOOKS = (("light", WIDE), ("dark", PHONE))
+_LOOKS = tuple(product(("light", "dark"), (WIDE, PHONE)))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,16 @@ def test_who_may_only_look_is_told_so(shop: Shop, windows: Open) -> None:
         _look_at(reader)
 
 
+@pytest.mark.parametrize("name", ["/p/{project_id}", "a job that failed", "batches"])
+def test_own_colours_and_still_pages_lose_nothing(shop: Shop, windows: Open, name: str) -> None:
+    window = windows(forced_colors="active", reduced_motion="reduce")
+    window.go(shop.path(name))
+    _look_at(window)
+    assert window.page.evaluate("document.getAnimations().length") == 0
+    for icon in window.page.locator("main .badge .icon").all():
+        assert icon.evaluate("it => getComputedStyle(it).stroke") != "none"
+
+
 def _look_at(window: Visit) -> None:
     """Nothing went wrong on this page, it fits a phone, and axe finds nothing grave in it."""
     page = window.page
@@ -76,6 +88,8 @@ def _look_at(window: Visit) -> None:
         assert window.faults == [], (scheme, size)
         assert window.accessibility_faults() == [], (scheme, size)
         window.faults.clear()  # axe has styles of its own, which the policy refuses
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert window.overflow() <= 0
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from servers.service import Up
+from stocktake.db.session import Database
 from tests.browser.conftest import Open
 from tests.browser.playing import PATIENCE_MS, Visit
 from tests.browser.shop import Shop
+from tests.faults.breaking import freeze_between_writes, thaw
 from tests.security.routes import CONSOLE
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -72,11 +74,11 @@ def idle_workers(shop: Shop) -> Iterator[Shop]:
     parts = psutil.Process(shop.up.pid).children(recursive=True)
     workers = [each for each in parts if {"celery", "worker"} <= set(each.cmdline())]
     assert workers
-    for each in workers:
-        each.suspend()
+    database = Database(shop.database_url)
+    freeze_between_writes(database, *workers)
+    database.dispose()
     yield shop
-    for each in workers:
-        each.resume()
+    thaw(*workers)
     shop.wait_for_jobs()
 
 
@@ -248,6 +250,63 @@ def test_a_file_is_uploaded(shop: Shop, scripted: Visit, tmp_path: Path) -> None
     shop.wait_for_jobs()
     page.reload()
     expect(page.get_by_role("row", name="title")).to_be_visible()
+
+
+def test_how_much_of_a_file_is_sent_is_told(shop: Shop, scripted: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.csv"
+    file.write_text("id,title\n" + "1,Autumn\n" * 400_000)
+    page = scripted.page
+    scripted.go("/p/1/add")
+    line = page.context.new_cdp_session(page)
+    line.send("Network.enable")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    line.send("Network.emulateNetworkConditions", slow)
+    page.get_by_label("File", exact=True).set_input_files(file)
+    _press(page, "Upload")
+    bar = page.get_by_role("progressbar", name="How much of the file is sent")
+    expect(bar).to_be_visible()
+    expect(page.locator("form output")).to_contain_text(re.compile(r"[1-9]\d? % of 3\.\d MB"))
+    assert 0 < bar.evaluate("it => it.value / it.max") < 1
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_disabled()
+    line.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+    _told(page, "The file is received")
+    shop.wait_for_jobs()
+
+
+def test_a_file_that_is_refused_leaves_the_form(scripted: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "leaflets.csv"
+    file.write_text("id,title\n1,Autumn\n")
+    scripted.go("/p/1/add")
+    page = scripted.page
+    page.get_by_label("File", exact=True).set_input_files(file)
+    page.get_by_label("Name of the table").fill("not a name!")
+    _press(page, "Upload")
+    expect(page.locator("form output")).to_contain_text("name")
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_enabled()
+    scripted.faults.clear()  # the browser's own console tells of the status
+
+
+def test_workers_are_named_when_they_have_answered(either: Visit) -> None:
+    page = either.page
+    either.go("/p/1/health")
+    link = page.get_by_role("link", name="Ask the workers")
+    row = page.locator("#workers tbody th")
+    expect(link.or_(row).first).to_be_visible()
+    if not page.evaluate("typeof htmx === 'object'"):
+        link.click()
+    expect(row).to_contain_text("worker@")
+
+
+def test_the_box_of_the_jobs_finds_jobs(shop: Shop, either: Visit) -> None:
+    page = either.page
+    either.go("/p/1/jobs")
+    typed = "state:failed code:source_not_found table:sessions"
+    page.get_by_label("Search jobs").fill(typed)
+    page.get_by_label("Search jobs").press("Enter")
+    expect(page).to_have_url(re.compile("state=failed&code=source_not_found&table="))
+    expect(page.get_by_label("Search jobs")).to_have_value(typed)
+    expect(page.locator("tbody tr").first).to_contain_text("sessions")
 
 
 def test_settings_are_saved(scripted: Visit) -> None:

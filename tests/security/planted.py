@@ -177,7 +177,7 @@ def live(planted: Planted) -> None:
     for job in service.client.get("jobs/").json()["results"]:
         planted.ask("GET", f"jobs/{job['id']}/")
     me = f"{service.web.url}/api/users/@me/"
-    for path in ("jobs/", "warehouse_tables/", "audit_log/", me):
+    for path in ("jobs/", "warehouse_tables/", "audit_log/", "keys/", me):
         assert planted.ask("GET", path).status_code == 200
 
 

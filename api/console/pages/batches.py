@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 
+from api.console import commands
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.selectors import told
@@ -41,6 +42,8 @@ async def list_batches(
         schedule_id=schedule,
     )
 
+    asked = {"state": wanted.state, "action": wanted.action}
+
     def work(context: Context) -> Mapping[str, Any]:
         count, found = batch_lists.list_batches(context, wanted, limit=_LISTED, offset=offset)
         return {
@@ -52,6 +55,8 @@ async def list_batches(
             "offset": offset,
             "limit": _LISTED,
             "wanted": wanted,
+            "api": commands.path("batches/", asked | {"schedule": schedule}),
+            "command": commands.command("stocktake batches list", asked),
             "filtered": wanted != BatchFilter(),
             "states": [each.value for each in BatchState],
             "actions": [each.value for each in BatchAction],

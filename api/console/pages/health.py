@@ -9,7 +9,8 @@ from fastapi import Response
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.session import ReadEdge
-from api.routes.health import look
+from api.routes.health import look, look_at_workers
+from stocktake import __version__
 from stocktake.monitoring.readiness import Part, Status
 from stocktake.services import queues
 from stocktake.services.context import Context
@@ -64,6 +65,14 @@ async def health(edge: ReadEdge) -> Response:
         }
 
     return await show(edge, "health.html", work)
+
+
+@router.get("/p/{project_id}/health/workers")
+async def workers(edge: ReadEdge) -> Response:
+    """Show which workers there are; apart from the page of health, as they take their time."""
+    found = await look_at_workers(edge.parts)
+    values = {"workers": found, "version": __version__}
+    return await show(edge, "health_workers.html", lambda _: values)
 
 
 def _kind(status: Status) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from api.console import commands, differences
 from api.console.charts import WIDTH, seconds_of, timeline
+from api.console.job_search import JobQuery
 from api.console.rendering import show
 from api.console.results import UNTOLD
 from api.console.routing import Router
@@ -47,8 +48,13 @@ async def list_jobs(
     table: UUID | None = None,
     batch: UUID | None = None,
     offset: Offset = 0,
+    q: str = "",
 ) -> Response:
-    """List the jobs that the chips ask for, newest first."""
+    """List the jobs that the chips ask for, newest first; what is typed in the box becomes
+    chips."""
+    query = JobQuery.parse(q)
+    if q and not query.wrong and (found := await _found(edge, query)):
+        return RedirectResponse(found, 303)
     wanted = JobFilter(
         state=JobState(state) if state in tuple(JobState) else None,
         kind=JobKind(kind) if kind in tuple(JobKind) else None,
@@ -63,14 +69,17 @@ async def list_jobs(
         count, rows = jobs.list_jobs(context, wanted, limit=_LISTED, offset=offset)
         found = list(rows)
         ids = {job.table_id for job in found if job.table_id} | ({table} if table else set())
+        names = table_views.names_of(context, ids)
         return {
             "jobs": found,
-            "names": table_views.names_of(context, ids),
+            "names": names,
             "seconds": {job.id: seconds_of(job) for job in found},
             "count": count,
             "offset": offset,
             "limit": _LISTED,
             "wanted": wanted,
+            "query": query,
+            "text": q or _text(wanted, names),
             "undone": any(not JobState(job.state).done for job in found),
             "api": commands.path("jobs/", asked),
             "command": commands.command("stocktake jobs list", asked),
@@ -80,6 +89,24 @@ async def list_jobs(
         }
 
     return await show(edge, "jobs.html", work)
+
+
+async def _found(edge: ReadEdge, query: JobQuery) -> str | None:
+    """Return the address of the jobs that were asked for; None where no one table is called so."""
+    asked: dict[str, Any] = dict(query.asked)
+    if query.table:
+        ids = await edge.read(lambda it: table_views.ids_named(it, query.table, limit=2))
+        if len(ids) != 1:
+            return None
+        asked["table"] = ids[0]
+    return commands.path(f"/p/{edge.caller.project_id}/jobs", asked)
+
+
+def _text(wanted: JobFilter, names: Mapping[UUID, str]) -> str:
+    """Return what one would type for the filter, but for what is told by an id alone."""
+    named = names.get(wanted.table_id) if wanted.table_id else None
+    typed = {"state": wanted.state, "kind": wanted.kind, "code": wanted.error_code, "table": named}
+    return " ".join(f"{name}:{value}" for name, value in typed.items() if value)
 
 
 def _asked(wanted: JobFilter) -> dict[str, Any]:
@@ -94,8 +121,8 @@ def _asked(wanted: JobFilter) -> dict[str, Any]:
 
 
 @router.get("/p/{project_id}/jobs/{job_id}")
-async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
-    """Show one job: what became of it, each try, and what it found."""
+async def show_job(edge: ReadEdge, job_id: UUID, line: Offset = 0) -> Response:
+    """Show one job: what became of it, each try, and what it found, from a line of it on."""
 
     def work(context: Context) -> Mapping[str, Any]:
         job, attempts = jobs.with_attempts(context, job_id)
@@ -109,7 +136,7 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
             "seconds": seconds_of(job),
             "spans": timeline(job, attempts[-_ATTEMPTS:], datetime.now(UTC)),
             "width": WIDTH,
-            "result": _told(job),
+            "result": _told(job, line),
             "raw": raw[:_RAW_SHOWN],
             "raw_is_cut": len(raw) > _RAW_SHOWN,
             "most": _INVALID,
@@ -120,11 +147,11 @@ async def show_job(edge: ReadEdge, job_id: UUID) -> Response:
     return await show(edge, "job.html", work)
 
 
-def _told(job: Job) -> dict[str, Any]:
+def _told(job: Job, line: int) -> dict[str, Any]:
     """Return a job's result, with its diff as pages tell it; None is what it does not tell."""
     result = {**UNTOLD, **(job.result or {})}
     if result["diff"]:
-        return result | {"diff": differences.told(result["diff"])}
+        return result | {"diff": differences.told(result["diff"], line)}
     return result
 
 

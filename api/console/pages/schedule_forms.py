@@ -141,6 +141,7 @@ async def _show(
             "kept": None if kept is None else told(kept),
             "ids": ids,
             "upcoming": upcoming,
+            "body": typed.fields() if upcoming else None,
             "fires": zoned(upcoming, typed.values["timezone"]) if upcoming else [],
             "wrong": problem,
             "words": in_words(typed.values["cron"]) if upcoming else "",

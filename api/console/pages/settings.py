@@ -1,6 +1,7 @@
 """Settings of a project, the key that looks, and who did what."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic_core import to_json
 
+from api.console import commands
 from api.console.forms import read_form
 from api.console.rendering import show
 from api.console.routing import Router
@@ -92,6 +94,9 @@ async def audit_log(
     """List who did what in the project, and what was refused, newest first."""
     wanted = EntryFilter(project_id=edge.caller.project_id, action=action or None, subject=subject)
 
+    asked = {"action": wanted.action, "subject": wanted.subject}
+    command = commands.command("stocktake audit-log", {"project": wanted.project_id, **asked})
+
     def work(context: Context) -> Mapping[str, Any]:
         count, found = audit.page(context.session, wanted, limit=_LISTED, offset=offset)
         return {
@@ -100,9 +105,28 @@ async def audit_log(
             "offset": offset,
             "limit": _LISTED,
             "wanted": wanted,
+            "api": commands.path("audit_log/", asked),
+            "command": command,
         }
 
     return await show(edge, "audit.html", work)
+
+
+@router.get("/p/{project_id}/settings/keys")
+async def list_keys(edge: AuditEdge, offset: Annotated[int, Query(ge=0, le=10**9)] = 0) -> Response:
+    """List the keys that were made for the project."""
+
+    def work(context: Context) -> Mapping[str, Any]:
+        count, found = identity.keys_of_project(context, limit=_LISTED, offset=offset)
+        return {
+            "keys": found,
+            "count": count,
+            "offset": offset,
+            "limit": _LISTED,
+            "now": datetime.now(UTC),
+        }
+
+    return await show(edge, "keys.html", work)
 
 
 def _page_of(action: str) -> str:

@@ -97,9 +97,14 @@ def _reasons(
 
 @router.get("/p/{project_id}/tables/{table_id}/history")
 async def show_history(
-    edge: ReadEdge, table_id: UUID, offset: Offset = 0, to: Number = None, since: Number = None
+    edge: ReadEdge,
+    table_id: UUID,
+    offset: Offset = 0,
+    to: Number = None,
+    since: Number = None,
+    line: Offset = 0,
 ) -> Response:
-    """Show a table's versions, and what is different between two of them."""
+    """Show a table's versions, and what is different between two of them, from a line on."""
 
     def work(context: Context) -> Mapping[str, Any]:
         view = table_views.get_view(context, table_id, columns=False)
@@ -112,7 +117,7 @@ async def show_history(
                 "before": found.before,
                 "after": found.after,
                 "change": found.change,
-                "diff": told(found.diff),
+                "diff": told(found.diff, line),
             }
         return _frame(view, "history") | {
             "versions": page.versions,

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from api.console import commands
 from api.console.forms import Form, read_form
+from api.console.job_search import jobs_like
 from api.console.rendering import show
 from api.console.routing import Router
 from api.console.search import Query
@@ -86,6 +87,7 @@ async def list_tables(
             "order": order,
             "headings": _HEADINGS,
             "policies": list(Policy),
+            "jobs_like": jobs_like(query),
             "api": commands.path("warehouse_tables/", asked),
             "command": commands.command("stocktake tables list", asked),
             "without": [] if page.count or not counts.total else _without(context, query),

@@ -21,6 +21,7 @@ from servers.process import PATIENCE_SECONDS
 from stocktake.db.models import Job, Project, Table
 from stocktake.db.session import Database, Ring
 from stocktake.jobs import leases
+from stocktake.jobs.doorbell import WorkerAnswer
 from stocktake.jobs.queueing import JobRequest, enqueue
 from stocktake.security.encryption import make_secret_key
 from stocktake.services import identity
@@ -42,17 +43,25 @@ class Rings:
 
     Attributes:
         waiting: messages at its broker; None is one that does not answer.
+        crew: what its workers say; None where the broker does not answer.
+        on_ask: what happens before they say it.
     """
 
     def __init__(self) -> None:
         self.rung: list[Ring] = []
         self.waiting: dict[Queue, int] | None = {}
+        self.crew: list[WorkerAnswer] | None = []
+        self.on_ask: Callable[[], object] = list
 
     def ring(self, ring: Ring) -> None:
         self.rung.append(ring)
 
     def queue_lengths(self) -> dict[Queue, int] | None:
         return self.waiting
+
+    def workers(self) -> list[WorkerAnswer] | None:
+        self.on_ask()
+        return self.crew
 
     def close(self) -> None:
         """Nothing runs."""

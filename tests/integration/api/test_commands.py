@@ -56,6 +56,7 @@ COMMANDS: Final = {
 }
 #: Without one, and why.
 NONE: Final = {
+    "GET keys/": "`keys list` reads the database: it is the operator's",
     "GET jobs/{job_id}/events/": "`jobs watch` asks for the job itself, by long polls",
     "POST warehouse_tables/upload_file/": "the first of two steps that `upload` does in one",
     "POST warehouse_tables/create_from_upload/": "the second of them",

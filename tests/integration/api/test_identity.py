@@ -1,7 +1,13 @@
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 
+from api.schemas.identity import ProjectKeyBody
+from stocktake.db.models import Project
+from stocktake.db.session import Database
+from stocktake.services import identity
 from tests.integration.api.conftest import MakeKey
 
 Connect = Callable[..., httpx.Client]
@@ -53,6 +59,47 @@ def test_the_current_key_shows_its_rights_and_not_its_value(
     assert (body["scopes"], body["scoped_teams"]) == (["warehouse_table:read"], [project_id])
     assert body["mask_value"].startswith(key[:10])
     assert key not in answer.text
+
+
+def test_a_projects_keys_are_listed_newest_first_without_their_values(
+    connect: Connect,
+    make_key: MakeKey,
+    database: Database,
+    project_id: int,
+    other_project: int,
+) -> None:
+    past = datetime.now(UTC) - timedelta(days=1)
+    auditor = make_key(["audit_log:read"], label="audit")
+    old = make_key(["warehouse_table:read"], project_id, other_project, label="old", expires=past)
+    theirs = make_key(["*"], other_project, label="theirs")
+    longer = int(f"{project_id}{project_id}")
+    with database.write() as session:
+        session.add(Project(id=longer, name="Of a number that has the project's in it"))
+    make_key(["*"], longer, label="longer")
+    gone = make_key(["*"], label="gone")
+    with database.write() as session:
+        identity.revoke_key(session, gone[:10])
+    client = connect(auditor)
+    client.base_url = client.base_url.join(f"/api/projects/{project_id}/")
+    first = client.get("keys/", params={"limit": 2})
+    second = client.get(first.json()["next"])
+    found = first.json()["results"] + second.json()["results"]
+    assert first.json()["count"] == 3
+    assert [each["label"] for each in found] == ["gone", "old", "audit"]
+    assert [bool(each["revoked_at"]) for each in found] == [True, False, False]
+    assert [bool(each["expires_at"]) for each in found] == [False, True, False]
+    assert found[2]["mask_value"] == f"{auditor[:10]}..."
+    for key in (auditor, old, theirs, gone):
+        assert key not in first.text + second.text
+    assert set(found[0]) == set(ProjectKeyBody.model_fields)
+
+
+@pytest.mark.parametrize("scope", ["warehouse_table:write", "warehouse_table:read_rows"])
+def test_a_key_for_tables_sees_no_other(
+    connect: Connect, make_key: MakeKey, project_id: int, scope: str
+) -> None:
+    answer = connect(make_key([scope])).get(f"/api/projects/{project_id}/keys/")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
 
 
 def test_identity_needs_a_key(anonymous: httpx.Client) -> None:

@@ -44,6 +44,7 @@ OPERATIONS: Final = {
     "get_table",
     "healthz",
     "list_audit_log",
+    "list_keys",
     "list_changes",
     "list_jobs",
     "list_projects",

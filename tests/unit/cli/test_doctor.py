@@ -9,6 +9,8 @@ import pytest
 from cli.doctor import machine, processes, show, stores
 from cli.doctor.findings import Area, Verdict
 from stocktake import __version__
+from stocktake.jobs.doorbell import WorkerAnswer
+from stocktake.monitoring.workers import Workers
 from stocktake.settings import Settings
 
 GIB = 1024**3
@@ -32,11 +34,15 @@ def test_a_clock_that_is_off_is_told_by_how_much(seconds: float, verdict: Verdic
         assert f"{abs(seconds):.1f} s {direction} the database" in finding.found
 
 
+def _workers(versions: dict[str, str]) -> Workers:
+    return Workers([WorkerAnswer(node=node, version=it) for node, it in versions.items()])
+
+
 def test_a_worker_of_another_release_is_named() -> None:
-    finding = processes.judge_versions({"a@x": __version__, "b@y": "0.0.9"})
+    finding = processes.judge_versions(_workers({"a@x": __version__, "b@y": "0.0.9"}))
     assert finding.verdict is Verdict.WARNING
     assert finding.found == "b@y runs 0.0.9"
-    assert processes.judge_versions({"a@x": __version__}).verdict is Verdict.OK
+    assert processes.judge_versions(_workers({"a@x": __version__})).verdict is Verdict.OK
 
 
 def test_a_package_that_is_missing_or_of_another_version_is_named() -> None:

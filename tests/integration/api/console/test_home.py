@@ -35,12 +35,12 @@ def test_schedules_that_are_paused_or_fail_are_named(
         old = session.query(Schedule).filter_by(name="old").one()
         old.last_fire_at = AT.replace(hour=7)
     page = text_of(browser.get(""))
-    assert "Schedules whose last run failed" in page
+    assert "Schedules that fail" in page
     assert f"/batches/{batches['bad']}" in page
-    assert "1 job failed" in page
+    assert "1 job of the last run" in page
     assert f"/batches/{batches['good']}" not in page
     assert f"/batches/{batches['old']}" not in page
-    assert "Schedules that are paused" in page
+    assert "Paused schedules" in page
     assert ">idle</a>" in page
 
 

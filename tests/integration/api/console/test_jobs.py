@@ -49,6 +49,45 @@ def test_jobs_are_found_by_state_kind_table_and_code(
     assert f"jobs/?state=queued&amp;table={table}" in page
 
 
+def test_what_is_typed_in_the_box_becomes_chips(
+    browser: httpx.Client, make_job: MakeJob, make_table: Callable[..., UUID], fail_job: Any
+) -> None:
+    orders, _ = make_table("orders"), make_table("orders_eu")
+    failed = make_job(table_id=orders)
+    fail_job(failed)
+    make_job(table_id=orders)
+
+    def typed(text: str) -> httpx.Response:
+        return browser.get("jobs", params={"q": text}, follow_redirects=False)
+
+    answer = typed("state:failed code:access_denied table:orders")
+    assert answer.status_code == 303
+    assert answer.headers["location"].endswith(
+        f"/jobs?state=failed&code=access_denied&table={orders}"
+    )
+    page = text_of(browser.get(answer.headers["location"].rpartition("/")[2]))
+    assert _listed(page) == {str(failed)}
+    assert 'value="state:failed code:access_denied table:orders"' in page
+    assert typed("orders_e").status_code == 303  # one has it in its name
+    page = text_of(typed("rders"))
+    assert "No one table is called" in page
+    assert "/tables?q=rders" in page
+    page = text_of(typed("state:faled batch:x"))
+    assert "is no state of a job" in page
+    assert "is no batch" in page
+    assert typed("code:" + "x" * 150).status_code == 303
+
+
+def test_tables_lead_to_their_jobs(browser: httpx.Client, make_table: Callable[..., UUID]) -> None:
+    make_table("orders")
+    page = text_of(browser.get("tables", params={"q": "state:failed table:orders"}))
+    assert "/jobs?q=state%3Afailed+table%3Aorders" in page
+    failing = page[page.index('class="row filters"') :].partition("</div>")[0]
+    assert re.search(r'aria-current="true">failing ', failing)  # also where it is typed as "failed"
+    for text in ("", "state:stale", "orders format:delta"):
+        assert "Jobs that match" not in text_of(browser.get("tables", params={"q": text}))
+
+
 def test_a_list_is_paged(browser: httpx.Client, make_job: MakeJob) -> None:
     made = [str(make_job()) for _ in range(42)]
     first = text_of(browser.get("jobs"))
@@ -120,6 +159,16 @@ def test_what_a_read_found_is_told(
     assert raw.headers["content-type"] == "application/json"
     assert raw.json()["result"]["warnings"] == [warning]
     assert raw.json()["attempts"][0]["outcome"] == "succeeded"
+
+
+def test_a_long_diff_is_paged(
+    browser: httpx.Client, make_job: MakeJob, finish_job: FinishJob
+) -> None:
+    job = make_job()
+    added = [{"name": f"c{at}", "type": "String"} for at in range(41)]
+    finish_job(job, {"change": "additive", "diff": {**NOTHING, "added": added}})
+    assert "40 of 41</span>" in text_of(browser.get(f"jobs/{job}"))
+    assert "<strong>c40</strong>" in text_of(browser.get(f"jobs/{job}?line=40"))
 
 
 def test_a_check_shows_each_step(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from stocktake.db.models import AuditEntry
 from stocktake.db.session import Database
+from stocktake.services import identity
 from tests.integration.api.console.conftest import SignIn, post, text_of
 
 EVIL = "<script>alert(1)</script>"
@@ -76,12 +78,33 @@ def test_the_audit_log_is_filtered_and_paged(
     assert "No such entries" in text_of(browser.get("settings/audit?action=table.delete"))
 
 
+def test_the_projects_keys_are_listed_and_never_shown(
+    sign_in: SignIn, make_key: Callable[..., str], database: Database, project_id: int
+) -> None:
+    key = make_key(["audit_log:read"], label=f"mine {EVIL}")
+    gone = make_key(["warehouse_table:read"], label="gone")
+    with database.write() as session:
+        identity.revoke_key(session, gone[:10])
+    make_key(["*"], label="past", expires=datetime.now(UTC) - timedelta(hours=1))
+    make_key(["*"], label="later", expires=datetime.now(UTC) + timedelta(days=2, hours=1))
+    page = text_of(sign_in(key=key).get(f"/p/{project_id}/settings/keys"))
+    rows = re.findall(r"<tr><th scope=.*?</tr>", page, re.DOTALL)
+    assert ["in 2 d" in rows[0], "ended" in rows[1], "revoked" in rows[2]] == [True] * 3
+    assert "yours" in rows[3]
+    assert ["<code>audit_log:read</code>" in row for row in rows] == [False, False, False, True]
+    assert key not in page
+    assert gone not in page
+    assert "<script>alert" not in page
+    assert "stocktake keys revoke" in page
+
+
 def test_the_audit_log_is_for_few_eyes(
     sign_in: SignIn, project_id: int, make_table: MakeTable
 ) -> None:
     looker = sign_in(["warehouse_table:write"])
     page = text_of(looker.get(f"/p/{project_id}/settings/audit"), 403)
     assert "audit_log:read" in page
+    text_of(looker.get(f"/p/{project_id}/settings/keys"), 403)
     auditor = sign_in(["audit_log:read"])
     text_of(auditor.get(f"/p/{project_id}/settings/audit"))
     text_of(auditor.get(f"/p/{project_id}/settings"), 403)
