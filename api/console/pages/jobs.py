@@ -16,7 +16,6 @@ from api.console.rendering import show
 from api.console.results import UNTOLD
 from api.console.routing import Router
 from api.console.session import ReadEdge, WriteEdge
-from api.edge.answers import JsonResponse
 from api.schemas.jobs import full_job_view
 from stocktake.db.models import Job, JobAttempt
 from stocktake.services import jobs, table_views
@@ -162,8 +161,7 @@ def _raw(job: Job, attempts: Sequence[JobAttempt]) -> str:
 @router.get("/p/{project_id}/jobs/{job_id}/raw")
 async def show_raw(edge: ReadEdge, job_id: UUID) -> Response:
     """Give a job as the API does, all of it."""
-    raw = await edge.read(lambda context: _raw(*jobs.with_attempts(context, job_id)))
-    return JsonResponse(raw.encode())
+    return await edge.show(lambda it: _raw(*jobs.with_attempts(it, job_id)).encode())
 
 
 @router.post("/p/{project_id}/jobs/{job_id}/cancel")

@@ -66,6 +66,7 @@ METHODS: Final = {
 }
 #: Without one, and why.
 NONE: Final = {
+    "GET keys/": "keys are the operator's, who has `stocktake keys list` beside the database",
     "GET schedules/{schedule_id}/": "`schedules.get` takes a name, too, and so looks into the list",
     "POST warehouse_tables/upload_file/": "the first of two steps that `tables.upload` does in one",
     "POST warehouse_tables/create_from_upload/": "the second of them",

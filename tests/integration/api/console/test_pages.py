@@ -253,6 +253,20 @@ def test_the_last_try_of_a_source_is_shown_with_it(
     assert "every 2s" not in page
 
 
+def test_a_table_that_is_being_read_shows_what_becomes_of_it(
+    browser: httpx.Client, client: httpx.Client, make_table: MakeTable, finish_job: FinishJob
+) -> None:
+    """Its page promises the columns as soon as a worker has read them."""
+    table = make_table(columns=[])
+    assert "changes from:body" not in text_of(browser.get(f"tables/{table}"))
+    assert post(browser, f"tables/{table}/refresh").status_code == 303
+    job = client.get(f"warehouse_tables/{table}/").json()["latest_job"]["id"]
+    page = text_of(browser.get(f"tables/{table}"))
+    assert page.index('<div id="live" hx-get=') < page.index("<h1>") < page.index("No columns")
+    finish_job(UUID(job), {})
+    assert "changes from:body" not in text_of(browser.get(f"tables/{table}"))
+
+
 def test_a_policy_is_set_and_a_table_deleted(
     browser: httpx.Client, client: httpx.Client, make_table: MakeTable
 ) -> None:
