@@ -95,7 +95,7 @@ async def audit_log(
     wanted = EntryFilter(project_id=edge.caller.project_id, action=action or None, subject=subject)
 
     asked = {"action": wanted.action, "subject": wanted.subject}
-    command = commands.command("stocktake audit-log", {"project": wanted.project_id, **asked})
+    command = commands.command("stocktake audit-log --server", asked)
 
     def work(context: Context) -> Mapping[str, Any]:
         count, found = audit.page(context.session, wanted, limit=_LISTED, offset=offset)
