@@ -16,6 +16,7 @@ from api.console.session import ReadEdge, WriteEdge
 from api.schemas.changes import change_view
 from stocktake.errors import ConflictError, ValidationError
 from stocktake.schema.decisions import Verdict
+from stocktake.schema.types import parse
 from stocktake.services import changes
 from stocktake.services.changes import Accept, ChangeFilter, ChangeView, Decision
 from stocktake.services.context import Context
@@ -78,9 +79,15 @@ async def show_change(edge: ReadEdge, change_id: UUID, offset: Offset = 0) -> Re
 
 
 def _origin(view: ChangeView, part: dict[str, Any]) -> dict[str, Any] | None:
+    """Return where a column comes from; of one whose type changed, who brought that type."""
     if view.origins is None or not part["after"]:
         return None
-    return view.origins.shown(part["after"][0]["name"])
+    name = part["after"][0]["name"]
+    shown, found = view.origins.shown(name), view.origins.origins([name], camps=True)
+    if shown and part["before"] and found and name in found.columns:
+        place = found.columns[name].brought(parse(part["before"][0]["type"]))
+        return shown | {"first": place.as_dict()}
+    return shown
 
 
 @router.post("/p/{project_id}/changes/{change_id}/decide")
