@@ -117,8 +117,19 @@ def loss(case: Stored, answer: list[list[Any]] | dict[str, str]) -> str | None:
 
 
 def first_loss(type_: Type, said: Iterable[Any], back: Iterable[Any]) -> str | None:
-    """The first value of a column that did not come back. Its dates are of one order."""
+    """The first value of a column that did not come back. Its dates are of one order, and those of
+    each field of a tuple: it is found as a column of its own."""
     pairs = list(zip(said, back, strict=True))
+    rows = [(s, b) for s, b in pairs if isinstance(s, dict) and isinstance(b, dict)]
+    if type_.name == "Tuple" and rows and len(rows) == len(pairs):
+        fields = {each.name: each.type for each in type_.fields or ()}
+        if unknown := next((s for s, _ in rows if not s.keys() <= fields.keys()), None):
+            return f"{unknown!r} has other fields"
+        found = (
+            first_loss(inner, (s.get(name) for s, _ in rows), (b.get(name) for _, b in rows))
+            for name, inner in fields.items()
+        )
+        return next((each for each in found if each is not None), None)
     lost = None
     for day_first in (True, False):
         lost = next((f"{s!r} -> {b!r}" for s, b in pairs if not same(type_, s, b, day_first)), None)

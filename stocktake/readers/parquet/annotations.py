@@ -195,6 +195,18 @@ def _put_map_right(group: _Element, pairs: _Element, *, of_pages: bool) -> None:
     else:
         # A null as a key is what the format forbids; ClickHouse has no Map with nullable keys.
         key.put(_REPETITION, _REQUIRED)
+        _let_fields_be_null(key)
+
+
+def _let_fields_be_null(group: _Element) -> None:
+    """Have the fields of a group be null where the group may be, as ClickHouse has them."""
+    for each in group.children:
+        if each.number(_REPETITION) != _REQUIRED or each.mark is not None:
+            continue
+        if each.children:
+            _let_fields_be_null(each)
+        else:
+            each.put(_REPETITION, _OPTIONAL)
 
 
 def _put_list_right(inner: _Element) -> None:

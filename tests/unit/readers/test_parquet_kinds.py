@@ -169,6 +169,17 @@ COLUMNS: Final[dict[str, list[Element] | Element]] = {
     "map_of_optional_structs": group(
         "x", pairs(group("key", leaf("a", INT32), leaf("b", BYTES, UTF8))), converted=MAP
     ),
+    "map_of_optional_structs_of_required_fields": group(
+        "x",
+        pairs(
+            group(
+                "key",
+                leaf("a", INT32, repetition=REQUIRED),
+                group("b", leaf("c", INT32, repetition=REQUIRED), repetition=REQUIRED),
+            )
+        ),
+        converted=MAP,
+    ),
     "map_of_lists": group(
         "x",
         pairs(group("key", group("list", leaf("e", INT32), repetition=REPEATED), converted=LIST)),
