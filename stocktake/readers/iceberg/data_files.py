@@ -26,7 +26,7 @@ from stocktake.schema.formats import TableFormat
 from stocktake.storage.places.globs import escape
 
 #: A scheme with its slashes: one store has several, such as s3 and s3a.
-_SCHEME: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
+_SCHEME: Final = re.compile(r"\A(?:[A-Za-z][A-Za-z0-9+.-]*:)?/*")
 #: What a manifest lists (specification, "Manifest Lists"), and of an entry that its file is gone.
 _LISTED: Final = ("manifest_path", "content", "sequence_number")
 _DELETES: Final = 1
