@@ -33,9 +33,10 @@ def request(context: Context, table_id: UUID, file: str | None) -> Enqueued:
         PermissionDeniedError: the project allows no previews.
         ValidationError: the name is no text that a file could have.
     """
+    # Another project's table is not there, whatever this one allows.
+    table = table_views.locked(context, table_id)
     if not identity.get_project(context).row_previews:
         raise PermissionDeniedError(OFF, code="previews_off")
-    table = table_views.locked(context, table_id)
     if file is not None:
         file = words.check_text(file, "file", max_length=MAX_FILE_NAME)
         if not file:
