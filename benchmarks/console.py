@@ -1,7 +1,7 @@
 """What each page of the console costs and moves, at 10,000 tables and with a table of extremes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
@@ -16,8 +16,17 @@ from benchmarks.figures import Figure, Outcome, Target, distributed
 from benchmarks.large_project import NOW, fill
 from benchmarks.options import Options
 from stocktake.catalog import changes
-from stocktake.db.models import Batch, BatchItem, Job, Schedule, SchemaChange, Table
+from stocktake.db.models import (
+    Batch,
+    BatchItem,
+    Job,
+    Schedule,
+    SchemaChange,
+    SchemaVersion,
+    Table,
+)
 from stocktake.schema.columns import Column
+from stocktake.schema.diff import diff
 from stocktake.states import JobKind, JobState, Queue
 
 _TABLES: Final = 10_000
@@ -27,6 +36,8 @@ _COLUMNS: Final = 5_000
 #: Columns of names of 10,000 characters: more than a page shows.
 _LONG: Final = 70
 _LONG_NAME: Final = "n" * 10_000
+#: Of its columns, version by version.
+_TYPES: Final = ("Float64", "String", "Int64")
 _TIMES: Final = 9
 _MOST_MS: Final = 200.0
 _MOST_KB: Final = 100.0
@@ -49,9 +60,9 @@ def measure(options: Options) -> Iterator[Outcome]:
             conditions=[
                 f"{tables:,} tables, {jobs:,} jobs, 500 batches and {_SCHEDULES} schedules of one "
                 f"project; a table of {_COLUMNS:,} columns, {_LONG} of them with names of 10,000 "
-                "characters, and a change of all of them that waits; the service as it runs, and "
-                f"one browser, {_TIMES} times each page; processor time is that of the web process "
-                "and the database's; sizes are of the HTML, not packed"
+                "characters, three versions of all of them, and a change of all that waits; the "
+                f"service as it runs, and one browser, {_TIMES} times each page; processor time "
+                "is that of the web process and the database's; sizes are of the HTML, not packed"
             ],
         )
 
@@ -80,7 +91,7 @@ def _extremes(deployment: Deployment) -> UUID:
             format="Parquet",
             url_pattern="https://bucket.s3.amazonaws.com/wide/*.parquet",
             columns=old,
-            schema_version=1,
+            schema_version=len(_TYPES),
             change_policy="manual",
             warnings=[{"code": "x", "sentence": "s" * 10_000, "file": "f" * 1_000}] * 20,
         )
@@ -90,9 +101,26 @@ def _extremes(deployment: Deployment) -> UUID:
             for at in range(_SCHEDULES)
         )
         session.flush()
+        session.add_all(_versions(table.id, names))
         fresh = tuple(Column.of(name, "String") for name in names)
         changes.settle(session, table, fresh, sampled=False, source_version="v", job_id=None)
         return table.id
+
+
+def _versions(table_id: UUID, names: Sequence[str]) -> Iterator[SchemaVersion]:
+    """Yield versions of a table, of which each changes the types of all columns."""
+    before: tuple[Column, ...] = ()
+    for number, kind in enumerate(_TYPES, 1):
+        columns = tuple(Column.of(name, kind) for name in names)
+        change = diff(before, columns)
+        yield SchemaVersion(
+            table_id=table_id,
+            number=number,
+            columns=[column.as_dict() for column in columns],
+            diff=change.as_dict(),
+            change=change.change.value,
+        )
+        before = columns
 
 
 def _batch(deployment: Deployment) -> UUID:
@@ -143,6 +171,7 @@ def _pages(deployment: Deployment, wide: UUID, batch: UUID) -> Mapping[str, str]
         **{f"a table{tab}": f"tables/{plain}{tab}" for tab in tabs},
         **{f"the widest table{tab}": f"tables/{wide}{tab}" for tab in tabs},
         "the widest table, a column searched": f"tables/{wide}?find=c499",
+        "the widest table, two versions compared": f"tables/{wide}/history?since=1&to=3",
         "changes": "changes",
         "the widest change": f"changes/{change}",
         "jobs": "jobs",

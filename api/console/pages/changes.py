@@ -106,13 +106,21 @@ async def decide(edge: WriteEdge, change_id: UUID) -> Response:
 def _key(part: dict[str, Any]) -> str:
     """Return what names a part in a form: what it says, and no place of it, since parts come and go
     while a page is open. Their names may be long, and are in no form."""
-    said = json.dumps([part["names"], part["before"], part["after"]], sort_keys=True)
-    return sha256(said.encode()).hexdigest()[:_KEY_DIGITS]
+    return _hashed(_said(part))
 
 
 def _keys(parts: list[Any]) -> str:
-    """Return the same of all parts, for the buttons that mean all."""
-    return sha256("".join(sorted(map(_key, parts))).encode()).hexdigest()[:_KEY_DIGITS]
+    """Return the same of all parts, for the buttons that mean all. Those that are decided while a
+    page is open may stand elsewhere."""
+    return _hashed([_said(part) for part in sorted(parts, key=lambda part: part["names"])])
+
+
+def _said(part: dict[str, Any]) -> list[Any]:
+    return [part["names"], part["before"], part["after"]]
+
+
+def _hashed(said: list[Any]) -> str:
+    return sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_KEY_DIGITS]
 
 
 def _decision(parts: list[Any], form: Form) -> Decision:
