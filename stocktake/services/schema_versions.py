@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import InstrumentedAttribute, defer
 
 from stocktake.catalog.changes import reconsider
 from stocktake.catalog.versions import add_version
@@ -22,6 +22,7 @@ from stocktake.schema.wire_names import database_field, override_type
 from stocktake.services import audit, quotas, refreshes, table_views, words
 from stocktake.services.context import Context
 
+_Large: TypeAlias = InstrumentedAttribute[list[Any]] | InstrumentedAttribute[dict[str, Any]]
 #: How much of a client's own words an error repeats.
 _SHOWN: Final = 100
 
@@ -70,12 +71,23 @@ def get_version(context: Context, table_id: UUID, number: int) -> SchemaVersion:
     Raises:
         NotFoundError: no such live table in this project, or no such version of it.
     """
+    return _version(context, table_id, number)
+
+
+def _version(
+    context: Context, table_id: UUID, number: int, *, without: _Large | None = None
+) -> SchemaVersion:
+    """Return a version.
+
+    Args:
+        without: what of it is not asked for: it may be megabytes.
+    """
     table = table_views.get_view(context, table_id, columns=False).table
-    version = context.session.scalars(
-        select(SchemaVersion).where(
-            SchemaVersion.table_id == table.id, SchemaVersion.number == number
-        )
-    ).one_or_none()
+    mine = SchemaVersion.table_id == table.id, SchemaVersion.number == number
+    query = select(SchemaVersion).where(*mine)
+    if without is not None:
+        query = query.options(defer(without))
+    version = context.session.scalars(query).one_or_none()
     if version is None:
         raise NotFoundError
     return version
@@ -89,13 +101,14 @@ def compare(
     Raises:
         NotFoundError: no such live table in this project, or no such version of it.
     """
-    version = get_version(context, table_id, number)
     if against is None:
+        version = _version(context, table_id, number, without=SchemaVersion.columns)
         before = number - 1 or None
         return Comparison(
             before=before, after=number, change=version.change, diff=dict(version.diff)
         )
-    older = get_version(context, table_id, against)
+    version = _version(context, table_id, number, without=SchemaVersion.diff)
+    older = _version(context, table_id, against, without=SchemaVersion.diff)
     changes = diff(_columns(older.columns), _columns(version.columns))
     return Comparison(
         before=against, after=number, change=changes.change.value, diff=changes.as_dict()
