@@ -37,7 +37,7 @@ class Blamed:
 
     def told(self, change: Diff) -> Diff:
         """Return a diff from what was stored before that tells who brought what."""
-        return change if self.origins is None else with_origins(change, self.origins)
+        return with_origins(change, self.origins)
 
 
 def blame(

@@ -234,8 +234,11 @@ def cut_type(type_: Type) -> str:
     return _cut(str(type_), _MAX_TYPE_LENGTH)
 
 
-def with_origins(change: Diff, origins: Origins) -> Diff:
-    """Return a diff that tells who brought what, from the origins of the columns behind it."""
+def with_origins(change: Diff, origins: Origins | None) -> Diff:
+    """Return a diff that tells who brought what, from the origins of the columns behind it; where
+    none are known it tells nothing of that."""
+    if origins is None:
+        return change
     columns: list[tuple[Column, Type | None]] = [(each, None) for each in change.added]
     columns += [(each.new, each.old.type) for each in change.changed]
     told = {

@@ -297,11 +297,8 @@ def _apply(
     rejected = by_verdict[Verdict.REJECT]
     table.rejected = [*table.rejected, *(part.refused() for part in rejected)]
     columns = without(live, proposed, [*waiting, *rejected])
-    change_of_schema = diff(live, columns)
     stored = StoredOrigins(table.origins).origins((each.name for each in columns), camps=True)
-    if stored is not None:
-        change_of_schema = with_origins(change_of_schema, stored)
-    _store(context, table, columns, change_of_schema)
+    _store(context, table, columns, with_origins(diff(live, columns), stored))
     change.proposed = [column.as_dict() for column in without(live, proposed, rejected)]
     decided = [
         part if part["decision"] is not None else part | {"decision": verdicts.get(part["name"])}
