@@ -105,6 +105,8 @@ def _lists(schedule: Any) -> Iterator[tuple[str, Work]]:
             yield f"tables/?order_by={order}", partial(_tables, TableFilter(), order)
             fresh = TableFilter(state=TableState.FRESH)
             yield f"tables/?state=fresh&order_by={order}", partial(_tables, fresh, order)
+    parquet = TableFilter(format=TableFormat("Parquet"))
+    yield "tables/?format=Parquet&order_by=-size_bytes", partial(_tables, parquet, "-size_bytes")
     yield "tables/counts/", _counts
     day = timedelta(days=1)
     for query, job_filter in {

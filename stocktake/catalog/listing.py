@@ -79,12 +79,21 @@ class Moment:
 
     @property
     def is_stale(self) -> ColumnElement[bool]:
-        """Whether a table that was read is older than it may be, as a condition."""
+        """Whether a table that was read is older than it may be, as a condition; null is no."""
         stale = Table.stale_at <= literal(self.at, UtcDateTime())
+        if (before := self._stale_before) is None:
+            return stale
+        inherited = Table.last_refreshed_at <= literal(before, UtcDateTime())
+        return or_(stale, and_(Table.stale_at.is_(None), inherited))
+
+    @property
+    def _is_fresh(self) -> ColumnElement[bool]:
+        # Not as "not stale", which is neither where it is null, and dearer with a coalesce.
+        inherited: ColumnElement[bool] = Table.stale_at.is_(None)
         if (before := self._stale_before) is not None:
-            inherited = Table.last_refreshed_at <= literal(before, UtcDateTime())
-            stale = or_(stale, and_(Table.stale_at.is_(None), inherited))
-        return func.coalesce(stale, false())
+            recent = Table.last_refreshed_at > literal(before, UtcDateTime())
+            inherited = and_(inherited, recent)
+        return or_(inherited, Table.stale_at > literal(self.at, UtcDateTime()))
 
     @property
     def _stale_before(self) -> datetime | None:
@@ -113,8 +122,8 @@ class Moment:
             return reads
         if state in _IS:
             return and_(_IS[state], not_(reads))
-        stale = self.is_stale if state is TableState.STALE else not_(self.is_stale)
-        return and_(*_READ, stale, not_(reads))
+        aged = self.is_stale if state is TableState.STALE else self._is_fresh
+        return and_(*_READ, aged, not_(reads))
 
 
 def _reading(session: Session, project_id: int) -> frozenset[UUID]:
@@ -165,6 +174,13 @@ class TableFilter:
     last_change: ChangeClass | None = None
     has_overrides: bool | None = None
     schedule: UUID | None = None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it matches a good part of a project's tables as a rule."""
+        return self == TableFilter(state=self.state, format=self.format) and (
+            self.state in {None, TableState.FRESH}
+        )
 
     def conditions(self, moment: Moment) -> list[ColumnElement[bool]]:
         """Return what a statement over `Table` asks, but for the schedule

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Select, literal, select, tuple_
+from sqlalchemy import CTE, BigInteger, ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from stocktake.db.clock import UtcDateTime
@@ -67,8 +67,42 @@ def found_first(query: Select[*tuple[Any, ...]]) -> tuple[Select[*tuple[Any, ...
     Else a database walks an index of the order until it has found as many as were asked for: where
     few match (`FEW`), that is through all rows, one by one.
     """
-    found = query.cte("found").prefix_with("MATERIALIZED")
+    found = _at_once(query)
     return select(found), list(found.c)
+
+
+def _at_once(query: Select[*tuple[Any, ...]]) -> CTE:
+    return query.cte("found").prefix_with("MATERIALIZED")
+
+
+def part_of_few(
+    session: Session,
+    query: Select[*tuple[Any, ...]],
+    *,
+    limit: int,
+    offset: int = 0,
+    after: Place | None = None,
+    ascending: bool = False,
+) -> tuple[int, Sequence[Sequence[Any]]] | None:
+    """Return how many rows match, and a part of them sorted by all their columns; None where more
+    than `FEW` match.
+
+    It looks at each row once, where a count and then a search do so twice.
+
+    Args:
+        query: what is found, by which it is sorted: see `part_of`, as for the others.
+
+    Raises:
+        ValidationError: `after` is no place in this list.
+    """
+    found = _at_once(query.limit(FEW + 1))
+    counted = select(func.count()).select_from(found)
+    part = part_of(
+        select(found), *found.c, limit=limit, offset=offset, after=after, ascending=ascending
+    )
+    rows = session.execute(part.add_columns(counted.scalar_subquery())).all()
+    count = rows[0][-1] if rows else session.scalar(counted) or 0
+    return None if count > FEW else (count, [row[:-1] for row in rows])
 
 
 def one_by_one(session: Session, page: Select[T]) -> Iterator[T]:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, extract, func, select, union_all
 from stocktake.catalog import tables
 from stocktake.db.clock import now
 from stocktake.db.models import Job, JobAttempt, Table, Upload
-from stocktake.db.pages import FEW, Key, Place, found_first, one_by_one, part_of
+from stocktake.db.pages import FEW, Key, Place, found_first, one_by_one, part_of, part_of_few
 from stocktake.errors import ConflictError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
@@ -54,17 +54,26 @@ def list_jobs(
     """Return how many jobs match, and one page of them, newest first unless told otherwise."""
     matching = _matching(context, wanted)
     parts = _parts(context, matching, wanted)
-    counts = [part.with_only_columns(func.count()) for part in parts]
-    count = sum(context.session.scalar(each) or 0 for each in counts)
+    page: dict[str, Any] = {
+        "limit": limit,
+        "offset": offset,
+        "after": after,
+        "ascending": oldest_first,
+    }
+    narrow = wanted.table_id or wanted.batch_id or wanted.error_code
     # Ids first, which an index has: a row is long.
-    found: Select[Any] = matching
-    keys: list[Key] = [Job.id]
-    # Those that are left out stand before those that are meant.
-    skips = wanted.created_after if oldest_first else wanted.created_before
-    if count <= FEW or skips:
-        found, keys = found_first(select(union_all(*parts).subquery()))
-    page = part_of(found, *keys, limit=limit, offset=offset, after=after, ascending=oldest_first)
-    ids = context.session.scalars(page).all()
+    if narrow and (few := part_of_few(context.session, matching, **page)):
+        count, ids = few[0], [row[0] for row in few[1]]
+    else:
+        counts = [part.with_only_columns(func.count()) for part in parts]
+        count = sum(context.session.scalar(each) or 0 for each in counts)
+        found: Select[Any] = matching
+        keys: list[Key] = [Job.id]
+        # Those that are left out stand before those that are meant.
+        skips = wanted.created_after if oldest_first else wanted.created_before
+        if count <= FEW or skips:
+            found, keys = found_first(select(union_all(*parts).subquery()))
+        ids = list(context.session.scalars(part_of(found, *keys, **page)))
     rows = select(Job).where(Job.id.in_(ids))
     ordered = rows.order_by(Job.id if oldest_first else Job.id.desc())
     return count, one_by_one(context.session, ordered)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, cast, func
+from sqlalchemy import func
 
 from stocktake.catalog.listing import Moment
 from stocktake.catalog.selection import live
@@ -55,7 +55,7 @@ def count_tables(context: Context) -> TableCounts:
             *groups,
             func.count().label("tables"),
             func.count(Table.last_refreshed_at).label("were_read"),
-            func.sum(cast(moment.is_stale, Integer)).label("stale"),
+            func.count().filter(moment.is_stale).label("stale"),
             func.max(Table.last_refreshed_at).label("newest"),
         )
         .group_by(*groups)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Select, Text, cast, func, select
-from sqlalchemy.orm import defer, load_only, undefer
+from sqlalchemy.orm import Session, defer, load_only, undefer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from stocktake.catalog import tables
@@ -25,7 +25,7 @@ from stocktake.db.models import (
     Table,
     User,
 )
-from stocktake.db.pages import FEW, Place, found_first, part_of, place_of
+from stocktake.db.pages import FEW, Key, Place, part_of, part_of_few, place_of
 from stocktake.errors import NotFoundError
 from stocktake.services.context import Context
 from stocktake.states import ChangeState, JobState, TableState
@@ -139,17 +139,22 @@ def list_views(
     session, project_id = context.session, context.caller.project_id
     moment = Moment.of(session, project_id)
     conditions = conditions_of(session, project_id, wanted, moment)
-    found = live(project_id).where(*conditions)
-    count = session.scalar(found.with_only_columns(func.count()))
     keys, ascending = sorting(order_by, moment)
-    if not count and after is None:
-        return TablePage(count=0, views=[])
+    found = live(project_id).where(*conditions).with_only_columns(*keys)
     # Ids first: with its columns a row is too long to be sorted among 100,000.
-    keyed = found.with_only_columns(*keys)
-    if (count or 0) <= FEW:
-        keyed, keys = found_first(keyed)
-    page = part_of(keyed, *keys, limit=limit, offset=offset, after=after, ascending=ascending)
-    places = {row[-1]: place_of(*row) for row in session.execute(page)}
+    count, placed = _placed(
+        session,
+        found,
+        keys,
+        counted=wanted.is_wide,
+        limit=limit,
+        offset=offset,
+        after=after,
+        ascending=ascending,
+    )
+    if not placed:
+        return TablePage(count=count, views=[])
+    places = {row[-1]: place_of(*row) for row in placed}
     query = _joined(columns=False).add_columns(_WEIGHT).where(Table.id.in_(places))
     rows = {row[0].id: row for row in session.execute(query)}
     ordered = [rows[each] for each in places if each in rows]
@@ -161,7 +166,29 @@ def list_views(
         _load_columns(context, [row[0] for row in ordered])
     waiting = _pending(context, [row[0].id for row in ordered if row[0].pending])
     views = [_view(*row[:-1], waiting=waiting, places=places) for row in ordered]
-    return TablePage(count=count or 0, views=views, cut=len(views) < len(rows))
+    return TablePage(count=count, views=views, cut=len(views) < len(rows))
+
+
+def _placed(
+    session: Session,
+    found: Select[*tuple[Any, ...]],
+    keys: Sequence[Key],
+    *,
+    counted: bool,
+    **part: Any,
+) -> tuple[int, Sequence[Sequence[Any]]]:
+    """Return how many tables match, and the keys of those on a page.
+
+    Args:
+        counted: whether they are counted first, as they are many.
+        part: which page, as `pages.part_of` takes it.
+    """
+    count = session.scalar(found.with_only_columns(func.count())) or 0 if counted else None
+    if (count is None or count <= FEW) and (few := part_of_few(session, found, **part)):
+        return few
+    if count is None:
+        count = session.scalar(found.with_only_columns(func.count())) or 0
+    return count, session.execute(part_of(found, *keys, **part)).all()
 
 
 def count_views(context: Context, wanted: TableFilter) -> int:

@@ -15,11 +15,14 @@ from sqlalchemy import event, update
 
 from api.edge import answers, pages
 from cli import client as cli
+from stocktake.db import pages as db_pages
 from stocktake.db.models import Job, Schedule, SchemaVersion, Table
 from stocktake.db.session import Database
+from stocktake.errors import AccessDeniedError, SourceNotFoundError
 from stocktake.schema.columns import Column
-from stocktake.services import table_views
+from stocktake.services import jobs, table_views
 from tests.integration.api.conftest import MakeJob, Served
+from tests.integration.api.playing import fail_with
 
 MakeTable = Callable[..., UUID]
 
@@ -199,6 +202,48 @@ def test_item_8_filters_hold_on_each_page(client: httpx.Client, make_table: Make
     names = [row["name"] for page in (first, second) for row in page.json()["results"]]
     assert names == ["even_4", "even_2", "even_0"]
     assert second.json()["next"] is None
+
+
+@pytest.mark.parametrize("few", [0, 3, 10_000])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "warehouse_tables/?search=even",
+        "warehouse_tables/?format=CSV&state=failing&order_by=-size_bytes",
+        "warehouse_tables/?format=CSV",
+        "jobs/?error_code=access_denied",
+        "jobs/?error_code=access_denied&order_by=created_at",
+    ],
+)
+def test_few_that_match_are_found_and_counted_as_many_are(
+    client: httpx.Client,
+    make_table: MakeTable,
+    make_job: MakeJob,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+    few: int,
+) -> None:
+    for module in (db_pages, table_views, jobs):
+        monkeypatch.setattr(module, "FEW", few)
+    for number in range(4):
+        table = make_table(f"even_{number}", format="CSV", size_bytes=number or None)
+        make_table(f"odd_{number}", format="Parquet")
+        error = AccessDeniedError("a") if number else SourceNotFoundError("b")
+        fail_with(error)(database, make_job(table_id=table))
+    whole = client.get(query).json()
+    ids = [row["id"] for row in whole["results"]]
+    assert whole["count"] == len(ids) == (3 if "jobs" in query else 4)
+    for begin in ("&cursor=", "&offset=0"):
+        url, seen = f"{query}&limit=1{begin}", list[str]()
+        while url:
+            page = client.get(url).json()
+            assert page["count"] == whole["count"]
+            seen += [row["id"] for row in page["results"]]
+            url = page["next"]
+        assert seen == ids
+    beyond = client.get(f"{query}&offset=9").json()
+    assert (beyond["count"], beyond["results"]) == (whole["count"], [])
 
 
 def _encoded(value: Any) -> str:

@@ -261,7 +261,13 @@ def test_a_table_is_stale_by_its_own_number_or_its_projects(
     def state(seconds: Any) -> tuple[str, int | None]:
         answer = client.patch(path, json={"stale_after_seconds": seconds})
         assert answer.status_code == 200, answer.text
-        return answer.json()["state"], answer.json()["stale_after_seconds"]
+        told = answer.json()["state"]
+        for each in ("stale", "fresh"):
+            found = names(client.get(f"warehouse_tables/?state={each}"))
+            assert len(found) == (told == each)
+        counts = client.get("warehouse_tables/counts/").json()["by_state"]
+        assert {each: counts[each] for each in counts if counts[each]} == {told: 1}
+        return told, answer.json()["stale_after_seconds"]
 
     assert state(None) == ("fresh", None)
     assert state(3600) == ("stale", 3600)
