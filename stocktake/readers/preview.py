@@ -273,9 +273,15 @@ def _batches(
             yield {name: _value(column[at]) for name, column in columns.items()}
 
 
+#: Where the files of an Iceberg table have a column's id (specification, appendix A): Parquet as
+#: Arrow shows it, ORC, Avro.
+_FIELD_ID: Final = (b"PARQUET:field_id", b"iceberg.id", b"field-id")
+
+
 def _field_ids(schema: pa.Schema) -> Iterator[tuple[str, int]]:
     for each in schema:
-        number = (each.metadata or {}).get(b"PARQUET:field_id", b"")
+        said = each.metadata or {}
+        number = next((said[key] for key in _FIELD_ID if key in said), b"")
         if number.isdigit():
             yield each.name, int(number)
 

@@ -17,10 +17,10 @@ from fastavro.schema import SchemaParseException
 from stocktake.errors import UnsupportedError
 from stocktake.readers.avro.blocks import MAGIC, Plain
 from stocktake.readers.avro.header import Header, IncompleteError, parse
-from stocktake.readers.avro.types import columns
+from stocktake.readers.avro.types import PRIMITIVES, columns
 from stocktake.readers.source import Limits
 from stocktake.schema.numbers import decimal_digits
-from stocktake.schema.types import Type
+from stocktake.schema.types import Type, scalar
 
 _BATCH_ROWS: Final = 2_048
 _READ_BYTES: Final = 1 << 20
@@ -36,14 +36,16 @@ _PLAIN: Final = {
     "Int64": pa.int64(),
     "Float32": pa.float32(),
     "Float64": pa.float64(),
-    # Avro's bytes and its texts are one type to ClickHouse.
-    "String": pa.binary(),
+    "String": pa.string(),
+    "Bytes": pa.binary(),
     "Enum8": pa.string(),
     "Enum16": pa.string(),
     "UUID": pa.string(),
     "Date32": pa.date32(),
     "Nothing": pa.null(),
 }
+#: Both are String to ClickHouse, and two types to Arrow, to Delta and to whoever looks at rows.
+_PRIMITIVES: Final = {**PRIMITIVES, "bytes": scalar("Bytes")}
 _UNITS: Final = {"3": "ms", "6": "us"}
 
 Convert = Callable[[Any], Any]
@@ -61,11 +63,12 @@ def batches(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
         UnsupportedError: an array may claim items without end.
     """
     header = _header(local)
-    found = columns(header.parsed(), limits)
+    found = columns(header.parsed(), limits, primitives=_PRIMITIVES)
     for column in found:
         _refuse_endless(column.type, column.name)
     kinds = [(column.name, *_arrow(column.type)) for column in found]
-    schema = pa.schema([(name, arrow) for name, arrow, _ in kinds])
+    ids = _field_ids(header.parsed())
+    schema = pa.schema([pa.field(name, arrow, metadata=ids.get(name)) for name, arrow, _ in kinds])
     try:
         empty = all(_takes_no_bytes(column.type) for column in found)
         plain = Plain(header, _stripped(header.parsed()), local, limits, empty=empty)
@@ -94,6 +97,14 @@ def _header(local: IO[bytes]) -> Header:
             continue
         local.seek(header.size)
         return header
+
+
+def _field_ids(schema: Any) -> dict[str, dict[str, str]]:
+    """Return what Iceberg says of its columns, by their names; of other files nothing."""
+    fields = schema.get("fields", ()) if isinstance(schema, dict) else ()
+    return {
+        each["name"]: {"field-id": str(each["field-id"])} for each in fields if "field-id" in each
+    }
 
 
 def _stripped(schema: Any) -> Any:

@@ -20,7 +20,7 @@ from stocktake.schema.types import (
     variant_of,
 )
 
-_PRIMITIVES: Final = {
+PRIMITIVES: Final[Mapping[str, Type]] = {
     "null": scalar("Nothing"),
     "boolean": scalar("Bool"),
     "int": scalar("Int32"),
@@ -48,12 +48,15 @@ class SchemaError(ValueError):
     """The JSON is no Avro schema."""
 
 
-def columns(schema: Any, limits: Limits) -> tuple[Column, ...]:
+def columns(
+    schema: Any, limits: Limits, *, primitives: Mapping[str, Type] = PRIMITIVES
+) -> tuple[Column, ...]:
     """Return the columns of a file's records.
 
     Args:
         schema: the header's, as Python's values.
         limits: of a schema's bounds all apply; a type that is referred to counts each time.
+        primitives: what Avro's primitive types are.
 
     Raises:
         SchemaError: it is no Avro schema.
@@ -74,7 +77,7 @@ def columns(schema: Any, limits: Limits) -> tuple[Column, ...]:
     check_columns(len(fields), limits, where="The schema")
     check_names(names, limits, where="The schema")
     refuse_duplicates(names)
-    visitor, spent = _Visitor(limits), Spent()
+    visitor, spent = _Visitor(limits, primitives), Spent()
     space = visitor.open(root, "")
     return tuple(
         Column.of(
@@ -89,8 +92,9 @@ def columns(schema: Any, limits: Limits) -> tuple[Column, ...]:
 class _Visitor:
     """Knows the named types that were met, and which are around the one that is looked at."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, primitives: Mapping[str, Type]) -> None:
         self._limits = limits
+        self._primitives = primitives
         self._named: dict[str, tuple[Mapping[str, Any], str]] = {}
         self._around: list[str] = []
 
@@ -122,8 +126,8 @@ class _Visitor:
         kind = details.get("type") if isinstance(schema, dict) else schema
         if not isinstance(kind, str):
             raise SchemaError("a type is neither a text nor an object")
-        if kind in _PRIMITIVES:
-            return _logical(kind, details, place) or _PRIMITIVES[kind]
+        if kind in self._primitives:
+            return _logical(kind, details, place) or self._primitives[kind]
         match kind:
             case "array":
                 return array_of(self.visit(details.get("items"), space, place.enter()))
@@ -175,7 +179,7 @@ class _Visitor:
         if len(others) < len(schemas) - 1:
             raise SchemaError("a union has null twice")
         if not others:
-            return _PRIMITIVES["null"]
+            return PRIMITIVES["null"]
         if len(others) > 1:
             return variant_of([self.visit(each, space, place.enter()) for each in others])
         type_ = self.visit(others[0], space, place)

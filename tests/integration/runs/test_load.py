@@ -88,6 +88,24 @@ def test_uploads_of_files_that_carry_their_types_append_as_well(desk: Desk) -> N
     assert desk.table().row_count == 7
 
 
+def test_texts_of_an_avro_file_are_texts_and_its_bytes_bytes(desk: Desk) -> None:
+    inner = {"type": "record", "name": "inner", "fields": [{"name": "t", "type": "string"}]}
+    some = {"type": "array", "items": ["null", "string"]}
+    schema = avro_record(note=["null", "string"], raw="bytes", some=some, inner=inner)
+    row = {"note": "é", "raw": b"\xff", "some": ["a", None], "inner": {"t": "b"}}
+    desk.load(avro_file(schema, [row]), filename="x.avro", format="Avro")
+
+    assert rows(desk) == [row]
+    assert desk.columns()["note"] == desk.columns()["raw"] == "String)"
+    # Bytes take the place of texts, and none are lost.
+    schema = avro_record(note="bytes", raw="string")
+    desk.load(avro_file(schema, [{"note": b"\xff", "raw": "y"}]), filename="x.avro", format="Avro")
+    assert [(each["note"], each["raw"]) for each in rows(desk)] == [
+        ("é".encode(), b"\xff"),
+        (b"\xff", b"y"),
+    ]
+
+
 def test_replace_drops_the_rows_and_the_columns_that_were_there(any_desk: Desk) -> None:
     any_desk.load(CSV)
     any_desk.load(b"id,price\nA,1.5\n", mode="replace")

@@ -1,6 +1,7 @@
 """A preview of a Delta or an Iceberg table that somebody else writes: one file of its current
 version, found by its own log, and nothing that lies elsewhere."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyarrow import orc
 from pyiceberg import types as of
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import IdentityTransform
@@ -353,6 +355,46 @@ def test_a_data_file_elsewhere_than_the_iceberg_table_is_refused(desk: Desk, pat
 
     refuse(desk, table, UnsupportedError, "not below its own root")
     refuse(desk, table, UnsupportedError, "not below its own root", path)
+
+
+def as_orc(path: Path) -> None:
+    fields = [
+        pa.field("id", pa.int64(), metadata={"iceberg.id": "1"}),
+        pa.field("old", pa.string(), metadata={"iceberg.id": "2", "iceberg.required": "false"}),
+    ]
+    orc.write_table(TABLE.rename_columns(["id", "old"]).cast(pa.schema(fields)), path)
+
+
+def as_avro(path: Path) -> None:
+    fields = [
+        {"name": "id", "type": ["null", "long"], "default": None, "field-id": 1},
+        {"name": "old", "type": ["null", "string"], "default": None, "field-id": 2},
+    ]
+    schema = {"type": "record", "name": "r", "fields": fields}
+    rows = [{"id": row["id"], "old": row["note"]} for row in TABLE.to_pylist()]
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, rows, codec="deflate")
+
+
+@pytest.mark.parametrize("write", [as_orc, as_avro])
+def test_data_files_of_other_formats_have_the_names_of_today(
+    desk: Desk, write: Callable[[Path], None]
+) -> None:
+    with warehouse(desk.sources) as catalog:
+        written = create(catalog, ID, NOTE)
+        written.append(TABLE)
+        (manifest,) = written.current_snapshot().manifests(written.io)
+        root = written.location()
+    name = f"data/a.{write.__name__.removeprefix('as_')}"
+    write(Path(root.removeprefix("file://")) / name)
+    of_it = {"file_path": f"{root}/{name}", "file_format": name.rpartition(".")[2].upper()}
+    local = Path(manifest.manifest_path.removeprefix("file://"))
+    relist(local, lambda row: [row | {"data_file": row["data_file"] | of_it}])
+
+    found = preview(desk, table_of(desk, "n/t", "Iceberg"), name)
+
+    assert [each["name"] for each in found["columns"]] == ["id", "note"]
+    assert found["rows"] == [[1, "a"], [2, None]]
 
 
 def test_a_manifest_elsewhere_is_refused_and_a_broken_one_is_told(desk: Desk) -> None:
