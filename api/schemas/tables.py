@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas.base import DescribedAs, OwnBody, SharedBody, StaleAfter, Wire
@@ -277,6 +277,10 @@ class ColumnBody(Wire):
     table: None = None
     chain: None = None
     origin: Annotated[dict[str, Any] | None, DescribedAs(OriginBody | None)] = None
+
+
+#: All of a table's at once: for a page of them, one by one takes a tenth of its time.
+_COLUMNS: Final = TypeAdapter(list[ColumnBody])
 
 
 class ShortChangeBody(Wire):
@@ -553,22 +557,24 @@ def ingested_view(view: TableView, caller: Caller, job: JobRow) -> IngestedTable
 
 def _columns(view: TableView) -> list[ColumnBody]:
     if not view.has_origins:
-        return [_column(each, None) for each in view.table.columns]
+        return _COLUMNS.validate_python([_column(each, None) for each in view.table.columns])
     origins = StoredOrigins(view.table.origins)
-    return [
-        _column(each, origins.shown(each["name"], override=each["override"]))
-        for each in view.table.columns
-    ]
-
-
-def _column(stored: dict[str, Any], origin: dict[str, Any] | None) -> ColumnBody:
-    return ColumnBody(
-        key=stored["name"],
-        name=stored["name"],
-        type=wire_type(stored["hogql"]),
-        schema_valid=stored["valid"],
-        origin=origin,
+    return _COLUMNS.validate_python(
+        [
+            _column(each, origins.shown(each["name"], override=each["override"]))
+            for each in view.table.columns
+        ]
     )
+
+
+def _column(stored: dict[str, Any], origin: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "key": stored["name"],
+        "name": stored["name"],
+        "type": wire_type(stored["hogql"]),
+        "schema_valid": stored["valid"],
+        "origin": origin,
+    }
 
 
 def short_job(job: JobRow) -> ShortJobBody:

@@ -37,6 +37,10 @@ MAX_SCHEMA_BYTES: Final = 2 * 1024 * 1024
 _WEIGHT: Final = func.length(cast(Table.columns, Text))
 _SHOWN_OF_JOB: Final = (Job.kind, Job.state, Job.error, Job.created_at, Job.finished_at)
 
+_SHOWN_OF_CREDENTIAL: Final = (StoredCredential.id, StoredCredential.created_at)
+#: What a table may have much of, beside its origins, which come only where they are asked for.
+_LARGE: Final = (Table.columns, Table.source_state, Table.validated_state, Table.rejected)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableView:
@@ -155,7 +159,7 @@ def list_views(
     if not placed:
         return TablePage(count=count, views=[])
     places = {row[-1]: place_of(*row) for row in placed}
-    query = _joined(columns=False).add_columns(_WEIGHT).where(Table.id.in_(places))
+    query = _LISTED.where(Table.id.in_(places))
     rows = {row[0].id: row for row in session.execute(query)}
     ordered = [rows[each] for each in places if each in rows]
     if columns:
@@ -242,11 +246,13 @@ def _joined(*, columns: bool) -> Select[*tuple[Any, ...]]:
         .outerjoin(StoredCredential, StoredCredential.id == Table.credential_id)
         .outerjoin(User, User.id == Table.created_by_id)
         .outerjoin(Job, Job.id == Table.latest_job_id)
-        # What is shown of it: a thousand tables' results would be gigabytes.
+        # What is shown of each: a thousand tables' results would be gigabytes, and no secret is
+        # brought to where nobody uses it.
         .options(load_only(*_SHOWN_OF_JOB, raiseload=True))
+        .options(load_only(*_SHOWN_OF_CREDENTIAL, raiseload=True))
     )
     if not columns:
-        query = query.options(defer(Table.columns, raiseload=True))
+        query = query.options(*(defer(each, raiseload=True) for each in _LARGE))
     return query
 
 
@@ -279,3 +285,6 @@ def _view(
         pending=waiting.get(table.id),
         place=places.get(table.id, ()),
     )
+
+
+_LISTED: Final = _joined(columns=False).add_columns(_WEIGHT)
