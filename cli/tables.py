@@ -135,6 +135,7 @@ def show_table(
             ("Id", table["id"]),
             ("Format", table["format"]),
             ("Source", table["url_pattern"]),
+            *_former(table),
             ("Rows", number(table["row_count"])),
             ("Files", number(table["file_count"])),
             ("Size", size(table["size_bytes"])),
@@ -170,6 +171,12 @@ def show_table(
         say(describe_warning(warning))
     if waiting := table["pending_change"]:
         say(describe_waiting(table["name"], waiting))
+
+
+def _former(table: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what it read before an upload took the place of that."""
+    former = table.get("former_source")
+    return (("Read before", f"{former['url_pattern']} ({former['format']})"),) if former else ()
 
 
 def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:

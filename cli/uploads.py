@@ -73,6 +73,13 @@ def upload(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing; say what the file would do.")
     ] = False,
+    replace_source: Annotated[
+        bool,
+        typer.Option(
+            "--replace-source",
+            help="Take the place of files of your own that the table reads; else that is refused.",
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -91,6 +98,7 @@ def upload(
         "columns": _object(types_of(type_ or ())),
         "options": _object(hints.options_of(option or ())),
         "dry_run": "true" if dry_run else None,
+        "replace_source": _replace_source(replace_source, target),
     }
     sent = {name: str(value) for name, value in fields.items() if value is not None}
     with Client.from_environment() as client:
@@ -108,6 +116,11 @@ def upload(
         _judge(answer, quiet=as_json)
     else:
         _report(answer, quiet=as_json)
+
+
+def _replace_source(given: bool, target: Target) -> str | None:
+    # Without a word the API has it so, as PostHog does.
+    return "true" if given else None if target is Target.DELTA else "false"
 
 
 def _judge(job: dict[str, Any], *, quiet: bool) -> None:

@@ -79,6 +79,7 @@ NOTICES: Final = {
     "cancelled": "Asked to end. What waits ends at once, what runs as soon as its worker sees it.",
     "added": "The table is registered. Its columns are here when a worker has read its source.",
     "uploaded": "The file is received. Its columns are here as soon as a worker has read it.",
+    "gone_back": "The table reads its own source again, with the columns of before the upload.",
     "saved": "Saved.",
     "paused": "Paused. What it misses until it goes on is not made up for.",
     "resumed": "It goes on, with its next time.",

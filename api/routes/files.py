@@ -98,12 +98,20 @@ def _form(*, required: bool = True, **fields: dict[str, Any]) -> dict[str, Any]:
             "description": "Change nothing: the answer is a job, 202 (200 if it was waited for), "
             "whose result says what the file would do to the table.",
         },
+        replace_source={
+            "type": "boolean",
+            "default": True,
+            "description": "Of target=file: whether the file may take the place of files of your "
+            "own, where the table of that name reads such. With `false` that is refused as "
+            "`linked_source`.",
+        },
     ),
 )
 async def upload_table(edge: WriteEdge) -> Response:
     """Upload a file as the content of a table, new or not.
 
-    The table changes when a job has read the file in full; a bad file changes nothing. With
+    The table changes when a job has read the file in full; a bad file changes nothing. What it read
+    before, where that were files of your own, is its `former_source`, to which it can go back. With
     `target=delta` the rows are added to (or with `mode=replace` take the place of) those of a
     managed Delta table; with `mode=merge` rows whose `key` it has are updated, and the others
     added. `job_id` and `Location` name the job of this very file.

@@ -370,6 +370,7 @@ _EXAMPLE: Final[dict[str, Any]] = {
     "last_changed_at": None,
     "has_overrides": False,
     "stale_after_seconds": None,
+    "former_source": None,
 }
 
 
@@ -388,6 +389,18 @@ _INGESTED_EXAMPLE: Final[dict[str, Any]] = _EXAMPLE | {
         "finished_at": "2026-11-02T10:00:02Z",
     },
 }
+
+
+class FormerSourceBody(Wire):
+    """What a table read before an upload took the place of that. A PATCH of `url_pattern` with this
+    one, and of `credential` where the source needs one, has the table read it again, with this
+    format, these options and the columns of this version."""
+
+    url_pattern: str
+    format: Annotated[str, DescribedAs(TableFormat)]
+    options: Annotated[dict[str, Any], DescribedAs(TableOptions)]
+    schema_version: int
+    replaced_at: datetime
 
 
 class TableBody(Wire):
@@ -437,6 +450,7 @@ class TableBody(Wire):
     stale_after_seconds: int | None = Field(
         description="After which it is stale; null is as the project says."
     )
+    former_source: FormerSourceBody | None
 
 
 class IngestedTableBody(TableBody):
@@ -546,6 +560,7 @@ def table_view(view: TableView, caller: Caller, *, columns: bool = True) -> Tabl
         last_changed_at=table.last_changed_at,
         has_overrides=table.has_overrides,
         stale_after_seconds=table.stale_after_seconds,
+        former_source=table.former_source and FormerSourceBody.model_validate(table.former_source),
     )
 
 

@@ -191,6 +191,17 @@ class SchemaChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormerSource:
+    """What a table read before an upload took the place of that."""
+
+    url_pattern: str
+    format: str
+    schema_version: int
+    replaced_at: datetime
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A registered table with its columns as they were read last."""
 
@@ -218,6 +229,7 @@ class Table:
     last_changed_at: datetime | None = None
     has_overrides: bool = False
     stale_after_seconds: int | None = None
+    former_source: FormerSource | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 

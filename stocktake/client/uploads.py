@@ -32,6 +32,7 @@ def upload(
     key: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    replace_source: bool = False,
     wait: Wait = False,
 ) -> Flow[UploadedTable]:
     """Send a file to a table, new or not. It is streamed, never held in memory.
@@ -45,15 +46,19 @@ def upload(
         key: of a merge: the columns that tell a row.
         columns: the types of columns, such as `{"zip": "string"}`; the table keeps them.
         options: by which the file is read, such as `{"csv_delimiter": ";"}`.
+        replace_source: whether it may take the place of files of your own, where the table reads
+            such; its `former_source` is how to go back.
         wait: for the file to be read.
 
     Raises:
+        RefusedError: as `linked_source` where the table reads files of your own, and no
+            `replace_source` says that this one may take their place.
         JobFailedError: it was waited for, and the file was refused; the table is as it was.
         NotEndedError: it was waited for, and has not ended in time.
         OSError: the file cannot be read.
     """
     deadline = Deadline(wait)
-    fields = _fields(table, format, target, mode, key, columns, options)
+    fields = _fields(table, format, target, mode, key, columns, options, replace_source)
     sent = yield from _send(UploadedTable, file, filename, fields, wait)
     if not wait:
         return sent
@@ -74,6 +79,7 @@ def check_file(
     key: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    replace_source: bool = False,
     wait: Wait = True,
 ) -> Flow[Job]:
     """Ask what a file would do to a table, and change nothing: `result` of the job has it, and a
@@ -86,7 +92,9 @@ def check_file(
         JobFailedError, NotEndedError: it was waited for, and there is no verdict.
     """
     deadline = Deadline(wait)
-    fields = _fields(table, format, target, mode, key, columns, options) | {"dry_run": "true"}
+    fields = _fields(table, format, target, mode, key, columns, options, replace_source) | {
+        "dry_run": "true"
+    }
     job = yield from _send(Job, file, filename, fields, wait)
     return (yield from ended(job, deadline)) if wait else job
 
@@ -140,6 +148,7 @@ def _fields(
     key: Sequence[str],
     columns: Mapping[str, str] | None,
     options: Mapping[str, Any] | None,
+    replace_source: bool,
 ) -> dict[str, str]:
     fields = {
         "name": table,
@@ -149,6 +158,8 @@ def _fields(
         "key": ",".join(key),
         "columns": columns and json.dumps(dict(columns)),
         "options": options and json.dumps(dict(options)),
+        # Without a word the API has it so, as PostHog does.
+        "replace_source": "true" if replace_source else None if target == "delta" else "false",
     }
     return {name: value for name, value in fields.items() if value}
 

@@ -220,6 +220,9 @@ class Table(Numbered, Base):
     managed: Mapped[bool] = mapped_column(Boolean, default=False)
     #: The live upload of a managed file table.
     upload_id: Mapped[UUID | None]
+    #: What it read before an upload took the place of that, and may go back to
+    #: (`catalog.sources`).
+    former_source: Mapped[dict[str, Any] | None] = mapped_column(Json)
     external_data_source: Mapped[dict[str, Any] | None] = mapped_column(Json)
     external_schema: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_via: Mapped[str] = mapped_column(String(20), default="api")

@@ -46,6 +46,8 @@ class IngestArguments:
         beside: of a check, whether the file would land among the table's others, and not in the
             place of what it has.
         url_pattern: of a check, where the file is; empty where it was uploaded.
+        replace_source: whether it may take the place of files of the user's own that the table
+            reads.
         request: a digest of what the client would send again; empty where a repetition of the
             request is another request, or an older release received it (ADR 21).
     """
@@ -60,6 +62,7 @@ class IngestArguments:
     table: str = ""
     beside: bool = False
     url_pattern: str = ""
+    replace_source: bool = True
     request: str = ""
 
     @classmethod
@@ -84,6 +87,7 @@ class IngestArguments:
             table=stored.get("table", ""),
             beside=bool(stored.get("beside")),
             url_pattern=stored.get("url_pattern", ""),
+            replace_source=bool(stored.get("replace_source", True)),
             request=stored.get("request", ""),
         )
 
@@ -95,6 +99,7 @@ class IngestArguments:
         """
         kept: dict[str, Any] = {"target": self.target.value, "format": self.format.value}
         kept |= {"mode": self.mode.value} if self.mode else {}
+        kept |= {} if self.replace_source else {"replace_source": False}
         rest = {
             "key": list(self.key),
             "options": dict(self.options),

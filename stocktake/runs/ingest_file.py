@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from stocktake.catalog import uploads
+from stocktake.catalog import sources, uploads
 from stocktake.catalog.credentials import erase
 from stocktake.catalog.formats import format_of
 from stocktake.catalog.tables import locked_for
@@ -195,6 +195,8 @@ def _replace(attempt: Attempt, received: Received) -> None:
     found, verdict = read_in_full(attempt, received)
     with attempt.process.database.write() as session:
         table = _locked(session, attempt)
+        if not table.managed:
+            _replace_link(session, table, received.arguments)
         found = _keep_form(table, received, found)
         change = store_introspection(session, table, found, attempt)
         verdict.mark(table)
@@ -227,6 +229,14 @@ def _locked(session: Session, attempt: Attempt) -> Table:
     return table
 
 
+def _replace_link(session: Session, table: Table, arguments: IngestArguments) -> None:
+    """Take the place of files of the user's own, which the table may have gone back to since the
+    upload was sent."""
+    if not arguments.replace_source:
+        raise SupersededError("The table reads its own source again.")
+    sources.replace_link(session, table)
+
+
 def _point_at_upload(
     session: Session, attempt: Attempt, table: Table, format_: TableFormat
 ) -> None:
@@ -238,7 +248,6 @@ def _point_at_upload(
     uploads.activate(session, upload.id)
     table.format = format_.value
     table.url_pattern = attempt.process.storage.url_pattern(upload.object_key)
-    table.managed = True
     table.generation += 1
     if before != upload.id:
         session.flush()

@@ -42,6 +42,12 @@ IS_FILES: Final = (
     "This table is not a managed Delta table, so rows can't be loaded into it. "
     "Upload under another name, or without target=delta: this file takes the place of the table's."
 )
+#: The code of the refusal below.
+LINKED_SOURCE: Final = "linked_source"
+IS_LINKED: Final = (
+    "The table {name!r} reads {url} ({format}), and the file would take the place of that. Say "
+    "that it may (replace_source), or upload under another name."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +185,10 @@ def _queue(
         ),
     )
     table.latest_job_id = enqueued.job.id
-    audit.record(context, "table.upload", table.id, upload_id=str(upload.id), target=form.target)
+    told: dict[str, Any] = {"upload_id": str(upload.id), "target": form.target}
+    if not table.managed:
+        told["replaces"] = {"url_pattern": table.url_pattern, "format": table.format}
+    audit.record(context, "table.upload", table.id, **told)
     return Ingest(table=table, enqueued=enqueued)
 
 
@@ -243,6 +252,9 @@ def _require_taking(table: Table, form: FileForm) -> None:
         raise refusal(IS_DELTA, "target")
     if form.target is Target.DELTA and not is_managed_delta:
         raise refusal(IS_FILES, "target")
+    if not (table.managed or form.replace_source):
+        told = IS_LINKED.format(name=table.name, url=table.url_pattern, format=table.format)
+        raise ValidationError(told, code=LINKED_SOURCE, attr="replace_source", legacy_message=True)
 
 
 def _locked_by_name(context: Context, name: str) -> Table | None:

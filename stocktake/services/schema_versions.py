@@ -14,7 +14,7 @@ from stocktake.db.models import SchemaVersion, Table
 from stocktake.db.pages import Place, part_of
 from stocktake.errors import NotFoundError, ValidationError
 from stocktake.schema.columns import Column, stored_size
-from stocktake.schema.diff import diff
+from stocktake.schema.diff import apply_overrides, diff
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.schema.numbers import is_beyond_delta
 from stocktake.schema.types import Type
@@ -167,6 +167,28 @@ def update_types(
         _store(context, table, old, new)
         audit.record(context, "table.update_schema", table.id, columns=sorted(updates)[:_SHOWN])
     return table
+
+
+def go_back(
+    context: Context, table: Table, number: int, overrides: Iterable[dict[str, Any]]
+) -> None:
+    """Give a locked table the columns of an earlier version again, as a new version; none where
+    there is no such version, as nothing is known of what it reads then.
+
+    Args:
+        overrides: stored columns with the types that a user had set.
+
+    Raises:
+        QuotaExceededError: the project's storage is full.
+    """
+    mine = SchemaVersion.table_id == table.id, SchemaVersion.number == number
+    known = context.session.scalars(select(SchemaVersion.columns).where(*mine)).one_or_none()
+    old = _columns(table.columns)
+    new = apply_overrides(_columns(overrides), _columns(known or ()))
+    table.columns = [column.as_dict() for column in new]
+    if change := diff(old, new):
+        quotas.require_room_for_bytes(context)
+        add_version(context.session, table, change)
 
 
 def _columns(stored: Iterable[dict[str, Any]]) -> tuple[Column, ...]:

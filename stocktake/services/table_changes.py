@@ -5,14 +5,22 @@ from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
-from stocktake.catalog import changes
+from stocktake.catalog import changes, sources
 from stocktake.db.models import StoredCredential, Table
 from stocktake.errors import ValidationError
 from stocktake.jobs import cancelling
 from stocktake.jobs.queueing import Enqueued
 from stocktake.schema.formats import TAKING_ROWS
 from stocktake.security.encryption import AccessPair
-from stocktake.services import audit, credentials, refreshes, table_views, tables, words
+from stocktake.services import (
+    audit,
+    credentials,
+    refreshes,
+    schema_versions,
+    table_views,
+    tables,
+    words,
+)
 from stocktake.services.context import Context
 from stocktake.services.credentials import CREDENTIAL_REQUIRED
 from stocktake.services.options import check_options, is_public
@@ -28,6 +36,10 @@ MANAGED_CREDENTIAL: Final = "An uploaded table has no credential of its own."
 MANAGED_URL: Final = (
     "Stocktake manages where this table reads from, so its URL can't be changed. To read from "
     "your own bucket, register another table with its URL and an access key and secret."
+)
+MANAGED_URL_BUT: Final = (
+    "Stocktake manages where this table reads from, so its URL can't be changed, but to the one "
+    "that it read before an upload took the place of that: {url}"
 )
 MANAGED_FORMAT: Final = (
     "The format of an uploaded table can't change between Delta and a file format. "
@@ -74,7 +86,6 @@ def change(context: Context, table_id: UUID, fields: TableFields) -> tuple[Table
     changed = _change_source(context, table, fields)
     if not changed:
         return table, None
-    audit.record(context, "table.change", table.id, fields=changed)
     return table, _source_changed(context, table)
 
 
@@ -115,6 +126,8 @@ def _set_stale_after(context: Context, table: Table, fields: TableFields) -> Non
 def _change_source(context: Context, table: Table, fields: TableFields) -> list[str]:
     """Apply what names the source; the names of the fields that changed."""
     old = _Source.of(table)
+    if table.former_source and fields.get("url_pattern") == table.former_source["url_pattern"]:
+        _go_back(context, table, table.former_source)
     stored = _stored_credential(context, table)
     # First applied and then checked, as the checks are of the whole table: what this request sends
     # must fit what it leaves as it is. A refusal rolls all of it back.
@@ -136,7 +149,17 @@ def _change_source(context: Context, table: Table, fields: TableFields) -> list[
     if pair is not None:
         credentials.store(context, table, pair)
         changed.append("credential")
+    before = {name: getattr(old, name) for name in changed if name in ("url_pattern", "format")}
+    audit.record(context, "table.change", table.id, fields=changed, before=before)
     return changed
+
+
+def _go_back(context: Context, table: Table, former: dict[str, Any]) -> None:
+    """Have an uploaded table read its own source again, with the format, the options and the
+    columns that it had then; what else the request sends is applied over them."""
+    guard.check(former["url_pattern"], context.process.guard)
+    sources.go_back(context.session, table)
+    schema_versions.go_back(context, table, former["schema_version"], former["overrides"])
 
 
 def _apply_source(context: Context, table: Table, fields: TableFields) -> None:
@@ -154,7 +177,9 @@ def _move(context: Context, table: Table, url_pattern: str) -> None:
         return
     guard.check(url_pattern, context.process.guard)
     if table.managed:
-        raise ValidationError(MANAGED_URL, attr="url_pattern")
+        former = table.former_source
+        told = MANAGED_URL_BUT.format(url=former["url_pattern"]) if former else MANAGED_URL
+        raise ValidationError(told, attr="url_pattern")
     table.url_pattern = url_pattern
 
 

@@ -40,7 +40,7 @@ MAX_FILENAME_LENGTH: Final = 255
 #: The fields beside the file of `file/` that PostHog has, and ours.
 POSTHOG_FIELDS: Final = frozenset({"file", "name", "format"})
 OWN_FIELDS: Final = frozenset(
-    {"target", "mode", "key", "partition_by", "columns", "options", "dry_run"}
+    {"target", "mode", "key", "partition_by", "columns", "options", "dry_run", "replace_source"}
 )
 #: Of a merge: what it costs grows with more than the square of them, a thousand take ten seconds.
 MAX_KEY_COLUMNS: Final = 64
@@ -61,7 +61,12 @@ _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileForm:
-    """What a checked upload is for."""
+    """What a checked upload is for.
+
+    Attributes:
+        replace_source: whether it may take the place of files of the user's own that the table
+            reads. PostHog's clients, who say nothing of it, have it so.
+    """
 
     name: str
     format: TableFormat
@@ -72,6 +77,7 @@ class FileForm:
     options: Mapping[str, Any] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+    replace_source: bool = True
 
     @property
     def arguments(self) -> IngestArguments:
@@ -84,6 +90,7 @@ class FileForm:
             partition_by=self.partition_by,
             options=self.options,
             types=self.types,
+            replace_source=self.replace_source,
         )
 
 
@@ -118,8 +125,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
 
     Args:
         filename: the cleaned name; None where no file was sent.
-        fields: ``name``, ``format``, ``target``, ``mode``, ``key``, ``partition_by``, ``options``,
-            ``columns`` and ``dry_run``, where they were sent.
+        fields: those of `POSTHOG_FIELDS` and `OWN_FIELDS` that were sent, beside the file.
 
     Raises:
         ValidationError: with PostHog's sentence.
@@ -151,6 +157,7 @@ def check_form(filename: str | None, fields: dict[str, str]) -> FileForm:
         ),
         types=check_types(_object(fields.get("columns", ""), "columns", _TYPES_EXAMPLE), target),
         dry_run=_flag("dry_run", fields.get("dry_run", "false")),
+        replace_source=_replace_source(fields.get("replace_source", ""), target),
     )
 
 
@@ -246,6 +253,12 @@ def _require_object(found: Any, attr: str, example: str) -> dict[str, Any]:
 
 def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
+
+
+def _replace_source(sent: str, target: Target) -> bool:
+    if sent and target is not Target.FILE:
+        raise refusal("replace_source needs target=file.", "replace_source")
+    return _flag("replace_source", sent or "true")
 
 
 def _key(sent: str, mode: Mode | None) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ CONSOLE: Final = {
     "POST /p/{project_id}/tables/{table_id}/check",
     "POST /p/{project_id}/tables/{table_id}/data",
     "POST /p/{project_id}/tables/{table_id}/delete",
+    "POST /p/{project_id}/tables/{table_id}/go-back",
     "POST /p/{project_id}/tables/{table_id}/plan",
     "POST /p/{project_id}/tables/{table_id}/policy",
     "POST /p/{project_id}/tables/{table_id}/refresh",

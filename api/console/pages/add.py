@@ -180,6 +180,8 @@ async def _receive(edge: WriteEdge) -> UUID:
             # A browser sends a part without a name where no file was chosen.
             raise ValidationError("Choose a file that is not empty.", attr="file")
         sent = {name: value for name, value in receiver.fields.items() if value.strip()}
+        # A box that was not ticked is not sent.
+        sent.setdefault("replace_source", "false")
         ending = format_of_file(receiver.filename or "")
         if "format" not in sent and ending in UPLOADABLE:
             sent["format"] = ending.value

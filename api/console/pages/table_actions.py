@@ -19,6 +19,8 @@ from stocktake.services import (
     tables,
 )
 from stocktake.services.context import Context
+from stocktake.services.credentials import CredentialFields
+from stocktake.services.tables import TableFields
 
 router = Router()
 _CONFIRMED = "yes"
@@ -86,6 +88,20 @@ async def set_policy(edge: WriteEdge, table_id: UUID) -> Response:
         lambda it: table_changes.change(it, table_id, {"change_policy": policy})[0].id
     )
     return _to(edge, f"tables/{table_id}/source", "policy")
+
+
+@router.post("/p/{project_id}/tables/{table_id}/go-back")
+async def go_back(edge: WriteEdge, table_id: UUID) -> Response:
+    """Have an uploaded table read the source again of which an upload took the place."""
+    form = await read_form(edge.request)
+    fields: TableFields = {"url_pattern": form.one("url")}
+    keys = CredentialFields(
+        access_key=form.one("access_key"), access_secret=form.one("access_secret")
+    )
+    if any(keys.values()):
+        fields["credential"] = keys
+    await edge.change(lambda it: table_changes.change(it, table_id, fields)[0].id)
+    return _to(edge, f"tables/{table_id}/source", "gone_back")
 
 
 @router.post("/p/{project_id}/tables/{table_id}/delete")
