@@ -32,6 +32,7 @@ from cli.progress import await_batch, progress
 from stocktake.errors import CommandError
 from stocktake.schema.decisions import Policy
 from stocktake.schema.formats import TableFormat, format_of_file
+from stocktake.states import JobKind
 
 app = typer.Typer(help="Registered tables.", no_args_is_help=True)
 
@@ -146,7 +147,7 @@ def show_table(
             ("Policy", table["change_policy"] or "the project's"),
             ("Refreshed", moment(table["last_refreshed_at"])),
             ("Latest job", job.get("state")),
-            *((("Error", error["detail"]),) if error else ()),
+            *(((_failed(job), error["detail"]),) if error else ()),
         )
     )
     say("")
@@ -171,6 +172,11 @@ def show_table(
         say(describe_warning(warning))
     if waiting := table["pending_change"]:
         say(describe_waiting(table["name"], waiting))
+
+
+def _failed(job: dict[str, Any]) -> str:
+    """Return what failed of a table: an upload leaves it as it was."""
+    return "Upload failed" if job["kind"] == JobKind.INGEST_FILE else "Error"
 
 
 def _former(table: dict[str, Any]) -> tuple[tuple[str, str], ...]:

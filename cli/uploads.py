@@ -1,6 +1,7 @@
 """`stocktake upload`: a file as a table's content, or its rows into a managed Delta table."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,7 +146,7 @@ def _judge(job: dict[str, Any], *, quiet: bool) -> None:
 def _report(table: dict[str, Any], *, quiet: bool) -> None:
     job = table["latest_job"]
     if job["error"]:
-        raise _failure(job)
+        raise CommandError(f"{_failure(job)}\n{_left(table)}")
     if quiet:
         return
     if job["state"] == "succeeded":
@@ -154,6 +155,16 @@ def _report(table: dict[str, Any], *, quiet: bool) -> None:
             say(describe_warning(warning))
     else:
         say(f"Sent to {table['name']}. To follow it: stocktake jobs watch {table['job_id']}")
+
+
+def _left(table: dict[str, Any]) -> str:
+    """Return what an upload that failed leaves behind."""
+    if table["last_refreshed_at"]:
+        return f"The table {table['name']} is as it was."
+    return (
+        f"The table {table['name']} is there, and has nothing in it. Upload to it again, or remove "
+        f"it: stocktake tables remove {shlex.quote(table['name'])}"
+    )
 
 
 def _rows(count: int | None) -> str:

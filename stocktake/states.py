@@ -146,7 +146,9 @@ class TableState(StrEnum):
 
     #: Its latest job is running.
     READING = "reading"
-    #: The last read that ended has failed: its columns are those of the read before.
+    #: The last read of its source that ended has failed: its columns are those of the read before.
+    #: An upload that fails leaves a table as it was, and says so of one alone that never had any
+    #: content.
     FAILING = "failing"
     #: A change of its columns waits for a decision.
     WAITING = "waiting"

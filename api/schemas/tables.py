@@ -437,11 +437,15 @@ class TableBody(Wire):
     change_policy: Annotated[str | None, DescribedAs(Policy | None)]
     pending_change: ShortChangeBody | None
     state: TableState = Field(
-        description="The first that is true: its latest job runs (`reading`), its last read failed "
-        "(`failing`), a change waits for a decision (`waiting`), no read has succeeded yet "
-        "(`never_read`), its last good read is older than it may be (`stale`), or `fresh`."
+        description="The first that is true: its latest job runs (`reading`), the last read of its "
+        "source failed, or all uploads to it (`failing`), a change waits for a decision "
+        "(`waiting`), no read has succeeded yet (`never_read`), its last good read is older than "
+        "it may be (`stale`), or `fresh`."
     )
-    error_code: str | None = Field(description="Of the last read that ended, where it failed.")
+    error_code: str | None = Field(
+        description="Of the last read of its source that ended, where it failed; of the last "
+        "upload while none has succeeded."
+    )
     last_change: Annotated[str, DescribedAs(ChangeClass)] = Field(
         description="Class of the newest schema version after the first; `none` without one."
     )

@@ -252,8 +252,8 @@ class Table(Numbered, Base):
     #: `ReadWarning.as_dict` for each of the last read.
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     last_refreshed_at: Mapped[datetime | None]
-    #: Of the last read that ended, where it failed (`catalog.listing` has who writes this, and what
-    #: else only lists ask for).
+    #: Of the last read of its source that ended, where it failed; of its last upload while none
+    #: has succeeded (`catalog.listing` has who writes this, and what else only lists ask for).
     error_code: Mapped[str | None] = mapped_column(String(64))
     #: Whether a change waits for a decision.
     pending: Mapped[bool] = mapped_column(Boolean, default=False, server_default=text("false"))

@@ -163,6 +163,11 @@ NOTE_FAILED: Final = (
     .where(TABLES.c.id == bindparam("the_table", type_=Uuid()))
     .values(error_code=bindparam("the_code"))
 )
+#: The same of an upload, which changes nothing of a table that has content: only of one that never
+#: had any this is all there is to say.
+NOTE_UPLOAD_FAILED: Final = NOTE_FAILED.where(
+    TABLES.c.managed.is_(True), TABLES.c.last_refreshed_at.is_(None)
+)
 END_ATTEMPT: Final = (
     update(JOB_ATTEMPTS)
     .where(

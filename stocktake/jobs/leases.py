@@ -248,8 +248,10 @@ def fail(session: Session, claim: Claim, error: JobError, retry: RetryPolicy) ->
     if is_last:
         _end(session, claim, statements.FAIL, outcome=error.code, error=error.as_dict())
         if claim.kind.reads:
+            of_upload = claim.kind is JobKind.INGEST_FILE
+            noted = statements.NOTE_UPLOAD_FAILED if of_upload else statements.NOTE_FAILED
             given = {"the_table": claim.table_id, "the_code": error.code}
-            session.connection().execute(statements.NOTE_FAILED, given)
+            session.connection().execute(noted, given)
         return JobState.FAILED
     delay = retry.delay(claim.attempt)
     why = error.as_dict()

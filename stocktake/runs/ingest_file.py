@@ -61,6 +61,7 @@ class Received:
     Attributes:
         upload_id: None of a file that is judged where it is.
         filename: as the client called it, for messages; the object's key is made up.
+        is_first: whether no upload to its table has succeeded before.
         columns: the table's, for the types that a user has set.
     """
 
@@ -70,6 +71,7 @@ class Received:
     filename: str
     size_bytes: int
     columns: tuple[Column, ...]
+    is_first: bool = False
 
     @property
     def declared(self) -> tuple[Column, ...]:
@@ -148,6 +150,7 @@ def received_of(attempt: Attempt, upload: Upload | None, table: Table | None) ->
         filename=upload.filename,
         size_bytes=upload.size_bytes or 0,
         columns=tuple(Column.from_dict(stored) for stored in (table.columns if table else ())),
+        is_first=table is not None and table.managed and table.last_refreshed_at is None,
     )
 
 
@@ -344,6 +347,7 @@ _HINTS: Final = {
     FormatMismatchError.default_hint: "Upload the file again, with `format` saying what it is.",
     "then refresh again": "and upload the file again",
 }
+_EMPTY: Final = "Nothing was ever loaded into the table."
 
 
 @contextmanager
@@ -360,4 +364,6 @@ def named(received: Received) -> Iterator[None]:
         exc.file = received.filename if exc.file else None
         for of_table, of_upload in _HINTS.items():
             exc.hint = exc.hint.replace(of_table, of_upload)
+        if received.is_first:
+            exc.hint = f"{exc.hint} {_EMPTY}".strip()
         raise

@@ -333,3 +333,10 @@ def test_a_table_keeps_what_a_second_try_at_the_same_upload_was_to_bring(desk: D
     with context(desk.database, desk.settings, desk.project_id) as ctx:
         uploads.let_go(ctx.session, [desk.job(job_id).upload_id])
     assert desk.upload_state(job_id) == UploadState.ACTIVE
+
+
+def test_a_first_upload_that_fails_says_that_nothing_was_loaded(desk: Desk) -> None:
+    told = "Nothing was ever loaded into the table."
+    assert desk.fail(desk.send(b"a,b\n1\n"), RaggedRowsError).hint.endswith(told)
+    desk.run(desk.send(CSV))
+    assert told not in desk.fail(desk.send(b"a,b\n1\n"), RaggedRowsError).hint
