@@ -43,6 +43,7 @@ from stocktake.runs.managed_table import mapped
 from stocktake.schema.columns import Column
 from stocktake.schema.diff import ChangeClass, Diff, apply_overrides, diff, merge_sampled
 from stocktake.schema.warnings import ReadWarning
+from stocktake.storage.places.globs import literal
 from stocktake.storage.places.guard import locate, recheck, requires_credential
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential
@@ -136,6 +137,7 @@ def _received(session: Session, attempt: Attempt, table: Table | None) -> Receiv
         upload_id=None,
         arguments=arguments,
         source=Source(store=store, path=path, format=arguments.format, options=options),
+        key=literal(path),
         filename=path.rpartition("/")[2],
         size_bytes=0,
         columns=tuple(Column.from_dict(stored) for stored in table.columns),

@@ -39,6 +39,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.runs.load import load_rows
 from stocktake.runs.load_plan import Load
 from stocktake.runs.managed_table import TRANSACTION_DAYS, ManagedTable, store_managed
+from stocktake.runs.opening import open_upload
 from stocktake.runs.refresh_schema import result_of, store_introspection
 from stocktake.runs.validate_columns import Verdict, judge
 from stocktake.schema.columns import Column
@@ -48,7 +49,7 @@ from stocktake.schema.types import Type
 from stocktake.schema.warnings import bounded
 from stocktake.schema.wire_names import override_type
 from stocktake.states import UploadState
-from stocktake.storage.places.globs import escape, literal
+from stocktake.storage.places.globs import literal
 from stocktake.storage.stores.exclusive import require_exclusive_put
 
 _DAY_SECONDS: Final = 86_400.0
@@ -60,7 +61,8 @@ class Received:
 
     Attributes:
         upload_id: None of a file that is judged where it is.
-        filename: as the client called it, for messages; the object's key is made up.
+        key: of the object, which is made up.
+        filename: as the client called it, for messages.
         is_first: whether no upload to its table has succeeded before.
         columns: the table's, for the types that a user has set.
     """
@@ -68,6 +70,7 @@ class Received:
     upload_id: UUID | None
     arguments: IngestArguments
     source: Source
+    key: str
     filename: str
     size_bytes: int
     columns: tuple[Column, ...]
@@ -137,9 +140,10 @@ def received_of(attempt: Attempt, upload: Upload | None, table: Table | None) ->
         raise _gone()
     format_of(attempt.claim.arguments["format"])  # which says what is missing where there is none
     arguments = IngestArguments.of(attempt.claim.arguments)
+    store, path = open_upload(attempt.process, upload.object_key, upload.filename)
     source = Source(
-        store=attempt.process.storage.store(),
-        path=escape(attempt.process.storage.path(upload.object_key)),
+        store=store,
+        path=path,
         format=arguments.format,
         options=options_with(table.options if table else {}, arguments.options),
     )
@@ -147,6 +151,7 @@ def received_of(attempt: Attempt, upload: Upload | None, table: Table | None) ->
         upload_id=upload.id,
         arguments=arguments,
         source=source,
+        key=attempt.process.storage.path(upload.object_key),
         filename=upload.filename,
         size_bytes=upload.size_bytes or 0,
         columns=tuple(Column.from_dict(stored) for stored in (table.columns if table else ())),
@@ -357,9 +362,8 @@ def named(received: Received) -> Iterator[None]:
     try:
         yield
     except JobError as exc:
-        path = literal(received.source.path)
-        # The whole path first: the name is its end.
-        for known in (path, path.rpartition("/")[2]):
+        # The whole key first: the name is its end.
+        for known in (received.key, received.key.rpartition("/")[2]):
             exc.detail = exc.detail.replace(known, received.filename)
         exc.file = received.filename if exc.file else None
         for of_table, of_upload in _HINTS.items():

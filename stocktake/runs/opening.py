@@ -20,6 +20,7 @@ from stocktake.runs.attempt import Attempt
 from stocktake.schema.columns import Column
 from stocktake.storage.places.globs import escape
 from stocktake.storage.places.guard import Folders, recheck
+from stocktake.storage.stores.named_object import NamedObject
 from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential, ObjectStore
 
@@ -36,10 +37,10 @@ _KNOWN: Final = select(
     TABLES.c.managed,
     TABLES.c.source_state,
     TABLES.c.validated_state,
-    select(Upload.object_key)
-    .where(Upload.id == TABLES.c.upload_id)
-    .scalar_subquery()
-    .label("upload_key"),
+    *(
+        select(column).where(Upload.id == TABLES.c.upload_id).scalar_subquery().label(label)
+        for column, label in ((Upload.object_key, "upload_key"), (Upload.filename, "upload_name"))
+    ),
 ).where(TABLES.c.deleted.is_(False))
 _TABLE: Final = _KNOWN.where(
     TABLES.c.id == bindparam("the_table", type_=Uuid()),
@@ -159,13 +160,19 @@ def _open(
         return open_source(location, credential, public=bool(table.options.get("public")))
     if format_of(table.format).facts.takes_rows:
         key = process.storage.delta_key(table.project_id, str(table.id))
-    elif table.upload_key is not None:
-        key = table.upload_key
-    else:
+        return process.storage.store(), escape(process.storage.path(key))
+    if table.upload_key is None:
         raise SourceNotFoundError(
             "No upload of this table has been accepted yet.", hint="Upload a file to the table."
         )
-    return process.storage.store(), escape(process.storage.path(key))
+    return open_upload(process, table.upload_key, table.upload_name)
+
+
+def open_upload(process: ProcessParts, key: str, filename: str) -> tuple[ObjectStore, str]:
+    """Return a store that has an upload under the name that its owner gave it, and its path
+    there."""
+    path = process.storage.path(key)
+    return NamedObject(process.storage.store(), path, filename), escape(filename)
 
 
 def _options(table: Any) -> dict[str, Any]:

@@ -226,8 +226,13 @@ def test_a_managed_table_shows_the_rows_that_it_has(desk: Desk) -> None:
 
 
 def test_an_uploaded_file(desk: Desk) -> None:
-    desk.run(desk.send(b"id\n7\n"))
-    assert preview(desk, desk.table().id)["rows"] == [["7"]]
+    desk.run(desk.send(b"id\n7\n", "june.csv"))
+    for file in (None, "june.csv"):
+        shown = preview(desk, desk.table().id, file)
+        assert (shown["rows"], shown["file"]) == ([["7"]], "june.csv")
+    job_id = request(desk, desk.table().id, str(desk.table().upload_id))
+    with pytest.raises(SourceNotFoundError, match="names no file"):
+        preview_file.run(desk.attempt(job_id))
 
 
 def test_a_large_file_is_refused_before_it_is_fetched(desk: Desk) -> None:
