@@ -90,7 +90,7 @@ def test_uploads_and_reads_where_web_and_workers_are_days_apart(
         client.insist(client.refresh(table))
         client.read(table)
     client.insist(client.refresh_all())
-    oracle.wait_for_ends(60)
+    oracle.wait_for_ends(180)
     for ledger in {each.table_id for each in sent}:
         client.insist(client.ask("maintain", "POST", f"warehouse_tables/{ledger}/maintain/"))
     again = [client.insist(client.again(each)) for each in sent]
