@@ -156,7 +156,8 @@ async def _upload_table(edge: WriteEdge) -> Response:
         format={
             "type": "string",
             "enum": list(UPLOADABLE),
-            "description": "The table's own if left out; or as the name ends.",
+            "description": "The table's own if left out, and the file's name must not end as "
+            "another format's does; of a table of uploads, or a folder's, as the name ends.",
         },
         options={
             "type": "string",

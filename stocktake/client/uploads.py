@@ -113,7 +113,8 @@ def check_landing(
 
     Args:
         file: as of `upload`; or a URL of one in the bucket that the table reads.
-        filename, format, options: as of `upload`; the table's own where they are left out.
+        filename, format, options: as of `upload`; the table's own where they are left out. A name
+            that ends as another format's files do is refused without a `format`.
 
     Raises:
         JobFailedError, NotEndedError: it was waited for, and there is no verdict.

@@ -25,6 +25,7 @@ from stocktake.errors import (
 )
 from stocktake.jobs import leases
 from stocktake.jobs.arguments import IngestArguments, Target
+from stocktake.loading.evolution import load_schema
 from stocktake.readers.delta.types import columns_of
 from stocktake.readers.source import Source
 from stocktake.runs.attempt import Attempt
@@ -229,8 +230,8 @@ class _Trial:
         table = load.managed.open() if exists else None
         known = load.known(table)
         # of a file that is refused: its own types, in the place of those that it has
-        own = {column.name: column for column in upload.columns}
-        news = tuple(column for column in upload.columns if column.name not in known.names)
+        own = {column.name: column for column in _as_stored(load, upload.columns)}
+        news = tuple(own[name] for name in own if name not in known.names)
         self._after = (*(own.get(each.name, each) for each in self._before), *news)
 
         def write(schema: pa.Schema, replaces: bool, given: Iterator[pa.RecordBatch]) -> None:
@@ -242,6 +243,13 @@ class _Trial:
             self._row_count = rows
 
         fit(load, table, write)
+
+
+def _as_stored(load: Load, columns: Columns) -> Columns:
+    """Return a file's columns in the types that a managed table of it would have: what differs from
+    a table's own is then the file, and not how Delta spells a date."""
+    schema = load_schema(columns, {}, load.rows().types)
+    return columns_of(Schema.from_arrow(schema).to_json(), [], load.attempt.limits)
 
 
 def _columns_behind(load: Load, table: DeltaTable | None, schema: pa.Schema) -> Columns:

@@ -8,7 +8,7 @@ from stocktake.db.models import Table, Upload
 from stocktake.errors import ValidationError, did_you_mean
 from stocktake.jobs.arguments import IngestArguments, Mode, Target
 from stocktake.jobs.queueing import Enqueued, JobRequest, enqueue
-from stocktake.schema.formats import FILE_FORMAT_OF, FILE_FORMATS, TAKING_ROWS, TableFormat
+from stocktake.schema.formats import TAKING_ROWS, TableFormat, format_of_file
 from stocktake.services import quotas, refreshes, table_views, tables
 from stocktake.services.context import Context
 from stocktake.services.upload_forms import options_of, refusal, uploadable
@@ -23,6 +23,8 @@ ELSEWHERE: Final = (
     "The file must be in the bucket that the table reads, whose key is used. Send the file itself, "
     "or copy it there first, outside of the table's own pattern."
 )
+#: How much of a client's own words an error repeats.
+_SHOWN: Final = 100
 MANAGED: Final = "The table's files are the service's own: send the file itself."
 
 
@@ -37,6 +39,11 @@ class FileToCheck:
 
     filename: str
     fields: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return what the file is called, without its folders."""
+        return (self.url_pattern or self.filename).rpartition("/")[2]
 
     @property
     def url_pattern(self) -> str:
@@ -104,15 +111,36 @@ def _reads_many(table: Table) -> bool:
 
 
 def _format(table: Table, asked: FileToCheck) -> TableFormat:
-    """Return the file's format: as it was sent, or the table's own, or as the name ends."""
+    """Return the file's format: as it was sent; or the table's own, by which the file would be read
+    there. An upload becomes a table of what its name says, so that the name tells first there.
+
+    Raises:
+        ValidationError: it is none, or the name ends as another format's files do.
+    """
     if sent := asked.fields.get("format"):
         return uploadable(sent)
     own = tables.check_format(table.format)
-    if own.facts.uploadable:
+    named = format_of_file(asked.name)
+    if not own.facts.uploadable:
+        return named or (TableFormat.CSV_WITH_NAMES if table.managed else TableFormat.PARQUET)
+    if named is None or named.facts.title in _read_as(own, table):
         return own
-    name = (asked.url_pattern or asked.filename).lower()
-    ending = FILE_FORMAT_OF.get(name.rpartition(".")[2], "")
-    return FILE_FORMATS.get(ending, TableFormat.PARQUET)
+    if table.managed:
+        return named
+    title = own.facts.title
+    raise refusal(
+        f"{asked.name[:_SHOWN]!r} ends as a file of {named.facts.title} does, and the table reads "
+        f"its files as {title}. Check a file of {title}; or say with `format` what this one is, "
+        f"{own.value} or {named.value}.",
+        "format",
+    )
+
+
+def _read_as(own: TableFormat, table: Table) -> set[str]:
+    """Return the titles of the formats that a name may tell of the table's files: where its own are
+    CSV and called `.json`, so may this one be."""
+    named = format_of_file(table.url_pattern)
+    return {each.facts.title for each in (own, named) if each}
 
 
 def _check_url(context: Context, table: Table, arguments: IngestArguments) -> None:

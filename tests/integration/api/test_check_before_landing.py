@@ -1,5 +1,6 @@
 """`{id}/check/` and `stocktake check`: what a file would do to a table before it lands there."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,5 +156,89 @@ def test_the_exit_status_tells_the_class(
         at_its_place = run("check", f"file://{file}", "--table", "orders", status=STATUS[change])
         assert at_its_place.stdout == done.stdout
     run("check", str(file), "--table", "orders", "--format", "Parquet", status=1)
+    other = tmp_path / "new.parquet"
+    other.write_bytes(b"PAR1 cut,off\n1,2\n")
+    for each in (str(other), f"file://{other}"):
+        refused = run("check", each, "--table", "orders", status=1)
+        assert "'new.parquet' ends as a file of Parquet does" in str(refused.exception)
     run("check", str(file), status=2)
     run("check", str(tmp_path / "nothing.csv"), "--table", "orders", status=2)
+
+
+def _sent(client: httpx.Client, table: UUID, name: str, data: bytes, **fields: str) -> Any:
+    return client.post(
+        f"warehouse_tables/{table}/check/",
+        files={"file": (name, data)},
+        data=fields,
+        headers={"Prefer": "wait=20"},
+    )
+
+
+#: Texts that read as CSV, under names of other formats.
+OTHERS = [
+    ("new.parquet", b"PAR1 cut,off\n1,2\n"),
+    ("new.json", b"id,n\n1,2\n"),
+    ("new.json.gz", b"id,n\n1,2\n"),
+    ("new.avro", b"id,n\n1,2\n"),
+    ("new.xlsx", b"id,n\n1,2\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "data"), OTHERS)
+def test_a_file_whose_name_tells_another_format_is_refused(
+    client: httpx.Client, work: None, table: UUID, tmp_path: Path, name: str, data: bytes
+) -> None:
+    answer = _sent(client, table, name, data)
+    assert (answer.status_code, answer.json()["attr"]) == (400, "format")
+    assert "reads its files as CSV" in answer.json()["detail"]
+    (tmp_path / name).write_bytes(data)
+    url = {"url_pattern": (None, f"file://{tmp_path}/{name}")}
+    there = client.post(f"warehouse_tables/{table}/check/", files=url)
+    assert (there.status_code, there.json()["detail"]) == (400, answer.json()["detail"])
+    # Who says so has it read as that.
+    if not name.endswith(".gz"):
+        assert _sent(client, table, name, data, format="CSVWithNames").status_code == 200
+
+
+def test_a_name_like_those_of_the_tables_own_files_is_taken(
+    client: httpx.Client, work: None, make_table: MakeTable, tmp_path: Path
+) -> None:
+    odd = make_table(
+        format="CSVWithNames",
+        url_pattern=f"file://{tmp_path}/*.json",
+        columns=LIVE[:2],
+        schema_version=1,
+    )
+    told = _sent(client, odd, "new.json", b"id,n\n1,2\n").json()
+    assert told["result"]["change"] == "none"
+    assert _sent(client, odd, "new", b"id,n\n1,2\n").json()["result"]["change"] == "none"
+    assert _sent(client, odd, "new.parquet", b"id,n\n1,2\n").status_code == 400
+
+
+def test_bytes_tell_another_format_where_the_name_does_not(
+    client: httpx.Client, work: None, table: UUID
+) -> None:
+    for data, title in (
+        (b"PAR1\x15\x04\x15,cut\n1,2\n", "Parquet"),
+        (b"Obj\x01\x04\x14avro.codec", "Avro"),
+        (b'{"id": 1}\n', "JSON"),
+    ):
+        result = _sent(client, table, "new", data).json()["result"]
+        assert (result["change"], result["refusal"]["code"]) == (None, "format_mismatch")
+        assert title in result["refusal"]["detail"]
+
+
+@pytest.mark.parametrize("target", ["file", "delta"])
+def test_a_file_for_a_table_of_uploads_is_read_as_an_upload_is(
+    client: httpx.Client, work: None, target: str
+) -> None:
+    made = client.post(
+        "warehouse_tables/file/",
+        files={"file": ("new.csv", b"id,n\n1,2\n")},
+        data={"name": "loaded", "target": target},
+    ).json()["id"]
+    for name in ("again.json", "again.json.gz"):
+        data = b'{"id": 1, "n": 2}\n'
+        told = _sent(client, made, name, gzip.compress(data) if "gz" in name else data).json()
+        assert (told["result"]["change"], told["result"]["row_count"]) == ("none", 1)
+    assert _sent(client, made, "again", b"id,n\n1,2\n").json()["result"]["change"] == "none"

@@ -1,8 +1,13 @@
 """A dry run of an upload says what the upload then does, and changes nothing."""
 
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stocktake.errors import JobError
@@ -137,3 +142,66 @@ def test_several_dry_runs_of_one_table_are_each_of_their_own_file(desk: Desk) ->
     assert [desk.result(job_id)["change"] for job_id in jobs] == ["none", "additive"]
     assert delta(desk).version() == 1
     assert len(rows(desk)) == 1
+
+
+_MANY: Final = pa.table(
+    {
+        "u8": pa.array([1], pa.uint8()),
+        "u16": pa.array([1], pa.uint16()),
+        "u32": pa.array([1], pa.uint32()),
+        "u64": pa.array([1], pa.uint64()),
+        "i8": pa.array([1], pa.int8()),
+        "float": pa.array([1.5], pa.float32()),
+        "decimal": pa.array([Decimal("1.10")], pa.decimal128(10, 2)),
+        "long_decimal": pa.array([Decimal("1.10")], pa.decimal256(50, 2)),
+        "day": pa.array([date(2024, 1, 1)]),
+        "milliseconds": pa.array([datetime(2024, 1, 1)], pa.timestamp("ms")),  # noqa: DTZ001
+        "nanoseconds": pa.array([datetime(2024, 1, 1)], pa.timestamp("ns")),  # noqa: DTZ001
+        "zoned": pa.array([datetime(2024, 1, 1)], pa.timestamp("us", "Europe/Berlin")),  # noqa: DTZ001
+        "time_ms": pa.array([time(1, 2)], pa.time32("ms")),
+        "time_us": pa.array([time(1, 2)], pa.time64("us")),
+        "duration": pa.array([timedelta(1)], pa.duration("us")),
+        "bytes": pa.array([b"\xff"]),
+        "fixed": pa.array([b"ab"], pa.binary(2)),
+        "nulls": pa.nulls(1),
+        "list": pa.array([[1]], pa.list_(pa.uint16())),
+        "struct": pa.array([{"n": 1}], pa.struct([("n", pa.uint8()), ("day", pa.date32())])),
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.uint8())),
+    }
+)
+_TEXTS: Final = [
+    b"id,day,moment,big,n\n1,2024-01-01,2024-01-01 00:00:00,18446744073709551615,7\n",
+    b'{"id": 1, "day": "2024-01-01", "o": {"day": "2024-01-01"}, "mixed": [1, "x"]}\n',
+]
+
+
+def _parquet_of(table: pa.Table) -> bytes:
+    sink = BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "bad", "form"),
+    [
+        (
+            _parquet_of(_MANY),
+            _parquet_of(_MANY.set_column(0, "u8", pa.array(["x"]))),
+            {"filename": "x.parquet"},
+        ),
+        (_TEXTS[0], _TEXTS[0] + b"x,2024-01-01,,,\n", {"filename": "x.csv"}),
+        (_TEXTS[1], _TEXTS[1] + b'{"id": "x"}\n', {"filename": "x.json"}),
+    ],
+    ids=["parquet", "csv", "json"],
+)
+def test_types_are_compared_as_the_managed_table_keeps_them(
+    desk: Desk, data: bytes, bad: bytes, form: dict[str, str]
+) -> None:
+    desk.load(data, **form)
+    same = check(desk, data, **form)
+    assert (same["change"], same["diff"]["changed"], same["refusal"]) == ("none", [], None)
+
+    told = check(desk, bad, **form)
+    assert told["refusal"]["code"] == "schema_conflict"
+    changed = {each["name"]: each["to"] for each in told["diff"]["changed"]}
+    assert changed == {next(iter(desk.columns())): "Nullable(String)"}
