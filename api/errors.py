@@ -76,10 +76,17 @@ log = structlog.get_logger(__name__)
 
 
 def body_of(
-    type_: str, code: str, detail: str, attr: str | None = None, *, legacy_message: bool = False
+    type_: str,
+    code: str,
+    detail: str,
+    attr: str | None = None,
+    *,
+    legacy_message: bool = False,
+    hint: str = "",
 ) -> dict[str, Any]:
     """Return the body of a refusal; both of PostHog's shapes where it sends ``{"message"}``."""
     body: dict[str, Any] = {"type": type_, "code": code, "detail": detail, "attr": attr}
+    body |= {"hint": hint} if hint else {}
     return body | {"message": detail} if legacy_message else body
 
 
@@ -96,7 +103,12 @@ def refusal_of(error: errors.RequestError) -> tuple[int, dict[str, Any]]:
         (400, "invalid_request"),
     )
     return status, body_of(
-        type_, error.code, error.detail, error.attr, legacy_message=error.legacy_message
+        type_,
+        error.code,
+        error.detail,
+        error.attr,
+        legacy_message=error.legacy_message,
+        hint=error.hint,
     )
 
 

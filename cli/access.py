@@ -2,12 +2,14 @@
 
 import os
 import sys
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
 from stocktake.errors import CommandError
 
+T = TypeVar("T")
 AccessKey: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -35,21 +37,40 @@ def access_pair(access_key: str | None) -> tuple[str, str] | None:
     return access_key, secret
 
 
-def source_pair(url: str, access_key: str | None, *, public: bool) -> tuple[str, str] | None:
-    """Return the key of a source with its secret; None without one.
+def with_keys(
+    send: Callable[[dict[str, Any]], T], body: dict[str, Any], access_key: str | None
+) -> T:
+    """Send what names a source, with the key that was given and its secret.
 
-    A person at a terminal is asked for what was not given, unless the source is said to be public
-    or lies on the service's own disk.
+    A person at a terminal is asked for what was not given, and only once the server wants it: a URL
+    that it refuses is told before anybody types a secret.
 
     Raises:
-        CommandError: a key, and no secret anywhere.
+        CommandError: the server refuses, or a key has no secret anywhere.
     """
-    is_asked = not public and not url.startswith("file:") and sys.stdin.isatty()
-    if not access_key and is_asked:
-        access_key = typer.prompt(
-            "Access key (Enter for none)", default="", show_default=False, err=True
-        )
-    return access_pair(access_key)
+    given = access_key and os.environ.get("STOCKTAKE_ACCESS_SECRET")
+    if given or not sys.stdin.isatty():
+        return send(_with_pair(body, access_pair(access_key)))
+    try:
+        return send(body)
+    except CommandError as exc:
+        if getattr(exc.__cause__, "attr", None) != "credential":
+            raise
+        pair = access_pair(access_key or _asked_key())
+        if pair is None:
+            raise
+    return send(_with_pair(body, pair))
+
+
+def _with_pair(body: dict[str, Any], pair: tuple[str, str] | None) -> dict[str, Any]:
+    if pair is None:
+        return body
+    return body | {"credential": dict(zip(("access_key", "access_secret"), pair, strict=True))}
+
+
+def _asked_key() -> str:
+    told = "Access key (Enter for none)"
+    return str(typer.prompt(told, default="", show_default=False, err=True))
 
 
 def _typed() -> str:

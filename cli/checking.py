@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import hints
-from cli.access import AccessKey, source_pair
+from cli.access import AccessKey, with_keys
 from cli.client import Client
 from cli.output import AsJson, describe_warning, note, say, show_json, show_rows
 from stocktake.errors import CommandError
@@ -36,13 +36,15 @@ def check_source(
     with Client.from_environment() as client:
         if "://" in source:
             body: dict[str, Any] = {"url_pattern": source, "format": table_format}
-            if pair := source_pair(source, access_key, public=public):
-                body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
             if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
                 body["options"] = options
         else:
-            body = {"table": client.table(source)["id"]}
-        job = client.post("warehouse_tables/check/", body, wait_seconds=_WAIT_SECONDS)
+            body, access_key = {"table": client.table(source)["id"]}, None
+
+        def send(asked: dict[str, Any]) -> dict[str, Any]:
+            return dict(client.post("warehouse_tables/check/", asked, wait_seconds=_WAIT_SECONDS))
+
+        job = with_keys(send, body, access_key)
     if as_json:
         show_json(job)
     result = job["result"]

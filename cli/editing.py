@@ -45,12 +45,13 @@ def edit_table(
         change = {field: value for field, value in change.items() if value is not None}
         if stale_after is not None:
             change["stale_after_seconds"] = stale_after or None
-        if pair := access_pair(access_key):
-            change["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
         if option or unset:
             gone = unset or ()
             kept = {key: value for key, value in table["options"].items() if key not in gone}
             change["options"] = kept | hints.options_of(option or ())
+        # Last: a secret may be asked for.
+        if pair := access_pair(access_key):
+            change["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
         if not change:
             raise CommandError(
                 "Say what to change: --name, --format, --url, --access-key, --option, --unset or "

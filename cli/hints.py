@@ -1,4 +1,4 @@
-"""What to type instead, where the API refuses what was typed: it knows URLs, but no flags."""
+"""What flags say that the API does not know, and options as a command takes them."""
 
 import json
 import re
@@ -13,40 +13,29 @@ _KEYS: Final = (
     "Give --access-key (or set STOCKTAKE_ACCESS_KEY) and set STOCKTAKE_ACCESS_SECRET, or give "
     "--public for a bucket that needs none."
 )
-_FORMS: Final = (
-    (
-        "s3://",
-        "Write it as https://BUCKET.s3.REGION.amazonaws.com/PATH, or as the https URL of "
-        "your S3-compatible store.",
-    ),
-    ("gs://", "Write it as https://storage.googleapis.com/BUCKET/PATH."),
-    ("az://", "Write it as https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH."),
-    ("abfs", "Write it as https://ACCOUNT.blob.core.windows.net/CONTAINER/PATH."),
-    ("http://", "Write it as https://…, or have the operator name it in TRUSTED_ENDPOINTS."),
-    ("file://", "Local files need a server that allows them: stocktake up --local-root FOLDER"),
-)
 
 
-def for_refusal(sentence: str, url: str) -> str:
-    """Return what to do about a refused registration; empty where nothing is known.
+def for_refusal(sentence: str) -> str:
+    """Return which flags a refused registration needs; empty where it is not for them.
 
-    >>> for_refusal("url_pattern: URL pattern must use https.", "/data/orders").splitlines()[0]
-    'Write it as file:///data/orders, on a server that allows local files:'
+    >>> for_refusal("credential: Credentials are required").partition(" (")[0]
+    'Give --access-key'
     """
-    if "Credentials are required" in sentence or "key and secret" in sentence:
-        return _KEYS
-    return _for_url(url) if "URL pattern must" in sentence else ""
+    wants_keys = "Credentials are required" in sentence or "key and secret" in sentence
+    return _KEYS if wants_keys else ""
 
 
-def _for_url(url: str) -> str:
-    if url.startswith("/"):
-        return (
-            f"Write it as file://{url}, on a server that allows local files:\n"
-            "  stocktake up --local-root FOLDER"
-        )
-    if "://" not in url:
-        return "Write a whole URL: https://…, or file:///… for local files."
-    return next((form for prefix, form in _FORMS if url.lower().startswith(prefix)), "")
+def require_url(url: str) -> None:
+    """Refuse what no server takes for a URL, before more is asked about it.
+
+    Raises:
+        CommandError: in the server's words.
+    """
+    from stocktake.storage.places.guard import MUST_USE_HTTPS
+    from stocktake.storage.places.spellings import instead_of
+
+    if not url.lower().startswith(("https://", "http://", "file://")):
+        raise CommandError(f"--url: {MUST_USE_HTTPS}\n{instead_of(url)}")
 
 
 #: The options of a table, as a command takes them.

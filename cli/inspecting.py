@@ -39,9 +39,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Read a source's columns, from here and without a server."""
-    credential = _credential(access_key)
     options = _options(option or ()) | {"delta_count": count, "public": public}
-    found = _read(location, table_format, credential, options, endpoint=endpoint)
+    found = _read(location, table_format, access_key, options, endpoint=endpoint)
     if as_json:
         show_json(as_dict(found))
     else:
@@ -67,7 +66,7 @@ def _credential(access_key: str | None) -> "Credential | None":
 def _read(
     location: str,
     table_format: TableFormat,
-    credential: "Credential | None",
+    access_key: str | None,
     options: dict[str, Any],
     *,
     endpoint: str | None,
@@ -85,9 +84,11 @@ def _read(
     )
     found = recheck(_as_url(location), policy)
     check_pattern(found, table_format)
+    credential = _credential(access_key)  # behind what is refused without it
     if found.provider != "file" and credential is None and not options["public"]:
         raise CommandError(
-            "Give --access-key and --access-secret for this store, or --public to read unsigned."
+            "Give --access-key for this store, whose secret is asked for or comes from "
+            "STOCKTAKE_ACCESS_SECRET; or --public to read unsigned."
         )
     store, path = open_source(found, credential, public=options["public"])
     return introspect(Source(store=store, path=path, format=table_format, options=options))

@@ -7,7 +7,7 @@ import click
 import typer
 
 from cli import filters, hints
-from cli.access import AccessKey, source_pair
+from cli.access import AccessKey, with_keys
 from cli.client import Client
 from cli.output import (
     AsJson,
@@ -240,10 +240,8 @@ def add_table(
     as_json: AsJson = False,
 ) -> None:
     """Register a table; a job reads its columns."""
-    known = table_format or format_of_file(url) or _asked_format()
+    known = table_format or format_of_file(url) or _asked_format(url)
     body: dict[str, Any] = {"name": name, "format": known, "url_pattern": url}
-    if pair := source_pair(url, access_key, public=public):
-        body["credential"] = dict(zip(("access_key", "access_secret"), pair, strict=True))
     if options := hints.options_of(option or ()) | ({"public": True} if public else {}):
         body["options"] = options
     held = {"change_policy": policy, "stale_after_seconds": stale_after}
@@ -251,7 +249,8 @@ def add_table(
     with Client.from_environment() as client:
         if wait:
             note(f"Waiting for the first read of {name}, for up to {_CREATE_WAIT_SECONDS} s.")
-        table = _create(client, body, wait_seconds=_CREATE_WAIT_SECONDS if wait else 0)
+        seconds = _CREATE_WAIT_SECONDS if wait else 0
+        table = _create(client, body, access_key, wait_seconds=seconds)
     if as_json:
         show_json(table)
     elif table["columns"]:
@@ -261,8 +260,9 @@ def add_table(
         say(f"Added {name} ({table['id']}). To see its columns read: stocktake jobs watch {job}")
 
 
-def _asked_format() -> TableFormat:
+def _asked_format(url: str) -> TableFormat:
     """Ask a person at a terminal for the format that the URL does not tell."""
+    hints.require_url(url)
     if not sys.stdin.isatty():
         raise CommandError(
             "The URL does not tell the format: say --format, as Delta or Parquet. "
@@ -272,13 +272,16 @@ def _asked_format() -> TableFormat:
     return TableFormat(typer.prompt("Format", type=names, err=True))
 
 
-def _create(client: Client, body: dict[str, Any], *, wait_seconds: int) -> dict[str, Any]:
+def _create(
+    client: Client, body: dict[str, Any], access_key: str | None, *, wait_seconds: int
+) -> dict[str, Any]:
+    def send(asked: dict[str, Any]) -> dict[str, Any]:
+        return dict(client.post("warehouse_tables/", asked, wait_seconds=wait_seconds))
+
     try:
-        table: dict[str, Any] = client.post("warehouse_tables/", body, wait_seconds=wait_seconds)
+        return with_keys(send, body, access_key)
     except CommandError as exc:
-        hint = hints.for_refusal(str(exc), body["url_pattern"])
-        raise CommandError(f"{exc}\n{hint}".strip()) from exc
-    return table
+        raise CommandError(f"{exc}\n{hints.for_refusal(str(exc))}".strip()) from exc
 
 
 def _count(number_of: int, what: str) -> str:

@@ -122,6 +122,7 @@ class RequestError(StocktakeError):
         attr: the field at fault, nested fields joined by ``__``.
         legacy_message: whether PostHog answers this one as ``{"message": …}``; the body then
             carries both shapes.
+        hint: what to do, where the sentence is PostHog's and does not say.
     """
 
     default_code: ClassVar[str] = "error"
@@ -133,12 +134,18 @@ class RequestError(StocktakeError):
         code: str | None = None,
         attr: str | None = None,
         legacy_message: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.default_code
         self.attr = attr
         self.legacy_message = legacy_message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the sentence with the hint, for people."""
+        return f"{self.detail} {self.hint}".strip()
 
 
 class ValidationError(RequestError):

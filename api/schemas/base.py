@@ -115,6 +115,7 @@ class ErrorBody(Wire):
     detail: str
     attr: str | None = None
     message: str | None = None
+    hint: str | None = Field(default=None, description="What to do, where more is known.")
 
 
 class PageBody(Wire, Generic[T]):

@@ -70,6 +70,6 @@ def _refusal(status: int, body: dict[str, Any], **more: Any) -> RefusedError:
         code=str(body.get("code") or "error"),
         status=status,
         attr=str(body.get("attr") or "").replace("__", ".") or None,  # as it is written in a body
-        hint=(body.get("error") or {}).get("hint"),
+        hint=body.get("hint") or (body.get("error") or {}).get("hint"),
         **more,
     )

@@ -67,7 +67,7 @@ async def _show(edge: ReadEdge, given: Mapping[str, str], wrong: _Wrong | None =
             try:
                 told = suggestions.suggest(context, typed["url"])
             except ValidationError as exc:
-                problem = wrong or _Wrong("url", "url_pattern", exc.detail)
+                problem = wrong or _Wrong("url", "url_pattern", str(exc))
         job = _check(context, given.get("job", ""))
         result = {**UNTOLD, **((job and job.result) or {})}
         found = result.get("format") if job else None
@@ -115,7 +115,7 @@ async def try_source(edge: WriteEdge) -> Response:
     try:
         job_id = await edge.change(lambda it: source_checks.request(it, fields).job.id)
     except ValidationError as exc:
-        return await _show(edge, typed, _Wrong("url", exc.attr, exc.detail))
+        return await _show(edge, typed, _Wrong("url", exc.attr, str(exc)))
     asked = {name: value for name, value in typed.items() if value} | {"job": str(job_id)}
     return RedirectResponse(f"/p/{edge.caller.project_id}/add?{urlencode(asked)}", 303)
 
@@ -130,7 +130,7 @@ async def save(edge: WriteEdge) -> Response:
         table_id = await edge.change(lambda it: tables.create(it, fields)[0].id)
     except ValidationError as exc:
         return await _show(
-            edge, typed | {"job": form.one("job")}, _Wrong("url", exc.attr, exc.detail)
+            edge, typed | {"job": form.one("job")}, _Wrong("url", exc.attr, str(exc))
         )
     return _to(edge, table_id, "added")
 
@@ -159,7 +159,7 @@ async def upload(edge: WriteEdge) -> Response:
     try:
         table_id = await _receive(edge)
     except (ValidationError, PayloadTooLargeError) as exc:
-        return await _show(edge, {}, _Wrong("upload", exc.attr, exc.detail, _status(exc)))
+        return await _show(edge, {}, _Wrong("upload", exc.attr, str(exc), _status(exc)))
     except StorageUnavailableError:
         told = "The storage for uploads does not answer. Send the file again in a moment."
         return await _show(edge, {}, _Wrong("upload", None, told, 503))

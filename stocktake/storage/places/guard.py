@@ -19,6 +19,7 @@ from stocktake.storage.places import trusted
 from stocktake.storage.places.addresses import NotAnAddressError, is_internal, parse_address
 from stocktake.storage.places.globs import check_size, is_glob, split_folder
 from stocktake.storage.places.providers import match_host
+from stocktake.storage.places.spellings import instead_of
 from stocktake.storage.places.trusted import LABEL
 from stocktake.storage.places.urls import Location, MalformedUrlError, parse
 
@@ -50,6 +51,10 @@ QUERY = (
 FOLDER_GLOB = "A {} table is named by its root folder: the URL pattern can't contain wildcards."
 FOLDER_NOT_ALLOWED = "URL pattern must name a path in a folder that this server may read."
 
+#: Where another spelling may be what is meant.
+_OTHERWISE = frozenset(
+    {MUST_USE_HTTPS, NO_HOSTNAME, HOST_NOT_ALLOWED, INTERNAL_ADDRESS, FOLDER_NOT_ALLOWED}
+)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 #: The secret parts of presigned URLs: S3 (both versions), Google, Azure, and what others call so.
 _SIGNED = re.compile(
@@ -133,9 +138,18 @@ def check(url_pattern: str, policy: GuardPolicy, folders: Folders | None = None)
         folders: the policy's, as of a moment ago; looked for where there are none.
 
     Raises:
-        ValidationError: it may not; `attr` is ``url_pattern``, and the sentence never repeats
-            the URL.
+        ValidationError: it may not; `attr` is ``url_pattern``, and neither sentence nor hint
+            repeats the URL.
     """
+    try:
+        return _check(url_pattern, policy, folders)
+    except ValidationError as exc:
+        if exc.detail in _OTHERWISE:
+            exc.hint = instead_of(url_pattern)
+        raise
+
+
+def _check(url_pattern: str, policy: GuardPolicy, folders: Folders | None) -> Location:
     _check_text(url_pattern, policy)
     try:
         location = locate(url_pattern, policy)
@@ -177,7 +191,7 @@ def recheck(url_pattern: str, policy: GuardPolicy, folders: Folders | None = Non
     try:
         return check(url_pattern, policy, folders)
     except ValidationError as exc:
-        raise UrlRefusedError(exc.detail) from exc
+        raise UrlRefusedError(exc.detail, hint=exc.hint or None) from exc
 
 
 def check_pattern(location: Location, table_format: TableFormat) -> None:

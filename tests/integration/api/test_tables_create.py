@@ -18,6 +18,7 @@ from stocktake.errors import (
     StorageThrottledError,
 )
 from stocktake.schema.columns import Column
+from stocktake.storage.places import spellings
 from tests.integration.api.conftest import Served
 from tests.integration.api.playing import (
     fail_with,
@@ -266,6 +267,11 @@ def test_a_url_that_may_not_be_opened_is_refused_with_the_contracts_sentence(
     answer = client.post("warehouse_tables/", json=new(url_pattern=url_pattern))
     assert refused(answer) == (400, "invalid_input", sentence, "url_pattern")
     assert url_pattern not in answer.text
+
+
+def test_a_url_of_other_tools_is_refused_with_how_it_is_written(client: httpx.Client) -> None:
+    answer = client.post("warehouse_tables/", json=new(url_pattern="s3://bucket/x.csv"))
+    assert answer.json()["hint"] == spellings.S3
 
 
 @pytest.mark.parametrize(

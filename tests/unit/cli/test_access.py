@@ -8,19 +8,33 @@ from contextlib import suppress
 
 import pytest
 
-from cli.access import source_pair
+from cli.access import with_keys
+from cli.hints import require_url
+from stocktake.errors import CommandError
 
-S3 = "https://shop.s3.eu-west-1.amazonaws.com/orders/*.parquet"
 ASK = """
-from cli.access import source_pair
-print("got", source_pair({url!r}, {key!r}, public={public}))
+from cli.access import with_keys
+from stocktake.client import RefusedError
+from stocktake.errors import CommandError
+
+def send(body):
+    print("sent", sorted(body))
+    if {refuses!r} == "all" or {refuses!r} == "credential" not in body:
+        said = RefusedError("No.", code="x", status=400, attr={refuses!r})
+        raise CommandError("No.") from said
+    return body.get("credential")
+
+try:
+    print("got", with_keys(send, {{"url_pattern": "u"}}, {key!r}))
+except CommandError as exc:
+    print("got", exc)
 """
 
 
-def at_terminal(url: str, answers: Sequence[str], *, key: str | None, public: bool) -> str:
+def at_terminal(refuses: str, answers: Sequence[str], key: str | None) -> str:
     """What a terminal shows where these lines are typed, each once something was asked."""
     terminal, its_end = os.openpty()
-    code = ASK.format(url=url, key=key, public=public)
+    code = ASK.format(refuses=refuses, key=key)
     environment = {k: v for k, v in os.environ.items() if k != "STOCKTAKE_ACCESS_SECRET"}
     with subprocess.Popen(
         [sys.executable, "-c", code],
@@ -43,22 +57,36 @@ def at_terminal(url: str, answers: Sequence[str], *, key: str | None, public: bo
 
 
 @pytest.mark.parametrize(
-    ("url", "key", "public", "answers", "got"),
+    ("refuses", "key", "answers", "got"),
     [
-        (S3, None, False, ["AKIA", "hush"], "('AKIA', 'hush')"),
-        (S3, None, False, [""], "None"),
-        (S3, "AKIA", False, ["hush"], "('AKIA', 'hush')"),
-        (S3, None, True, [], "None"),
-        ("file:///data/orders.csv", None, False, [], "None"),
+        ("credential", None, ["AKIA", "hush"], "{'access_key': 'AKIA', 'access_secret': 'hush'}"),
+        ("credential", None, [""], "No."),
+        ("credential", "AKIA", ["hush"], "{'access_key': 'AKIA', 'access_secret': 'hush'}"),
+        ("", None, [], "None"),
+        # Refused for what no key mends: nobody is asked for one.
+        ("all", None, [], "No."),
+        ("all", "AKIA", [], "No."),
     ],
 )
-def test_a_person_is_asked_for_what_was_not_given(
-    url: str, key: str | None, public: bool, answers: list[str], got: str
+def test_a_person_is_asked_for_what_the_server_wants(
+    refuses: str, key: str | None, answers: list[str], got: str
 ) -> None:
-    shown = at_terminal(url, answers, key=key, public=public)
+    shown = at_terminal(refuses, answers, key)
     assert shown.splitlines()[-1] == f"got {got}"
-    assert shown.count(": ") == len(answers)
+    assert shown.count(": ") - got.count(": ") == len(answers)
 
 
 def test_a_program_is_not_asked() -> None:
-    assert source_pair(S3, None, public=False) is None
+    assert with_keys(dict, {"url_pattern": "u"}, None) == {"url_pattern": "u"}
+
+
+def test_a_key_with_its_secret_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOCKTAKE_ACCESS_SECRET", "hush")
+    sent = with_keys(dict, {"url_pattern": "u"}, "AKIA")
+    assert sent["credential"] == {"access_key": "AKIA", "access_secret": "hush"}
+
+
+@pytest.mark.parametrize("url", ["s3://shop/orders", "/data/orders", "shop.s3.amazonaws.com/x"])
+def test_what_is_no_url_is_refused_before_a_format_is_asked_for(url: str) -> None:
+    with pytest.raises(CommandError, match="Write"):
+        require_url(url)

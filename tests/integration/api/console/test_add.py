@@ -39,6 +39,13 @@ def test_a_url_tells_its_store_format_pattern_and_a_name(browser: httpx.Client) 
     assert "trying it finds out" in page
 
 
+def test_a_url_of_other_tools_is_told_how_it_is_written(browser: httpx.Client) -> None:
+    page = text_of(browser.get("add", params={"url": "s3://sales/shop/*.csv"}))
+    assert "Write it as https://BUCKET.s3.REGION.amazonaws.com/PATH" in page
+    tried = post(browser, "add/try", FIELDS | KEYS | {"url": "gs://sales/*.csv"}).text
+    assert "Write it as https://storage.googleapis.com/BUCKET/PATH" in tried
+
+
 @pytest.mark.parametrize("url", ["nothing", "https://127.0.0.1/x.csv", "ftp://a.b/c.csv", EVIL])
 def test_a_url_that_may_not_be_opened_says_why(browser: httpx.Client, url: str) -> None:
     page = text_of(browser.get("add", params={"url": url}))
