@@ -64,7 +64,7 @@ def plan(
 def check(
     file: Annotated[
         str,
-        typer.Argument(help="A file that has not landed; or the URL of one in the table's bucket."),
+        typer.Argument(help="A file that has not landed; or the URL of one where the table's are."),
     ],
     table: Annotated[str, typer.Option(help="Name or id of the table it is for.")],
     table_format: Annotated[

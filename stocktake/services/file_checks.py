@@ -25,6 +25,10 @@ ELSEWHERE: Final = (
 )
 #: How much of a client's own words an error repeats.
 _SHOWN: Final = 100
+ELSEWHERE_LOCAL: Final = (
+    "The table reads a folder of the service's machine, so the file must be there, too: name it by "
+    "a file:// URL, or send the file itself."
+)
 MANAGED: Final = "The table's files are the service's own: send the file itself."
 
 
@@ -149,5 +153,7 @@ def _check_url(context: Context, table: Table, arguments: IngestArguments) -> No
     policy = context.process.guard
     location = guard.check(tables.checked_url(arguments.url_pattern), policy)
     guard.check_pattern(location, arguments.format)
-    if guard.requires_credential(guard.locate(table.url_pattern, policy), location):
-        raise ValidationError(ELSEWHERE, attr="url_pattern")
+    own = guard.locate(table.url_pattern, policy)
+    if guard.requires_credential(own, location):
+        told = ELSEWHERE_LOCAL if own.provider == "file" else ELSEWHERE
+        raise ValidationError(told, attr="url_pattern")

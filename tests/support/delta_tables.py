@@ -28,6 +28,7 @@ class CountingFolder:
     bytes_read: int = 0
     rounds: int = 0
     ordered: bool = True
+    is_local: bool = True
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         data = self._read("get", path)

@@ -48,6 +48,7 @@ class MemoryObjects:
         del self._files[path], self._infos[path]
 
     ordered = True
+    is_local = False
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         return self._chunk(path, slice(start, None if length is None else start + length))

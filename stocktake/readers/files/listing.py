@@ -66,7 +66,7 @@ def list_files(source: Source, limits: Limits) -> Listing:
         else:
             hidden.append(file.path)
     if not (found or hidden):
-        raise SourceNotFoundError
+        raise _no_match(source)
     if not found:
         raise OnlyHiddenFilesError(
             f"The URL pattern matches no file but {_some(source, hidden)}, hidden by names or "
@@ -74,6 +74,12 @@ def list_files(source: Source, limits: Limits) -> Listing:
             paths=hidden,
         )
     return listing_of(found, hidden)
+
+
+def _no_match(source: Source) -> SourceNotFoundError:
+    if source.store.is_local:
+        return SourceNotFoundError("No file matches the URL pattern")
+    return SourceNotFoundError()
 
 
 def listing_of(found: list[ObjectInfo], hidden: Iterable[str] = ()) -> Listing:

@@ -24,6 +24,7 @@ _ABSENT = frozenset(
 #: Kept open, of those that were looked into last.
 _OPEN_FOLDERS = 64
 _OUTSIDE = "A link in the source leads outside its folder."
+_WITHIN = "Put the files themselves into the folder: what lies elsewhere is not read."
 
 
 class LocalObjects:
@@ -61,6 +62,11 @@ class LocalObjects:
     @property
     def ordered(self) -> bool:
         """It sorts what a folder holds."""
+        return True
+
+    @property
+    def is_local(self) -> bool:
+        """It is nothing else."""
         return True
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
@@ -110,7 +116,7 @@ class LocalObjects:
         _require_inside(path)
         above, _, name = path.rpartition("/")
         if name in ("", "."):
-            raise SourceNotFoundError(file=path)
+            raise _absent(path)
         folder = self._opened(above)
         if self._only and not above and name != self._only:
             raise LeadsOutsideError
@@ -218,7 +224,9 @@ def _opener(root: str, beneath: str | None, only: str) -> Callable[[str], Folder
 
 def _require_inside(path: str) -> None:
     if "\0" in path or path.startswith("/") or (".." in path and ".." in path.split("/")):
-        raise UrlRefusedError("A path in the source leads outside its folder.", file=path)
+        raise UrlRefusedError(
+            "A path in the source leads outside its folder.", hint=_WITHIN, file=path
+        )
 
 
 def _read(descriptor: int, size: int, start: int) -> bytes:
@@ -252,9 +260,13 @@ def _wanted(key: str, prefix: str, start_after: str) -> bool:
 
 def _require_regular(status: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise SourceNotFoundError(file=path)
+        raise _absent(path)
     if not stat.S_ISREG(status.st_mode):
-        raise UrlRefusedError("The source is a pipe, socket or device, not a file.", file=path)
+        raise UrlRefusedError(
+            "The source is a pipe, socket or device, not a file.",
+            hint="Put a file in its place, or narrow the URL pattern so that it leaves it out.",
+            file=path,
+        )
 
 
 def _info(path: str, status: os.stat_result) -> ObjectInfo:
@@ -268,19 +280,28 @@ def _info(path: str, status: os.stat_result) -> ObjectInfo:
     )
 
 
+def _absent(path: str) -> SourceNotFoundError:
+    return SourceNotFoundError("There is no such file", file=path)
+
+
 @contextmanager
 def _mapped(path: str) -> Iterator[None]:
     try:
         yield
     except LeadsOutsideError as exc:
-        raise UrlRefusedError(_OUTSIDE, file=path) from exc
+        raise UrlRefusedError(_OUTSIDE, hint=_WITHIN, file=path) from exc
     except UnicodeEncodeError as exc:  # half a surrogate pair: no file's name
-        raise SourceNotFoundError(file=path) from exc
+        raise _absent(path) from exc
     except PermissionError as exc:
-        raise AccessDeniedError(file=path) from exc
+        raise AccessDeniedError(
+            "This file or folder may not be read",
+            hint="Let the user that reads it, a worker's, read the file and enter the folders "
+            "above it, then refresh again.",
+            file=path,
+        ) from exc
     except OSError as exc:
         if exc.errno in _ABSENT:
-            raise SourceNotFoundError(file=path) from exc
+            raise _absent(path) from exc
         raise StorageUnavailableError(
             f"The local disk failed to read the file ({errno.errorcode.get(exc.errno or 0, '?')}).",
             file=path,

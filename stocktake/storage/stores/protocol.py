@@ -75,6 +75,7 @@ class ObjectStore(Protocol):
 
     Attributes:
         ordered: whether the store is known to list in ascending order of keys.
+        is_local: whether it is a folder of this machine, which has no bucket and takes no key.
 
     Raises (every method):
         JobError: SourceNotFoundError, AccessDeniedError, ArchivedSourceError, or a transient one.
@@ -82,6 +83,9 @@ class ObjectStore(Protocol):
 
     @property
     def ordered(self) -> bool: ...
+
+    @property
+    def is_local(self) -> bool: ...
 
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Return bytes `start .. start + length`, to the end when `length` is None; fewer where the

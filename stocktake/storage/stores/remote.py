@@ -76,6 +76,11 @@ class RemoteObjects:
         self._clients: dict[tuple[Location, bool], clients.Client] = {}
 
     @property
+    def is_local(self) -> bool:
+        """It is a bucket or a container."""
+        return False
+
+    @property
     def ordered(self) -> bool:
         """Whether listings ascend: as documented, or as they are sorted here."""
         return self._location.provider in _ORDERED | _SORTED

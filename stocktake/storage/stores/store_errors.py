@@ -322,7 +322,8 @@ def from_managed(error: Exception) -> JobError:
         StorageUnavailableError where the same may succeed later, else ManagedStorageRefusedError.
     """
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ManagedStorageRefusedError("Managed storage's folder cannot be written.")
+        todo = "The operator must let the service's user write it; `stocktake doctor` tries it."
+        return ManagedStorageRefusedError("Managed storage's folder cannot be written.", hint=todo)
     if untrusted := certificate_error(str(error)):
         return untrusted
     status, told = STATUS.search(str(error)), from_store(error, "")

@@ -123,9 +123,13 @@ def test_a_file_is_judged_where_it_is(
 
     answer = ask(f"file://{tmp_path}/new.csv")
     assert answer.json()["result"]["change"] == "additive"
-    assert ask(f"file://{tmp_path}/none.csv").json()["result"]["change"] is None
+    for absent in ("none.csv", "landed/none-*.csv"):
+        result = ask(f"file://{tmp_path}/{absent}").json()["result"]
+        assert result["change"] is None
+        assert "bucket" not in str(result["refusal"])
     elsewhere = ask("https://other.s3.amazonaws.com/new.csv")
     assert (elsewhere.status_code, elsewhere.json()["attr"]) == (400, "url_pattern")
+    assert "bucket" not in elsewhere.json()["detail"]
     both = ask(f"file://{tmp_path}/new.csv", file=("new.csv", b"id\n1\n"))
     assert both.status_code == 400
     unknown = ask(f"file://{tmp_path}/new.csv", fromat=(None, "CSV")).json()
