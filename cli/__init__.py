@@ -22,6 +22,7 @@ from cli.history import show_diff, show_history
 from cli.inspecting import inspect
 from cli.jobs import app as jobs
 from cli.looking import preview, previews
+from cli.managed import maintain_table, restore_table
 from cli.output import complain
 from cli.planning import check, plan
 from cli.schedules import app as schedules
@@ -74,6 +75,8 @@ app.add_typer(keys, name="keys")
 app.command("audit-log")(show_audit_log)
 tables.command("check")(check_source)
 tables.command("edit")(edit_table)
+tables.command("maintain")(maintain_table)
+tables.command("restore")(restore_table)
 tables.add_typer(types, name="types")
 tables.command("history")(show_history)
 tables.command("diff")(show_diff)

@@ -159,7 +159,7 @@ def _show(batch: dict[str, Any]) -> None:
             ("Id", batch["id"]),
             ("Action", "plan" if batch["dry_run"] else batch["action"]),
             *((name.replace("_", " "), value) for name, value in batch["arguments"].items()),
-            ("Of", ", ".join(f"{name} {value}" for name, value in batch["selector"].items())[:200]),
+            ("Selected", filters.told(batch["selector"])[:200]),
             ("State", batch["state"]),
             ("Tables", batch["total"]),
             ("So far", f"{batch['finished_share']:.0%}" + (f" ({counts})" if counts else "")),

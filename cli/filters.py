@@ -1,7 +1,7 @@
 """Which tables a command means, in the words of the API's lists and selectors."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -69,6 +69,39 @@ def as_query(wanted: dict[str, Any]) -> dict[str, Any]:
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in wanted.items()
     }
+
+
+#: By the field of a selector, what it asks for.
+_TOLD: Final = {
+    "name_glob": "{}",
+    "search": "with {} in the name",
+    "state": "state {}",
+    "stale_for_seconds": "stale for {} s",
+    "error_code": "error {}",
+    "last_change": "last change {}",
+}
+
+
+def told(selector: dict[str, Any]) -> str:
+    """Return which tables a selector means, in a few words.
+
+    >>> told({"all": True}), told({"tables": ["a", "b"]})
+    ('all', '2 tables')
+    >>> told({"name_glob": "g*", "format": "Delta", "stale_for_seconds": 60})
+    'g*, format Delta, stale for 60 s'
+    >>> told({"state": "failing", "has_overrides": False})
+    'state failing, without overrides'
+    """
+    if "tables" in selector:
+        count = len(selector["tables"])
+        return f"{count:,} table{'' if count == 1 else 's'}"
+    return ", ".join(_part(*each) for each in selector.items() if each[0] != "all") or "all"
+
+
+def _part(name: str, value: Any) -> str:
+    if name == "has_overrides":
+        return "with overrides" if value else "without overrides"
+    return _TOLD.get(name, name.replace("_", " ") + " {}").format(value)
 
 
 def _schedule_id(client: Client, name: str) -> str:

@@ -109,14 +109,22 @@ def show_job(job_id: JobId, as_json: AsJson = False) -> None:
 def watch_job(job_id: JobId, as_json: AsJson = False) -> None:
     """Follow a job to its end; status 1 unless it succeeds."""
     with Client.from_environment() as client:
-        job = client.job(job_id)
-        said = None
-        with going_on(f"stocktake jobs watch {job_id}"):
-            while not job["done"]:
-                if not as_json and (line := describe_job(job)) != said:
-                    say(line)
-                    said = line
-                job = client.job(job_id, wait=_WAIT_SECONDS)
+        follow(client, client.job(job_id), as_json=as_json)
+
+
+def follow(client: Client, job: dict[str, Any], *, as_json: bool) -> None:
+    """Show how far a job is until it has ended, and then all of it.
+
+    Raises:
+        Exit: with 1, unless it succeeds.
+    """
+    said = None
+    with going_on(f"stocktake jobs watch {job['id']}"):
+        while not job["done"]:
+            if not as_json and (line := describe_job(job)) != said:
+                say(line)
+                said = line
+            job = client.job(job["id"], wait=_WAIT_SECONDS)
     if as_json:
         show_json(job)
     else:

@@ -103,9 +103,9 @@ def show_rows(
 ) -> None:
     """Write a table; the sentence `empty` to stderr where there are no rows.
 
-    Where it is wider than the terminal, the columns `least` are left out, in that order, and then
-    the values of `names` are shortened in the middle. What is piped has tabs between its values,
-    and all of them.
+    Where it is wider than the terminal, the columns `least` are left out, in that order, and said
+    to be so below; then the values of `names` are shortened in the middle. What is piped has tabs
+    between its values, and all of them.
     """
     texts = [[_text(value) for value in row] for row in rows]
     if not texts:
@@ -126,7 +126,8 @@ def _show_fitting(
     out: Console, lines: list[list[str]], least: Sequence[str], names: Sequence[str]
 ) -> None:
     columns = [list(column) for column in zip(*lines, strict=True)]
-    columns = [column for column in columns if column[0] not in _too_many(out, columns, least)]
+    gone = _too_many(out, columns, least)
+    columns = [column for column in columns if column[0] not in gone]
     for column in columns:
         if (excess := _width(columns) - out.width) > 0 and column[0] in names:
             most = max(_SHORTEST_NAME, max(map(cell_len, column)) - excess)
@@ -138,15 +139,17 @@ def _show_fitting(
     for row in zip(*[column[1:] for column in columns], strict=True):
         table.add_row(*map(_styled, row))
     out.print(table)
+    if gone:
+        note(f"Left out at this width: {', '.join(gone)}. A wider terminal shows them, or --json.")
 
 
-def _too_many(out: Console, columns: list[list[str]], least: Sequence[str]) -> set[str]:
+def _too_many(out: Console, columns: list[list[str]], least: Sequence[str]) -> list[str]:
     """Return the headings to leave out."""
-    gone: set[str] = set()
+    gone: list[str] = []
     for heading in least:
         if _width(column for column in columns if column[0] not in gone) <= out.width:
             break
-        gone.add(heading)
+        gone.append(heading)
     return gone
 
 

@@ -41,28 +41,10 @@ def _row(schedule: dict[str, Any]) -> tuple[Any, ...]:
         schedule["name"],
         schedule["cron"],
         schedule["timezone"],
-        selected(schedule["selector"]),
+        filters.told(schedule["selector"]),
         moment(schedule["last_fire_at"]),
         "paused" if schedule["paused"] else moment(schedule["next_fire_at"]),
         schedule["id"],
-    )
-
-
-def selected(selector: dict[str, Any]) -> str:
-    """Return which tables a selector means, for a column.
-
-    >>> selected({"all": True}), selected({"tables": ["a", "b"]})
-    ('all', '2 tables')
-    >>> selected({"name_glob": "g*", "format": "Delta", "stale_for_seconds": 60})
-    'g*, format Delta, stale for 60 s'
-    """
-    if "tables" in selector:
-        count = len(selector["tables"])
-        return f"{count} table{'' if count == 1 else 's'}"
-    parts = {"name_glob": "{}", "format": "format {}", "stale_for_seconds": "stale for {} s"}
-    return (
-        ", ".join(text.format(selector[name]) for name, text in parts.items() if name in selector)
-        or "all"
     )
 
 
@@ -101,7 +83,7 @@ def add_schedule(
     say(f"Added {name}; first run at {moment(made['next_fire_at'])}.")
     if not tables:
         note(
-            f"No table is meant by it yet ({selected(meant)}); those that are registered until "
+            f"No table is meant by it yet ({filters.told(meant)}); those that are registered until "
             "it runs will be."
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.database import database_answers
-from cli.output import complain, say
+from cli.output import note, say
 
 if TYPE_CHECKING:
     from workers.stack.first_run import FirstProject
@@ -84,7 +84,7 @@ def up(
     with _ended_by_signals():
         try:
             with database_answers():
-                stack = Stack(options, complain)
+                stack = Stack(options, note)
             with stack:
                 with database_answers():
                     project = stack.start()

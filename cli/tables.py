@@ -1,6 +1,7 @@
 """`stocktake tables` and `stocktake refresh`, through the API."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import click
@@ -125,6 +126,7 @@ def show_table(
         # By its id: what lists leave out, such as who brought a column, is told here alone.
         table = client.get(f"warehouse_tables/{client.table(name)['id']}/")
         types = {} if as_json else _types(client, table)
+        invalid = [] if as_json else list(_invalid(client, table))
     if as_json:
         show_json(table)
         return
@@ -166,6 +168,8 @@ def show_table(
         least=("FIRST IN", "FILES"),
         names=("COLUMN",),
     )
+    for line in invalid:
+        say(line)
     for line in describe_divided(table["columns"]):
         say(line)
     for warning in table["warnings"]:
@@ -193,6 +197,32 @@ def _origin(origin: dict[str, Any] | None) -> tuple[str | None, str | None]:
     if files and origin["sampled"]:
         files += " read"
     return files, describe_place(origin["first"] | {"at": None}, 24)
+
+
+def _invalid(client: Client, table: dict[str, Any]) -> Iterator[str]:
+    """Yield for each column whose type does not hold what the last read of all the data found."""
+    invalid = [one for one in table["columns"] if not one["schema_valid"]]
+    if not invalid:
+        return
+    wanted = {"table": table["id"], "kind": "validate_columns", "state": "succeeded", "limit": 1}
+    last = next(iter(client.get("jobs/", **wanted)["results"]), None) or {}
+    reasons = {each["name"]: each for each in (last.get("result") or {}).get("invalid", ())}
+    yield "Not valid: the type does not hold for all rows."
+    for one in invalid:
+        yield f"  {one['name']}: {_reason(one['type'], reasons.get(one['name']))}"
+
+
+def _reason(type_: str, found: dict[str, Any] | None) -> str:
+    """Describe what is not of a column's type.
+
+    >>> _reason("integer", {"found": "String", "file": "a.csv", "line": 3})
+    'found String in a.csv, line 3: no integer'
+    """
+    if found is None or found["found"] is None:
+        return f"a read of all the data found values that are no {type_}"
+    file = found["file"] and f" in {found['file']}"
+    line = found["line"] and f", line {found['line']:,}"
+    return f"found {str(found['found'])[:60]}{file or ''}{line or ''}: no {type_}"
 
 
 def _stored(table: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -303,44 +333,6 @@ def remove_table(
         show_json({"id": table["id"], "name": table["name"], "deleted": True})
     else:
         say(f"Removed {table['name']}.")
-
-
-@app.command("maintain")
-def maintain_table(
-    name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
-    as_json: AsJson = False,
-) -> None:
-    """Optimize and vacuum a managed Delta table: fewer files, nothing past its retention."""
-    with Client.from_environment() as client:
-        table = client.table(name)
-        job = client.post(f"warehouse_tables/{table['id']}/maintain/", {})
-    _say_job(job, f"maintains {table['name']}", as_json=as_json)
-
-
-def _say_job(job: dict[str, Any], does: str, *, as_json: bool) -> None:
-    if as_json:
-        show_json(job)
-    else:
-        say(f"Job {job['id']} {does}. To follow it: stocktake jobs watch {job['id']}")
-
-
-@app.command("restore")
-def restore_table(
-    name: Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")],
-    version: Annotated[
-        int | None, typer.Option(help="Of the table's; the one before the last load if left out.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Undo the last load into a managed Delta table, or go back to a version of it."""
-    to = "to before its last load" if version is None else f"to version {version}"
-    with Client.from_environment() as client:
-        table = client.table(name)
-        confirm(f"Take {table['name']} back {to}?", yes=yes)
-        body = {} if version is None else {"version": version}
-        job = client.post(f"warehouse_tables/{table['id']}/restore/", body)
-    _say_job(job, f"takes {table['name']} back {to}", as_json=as_json)
 
 
 def refresh(

@@ -314,7 +314,10 @@ class Stack:
     def _give_flower_a_port(self, wanted: int) -> str:
         port = usable_port(wanted, or_another=True)
         if wanted not in (0, port):
-            self._tell(f"Port {wanted} is taken; Flower gets {port}.")
+            self._tell(
+                f"Port {wanted} is taken; Flower gets {port}. --flower-port asks for another, "
+                "--no-flower does without."
+            )
         address = f"http://{HOST}:{port}"
         self.addresses = replace(self.addresses, flower=address)
         return address

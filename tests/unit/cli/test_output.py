@@ -69,6 +69,21 @@ def _shown_at(
     return capsys.readouterr().out.splitlines()
 
 
+def test_what_was_left_out_is_said_below(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(width: int) -> str:
+        monkeypatch.setattr(
+            output, "console", lambda: Console(width=width, force_terminal=True, color_system=None)
+        )
+        output.show_rows(HEADINGS, [("a", "b", "c", ID)], "none", least=("SIZE", "FORMAT"))
+        return capsys.readouterr().err
+
+    assert at(80) == ""
+    assert at(50) == "Left out at this width: SIZE. A wider terminal shows them, or --json.\n"
+    assert "SIZE, FORMAT" in at(40)
+
+
 @pytest.mark.parametrize(
     ("columns", "left_out"), [(200, set()), (80, {"SIZE"}), (70, {"SIZE", "FORMAT"})]
 )
