@@ -80,7 +80,7 @@ def show_change(which: Which, as_json: AsJson = False) -> None:
             ("Change", change["id"]),
             ("Table", change["table_name"]),
             ("State", change["state"]),
-            ("Class", change["change"]),
+            ("Let through" if change["state"] == "decided" else "Class", change["change"]),
             ("Source version", change["source_version"]),
             ("Found", moment(change["created_at"])),
             *_ending(change),

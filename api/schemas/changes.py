@@ -73,8 +73,10 @@ class PartBody(Wire):
 class ChangeBody(Wire):
     """A change that a policy did not let go live, without its parts.
 
-    `applied_as_version` is the table's schema version with the last decision. `replaced_by` is the
-    change that a newer read put in its place; `reason` says why one was withdrawn.
+    `change` is the class of what waits; of a decided one that of what was let through, `none` where
+    all of it was pinned or rejected (each part keeps its own). `applied_as_version` is the table's
+    schema version with the last decision. `replaced_by` is the change that a newer read put in its
+    place; `reason` says why one was withdrawn.
     """
 
     id: UUID

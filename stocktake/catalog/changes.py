@@ -20,6 +20,7 @@ from stocktake.schema.decisions import (
     ColumnChange,
     Columns,
     Policy,
+    Verdict,
     column_changes,
     without,
     worst,
@@ -253,8 +254,11 @@ def replace_by(session: Session, change: SchemaChange, other: UUID) -> None:
 
 
 def close(change: SchemaChange) -> None:
-    """Note that all parts of a change are decided."""
+    """Note that all parts of a change are decided. Its class is that of what was let through: what
+    was pinned or rejected broke nobody."""
     change.state, change.ended_at = ChangeState.DECIDED, change.decided_at
+    through = (part for part in change.parts if part["decision"] == Verdict.ACCEPT)
+    change.change = worst(part["change"] for part in through)
 
 
 def reopen(change: SchemaChange, parts: Sequence[dict[str, Any]]) -> None:

@@ -265,3 +265,36 @@ def test_ended_changes_are_kept_up_to_so_many_bytes_the_newest(
     left = client.get("changes/").json()["results"]
     assert [each["id"] for each in left[1:]] == [each["id"] for each in found[:2]]
     assert [each["state"] for each in left] == ["pending", "replaced", "replaced"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "accept", "through"),
+    [
+        ({"n": "reject"}, "additive", "additive"),
+        ({"n": "pin"}, "additive", "additive"),
+        ({"n": "accept", "note": "reject"}, None, "breaking"),
+        ({"n": "reject", "note": "reject"}, None, "none"),
+        ({}, "all", "breaking"),
+    ],
+)
+def test_a_decided_change_has_the_class_of_what_was_let_through(
+    client: httpx.Client, change: str, columns: dict[str, str], accept: str | None, through: str
+) -> None:
+    body = {"columns": columns} | ({"accept": accept} if accept else {})
+    decided = client.post(f"changes/{change}/decide/", json=body).json()
+    assert (decided["state"], decided["change"]) == ("decided", through)
+    assert [part["change"] for part in decided["parts"]] == ["breaking", "additive"]
+    (listed,) = client.get("changes/").json()["results"]
+    assert listed["change"] == through
+    undone = client.post(f"changes/{change}/undo/").json()
+    assert (undone["state"], undone["change"]) == ("pending", "breaking")
+
+
+def test_a_change_that_is_decided_in_part_has_the_class_of_what_waits(
+    client: httpx.Client, change: str
+) -> None:
+    body = {"columns": {"n": "reject"}}
+    partly = client.post(f"changes/{change}/decide/", json=body).json()
+    assert (partly["state"], partly["change"]) == ("pending", "additive")
+    whole = client.post(f"changes/{change}/decide/", json={"accept": "all"}).json()
+    assert (whole["state"], whole["change"]) == ("decided", "additive")
