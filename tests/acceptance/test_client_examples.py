@@ -12,27 +12,9 @@ from servers.service import Up, environment
 
 ROOT = Path(__file__).parents[2]
 
-#: What the pages' examples take for given.
-GIVEN = """
-from pathlib import Path
-
-folder = Path({folder!r})
-(folder / "orders.csv").write_text("id,price\\n1,2.5\\n")
-(folder / "zips.csv").write_text("zip\\n01234\\n")
-ORDERS = f"file://{{folder}}/orders.csv"
-NOWHERE = f"file://{{folder}}/nothing.csv"
-
-
-def add_column(url: str) -> None:
-    (folder / "orders.csv").write_text("id,price,note\\n1,2.5,x\\n")
-
-
-def change_type(url: str) -> None:
-    (folder / "orders.csv").write_text("id,price,note\\n1,dear,x\\n")
-"""
-
 
 def _examples(page: str) -> str:
+    """Return a page's blocks, one after the other: each must find what it names in those before."""
     return "\n".join(re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S))
 
 
@@ -44,7 +26,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 def _run(script: str, up: Up) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", GIVEN.format(folder=str(up.sources)) + script],
+        [sys.executable, "-c", script],
         cwd=up.sources,
         env=environment(up.client_settings()),
         capture_output=True,
@@ -81,9 +63,12 @@ def test_the_examples_of_the_clients_page(up: Up) -> None:
 
 def test_the_readmes_example(up: Up) -> None:
     made = """
+from pathlib import Path
 from stocktake.client import Client
-Client().tables.create("readme", format="CSVWithNames", url_pattern=ORDERS, wait=True)
-add_column(ORDERS)
+file = Path("readme.csv").absolute()
+file.write_text("id\\n1\\n")
+Client().tables.create("readme", format="CSVWithNames", url_pattern=file.as_uri(), wait=True)
+file.write_text("id,note\\n1,x\\n")
 """
     text = _examples("README.md")
     assert text.count('"orders"') == 1
