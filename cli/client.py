@@ -147,13 +147,20 @@ class Client:
         """Yield the results of all pages: none twice, and none left out that was there at the
         first.
         """
-        page = self.get(path, limit=_PAGE, cursor="", **query)
-        yield from page["results"]
-        while page["next"]:
-            # Not the URL itself: the server may know itself by another name than we do.
-            following = urllib.parse.urlsplit(page["next"]).query
-            page = self.get(path, **dict(urllib.parse.parse_qsl(following)))
+        from stocktake.client.strangers import is_page
+
+        query = query | {"limit": _PAGE, "cursor": ""}
+        while True:
+            if not is_page(page := self.get(path, **query)):
+                raise CommandError(
+                    f"{self.url} answered with no list of Stocktake's. Set STOCKTAKE_URL to where "
+                    "your Stocktake is."
+                )
             yield from page["results"]
+            if not page["next"]:
+                return
+            # Not the URL itself: the server may know itself by another name than we do.
+            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page["next"]).query))
 
     def watch(self, topics: Iterable[str], since: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield what changes in the project, as the stream of events has it, with its `id`.
@@ -226,10 +233,8 @@ class Client:
     def _silent(self, error: "UnreachableError") -> str:
         if error.timed_out:
             return f"The server at {self.url} did not answer within {_TIMEOUT_SECONDS:g} s."
-        return (
-            f"No server answers at {self.url} ({error.__cause__}). Start one with `stocktake up`, "
-            "or set STOCKTAKE_URL to where yours is."
-        )
+        started = "\n`stocktake up` starts one." if "No answer came" in error.detail else ""
+        return f"{error}{started}"
 
     def _knows_project(self) -> bool:
         # Every project has this list, so that a 404 is the project's own. The API answers alike for
@@ -259,8 +264,9 @@ class Client:
         match refusal.status:
             case 401:
                 return (
-                    f"The server does not know this API key ({detail}). Check STOCKTAKE_API_KEY, "
-                    "or make a key with `stocktake keys create`."
+                    f"The server at {self.url} does not know this API key ({detail}). Check "
+                    "STOCKTAKE_API_KEY, or make a key with `stocktake keys create`; and "
+                    "STOCKTAKE_URL, where that is another server than you mean."
                 )
             case 403:
                 return f"This API key may not do that: {detail}"

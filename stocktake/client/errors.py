@@ -56,16 +56,18 @@ class ConfigurationError(StocktakeError):
 class UnreachableError(StocktakeError):
     """No answer came, however often it was tried; `timed_out` tells silence from a refusal."""
 
-    def __init__(self, detail: str, *, timed_out: bool) -> None:
-        super().__init__(detail, code="unreachable")
+    def __init__(self, detail: str, *, timed_out: bool, hint: str | None = None) -> None:
+        super().__init__(detail, code="unreachable", hint=hint)
         self.timed_out = timed_out
 
 
 class UnexpectedAnswerError(StocktakeError):
     """What answered is not Stocktake, or another version than this client understands."""
 
-    def __init__(self, detail: str, *, request_id: str | None = None) -> None:
-        super().__init__(detail, code="unexpected_answer", request_id=request_id)
+    def __init__(
+        self, detail: str, *, hint: str | None = None, request_id: str | None = None
+    ) -> None:
+        super().__init__(detail, code="unexpected_answer", hint=hint, request_id=request_id)
 
 
 class RefusedError(StocktakeError):

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from stocktake.client.decoding import decode
 from stocktake.client.requests import Flow, Request, Shown, Stream, json_of
+from stocktake.client.strangers import is_page, unexpected
 
 T = TypeVar("T")
 
@@ -33,7 +34,9 @@ def all_of(kind: type[T], path: str, /, *, page_size: int = PAGE_SIZE, **query: 
     """
     query = query | {"limit": page_size, "cursor": ""}
     while True:
-        page = json_of((yield Request(method="GET", path=path, query=query)))
+        answer = yield Request(method="GET", path=path, query=query)
+        if not is_page(page := json_of(answer)):
+            raise unexpected(answer)
         for result in page["results"]:
             yield Shown(decode(kind, result))
         if not page["next"]:

@@ -18,6 +18,7 @@ from stocktake.client.errors import (
     StocktakeError,
     ThrottledError,
 )
+from stocktake.client.strangers import is_ours, told, unexpected
 
 _KINDS: dict[int, type[RefusedError]] = {
     401: AuthenticationError,
@@ -46,8 +47,11 @@ def refusal_of(answer: httpx.Response, retry_after_seconds: float | None) -> Sto
         body = answer.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict):
-        body = {"detail": f"status {answer.status_code} from something that is not Stocktake"}
+    if not is_ours(body):
+        # What stands before a Stocktake may say these in its own words.
+        if answer.status_code < 500 and answer.status_code != 429:
+            return unexpected(answer)
+        body = {"detail": told(answer)}
     request_id = answer.headers.get("x-request-id")
     if isinstance(body.get("job"), dict):
         return failure_of(decode(Job, body["job"]), request_id)

@@ -19,10 +19,9 @@ import httpx
 from stocktake.client.errors import (
     RefusedError,
     StocktakeError,
-    UnexpectedAnswerError,
-    UnreachableError,
 )
 from stocktake.client.refusals import refusal_of
+from stocktake.client.strangers import unexpected, unreachable
 
 T = TypeVar("T")
 
@@ -173,7 +172,7 @@ def attempts(request: Request, retries: Retries) -> Flow[httpx.Response]:
         except httpx.TransportError as exc:
             rest = next(rests, None)
             if rest is None:
-                raise _unreachable(exc) from exc
+                raise unreachable(exc) from exc
             lost = True
         else:
             if answer.is_success or answer.status_code == 304:
@@ -207,12 +206,6 @@ def _rest_after(
     return rest if named is None else named + rest
 
 
-def _unreachable(exc: httpx.TransportError) -> UnreachableError:
-    timed_out = isinstance(exc, httpx.TimeoutException)
-    said = "the server did not answer in time" if timed_out else str(exc) or type(exc).__name__
-    return UnreachableError(f"No answer came: {said}.", timed_out=timed_out)
-
-
 def retry_after(answer: httpx.Response) -> float | None:
     """Return in how many seconds to ask again, where the answer says so: a number or a date."""
     text = answer.headers.get("retry-after", "")
@@ -233,11 +226,7 @@ def json_of(answer: httpx.Response) -> Any:
     try:
         return answer.json() if answer.content else None
     except ValueError as exc:
-        raise UnexpectedAnswerError(
-            f"{answer.request.url} answered {answer.status_code} with something that is not JSON: "
-            "is the URL that of a Stocktake?",
-            request_id=answer.headers.get("x-request-id"),
-        ) from exc
+        raise unexpected(answer) from exc
 
 
 def json_request(request: Request) -> Flow[Any]:

@@ -37,12 +37,14 @@ from stocktake.client.requests import (
 GET = Request(method="GET", path="jobs/")
 POST = Request(method="POST", path="schedules/", body={}, once=True)
 IN_USE = {"code": "idempotency_key_in_use", "detail": "Still running.", "type": "x", "attr": None}
+NO = {"code": "x", "detail": "No.", "type": "x", "attr": None}
 JOB = {"id": "7", "kind": "refresh_schema", "state": "failed", "done": True}
 
 
 def answer(status: int, body: Any = None, **headers: str) -> httpx.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     sent = httpx.Request("GET", "http://stocktake.example/")
+    body = NO if body is None and status >= 400 else body
     return httpx.Response(status, json=body, headers=named, request=sent)
 
 
@@ -220,14 +222,16 @@ def test_a_refusal_with_a_job_is_the_jobs_failure() -> None:
 
 @pytest.mark.parametrize("content", [b"<html>Bad gateway</html>", b"[1]", b"\xff"])
 def test_a_refusal_by_something_else_is_a_sentence_too(content: bytes) -> None:
-    ended, _, _ = play(GET, [httpx.Response(400, content=content)])
-    assert isinstance(ended, RefusedError)
-    assert "not Stocktake" in str(ended)
+    for status in (400, 401, 404):
+        ended, _, _ = play(GET, [httpx.Response(status, content=content)])
+        assert isinstance(ended, UnexpectedAnswerError)
+        assert "as no Stocktake does" in str(ended)
+        assert "STOCKTAKE_URL" in str(ended)
 
 
 def test_an_answer_that_is_no_json_is_told() -> None:
     page = httpx.Response(200, html="<p>", request=httpx.Request("GET", "http://x.example/"))
-    with pytest.raises(UnexpectedAnswerError, match="is the URL that of a Stocktake"):
+    with pytest.raises(UnexpectedAnswerError, match="answered 200 with a page of HTML"):
         json_of(page)
 
 
