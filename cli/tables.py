@@ -245,7 +245,7 @@ def _types(client: Client, table: dict[str, Any]) -> dict[str, str]:
 
 @app.command("add")
 def add_table(
-    name: Annotated[str, typer.Argument(help="Unique in the project.")],
+    name: Annotated[str, typer.Argument(help="Any, unique in the project.")],
     url: Annotated[str, typer.Option(help="The files, with globs, or a table's root folder.")],
     table_format: Annotated[
         TableFormat | None,

@@ -42,7 +42,10 @@ def upload(
     file: Annotated[Path, typer.Argument(help="The file to send.", exists=True, dir_okay=False)],
     table: Annotated[
         str | None,
-        typer.Option(help="Its name; the file's without its ending if left out."),
+        typer.Option(
+            help="Its name, of letters, digits and underscores; the file's without its ending if "
+            "left out."
+        ),
     ] = None,
     table_format: Annotated[
         TableFormat | None,

@@ -92,7 +92,7 @@ def change(context: Context, table_id: UUID, fields: TableFields) -> tuple[Table
 def _rename(context: Context, table: Table, fields: TableFields) -> None:
     if "name" not in fields or fields["name"] == table.name:
         return
-    name = words.require_name(fields["name"], "name", max_length=words.MAX_NAME_LENGTH)
+    name = words.require_table_name(fields["name"])
     if name == table.name:
         return
     tables.new_name(context, name)

@@ -216,7 +216,7 @@ def new_name(context: Context, value: str | None) -> str:
     Raises:
         ValidationError: null, blank, too long or taken.
     """
-    name = words.require_name(value, "name", max_length=words.MAX_NAME_LENGTH)
+    name = words.require_table_name(value)
     if name_is_taken(context, name):
         raise _name_taken()
     return name

@@ -20,6 +20,16 @@ BAD_IDENTIFIER: Final = (
     "Table names must start with a letter or underscore and contain only alphanumeric "
     "characters or underscores."
 )
+#: PostHog has two rules: its `file/` and `create_from_upload/` take identifiers alone, and a table
+#: that is registered may be called anything.
+WHY_IDENTIFIER: Final = (
+    "This is the rule for tables of uploads, as PostHog has it; a table that is registered by its "
+    "URL may have any name."
+)
+ANY_NAME: Final = (
+    "Any name of up to 128 characters. One of letters, digits and underscores that begins with no "
+    "digit needs no quotes in a query, and tables of uploads have no other."
+)
 LONG_DECIMAL: Final = (
     f"Delta's decimals have {DELTA_DIGITS} digits at most. A string keeps all of them."
 )
@@ -93,6 +103,15 @@ def require_name(value: str | None, attr: str, *, max_length: int) -> str:
     return name
 
 
+def require_table_name(value: str | None) -> str:
+    """Return the name of a table that is registered: any that people tell from others.
+
+    Raises:
+        ValidationError: as `require_name`.
+    """
+    return require_name(value, "name", max_length=MAX_NAME_LENGTH)
+
+
 def require_identifier(name: str, attr: str = "name") -> str:
     """Return a table name under PostHog's rule for uploads, `^[a-zA-Z_][a-zA-Z0-9_]*$`.
 
@@ -100,5 +119,5 @@ def require_identifier(name: str, attr: str = "name") -> str:
         ValidationError: it is no identifier, or too long.
     """
     if not _IDENTIFIER.fullmatch(name):
-        raise ValidationError(BAD_IDENTIFIER, attr=attr, legacy_message=True)
+        raise ValidationError(BAD_IDENTIFIER, attr=attr, legacy_message=True, hint=WHY_IDENTIFIER)
     return check_text(name, attr, max_length=MAX_NAME_LENGTH)

@@ -28,7 +28,7 @@ from stocktake.services import files, jobs, source_checks, suggestions, tables, 
 from stocktake.services.context import Context
 from stocktake.services.credentials import CredentialFields
 from stocktake.services.tables import TableFields
-from stocktake.services.words import MAX_URL_LENGTH
+from stocktake.services.words import ANY_NAME, BAD_IDENTIFIER, MAX_URL_LENGTH
 from stocktake.states import JobKind, JobState
 
 router = Router()
@@ -82,6 +82,8 @@ async def _show(edge: ReadEdge, given: Mapping[str, str], wrong: _Wrong | None =
             "name": typed["name"] or (told.name if told else ""),
             "format": typed["format"] or found or (told and told.format) or "",
             "formats": _FORMATS,
+            "any_name": ANY_NAME,
+            "identifier": BAD_IDENTIFIER,
             "uploadable": UPLOADABLE,
             "most_bytes": context.process.settings.max_upload_bytes,
         }

@@ -242,6 +242,7 @@ def test_a_wrong_form_is_refused_and_nothing_of_it_is_kept(
     answer = send(client, **({"name": "orders"} | fields))
     assert answer.status_code == 400
     assert answer.json()["detail"] == sentence
+    assert ("hint" in answer.json()) == sentence.startswith("Table names")
     if "128" not in sentence:
         assert answer.json()["message"] == sentence
     assert client.get("warehouse_tables/").json()["count"] == 0

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from stocktake.db.models import Job
+from stocktake.services import words
 from tests.integration.api.conftest import FinishJob, Served
 from tests.integration.api.console.conftest import OWN, SignIn, post, text_of
 
@@ -23,6 +24,7 @@ def test_the_empty_page_has_both_ways_in(browser: httpx.Client) -> None:
     assert "Look at it" in page
     assert 'enctype="multipart/form-data"' in page
     assert "Up to 52.4 MB" in page
+    assert words.BAD_IDENTIFIER in page
 
 
 def test_a_url_tells_its_store_format_pattern_and_a_name(browser: httpx.Client) -> None:
