@@ -24,6 +24,9 @@ from stocktake.states import JobKind, JobState
 app = typer.Typer(help="Jobs: what was asked for, and what became of it.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Id of a job, as `stocktake jobs list` shows it.")]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait for the end; status 1 unless it succeeds.")
+]
 _WAIT_SECONDS: Final = 2
 TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -145,10 +148,13 @@ def cancel_job(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @app.command("retry")
-def retry_job(job_id: JobId, as_json: AsJson = False) -> None:
+def retry_job(job_id: JobId, wait: Wait = False, as_json: AsJson = False) -> None:
     """Do an ended job again, as a new job."""
     with Client.from_environment() as client:
         job = client.job(job_id, "retry")
+        if wait:
+            follow(client, job, as_json=as_json)
+            return
     if as_json:
         show_json(job)
     else:

@@ -5,16 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from cli.client import Client
-from cli.jobs import follow
+from cli.jobs import Wait, follow
 from cli.output import AsJson, confirm, say, show_json
 
 _Name = Annotated[str, typer.Argument(help="Name or id of a managed Delta table.")]
-_Wait = Annotated[
-    bool, typer.Option("--wait", help="Wait for the end; status 1 unless it succeeds.")
-]
 
 
-def maintain_table(name: _Name, wait: _Wait = False, as_json: AsJson = False) -> None:
+def maintain_table(name: _Name, wait: Wait = False, as_json: AsJson = False) -> None:
     """Optimize and vacuum a managed Delta table: fewer files, nothing past its retention."""
     with Client.from_environment() as client:
         table = client.table(name)
@@ -28,7 +25,7 @@ def restore_table(
         int | None, typer.Option(help="Of the table's; the one before the last load if left out.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    wait: _Wait = False,
+    wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Undo the last load into a managed Delta table, or go back to a version of it."""

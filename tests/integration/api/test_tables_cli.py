@@ -23,8 +23,16 @@ def test_upkeep_and_undo_are_waited_for(client: httpx.Client, work: None) -> Non
     assert "succeeded" in run("tables", "maintain", "ledger", "--wait").stdout
     back = run("tables", "restore", "ledger", "--yes", "--wait").stdout
     assert "succeeded" in back
-    # There is nothing before the first load: the job fails, and so does the command.
-    run("tables", "restore", "ledger", "--yes", "--version", "99", "--wait", status=1)
+
+
+def test_a_job_that_is_waited_for_and_fails_is_status_1(
+    work: None, make_table: MakeTable, tmp_path: Path
+) -> None:
+    make_table("orders", url_pattern=f"file://{tmp_path}/nothing.parquet")
+    run("refresh", "orders", "--wait", status=1)
+    [row] = run("jobs", "list", "--state", "failed").stdout.splitlines()[1:]
+    again = run("jobs", "retry", row.split("\t")[0], "--wait", status=1).stdout
+    assert "There is no such file" in again
 
 
 def test_a_column_that_does_not_hold_says_why(
