@@ -29,6 +29,11 @@ class NamedObject:
         """One object is in any order."""
         return True
 
+    @property
+    def is_local(self) -> bool:
+        """As the store is."""
+        return self._store.is_local
+
     def get(self, path: str, *, start: int = 0, length: int | None = None) -> Chunk:
         """Return bytes of the object, as `ObjectStore.get` does."""
         return self._told(self._store.get(self._key_of(path), start=start, length=length))
@@ -53,7 +58,7 @@ class NamedObject:
 
     def _key_of(self, path: str) -> str:
         if path != self._name:
-            raise SourceNotFoundError
+            raise SourceNotFoundError("There is no such file")
         return self._key
 
     def _told(self, chunk: Chunk) -> Chunk:
