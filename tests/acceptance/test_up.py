@@ -303,7 +303,7 @@ def test_an_add_that_waits_says_what_to_do_about_a_failed_read(up: Up) -> None:
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
-        ("/data/orders", "file:///data/orders"),
+        ("/data/orders", "file:///PATH"),
         ("s3://bucket/orders", "https://BUCKET.s3.REGION.amazonaws.com"),
         ("https://b.s3.amazonaws.com/orders", "--access-key"),
     ],
