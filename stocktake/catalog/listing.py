@@ -1,7 +1,7 @@
 """Which tables a list, a count or a bulk action means, and by what they are sorted.
 
-All of it is in columns of the tables themselves, in one index (`ix_tables_listed`). Who writes what
-only lists ask for: `error_code` and `stale_at` whoever ends a read (`catalog.tables.REFRESHED`,
+All of it is in columns of the tables themselves, and in indexes of its own. Who writes what only
+lists ask for: `error_code` and `stale_at` whoever ends a read (`catalog.tables.REFRESHED`,
 `jobs.leases.fail`), `last_change` whoever adds a version, `pending` and `has_overrides` the models.
 """
 
@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import UtcDateTime, now
-from stocktake.db.models import Job, Project, Table
+from stocktake.db.models import INDEXED_ORDERS, NO_TIME, Job, Project, Table
 from stocktake.db.pages import Key
 from stocktake.schema.diff import ChangeClass
 from stocktake.schema.folding import fold
@@ -205,16 +205,13 @@ class TableFilter:
 
 ANY: Final = TableFilter()
 NEWEST: Final = "-created_at"
-#: What a list may be sorted by, and what stands for no value.
-_NO_TIME: Final = literal(datetime.fromisoformat("0001-01-01T00:00:00+00:00"), UtcDateTime())
 SORTED_BY: Final[Mapping[str, Key]] = MappingProxyType(
     {
         "created_at": Table.created_at,
         "name": Table.folded_name,
-        "last_refreshed_at": func.coalesce(Table.last_refreshed_at, _NO_TIME),
-        "last_changed_at": func.coalesce(Table.last_changed_at, _NO_TIME),
-        "size_bytes": func.coalesce(Table.size_bytes, -1),
-        "row_count": func.coalesce(Table.row_count, -1),
+        # Of an index of its own, as the others have one, each read would pay for the place.
+        "last_refreshed_at": func.coalesce(Table.last_refreshed_at, NO_TIME),
+        **INDEXED_ORDERS,
     }
 )
 

@@ -1,8 +1,10 @@
 """The tables. Names of constraints follow one convention, so that Alembic can name them back."""
 
 import json
-from datetime import datetime
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import uuid_utils
@@ -10,6 +12,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
+    ColumnElement,
     Connection,
     Float,
     ForeignKey,
@@ -23,6 +26,8 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     event,
+    func,
+    literal,
     text,
     update,
 )
@@ -178,25 +183,19 @@ class Table(Numbered, Base):
             sqlite_where=text("managed = 1 AND deleted = 0"),
             postgresql_where=text("managed = true AND deleted = false"),
         ),
-        # All that a list of tables is filtered and sorted by, for any question: a row is long. In
-        # the order of the groups of `services.table_counts`, which then need no sorting.
+        # All by which tables are found, as a row is long. In the order of the groups of
+        # `services.table_counts`, which then need no sorting.
         Index(
             "ix_tables_listed",
-            "project_id",
-            "deleted",
-            "error_code",
-            "pending",
-            "format",
-            "last_refreshed_at",
-            "stale_at",
-            "last_change",
-            "has_overrides",
-            "last_changed_at",
-            "size_bytes",
-            "row_count",
-            "created_at",
-            "folded_name",
-            "id",
+            *("project_id", "deleted", "error_code", "pending", "format"),
+            *("last_refreshed_at", "stale_at", "last_change", "has_overrides"),
+            *("last_changed_at", "size_bytes", "row_count", "created_at", "folded_name", "id"),
+        ),
+        # Half as long, for looking at all of them: by states, and by the last read.
+        Index(
+            "ix_tables_states",
+            *("project_id", "deleted", "error_code", "pending", "format"),
+            *("last_refreshed_at", "stale_at", "id"),
         ),
         # For counting all, searching, and sorting by name: half as long as a row of the other.
         Index("ix_tables_named", "project_id", "deleted", "folded_name", "id", "created_at"),
@@ -287,6 +286,23 @@ class Table(Numbered, Base):
     def _note_overrides(self, _key: str, columns: list[Any]) -> list[Any]:
         self.has_overrides = any(column.get("override") for column in columns)
         return columns
+
+
+# What stands for no value, the least of all. Statements have them written out: with a parameter
+# an expression is another one than the index has, to SQLite.
+NO_TIME: Final = literal(datetime(1, 1, 1, tzinfo=UTC), UtcDateTime(), literal_execute=True)
+_NO_NUMBER: Final = literal(-1, BigInteger(), literal_execute=True)
+#: Of what a table may have none, and is sorted by all the same: each has an index, of which a page
+#: is the first rows.
+INDEXED_ORDERS: Final[Mapping[str, ColumnElement[Any]]] = MappingProxyType(
+    {
+        "last_changed_at": func.coalesce(Table.last_changed_at, NO_TIME),
+        "size_bytes": func.coalesce(Table.size_bytes, _NO_NUMBER),
+        "row_count": func.coalesce(Table.row_count, _NO_NUMBER),
+    }
+)
+for _name, _key in INDEXED_ORDERS.items():
+    Index(f"ix_tables_by_{_name}", Table.project_id, Table.deleted, _key, Table.id)
 
 
 class SchemaVersion(Base):
