@@ -48,6 +48,7 @@ OUR_KEYS = [
     "last_changed_at",
     "has_overrides",
     "stale_after_seconds",
+    "former_source",
 ]
 
 
