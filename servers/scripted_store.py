@@ -117,6 +117,9 @@ class ScriptedStore:
 
 
 class _Listener(ThreadingHTTPServer):
+    # 128 threads of a reader connect at once. Beyond this many the kernel drops them, and who tries
+    # again does so after one, two, four … seconds.
+    request_queue_size = 256
     store: ScriptedStore
 
 

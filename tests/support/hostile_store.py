@@ -35,6 +35,9 @@ class Hostile(ThreadingHTTPServer):
         bodies: of its POSTs.
     """
 
+    #: For the threads of a reader, all of which connect at once (`servers.scripted_store`).
+    request_queue_size = 256
+
     def __init__(self, answer: Callable[[str], Answer], tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
