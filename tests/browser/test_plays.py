@@ -252,6 +252,33 @@ def test_a_file_is_uploaded(shop: Shop, scripted: Visit, tmp_path: Path) -> None
     expect(page.get_by_role("row", name="title")).to_be_visible()
 
 
+def test_a_file_takes_the_place_of_a_source_and_that_is_taken_back(
+    shop: Shop, scripted: Visit, tmp_path: Path
+) -> None:
+    (shop.folder("parcels") / "a.csv").write_text("id,weight\n1,2.5\n")
+    table = shop.add("parcels", "CSVWithNames", "parcels/*.csv")
+    shop.wait_for_jobs()
+    file = tmp_path / "parcels.csv"
+    file.write_text("id,town\n1,Ghent\n")
+    page = scripted.page
+    scripted.go("/p/1/add")
+    page.get_by_label("File", exact=True).set_input_files(file)
+    _press(page, "Upload")
+    expect(page.locator("form output")).to_contain_text("would take the place of that")
+    scripted.faults.clear()  # the browser's own console tells of the status
+    page.get_by_label("take the place of that source").check()
+    _press(page, "Upload")
+    _told(page, "The file is received")
+    shop.wait_for_jobs()
+    scripted.go(f"/p/1/tables/{table}/source")
+    _press(page, "Go back")
+    _told(page, "reads its own source again")
+    shop.wait_for_jobs()
+    scripted.go(f"/p/1/tables/{table}")
+    expect(page.get_by_role("row", name="weight")).to_be_visible()
+    expect(page.get_by_role("row", name="town")).to_have_count(0)
+
+
 def test_how_much_of_a_file_is_sent_is_told(shop: Shop, scripted: Visit, tmp_path: Path) -> None:
     file = tmp_path / "catalogue.csv"
     file.write_text("id,title\n" + "1,Autumn\n" * 400_000)

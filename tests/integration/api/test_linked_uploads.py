@@ -205,6 +205,32 @@ def test_the_console_shows_what_was_read_and_goes_back(
     assert "Go back" not in text_of(browser.get(f"tables/{replaced}/source"))
 
 
+@pytest.mark.parametrize(
+    ("options", "url", "asks"),
+    [
+        ({}, URL, True),
+        ({"public": False}, URL, True),
+        ({"public": True}, URL, False),
+        ({}, "file:///data/*.csv", False),
+    ],
+)
+def test_the_console_asks_for_a_key_only_where_the_former_source_needs_one(
+    browser: httpx.Client,
+    database: Database,
+    replaced: UUID,
+    options: dict[str, Any],
+    url: str,
+    asks: bool,
+) -> None:
+    with database.write() as session:
+        table = session.get_one(Table, replaced)
+        assert table.former_source is not None
+        table.former_source = table.former_source | {"options": options, "url_pattern": url}
+    page = text_of(browser.get(f"tables/{replaced}/source"))
+    assert "Go back" in page
+    assert ("Access secret" in page) == asks
+
+
 def _source(database: Database, table_id: UUID) -> tuple[str, str, bool]:
     with database.read() as session:
         table = session.get_one(Table, table_id)
