@@ -23,7 +23,7 @@ from tests.unit.readers.test_delta_count import STATS, add, sidecar_table, write
 #: Listed percent-encoded, as the protocol has paths; a store's key is the name itself.
 SIDECARS = {"one.parquet": "one.parquet", "two%20two.parquet": "two two.parquet"}
 MANIFESTS = pytest.mark.parametrize("manifest", ["json", "parquet"])
-#: Of a schema alone: the hint, the listing from there on, the manifest and the commit behind it.
+#: Of a schema alone: the hint and the listing, the manifest and the commit behind it.
 SCHEMA_REQUESTS = 4
 
 
@@ -94,6 +94,21 @@ def test_each_sidecar_is_fetched_once_where_files_are_counted(
     assert (found.file_count, found.row_count, found.size_bytes) == (4, 112, 400)
     # the commit and the manifest once more, for what they say of files
     assert requests == SCHEMA_REQUESTS + 2 + len(SIDECARS)
+
+
+def test_what_many_sidecars_add_is_all_counted(
+    s3: SeaweedFS, proxy: DelayProxy, tmp_path: Path
+) -> None:
+    log = HandWrittenLog(tmp_path)
+    names = [f"{number}.parquet" for number in range(50)]
+    for number, name in enumerate(names):
+        adds = (add(f"{number}-{each}", each) for each in range(20))
+        write_adds(log.folder / "_sidecars" / name, *adds, stats=STATS)
+    sidecar_table(log, "json", *names)
+
+    found, _ = Stored(s3, proxy, tmp_path).read(counted=True)
+
+    assert (found.file_count, found.row_count) == (1002, 50 * sum(range(20)) + 107)
 
 
 @MANIFESTS

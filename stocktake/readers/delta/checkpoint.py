@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError
 from stocktake.readers.delta.actions import NOTHING, Actions, Said, merged
-from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Read
+from stocktake.readers.delta.listing import Checkpoint
+from stocktake.readers.delta.log import Answer, DeltaLog, Read
 from stocktake.readers.files.listing import rewritten
 from stocktake.readers.limits import exceeded
 from stocktake.readers.parquet.footer import ColumnChunk, Footer, overlap
@@ -240,40 +241,47 @@ class CheckpointFile:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class OpenCheckpoint:
-    """A checkpoint of which every footer is here, so that what remains to be read is known."""
+    """A checkpoint under way. What is known to be needed is read at once (`reads`), together with
+    what others need; then the columns of the files of which the ends were not here before.
+
+    Attributes:
+        parquet: its files of Parquet.
+        manifests: its other files, of JSON lines.
+        tails: the ends that are here, by key, and perhaps some of other files.
+        files: those of which the columns are asked for.
+    """
 
     log: DeltaLog
+    parquet: tuple[ObjectInfo, ...]
     manifests: tuple[ObjectInfo, ...]
-    files: tuple[CheckpointFile, ...]
+    tails: Tails
+    files: list[CheckpointFile] = field(default_factory=list)
 
     @classmethod
     def of(cls, log: DeltaLog, checkpoint: Checkpoint, tails: Tails) -> Self:
-        """Read the footers that are not among `tails` (by key), the larger ones in two steps.
-
-        Raises:
-            InvalidSourceError: a footer is corrupt.
-        """
-        parquet = [info for info in checkpoint.files if info.path.endswith(".parquet")]
-        files = tuple(_with_tails(log, parquet, tails))
-        _load_footers(log, files)
+        """Return a checkpoint of which nothing is read, or the ends of some files."""
+        parquet = tuple(info for info in checkpoint.files if info.path.endswith(".parquet"))
         manifests = tuple(info for info in checkpoint.files if info not in parquet)
-        return cls(log=log, manifests=manifests, files=files)
+        return cls(log=log, parquet=parquet, manifests=manifests, tails={**tails})
 
     def reads(self) -> list[Read]:
-        """Return what `actions` needs, as reads that may be made together with others.
+        """Return what may be read at once: the columns of the files of which the ends are here, the
+        ends of the others, and the JSON lines.
 
         Raises:
             InvalidSourceError: a footer is corrupt.
+            SourceChangedError: a file is not the one that was listed.
         """
-        wanted = [(file, each) for file in self.files for each in file.missing_columns()]
-        size = sum(each.end - each.start for _, each in wanted)
-        size += sum(info.size for info in self.manifests)
+        here = [info for info in self.parquet if info.path in self.tails]
+        absent = [info for info in self.parquet if info not in here]
+        size = sum(info.size for info in self.manifests)
         self.log.charge(files=len(self.manifests), size_bytes=size)
         return [
             *(partial(_manifest, self.log, info) for info in self.manifests),
-            *(partial(file.load, self.log.store, each) for file, each in wanted),
+            *(partial(self._load_tail, info) for info in absent),
+            *self._columns(here),
         ]
 
     def actions(self, answers: Sequence[Answer]) -> Actions:
@@ -284,12 +292,33 @@ class OpenCheckpoint:
 
         Raises:
             InvalidSourceError: a file is corrupt.
+            SourceChangedError: a file is not the one that was listed.
         """
         for answer in answers:
             if isinstance(answer, InvalidSourceError):
                 raise answer
+        open_already = {file.path for file in self.files}
+        self.log.run(self._columns([i for i in self.parquet if i.path not in open_already]))
         said = [answer for answer in answers if isinstance(answer, Actions)]
         return merged([*said, *(file.actions() for file in self.files)])
+
+    def _load_tail(self, info: ObjectInfo) -> Actions:
+        tail = self.log.store.get_tail(info.path, TAIL_BYTES, size_bytes=info.size)
+        self.log.charge(files=1, size_bytes=tail.cost_bytes)
+        self.tails[info.path] = tail
+        return NOTHING
+
+    def _columns(self, infos: Sequence[ObjectInfo]) -> list[Read]:
+        """Return what the columns of files need, of which the ends are here."""
+        files = []
+        for info in infos:
+            self.log.require(info, self.tails[info.path].info)
+            files.append(CheckpointFile.of(self.tails[info.path], self.log.shown(info)))
+        _load_footers(self.log, files)
+        self.files += files
+        wanted = [(file, each) for file in files for each in file.missing_columns()]
+        self.log.charge(files=0, size_bytes=sum(each.end - each.start for _, each in wanted))
+        return [partial(file.load, self.log.store, each) for file, each in wanted]
 
 
 def _as_text(value: Any) -> Any:
@@ -311,20 +340,6 @@ def _manifest(log: DeltaLog, info: ObjectInfo) -> Answer:
         return log.lines(info)
     except InvalidSourceError as exc:
         return exc
-
-
-def _with_tails(
-    log: DeltaLog, infos: Sequence[ObjectInfo], tails: Tails
-) -> Iterator[CheckpointFile]:
-    new = [info for info in infos if info.path not in tails]
-    fetched = log.store.map(
-        lambda info: log.store.get_tail(info.path, TAIL_BYTES, size_bytes=info.size), new
-    )
-    log.charge(files=len(new), size_bytes=sum(tail.cost_bytes for tail in fetched))
-    known = {**tails, **{tail.info.path: tail for tail in fetched}}
-    for info in infos:
-        log.require(info, known[info.path].info)
-    return (CheckpointFile.of(known[info.path], log.shown(info)) for info in infos)
 
 
 def _load_footers(log: DeltaLog, files: Sequence[CheckpointFile]) -> None:

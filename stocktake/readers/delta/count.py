@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from stocktake.readers.delta.adds import STATS, totals
-from stocktake.readers.delta.log import DeltaLog, Listing
+from stocktake.readers.delta.listing import Listing
+from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.replay import Replay, replayed
 from stocktake.readers.delta.totals import Totals
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stocktake.readers.delta.actions import Metadata
-from stocktake.readers.delta.log import DeltaLog, Listing
+from stocktake.readers.delta.listing import Listing
+from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.numbers import whole_number
 from stocktake.readers.delta.paths import canonical, lies_elsewhere
 from stocktake.readers.delta.replay import Replay, replayed

@@ -1,10 +1,9 @@
-"""The files of one `_delta_log` folder: their names, their listing, and reads under a budget."""
+"""Reads of the files of one `_delta_log` folder, under a budget."""
 
-import json
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from threading import Lock
 from typing import Final, TypeVar
 
 from stocktake.errors import (
@@ -16,25 +15,19 @@ from stocktake.errors import (
 )
 from stocktake.readers.delta.actions import Actions, parse_lines
 from stocktake.readers.delta.checksum import Checksum
-from stocktake.readers.delta.numbers import MOST, version_number, whole_number
+from stocktake.readers.delta.listing import Hint, Listing
+from stocktake.readers.delta.numbers import MOST
 from stocktake.readers.limits import exceeded
 from stocktake.readers.source import Coverage, Limits, Progress
 from stocktake.storage.stores.opening import ObjectInfo, ObjectStore
 
-_COMMIT: Final = re.compile(r"([0-9]{20})\.json")
-_CHECKSUM: Final = re.compile(r"([0-9]{20})\.crc")
-#: Of several parts, of V2 with a UUID, and classic (Delta protocol, "Checkpoints").
-_CHECKPOINT: Final = re.compile(
-    r"([0-9]{20})\.checkpoint\."
-    r"(?:(?P<part>[0-9]{10})\.(?P<parts>[0-9]{10})\.parquet|[0-9a-fA-F-]{36}\.(?:json|parquet)|parquet)"
-)
 #: Reads handed to the store at once. At the end of each such group the store's threads run dry,
 #: and a cancel is seen.
 _GROUP: Final = 4096
+#: Names in the answer to one request for a listing, of most stores.
+_PAGE: Final = 1000
 #: A larger JSON file is read as a stream, so that a commit of a million files stays small.
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
-#: A hint is believed up to here: each part that it claims is a request, and its end is held.
-_MAX_PARTS: Final = 128
 #: Why a file that nobody needs is passed over. Some stores say 403 of one that is not there.
 _NOT_TO_BE_HAD: Final = (AccessDeniedError, ArchivedSourceError, SourceNotFoundError)
 _CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
@@ -43,117 +36,6 @@ _CHECKPOINT_ADVICE: Final = "Write a checkpoint of the table"
 Answer = Actions | Checksum | InvalidSourceError | None
 Read = Callable[[], Answer]
 Said = TypeVar("Said")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What `_last_checkpoint` says: the version and the file names of a checkpoint."""
-
-    version: int
-    names: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, data: bytes) -> "Hint | None":
-        """Read the file; None where it is corrupt, since a listing finds the checkpoint too."""
-        try:
-            fields = json.loads(data)
-            version, parts = version_number(fields["version"]), whole_number(fields.get("parts"))
-            path = (fields.get("v2Checkpoint") or {}).get("path")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None
-        if version is None:
-            return None
-        # A name of the log's folder, or nothing: a path could lead out of it.
-        if isinstance(path, str) and _CHECKPOINT.fullmatch(path):
-            return cls(version=version, names=(path,))
-        if parts and parts > _MAX_PARTS:
-            return cls(version=version, names=())  # the listing tells whether they are there
-        if parts:
-            numbers = (f"{part:010}.{parts:010}" for part in range(1, parts + 1))
-            names = (f"{version:020}.checkpoint.{each}.parquet" for each in numbers)
-            return cls(version=version, names=tuple(names))
-        return cls(version=version, names=(f"{version:020}.checkpoint.parquet",))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A checkpoint with all of its parts."""
-
-    version: int
-    files: tuple[ObjectInfo, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class Listing:
-    """The versioned files of a log, from some version on.
-
-    Compacted files are none of them: the commits that they stand for are there as well and decide,
-    and one whose writer died would hide them.
-
-    Attributes:
-        unfit: checkpoints that were found to be damaged, or to lack the table's schema.
-    """
-
-    commits: dict[int, ObjectInfo] = field(default_factory=dict)
-    checksums: dict[int, ObjectInfo] = field(default_factory=dict)
-    checkpoint_files: dict[int, dict[str, ObjectInfo]] = field(default_factory=dict)
-    unfit: list[Checkpoint] = field(default_factory=list)
-
-    def add(self, info: ObjectInfo, name: str) -> None:
-        """Put an object under what its name says; others are none of the log's."""
-        if match := _COMMIT.fullmatch(name):
-            self.commits[int(match[1])] = info
-        elif match := _CHECKSUM.fullmatch(name):
-            self.checksums[int(match[1])] = info
-        elif match := _CHECKPOINT.fullmatch(name):
-            self.checkpoint_files.setdefault(int(match[1]), {})[name] = info
-
-    @property
-    def head(self) -> int | None:
-        """The newest version that a commit or a whole checkpoint speaks of, one that cannot be read
-        too: answering with an older one would be stale without an error."""
-        checkpoint = next(self.checkpoints(), None)
-        versions = [*self.commits, *([checkpoint.version] if checkpoint else ())]
-        return max(versions, default=None)
-
-    def checkpoints(self) -> Iterator[Checkpoint]:
-        """Yield the complete ones, newest first; of one version there may be several."""
-        for version in sorted(self.checkpoint_files, reverse=True):
-            for files in _complete(self.checkpoint_files[version]):
-                yield Checkpoint(version=version, files=files)
-
-    def newest_file(self) -> ObjectInfo | None:
-        """Return the commit of the newest version, or a file of its checkpoint."""
-        if (head := self.head) is None:
-            return None
-        return self.commits.get(head) or next(self.checkpoints()).files[0]
-
-    def etag(self, version: int) -> str | None:
-        """Return the ETag of a version's commit, or of its checkpoint where the commit is gone."""
-        files = self.checkpoint_files.get(version, {})
-        info = self.commits.get(version) or files.get(min(files, default=""))
-        return info.etag if info else None
-
-    def gap(self, after: int) -> InvalidSourceError | None:
-        """Return the error for the first commits that are missing between `after` and the head."""
-        head = self.head if self.head is not None else after
-        # One odd name can make the head any number of twenty digits. So versions are made as they
-        # are looked for, and the first that is missing ends that.
-        versions = (version for version in range(after + 1, head + 1))
-        first = next((version for version in versions if version not in self.commits), None)
-        if first is None:
-            return None
-        found = min((v for v in self.commits if v > first), default=None)
-        last = head if found is None else found - 1
-        return InvalidSourceError(
-            f"The Delta log has a gap: {_span(first, last)} missing, the newest version is {head}, "
-            f"and no readable checkpoint covers the gap.",
-            hint="Restore the missing commits, or write a checkpoint of the table.",
-        )
-
-    def tail(self, after: int) -> list[ObjectInfo]:
-        """Return the commits after a version, oldest first. Nothing is missing there (`gap`)."""
-        return [self.commits[version] for version in range(after + 1, (self.head or 0) + 1)]
 
 
 class DeltaLog:
@@ -167,6 +49,7 @@ class DeltaLog:
         self._progress = progress
         self._deadline = time.monotonic() + limits.max_seconds
         self._listed = self._files = self._bytes = 0
+        self._lock = Lock()
 
     def path(self, name: str) -> str:
         """Return the key of a file of the log."""
@@ -185,6 +68,32 @@ class DeltaLog:
         self.charge(files=1, size_bytes=len(chunk.data))
         return Hint.parse(chunk.data)
 
+    def begin(self) -> tuple[Hint | None, Listing | None]:
+        """Read the hint; of a store that is far away, in the same breath the first page of the
+        listing.
+
+        Returns:
+            The hint, and the listing where that page was all of it. Raises what `list_from` does.
+        """
+        if self.store.is_local:
+            return self.hint(), None
+        calls: list[Callable[[], Hint | Listing | None]] = [self.hint, self._short_listing]
+        hint, listing = self.store.map(lambda call: call(), calls)
+        return (
+            hint if isinstance(hint, Hint) else None,
+            listing if isinstance(listing, Listing) else None,
+        )
+
+    def _short_listing(self) -> Listing | None:
+        """Return the listing from the first version on; None where it is longer than a page."""
+        try:
+            listing = self._listing(
+                self.path(f"{0:020}"), fewer_than=min(_PAGE, self.limits.max_listed)
+            )
+        except (_OutOfOrderError, _LongerError):
+            return None
+        return self._believable(listing)
+
     def list_from(self, version: int = 0) -> Listing:
         """List the log from a version on, sidecars and folders below it left out.
 
@@ -199,6 +108,9 @@ class DeltaLog:
         except _OutOfOrderError:
             # Such a store need not begin where it is asked to, either.
             listing = self._listing(after, anywhere=True)
+        return self._believable(listing)
+
+    def _believable(self, listing: Listing) -> Listing:
         if (listing.head or 0) > MOST and (newest := listing.newest_file()):
             raise InvalidSourceError(
                 f"The Delta log has the file {self.shown(newest)}; versions end at {MOST}.",
@@ -207,10 +119,15 @@ class DeltaLog:
             )
         return listing
 
-    def _listing(self, after: str, *, anywhere: bool = False) -> Listing:
+    def _listing(
+        self, after: str, *, anywhere: bool = False, fewer_than: int | None = None
+    ) -> Listing:
         listing, last, self._listed = Listing(), "", 0
         found = self.store.list(self._folder, start_after=None if anywhere else after)
         for count, info in enumerate(found, 1):
+            # Before the next is asked for, which would be a further request.
+            if count == fewer_than:
+                raise _LongerError
             if count % 1000 == 0:
                 self._progress("listing the log", count, None)
                 self._check_time()
@@ -230,13 +147,14 @@ class DeltaLog:
         return listing
 
     def charge(self, *, files: int, size_bytes: int) -> None:
-        """Count what is about to be read against the budget.
+        """Count what is read against the budget; threads may call it.
 
         Raises:
             LimitExceededError: `max_log_bytes` or `max_seconds` is used up.
         """
-        self._files += files
-        self._bytes += size_bytes
+        with self._lock:
+            self._files += files
+            self._bytes += size_bytes
         if self._bytes > self.limits.max_log_bytes:
             raise exceeded(
                 self.limits,
@@ -246,11 +164,15 @@ class DeltaLog:
             )
         self._check_time()
 
-    def run(self, reads: Sequence[Callable[[], Said]]) -> list[Said]:
-        """Make many reads at a time; answers in their order."""
+    def run(self, reads: Sequence[Callable[[], Said]], *, at_once: int = _GROUP) -> list[Said]:
+        """Make many reads at a time; answers in their order.
+
+        Args:
+            at_once: reads of which the next begin when the last of them has ended.
+        """
         answers: list[Said] = []
-        for start in range(0, len(reads), _GROUP):
-            answers += self.store.map(self._timely, reads[start : start + _GROUP])
+        for start in range(0, len(reads), at_once):
+            answers += self.store.map(self._timely, reads[start : start + at_once])
             self._progress("reading the log", len(answers), len(reads))
         return answers
 
@@ -356,19 +278,5 @@ class _OutOfOrderError(Exception):
     """A listing was not in the order of its keys."""
 
 
-def _complete(files: dict[str, ObjectInfo]) -> list[tuple[ObjectInfo, ...]]:
-    """Return the complete checkpoints among a version's files, each with all of its parts."""
-    # A writer may die with some parts written, so only a checkpoint with all of them counts (Delta
-    # protocol, "Checkpoints"). Parts of another count are of another one.
-    whole, parts = list[tuple[ObjectInfo, ...]](), dict[int, list[ObjectInfo]]()
-    for name in sorted(files):
-        match = _CHECKPOINT.fullmatch(name)
-        if not match or not match["parts"]:
-            whole.append((files[name],))
-        elif 0 < int(match["part"]) <= int(match["parts"]):
-            parts.setdefault(int(match["parts"]), []).append(files[name])
-    return [*whole, *(tuple(group) for count, group in parts.items() if len(group) == count)]
-
-
-def _span(first: int, last: int) -> str:
-    return f"version {first} is" if first == last else f"versions {first} to {last} are"
+class _LongerError(Exception):
+    """A listing is longer than what was asked for."""

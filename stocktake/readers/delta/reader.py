@@ -1,7 +1,9 @@
 """Read a Delta table's schema and version off its log, in as few round trips as can be.
 
-Cold, three: `_last_checkpoint`; a listing from there with the checkpoint's footer; the commits
-after it with the few bytes of the checkpoint that the schema needs. Warm, one: a listing from the
+Cold, two: `_last_checkpoint` with the first page of a listing; where that was all of it, the
+checkpoint's end with the commits after it. Of a large checkpoint the few bytes that the schema
+needs are a third. Of a longer log three: those two requests; a listing from the hinted checkpoint
+on with that one's end; the commits after it with those few bytes. Warm, one: a listing from the
 version that is known. Versions are never guessed at: they are listed, and must have no gap.
 """
 
@@ -23,7 +25,8 @@ from stocktake.readers.delta.checkpoint import TAIL_BYTES, OpenCheckpoint, Tails
 from stocktake.readers.delta.checksum import Checksum
 from stocktake.readers.delta.count import count
 from stocktake.readers.delta.features import require_readable
-from stocktake.readers.delta.log import Answer, Checkpoint, DeltaLog, Hint, Listing, Read
+from stocktake.readers.delta.listing import Checkpoint, Hint, Listing
+from stocktake.readers.delta.log import Answer, DeltaLog, Read
 from stocktake.readers.delta.snapshot import Snapshot
 from stocktake.readers.delta.totals import UNKNOWN
 from stocktake.readers.delta.types import columns_of
@@ -172,7 +175,9 @@ def _caught_up(log: DeltaLog, listing: Listing, known: Snapshot) -> Snapshot | N
 
 
 def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
-    hint = log.hint()
+    hint, whole = log.begin()
+    if whole is not None:
+        return _from_whole_listing(log, whole)
     if hint is not None:
         listing, tails = _listing_with_tails(log, hint)
         base = next(listing.checkpoints(), None)
@@ -182,7 +187,7 @@ def _afresh(log: DeltaLog) -> tuple[Snapshot, Listing]:
             snapshot = _from_base(log, listing, base, tails)
             if isinstance(snapshot, Snapshot):
                 return snapshot, listing
-    return _from_whole_listing(log)
+    return _from_whole_listing(log, log.list_from())
 
 
 def _listing_with_tails(log: DeltaLog, hint: Hint) -> tuple[Listing, Tails]:
@@ -205,10 +210,9 @@ def _tail(log: DeltaLog, path: str) -> Chunk | None:
         return None
 
 
-def _from_whole_listing(log: DeltaLog) -> tuple[Snapshot, Listing]:
+def _from_whole_listing(log: DeltaLog, listing: Listing) -> tuple[Snapshot, Listing]:
     """Start from the newest checkpoint that can be read and has every commit after it, else from
     the first commit."""
-    listing = log.list_from(0)
     if listing.head is None:
         raise SourceNotFoundError(
             "The folder has no Delta log: there is no commit in _delta_log below it."

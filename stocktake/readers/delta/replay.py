@@ -6,7 +6,7 @@ memory is what the commits after it name, and one batch.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -18,7 +18,8 @@ import pyarrow as pa
 from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.readers.delta.actions import parsed
 from stocktake.readers.delta.adds import Adds, Seen
-from stocktake.readers.delta.log import Checkpoint, DeltaLog, Listing
+from stocktake.readers.delta.listing import Checkpoint, Listing
+from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.paths import Key, canonical, vector_id
 from stocktake.storage.stores.opening import ObjectInfo
 from stocktake.storage.stores.protocol import MAX_KEY_BYTES
@@ -27,6 +28,8 @@ from stocktake.storage.stores.protocol import MAX_KEY_BYTES
 MAX_TAIL_FILES: Final = 500_000
 #: Commits whose actions are in memory at a time, beside what they add up to.
 _GROUP: Final = 512
+#: Parquet files of a checkpoint that are read at a time: of each some 15 MiB are in memory.
+_FILES: Final = 8
 #: What no name of a sidecar has, and no store is asked for.
 _ODD: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
@@ -132,20 +135,23 @@ class Replay(ABC):
                 named = self._file(info)
                 self._take(named)
                 sidecars += named.sidecars
-        seen = Seen(self._seen)
-        for info in base.files:
-            if info.path.endswith(".parquet"):
-                sidecars += self._parquet(info.path, seen)
+        parts = [info.path for info in base.files if info.path.endswith(".parquet")]
+        sidecars += self._parquet(parts)
         # A sidecar has data files alone and lists no further ones (Delta protocol, "Sidecar
         # Files").
-        for name in sidecars:
-            self._parquet(self._log.path(f"_sidecars/{name}"), seen)
+        self._parquet([self._log.path(f"_sidecars/{name}") for name in sidecars])
 
-    def _parquet(self, path: str, seen: Seen) -> list[str]:
-        """Read one Parquet file of the checkpoint; the names of the sidecars that it lists."""
-        adds = Adds(self._log, path, seen, self.columns)
-        adds.read(self.take_batch)
-        return [_sidecar({"path": name}, adds.shown) for name in adds.sidecars]
+    def _parquet(self, paths: Sequence[str]) -> list[str]:
+        """Read Parquet files of the checkpoint; the names of the sidecars that they list."""
+        seen = Seen(self._seen)
+        files = [Adds(self._log, path, seen, self.columns) for path in paths]
+        self._log.run([partial(file.read, self._take_one) for file in files], at_once=_FILES)
+        return [_sidecar({"path": n}, file.shown) for file in files for n in file.sidecars]
+
+    def _take_one(self, live: pa.StructArray) -> None:
+        # Many threads read here: what they find is added up by one at a time.
+        with self._lock:
+            self.take_batch(live)
 
 
 Replayed = TypeVar("Replayed", bound=Replay)

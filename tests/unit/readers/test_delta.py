@@ -1,13 +1,16 @@
 """The Delta reader against logs written by hand: round trips, checkpoints, warm reads."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stocktake.errors import InvalidSourceError
+from stocktake.readers.source import Limits
 from stocktake.schema.formats import TableFormat
+from stocktake.storage.stores.opening import ObjectInfo
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,
@@ -29,9 +32,15 @@ def log(tmp_path: Path) -> HandWrittenLog:
     return HandWrittenLog(tmp_path)
 
 
+@pytest.fixture(params=[True, False], ids=["near", "far"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> CountingFolder:
+    """Of one that is far away, a listing is begun before it is known whether it is needed."""
+    return CountingFolder(tmp_path, is_local=request.param)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> CountingFolder:
-    return CountingFolder(tmp_path)
+def far(tmp_path: Path) -> CountingFolder:
+    return CountingFolder(tmp_path, is_local=False)
 
 
 def names(introspection: Any) -> list[str]:
@@ -76,8 +85,73 @@ class TestCold:
         found = read_table(store)
 
         assert (names(found), found.source_version) == (["id", "name"], 149)
-        assert store.rounds <= 3
+        assert store.rounds == (3 if store.is_local else 2)
         assert store.count("list") == 1
+
+    def test_short_log_far_away_takes_two_rounds(
+        self, log: HandWrittenLog, far: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(*range(1, 900))
+
+        assert read_table(far).source_version == 899
+        assert (far.rounds, far.count("list")) == (2, 1)
+
+    def test_long_log_far_away_is_listed_from_its_hint(
+        self, log: HandWrittenLog, far: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(*range(1, 1200))
+        at_checkpoint(log, 1200, ID, NAME)
+        log.appends(*range(1201, 1210))
+
+        found = read_table(far)
+
+        assert (names(found), found.source_version) == (["id", "name"], 1209)
+        assert (far.rounds, far.count("list")) == (3, 2)
+        assert found.coverage.files_matched == 11
+
+    def test_no_second_page_is_asked_for_before_the_hint_is_read(
+        self, log: HandWrittenLog, far: CountingFolder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at_checkpoint(log, 2000, ID)
+        log.appends(*range(2001, 4000))
+        listed, names_of = list[int](), far.list
+
+        def counted(prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
+            listed.append(0)
+            for info in names_of(prefix, start_after=start_after):
+                listed[-1] += 1
+                yield info
+
+        monkeypatch.setattr(far, "list", counted)
+
+        assert read_table(far).source_version == 3999
+        assert listed[0] == 1000
+
+    def test_listing_that_is_begun_for_nothing_breaks_no_limit(
+        self, log: HandWrittenLog, far: CountingFolder
+    ) -> None:
+        log.create(ID)
+        log.appends(*range(1, 30))
+        at_checkpoint(log, 30, ID, NAME)
+
+        found = read_table(far, limits=Limits(max_listed=10))
+
+        assert (names(found), found.source_version) == (["id", "name"], 30)
+
+    def test_checkpoint_that_cannot_be_read_gives_way_to_the_one_before(
+        self, log: HandWrittenLog, far: CountingFolder
+    ) -> None:
+        at_checkpoint(log, 10, ID)
+        log.appends(*range(11, 20))
+        log.commit(20, metadata_action(ID, NAME))
+        (log.folder / checkpoint_name(20)).write_bytes(b"PAR1 torn")
+
+        found = read_table(far)
+
+        assert (names(found), found.source_version) == (["id", "name"], 20)
+        assert [warning.file for warning in found.warnings] == [f"_delta_log/{checkpoint_name(20)}"]
 
     def test_commit_of_the_checkpoint_itself_is_not_needed(
         self, log: HandWrittenLog, store: CountingFolder

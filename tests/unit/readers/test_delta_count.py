@@ -197,6 +197,22 @@ def test_sidecars_are_counted(log: HandWrittenLog, manifest: str) -> None:
     assert counts(log) == (4, 400, 112)
 
 
+def test_sidecars_of_a_store_far_away_are_read_at_once(log: HandWrittenLog) -> None:
+    rounds = list[int]()
+    for count in (1, 8):
+        sidecars = [f"{number}.parquet" for number in range(count)]
+        for number, name in enumerate(sidecars):
+            write_adds(log.folder / "_sidecars" / name, add(f"f{number}", number), stats=STATS)
+        sidecar_table(log, "json", *sidecars)
+        far = CountingFolder(log.folder.parent, is_local=False)
+
+        found = read_table(far, counted=True)
+
+        assert (found.file_count, found.row_count) == (count + 2, sum(range(count)) + 107)
+        rounds.append(far.rounds)
+    assert rounds[0] == rounds[1]
+
+
 @pytest.mark.parametrize("manifest", ["json", "parquet"])
 @pytest.mark.parametrize(
     "name", ["../x.parquet", "a/x.parquet", "s3://other/x.parquet", "%2e%2e/x.parquet", ".."]
