@@ -46,8 +46,10 @@ _POSTGRESQL: Final[dict[str, int]] = {
     "keepalives_count": 3,
 }
 #: After which PostgreSQL ends a transaction whose client does nothing: one that is frozen, or gone
-#: with its machine, would keep its locks, and the rescue pass over the job that it has locked.
-_IDLE_SECONDS: Final = 30
+#: with its machine, would keep its locks, and the rescue pass over the job that it has locked. A
+#: request that waits for them (the end of a sweep locks fifty tables) then still has its answer in
+#: time; no transaction of ours does anything but talk to the database.
+_IDLE_SECONDS: Final = 7
 
 #: A connection that was used within so long is not asked whether it lives.
 _FRESH_SECONDS: Final = 1.0

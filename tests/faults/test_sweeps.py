@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from uuid import UUID
@@ -205,6 +206,24 @@ def test_a_frozen_sweep_keeps_nobody_from_the_rest_of_its_batch(
 
     assert sweep.outcomes() == {("succeeded",): 6}
     assert len(stack.logged("sweep_ended")) == 3
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+def test_a_sweep_frozen_in_its_end_costs_no_request(
+    client: Client, oracle: Oracle, begin: Begin
+) -> None:
+    """It has locked all of its tables. SQLite takes its lock from no process that lives."""
+    sweep = begin("the end is not committed")
+    parent = psutil.Process(sweep.worker.pid)
+    freeze(parent)
+    with ThreadPoolExecutor(9) as customers:
+        refreshes = [customers.submit(client.refresh, table) for table in sweep.tables * 2]
+        upload = customers.submit(client.upload, "beside", 3)
+    assert [each.result().status for each in refreshes] == [202] * len(refreshes)
+    assert upload.result().accepted
+    assert is_frozen(sweep.child)
+    thaw(sweep.child, parent)
+    oracle.check()
 
 
 @pytest.mark.parametrize("step", ["the claim is committed", "the end is not committed"])
