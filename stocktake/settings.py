@@ -132,8 +132,9 @@ class Settings(BaseSettings):
     request_head_seconds: float = Field(default=10.0, gt=0)
     request_min_bytes_per_second: int = Field(default=1024, ge=0)
     request_linger_seconds: float = Field(default=30.0, ge=0)
-    #: How long an idle connection is kept for its client's next request.
-    keep_alive_seconds: int = Field(default=5, ge=1)
+    #: How long an idle connection is kept for its client's next request: longer than clients and
+    #: proxies keep one. A request that is sent while its connection is closed has no answer.
+    keep_alive_seconds: int = Field(default=75, ge=1)
 
     job_time_limit_seconds: float = Field(default=300.0, gt=0)
     job_memory_limit_bytes: int = Field(default=2 * 1024**3, gt=0)

@@ -27,8 +27,13 @@ print(gc.get_freeze_count() > 10_000 and len(gc.get_objects()) < 10_000)
 
 
 def test_item_16_keep_alive_is_a_setting() -> None:
-    served = configured(Settings(keep_alive_seconds=75), FastAPI())
-    assert served.timeout_keep_alive == 75
+    served = configured(Settings(keep_alive_seconds=300), FastAPI())
+    assert served.timeout_keep_alive == 300
+
+
+def test_idle_connections_outlast_those_of_clients_and_proxies() -> None:
+    """httpx keeps one for 5 s, nginx and AWS's load balancers for 60."""
+    assert configured(Settings(), FastAPI()).timeout_keep_alive > 60
 
 
 def test_item_7_the_collector_passes_over_what_was_there_at_the_start() -> None:
