@@ -11,7 +11,7 @@ from typing import Any, Final
 from celery.beat import Scheduler
 
 from stocktake.clock.ticks import ClockWork, log
-from stocktake.db.session import Database
+from stocktake.db.session import WORKER_IDLE_SECONDS, Database
 from stocktake.jobs import counters
 from stocktake.parts import managed_storage
 from stocktake.settings import read_settings
@@ -49,7 +49,9 @@ class Clock(Scheduler):
         self.data: dict[str, Any] = {}
         settings = read_settings()
         doorbell = CeleryDoorbell(settings)
-        database = Database(settings.database_url, doorbell.ring, pool_size=1)
+        database = Database(
+            settings.database_url, doorbell.ring, pool_size=1, idle_seconds=WORKER_IDLE_SECONDS
+        )
         doorbell.on_drop = counters.drops_of("clock", database)
         lengths = BrokerQueueLengths(settings.broker_url.get_secret_value())
         work = ClockWork(database, settings, managed_storage(settings), lengths)

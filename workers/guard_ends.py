@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from stocktake.db.session import Database
+from stocktake.db.session import WORKER_IDLE_SECONDS, Database
 from stocktake.errors import JobError, StaleAttemptError
 from stocktake.jobs import leases, rescue, reserve, sweeps
 from stocktake.jobs.leases import Claim, RetryPolicy
@@ -36,7 +36,7 @@ def _settings() -> Settings:
 
 @cache
 def _database() -> Database:
-    return Database(_settings().database_url, pool_size=1)
+    return Database(_settings().database_url, pool_size=1, idle_seconds=WORKER_IDLE_SECONDS)
 
 
 def beat(reading: Reading) -> bool:

@@ -33,7 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from stocktake import __version__
-from stocktake.db.session import Database
+from stocktake.db.session import WORKER_IDLE_SECONDS, Database
 from stocktake.errors import JobError
 from stocktake.jobs import counters, rescue
 from stocktake.jobs.leases import RetryPolicy
@@ -81,7 +81,9 @@ def make_runtime(settings: Settings, presence: Presence | None = None) -> Runtim
     """Return the parts that one child owns."""
     doorbell = CeleryDoorbell(settings)
     # Two connections: the attempt's and its watchdog's.
-    database = Database(settings.database_url, doorbell.ring, pool_size=2)
+    database = Database(
+        settings.database_url, doorbell.ring, pool_size=2, idle_seconds=WORKER_IDLE_SECONDS
+    )
     doorbell.on_drop = counters.drops_of("worker", database)
     return Runtime(
         process=ProcessParts.of(settings, database),
@@ -138,7 +140,8 @@ def _takes_no_more(**_: Any) -> None:
 
 def _tell(write: Callable[[Session], None]) -> None:
     """Write to the database from the parent, over a connection that no child will inherit."""
-    database = Database(process_settings().database_url, pool_size=1)
+    url = process_settings().database_url
+    database = Database(url, pool_size=1, idle_seconds=WORKER_IDLE_SECONDS)
     try:
         with database.write() as session:
             write(session)
@@ -257,7 +260,7 @@ class ParentRequest(Request):
         settings = process_settings()
         # Made and closed here: a connection that the next child inherits through the fork would
         # drop that child's SQLite locks when it is collected there.
-        database = Database(settings.database_url, pool_size=1)
+        database = Database(settings.database_url, pool_size=1, idle_seconds=WORKER_IDLE_SECONDS)
         try:
             with database.write() as session:
                 ended = self._end(session, error, RetryPolicy.of(settings))

@@ -46,10 +46,11 @@ _POSTGRESQL: Final[dict[str, int]] = {
     "keepalives_count": 3,
 }
 #: After which PostgreSQL ends a transaction whose client does nothing: one that is frozen, or gone
-#: with its machine, would keep its locks, and the rescue pass over the job that it has locked. A
-#: request that waits for them (the end of a sweep locks fifty tables) then still has its answer in
-#: time; no transaction of ours does anything but talk to the database.
-_IDLE_SECONDS: Final = 7
+#: with its machine, would keep its locks, and the rescue pass over the job that it has locked.
+_IDLE_SECONDS: Final = 30
+#: The same of workers and clocks, whose transactions are short and lock many tables, as the end of
+#: a sweep does: a request that waits for them then still has its answer within `ANSWER_SECONDS`.
+WORKER_IDLE_SECONDS: Final = 7
 
 #: A connection that was used within so long is not asked whether it lives.
 _FRESH_SECONDS: Final = 1.0
@@ -116,6 +117,7 @@ class Database:
         pool_size: connections to keep; 1 in a worker child.
         answer_seconds: how long a statement waits for PostgreSQL's answer before its connection is
             thrown away; None is for ever, as a migration or a job's last write needs it.
+        idle_seconds: after which PostgreSQL ends a transaction in which nothing is asked of it.
     """
 
     def __init__(
@@ -125,12 +127,13 @@ class Database:
         *,
         pool_size: int = 5,
         answer_seconds: float | None = None,
+        idle_seconds: int = _IDLE_SECONDS,
     ) -> None:
         self.sqlite = url.startswith("sqlite")
         self.engine = (
             _sqlite_engine(url)
             if self.sqlite
-            else _postgresql_engine(url, pool_size, answer_seconds)
+            else _postgresql_engine(url, pool_size, answer_seconds, idle_seconds)
         )
         self._ringer = ringer
         # SQLite has one write lock; threads of one process need not poll for it.
@@ -181,7 +184,9 @@ class Database:
         self.engine.dispose()
 
 
-def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -> Engine:
+def _postgresql_engine(
+    url: str, pool_size: int, answer_seconds: float | None, idle_seconds: int
+) -> Engine:
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -212,7 +217,7 @@ def _postgresql_engine(url: str, pool_size: int, answer_seconds: float | None) -
     @event.listens_for(engine, "connect")
     def _limits(dbapi: Any, _record: Any) -> None:
         with dbapi.cursor() as cursor:
-            cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{idle_seconds}s'")
         dbapi.commit()
 
     return engine

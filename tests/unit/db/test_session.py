@@ -285,11 +285,8 @@ def test_a_postgresql_that_vanishes_is_noticed_by_the_kernel(
     assert patience == milliseconds
 
 
-def test_a_transaction_whose_client_does_nothing_loses_its_locks(
-    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "_IDLE_SECONDS", 1)
-    one = Database(url := postgres.create_database())
+def test_a_transaction_whose_client_does_nothing_loses_its_locks(postgres: Postgres) -> None:
+    one = Database(url := postgres.create_database(), idle_seconds=1)
     other = Database(url)
     with one.write() as session:
         session.execute(text("CREATE TABLE counters (value INTEGER)"))
