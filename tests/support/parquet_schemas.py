@@ -8,7 +8,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stocktake.readers.parquet.footer import Footer, number, schema_range
+from stocktake.readers.parquet.footer import (
+    Footer,
+    after,
+    footer_of,
+    list_header,
+    number,
+    schema_range,
+    struct_list,
+)
 
 # physical types, repetitions and converted types of parquet.thrift
 BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, BYTES, FIXED = range(8)
@@ -122,4 +130,20 @@ def with_row_groups(data: bytes, groups: Sequence[int], rows: int) -> bytes:
     named = footer.narrowed(groups)
     _, end = schema_range(named)
     forged = named[: end + 1] + number(2 * rows) + named[end + 2 :]
+    return data[: -8 - length] + forged + len(forged).to_bytes(4, "little") + b"PAR1"
+
+
+def with_one_chunk_more(data: bytes) -> bytes:
+    """A file whose first row group, the only one that is left, has a column that no schema has."""
+    length = int.from_bytes(data[-8:-4], "little")
+    footer = Footer(data[-8 - length : -8])
+    footer.column_chunks()
+    named = footer.narrowed([0])
+    start, end = schema_range(named)
+    group = named[end + 4 : -1]
+    count, kind, at = list_header(group, 1)
+    chunks = [group[at : (at := after(group, at, kind, 0))] for _ in range(count)]
+    forged = footer_of(
+        named[start:end], [group[:1] + struct_list([*chunks, chunks[-1]]) + group[at:]]
+    )
     return data[: -8 - length] + forged + len(forged).to_bytes(4, "little") + b"PAR1"

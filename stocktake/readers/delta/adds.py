@@ -11,6 +11,7 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, SourceNotFoundError
+from stocktake.readers.delta.checkpoint import CheckpointFile
 from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.numbers import MOST, total
 from stocktake.readers.delta.paths import (
@@ -23,7 +24,6 @@ from stocktake.readers.delta.paths import (
 )
 from stocktake.readers.delta.totals import Totals, row_count
 from stocktake.readers.files.listing import rewritten
-from stocktake.readers.parquet.footer import overlap
 from stocktake.readers.parquet.range_file import RangeFile
 
 _BATCH_ROWS: Final = 4_096
@@ -123,11 +123,16 @@ class Adds:
         with self._wrapped():
             tail = self._log.store.get_tail(self._path, _TAIL_BYTES)
             self._log.charge(files=1, size_bytes=tail.cost_bytes)
-            start = tail.info.size - len(tail.data)
+            here = CheckpointFile.of(tail, self.shown)
+            if missing := here.missing_footer(self._log.limits):
+                self._log.charge(files=0, size_bytes=missing.end - missing.start)
+                here.load(self._log.store, missing)
+            # Before pyarrow looks at the row groups, which ends the process where they are forged.
+            here.require_apart()
 
             def read(begin: int, end: int) -> bytes:
-                if begin >= start:
-                    return tail.data[begin - start : end - start]
+                if (held := here.held(begin, end)) is not None:
+                    return held
                 self._log.charge(files=0, size_bytes=end - begin)
                 chunk = self._log.store.get(self._path, start=begin, length=end - begin)
                 if chunk.info.etag != tail.info.etag:
@@ -144,11 +149,6 @@ class Adds:
                 leaves = {file.schema.column(n).path for n in range(len(file.schema))}
                 parsed = _PARSED in leaves
                 wanted = [_PARSED if parsed and each == STATS else each for each in self._columns]
-                if overlap(_chunk_sizes(file.metadata, self._columns), tail.info.size):
-                    raise InvalidSourceError(
-                        f"The checkpoint {self.shown} cannot be read: its row groups overlap.",
-                        file=self.shown,
-                    )
                 for batch in file.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
                     self._log.charge(files=0, size_bytes=0)  # looks at the time
                     if len(live := self._live(batch)):
@@ -236,16 +236,6 @@ def _elsewhere(live: pa.StructArray) -> int:
         storage = pc.struct_field(live, ["deletionVector", "storageType"])
         away.update(pc.indices_nonzero(pc.equal(storage, ABSOLUTE)).to_pylist())
     return len(away)
-
-
-def _chunk_sizes(metadata: pq.FileMetaData, columns: tuple[str, ...]) -> Iterator[int]:
-    """Yield the bytes of each column chunk that is read."""
-    groups = (metadata.row_group(at) for at in range(metadata.num_row_groups))
-    for group in groups:
-        for at in range(group.num_columns):
-            chunk = group.column(at)
-            if chunk.path_in_schema.startswith(columns):
-                yield chunk.total_compressed_size
 
 
 def _rows(live: pa.StructArray) -> int | None:

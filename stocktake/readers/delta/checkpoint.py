@@ -131,9 +131,20 @@ class CheckpointFile:
             self.chunks = _promising(self.footer.column_chunks(until=_MARKS))
         # of those alone that are read: a footer may name thousands of others
         if overlap((each.size for each in self.chunks), self.size):
-            raise self._invalid("its row groups overlap")
+            raise self._overlapping()
         wanted = [Range(start=each.start, end=each.start + each.size) for each in self.chunks]
         return _joined([each for each in wanted if self.held(each.start, each.end) is None])
+
+    def require_apart(self) -> None:
+        """Refuse a file whose row groups share bytes, by its footer, which is here.
+
+        Raises:
+            InvalidSourceError: they do, or the footer is corrupt.
+        """
+        with self._wrapped():
+            sizes = Footer(self._footer_bytes()).chunk_sizes()
+        if overlap(sizes, self.size):
+            raise self._overlapping()
 
     def load(self, store: ObjectStore, wanted: Range) -> Actions:
         """Fetch a range; what it says is known once all are here.
@@ -234,6 +245,9 @@ class CheckpointFile:
         # ValueError is text that is not UTF-8; OSError is how Arrow calls corrupt pages.
         except (pa.ArrowException, OSError, ValueError) as exc:
             raise self._invalid("its Parquet data is corrupt") from exc
+
+    def _overlapping(self) -> InvalidSourceError:
+        return self._invalid("its row groups overlap")
 
     def _invalid(self, why: str) -> InvalidSourceError:
         return InvalidSourceError(

@@ -23,7 +23,7 @@ from tests.support.delta_tables import (
     read_table,
     remove_action,
 )
-from tests.support.parquet_schemas import with_row_groups
+from tests.support.parquet_schemas import with_one_chunk_more, with_row_groups
 
 ACTIONS = (protocol_action(), metadata_action(field_of("a", "long")))
 UUID = "0b3c9f3e-4c0a-4d8e-8f6b-0123456789ab"
@@ -263,6 +263,15 @@ def test_row_group_that_a_checkpoint_names_many_times_is_refused(log: HandWritte
     path.write_bytes(with_row_groups(whole, [0] * 20, rows=20 * pq.read_metadata(path).num_rows))
     with pytest.raises(InvalidSourceError, match="its row groups overlap"):
         counts(log)
+
+
+def test_forged_footer_does_not_end_the_process(log: HandWrittenLog) -> None:
+    """pyarrow's own look at a chunk that no column of the schema has is a C++ exception."""
+    path = log.folder / "_sidecars" / "one.parquet"
+    write_adds(path, add("a", 1), stats=STATS)
+    path.write_bytes(with_one_chunk_more(path.read_bytes()))
+    sidecar_table(log, "json", "one.parquet")
+    assert counts(log) == (3, 300, 108)
 
 
 def test_corrupt_checkpoint_is_made_up_for_by_the_commits(log: HandWrittenLog) -> None:
