@@ -24,10 +24,10 @@ def replace_link(session: Session, table: Table) -> None:
         "format": table.format,
         "options": table.options,
         "schema_version": table.schema_version,
-        # No version need have them: a type that is set as the source has it makes none.
-        "overrides": [column for column in table.columns if column["override"]],
         "replaced_at": session.scalars(select(now())).one().isoformat(),
     }
+    # No version need have them: a type that is set as the source has it makes none.
+    table.former_overrides = [column for column in table.columns if column["override"]]
     table.managed = True
     # What is remembered is of another source.
     table.origins = None
@@ -42,7 +42,7 @@ def go_back(session: Session, table: Table) -> None:
     """
     former = table.former_source or {}
     let_go_of_uploads(session, table, "The table reads its own source again.")
-    table.managed, table.former_source = False, None
+    table.managed, table.former_source, table.former_overrides = False, None, None
     table.url_pattern, table.format = former["url_pattern"], former["format"]
     table.options = former["options"]
 

@@ -222,6 +222,9 @@ class Table(Numbered, Base):
     #: What it read before an upload took the place of that, and may go back to
     #: (`catalog.sources`).
     former_source: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    #: The columns of it whose types a user had set, as `columns` has them; as large as those, so
+    #: loaded where it is asked for.
+    former_overrides: Mapped[list[Any] | None] = mapped_column(Json, deferred=True)
     external_data_source: Mapped[dict[str, Any] | None] = mapped_column(Json)
     external_schema: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_via: Mapped[str] = mapped_column(String(20), default="api")

@@ -158,8 +158,9 @@ def _go_back(context: Context, table: Table, former: dict[str, Any]) -> None:
     """Have an uploaded table read its own source again, with the format, the options and the
     columns that it had then; what else the request sends is applied over them."""
     guard.check(former["url_pattern"], context.process.guard)
+    overrides = table.former_overrides or []
     sources.go_back(context.session, table)
-    schema_versions.go_back(context, table, former["schema_version"], former["overrides"])
+    schema_versions.go_back(context, table, former["schema_version"], overrides)
 
 
 def _apply_source(context: Context, table: Table, fields: TableFields) -> None:

@@ -193,6 +193,33 @@ def test_names_in_types_from_before_they_were_quoted_are_quoted(database_url: st
     engine.dispose()
 
 
+def test_types_of_a_former_source_are_moved_into_a_column_of_their_own(database_url: str) -> None:
+    former = {"url_pattern": "https://x/*.csv", "format": "CSV", "options": {}, "schema_version": 1}
+    set_types = [models_column("é", "Nullable(Int64)") | {"override": True}]
+    before = former | {"overrides": set_types}
+    migrate.upgrade(database_url, "0022")
+    engine = create_engine(database_url)
+    as_json = ("options", "columns", "former_source")
+    typed = [Column("id", Uuid), *(Column(name, JSON(none_as_null=True)) for name in as_json)]
+    rest = [Column(name) for name in ("name", *ROW) if name not in as_json]
+    tables = Table("tables", MetaData(), *typed, *rest)
+    with engine.begin() as connection:
+        connection.execute(insert(Project).values(id=1, name="Bakery"))
+        for name, kept in (("a", before), ("b", None)):
+            row = ROW | {"id": new_id(), "name": name, "former_source": kept}
+            connection.execute(tables.insert().values(row))
+    migrate.upgrade(database_url)
+    with Session(engine) as session:
+        a, b = session.scalars(select(models.Table).order_by(models.Table.name))
+        assert (a.former_source, a.former_overrides) == (former, set_types)
+        assert (b.former_source, b.former_overrides) == (None, None)
+    command.downgrade(migrate.config(database_url), "0022")
+    with engine.connect() as connection:
+        kept = connection.scalars(select(tables.c.former_source).order_by(tables.c.name)).all()
+    engine.dispose()
+    assert kept == [before, None]
+
+
 def at_0006(engine: Engine) -> tuple[Table, Table]:
     """The tables as that revision had them: newer models may know more columns."""
     ids = {"tables": ("id",), "schema_versions": ("id", "table_id")}

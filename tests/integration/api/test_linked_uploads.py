@@ -50,7 +50,6 @@ def replaced(make_table: Callable[..., UUID]) -> UUID:
         "format": "Parquet",
         "options": {"public": False},
         "schema_version": 0,
-        "overrides": [],
         "replaced_at": "2026-11-02T10:00:00+00:00",
     }
     return make_table(

@@ -8,10 +8,12 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import inspect
 
+from stocktake.db.models import Table
 from stocktake.errors import JobError, SupersededError, TableChangedError, ValidationError
 from stocktake.runs import ingest_file, refresh_schema
-from stocktake.services import table_changes
+from stocktake.services import table_changes, table_views
 from stocktake.services.tables import TableFields
 from stocktake.states import JobState, UploadState
 from tests.integration.runs.conftest import Desk
@@ -65,6 +67,21 @@ def test_what_was_read_is_kept_and_read_again(desk: Desk, url: str) -> None:
     assert (desk.columns(), desk.table().row_count) == (before, 2)
     assert [column["override"] for column in desk.table().columns] == [True, False]
     assert desk.versions() == 3
+
+
+def test_lists_leave_the_types_that_were_set_in_the_database(desk: Desk, url: str) -> None:
+    """Of a thousand tables they are gigabytes, which no bound on a page's columns knows of."""
+    upload_over(desk)
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        [view] = table_views.list_views(ctx, limit=1, offset=0).views
+        assert "former_overrides" in inspect(view.table).unloaded
+        assert set(view.table.former_source or ()) == {
+            *("url_pattern", "format", "options", "schema_version", "replaced_at")
+        }
+        assert [each["name"] for each in view.table.former_overrides or ()] == ["id"]
+    change(desk, url_pattern=url)
+    with context(desk.database, desk.settings, desk.project_id) as ctx:
+        assert ctx.session.get_one(Table, desk.table().id).former_overrides is None
 
 
 def test_a_second_upload_leaves_what_was_before_the_first(desk: Desk, url: str) -> None:
