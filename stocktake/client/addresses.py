@@ -55,9 +55,15 @@ class Address:
                 "STOCKTAKE_PROJECT_ID names a project."
             )
         try:
-            httpx.URL(url)
+            named_user = httpx.URL(url).userinfo
         except httpx.InvalidURL as exc:
             raise ConfigurationError(f"{where} is no URL: {exc}.") from exc
+        if named_user:
+            # It would be sent in the place of the key, and be repeated in errors.
+            raise ConfigurationError(
+                f"{where} has a user or a password, which no Stocktake asks for: leave out what "
+                "stands before the @."
+            )
         named = str(project or os.environ.get("STOCKTAKE_PROJECT_ID") or "@current")
         return cls(url=url.rstrip("/"), api_key=key, project=named)
 

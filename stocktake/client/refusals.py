@@ -68,12 +68,13 @@ def refusal_in(data: str) -> RefusedError:
 
 
 def _refusal(status: int, body: dict[str, Any], **more: Any) -> RefusedError:
+    error = body.get("error")
     kind = ServerError if status >= 500 else _KINDS.get(status, RefusedError)
     return kind(
         str(body.get("detail") or body.get("message") or f"status {status}"),
         code=str(body.get("code") or "error"),
         status=status,
         attr=str(body.get("attr") or "").replace("__", ".") or None,  # as it is written in a body
-        hint=body.get("hint") or (body.get("error") or {}).get("hint"),
+        hint=body.get("hint") or (error.get("hint") if isinstance(error, dict) else None),
         **more,
     )

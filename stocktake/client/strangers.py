@@ -18,7 +18,10 @@ def is_ours(body: Any) -> bool:
     >>> is_ours({"detail": "Not Found"}), is_ours({"code": "not_found", "detail": "Not found."})
     (False, True)
     """
-    return isinstance(body, dict) and (isinstance(body.get("code"), str) or "job" in body)
+    said = ("code", "detail")
+    return isinstance(body, dict) and (
+        all(isinstance(body.get(name), str) for name in said) or "job" in body
+    )
 
 
 def is_page(body: Any) -> bool:

@@ -10,7 +10,13 @@ import pytest
 
 from servers.certificates import make_certificate
 from servers.process import free_ports
-from stocktake.client import Client, Retries, UnexpectedAnswerError, UnreachableError
+from stocktake.client import (
+    Client,
+    ConfigurationError,
+    Retries,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
 from tests.support.commands import stocktake
 
 
@@ -68,6 +74,7 @@ def ask(url: str) -> None:
         (404, b"<html>Not found</html>", "text/html"),
         (404, b'{"detail": "Not Found"}', "application/json"),
         (404, b"404 page not found", "text/plain"),
+        (404, b'{"code": "NotFound", "error": "No such route"}', "application/json"),
         (200, b'{"ok": true}', "application/json"),
         (200, b"[]", "application/json"),
     ],
@@ -109,6 +116,12 @@ def test_nobody_is_told_with_where_nobody_was() -> None:
     [port] = free_ports(1)
     with pytest.raises(UnreachableError, match=f"No answer came from http://127.0.0.1:{port}"):
         ask(f"http://127.0.0.1:{port}")
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="leave out what stands before the @") as told:
+        ask("https://ops:hunter2@stocktake.example")
+    assert "hunter2" not in str(told.value)
 
 
 def test_the_command_line_says_the_same(tmp_path: Path) -> None:

@@ -220,6 +220,12 @@ def test_a_refusal_with_a_job_is_the_jobs_failure() -> None:
     assert ended.job.id == "7"
 
 
+def test_a_hint_in_an_error_that_is_a_text_is_passed_over() -> None:
+    ended, _, _ = play(GET, [answer(400, NO | {"error": "bad_request"})])
+    assert isinstance(ended, RefusedError)
+    assert (str(ended), ended.hint) == ("No.", None)
+
+
 @pytest.mark.parametrize("content", [b"<html>Bad gateway</html>", b"[1]", b"\xff"])
 def test_a_refusal_by_something_else_is_a_sentence_too(content: bytes) -> None:
     for status in (400, 401, 404):
