@@ -273,6 +273,8 @@ def _batches(
             yield {name: _value(column[at]) for name, column in columns.items()}
 
 
+#: Of an id, which is an integer of 32 bits.
+_ID_DIGITS: Final = 10
 #: Where the files of an Iceberg table have a column's id (specification, appendix A): Parquet as
 #: Arrow shows it, ORC, Avro.
 _FIELD_ID: Final = (b"PARQUET:field_id", b"iceberg.id", b"field-id")
@@ -282,7 +284,7 @@ def _field_ids(schema: pa.Schema) -> Iterator[tuple[str, int]]:
     for each in schema:
         said = each.metadata or {}
         number = next((said[key] for key in _FIELD_ID if key in said), b"")
-        if number.isdigit():
+        if number.isdigit() and len(number) <= _ID_DIGITS:
             yield each.name, int(number)
 
 

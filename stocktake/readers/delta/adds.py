@@ -11,7 +11,7 @@ import pyarrow.json as pj
 import pyarrow.parquet as pq
 
 from stocktake.errors import InvalidSourceError, SourceNotFoundError
-from stocktake.readers.delta.checkpoint import CheckpointFile
+from stocktake.readers.delta.checkpoint import CORRUPT, CheckpointFile
 from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.numbers import MOST, total
 from stocktake.readers.delta.paths import (
@@ -158,8 +158,7 @@ class Adds:
     def _wrapped(self) -> Iterator[None]:
         try:
             yield
-        # ValueError is text that is not UTF-8; OSError is how Arrow calls corrupt pages.
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as exc:
+        except (*CORRUPT, KeyError, TypeError) as exc:
             why = "its Parquet data is corrupt"
             raise InvalidSourceError(
                 f"The checkpoint {self.shown} cannot be read: {why}.", file=self.shown

@@ -46,6 +46,9 @@ _MARKS: Final = ("metaData.schemaString", "protocol.minReaderVersion")
 _BATCH_ROWS: Final = 2048
 _MAGIC: Final = TableFormat.PARQUET.facts.magic
 _TRAILER: Final = struct.Struct("<I4s")
+#: What reading a corrupt file raises: ValueError is text that is not UTF-8, OSError how Arrow calls
+#: corrupt pages, OverflowError a time where a text should be that Python has no word for.
+CORRUPT: Final = (pa.ArrowException, OSError, ValueError, OverflowError)
 
 #: The ends of checkpoint files that were fetched before it was known which are wanted.
 Tails = dict[str, Chunk]
@@ -242,8 +245,7 @@ class CheckpointFile:
     def _wrapped(self) -> Iterator[None]:
         try:
             yield
-        # ValueError is text that is not UTF-8; OSError is how Arrow calls corrupt pages.
-        except (pa.ArrowException, OSError, ValueError) as exc:
+        except CORRUPT as exc:
             raise self._invalid("its Parquet data is corrupt") from exc
 
     def _overlapping(self) -> InvalidSourceError:

@@ -215,7 +215,8 @@ def _sequences(batch: pa.RecordBatch) -> pa.Array:
 def _telling(path: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as exc:
+    # OverflowError is an infinity, or a time that Python does not reach, in the place of a number.
+    except (pa.ArrowException, KeyError, TypeError, ValueError, OverflowError) as exc:
         name = path.rpartition("/")[2][:200]
         raise InvalidSourceError(
             f'The file "{name}" is none of the manifests that Iceberg writes.', file=name

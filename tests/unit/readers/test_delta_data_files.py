@@ -3,9 +3,11 @@ sidecars."""
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from stocktake.errors import SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceNotFoundError
 from stocktake.readers.delta.reader import data_file
 from stocktake.readers.source import DataFile, Limits, Source, no_progress
 from stocktake.schema.formats import TableFormat
@@ -54,6 +56,24 @@ def test_the_newest_is_of_the_last_commit_that_added_one(log: HandWrittenLog) ->
     assert find(log, None).name == "late"
     log.commit(4, remove_action("late"))
     assert find(log, None).name not in ("late", "later")
+
+
+@pytest.mark.parametrize("field", ["modificationTime", "partitionValues", "deletionVector"])
+def test_a_time_that_python_does_not_reach_is_told_as_corrupt(
+    log: HandWrittenLog, field: str
+) -> None:
+    endless = pa.array([2**62]).cast(pa.timestamp("us"))
+    known = {"path": pa.array(["a"]), "modificationTime": pa.array([1])}
+    adds = pa.StructArray.from_arrays(
+        list((known | {field: endless}).values()), [*known | {field: 0}]
+    )
+    path = log.folder / "_sidecars" / "one.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"add": adds}), path)
+    sidecar_table(log, "json", "one.parquet")
+    log.commit(5, remove_action("c"))
+    with pytest.raises(InvalidSourceError, match="its Parquet data is corrupt"):
+        find(log, None)
 
 
 def test_a_file_that_came_back_is_there(log: HandWrittenLog) -> None:
