@@ -301,11 +301,19 @@ def _refuse_large(source: Source, limits: Limits) -> None:
             )
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_one(kind) for is_one in texts)
+
+
 def _value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
-    except (ValueError, OverflowError, pa.ArrowException):
-        # A moment that Python does not reach, or of nanoseconds, or of an unknown zone.
+    # A moment that Python does not reach, or of nanoseconds; an unknown zone is a KeyError.
+    except (ValueError, OverflowError, KeyError, pa.ArrowException):
+        if _is_text(scalar.type):
+            # Some writers mark as UTF-8 what is not.
+            return pc.cast(scalar, pa.binary()).as_py().decode(errors="backslashreplace")
         try:
             return pc.cast(scalar, pa.string()).as_py()
         except pa.ArrowException:

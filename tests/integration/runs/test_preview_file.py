@@ -212,6 +212,16 @@ def test_a_moment_that_python_does_not_reach(desk: Desk) -> None:
     assert isinstance(first, str)
 
 
+def test_a_text_that_is_not_utf_8_and_a_zone_that_nobody_knows(desk: Desk) -> None:
+    parts = pa.array([b"ok", b"caf\xe9"])
+    texts = pa.Array.from_buffers(pa.string(), 2, parts.buffers())
+    times = pa.array([1, 2]).cast(pa.timestamp("us", "Nowhere/Bad"))
+    pq.write_table(pa.table({"a": texts, "b": times}), desk.sources / "1.parquet")
+    rows = preview(desk, table_of(desk, "1.parquet"))["rows"]
+    assert [row[0] for row in rows] == ["ok", "caf\\xe9"]
+    assert "that cannot be shown" in rows[0][1]
+
+
 def test_a_managed_table_shows_the_rows_that_it_has(desk: Desk) -> None:
     job = desk.send(b"id,day\n1,x\n", target="delta", partition_by="day")
     desk.run(job)
