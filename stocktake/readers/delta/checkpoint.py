@@ -278,9 +278,11 @@ class OpenCheckpoint:
     @classmethod
     def of(cls, log: DeltaLog, checkpoint: Checkpoint, tails: Tails) -> Self:
         """Return a checkpoint of which nothing is read, or the ends of some files."""
-        parquet = tuple(info for info in checkpoint.files if info.path.endswith(".parquet"))
-        manifests = tuple(info for info in checkpoint.files if info not in parquet)
-        return cls(log=log, parquet=parquet, manifests=manifests, tails={**tails})
+        parquet, manifests = list[ObjectInfo](), list[ObjectInfo]()
+        # Each once: a forged one may have as many parts as a listing holds.
+        for info in checkpoint.files:
+            (parquet if info.path.endswith(".parquet") else manifests).append(info)
+        return cls(log=log, parquet=tuple(parquet), manifests=tuple(manifests), tails={**tails})
 
     def reads(self) -> list[Read]:
         """Return what may be read at once: the columns of the files of which the ends are here, the
@@ -291,7 +293,7 @@ class OpenCheckpoint:
             SourceChangedError: a file is not the one that was listed.
         """
         here = [info for info in self.parquet if info.path in self.tails]
-        absent = [info for info in self.parquet if info not in here]
+        absent = [info for info in self.parquet if info.path not in self.tails]
         size = sum(info.size for info in self.manifests)
         self.log.charge(files=len(self.manifests), size_bytes=size)
         return [

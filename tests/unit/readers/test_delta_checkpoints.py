@@ -1,5 +1,6 @@
 """Damaged, incomplete and odd checkpoints: what is whole beside them is read, and nothing else."""
 
+from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.errors import InvalidSourceError, SourceNotFoundError
+from stocktake.readers.delta.checkpoint import OpenCheckpoint
+from stocktake.readers.delta.listing import Listing
+from stocktake.readers.delta.log import DeltaLog
+from stocktake.readers.source import Limits, no_progress
+from stocktake.storage.stores.protocol import ObjectInfo
 from tests.support.delta_tables import (
     CountingFolder,
     HandWrittenLog,
@@ -305,3 +311,25 @@ def test_text_that_is_not_utf8_is_said(log: HandWrittenLog, store: CountingFolde
     pq.write_table(table, log.folder / checkpoint_name(3))
     with pytest.raises(InvalidSourceError, match="its Parquet data is corrupt"):
         read_table(store)
+
+
+def test_each_part_of_a_checkpoint_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forged one of 20,000 parts took minutes, in which nothing of it was read."""
+    parts = 300
+    listing = Listing()
+    for part in range(1, parts + 1):
+        name = f"{1:020}.checkpoint.{part:010}.{parts:010}.parquet"
+        at = datetime(2026, 11, 2, tzinfo=UTC)
+        listing.add(ObjectInfo(path=name, size=1, etag="e", modified_at=at), name)
+    [checkpoint] = listing.checkpoints()
+    compared = 0
+
+    def equal(self: object, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return self is other
+
+    monkeypatch.setattr(ObjectInfo, "__eq__", equal)
+    log = DeltaLog(CountingFolder(Path()), "", Limits(), no_progress)
+    opened = OpenCheckpoint.of(log, checkpoint, {})
+    assert (len(opened.reads()), compared) == (parts, 0)
