@@ -165,9 +165,9 @@ _OPEN: Final[tuple[tuple[str, Callable[[Any], bool], pa.DataType], ...]] = (
 def changed(known: pa.Schema, schema: pa.Schema) -> list[str]:
     """Return the columns of a table whose values a schema keeps in another type, so that they have
     to be written anew; fields and columns that are merely new count not."""
+    types = {field.name: field.type for field in schema}
     return [
         field.name
         for field in known
-        if field.name in schema.names
-        and merged(field.type, schema.field(field.name).type) != schema.field(field.name).type
+        if field.name in types and merged(field.type, types[field.name]) != types[field.name]
     ]

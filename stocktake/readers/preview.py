@@ -267,7 +267,8 @@ def _batches(
     batches: BatchReader = offered(source.format, "batches")
     for _, batch in batches(source, limits, progress):
         ids.update(_field_ids(batch.schema))
-        known = [name for name in names if name in batch.schema.names]
+        present = set(batch.schema.names)
+        known = [name for name in names if name in present]
         columns = {name: batch.column(name) for name in known}
         for at in range(batch.num_rows):
             yield {name: _value(column[at]) for name, column in columns.items()}

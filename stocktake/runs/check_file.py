@@ -231,7 +231,8 @@ class _Trial:
         known = load.known(table)
         # of a file that is refused: its own types, in the place of those that it has
         own = {column.name: column for column in _as_stored(load, upload.columns)}
-        news = tuple(own[name] for name in own if name not in known.names)
+        known_names = set(known.names)
+        news = tuple(own[name] for name in own if name not in known_names)
         self._after = (*(own.get(each.name, each) for each in self._before), *news)
 
         def write(schema: pa.Schema, replaces: bool, given: Iterator[pa.RecordBatch]) -> None:

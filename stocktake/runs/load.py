@@ -145,12 +145,8 @@ def _grow(load: Load, table: DeltaTable, schema: pa.Schema) -> None:
     itself. An attempt that ends between the two leaves columns without a value, which the next one
     finds.
     """
-    known = pa.schema(table.schema().to_arrow())
-    brought = [
-        field
-        for field in schema
-        if field.name not in known.names or field.type != known.field(field.name).type
-    ]
+    known = {field.name: field.type for field in pa.schema(table.schema().to_arrow())}
+    brought = [field for field in schema if field.type != known.get(field.name)]
     if brought:
         table.alter.add_columns(
             Schema.from_arrow(pa.schema(brought)).fields,

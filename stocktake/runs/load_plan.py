@@ -285,10 +285,12 @@ def behind(known: pa.Schema, schema: pa.Schema) -> pa.Schema:
         known: the table's columns that bind the load.
         schema: what the load's rows are cast to.
     """
+    # Once: pyarrow makes them anew each time that it is asked, and there may be ten thousand.
+    names, known_names = set(schema.names), set(known.names)
     return pa.schema(
         [
-            *(schema.field(each.name) if each.name in schema.names else each for each in known),
-            *(field for field in schema if field.name not in known.names),
+            *(schema.field(each.name) if each.name in names else each for each in known),
+            *(field for field in schema if field.name not in known_names),
         ]
     )
 
@@ -296,8 +298,9 @@ def behind(known: pa.Schema, schema: pa.Schema) -> pa.Schema:
 def _fit_merge(load: Load, table: DeltaTable, schema: pa.Schema, write: Write) -> None:
     known = load.known(table)
     # A merge writes no rows anew for the sake of a type: those of the table hold.
+    names = set(known.names)
     for index, field in enumerate(schema):
-        if field.name in known.names:
+        if field.name in names:
             schema = schema.set(index, known.field(field.name))
     rows = load.rows()
     try:
