@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
-from stocktake.errors import InvalidSourceError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, LimitExceededError, SourceNotFoundError
 from stocktake.readers.delta.checkpoint import CORRUPT, CheckpointFile
 from stocktake.readers.delta.log import DeltaLog
 from stocktake.readers.delta.numbers import MOST, total
@@ -26,6 +26,8 @@ from stocktake.readers.delta.totals import Totals, row_count
 from stocktake.readers.files.listing import rewritten
 from stocktake.readers.parquet.range_file import RangeFile
 
+#: That one file of a checkpoint may list; each is a request at least.
+MAX_SIDECARS: Final = 100_000
 _BATCH_ROWS: Final = 4_096
 #: Of each column at once; there are some seven.
 _BUFFER_BYTES: Final = 2 * 1024 * 1024
@@ -175,10 +177,20 @@ class Adds:
         if "sidecar" in batch.schema.names:
             names = pc.struct_field(_plain(batch["sidecar"]), "path")
             self.sidecars += names.drop_null().to_pylist()
+            self._check_sidecars()
         if "add" not in batch.schema.names:
             return ()
         add = _plain(batch["add"])
         return add.filter(self._seen.unnamed(add))  # type: ignore[no-any-return]
+
+    def _check_sidecars(self) -> None:
+        # A few bytes name one a billion times, and all of them are held.
+        if len(self.sidecars) > MAX_SIDECARS:
+            raise LimitExceededError(
+                f"The checkpoint {self.shown} lists more than {MAX_SIDECARS:,} sidecars.",
+                hint="Write a checkpoint of the table with fewer ones. No setting raises this.",
+                file=self.shown,
+            )
 
 
 def totals(live: pa.StructArray) -> Totals:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
-from stocktake.readers.delta import replay
+from stocktake.readers.delta import adds, replay
 from stocktake.readers.source import Introspection, Limits
 from tests.support.delta_tables import (
     CountingFolder,
@@ -262,6 +262,18 @@ def test_row_group_that_a_checkpoint_names_many_times_is_refused(log: HandWritte
     whole = path.read_bytes()
     path.write_bytes(with_row_groups(whole, [0] * 20, rows=20 * pq.read_metadata(path).num_rows))
     with pytest.raises(InvalidSourceError, match="its row groups overlap"):
+        counts(log)
+
+
+def test_sidecars_without_end_are_refused_while_they_are_listed(
+    log: HandWrittenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adds, "MAX_SIDECARS", 3)
+    write_adds(log.folder / "_sidecars" / "one.parquet", add("a", 1), stats=STATS)
+    sidecar_table(log, "parquet", *["one.parquet"] * 3)
+    assert counts(log)[0] is not None
+    sidecar_table(log, "parquet", *["one.parquet"] * 4)
+    with pytest.raises(LimitExceededError, match="lists more than 3 sidecars"):
         counts(log)
 
 
