@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     #: Children of each worker beside those: for interactive jobs of projects of which nothing runs.
     worker_reserve: int = Field(default=1, ge=0)
     #: Jobs of a batch that a sweep takes at once; 1: each job of a batch is a task of its own.
-    sweep_chunk: int = Field(default=1, ge=1, le=500)
+    sweep_chunk: int = Field(default=50, ge=1, le=500)
     #: The part of all workers' children, without the reserve, that one project's jobs may take.
     project_share: float = Field(default=1.0, gt=0, le=1)
     #: A worker that is asked to stop lets its reads go on for this long, then hands them back.
