@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -53,6 +54,22 @@ def test_growth_up_to_the_warm_up_and_one_step_behind_it_are_no_trend() -> None:
 
 def test_what_is_too_much_is_told_of_though_it_does_not_grow() -> None:
     assert told(trends(range(0, 1000, 25), descriptors=lambda _: 694)) == ["descriptors"]
+
+
+def _line(slope: float, done: int) -> float:
+    return 40 + slope * done
+
+
+@pytest.mark.parametrize(("growing", "expected"), [(1, []), (3, ["connections"])])
+def test_of_several_children_the_one_in_the_middle_counts(
+    growing: int, expected: list[str]
+) -> None:
+    found = Trends(warm_up=200)
+    for child in range(4):
+        slope = 1 / 20 if child < growing else 0.0
+        each = trends(range(0, 1000, 25), connections=partial(_line, slope))
+        found.samples[f"child {child}"] = each.samples["child 7"]
+    assert told(found) == expected
 
 
 @pytest.mark.parametrize("jobs", [range(200, 200 + SPAN, 10), range(200, 900, 100)])

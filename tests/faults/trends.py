@@ -102,18 +102,25 @@ class Trends:
                 yield name, later
 
     def broken(self, bounds: Mapping[str, Bounds]) -> Iterator[str]:
-        """Yield what grows faster than it may, or is more than it may be.
+        """Yield what grows faster than it may, or is more than it may be, of each kind of process.
+
+        Of several of a kind the median of their slopes counts. A child lives for a thousand jobs,
+        and connections that live for seconds make a slope of hundreds, up or down, of its own.
 
         Args:
             bounds: by the first word of a process's name, and by the field of its samples.
         """
+        kinds = defaultdict[str, list[Sequence[Sample]]](list)
         for name, found in self.settled():
-            for what, bound in bounds[name.split()[0]].items():
-                grows, most = slope(found, what), max(getattr(each, what) for each in found)
+            kinds[name.split()[0]].append(found)
+        for kind, processes in kinds.items():
+            for what, bound in bounds[kind].items():
+                grows = median(slope(found, what) for found in processes)
+                most = max(getattr(each, what) for found in processes for each in found)
                 if grows > bound.slope:
-                    yield f"{name}: {what} grows by {grows:.1f} in 1,000 jobs, not {bound.slope}"
+                    yield f"{kind}: {what} grows by {grows:.1f} in 1,000 jobs, not {bound.slope}"
                 if most > bound.most:
-                    yield f"{name}: {what} is {most:.0f}, at most {bound.most} expected"
+                    yield f"{kind}: {what} is {most:.0f}, at most {bound.most} expected"
 
     def told(self) -> Iterator[str]:
         """Yield a line of each process: from what to what each figure went, and its trend."""
