@@ -26,6 +26,8 @@ _WRITTEN: Final = {
     "output_format_json_quote_denormals": 1,
     "output_format_json_quote_decimals": 1,
     "session_timezone": "'UTC'",
+    # Of several threads the rows come in any order.
+    "max_threads": 1,
 }
 
 

@@ -222,7 +222,8 @@ def test_each_type_is_clickhouses_and_reads_the_file_back(tmp_path: Path) -> Non
     for number, kind in enumerate(KINDS):
         structure = f"x {kind.ours}".replace("\\", "\\\\").replace("'", "\\'")
         path = tmp_path / f"case_{number}"
-        queries.append(f"SELECT x FROM file('{path}', '{kind.format.value}', '{structure}')")
+        source = f"file('{path}', '{kind.format.value}', '{structure}')"
+        queries.append(f"SELECT x FROM {source} SETTINGS max_threads=1")
     read_back = ask(queries)
 
     for kind, told, rows in zip(KINDS, theirs, read_back, strict=True):
