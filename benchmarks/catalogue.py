@@ -65,6 +65,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         function="benchmarks.throughput:measure",
         question="how many jobs a second, from the POST to the last row?",
     ),
+    "bulk": Benchmark(
+        function="benchmarks.bulk:measure",
+        question="how long do 10,000 tables take with 1, 2 and 4 workers, and who waits beside?",
+    ),
     "store_sweeps": Benchmark(
         function="benchmarks.store_sweeps:measure",
         question="how many jobs a second over S3, at 30 ms a request?",

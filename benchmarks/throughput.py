@@ -2,27 +2,31 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import redis
 from kombu import Connection
 
 from benchmarks import noop
 from benchmarks.deployment import Deployment, deployed, wait_until
-from benchmarks.figures import Figure, Outcome, ratio
+from benchmarks.figures import Figure, Outcome, Target, ratio
 from benchmarks.options import Options
-from benchmarks.sources import delta_tables
+from benchmarks.sources import change_tables, delta_tables
 from servers.service import Worker
 from stocktake.schema.formats import TableFormat
 from stocktake.states import JobState, Queue
 
 #: A second of sweeps; a busy machine takes minutes for ten runs.
 _JOBS: Final = 1000
+_ALL: Final[Mapping[str, Any]] = MappingProxyType({"all": True})
 #: Jobs of a sweep, where tables are unchanged.
 SWEPT: Final = 50
+#: The issue's, of a job whose table has changed.
+_CHANGED: Final = Target(bound=2.5)
 #: Of the broker's databases, one in which no other worker looks.
 _NOOP_DATABASE: Final = 1
 #: Where Celery's Redis transport keeps what was given out and not yet acknowledged.
@@ -74,6 +78,40 @@ def measure(options: Options) -> Iterator[Outcome]:
                     f"{SWEPT} to a task (STOCKTAKE_SWEEP_CHUNK)"
                 ],
             )
+        yield _changed(deployment, count)
+
+
+def _changed(deployment: Deployment, count: int) -> Outcome:
+    """Measure what jobs cost their worker where each table has a new column."""
+    with measured_worker(deployment, "workers", events=True) as worker:
+        change_tables(deployment.sources, 1)
+        jobs_per_second(deployment, count)  # fills pools and caches; not counted
+        change_tables(deployment.sources, 2)
+        before = processor_ms(worker)
+        jobs_per_second(deployment, count)
+        a_job = (processor_ms(worker) - before) / count
+    with measured_worker(deployment, noop.__name__, events=True) as worker:
+        _noops(deployment, count)
+        before = processor_ms(worker)
+        _noops(deployment, count)
+        a_noop = (processor_ms(worker) - before) / count
+    return Outcome(
+        figures=[
+            Figure(name="processor time of the worker, a changed table", value=a_job, unit="ms"),
+            Figure(name="processor time of the worker, a no-op", value=a_noop, unit="ms"),
+            ratio("changed : no-op, processor time", a_job, a_noop, _CHANGED),
+        ],
+        conditions=[
+            f"{count} jobs of their own (no sweeps) for tables that all have a new commit with a "
+            "new column; parent, children and guard together, task events on, after a first run"
+        ],
+    )
+
+
+def processor_ms(worker: Worker) -> float:
+    """Return the processor time that a worker's processes, as they are now, have had so far."""
+    times = [process.cpu_times() for process in worker.all_processes()]
+    return sum(each.user + each.system for each in times) * 1000
 
 
 def in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float, float]:
@@ -91,28 +129,33 @@ def in_turns(deployment: Deployment, count: int, *, events: bool) -> tuple[float
 @contextmanager
 def measured_worker(
     deployment: Deployment, app: str, *, events: bool, swept: int = 1
-) -> Iterator[None]:
+) -> Iterator[MeasuredWorker]:
     """Run a worker of this app for the block; `swept` is its STOCKTAKE_SWEEP_CHUNK."""
     settings = deployment.settings | {"SWEEP_CHUNK": str(swept)}
     if app == noop.__name__:
         settings = settings | {"BROKER_URL": _noop_url(deployment)}
-    with MeasuredWorker(settings, deployment.place("worker"), app, events=events):
-        yield
+    with MeasuredWorker(settings, deployment.place("worker"), app, events=events) as worker:
+        yield worker
 
 
 def _noop_url(deployment: Deployment) -> str:
     return f"{deployment.broker.url.rsplit('/', 1)[0]}/{_NOOP_DATABASE}"
 
 
-def jobs_per_second(deployment: Deployment, count: int) -> float:
-    """Refresh all tables in bulk, and return how many of `count` jobs ended a second.
+def jobs_per_second(
+    deployment: Deployment, count: int, selector: Mapping[str, Any] = _ALL
+) -> float:
+    """Refresh tables in bulk, and return how many of `count` jobs ended a second.
+
+    Args:
+        selector: of those `count` tables.
 
     Raises:
         RuntimeError: another number has succeeded.
     """
     before = deployment.count_jobs(JobState.SUCCEEDED.value)
     started = time.perf_counter()
-    deployment.post("warehouse_tables/refresh/", {"all": True})
+    deployment.post("warehouse_tables/refresh/", dict(selector))
     deployment.drain()
     seconds = time.perf_counter() - started
     done = deployment.count_jobs(JobState.SUCCEEDED.value) - before
