@@ -10,7 +10,18 @@ from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from stocktake.db.clock import now
@@ -38,6 +49,19 @@ TYPES_SET: Final = "A user has set the types of the columns in question."
 DELETED: Final = "The table was deleted."
 
 
+#: Built once, for most reads that find a change ask.
+_OF_TABLE: Final = SchemaChange.table_id == bindparam("the_table", type_=Uuid())
+_PENDING: Final = (
+    select(SchemaChange)
+    .where(_OF_TABLE, SchemaChange.state == ChangeState.PENDING)
+    .execution_options(populate_existing=True)
+)
+_KEPT_OF_TABLE: Final = select(func.coalesce(func.sum(SchemaChange.size_bytes), 0)).where(_OF_TABLE)
+_POLICY: Final = select(Project.change_policy).where(
+    Project.id == bindparam("the_project", type_=Integer)
+)
+
+
 def columns_of(stored: Iterable[dict[str, Any]]) -> Columns:
     """Read stored columns back."""
     return tuple(Column.from_dict(column) for column in stored)
@@ -45,9 +69,7 @@ def columns_of(stored: Iterable[dict[str, Any]]) -> Columns:
 
 def pending_of(session: Session, table_id: UUID) -> SchemaChange | None:
     """Return the change that waits for the table, as it is now."""
-    mine = SchemaChange.table_id == table_id, SchemaChange.state == ChangeState.PENDING
-    query = select(SchemaChange).where(*mine).execution_options(populate_existing=True)
-    return session.scalars(query).one_or_none()
+    return session.scalars(_PENDING, {"the_table": table_id}).one_or_none()
 
 
 def shown(session: Session, table: Table) -> dict[str, Any] | None:
@@ -60,16 +82,15 @@ def shown(session: Session, table: Table) -> dict[str, Any] | None:
 def kept_bytes(session: Session, table_id: UUID) -> int:
     """Return bytes of the table's changes, of those that wait and of those that ended."""
     session.flush()
-    mine = SchemaChange.table_id == table_id
-    return int(session.scalar(select(func.sum(SchemaChange.size_bytes)).where(mine)) or 0)
+    return session.connection().execute(_KEPT_OF_TABLE, {"the_table": table_id}).scalar_one()
 
 
 def policy_of(session: Session, table: Table) -> Policy:
     """Return the table's own policy, or the one of its project."""
     if table.change_policy is not None:
         return Policy.of(table.change_policy)
-    default = select(Project.change_policy).where(Project.id == table.project_id)
-    return Policy.of(session.scalars(default).one())
+    given = {"the_project": table.project_id}
+    return Policy.of(session.scalars(_POLICY, given).one())
 
 
 def source_columns(session: Session, table: Table) -> Columns:

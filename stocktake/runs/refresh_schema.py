@@ -97,12 +97,12 @@ def store(attempt: Attempt, found: Introspection) -> None:
             raise SupersededError("The table was loaded into after its log was read.")
         number, kept = table.schema_version, changes.kept_bytes(session, table.id)
         change = store_introspection(session, table, found, attempt)
-        if table.schema_version > number or changes.kept_bytes(session, table.id) > kept:
-            _require_room(session, table, attempt.process.settings)
         # Emptied where a type was cleared during the read, so that the refresh behind this one
         # reads afresh: to find nothing changed is no such read.
         if table.source_state is not None or not found.coverage.unchanged:
             table.source_state = _state(attempt.claim, found)
+        if table.schema_version > number or changes.kept_bytes(session, table.id) > kept:
+            _require_room(session, table, attempt.process.settings)
         if table.validated_state != table.source_state:
             enqueue_validation(session, attempt.process.settings, table)
         leases.succeed(session, attempt.claim, result_of(session, table, found, change))
@@ -151,9 +151,8 @@ def store_introspection(
     Raises:
         LimitExceededError: with what earlier samples found, the columns are too many or too large.
     """
-    for name, value in REFRESHED.items():
-        setattr(table, name, value)
     if found.coverage.unchanged:
+        _note_refreshed(table)
         return Diff()
     stored = tuple(Column.from_dict(column) for column in table.columns)
     known = changes.source_columns(session, table)
@@ -166,6 +165,8 @@ def store_introspection(
     if fresh != told.columns:
         # what was held back, or rejected, stands beside what went live
         check_schema(fresh, attempt.limits)
+    # All that is set at once here, before anything is asked, is one UPDATE.
+    _note_refreshed(table)
     table.columns = [column.as_dict() for column in fresh]
     table.source_version = found.source_version
     table.row_count = found.row_count
@@ -179,6 +180,11 @@ def store_introspection(
     elif change.change != "none" or table.schema_version == 0:
         add_version(session, table, change, job_id=attempt.claim.job_id)
     return change
+
+
+def _note_refreshed(table: Table) -> None:
+    for name, value in REFRESHED.items():
+        setattr(table, name, value)
 
 
 def store_types(
