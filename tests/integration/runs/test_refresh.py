@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
+from sqlalchemy import event
 
 from stocktake.errors import (
     InvalidSourceError,
@@ -255,6 +256,21 @@ def test_a_delta_rename_by_column_mapping_is_a_rename_and_keeps_the_override(des
         "reordered": False,
     }
     assert desk.columns() == {"order_id": "UInt64)", "note": "String)"}
+
+
+def test_a_changed_table_is_written_once(desk: Desk) -> None:
+    """Each UPDATE writes the whole row, with columns of up to megabytes, and its indexes."""
+    log = HandWrittenLog(desk.sources / "orders")
+    log.create(field_of("id", "long"))
+    register(desk, log.root, "Delta")
+    refreshed(desk)
+    log.commit(1, metadata_action(field_of("id", "long"), field_of("note", "string")))
+    sent: list[str] = []
+    event.listen(desk.database.engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+
+    assert refreshed(desk)["schema_version"] == 2
+
+    assert sum(statement.startswith("UPDATE tables ") for statement in sent) == 1
 
 
 def test_a_schema_counts_against_the_stored_bytes_of_its_project(desk: Desk) -> None:
