@@ -81,7 +81,7 @@ def test_a_process_that_was_hardly_seen_is_not_judged(jobs: range) -> None:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_process_grows_with_the_jobs_that_it_has_done(database: str) -> None:
-    command = [sys.executable, "-m", "tests.faults.endurance", "--jobs", "2500"]
+    command = [sys.executable, "-m", "tests.faults.endurance", "--jobs", "5000"]
     done = subprocess.run(
         [*command, "--database", database], check=False, capture_output=True, text=True
     )
