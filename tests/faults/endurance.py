@@ -62,9 +62,9 @@ BOUNDS: Final[dict[str, Bounds]] = {
     }
     # Measured over an hour on each database, of 26,021 and 24,006 jobs: web +1.4 and 0 MiB, parent,
     # guard and clock 0, the median child +15 and +17 MiB, -22 and -56 descriptors; of a child at
-    # most 239 MiB, 130 threads and 693 descriptors, and 826 at twenty jobs a second, which is too many. A
-    # connection takes three, those to the relay and those from it: of 128 threads, and of each of
-    # eight clients 16 that stay open for 15 s, some 820 with what else is open.
+    # most 239 MiB, 130 threads and 693 descriptors, and 826 at twenty jobs a second, which is too
+    # many. A connection takes three, those to the relay and those from it: of 128 threads, and of
+    # each of eight clients 16 that stay open for 15 s, some 820 with what else is open.
     for name, memory, most, threads, most_threads, descriptors, most_descriptors in (
         ("web", 6, 300, 2, 100, 4, 120),
         ("parent", 2, 300, 1, 20, 2, 60),
