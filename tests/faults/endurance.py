@@ -49,9 +49,8 @@ UPLOADS: Final = 40
 LOOK_JOBS: Final = 25
 #: After which it is told how far it has come.
 TELL_JOBS: Final = 500
-#: Jobs after which a process holds what it needs: of a child its own, a fifth of its life; of the
-#: others everybody's. The clock gains 4 MiB in the first thousand, and none behind them.
-WARM_UP: Final = {"web": 1000, "parent": 1000, "child": 200, "guard": 1000, "clock": 1000}
+#: Jobs after which a process holds what it needs: of a child its own, a fifth of its life.
+WARM_UP: Final = 200
 #: What a process of the service may hold, and how that may grow in a thousand jobs.
 BOUNDS: Final[dict[str, Bounds]] = {
     name: {
@@ -62,13 +61,13 @@ BOUNDS: Final[dict[str, Bounds]] = {
     }
     # Measured over an hour on each database, of 26,021 and 24,006 jobs: web +1.4 and 0 MiB, parent,
     # guard and clock 0, the median child +15 and +17 MiB, -22 and -56 descriptors; of a child at
-    # most 239 MiB, 130 threads and 693 descriptors, and 826 at twenty jobs a second, which is too
-    # many. A connection takes three, those to the relay and those from it: of 128 threads, and of
-    # each of eight clients 16 that stay open for 15 s, some 820 with what else is open.
+    # most 239 MiB, 130 threads and 693 descriptors. A connection takes three, those to the relay
+    # and those from it: of 128 threads, and of each bucket 16 for 15 s. At twenty jobs a second a
+    # child had 826, which is too many and not mended.
     for name, memory, most, threads, most_threads, descriptors, most_descriptors in (
         ("web", 6, 300, 2, 100, 4, 120),
         ("parent", 2, 300, 1, 20, 2, 60),
-        ("child", 30, 300, 60, 180, 150, 820),
+        ("child", 30, 300, 60, 180, 150, 750),
         ("guard", 1, 100, 1, 10, 2, 40),
         ("clock", 2, 200, 1, 20, 2, 40),
     )

@@ -22,7 +22,7 @@ BOUNDS = {
 def trends(jobs: range, **figures: Callable[[int], float]) -> Trends:
     """One child, whose figures are made of its jobs."""
     steady = {"memory_mib": 180, "threads": 50, "descriptors": 100, "connections": 40}
-    found = Trends(warm_up={"child": 200})
+    found = Trends(warm_up=200)
     for done in jobs:
         values = steady | {name: figure(done) for name, figure in figures.items()}
         found.samples["child 7"].append(Sample(jobs=done, **values))  # type: ignore[arg-type]  # floats do
@@ -64,7 +64,7 @@ def _line(slope: float, done: int) -> float:
 def test_of_several_children_the_one_in_the_middle_counts(
     growing: int, expected: list[str]
 ) -> None:
-    found = Trends(warm_up={"child": 200})
+    found = Trends(warm_up=200)
     for child in range(4):
         slope = 1 / 20 if child < growing else 0.0
         each = trends(range(0, 1000, 25), connections=partial(_line, slope))

@@ -81,11 +81,10 @@ class Trends:
     """The samples of all processes.
 
     Args:
-        warm_up: jobs after which a process has loaded and cached what it needs, by the first word
-            of its name.
+        warm_up: jobs after which a process has loaded and cached what it needs.
     """
 
-    warm_up: Mapping[str, int]
+    warm_up: int
     samples: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
 
     def look(self, processes: Iterable[tuple[str, int, int]]) -> None:
@@ -98,8 +97,7 @@ class Trends:
     def settled(self) -> Iterator[tuple[str, Sequence[Sample]]]:
         """Yield the samples of each process behind its warm-up, where they are enough."""
         for name, found in sorted(self.samples.items()):
-            warm = self.warm_up[name.split()[0]]
-            later = [each for each in found if each.jobs >= warm]
+            later = [each for each in found if each.jobs >= self.warm_up]
             if len(later) >= FEWEST and later[-1].jobs - later[0].jobs >= SPAN:
                 yield name, later
 
