@@ -16,6 +16,7 @@ from typing import Final
 from stocktake.errors import (
     AccessDeniedError,
     InvalidSourceError,
+    SourceChangedError,
     SourceNotFoundError,
 )
 from stocktake.readers.delta import data_files
@@ -222,6 +223,7 @@ def _from_whole_listing(log: DeltaLog, listing: Listing) -> tuple[Snapshot, List
         if gap := listing.gap(base.version if base else -1):
             if unreadable and (rescued := _from_checksum(log, listing)):
                 return replace(rescued, passed_over=unreadable.file), listing
+            _require_settled(log, listing)
             # A checkpoint that could not be read is what is wrong: commits before it may be gone.
             raise unreadable or gap
         snapshot = _from_base(log, listing, base, {})
@@ -232,6 +234,20 @@ def _from_whole_listing(log: DeltaLog, listing: Listing) -> tuple[Snapshot, List
         if base is not None:
             listing.unfit.append(base)
     raise AssertionError("a log without a base has no gap and no checkpoint to fail")
+
+
+def _require_settled(log: DeltaLog, listing: Listing) -> None:
+    """Tell a gap of the log from one of its listing, which takes a while: a commit that is written
+    where it has passed is not in it, and the next commit may be.
+
+    Raises:
+        SourceChangedError: another listing has other files up to that head.
+    """
+    again = log.list_from()
+    head = listing.head or 0
+    commits = {version: info for version, info in again.commits.items() if version <= head}
+    if (commits, again.checkpoint_files) != (listing.commits, listing.checkpoint_files):
+        raise SourceChangedError("The Delta log was rewritten while it was being listed.")
 
 
 def _from_base(

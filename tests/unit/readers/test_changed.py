@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from stocktake.errors import SourceChangedError, SourceNotFoundError
+from stocktake.errors import InvalidSourceError, SourceChangedError, SourceNotFoundError
 from stocktake.readers import introspect, read_all, validate
 from stocktake.readers.source import Source
 from stocktake.schema.columns import Column
 from stocktake.schema.formats import TableFormat
-from stocktake.storage.stores.opening import Chunk
+from stocktake.storage.stores.opening import Chunk, ObjectInfo
 from tests.support.memory import MemoryObjects
 
 Event = Callable[["Churning"], None]
@@ -56,11 +56,9 @@ class Churning(MemoryObjects):
             self.events.pop(0)(self)
 
     def become(self, files: dict[str, bytes]) -> None:
-        """Hold these files and no others."""
-        for path in list(self._files):
-            self.remove(path)
-        for path, data in files.items():
-            self.put(path, data)
+        """Hold these files and no others, from one moment to the next: another thread may list."""
+        new = MemoryObjects(files)
+        self._files, self._infos = new._files, new._infos
 
 
 def _parquet(*names: str, rows: int = 2) -> bytes:
@@ -258,6 +256,70 @@ def test_a_delta_log_that_is_cleaned_or_made_anew_meanwhile(
         assert _names(found) == old
     if count:
         assert found.row_count == (5 if "b" in names or _names(found) != ["a"] else 4)
+
+
+class Listed(MemoryObjects):
+    """A store whose files come and go while it is listed.
+
+    Attributes:
+        missed: the names that each listing has not in it, first one first; the later ones are
+            whole.
+    """
+
+    def __init__(self, files: dict[str, bytes], *missed: set[str]) -> None:
+        super().__init__(files)
+        self.missed = list(missed)
+
+    def list(self, prefix: str, *, start_after: str | None = None) -> Iterator[ObjectInfo]:
+        missed = self.missed.pop(0) if self.missed else set()
+        for info in super().list(prefix, start_after=start_after):
+            if info.path.rpartition("/")[2] not in missed:
+                yield info
+
+
+def _commits(*versions: int) -> set[str]:
+    return {f"{version:020}.json" for version in versions}
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+@pytest.mark.parametrize(
+    ("log", "missed", "names"),
+    [
+        ("grown", _commits(2), ["a"]),
+        ("grown", _commits(0), ["a"]),
+        ("grown", _commits(0, 1, 2), ["a"]),
+        ("cleaned", {f"{4:020}.checkpoint.parquet"}, ["a", "b"]),
+        ("checkpointed", {f"{4:020}.checkpoint.parquet", *_commits(1, 3)}, ["a", "b"]),
+    ],
+)
+def test_a_gap_that_the_listing_alone_has(
+    logs: dict[str, dict[str, bytes]],
+    log: str,
+    missed: set[str],
+    names: list[str],
+    is_local: bool,
+) -> None:
+    """A listing passes by where a commit is written a moment later, and sees the one behind it."""
+    # a local log is listed by its hint first
+    store = Listed(logs[log], *[missed] * (2 if is_local and log != "grown" else 1))
+    store.is_local = is_local
+    found = introspect(Source(store=store, path="t", format=TableFormat.DELTA))
+    assert (_names(found), store.missed) == (names, [])
+
+
+def test_a_gap_that_stays_is_the_logs_own(logs: dict[str, dict[str, bytes]]) -> None:
+    """What is written behind the gap meanwhile does not mend it."""
+    files = {path: data for path, data in logs["grown"].items() if f"{1:020}" not in path}
+    store = Listed(files, _commits(3), set())
+    with pytest.raises(InvalidSourceError, match="version 1 is missing"):
+        introspect(Source(store=store, path="t", format=TableFormat.DELTA))
+    assert len(store.listed) == 2
+
+
+def test_a_listing_with_a_gap_twice_is_tried_later(logs: dict[str, dict[str, bytes]]) -> None:
+    store = Listed(logs["grown"], _commits(1), _commits(2), _commits(1), _commits(2))
+    with pytest.raises(SourceChangedError):
+        introspect(Source(store=store, path="t", format=TableFormat.DELTA))
 
 
 def test_a_delta_log_that_goes_away_twice_is_tried_later(
