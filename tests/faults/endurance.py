@@ -40,7 +40,7 @@ from tests.faults.trends import Bound, Bounds, Trends
 from tests.support.harness import Stack, open_stack
 
 CUSTOMERS: Final = 6
-#: More than a process keeps clients for, so that they come and go.
+#: Each has a client of its own, with connections that stay for a while.
 BUCKETS: Final = 6
 COMMITS: Final = 40
 FILES: Final = 6
@@ -61,9 +61,9 @@ BOUNDS: Final[dict[str, Bounds]] = {
     }
     # Measured over an hour on each database, of 26,021 and 24,006 jobs: web +1.4 and 0 MiB, parent,
     # guard and clock 0, the median child +15 and +17 MiB, -22 and -56 descriptors; of a child at
-    # most 239 MiB, 130 threads and 693 descriptors. A connection takes three, those to the relay
-    # and those from it: of 128 threads, and of each bucket 16 for 15 s. At twenty jobs a second a
-    # child had 826, which is too many and not mended.
+    # most 239 MiB, 130 threads and 693 descriptors (of clients that each table had for itself; since
+    # tables of a bucket share one, a child has half of that). A connection takes three, those to
+    # the relay and those from it: of 128 threads, and of each bucket 16 for 15 s.
     for name, memory, most, threads, most_threads, descriptors, most_descriptors in (
         ("web", 6, 300, 2, 100, 4, 120),
         ("parent", 2, 300, 1, 20, 2, 60),

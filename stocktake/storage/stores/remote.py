@@ -203,8 +203,8 @@ class RemoteObjects:
         return self._clients[key]
 
     def _build(self, location: Location, as_stored: bool) -> clients.Client:
-        # The cache would take each key for another client.
-        location = replace(location, key="")
+        # One client for a bucket: the cache would take each key, and each pattern, for another.
+        location = replace(location, key="", pattern="")
         # A cache lets threads that ask at once build one each.
         with _building:
             return _kept_client(

@@ -7,10 +7,16 @@ import httpx
 import pytest
 
 from stocktake.errors import AccessDeniedError
+from stocktake.storage.places.guard import GuardPolicy, check
 from stocktake.storage.places.urls import parse
 from stocktake.storage.stores import clients
 from stocktake.storage.stores.clients import build_client, discover_region, in_region
-from stocktake.storage.stores.opening import Credential, delta_storage_options, split_root
+from stocktake.storage.stores.opening import (
+    Credential,
+    delta_storage_options,
+    open_source,
+    split_root,
+)
 from stocktake.storage.stores.relay import proxy_url
 from stocktake.storage.stores.remote import RemoteObjects
 
@@ -202,3 +208,25 @@ def test_a_thread_that_was_refused_before_another_moved_asks_there() -> None:
     assert store._move(old, "eu-central-1")
     assert store._move(old, "eu-central-1")
     assert not store._move(store._location, "eu-central-1")
+
+
+def test_sources_of_one_bucket_share_its_client_and_so_its_connections() -> None:
+    """Each pattern once had a client of its own, with sixteen connections that stayed open."""
+    policy = GuardPolicy(trusted_endpoints=("https://minio.example:9000",))
+    keys, others = (Credential(access_key="acme", access_secret=each) for each in ("b25l", "dHdv"))
+
+    def client(url: str, credential: Credential) -> clients.Client:
+        store, _ = open_source(check(url, policy), credential)
+        assert isinstance(store, RemoteObjects)
+        return store._client
+
+    for folder in (
+        "https://shared.s3.eu-west-1.amazonaws.com/",
+        "https://minio.example:9000/shared/",
+        "https://acme.blob.core.windows.net/shared/",
+    ):
+        paths = ("orders", "orders/*.parquet", "orders/**/day=*/x.csv", "a%20b/{c,d}.json")
+        shared = client(folder + "orders", keys)
+        assert all(client(folder + path, keys) is shared for path in paths)
+        assert client(folder + "orders", others) is not shared
+        assert client(folder.replace("shared", "another") + "orders", keys) is not shared
