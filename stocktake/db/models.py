@@ -760,5 +760,6 @@ class Counter(Base):
 JOBS = Base.metadata.tables[Job.__tablename__]
 JOB_ATTEMPTS = Base.metadata.tables[JobAttempt.__tablename__]
 TABLES = Base.metadata.tables[Table.__tablename__]
+CREDENTIALS = Base.metadata.tables[StoredCredential.__tablename__]
 #: A job as statements give it: an entity, or a row with the columns that are asked of it.
 JobRow: TypeAlias = Job | Row[*tuple[Any, ...]]

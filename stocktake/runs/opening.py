@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Integer, Uuid, bindparam, select
 from sqlalchemy.orm import Session
 
-from stocktake.catalog.credentials import opened_for
+from stocktake.catalog.credentials import opened_with
 from stocktake.catalog.formats import format_of
-from stocktake.db.models import TABLES, Upload
+from stocktake.db.models import CREDENTIALS, TABLES, Upload
 from stocktake.errors import SourceNotFoundError, SupersededError
 from stocktake.jobs.leases import Claim
 from stocktake.parts import ProcessParts
@@ -25,23 +25,37 @@ from stocktake.storage.stores.opening import open_source
 from stocktake.storage.stores.protocol import Credential, ObjectStore
 
 #: What a run must know of its table. Columns and no entity, which costs more than its statement.
-_KNOWN: Final = select(
-    TABLES.c.generation,
-    TABLES.c.id,
-    TABLES.c.project_id,
-    TABLES.c.format,
-    TABLES.c.url_pattern,
-    TABLES.c.credential_id,
-    TABLES.c.options,
-    TABLES.c.columns,
-    TABLES.c.managed,
-    TABLES.c.source_state,
-    TABLES.c.validated_state,
-    *(
-        select(column).where(Upload.id == TABLES.c.upload_id).scalar_subquery().label(label)
-        for column, label in ((Upload.object_key, "upload_key"), (Upload.filename, "upload_name"))
-    ),
-).where(TABLES.c.deleted.is_(False))
+_KNOWN: Final = (
+    select(
+        TABLES.c.generation,
+        TABLES.c.id,
+        TABLES.c.project_id,
+        TABLES.c.format,
+        TABLES.c.url_pattern,
+        TABLES.c.credential_id,
+        CREDENTIALS.c.key_id,
+        CREDENTIALS.c.ciphertext,
+        TABLES.c.options,
+        TABLES.c.columns,
+        TABLES.c.managed,
+        TABLES.c.source_state,
+        TABLES.c.validated_state,
+        *(
+            select(column).where(Upload.id == TABLES.c.upload_id).scalar_subquery().label(label)
+            for column, label in (
+                (Upload.object_key, "upload_key"),
+                (Upload.filename, "upload_name"),
+            )
+        ),
+    )
+    .outerjoin_from(
+        TABLES,
+        CREDENTIALS,
+        (CREDENTIALS.c.id == TABLES.c.credential_id)
+        & (CREDENTIALS.c.project_id == TABLES.c.project_id),
+    )
+    .where(TABLES.c.deleted.is_(False))
+)
 _TABLE: Final = _KNOWN.where(
     TABLES.c.id == bindparam("the_table", type_=Uuid()),
     TABLES.c.generation == bindparam("generation", type_=Integer),
@@ -83,7 +97,7 @@ def open_table(attempt: Attempt) -> TableSource:
     """
     with attempt.process.database.read() as session:
         table = load_table(session, attempt.claim)
-        credential = credential_of(session, attempt.process, table)
+    credential = credential_of(attempt.process, table)
     # Behind the transaction: none is open while a source is reached, which may take as long as it
     # likes.
     return open_loaded(attempt.process, attempt.claim, table, credential)
@@ -133,20 +147,20 @@ def load_table(session: Session, claim: Claim) -> Any:
     return table
 
 
-def load_tables(session: Session, claims: Iterable[Claim]) -> Mapping[UUID, Any]:
+def load_tables(session: Session, claims: Iterable[Claim]) -> Mapping[UUID | None, Any]:
     """Read it for many claims, each of another table; those are left out that changed since."""
     generations = {claim.table_id: claim.generation for claim in claims}
     found = session.connection().execute(_TABLES, {"the_tables": list(generations)})
     return {row.id: row for row in found if row.generation == generations[row.id]}
 
 
-def credential_of(session: Session, process: ProcessParts, table: Any) -> Credential | None:
-    """Return what the table is read with, decrypted; None where it needs nothing.
+def credential_of(process: ProcessParts, table: Any) -> Credential | None:
+    """Return what a table of `load_table` is read with, decrypted; None where it needs nothing.
 
     Raises:
         CredentialUnavailableError: it is gone, or cannot be decrypted.
     """
-    pair = opened_for(session, process.keyring, table)
+    pair = opened_with(process.keyring, table)
     if pair is None:
         return None
     return Credential(access_key=pair.access_key, access_secret=pair.access_secret)

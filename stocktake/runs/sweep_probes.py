@@ -2,15 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 
-from stocktake.db.session import Database
-from stocktake.errors import CredentialUnavailableError, JobError
+from stocktake.errors import JobError
 from stocktake.jobs.leases import Claim
 from stocktake.parts import ProcessParts
 from stocktake.readers import probe
@@ -79,7 +78,8 @@ Opened = tuple[Claim, TableSource]
 
 def _open_all(process: ProcessParts, claims: Sequence[Claim], seen: Seen) -> list[Opened]:
     opened: list[Opened] = []
-    tables, credentials = _load(process, process.database, claims)
+    with process.database.read() as session:
+        tables = load_tables(session, claims)
     folders = Folders.of(process.guard)
     for claim in claims:
         table = tables.get(claim.table_id)
@@ -87,9 +87,7 @@ def _open_all(process: ProcessParts, claims: Sequence[Claim], seen: Seen) -> lis
             seen.superseded[claim.job_id] = CHANGED
             continue
         try:
-            credential = credentials.get(claim.table_id)
-            if isinstance(credential, JobError):
-                raise credential
+            credential = credential_of(process, table)
             source = open_loaded(process, claim, table, credential, folders)
         except JobError as exc:
             seen.passed_on[claim.job_id] = _met(exc)
@@ -99,21 +97,6 @@ def _open_all(process: ProcessParts, claims: Sequence[Claim], seen: Seen) -> lis
         else:
             opened.append((claim, source))
     return opened
-
-
-def _load(
-    process: ProcessParts, database: Database, claims: Sequence[Claim]
-) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-    """Read the tables, and their credentials or why they cannot be opened, by table."""
-    credentials: dict[Any, Any] = {}
-    with database.read() as session:
-        tables = load_tables(session, claims)
-        for table_id, table in tables.items():
-            try:
-                credentials[table_id] = credential_of(session, process, table)
-            except CredentialUnavailableError as exc:
-                credentials[table_id] = exc
-    return tables, credentials
 
 
 def _met(error: JobError) -> str:
