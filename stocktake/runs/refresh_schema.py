@@ -238,7 +238,7 @@ def columns_of_source(
 
 def result_of(session: Session, table: Table, found: Introspection, change: Diff) -> dict[str, Any]:
     """Return the job's ``result``, as the API shows it."""
-    result = _result(len(table.columns), table.schema_version, found, change)
+    result = _result(len(table.columns), table.schema_version, found, _told(change))
     # Those of columns that swing are told by more than one read.
     if not found.coverage.unchanged:
         result["warnings"] = table.warnings
@@ -249,17 +249,24 @@ def unchanged_result(
     opened: TableSource, schema_version: int, found: Introspection
 ) -> dict[str, Any]:
     """Return it for a source that is as it was."""
-    return _result(len(opened.stored), schema_version, found, Diff())
+    return _result(len(opened.stored), schema_version, found, _NO_CHANGE)
+
+
+def _told(change: Diff) -> dict[str, Any]:
+    return {"change": change.change, "diff": change.as_dict()}
+
+
+#: Built once, for most reads find it.
+_NO_CHANGE: Final = _told(Diff())
 
 
 def _result(
-    columns: int, schema_version: int, found: Introspection, change: Diff
+    columns: int, schema_version: int, found: Introspection, change: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "columns": columns,
         "schema_version": schema_version,
-        "change": change.change,
-        "diff": change.as_dict(),
+        **change,
         "source_version": found.source_version,
         "row_count": found.row_count,
         "size_bytes": found.size_bytes,

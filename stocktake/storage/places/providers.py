@@ -5,6 +5,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from stocktake.storage.places.known_stores import KNOWN_STORES, KnownStore
@@ -51,6 +52,7 @@ class HostMatch:
     tenant: str | None = None
 
 
+@lru_cache(maxsize=1_024)  # a sweep asks for each table, of few hosts
 def match_host(host: str) -> HostMatch | None:
     """Return what a known store's host tells, or None for a stranger.
 

@@ -6,6 +6,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypedDict
 from urllib.parse import unquote
 
@@ -112,6 +113,7 @@ def parse(url_pattern: str, known: HostMatch | None = None) -> Location:
     return _remote(scheme, host, port or _DEFAULT_PORTS.get(scheme), path.removeprefix("/"), known)
 
 
+@lru_cache(maxsize=1_024)  # a sweep asks for each table, of few hosts
 def normalise_host(host: str) -> str:
     """Return the host as a resolver would see it: compatibility forms folded, IDNA, lower case, an
     address in its one spelling.
