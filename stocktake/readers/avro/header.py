@@ -41,17 +41,18 @@ class Header:
     sync: bytes
     size: int
 
-    def parsed(self) -> Any:
-        """Return the schema as Python's values.
 
-        Raises:
-            HeaderError: it is no JSON.
-            RecursionError: it is nested too deep.
-        """
-        try:
-            return json.loads(self.schema)
-        except ValueError as exc:
-            raise HeaderError(f"its schema is no JSON: {exc}") from exc
+def schema_of(stored: bytes) -> Any:
+    """Return a header's schema as Python's values.
+
+    Raises:
+        HeaderError: it is no JSON.
+        RecursionError: it is nested too deep.
+    """
+    try:
+        return json.loads(stored)
+    except ValueError as exc:
+        raise HeaderError(f"its schema is no JSON: {exc}") from exc
 
 
 def parse(data: bytes, at: int) -> Header:

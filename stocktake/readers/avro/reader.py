@@ -4,13 +4,14 @@ How many rows there are stands in each block; they are counted by who reads all 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import pyarrow as pa
 
 from stocktake.errors import InvalidSourceError, LimitExceededError
 from stocktake.readers.avro import rows
-from stocktake.readers.avro.header import Header, HeaderError, IncompleteError, parse
+from stocktake.readers.avro.header import Header, HeaderError, IncompleteError, parse, schema_of
 from stocktake.readers.avro.types import SchemaError, columns
 from stocktake.readers.files.foreign import HEAD_BYTES, unlike
 from stocktake.readers.files.rows import count, decoded
@@ -26,6 +27,8 @@ from stocktake.readers.source import Introspection, Limits, Progress, Source
 from stocktake.schema.formats import TableFormat
 
 _MAGIC: Final = TableFormat.AVRO.facts.magic
+#: Of a schema that is remembered.
+_KEPT_BYTES: Final = 32 * 1024
 
 
 def read(source: Source, limits: Limits, progress: Progress) -> Introspection:
@@ -70,7 +73,8 @@ def _describe(file: Opened) -> FileSchema:
     try:
         header = _header(file)
         check_size(len(header.schema), file.limits, what="The schema in the header")
-        return FileSchema(columns=columns(header.parsed(), file.limits))
+        kept = len(header.schema) <= _KEPT_BYTES
+        return (_remembered if kept else _schema)(header.schema, file.limits)
     except RecursionError as exc:
         raise LimitExceededError(
             f'The schema of "{file.name}" is nested deeper than its reader goes.',
@@ -81,6 +85,14 @@ def _describe(file: Opened) -> FileSchema:
         raise InvalidSourceError(
             f'The Avro file "{file.name}" is corrupt: {exc}.', file=file.name
         ) from exc
+
+
+def _schema(stored: bytes, limits: Limits) -> FileSchema:
+    return FileSchema(columns=columns(schema_of(stored), limits))
+
+
+#: Most files of a source have one schema.
+_remembered = lru_cache(maxsize=64)(_schema)
 
 
 def _header(file: Opened) -> Header:

@@ -16,7 +16,7 @@ from fastavro.schema import SchemaParseException
 
 from stocktake.errors import UnsupportedError
 from stocktake.readers.avro.blocks import MAGIC, Plain
-from stocktake.readers.avro.header import Header, IncompleteError, parse
+from stocktake.readers.avro.header import Header, IncompleteError, parse, schema_of
 from stocktake.readers.avro.types import PRIMITIVES, columns
 from stocktake.readers.source import Limits
 from stocktake.schema.numbers import decimal_digits
@@ -63,15 +63,15 @@ def batches(local: IO[bytes], limits: Limits) -> Iterator[pa.RecordBatch]:
         UnsupportedError: an array may claim items without end.
     """
     header = _header(local)
-    found = columns(header.parsed(), limits, primitives=_PRIMITIVES)
+    found = columns(schema_of(header.schema), limits, primitives=_PRIMITIVES)
     for column in found:
         _refuse_endless(column.type, column.name)
     kinds = [(column.name, *_arrow(column.type)) for column in found]
-    ids = _field_ids(header.parsed())
+    ids = _field_ids(schema_of(header.schema))
     schema = pa.schema([pa.field(name, arrow, metadata=ids.get(name)) for name, arrow, _ in kinds])
     try:
         empty = all(_takes_no_bytes(column.type) for column in found)
-        plain = Plain(header, _stripped(header.parsed()), local, limits, empty=empty)
+        plain = Plain(header, _stripped(schema_of(header.schema)), local, limits, empty=empty)
         # fastavro asks it for nothing but `read`.
         records: Iterator[Any] = fastavro.reader(cast("IO[bytes]", plain))
         while some := list(islice(records, _BATCH_ROWS)):
