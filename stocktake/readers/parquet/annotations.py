@@ -13,7 +13,7 @@ and by that beside the logical type of nulls, too; pyarrow drops both.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +34,14 @@ _MAYBE_UNKNOWN: Final = re.compile(
 )
 #: Kinds of Thrift's compact protocol.
 _I32, _BINARY, _STRUCT = 5, 8, 12
+#: Of those fields. One of another kind is passed over, as Thrift's own readers do.
+_ELEMENT: Final = {
+    _REPETITION: _I32,
+    _NAME: _BINARY,
+    _CHILDREN: _I32,
+    _CONVERTED: _I32,
+    _LOGICAL: _STRUCT,
+}
 #: Beyond these a schema is left as it is: each takes some hundred bytes here, and a column of more
 #: is refused later.
 _MAX_ELEMENTS: Final = 50_000
@@ -73,8 +81,7 @@ class _Element:
     def heed_converted(self) -> None:
         """Leave the converted type alone, where the logical one beside it says nothing."""
         if _LOGICAL in self.fields and _CONVERTED in self.fields:
-            kind, data = self.fields[_LOGICAL]
-            union = _element(data, 0)[0].fields if kind == _STRUCT else {}
+            union = _element(self.fields[_LOGICAL][1], 0, kinds={})[0].fields
             if not any(union.get(each, (0,))[0] == _STRUCT for each in _KNOWN):
                 del self.fields[_LOGICAL]
                 self.changed = True
@@ -122,7 +129,7 @@ def readable(schema: bytes, *, of_pages: bool = False) -> bytes:
         return schema
 
 
-def _element(data: bytes, at: int) -> tuple[_Element, int]:
+def _element(data: bytes, at: int, *, kinds: Mapping[int, int] = _ELEMENT) -> tuple[_Element, int]:
     fields: dict[int, tuple[int, bytes]] = {}
     field_id = 0
     while header := data[at]:
@@ -131,16 +138,16 @@ def _element(data: bytes, at: int) -> tuple[_Element, int]:
         else:
             zigzag, at = varint(data, at + 1)
             field_id = zigzag >> 1 ^ -(zigzag & 1)
-        end = after(data, at, header & 15, 0)
-        fields[field_id] = (header & 15, data[at:end])
+        kind = header & 15
+        end = after(data, at, kind, 0)
+        if kinds.get(field_id, kind) == kind:
+            fields[field_id] = (kind, data[at:end])
         at = end
     return _Element(fields), at + 1
 
 
 def _child_count(element: _Element) -> int:
-    kind, data = element.fields.get(_CHILDREN, (_I32, b"\0"))
-    if kind != _I32:
-        raise ValueError("the number of children is no integer")
+    _, data = element.fields.get(_CHILDREN, (_I32, b"\0"))
     return varint(data, 0)[0] >> 1
 
 

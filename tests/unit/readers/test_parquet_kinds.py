@@ -290,6 +290,23 @@ COLUMNS: Final[dict[str, list[Element] | Element]] = {
     ),
     "group_without_fields": group("x"),
     "name_with_a_dot": leaf("a.b", INT32),
+    # Fields of a kind that they never are, which readers pass over.
+    "children_that_are_a_text": group(
+        "x",
+        group("array", leaf("a", INT32) | {5: "2"}, repetition=REPEATED),
+        converted=LIST,
+    ),
+    "annotation_that_is_a_text": [
+        {3: OPTIONAL, 4: "x", 5: 1, 6: "3"},
+        *group("list", leaf("element", INT32), repetition=REPEATED),
+    ],
+    "logical_type_that_is_a_number": [
+        {3: OPTIONAL, 4: "x", 5: 1, 6: LIST, 10: 3},
+        *group("list", leaf("element", INT32), repetition=REPEATED),
+    ],
+    "repetition_that_is_a_struct": group(
+        "x", {1: INT32, 3: {1: 1}, 4: "y", 5: {1: 2}}, leaf("z", INT32)
+    ),
 }
 
 #: What ClickHouse does not read without being told the type; the last one not even then.
