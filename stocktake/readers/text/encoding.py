@@ -151,6 +151,8 @@ def _wide(head: bytes) -> str | None:
 
     >>> _wide("id,名\n1,京\n".encode("utf-16-le")), _wide(b"a,b\n\x00,1\n")
     ('utf-16-le', None)
+    >>> _wide("上海市区,東京都\n".encode("utf-16-be")), _wide(b"\0i\0d,n\0ame,at\n1,a,b\n")
+    ('utf-16-be', None)
     """
     units, pairs = len(head) // 4, len(head) // 2
     first, second, third, fourth = (head[at : 4 * units : 4].count(0) for at in range(4))
@@ -165,7 +167,12 @@ def _wide(head: bytes) -> str | None:
         name = "utf-16-le"
     elif even >= max(least, 4 * odd):
         name = "utf-16-be"
-    return name if name and decodes(head[: 4 * units or 2 * pairs], name) else None
+    if not name or not decodes(head[: 4 * units or 2 * pairs], name):
+        return None
+    # Few are ASCII: some NULs in a text of single bytes look so, but its lines do not end so.
+    if 2 * max(even, odd) < pairs and b"\n" in head:
+        return name if "\n" in head.decode(name, "ignore") else None
+    return name
 
 
 def decodes(head: bytes, name: str) -> bool:

@@ -416,13 +416,21 @@ def test_no_letter_of_utf8_is_taken_for_a_stray_where_a_chunk_cuts_it() -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]'])
+@pytest.mark.parametrize(
+    "text", ["a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]', "上海,東京,大阪,北京\n"]
+)
 def test_wide_encodings_are_told_without_a_mark(encoding: str, text: str) -> None:
     assert streamed(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize(
-    "data", [b"a\nx\x00y\n", b"a,b\n\x00,1\n", b"abc\0\0\0\0\n1\0\0\0\0\0\0\n", b"\0", b"ab\0\0"]
+    "data",
+    [
+        *(b"a\nx\x00y\n", b"a,b\n\x00,1\n", b"abc\0\0\0\0\n1\0\0\0\0\0\0\n", b"\0", b"ab\0\0"),
+        # in the header alone, all at one place of their pairs
+        b"i\0d\0n,a\0me,at\n1,a,2024-01-01\n2,b,2024-01-02\n",
+        b"id\0n\0a,m\0e\0,at\r\n1,a,2024-01-01\r\n2,b,2024-01-02\r\n",
+    ],
 )
 def test_nul_in_a_value_makes_no_wide_encoding(data: bytes) -> None:
     assert streamed(data) == data.decode()
