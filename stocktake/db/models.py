@@ -174,8 +174,14 @@ class Table(Numbered, Base):
             postgresql_where=text("deleted = false"),
         ),
         Index("ix_tables_project_newest", "project_id", "created_at", "id"),
-        # Their sum is asked for with each new version, and a row is long.
+        # Their sums are asked for with each new version, and a row is long.
         Index("ix_tables_schema_bytes", "project_id", "schema_bytes"),
+        Index(
+            "ix_tables_stored",
+            *("project_id", "managed", "format", "stored_bytes", "size_bytes"),
+            sqlite_where=text("managed = 1"),
+            postgresql_where=text("managed = true"),
+        ),
         # For the clock, which looks each minute for those that are to be maintained.
         Index(
             "ix_tables_managed",
@@ -397,8 +403,12 @@ class Upload(Base):
     """A file on its way into managed storage, or there. The row exists before the bytes."""
 
     __tablename__ = "uploads"
-    # For the clock, which looks for what has been in a state for too long.
-    __table_args__ = (Index("ix_uploads_state", "state", "changed_at"),)
+    __table_args__ = (
+        # For the clock, which looks for what has been in a state for too long.
+        Index("ix_uploads_state", "state", "changed_at"),
+        # Their sum is asked for with each new schema version.
+        Index("ix_uploads_stored", "project_id", "state", "size_bytes"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
