@@ -40,17 +40,15 @@ def type_of(cells: Sequence[Any]) -> Type:
     """
     filled = [cell for cell in cells if cell != EMPTY]
     classes = set(map(type, filled))
-    # most columns are of one class, which tells more quickly than their cells
-    if classes <= {str}:
-        return _TEXT
-    if classes <= {float, int}:
+    # Exactly these classes: a flag is a number to Python, and a moment is a day.
+    if classes <= {float, int} and classes:
         return _WHOLE if all(map(_is_whole, filled)) else _NUMBER
-    kinds = set(map(_kind, filled))
-    if kinds <= {_WHOLE, _NUMBER}:
-        return _WHOLE if kinds == {_WHOLE} else _NUMBER
-    if kinds <= {_DAY, _MOMENT}:
-        return _DAY if kinds == {_DAY} else _MOMENT
-    return kinds.pop() if len(kinds) == 1 else _TEXT
+    if classes <= {date, datetime} and classes:
+        days = [cell.date() if isinstance(cell, datetime) else cell for cell in filled]
+        if min(days) < _FIRST or max(days) > _LAST:
+            return _TEXT
+        return _DAY if classes == {date} else _MOMENT
+    return _FLAG if classes == {bool} else _TEXT
 
 
 def array_of(cells: Sequence[Any], type_: Type) -> pa.Array:
@@ -58,20 +56,6 @@ def array_of(cells: Sequence[Any], type_: Type) -> pa.Array:
     convert = _CONVERT.get(type_, _same)
     values = [None if cell == EMPTY else convert(cell) for cell in cells]
     return pa.array(values, _ARROW[type_])
-
-
-def _kind(cell: Any) -> Type:
-    # A flag is a number to Python, and a moment is a day.
-    if isinstance(cell, bool):
-        return _FLAG
-    if isinstance(cell, int | float):
-        return _WHOLE if _is_whole(cell) else _NUMBER
-    if isinstance(cell, date):
-        day = cell.date() if isinstance(cell, datetime) else cell
-        if not _FIRST <= day <= _LAST:
-            return _TEXT
-        return _MOMENT if isinstance(cell, datetime) else _DAY
-    return _TEXT
 
 
 def _is_whole(cell: float) -> bool:
