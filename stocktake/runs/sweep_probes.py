@@ -132,7 +132,9 @@ class _Looks:
         remote = [each for each in opened if not isinstance(each[1].source.store, LocalObjects)]
         work = self._start(local, 1) + self._start(remote, _THREADS)
         _, hanging = wait(work, self._begun_at + PATIENCE_SECONDS - time.monotonic())
-        self.spoilt = self.spoilt or bool(hanging)
+        if hanging:
+            self.spoilt = True
+            _pool.cache_clear()  # the next sweep's threads are others, if this process goes on
         self.found = dict(self.found)  # what comes from now on is nobody's
 
     def _start(self, opened: Sequence[Opened], most: int) -> list[Future[None]]:
@@ -146,11 +148,11 @@ class _Looks:
             found[claim.job_id] = self._look(source)
 
     def _look(self, source: TableSource) -> Introspection | str:
-        if self._stopping():
-            return STOPPED
-        if time.monotonic() - self._begun_at > BEGIN_SECONDS:
-            return TOO_LONG
         try:
+            if self._stopping():
+                return STOPPED
+            if time.monotonic() - self._begun_at > BEGIN_SECONDS:
+                return TOO_LONG
             return probe(source.source, self._limits) or UNKNOWN
         except JobError as exc:
             return _met(exc)

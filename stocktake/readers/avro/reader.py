@@ -91,8 +91,9 @@ def _schema(stored: bytes, limits: Limits) -> FileSchema:
     return FileSchema(columns=columns(schema_of(stored), limits))
 
 
-#: Most files of a source have one schema.
-_remembered = lru_cache(maxsize=64)(_schema)
+#: Most files of a source have one schema. Few are kept: one that names a record in each of a
+#: hundred fields is short, and becomes megabytes.
+_remembered = lru_cache(maxsize=8)(_schema)
 
 
 def _header(file: Opened) -> Header:

@@ -116,7 +116,12 @@ def _counted(log: DeltaLog, listing: Listing, snapshot: Snapshot) -> Snapshot:
         totals = count(log, listing)
     except InvalidSourceError:
         # an older checkpoint may do
-        totals = count(log, replace(log.list_from(), unfit=listing.unfit))
+        whole = log.list_from()
+        try:
+            totals = count(log, replace(whole, unfit=listing.unfit))
+        except InvalidSourceError:
+            _require_settled(log, whole)
+            raise
     return replace(snapshot, totals=totals, counted=True)
 
 

@@ -136,12 +136,14 @@ class Gzip:
 
 
 def _inflate(stream: igzip_lib.IgzipDecompressor, data: bytes, max_length: int) -> bytes:
-    piece = stream.decompress(data, max_length)
-    # ISA-L leaves the upper halves of the vector registers in use, and from then on all that works
-    # with their lower halves takes twice its time (Intel's optimization manual, "Mixing AVX code
-    # with SSE code"): regular expressions, and Arrow's casts. OpenSSL clears them (vzeroupper).
-    hashlib.sha512(_BLOCK)
-    return piece
+    try:
+        return stream.decompress(data, max_length)
+    finally:
+        # ISA-L leaves the upper halves of the vector registers in use, and from then on all that
+        # works with their lower halves takes twice its time (Intel's optimization manual, "Mixing
+        # AVX code with SSE code"): regular expressions, and Arrow's casts. OpenSSL clears them
+        # (vzeroupper).
+        hashlib.sha512(_BLOCK)
 
 
 def _has_header(member: bytes) -> bool:

@@ -169,9 +169,10 @@ def _wide(head: bytes) -> str | None:
         name = "utf-16-be"
     if not name or not decodes(head[: 4 * units or 2 * pairs], name):
         return None
-    # Few are ASCII: some NULs in a text of single bytes look so, but its lines do not end so.
-    if 2 * max(even, odd) < pairs and b"\n" in head:
-        return name if "\n" in head.decode(name, "ignore") else None
+    # Few are ASCII: some NULs in a text of single bytes look so, too. But its lines end otherwise,
+    # and it is UTF-8 without other control characters, which letters of two bytes are not for long.
+    if 2 * max(even, odd) < pairs and b"\n" in head and "\n" not in head.decode(name, "ignore"):
+        return None if decodes(head, "utf-8") and not _CONTROL.search(head) else name
     return name
 
 

@@ -417,7 +417,14 @@ def test_no_letter_of_utf8_is_taken_for_a_stray_where_a_chunk_cuts_it() -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize(
-    "text", ["a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]', "上海,東京,大阪,北京\n"]
+    "text",
+    [
+        *("a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]', "上海,東京,大阪,北京\n"),
+        # Half of the first letter is a line feed, and there is no other.
+        "編號,名稱\r一,上海市浦东新区\r二,上海市徐汇区\r",
+        ",".join(f"上海市浦东新区陆家嘴环路{n}" for n in range(300)) + "\r\n",
+        "上海市,上海,市上",
+    ],
 )
 def test_wide_encodings_are_told_without_a_mark(encoding: str, text: str) -> None:
     assert streamed(text.encode(encoding)) == text

@@ -230,3 +230,9 @@ def test_sources_of_one_bucket_share_its_client_and_so_its_connections() -> None
         assert all(client(folder + path, keys) is shared for path in paths)
         assert client(folder + "orders", others) is not shared
         assert client(folder.replace("shared", "another") + "orders", keys) is not shared
+        store, _ = open_source(check(folder + "orders", policy), keys)
+        assert isinstance(store, RemoteObjects)
+        assert store._client_as_stored is not shared
+        unsigned, _ = open_source(check(folder + "orders", policy), keys, public=True)
+        assert isinstance(unsigned, RemoteObjects)
+        assert unsigned._client is not shared
