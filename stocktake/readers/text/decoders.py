@@ -246,8 +246,8 @@ class Hadoop:
 def hadoop_codec(head: bytes) -> str | None:
     """Return which codec of Hadoop's a file begins as: snappy or lz4; None for any other.
 
-    A text does not: the lengths begin with a NUL, which in UTF-16 and UTF-32 stands where the piece
-    begins, too, and no piece begins with it.
+    A text of ASCII does not: the lengths begin with a NUL, which in UTF-16 and UTF-32 stands where
+    the piece begins, too, and no piece begins with it.
     """
     if len(head) <= 2 * _LENGTH:
         return None

@@ -6,7 +6,7 @@ from typing import Final
 
 from stocktake.errors import UnsupportedError
 from stocktake.readers.text.decoders import hadoop_codec, is_zlib
-from stocktake.readers.text.encoding import decodes
+from stocktake.readers.text.encoding import decodes, wide_encoding
 
 BROTLI: Final = "br"
 _MAGIC: Final = (
@@ -106,7 +106,10 @@ def _by_first_bytes(head: bytes, name: str) -> str | None:
     if head.startswith(b"]\x00\x00") and head[4:5] in (b"\x00", b"\x01", b"\x02", b"\x04"):
         return "xz"
     if codec := hadoop_codec(head):
-        return "hadoop-lz4" if codec == "lz4" else codec
+        # What lengths and a first byte say of lz4, some letters of two bytes say, too.
+        if codec == "lz4":
+            return None if wide_encoding(head) else "hadoop-lz4"
+        return codec
     # `x^` may begin a text.
     if is_zlib(head) and (head[1:2] != b"^" or name.endswith((".deflate", ".zlib", ".zz"))):
         return "deflate"

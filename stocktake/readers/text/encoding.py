@@ -141,18 +141,18 @@ def _encoding(head: bytes, option: Any) -> tuple[str, str]:
     for bom, named in _BOMS:
         if head.startswith(bom):
             return named, "its first bytes name"
-    if wide := _wide(head):
+    if wide := wide_encoding(head):
         return wide, "its NUL bytes suggest"
     return "utf-8", ""
 
 
-def _wide(head: bytes) -> str | None:
+def wide_encoding(head: bytes) -> str | None:
     r"""Return UTF-16 or UTF-32 without a mark: an ASCII character has NULs there, at one place.
 
-    >>> _wide("id,名\n1,京\n".encode("utf-16-le")), _wide(b"a,b\n\x00,1\n")
+    >>> wide_encoding("id,名\n1,京\n".encode("utf-16-le")), wide_encoding(b"a,b\n\x00,1\n")
     ('utf-16-le', None)
-    >>> _wide("上海市区,東京都\n".encode("utf-16-be")), _wide(b"\0i\0d,n\0ame,at\n1,a,b\n")
-    ('utf-16-be', None)
+    >>> wide_encoding("上海市区,東京都\n".encode("utf-16-be"))
+    'utf-16-be'
     """
     units, pairs = len(head) // 4, len(head) // 2
     first, second, third, fourth = (head[at : 4 * units : 4].count(0) for at in range(4))

@@ -420,6 +420,9 @@ def test_no_letter_of_utf8_is_taken_for_a_stray_where_a_chunk_cuts_it() -> None:
     "text",
     [
         *("a,b\n1,2\n", "編號,名稱\n1,中山陵\n" * 3000, '[{"é":"😀"}]', "上海,東京,大阪,北京\n"),
+        # In UTF-16 their first bytes are lengths to Hadoop's framing.
+        '[{"城市":"上海市浦东新区陆家嘴环路一千号"}]',
+        "a上,b海\n1,上海\n2,上\n",
         # Half of the first letter is a line feed, and there is no other.
         "編號,名稱\r一,上海市浦东新区\r二,上海市徐汇区\r",
         ",".join(f"上海市浦东新区陆家嘴环路{n}" for n in range(300)) + "\r\n",
